@@ -1,0 +1,4 @@
+module pasdetrois/migrations
+
+go 1.26.0
+

@@ -1,0 +1,4 @@
+module pasdetrois/pkg/messages
+
+go 1.26.0
+

@@ -1,0 +1,75 @@
+package messages
+
+import (
+	"errors"
+	"time"
+)
+
+// The four topics of the choreography. Every record's key is the order id.
+const (
+	TopicOrders        = "orders"
+	TopicPayments      = "payments"
+	TopicNotifications = "notifications"
+	TopicOrderFailures = "order-failures"
+)
+
+// The values of the field `event`, one per message type.
+const (
+	EventOrderPlaced           = "order_placed"
+	EventPaymentRequested      = "payment_requested"
+	EventPaymentCaptured       = "payment_captured"
+	EventRefundRequested       = "refund_requested"
+	EventPaymentRefunded       = "payment_refunded"
+	EventNotificationRequested = "notification_requested"
+	EventOrderRejected         = "order_rejected"
+	EventPaymentFailed         = "payment_failed"
+)
+
+// Event is the body of one message: one of the eight types of this package, by value.
+type Event interface {
+	// EventName returns the value of the body's field `event`.
+	EventName() string
+	// Topic returns the topic that carries the event.
+	Topic() string
+	// Key returns the record key: the order id, or "" for a notification that belongs to no order.
+	Key() string
+	// Validate returns every broken rule of the body, joined, or nil.
+	Validate() error
+}
+
+// Header is one Kafka record header.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Record is a Kafka record as a client reads or writes it. Partition and Offset mean something only on a record that
+// was read.
+type Record struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	Key       []byte
+	Value     []byte
+	Headers   []Header
+	Time      time.Time
+}
+
+// Message is an Event with its delivery metadata.
+type Message struct {
+	// ID names the message. It is deterministic: the same decision always has the same id (see ID). A record without
+	// one gets an id made of its topic, partition and offset.
+	ID string
+	// Event is the body, valid.
+	Event Event
+	// Source is the service that published the message, "" when unknown.
+	Source string
+	// Time is when the message was made: the body's timestamp, else the header ce_time, else the record's time.
+	Time time.Time
+	// TraceParent is the W3C trace context, "" when there is none.
+	TraceParent string
+}
+
+// ErrUnknownEvent is wrapped by Decode's error for a record whose `event` is well formed but not one that its topic
+// carries. A consumer acknowledges it and goes on.
+var ErrUnknownEvent = errors.New("unknown event")

@@ -1,0 +1,59 @@
+// Package bus connects use cases to Kafka: it is the only package that knows watermill-kafka and sarama.
+package bus
+
+import (
+	"context"
+	"time"
+
+	"pasdetrois/pkg/messages"
+)
+
+// In is one message handed to a use case.
+type In[E messages.Event] struct {
+	ID          string
+	Event       E
+	Time        time.Time // when the message was made
+	TraceParent string
+	Record      messages.Record // as read, for parking and keeping aside
+}
+
+// Result answers one In: what to publish before the message is acknowledged, or why it failed. Err is classified by
+// package fault.
+type Result struct {
+	Publish []messages.Message
+	Err     error
+}
+
+// Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order.
+type Handler[E messages.Event] func(ctx context.Context, batch []In[E]) []Result
+
+// Route ties one event to its use case. Made by On.
+type Route struct {
+	topic, event string
+	handle       func(ctx context.Context, batch []In[messages.Event]) []Result
+}
+
+// On routes the event E to h.
+func On[E messages.Event](h Handler[E]) Route {
+	var zero E
+	return Route{topic: zero.Topic(), event: zero.EventName(),
+		handle: func(ctx context.Context, batch []In[messages.Event]) []Result {
+			typed := make([]In[E], len(batch))
+			for i, in := range batch {
+				typed[i] = In[E]{ID: in.ID, Event: in.Event.(E), Time: in.Time, TraceParent: in.TraceParent, Record: in.Record}
+			}
+			return h(ctx, typed)
+		}}
+}
+
+// Table is all that one service consumes. Events of its topics that no route names are acknowledged and counted.
+type Table []Route
+
+// Publisher writes messages to Kafka.
+type Publisher interface {
+	// Publish returns when every message is acknowledged by all in-sync replicas. An error means unknown: some may be
+	// written. It stops waiting when ctx ends.
+	Publish(ctx context.Context, msgs ...messages.Message) error
+	// PublishRecords is Publish for records that are encoded already.
+	PublishRecords(ctx context.Context, records ...messages.Record) error
+}

@@ -1,0 +1,64 @@
+// Package fault sorts errors into transient, permanent and cancelled, by type and never by text.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Kind is what the caller of a failed operation may do about it.
+type Kind int
+
+const (
+	// Transient errors go away by themselves (database, broker, provider): try again, for ever. The default.
+	Transient Kind = iota
+	// Permanent errors fail again however often the same message is tried: park it.
+	Permanent
+	// Cancelled means that the work was told to stop: leave the message where it is.
+	Cancelled
+)
+
+// permanent is the error type behind New and Wrap.
+type permanent struct {
+	reason string
+	err    error
+}
+
+func (e *permanent) Error() string { return e.err.Error() }
+func (e *permanent) Unwrap() error { return e.err }
+
+// New returns a permanent error. Reason is a stable snake_case code, fit for a metric label.
+func New(reason, format string, args ...any) error {
+	return &permanent{reason: reason, err: fmt.Errorf(format, args...)}
+}
+
+// Wrap makes err permanent. It returns nil for a nil err.
+func Wrap(reason string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanent{reason: reason, err: err}
+}
+
+// KindOf returns the kind of err. An error that nobody classified is transient: trying again loses nothing.
+func KindOf(err error) Kind {
+	var p *permanent
+	switch {
+	case errors.As(err, &p):
+		return Permanent
+	case errors.Is(err, context.Canceled):
+		return Cancelled
+	default:
+		return Transient
+	}
+}
+
+// Reason returns the code of a permanent error, "" for any other.
+func Reason(err error) string {
+	var p *permanent
+	if errors.As(err, &p) {
+		return p.reason
+	}
+	return ""
+}
