@@ -1,4 +1,3 @@
-// Package bus connects use cases to Kafka: it is the only package that knows watermill-kafka and sarama.
 package bus
 
 import (

@@ -2,23 +2,22 @@ package bus
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
 )
 
-// Config says where Kafka is. Parsed from the environment by each service (embed it in the service's Config).
-type Config struct {
-	Brokers     []string `env:"KAFKA_BROKERS" envDefault:"localhost:9092"`
-	TopicPrefix string   `env:"KAFKA_TOPIC_PREFIX"`
-	GroupPrefix string   `env:"KAFKA_GROUP_PREFIX"`
-}
-
 // Parker keeps messages that can never succeed. deadletter.Store is one.
 type Parker interface {
+	// Park stores r with a reason (a code), a detail (for people) and a panic's stack or "". Parking the same record
+	// again changes nothing.
 	Park(ctx context.Context, r messages.Record, reason, detail, stack string) error
 }
 
@@ -32,66 +31,180 @@ type ConsumerConfig struct {
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 	HandleTimeout time.Duration // one attempt; 0 = 30 s
-	DrainTimeout  time.Duration // 0 = 10 s
+	DrainTimeout  time.Duration // how long messages in work may take to finish at shutdown; 0 = 10 s
 }
 
 // Consumer runs one watermill router over the service's topics.
-type Consumer struct{}
+type Consumer struct {
+	cfg     ConsumerConfig
+	log     *slog.Logger
+	topics  []string
+	gate    *gate
+	claims  *claims
+	failing *failures
+	monitor *monitor
+	metrics *metrics
+	*dispatcher
+}
 
-// NewConsumer makes a consumer; Run connects it.
-func NewConsumer(cfg ConsumerConfig) (*Consumer, error) { panic("skeleton") }
+// NewConsumer makes a consumer; Run connects it. A Consumer runs once.
+func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.HandleTimeout == 0 {
+		cfg.HandleTimeout = 30 * time.Second
+	}
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout = 10 * time.Second
+	}
+	d, err := newDispatcher(cfg.Service, cfg.Table, cfg.Publisher, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	g := newGate()
+	m := newMetrics(cfg.Metrics)
+	topics := cfg.Table.topics()
+	return &Consumer{
+		cfg: cfg, log: cfg.Log, topics: topics, gate: g, claims: newClaims(cfg.TopicPrefix, g),
+		failing: newFailures(), metrics: m, dispatcher: d,
+		monitor: newMonitor(cfg.Config, cfg.Service, topics, m.lag),
+	}, nil
+}
 
-// Run waits for Kafka and the topics, then consumes until ctx ends; then it stops admitting, waits for what is in
-// flight, lets the acknowledgements be marked, and closes. It returns an error when the router stops by itself.
-func (c *Consumer) Run(ctx context.Context) error { panic("skeleton") }
+// group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
+func (c Config) group(service, topic string) string { return c.GroupPrefix + service + "." + topic }
 
-// Check is the readiness check: nil while the consumer is connected and handlers are not failing for a transient cause.
-func (c *Consumer) Check(ctx context.Context) error { panic("skeleton") }
+// Run waits for Kafka and the topics, then consumes until ctx ends; then it admits nothing more, waits for what is in
+// work, lets the acknowledgements be marked, and leaves the groups. It returns an error when consuming ended by itself.
+func (c *Consumer) Run(ctx context.Context) error {
+	monitorCtx, stopMonitor := context.WithCancel(context.WithoutCancel(ctx))
+	monitored := make(chan struct{})
+	go func() {
+		defer close(monitored)
+		c.monitor.run(monitorCtx)
+	}()
+	defer func() {
+		stopMonitor()
+		<-monitored
+	}()
+
+	for attempt := 1; ; attempt++ {
+		if err := c.waitForTopics(ctx); err != nil {
+			return nil // ctx ended while we waited
+		}
+		err := c.consume(ctx)
+		var starting *startError
+		if !errors.As(err, &starting) {
+			return err
+		}
+		// Kafka went away between being there and being subscribed to.
+		c.log.Warn("could not subscribe, trying again", "attempt", attempt, "err", err)
+		if !pause(ctx, backoff(attempt, time.Second, 5*time.Second)) {
+			return nil
+		}
+	}
+}
+
+// startError is a router that never came up.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+func (c *Consumer) waitForTopics(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		missing, err := missingTopics(c.cfg.Config, c.topics)
+		if err == nil && len(missing) == 0 {
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("topics are missing: %v (create them with `pas topics create`)", missing)
+		}
+		c.monitor.report(err)
+		if attempt == 1 || attempt%10 == 0 {
+			c.log.Warn("waiting for kafka to consume", "attempt", attempt, "err", err)
+		}
+		if !pause(ctx, backoff(attempt, 250*time.Millisecond, 3*time.Second)) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Consumer) consume(ctx context.Context) error {
+	wlog := watermillLogger(c.log)
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: c.cfg.DrainTimeout}, wlog)
+	if err != nil {
+		return fmt.Errorf("make router: %w", err)
+	}
+	router.AddMiddleware(c.chain()...)
+	for _, topic := range c.topics {
+		subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
+			Brokers:               c.cfg.Brokers,
+			Unmarshaler:           c.claims,
+			OverwriteSaramaConfig: consumerConfig("pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout),
+			ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
+			Tracer:                c.claims,
+		}, wlog)
+		if err != nil {
+			return fmt.Errorf("subscribe to %s: %w", topic, err)
+		}
+		router.AddConsumerHandler(c.cfg.Service+"."+topic, c.cfg.TopicPrefix+topic, subscriber, c.handleMessage)
+	}
+
+	// The router must outlive ctx: it cancels messages in work as soon as its own context ends.
+	routerCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- router.Run(routerCtx) }()
+	select {
+	case err := <-ended:
+		return &startError{fmt.Errorf("start consuming: %w", err)}
+	case <-router.Running():
+	}
+	c.log.Info("consuming", "topic", c.topics)
+
+	select {
+	case err := <-ended:
+		return fmt.Errorf("consuming ended by itself: %w", errors.Join(err, errors.New("all handlers stopped")))
+	case <-ctx.Done():
+	}
+	drainCtx, stop := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
+	defer stop()
+	if err := c.gate.drain(drainCtx); err != nil {
+		c.log.Warn("messages still in work at the end of the drain will be delivered again", "err", err)
+	}
+	if err := router.Close(); err != nil {
+		return fmt.Errorf("leave the consumer groups: %w", err)
+	}
+	return <-ended
+}
+
+func (c *Consumer) handleMessage(msg *message.Message) error {
+	cl := c.claims.of(msg)
+	r, _ := cl.read()
+	_, err := c.dispatch(msg.Context(), r, cl.setEvent)
+	return err
+}
 
 // Handle puts one record through its use case outside the stream, publishes the results and returns the error: that is
-// how a parked message is replayed.
-func (c *Consumer) Handle(ctx context.Context, r messages.Record) error { panic("skeleton") }
-
-// Producer is the Publisher over Kafka. It connects in the background and keeps trying.
-type Producer struct{}
-
-// NewProducer makes a producer named after service.
-func NewProducer(cfg Config, service string, log *slog.Logger) (*Producer, error) { panic("skeleton") }
-
-// Publish implements Publisher.
-func (p *Producer) Publish(ctx context.Context, msgs ...messages.Message) error { panic("skeleton") }
-
-// PublishRecords implements Publisher.
-func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Record) error {
-	panic("skeleton")
+// how a parked message is replayed. A panic is returned as an error.
+func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
+	msg := message.NewMessage("", nil)
+	msg.SetContext(ctx)
+	_, err := recovering(func(msg *message.Message) ([]*message.Message, error) {
+		_, err := c.dispatch(msg.Context(), r, func(string) {})
+		return nil, err
+	})(msg)
+	var p *panicError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%w\n%s", err, p.stack)
+	}
+	return err
 }
 
-// Check is the readiness check of the producing side.
-func (p *Producer) Check(ctx context.Context) error { panic("skeleton") }
-
-// Close flushes and disconnects.
-func (p *Producer) Close() error { panic("skeleton") }
-
-// TopicSpec is one topic to create.
-type TopicSpec struct {
-	Name              string
-	Partitions        int32
-	ReplicationFactor int16
+// Check is the readiness check: nil while Kafka answers, the topics exist, and no handler is failing for a transient
+// cause. It asks nobody: the state is kept up to date in the background.
+func (c *Consumer) Check(context.Context) error {
+	return errors.Join(c.monitor.check(), c.failing.check())
 }
-
-// TopicInfo describes an existing topic.
-type TopicInfo struct {
-	Name              string
-	Partitions        int32
-	ReplicationFactor int16
-	Configs           map[string]string
-}
-
-// CreateTopics creates what is missing (prefix added) and reports which it created. An existing topic with fewer
-// partitions than asked is an error that says so.
-func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) (created []string, err error) {
-	panic("skeleton")
-}
-
-// ListTopics describes every topic that exists, by name.
-func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) { panic("skeleton") }

@@ -1,0 +1,92 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// Config says where Kafka is. Services embed it in their own Config.
+type Config struct {
+	Brokers     []string `env:"KAFKA_BROKERS" envDefault:"localhost:9092" desc:"Kafka bootstrap addresses, host:port, comma separated"`
+	TopicPrefix string   `env:"KAFKA_TOPIC_PREFIX" desc:"put before every topic's name"`
+	GroupPrefix string   `env:"KAFKA_GROUP_PREFIX" desc:"put before every consumer group's name"`
+}
+
+var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{0,100}$`)
+
+// Validate returns all problems joined.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.Brokers) == 0 {
+		errs = append(errs, errors.New("KAFKA_BROKERS is empty: give at least one host:port"))
+	}
+	for _, b := range c.Brokers {
+		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
+			errs = append(errs, fmt.Errorf("KAFKA_BROKERS: %q is not host:port", b))
+		}
+	}
+	if !validPrefix.MatchString(c.TopicPrefix) {
+		errs = append(errs, fmt.Errorf("KAFKA_TOPIC_PREFIX %q: use letters, digits, '.', '_' and '-'", c.TopicPrefix))
+	}
+	if !validPrefix.MatchString(c.GroupPrefix) {
+		errs = append(errs, fmt.Errorf("KAFKA_GROUP_PREFIX %q: use letters, digits, '.', '_' and '-'", c.GroupPrefix))
+	}
+	return errors.Join(errs...)
+}
+
+// protocolVersion is what we speak: old enough for every broker still maintained, new enough for idempotent producers,
+// headers and incremental fetches. Left to itself the client would pick another one with each upgrade.
+var protocolVersion = sarama.V2_8_0_0
+
+func baseConfig(clientID string) *sarama.Config {
+	c := sarama.NewConfig()
+	c.ClientID = clientID
+	c.Version = protocolVersion
+	c.Net.DialTimeout = 5 * time.Second
+	c.Net.ReadTimeout = 15 * time.Second
+	c.Net.WriteTimeout = 15 * time.Second
+	// A topic exists because somebody decided on its partitions, never because somebody mistyped its name.
+	c.Metadata.AllowAutoTopicCreation = false
+	c.Metadata.RefreshFrequency = time.Minute
+	return c
+}
+
+// producerConfig makes an acknowledged message durable and written once: all in-sync replicas, idempotent, one request
+// in flight so that a retry cannot reorder, and enough retries to sit out the restart of a broker.
+func producerConfig(clientID string) *sarama.Config {
+	c := baseConfig(clientID)
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = true
+	c.Net.MaxOpenRequests = 1
+	c.Producer.Retry.Max = 120
+	c.Producer.Retry.Backoff = 250 * time.Millisecond
+	c.Metadata.Retry.Max = 30
+	c.Metadata.Retry.Backoff = 250 * time.Millisecond
+	c.Producer.Return.Successes = true
+	c.Producer.Return.Errors = true
+	// The Java and Python clients' hash: an order's messages share a partition whoever wrote them.
+	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	return c
+}
+
+// consumerConfig starts a new group at the oldest record, reads committed records only, and leaves committing to the
+// background commit of what was marked.
+func consumerConfig(clientID string, handleTimeout time.Duration) *sarama.Config {
+	c := baseConfig(clientID)
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	c.Consumer.Offsets.AutoCommit.Enable = true
+	c.Consumer.Offsets.AutoCommit.Interval = 500 * time.Millisecond
+	c.Consumer.Return.Errors = true
+	// A handler slower than this gets its subscription abandoned and made again: the budget of one whole cycle of retries.
+	c.Consumer.MaxProcessingTime = 2 * handleTimeout
+	c.Consumer.Group.Session.Timeout = 10 * time.Second
+	c.Consumer.Group.Heartbeat.Interval = 2 * time.Second
+	c.Consumer.Group.Rebalance.Timeout = 20 * time.Second
+	return c
+}

@@ -1,0 +1,60 @@
+package bus
+
+import (
+	"context"
+	"sync"
+)
+
+// gate admits messages until it is drained, and knows how many are in work.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+	in     int
+	empty  chan struct{} // closed when the gate is closed and nobody is in
+}
+
+func newGate() *gate { return &gate{empty: make(chan struct{})} }
+
+// enter admits one message, or returns false when draining has begun.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.in++
+	return true
+}
+
+// leave undoes one enter.
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.in--
+	if g.closed && g.in == 0 {
+		close(g.empty)
+	}
+}
+
+// isClosed reports whether draining has begun.
+func (g *gate) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
+// drain closes the gate and waits until nobody is in or ctx ends, which is an error. Call it once.
+func (g *gate) drain(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	if g.in == 0 {
+		close(g.empty)
+	}
+	g.mu.Unlock()
+	select {
+	case <-g.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,179 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"pasdetrois/pkg/platform/fault"
+)
+
+const (
+	// panicsUntilParked is how often one record may panic its handler before it counts as permanent: a panic may come
+	// from a passing state, but a record that does it every time must not hold up its partition for ever.
+	panicsUntilParked = 3
+	reasonPanic       = "panic"
+
+	// One cycle of retries takes about three seconds; then the message is handed back and the next cycle begins.
+	retriesPerCycle = 5
+	firstRetry      = 100 * time.Millisecond
+	lastRetry       = 2 * time.Second
+
+	parkTimeout = 10 * time.Second
+)
+
+// chain is the router's middleware, outermost first. The order matters:
+//
+//	gate      counts what is in work, so it must see everything inside it finish
+//	park      turns a permanent error into an acknowledgement, so nothing outside it may see that error
+//	telemetry measures what the message cost, retries included
+//	recover   turns a panic into an error, so it is inside of all that looks at errors
+//	retry     repeats a transient failure without giving the message back
+//	timeout   bounds one attempt, so it is inside of retry
+func (c *Consumer) chain() []message.HandlerMiddleware {
+	return []message.HandlerMiddleware{
+		c.gated,
+		c.parking,
+		c.telemetry,
+		recovering,
+		c.retrying,
+		middleware.Timeout(c.cfg.HandleTimeout),
+	}
+}
+
+// gated admits messages until the drain begins. After that a message waits, untouched, for the router to close.
+func (c *Consumer) gated(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		cl := c.claims.of(msg)
+		_, _, ok := cl.admit()
+		if !ok {
+			<-msg.Context().Done()
+			return nil, msg.Context().Err()
+		}
+		out, err := next(msg)
+		if cl.lost() {
+			// The partition belongs to somebody else, who will read this message. Ending it here frees the claim;
+			// a lost session marks nothing.
+			cl.settle()
+			return out, nil
+		}
+		if err != nil {
+			cl.settle()
+		}
+		return out, err
+	}
+}
+
+// parking acknowledges what can never succeed, after its record is safe in the dead letters. The context that it parks
+// with outlives a shutdown: half-parked would be lost or doubled.
+func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		cl := c.claims.of(msg)
+		out, err := next(msg)
+		r, event := cl.read()
+		log := c.log.With("event", event, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
+		if err == nil {
+			c.failing.clear(r)
+			return out, nil
+		}
+		var stack string
+		var p *panicError
+		if errors.As(err, &p) {
+			stack = p.stack
+			if cl.panicked() >= panicsUntilParked {
+				err = fault.Wrap(reasonPanic, err)
+			}
+		}
+		switch fault.KindOf(err) {
+		case fault.Permanent:
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(msg.Context()), parkTimeout)
+			defer cancel()
+			reason := fault.Reason(err)
+			if parkErr := c.cfg.Parker.Park(ctx, r, reason, err.Error(), stack); parkErr != nil {
+				log.Warn("could not park, trying again", "err", parkErr)
+				c.failing.set(r, parkErr)
+				return nil, parkErr
+			}
+			log.Warn("parked", "status", reason, "err", err)
+			c.metrics.parked.WithLabelValues(reason).Inc()
+			c.failing.clear(r)
+			return nil, nil
+		case fault.Cancelled:
+			return nil, err
+		default:
+			if !cl.lost() {
+				log.Warn("not handled, trying again", "err", err)
+				c.failing.set(r, err)
+			}
+			return nil, err
+		}
+	}
+}
+
+// retrying repeats a transient failure in place, as long as the partition is ours and nobody wants to stop.
+func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		cl := c.claims.of(msg)
+		return middleware.Retry{
+			MaxRetries:          retriesPerCycle,
+			InitialInterval:     firstRetry,
+			MaxInterval:         lastRetry,
+			Multiplier:          2,
+			RandomizationFactor: 0.2,
+			ResetContextOnRetry: true,
+			ShouldRetry: func(p middleware.RetryParams) bool {
+				c.metrics.failures.Inc()
+				return fault.KindOf(p.Err) == fault.Transient && !cl.lost() && !c.gate.isClosed()
+			},
+		}.Middleware(next)(msg)
+	}
+}
+
+func (c *Consumer) telemetry(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		begin := time.Now()
+		out, err := next(msg)
+		_, event := c.claims.of(msg).read()
+		if event == "" {
+			event = "unknown"
+		}
+		result := "ok"
+		if err != nil {
+			result = [...]string{fault.Transient: "transient", fault.Permanent: "permanent", fault.Cancelled: "cancelled"}[fault.KindOf(err)]
+		}
+		c.metrics.handled.WithLabelValues(event, result).Inc()
+		c.metrics.seconds.WithLabelValues(event).Observe(time.Since(begin).Seconds())
+		return out, err
+	}
+}
+
+// panicError is a recovered panic.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string {
+	if err, ok := e.value.(error); ok {
+		return "panic: " + err.Error()
+	}
+	if s, ok := e.value.(string); ok {
+		return "panic: " + s
+	}
+	return "panic"
+}
+
+func recovering(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) (out []*message.Message, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				out, err = nil, &panicError{value: v, stack: string(debug.Stack())}
+			}
+		}()
+		return next(msg)
+	}
+}

@@ -1,0 +1,145 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	monitorEvery = 5 * time.Second
+	// monitorStale is how old the last good answer may be: a broker that hangs answers nothing, not even an error.
+	monitorStale = 20 * time.Second
+)
+
+// monitor asks Kafka now and then, on a connection of its own, how far the groups are behind and whether it answers.
+// Readiness and the lag metric read what it found, so neither ever waits for a broker.
+type monitor struct {
+	cfg     Config
+	service string
+	topics  []string
+	lag     *prometheus.GaugeVec
+
+	mu     sync.Mutex
+	lastOK time.Time
+	err    error
+}
+
+func newMonitor(cfg Config, service string, topics []string, lag *prometheus.GaugeVec) *monitor {
+	return &monitor{cfg: cfg, service: service, topics: topics, lag: lag, err: errors.New("not connected yet")}
+}
+
+// report records the outcome of one question to Kafka.
+func (m *monitor) report(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+	if err == nil {
+		m.lastOK = time.Now()
+	}
+}
+
+func (m *monitor) check() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.err != nil:
+		return fmt.Errorf("kafka: %w", m.err)
+	case time.Since(m.lastOK) > monitorStale:
+		return fmt.Errorf("kafka has not answered for %s", time.Since(m.lastOK).Round(time.Second))
+	default:
+		return nil
+	}
+}
+
+// run asks until ctx ends.
+func (m *monitor) run(ctx context.Context) {
+	var admin sarama.ClusterAdmin
+	var client sarama.Client
+	disconnect := func() {
+		if admin != nil {
+			_ = admin.Close() // closes the client with it
+			admin, client = nil, nil
+		}
+	}
+	defer disconnect()
+	for {
+		err := func() (err error) {
+			if admin == nil {
+				if client, admin, err = connectAdmin(m.cfg, m.service); err != nil {
+					return err
+				}
+			}
+			// Closing the connection is the only way to end a question that nobody answers.
+			unhang := context.AfterFunc(ctx, func() { _ = admin.Close() })
+			defer unhang()
+			return m.ask(client, admin)
+		}()
+		if ctx.Err() != nil {
+			return
+		}
+		m.report(err)
+		if err != nil {
+			disconnect()
+		}
+		if !pause(ctx, monitorEvery) {
+			return
+		}
+	}
+}
+
+func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
+	for _, topic := range m.topics {
+		name := m.cfg.TopicPrefix + topic
+		if err := client.RefreshMetadata(name); err != nil {
+			return fmt.Errorf("topic %s: %w", name, err)
+		}
+		partitions, err := client.Partitions(name)
+		if err != nil {
+			return fmt.Errorf("topic %s: %w", name, err)
+		}
+		committed, err := admin.ListConsumerGroupOffsets(m.cfg.group(m.service, topic), map[string][]int32{name: partitions})
+		if err != nil {
+			return fmt.Errorf("committed offsets of %s: %w", name, err)
+		}
+		for _, p := range partitions {
+			newest, err := client.GetOffset(name, p, sarama.OffsetNewest)
+			if err != nil {
+				return fmt.Errorf("newest offset of %s/%d: %w", name, p, err)
+			}
+			next := int64(-1)
+			if block := committed.GetBlock(name, p); block != nil {
+				next = block.Offset
+			}
+			if next < 0 { // nothing committed yet: the group will start at the oldest record
+				if next, err = client.GetOffset(name, p, sarama.OffsetOldest); err != nil {
+					return fmt.Errorf("oldest offset of %s/%d: %w", name, p, err)
+				}
+			}
+			m.lag.WithLabelValues(topic, strconv.Itoa(int(p))).Set(float64(max(newest-next, 0)))
+		}
+	}
+	return nil
+}
+
+// connectAdmin opens a connection for questions about the cluster, apart from those that carry messages.
+func connectAdmin(cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
+	sc := baseConfig("pasdetrois-" + service + "-admin")
+	sc.Metadata.Retry.Max = 1
+	client, err := sarama.NewClient(cfg.Brokers, sc)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
+	}
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		_ = client.Close()
+		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
+	}
+	return client, admin, nil
+}

@@ -1,0 +1,184 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"pasdetrois/pkg/messages"
+)
+
+// closeTimeout bounds how long Close waits for a broker that no longer answers.
+const closeTimeout = 5 * time.Second
+
+// Producer is the Publisher over Kafka. It connects in the background and keeps trying, so a service starts although
+// Kafka is down. Safe for concurrent use; concurrent calls share requests to the broker.
+type Producer struct {
+	cfg     Config
+	service string
+	log     *slog.Logger
+
+	cancel    context.CancelFunc
+	connected chan struct{} // closed once publisher is set
+	stopped   chan struct{} // closed when connecting has ended, either way
+
+	mu        sync.Mutex
+	publisher message.Publisher
+	connErr   error
+}
+
+// NewProducer makes a producer for service and starts to connect. Close it after everything that publishes has stopped.
+func NewProducer(cfg Config, service string, log *slog.Logger) (*Producer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Producer{cfg: cfg, service: service, log: log, cancel: cancel,
+		connected: make(chan struct{}), stopped: make(chan struct{}),
+		connErr: errors.New("not connected yet")}
+	go p.connect(ctx)
+	return p, nil
+}
+
+func (p *Producer) connect(ctx context.Context) {
+	defer close(p.stopped)
+	for attempt := 1; ; attempt++ {
+		publisher, err := kafka.NewPublisher(kafka.PublisherConfig{
+			Brokers:               p.cfg.Brokers,
+			Marshaler:             recordMarshaler{},
+			OverwriteSaramaConfig: producerConfig("pasdetrois-" + p.service),
+		}, watermillLogger(p.log))
+		p.mu.Lock()
+		if err == nil {
+			p.publisher, p.connErr = publisher, nil
+			p.mu.Unlock()
+			close(p.connected)
+			return
+		}
+		p.connErr = err
+		p.mu.Unlock()
+		if attempt == 1 || attempt%10 == 0 {
+			p.log.Warn("waiting for kafka to publish", "attempt", attempt, "err", err)
+		}
+		if !pause(ctx, backoff(attempt, 250*time.Millisecond, 5*time.Second)) {
+			return
+		}
+	}
+}
+
+// Publish implements Publisher.
+func (p *Producer) Publish(ctx context.Context, msgs ...messages.Message) error {
+	records := make([]messages.Record, len(msgs))
+	for i, m := range msgs {
+		if m.Source == "" {
+			m.Source = p.service
+		}
+		r, err := m.Record()
+		if err != nil {
+			return fmt.Errorf("encode %s %s: %w", m.Event.EventName(), m.ID, err)
+		}
+		records[i] = r
+	}
+	return p.PublishRecords(ctx, records...)
+}
+
+// PublishRecords implements Publisher. Records of one topic and key are written in order; others at the same time.
+func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	select {
+	case <-p.connected:
+	case <-ctx.Done():
+		return fmt.Errorf("publish: kafka is not connected (%w): %w", p.lastError(), ctx.Err())
+	}
+
+	// The client's Publish takes no context and may sit out a broker's restart: the wait is ours to end.
+	done := make(chan error, len(records))
+	runs := inKeyOrder(records)
+	for _, run := range runs {
+		go func() {
+			for _, r := range run {
+				if err := p.publisher.Publish(p.cfg.TopicPrefix+r.Topic, newOutgoing(r)); err != nil {
+					done <- fmt.Errorf("publish to %s: %w", r.Topic, err)
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	var errs []error
+	for range runs {
+		select {
+		case err := <-done:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return fmt.Errorf("publish: not acknowledged in time, may be written: %w", ctx.Err())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inKeyOrder splits records into runs that must be written one after the other: same topic, same key.
+func inKeyOrder(records []messages.Record) [][]messages.Record {
+	type lane struct{ topic, key string }
+	index := make(map[lane]int, len(records))
+	var runs [][]messages.Record
+	for _, r := range records {
+		l := lane{r.Topic, string(r.Key)}
+		i, ok := index[l]
+		if !ok {
+			i = len(runs)
+			index[l] = i
+			runs = append(runs, nil)
+		}
+		runs[i] = append(runs[i], r)
+	}
+	return runs
+}
+
+func (p *Producer) lastError() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.connErr
+}
+
+// Check is the readiness check of the producing side: nil once connected. It never asks the broker.
+func (p *Producer) Check(context.Context) error {
+	if err := p.lastError(); err != nil {
+		return fmt.Errorf("kafka producer: %w", err)
+	}
+	return nil
+}
+
+// Close flushes and disconnects. With a broker that no longer answers it gives up after a few seconds: messages that
+// were not acknowledged are in the outbox or will be delivered again.
+func (p *Producer) Close() error {
+	p.cancel()
+	<-p.stopped
+	p.mu.Lock()
+	publisher := p.publisher
+	p.mu.Unlock()
+	if publisher == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- publisher.Close() }()
+	timeout := time.NewTimer(closeTimeout)
+	defer timeout.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("close kafka producer: %w", err)
+		}
+		return nil
+	case <-timeout.C:
+		return errors.New("close kafka producer: the broker does not answer")
+	}
+}

@@ -1,0 +1,141 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/IBM/sarama"
+)
+
+// TopicSpec is one topic to create.
+type TopicSpec struct {
+	Name              string
+	Partitions        int32
+	ReplicationFactor int16
+}
+
+// TopicInfo describes an existing topic.
+type TopicInfo struct {
+	Name              string
+	Partitions        int32
+	ReplicationFactor int16
+	Configs           map[string]string // those that differ from the broker's defaults
+}
+
+// CreateTopics creates what is missing (prefix added) and returns the names it created. A topic that exists with fewer
+// partitions than asked is an error that says so: adding partitions moves keys to other partitions, so that is a
+// decision, not a repair.
+func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string, error) {
+	var created []string
+	err := withAdmin(ctx, cfg, func(_ sarama.Client, admin sarama.ClusterAdmin) error {
+		existing, err := admin.ListTopics()
+		if err != nil {
+			return fmt.Errorf("list topics: %w", err)
+		}
+		var errs []error
+		for _, s := range specs {
+			name := cfg.TopicPrefix + s.Name
+			if have, ok := existing[name]; ok {
+				if have.NumPartitions < s.Partitions {
+					errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide and use kafka-topics --alter, or delete it first",
+						name, have.NumPartitions, s.Partitions))
+				}
+				continue
+			}
+			err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: s.Partitions, ReplicationFactor: s.ReplicationFactor}, false)
+			switch {
+			case err == nil:
+				created = append(created, name)
+			case errors.Is(err, sarama.ErrTopicAlreadyExists): // somebody else was faster
+			default:
+				errs = append(errs, fmt.Errorf("create topic %s: %w", name, err))
+			}
+		}
+		return errors.Join(errs...)
+	})
+	return created, err
+}
+
+// ListTopics describes every topic that carries the prefix, prefix removed, by name. Kafka's internal topics are left out.
+func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
+	var infos []TopicInfo
+	err := withAdmin(ctx, cfg, func(_ sarama.Client, admin sarama.ClusterAdmin) error {
+		existing, err := admin.ListTopics()
+		if err != nil {
+			return fmt.Errorf("list topics: %w", err)
+		}
+		for name, d := range existing {
+			short, ok := strings.CutPrefix(name, cfg.TopicPrefix)
+			if !ok || strings.HasPrefix(name, "__") {
+				continue
+			}
+			info := TopicInfo{Name: short, Partitions: d.NumPartitions, ReplicationFactor: d.ReplicationFactor, Configs: map[string]string{}}
+			for k, v := range d.ConfigEntries {
+				if v != nil {
+					info.Configs[k] = *v
+				}
+			}
+			infos = append(infos, info)
+		}
+		sort.Slice(infos, func(i, j int) bool { return infos[i].Name < infos[j].Name })
+		return nil
+	})
+	return infos, err
+}
+
+// missingTopics returns those of topics that do not exist.
+func missingTopics(cfg Config, topics []string) ([]string, error) {
+	client, admin, err := connectAdmin(cfg, "check")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = admin.Close() }()
+	if err := client.RefreshMetadata(); err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	existing, err := client.Topics()
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	have := make(map[string]bool, len(existing))
+	for _, t := range existing {
+		have[t] = true
+	}
+	var missing []string
+	for _, t := range topics {
+		if name := cfg.TopicPrefix + t; !have[name] {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
+}
+
+// withAdmin runs fn with a connection and gives up when ctx ends: the client's own calls take no context.
+func withAdmin(ctx context.Context, cfg Config, fn func(sarama.Client, sarama.ClusterAdmin) error) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		client, admin, err := connectAdmin(cfg, "tool")
+		if err != nil {
+			done <- err
+			return
+		}
+		stop := context.AfterFunc(ctx, func() { _ = admin.Close() })
+		err = fn(client, admin)
+		if stop() {
+			_ = admin.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("kafka at %v does not answer: %w", cfg.Brokers, ctx.Err())
+	}
+}

@@ -1,0 +1,168 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Body is a letter as the admin API shows it. Key, value and header values that are not UTF-8 text are shown in the
+// …_base64 field instead.
+type Body struct {
+	ID          int64        `json:"id"`
+	Topic       string       `json:"topic"`
+	Partition   int32        `json:"partition"`
+	Offset      int64        `json:"offset"`
+	Key         string       `json:"key,omitempty"`
+	KeyBase64   []byte       `json:"key_base64,omitempty"`
+	Value       *string      `json:"value,omitempty" doc:"The record's value when it is text; absent in lists and for a null value"`
+	ValueBase64 []byte       `json:"value_base64,omitempty"`
+	Headers     []HeaderBody `json:"headers,omitempty"`
+	Reason      string       `json:"reason"`
+	Detail      string       `json:"detail"`
+	Stack       string       `json:"stack,omitempty"`
+	State       string       `json:"state" enum:"parked,replaying,replayed,discarded"`
+	Attempts    int          `json:"attempts" doc:"How often it was replayed"`
+	Time        time.Time    `json:"time" doc:"The record's time"`
+	ParkedAt    time.Time    `json:"parked_at"`
+}
+
+// HeaderBody is one record header.
+type HeaderBody struct {
+	Key         string `json:"key"`
+	Value       string `json:"value,omitempty"`
+	ValueBase64 []byte `json:"value_base64,omitempty"`
+}
+
+func textOrBytes(b []byte) (string, []byte) {
+	if utf8.Valid(b) {
+		return string(b), nil
+	}
+	return "", b
+}
+
+func summary(l Letter) Body {
+	b := Body{ID: l.ID, Topic: l.Record.Topic, Partition: l.Record.Partition, Offset: l.Record.Offset, Reason: l.Reason,
+		Detail: l.Detail, State: l.State, Attempts: l.Attempts, Time: l.Record.Time, ParkedAt: l.ParkedAt}
+	b.Key, b.KeyBase64 = textOrBytes(l.Record.Key)
+	return b
+}
+
+func full(l Letter) Body {
+	b := summary(l)
+	b.Stack = l.Stack
+	if l.Record.Value != nil {
+		text, raw := textOrBytes(l.Record.Value)
+		if raw == nil {
+			b.Value = &text
+		}
+		b.ValueBase64 = raw
+	}
+	for _, h := range l.Record.Headers {
+		b.Headers = append(b.Headers, headerBody(h))
+	}
+	return b
+}
+
+func headerBody(h messages.Header) HeaderBody {
+	out := HeaderBody{Key: h.Key}
+	out.Value, out.ValueBase64 = textOrBytes(h.Value)
+	return out
+}
+
+type listInput struct {
+	State  string `query:"state" enum:"parked,replaying,replayed,discarded,all" default:"parked" doc:"Only letters in this state, or all"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
+	Cursor string `query:"cursor" pattern:"^[0-9]{0,18}$" doc:"next_cursor of the page before"`
+}
+
+type listOutput struct {
+	Body struct {
+		Items      []Body `json:"items"`
+		NextCursor string `json:"next_cursor,omitempty"`
+	}
+}
+
+type idInput struct {
+	ID int64 `path:"id" minimum:"1"`
+}
+
+type letterOutput struct{ Body Body }
+
+// Register adds GET /dead-letters, GET /dead-letters/{id}, POST /dead-letters/{id}/replay and …/discard to the admin
+// API. Replay answers 202: the worker does the work.
+func Register(api huma.API, store *Store, worker *Worker) {
+	tags := []string{"dead letters"}
+	huma.Register(api, huma.Operation{OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/dead-letters",
+		Summary: "List parked messages", Tags: tags, Errors: []int{http.StatusServiceUnavailable}},
+		func(ctx context.Context, in *listInput) (*listOutput, error) {
+			f := Filter{State: in.State, Limit: in.Limit + 1}
+			if f.State == "all" {
+				f.State = ""
+			}
+			if in.Cursor != "" {
+				f.After, _ = strconv.ParseInt(in.Cursor, 10, 64)
+			}
+			letters, err := store.List(ctx, f)
+			if err != nil {
+				return nil, problem(err)
+			}
+			out := &listOutput{}
+			out.Body.Items = []Body{}
+			for i, l := range letters {
+				if i == in.Limit {
+					out.Body.NextCursor = strconv.FormatInt(letters[i-1].ID, 10)
+					break
+				}
+				out.Body.Items = append(out.Body.Items, summary(l))
+			}
+			return out, nil
+		})
+	show := func(ctx context.Context, id int64) (*letterOutput, error) {
+		l, err := store.Get(ctx, id)
+		if err != nil {
+			return nil, problem(err)
+		}
+		return &letterOutput{Body: full(l)}, nil
+	}
+	huma.Register(api, huma.Operation{OperationID: "get-dead-letter", Method: http.MethodGet, Path: "/dead-letters/{id}",
+		Summary: "Show a parked message whole", Tags: tags, Errors: []int{http.StatusNotFound}},
+		func(ctx context.Context, in *idInput) (*letterOutput, error) { return show(ctx, in.ID) })
+	huma.Register(api, huma.Operation{OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/replay",
+		DefaultStatus: http.StatusAccepted, Summary: "Handle a parked message again", Tags: tags,
+		Description: "The message goes through its use case again in the background; look at it again for the outcome: `replayed`, or `parked` with the new reason.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict}},
+		func(ctx context.Context, in *idInput) (*letterOutput, error) {
+			if err := store.Replay(ctx, in.ID); err != nil {
+				return nil, problem(err)
+			}
+			worker.Wake()
+			return show(ctx, in.ID)
+		})
+	huma.Register(api, huma.Operation{OperationID: "discard-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/discard",
+		Summary: "Give a parked message up", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict}},
+		func(ctx context.Context, in *idInput) (*letterOutput, error) {
+			if err := store.Discard(ctx, in.ID); err != nil {
+				return nil, problem(err)
+			}
+			return show(ctx, in.ID)
+		})
+}
+
+func problem(err error) error {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, ErrNotParked):
+		return huma.Error409Conflict(err.Error() + ": only a parked message can be replayed or discarded")
+	default:
+		return err
+	}
+}

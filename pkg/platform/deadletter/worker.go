@@ -1,0 +1,122 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/fault"
+)
+
+const (
+	// workerPoll finds letters that another replica's admin port marked, or that a crash left behind.
+	workerPoll = 2 * time.Second
+	// replayLease is how long one replica may be busy with a letter before another may take it over.
+	replayLease = time.Minute
+	// replayTimeout bounds one replay; it stays below the lease.
+	replayTimeout = 30 * time.Second
+)
+
+// Replayer puts one record through its use case again and publishes the results; bus.Consumer is one.
+type Replayer interface {
+	Handle(ctx context.Context, r messages.Record) error
+}
+
+// Worker replays the letters that an operator marked.
+type Worker struct {
+	store    *Store
+	replayer Replayer
+	log      *slog.Logger
+	wake     chan struct{}
+}
+
+// NewWorker makes a worker; Run runs it.
+func NewWorker(store *Store, replayer Replayer, log *slog.Logger) *Worker {
+	return &Worker{store: store, replayer: replayer, log: log, wake: make(chan struct{}, 1)}
+}
+
+// Wake makes Run look now instead of at its next poll.
+func (w *Worker) Wake() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run replays until ctx ends. Work that has begun is finished: half a replay is repeated by whoever comes next, which
+// is harmless, but costs a lease.
+func (w *Worker) Run(ctx context.Context) error {
+	poll := time.NewTicker(workerPoll)
+	defer poll.Stop()
+	for {
+		for {
+			found, err := w.replayOne(ctx)
+			if err != nil && ctx.Err() == nil {
+				w.log.Warn("replaying a dead letter", "err", err)
+			}
+			if !found || err != nil || ctx.Err() != nil {
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.wake:
+		case <-poll.C:
+		}
+	}
+}
+
+// A claim counts the attempt and renews changed_at, which is the lease. A letter never claimed has no attempt newer
+// than its mark, so it is free at once.
+const claimSQL = `
+UPDATE dead_letters SET attempts = attempts + 1, changed_at = now(), claimed_at = now()
+WHERE id = (SELECT id FROM dead_letters
+            WHERE state = 'replaying' AND (claimed_at IS NULL OR claimed_at < now() - $1::interval)
+            ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING ` + letterColumns
+
+const replayedSQL = `UPDATE dead_letters SET state = 'replayed', claimed_at = NULL, changed_at = now() WHERE id = $1 AND state = 'replaying'`
+
+const failedAgainSQL = `
+UPDATE dead_letters SET state = 'parked', claimed_at = NULL, changed_at = now(), reason = $2, detail = $3
+WHERE id = $1 AND state = 'replaying'`
+
+func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
+	rows, err := w.store.pool.Query(ctx, claimSQL, replayLease.String())
+	if err != nil {
+		return false, fmt.Errorf("claim a dead letter: %w", err)
+	}
+	l, err := pgx.CollectExactlyOneRow(rows, scanLetter)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("claim a dead letter: %w", err)
+	}
+
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
+	defer cancel()
+	failure := w.replayer.Handle(work, l.Record)
+	if failure == nil {
+		w.log.Info("dead letter replayed", "topic", l.Record.Topic, "partition", l.Record.Partition, "offset", l.Record.Offset, "attempt", l.Attempts)
+		_, err = w.store.pool.Exec(work, replayedSQL, l.ID)
+	} else {
+		reason := l.Reason // a transient failure says nothing new about the message
+		if fault.KindOf(failure) == fault.Permanent {
+			reason = fault.Reason(failure)
+		}
+		w.log.Warn("dead letter failed again", "topic", l.Record.Topic, "partition", l.Record.Partition, "offset", l.Record.Offset,
+			"attempt", l.Attempts, "status", reason, "err", failure)
+		_, err = w.store.pool.Exec(work, failedAgainSQL, l.ID, reason, printable(failure.Error()))
+	}
+	if err != nil {
+		return true, fmt.Errorf("note the replay of dead letter %d: %w", l.ID, err)
+	}
+	return true, nil
+}
