@@ -4,11 +4,11 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // metrics of one consumer.
 type metrics struct {
-	handled *prometheus.CounterVec   // by event and result
-	seconds *prometheus.HistogramVec // by event, retries included
+	handled  *prometheus.CounterVec   // by event and result
+	seconds  *prometheus.HistogramVec // by event, retries included
 	failures prometheus.Counter
-	parked  *prometheus.CounterVec // by reason
-	lag     *prometheus.GaugeVec   // by topic and partition
+	parked   *prometheus.CounterVec // by reason
+	lag      *prometheus.GaugeVec   // by topic and partition
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {

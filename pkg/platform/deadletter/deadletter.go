@@ -171,7 +171,9 @@ const changeSQL = `UPDATE dead_letters SET state = $2, changed_at = now() WHERE 
 func (s *Store) Replay(ctx context.Context, id int64) error { return s.change(ctx, id, StateReplaying) }
 
 // Discard gives a parked letter up for good. It returns ErrNotFound or ErrNotParked.
-func (s *Store) Discard(ctx context.Context, id int64) error { return s.change(ctx, id, StateDiscarded) }
+func (s *Store) Discard(ctx context.Context, id int64) error {
+	return s.change(ctx, id, StateDiscarded)
+}
 
 func (s *Store) change(ctx context.Context, id int64, state string) error {
 	tag, err := s.pool.Exec(ctx, changeSQL, id, state)
