@@ -1,0 +1,52 @@
+package app
+
+import (
+	"fmt"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/payments/internal/domain"
+)
+
+// The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would make a
+// repetition look like news.
+const (
+	stepCapture = "capture"
+	stepFail    = "fail"
+	stepRefund  = "refund"
+	stepVoid    = "void"
+)
+
+// answer returns what payment_requested is answered with, given the payment that the order has now. It is made of the
+// payment alone, so that the answer to a repetition is the same, byte for byte. Once the payment is refunded or voided,
+// the request led to something else and there is nothing more to say to it.
+func (a *App) answer(p domain.Payment) []messages.Message {
+	switch p.Status {
+	case domain.Captured:
+		return []messages.Message{message(p, stepCapture, messages.PaymentCaptured{OrderID: p.OrderID, UserID: p.UserID,
+			Amount: p.Amount, PaymentID: p.PaymentID})}
+	case domain.Failed:
+		out := []messages.Message{message(p, stepFail, messages.PaymentFailed{OrderID: p.OrderID, UserID: p.UserID,
+			Total: p.Amount, Reason: p.Reason})}
+		if p.Reason == domain.ReasonSuspectedFraud {
+			out = append(out, message(p, messages.KindFraudAlert, messages.NotificationRequested{UserID: p.UserID,
+				Message: fmt.Sprintf("Suspected fraud: order %s of user %s over %s was not charged.", p.OrderID, p.UserID, p.Amount),
+				Channel: messages.ChannelEmail, OrderID: p.OrderID, Kind: messages.KindFraudAlert, To: a.AlertEmail}))
+		}
+		return out
+	default:
+		return nil
+	}
+}
+
+// refundedMessage answers refund_requested. Amount 0 says that there was nothing to give back.
+func refundedMessage(p domain.Payment) messages.Message {
+	step, amount := stepVoid, messages.Money{Currency: p.Amount.Currency}
+	if p.Status == domain.Refunded {
+		step, amount = stepRefund, p.Amount
+	}
+	return message(p, step, messages.PaymentRefunded{OrderID: p.OrderID, UserID: p.UserID, Amount: amount, PaymentID: p.PaymentID})
+}
+
+func message(p domain.Payment, step string, e messages.Event) messages.Message {
+	return messages.Message{ID: messages.ID(p.OrderID, e.EventName(), step), Event: e, Time: p.UpdatedAt}
+}

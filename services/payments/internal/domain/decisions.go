@@ -1,0 +1,67 @@
+package domain
+
+import (
+	"time"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Request asks for the payment of an order.
+type Request struct {
+	OrderID string
+	UserID  string
+	Amount  messages.Money
+	Method  string // "" = DefaultMethod
+}
+
+// MethodOrDefault returns the payment method to charge.
+func (r Request) MethodOrDefault() string {
+	if r.Method == "" {
+		return DefaultMethod
+	}
+	return r.Method
+}
+
+// Answer is a provider's final answer to a charge: either PaymentID or Declined is set.
+type Answer struct {
+	PaymentID string // the money was taken, under this name
+	Declined  string // it was not, for this reason: a stable snake_case code
+}
+
+// Settle returns the payment that the provider's answer makes of the request. Without a payment id no money was taken;
+// a provider that does not say why has declined the card.
+func (r Request) Settle(a Answer, now time.Time) Payment {
+	switch {
+	case a.PaymentID != "":
+		return r.payment(Captured, "", a.PaymentID, now)
+	case a.Declined != "":
+		return r.payment(Failed, a.Declined, "", now)
+	default:
+		return r.payment(Failed, ReasonCardDeclined, "", now)
+	}
+}
+
+// Suspect returns the payment that failed because of the fraud rule. The provider was not asked.
+func (r Request) Suspect(now time.Time) Payment {
+	return r.payment(Failed, ReasonSuspectedFraud, "", now)
+}
+
+func (r Request) payment(s Status, reason, paymentID string, now time.Time) Payment {
+	return Payment{OrderID: r.OrderID, UserID: r.UserID, Amount: r.Amount, Method: r.MethodOrDefault(), Status: s,
+		Reason: reason, PaymentID: paymentID, CreatedAt: now, UpdatedAt: now}
+}
+
+// Refund asks for the money of an order back: all of it, whether it was taken yet or not.
+type Refund struct {
+	OrderID string
+	UserID  string
+	Amount  messages.Money
+	Reason  string
+}
+
+// Tombstone returns the payment of an order whose money was asked back before it was asked for: a later request is
+// never charged.
+func (r Refund) Tombstone(now time.Time) Payment {
+	return Payment{OrderID: r.OrderID, UserID: r.UserID, Amount: r.Amount, Status: Voided, Reason: r.Reason,
+		CreatedAt: now, UpdatedAt: now}
+}

@@ -1,0 +1,92 @@
+// Package domain holds the rules of payments: what a payment can be, which first decision an order gets, and what
+// contradicts it. It knows no database, no broker and no provider.
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Status is what became of the payment of an order. The table's CHECK payment_status has the same set.
+//
+//	(none) -> captured -> refunded
+//	(none) -> failed
+//	(none) -> voided
+//
+// An order's first decision stays, except that captured money can be given back. Failed, refunded and voided are ends.
+type Status string
+
+const (
+	// Captured means that the provider took the money.
+	Captured Status = "captured"
+	// Failed means that no money was taken: declined, or suspected of fraud.
+	Failed Status = "failed"
+	// Refunded means that all of it was given back.
+	Refunded Status = "refunded"
+	// Voided is the tombstone of a refund that was asked for before the payment was: the order is never charged.
+	Voided Status = "voided"
+)
+
+// Statuses lists every Status.
+func Statuses() []Status { return []Status{Captured, Failed, Refunded, Voided} }
+
+// The reasons of a failed payment that are this service's own or the contract's. A provider may have others.
+const (
+	ReasonSuspectedFraud       = "suspected_fraud"
+	ReasonCardDeclined         = "card_declined"
+	ReasonInsufficientFunds    = "insufficient_funds"
+	ReasonUnknownPaymentMethod = "unknown_payment_method"
+)
+
+// DefaultMethod is charged when the request names no payment method.
+const DefaultMethod = "pm_card_visa"
+
+// Payment is what is known about the payment of one order.
+type Payment struct {
+	OrderID   string
+	UserID    string
+	Amount    messages.Money // what was asked for; of a tombstone, what was asked back
+	Method    string         // "" on a tombstone
+	Status    Status
+	Reason    string // why it failed, was refunded or voided; "" while captured
+	PaymentID string // the provider's name for the charge; "" when no money was taken
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Errors of this package. Callers ask with errors.Is.
+var (
+	// ErrContradiction means that a message does not fit what is already decided about its order: another user, another
+	// amount or another currency.
+	ErrContradiction = errors.New("contradicts the payment")
+	// ErrNotCaptured means that there is no money to give back.
+	ErrNotCaptured = errors.New("the payment is not captured")
+)
+
+// Agrees returns nil when the payment is about the same user and money, else an error wrapping ErrContradiction. The
+// payment method is no part of it: two who ask for the payment of one order may each have their own default.
+func (p Payment) Agrees(userID string, amount messages.Money) error {
+	switch {
+	case p.UserID != userID:
+		return fmt.Errorf("order %s: user %q %w, which is of user %q", p.OrderID, userID, ErrContradiction, p.UserID)
+	case p.Amount != amount:
+		return fmt.Errorf("order %s: amount %s %w, which is of %s", p.OrderID, amount, ErrContradiction, p.Amount)
+	}
+	return nil
+}
+
+// KeepsNoMoney reports whether the provider must hold no money for the order, now and for ever. A charge that it holds
+// nevertheless slipped through a race or a crash, and is to be given back.
+func (p Payment) KeepsNoMoney() bool { return p.Status == Failed || p.Status == Voided }
+
+// Refund returns the payment after all of the money was given back, or ErrNotCaptured.
+func (p Payment) Refund(reason string, now time.Time) (Payment, error) {
+	if p.Status != Captured {
+		return Payment{}, fmt.Errorf("order %s is %s: %w", p.OrderID, p.Status, ErrNotCaptured)
+	}
+	p.Status, p.Reason, p.UpdatedAt = Refunded, reason, now
+	return p, nil
+}

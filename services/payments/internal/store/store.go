@@ -1,0 +1,228 @@
+// Package store keeps payments in Postgres. It is the only place with SQL about them, and decides nothing.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/payments/internal/app"
+	"pasdetrois/services/payments/internal/domain"
+)
+
+// Store is app.Store over Postgres.
+type Store struct{ pool *pgxpool.Pool }
+
+// New returns a store over the pool's schema.
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+const columns = `order_id, user_id, amount_minor, currency, payment_method, status, reason, payment_id, created_at, updated_at`
+
+func scan(row pgx.CollectableRow) (domain.Payment, error) {
+	var p domain.Payment
+	err := row.Scan(&p.OrderID, &p.UserID, &p.Amount.Minor, &p.Amount.Currency, &p.Method, &p.Status, &p.Reason,
+		&p.PaymentID, &p.CreatedAt, &p.UpdatedAt)
+	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
+	return p, err
+}
+
+// Payments implements app.Store.
+func (s *Store) Payments(ctx context.Context, orderIDs []string) (map[string]domain.Payment, error) {
+	return payments(ctx, s.pool, orderIDs)
+}
+
+const paymentsSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = ANY($1)`
+
+func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[string]domain.Payment, error) {
+	rows, err := q.Query(ctx, paymentsSQL, orderIDs)
+	if err != nil {
+		return nil, fmt.Errorf("read payments: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("read payments: %w", err)
+	}
+	byOrder := make(map[string]domain.Payment, len(found))
+	for _, p := range found {
+		byOrder[p.OrderID] = p
+	}
+	return byOrder, nil
+}
+
+// Open implements app.Store. The insert is one statement, so it is a transaction of its own: what is read afterwards is
+// a decision that somebody else committed.
+func (s *Store) Open(ctx context.Context, opened []domain.Payment) (map[string]app.Kept, error) {
+	kept := make(map[string]app.Kept, len(opened))
+	if err := open(ctx, s.pool, opened, kept); err != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
+// Rows are inserted in the order of their key, so that two batches with the same orders cannot wait for each other in a
+// circle. An insert that meets one not committed yet waits for it.
+const openSQL = `
+INSERT INTO payments (` + columns + `)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                     $9::timestamptz[], $10::timestamptz[]) AS new (` + columns + `)
+ORDER BY new.order_id
+ON CONFLICT (order_id) DO NOTHING
+RETURNING order_id`
+
+func open(ctx context.Context, q pgdb.Querier, opened []domain.Payment, kept map[string]app.Kept) error {
+	if len(opened) == 0 {
+		return nil
+	}
+	missing := make(map[string]domain.Payment, len(opened))
+	for _, p := range opened {
+		missing[p.OrderID] = p
+	}
+	rows, err := q.Query(ctx, openSQL, arrays(opened)...)
+	if err != nil {
+		return fmt.Errorf("keep payments: %w", err)
+	}
+	inserted, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("keep payments: %w", err)
+	}
+	for _, id := range inserted {
+		kept[id] = app.Kept{Payment: missing[id], Now: true}
+		delete(missing, id)
+	}
+	return rest(ctx, q, missing, kept)
+}
+
+// rest reads what others decided about the orders of missing.
+func rest(ctx context.Context, q pgdb.Querier, missing map[string]domain.Payment, kept map[string]app.Kept) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	others, err := payments(ctx, q, slices.Collect(maps.Keys(missing)))
+	if err != nil {
+		return err
+	}
+	for id, p := range others {
+		kept[id] = app.Kept{Payment: p}
+	}
+	return nil
+}
+
+func arrays(ps []domain.Payment) []any {
+	n := len(ps)
+	orders, users, currencies, methods := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	statuses, reasons, ids := make([]string, n), make([]string, n), make([]string, n)
+	amounts, created, updated := make([]int64, n), make([]time.Time, n), make([]time.Time, n)
+	for i, p := range ps {
+		orders[i], users[i], amounts[i], currencies[i], methods[i] = p.OrderID, p.UserID, p.Amount.Minor, p.Amount.Currency, p.Method
+		statuses[i], reasons[i], ids[i], created[i], updated[i] = string(p.Status), p.Reason, p.PaymentID, p.CreatedAt, p.UpdatedAt
+	}
+	return []any{orders, users, amounts, currencies, methods, statuses, reasons, ids, created, updated}
+}
+
+// Refund implements app.Store.
+func (s *Store) Refund(ctx context.Context, refunded, tombstones []domain.Payment) (map[string]app.Kept, error) {
+	kept := make(map[string]app.Kept, len(refunded)+len(tombstones))
+	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := refund(ctx, tx, refunded, kept); err != nil {
+			return err
+		}
+		return open(ctx, tx, tombstones, kept)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
+// Rows are locked in the order of their key, then changed: an UPDATE alone would lock them in the order it meets them.
+const lockSQL = `SELECT FROM payments WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE`
+
+const refundSQL = `
+UPDATE payments p SET status = 'refunded', reason = r.reason, updated_at = r.updated_at
+FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS r (order_id, reason, updated_at)
+WHERE p.order_id = r.order_id AND p.status = 'captured'
+RETURNING p.order_id`
+
+func refund(ctx context.Context, tx pgx.Tx, refunded []domain.Payment, kept map[string]app.Kept) error {
+	if len(refunded) == 0 {
+		return nil
+	}
+	missing := make(map[string]domain.Payment, len(refunded))
+	var orders, reasons []string
+	var updated []time.Time
+	for _, p := range refunded {
+		missing[p.OrderID] = p
+		orders, reasons, updated = append(orders, p.OrderID), append(reasons, p.Reason), append(updated, p.UpdatedAt)
+	}
+	if _, err := tx.Exec(ctx, lockSQL, orders); err != nil {
+		return fmt.Errorf("lock payments: %w", err)
+	}
+	rows, err := tx.Query(ctx, refundSQL, orders, reasons, updated)
+	if err != nil {
+		return fmt.Errorf("refund payments: %w", err)
+	}
+	changed, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("refund payments: %w", err)
+	}
+	for _, id := range changed {
+		kept[id] = app.Kept{Payment: missing[id], Now: true}
+		delete(missing, id)
+	}
+	return rest(ctx, tx, missing, kept)
+}
+
+const paymentSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = $1`
+
+// Payment implements app.Store.
+func (s *Store) Payment(ctx context.Context, orderID string) (domain.Payment, error) {
+	rows, err := s.pool.Query(ctx, paymentSQL, orderID)
+	if err != nil {
+		return domain.Payment{}, fmt.Errorf("read the payment of order %s: %w", orderID, err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return domain.Payment{}, app.ErrNotFound
+	}
+	if err != nil {
+		return domain.Payment{}, fmt.Errorf("read the payment of order %s: %w", orderID, err)
+	}
+	return p, nil
+}
+
+// Two statements, because each has an index of its own.
+const (
+	listSQL = `SELECT ` + columns + ` FROM payments WHERE (created_at, order_id) < ($1, $2)
+ORDER BY created_at DESC, order_id DESC LIMIT $3`
+	listOfUserSQL = `SELECT ` + columns + ` FROM payments WHERE (created_at, order_id) < ($1, $2) AND user_id = $4
+ORDER BY created_at DESC, order_id DESC LIMIT $3`
+)
+
+// List implements app.Store.
+func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Payment, error) {
+	before := pgtype.Timestamptz{Time: q.After.CreatedAt, Valid: true}
+	if q.After.CreatedAt.IsZero() {
+		before = pgtype.Timestamptz{InfinityModifier: pgtype.Infinity, Valid: true}
+	}
+	sql, args := listSQL, []any{before, q.After.OrderID, q.Limit}
+	if q.UserID != "" {
+		sql, args = listOfUserSQL, append(args, q.UserID)
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list payments: %w", err)
+	}
+	items, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("list payments: %w", err)
+	}
+	return items, nil
+}
