@@ -1,0 +1,330 @@
+package messages
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// The fields of all bodies.
+const (
+	fEvent = iota
+	fTimestamp
+	fOrderID
+	fUserID
+	fTotal
+	fAmount
+	fCurrency
+	fItems
+	fPaymentMethod
+	fEmail
+	fPaymentID
+	fReason
+	fMessage
+	fChannel
+	fKind
+	fTo
+	fieldCount
+)
+
+func fieldName(f int) string {
+	return [...]string{"event", "timestamp", "order_id", "user_id", "total", "amount", "currency", "items",
+		"payment_method", "email", "payment_id", "reason", "message", "channel", "kind", "to"}[f]
+}
+
+// body is the top level of a message as read.
+type body struct{ f [fieldCount]value }
+
+// set keeps a member that some event has. null is the same as absent.
+func (b *body) set(key string, v value) {
+	f := 0
+	switch key {
+	case "event":
+		f = fEvent
+	case "timestamp":
+		f = fTimestamp
+	case "order_id":
+		f = fOrderID
+	case "user_id":
+		f = fUserID
+	case "total":
+		f = fTotal
+	case "amount":
+		f = fAmount
+	case "currency":
+		f = fCurrency
+	case "items":
+		f = fItems
+	case "payment_method":
+		f = fPaymentMethod
+	case "email":
+		f = fEmail
+	case "payment_id":
+		f = fPaymentID
+	case "reason":
+		f = fReason
+	case "message":
+		f = fMessage
+	case "channel":
+		f = fChannel
+	case "kind":
+		f = fKind
+	case "to":
+		f = fTo
+	default:
+		return
+	}
+	if v.kind != null {
+		b.f[f] = v
+	}
+}
+
+// converter makes Go values of a body's fields and notes what cannot be converted. An absent field is a zero value:
+// Validate knows what is required.
+type converter struct {
+	*body
+	currency string
+	problems problems
+}
+
+// err returns what was wrong with the fields that were asked for.
+func (c *converter) err() error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+	err := c.problems.join()
+	reason := ReasonInvalidMessage
+	if errors.Is(err, ErrCurrency) {
+		reason = ReasonUnknownCurrency
+	}
+	return &DecodeError{reason, oneLine(err)}
+}
+
+func (c *converter) mismatch(field string, v value, want string) {
+	c.problems.add(field, "must be %s, not %s", want, v.kind)
+}
+
+func (c *converter) text(f int) string {
+	v := c.f[f]
+	switch v.kind {
+	case absent:
+		return ""
+	case text:
+		return v.s
+	}
+	c.mismatch(fieldName(f), v, "text")
+	return ""
+}
+
+func (c *converter) id(f int) string { return c.idOf(fieldName(f), c.f[f]) }
+
+// idOf reads an id: text, or an integer of any size, digit by digit.
+func (c *converter) idOf(field string, v value) string {
+	switch v.kind {
+	case absent, null:
+		return ""
+	case text:
+		return v.s
+	case number:
+		if !integer(v.s) {
+			c.problems.add(field, "must be text or a whole number, not %s", quoted(v.s))
+			return ""
+		}
+		if v.s == "-0" {
+			return "0"
+		}
+		return v.s
+	}
+	c.mismatch(field, v, "text or a whole number")
+	return ""
+}
+
+// integer reports whether a JSON number is written without fraction and exponent.
+func integer(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) && s[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// money reads an amount in the message's currency, and whether there is one. Without one the amount is 0.
+func (c *converter) money(f int) (Money, bool) {
+	m, ok := c.moneyOf(fieldName(f), c.f[f])
+	if !ok {
+		m = Money{Currency: c.code()}
+	}
+	return m, ok
+}
+
+// required reads an amount that the event cannot do without.
+func (c *converter) required(f int) Money {
+	m, ok := c.money(f)
+	if !ok && c.f[f].kind == absent {
+		c.problems.add(fieldName(f), "is required")
+	}
+	return m
+}
+
+func (c *converter) moneyOf(field string, v value) (Money, bool) {
+	switch v.kind {
+	case absent, null:
+		return Money{}, false
+	case number, text:
+	default:
+		c.mismatch(field, v, "a decimal number")
+		return Money{}, false
+	}
+	currency := c.code()
+	if currency == "" {
+		return Money{}, false
+	}
+	m, err := ParseMoney(v.s, currency)
+	if err != nil {
+		c.problems.wrap(field, err)
+		return Money{}, false
+	}
+	return m, true
+}
+
+// code returns the message's currency, "" when it names an unknown one.
+func (c *converter) code() string {
+	if c.currency != "" {
+		return c.currency
+	}
+	v := c.f[fCurrency]
+	switch {
+	case v.kind == absent || (v.kind == text && v.s == ""):
+		c.currency = DefaultCurrency
+		return c.currency
+	case v.kind != text:
+		c.mismatch("currency", v, "text")
+	default:
+		s := upper(v.s)
+		if _, ok := Exponent(s); ok {
+			c.currency = s
+			return s
+		}
+		c.problems.wrap("currency", fmt.Errorf("%s is %w", quoted(v.s), ErrCurrency))
+	}
+	c.f[fCurrency] = value{} // said once
+	c.currency = DefaultCurrency
+	return ""
+}
+
+// upper returns s with ASCII letters in upper case.
+func upper(s string) string {
+	for i := range len(s) {
+		if 'a' <= s[i] && s[i] <= 'z' {
+			b := []byte(s)
+			for j := i; j < len(b); j++ {
+				if 'a' <= b[j] && b[j] <= 'z' {
+					b[j] -= 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+// items reads the lines. More than MaxLines are not kept, only told of.
+func (c *converter) items() []Item {
+	v := c.f[fItems]
+	if v.kind == absent {
+		return nil
+	}
+	if v.kind != array {
+		c.mismatch("items", v, "an array")
+		return nil
+	}
+	var items []Item
+	n := 0
+	s := scanner{s: v.s}
+	// The text was scanned before: it has no errors.
+	_ = s.array(func(v value) {
+		if n++; n <= MaxLines {
+			items = append(items, c.item(n-1, v))
+		}
+	})
+	if n > MaxLines {
+		c.problems.add("items", "must have at most %d lines, not %d", MaxLines, n)
+	}
+	return items
+}
+
+func (c *converter) item(i int, v value) Item {
+	mark := len(c.problems)
+	var it Item
+	if v.kind != object {
+		c.mismatch("", v, "an object")
+	} else {
+		it = c.line(v.s)
+	}
+	if len(c.problems) > mark {
+		path := "items[" + strconv.Itoa(i) + "]"
+		if v.kind == object {
+			path += "."
+		}
+		c.problems.within(mark, path)
+	}
+	return it
+}
+
+func (c *converter) line(src string) Item {
+	var sku, quantity, price value
+	s := scanner{s: src}
+	_ = s.object(func(key string, v value) {
+		switch key {
+		case "sku":
+			sku = v
+		case "quantity":
+			quantity = v
+		case "unit_price":
+			price = v
+		}
+	})
+	it := Item{SKU: c.idOf("sku", sku), Quantity: c.quantityOf(quantity)}
+	if m, ok := c.moneyOf("unit_price", price); ok {
+		it.UnitPrice = &m
+	}
+	return it
+}
+
+// quantityOf reads a whole number, however it is written: 2, 2.0, 2e0.
+func (c *converter) quantityOf(v value) int {
+	switch v.kind {
+	case absent, null:
+		c.problems.add("quantity", "is required")
+		return 0
+	case number:
+		var d decimal
+		if n, ok := int64(0), d.parse(v.s); ok && d.exact(0) {
+			if n, ok = d.whole(0); ok && !d.neg {
+				return int(n)
+			}
+		}
+		c.problems.add("quantity", "must be a whole number from 1 to %d, not %s", MaxQuantity, quoted(v.s))
+	default:
+		c.mismatch("quantity", v, "a whole number")
+	}
+	return 0
+}
+
+func (c *converter) timestamp() (time.Time, bool) {
+	v := c.f[fTimestamp]
+	switch v.kind {
+	case absent:
+		return time.Time{}, false
+	case number, text:
+		if t, ok := parseTime(v.s); ok {
+			return t, true
+		}
+		c.problems.add("timestamp", "must be a date and time of RFC 3339, or seconds since 1970, not %s", quoted(v.s))
+	default:
+		c.mismatch("timestamp", v, "text or a number")
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,195 @@
+package messages
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// The reasons of a DecodeError: stable codes, kept with a parked record.
+const (
+	ReasonEmptyBody       = "empty_body"       // no payload, e.g. a tombstone
+	ReasonTooLarge        = "too_large"        // beyond MaxBody
+	ReasonNotJSON         = "not_json"         // no JSON, not one value, invalid UTF-8
+	ReasonTooDeep         = "too_deep"         // nested deeper than any message is
+	ReasonDuplicateKey    = "duplicate_key"    // one key twice in one object
+	ReasonInvalidMessage  = "invalid_message"  // JSON, but not a valid body of its event
+	ReasonUnknownCurrency = "unknown_currency" // a currency that ISO 4217 does not have
+	ReasonUnknownTopic    = "unknown_topic"    // none of the contract's four
+)
+
+// DecodeError says why a record cannot be understood: Reason is a stable code, Detail is for people. It will not be
+// understood the next time either.
+type DecodeError struct {
+	Reason string
+	Detail string
+}
+
+func (e *DecodeError) Error() string { return e.Reason + ": " + e.Detail }
+
+// Decode reads a record of one of the four topics, tolerantly. Its error is a *DecodeError or wraps ErrUnknownEvent.
+// A message that it returns is valid. It keeps nothing of r.
+//
+// What a plain producer leaves out is filled in: the event is the topic's first one, the id comes from topic,
+// partition, offset and time, the time from the record, the currency is DefaultCurrency, the channel email. Ids may be integers, amounts
+// may be decimals in quotes or carry the noise of float arithmetic, the timestamp may be text or epoch seconds. null
+// is the same as absent, and fields that the event does not have are ignored.
+func Decode(r Record) (Message, error) {
+	first, ok := firstEvent(r.Topic)
+	if !ok {
+		return Message{}, &DecodeError{ReasonUnknownTopic, quoted(r.Topic) + " is no topic of the contract"}
+	}
+	var b body
+	if err := b.scan(r.Value); err != nil {
+		return Message{}, err
+	}
+	h := readHeaders(r.Headers)
+
+	name := first
+	switch v := b.f[fEvent]; v.kind {
+	case absent:
+		if named := strings.TrimSuffix(strings.TrimPrefix(h.typ, typePrefix), typeSuffix); h.typ == ceType(named) {
+			name = named
+		}
+	case text:
+		name = v.s
+	default:
+		return Message{}, &DecodeError{ReasonInvalidMessage, "event must be text, not " + v.kind.String()}
+	}
+	var p problems
+	if p.name("event", name, MaxIDLength); len(p) > 0 {
+		return Message{}, &DecodeError{ReasonInvalidMessage, p.join().Error()}
+	}
+
+	c := converter{body: &b}
+	event := c.event(r.Topic, name)
+	if event == nil {
+		return Message{}, fmt.Errorf("%w %s on topic %s", ErrUnknownEvent, quoted(name), r.Topic)
+	}
+	m := Message{Event: event, ID: h.messageID(r), Source: h.source, TraceParent: h.traceParent}
+	sent, ok := c.timestamp()
+	switch {
+	case ok:
+		m.Time = sent
+	case !h.time.IsZero():
+		m.Time = h.time
+	default:
+		m.Time = r.Time.UTC()
+	}
+	if err := c.err(); err != nil {
+		return Message{}, err
+	}
+	if err := event.Validate(); err != nil {
+		return Message{}, &DecodeError{ReasonInvalidMessage, oneLine(err)}
+	}
+	return m, nil
+}
+
+// firstEvent returns the event that a body without `event` is, by topic.
+func firstEvent(topic string) (string, bool) {
+	switch topic {
+	case TopicOrders:
+		return EventOrderPlaced, true
+	case TopicPayments:
+		return EventPaymentRequested, true
+	case TopicNotifications:
+		return EventNotificationRequested, true
+	case TopicOrderFailures:
+		return EventOrderRejected, true
+	}
+	return "", false
+}
+
+// event returns the body as the event called name, nil when the topic carries no such event. What cannot be converted
+// is noted in c.
+func (c *converter) event(topic, name string) Event {
+	if topicOf(name) != topic {
+		return nil
+	}
+	switch name {
+	case EventOrderPlaced:
+		e := OrderPlaced{OrderID: c.id(fOrderID), UserID: c.id(fUserID), PaymentMethod: c.text(fPaymentMethod), Email: c.text(fEmail)}
+		e.Total, e.HasTotal = c.money(fTotal)
+		e.Items = c.items()
+		return e
+	case EventPaymentRequested:
+		return PaymentRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentMethod: c.text(fPaymentMethod)}
+	case EventPaymentCaptured:
+		return PaymentCaptured{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentID: c.id(fPaymentID)}
+	case EventRefundRequested:
+		return RefundRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), Reason: c.text(fReason)}
+	case EventPaymentRefunded:
+		return PaymentRefunded{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentID: c.id(fPaymentID)}
+	case EventNotificationRequested:
+		e := NotificationRequested{UserID: c.id(fUserID), Message: c.text(fMessage), Channel: c.text(fChannel),
+			OrderID: c.id(fOrderID), Kind: c.text(fKind), To: c.text(fTo)}
+		if e.Channel == "" {
+			e.Channel = ChannelEmail
+		}
+		return e
+	case EventOrderRejected:
+		return OrderRejected{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Items: c.items(),
+			PaymentMethod: c.text(fPaymentMethod), Email: c.text(fEmail), Reason: c.text(fReason)}
+	case EventPaymentFailed:
+		return PaymentFailed{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Reason: c.text(fReason)}
+	}
+	return nil
+}
+
+// topicOf returns the topic that carries an event, "" for an unknown one.
+func topicOf(event string) string {
+	switch event {
+	case EventOrderPlaced:
+		return TopicOrders
+	case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
+		return TopicPayments
+	case EventNotificationRequested:
+		return TopicNotifications
+	case EventOrderRejected, EventPaymentFailed:
+		return TopicOrderFailures
+	}
+	return ""
+}
+
+// oneLine returns the joined problems of err on one line.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// scan reads the whole value in one pass.
+func (b *body) scan(raw []byte) error {
+	switch {
+	case len(raw) == 0:
+		return &DecodeError{ReasonEmptyBody, "the record has no payload"}
+	case len(raw) > MaxBody:
+		return &DecodeError{ReasonTooLarge, fmt.Sprintf("%d bytes, at most %d are read", len(raw), MaxBody)}
+	case !utf8.Valid(raw):
+		return &DecodeError{ReasonNotJSON, "invalid UTF-8"}
+	}
+	var keys [24]string
+	s := scanner{s: string(raw), keys: keys[:0]}
+	s.space()
+	if s.pos < len(s.s) && s.s[s.pos] == '{' {
+		if err := s.object(b.set); err != nil {
+			return err
+		}
+		if err := s.end(); err != nil {
+			return err
+		}
+		return nil
+	}
+	v, err := s.value()
+	if err == nil {
+		err = s.end()
+	}
+	if err != nil {
+		return err
+	}
+	return &DecodeError{ReasonInvalidMessage, "the body must be an object, not " + v.kind.String()}
+}
+
+// end refuses anything behind the value.
+func (s *scanner) end() *DecodeError {
+	if s.space(); s.pos < len(s.s) {
+		return s.fail(ReasonNotJSON, "there is more behind the value")
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package messages
+
+import (
+	"strings"
+	"time"
+)
+
+// The headers: CloudEvents 1.0 in binary mode, and W3C trace context.
+const (
+	headerSpecVersion = "ce_specversion"
+	headerID          = "ce_id"
+	headerType        = "ce_type"
+	headerSource      = "ce_source"
+	headerTime        = "ce_time"
+	headerSubject     = "ce_subject"
+	headerContentType = "content-type"
+	headerTraceParent = "traceparent"
+	// headerWatermillID is what watermill's default marshaler writes.
+	headerWatermillID = "_watermill_message_uuid"
+
+	specVersion  = "1.0"
+	contentType  = "application/json"
+	typePrefix   = "pasdetrois."
+	typeSuffix   = ".v1"
+	sourcePrefix = "/pasdetrois"
+)
+
+// ceType returns the CloudEvents type of an event of this contract.
+func ceType(event string) string { return typePrefix + event + typeSuffix }
+
+// ceSource returns the CloudEvents source of a service: /pasdetrois/orders. A foreign producer's is kept as it is.
+func ceSource(source string) string {
+	switch {
+	case source == "":
+		return sourcePrefix
+	case strings.ContainsAny(source, "/:"):
+		return source
+	}
+	return sourcePrefix + "/" + source
+}
+
+// serviceOf is the reverse of ceSource.
+func serviceOf(source string) string {
+	if source == sourcePrefix {
+		return ""
+	}
+	if name, ok := strings.CutPrefix(source, sourcePrefix+"/"); ok && name != "" && !strings.ContainsAny(name, "/:") {
+		return name
+	}
+	return source
+}
+
+// headers is what a record's headers say. A malformed header counts as absent: they are delivery metadata, and no
+// message is refused for them.
+type headers struct {
+	id, watermillID, typ, source, traceParent string
+	time                                      time.Time
+}
+
+func readHeaders(list []Header) headers {
+	var h headers
+	for i := range list {
+		v := list[i].Value
+		if len(v) == 0 || len(v) > MaxIDLength*4 {
+			continue
+		}
+		switch list[i].Key {
+		case headerID:
+			setName(&h.id, v)
+		case headerWatermillID:
+			setName(&h.watermillID, v)
+		case headerType:
+			setName(&h.typ, v)
+		case headerSource:
+			setName(&h.source, v)
+		case headerTime:
+			if t, err := time.Parse(time.RFC3339Nano, string(v)); err == nil {
+				if t, ok := inRange(t); ok {
+					h.time = t
+				}
+			}
+		case headerTraceParent:
+			if t := traceParent(string(v)); t != "" {
+				h.traceParent = t
+			}
+		}
+	}
+	h.source = serviceOf(h.source)
+	return h
+}
+
+func setName(to *string, v []byte) {
+	s := string(v)
+	if validName(s) == nil {
+		*to = s
+	}
+}
+
+// validName checks what may stand in a header: the same that may be an id.
+func validName(s string) error {
+	var p problems
+	p.id("it", s)
+	return p.join()
+}
+
+// messageID returns the record's id: the header ce_id, else watermill's, else one made of the record's place. An id
+// that is no UUID is unique only together with its source, so a foreign source becomes part of it.
+func (h *headers) messageID(r Record) string {
+	switch {
+	case h.id != "" && strings.ContainsAny(h.source, "/:") && !isUUID(h.id):
+		return foreignID(h.source, h.id)
+	case h.id != "":
+		return h.id
+	case h.watermillID != "":
+		return h.watermillID
+	}
+	return recordID(r)
+}

@@ -1,0 +1,332 @@
+package messages
+
+import (
+	"fmt"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep a body may nest. The contract's own bodies have a depth of three.
+const maxDepth = 32
+
+// kind says what a JSON value is.
+type kind uint8
+
+const (
+	absent kind = iota
+	null
+	boolean
+	number
+	text
+	object
+	array
+)
+
+func (k kind) String() string {
+	return [...]string{"nothing", "null", "true or false", "a number", "text", "an object", "an array"}[k]
+}
+
+// value is a JSON value: the content of a text, the literal of a number, the source of an object or array.
+type value struct {
+	kind kind
+	s    string
+}
+
+// scanner reads JSON in one pass, stricter than encoding/json does: no invalid UTF-8, no half surrogate pairs, no key
+// twice in one object, no deep nesting. Two readers of one message must not be able to understand different things.
+// It copies nothing but texts with escapes in them.
+type scanner struct {
+	s     string
+	pos   int
+	depth int
+	keys  []string // the keys seen so far of all objects that are open
+}
+
+func (s *scanner) fail(reason, format string, args ...any) *DecodeError {
+	return &DecodeError{Reason: reason, Detail: fmt.Sprintf(format, args...) + fmt.Sprintf(" at byte %d", s.pos)}
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.s) {
+		switch s.s[s.pos] {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// value reads one value and what space is in front of it.
+func (s *scanner) value() (value, *DecodeError) {
+	s.space()
+	if s.pos == len(s.s) {
+		return value{}, s.fail(ReasonNotJSON, "the text ends where a value should be")
+	}
+	switch c := s.s[s.pos]; {
+	case c == '"':
+		v, err := s.text()
+		return value{text, v}, err
+	case c == '{':
+		start := s.pos
+		err := s.object(nil)
+		return value{object, s.s[start:s.pos]}, err
+	case c == '[':
+		start := s.pos
+		err := s.array(nil)
+		return value{array, s.s[start:s.pos]}, err
+	case c == '-' || isDigit(c):
+		return s.number()
+	case c == 't':
+		return value{boolean, "true"}, s.literal("true")
+	case c == 'f':
+		return value{boolean, "false"}, s.literal("false")
+	case c == 'n':
+		return value{null, "null"}, s.literal("null")
+	}
+	return value{}, s.fail(ReasonNotJSON, "no value starts with %q", s.s[s.pos])
+}
+
+// object reads an object and hands each member to field, which may be nil.
+func (s *scanner) object(field func(key string, v value)) *DecodeError {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	first := len(s.keys)
+	var seen map[string]struct{} // instead of s.keys once they are many
+	for s.space(); !s.take('}'); s.space() {
+		if n := len(s.keys) - first; n > 0 && !s.take(',') {
+			return s.fail(ReasonNotJSON, "expected , or } in an object")
+		}
+		s.space()
+		if s.pos == len(s.s) || s.s[s.pos] != '"' {
+			return s.fail(ReasonNotJSON, "expected a key in an object")
+		}
+		key, err := s.text()
+		if err != nil {
+			return err
+		}
+		if seen, err = s.once(first, key, seen); err != nil {
+			return err
+		}
+		s.space()
+		if !s.take(':') {
+			return s.fail(ReasonNotJSON, "expected : after a key")
+		}
+		v, err := s.value()
+		if err != nil {
+			return err
+		}
+		if field != nil {
+			field(key, v)
+		}
+	}
+	s.keys = s.keys[:first]
+	s.depth--
+	return nil
+}
+
+// once notes key and refuses it the second time in the object whose keys start at first.
+func (s *scanner) once(first int, key string, seen map[string]struct{}) (map[string]struct{}, *DecodeError) {
+	const few = 32
+	here := s.keys[first:]
+	twice := false
+	if len(here) <= few {
+		for _, k := range here {
+			twice = twice || k == key
+		}
+	} else {
+		if seen == nil {
+			seen = make(map[string]struct{}, 4*few)
+			for _, k := range here {
+				seen[k] = struct{}{}
+			}
+		}
+		_, twice = seen[key]
+		seen[key] = struct{}{}
+	}
+	if twice {
+		return nil, s.fail(ReasonDuplicateKey, "the key %s stands twice in one object", quoted(key))
+	}
+	s.keys = append(s.keys, key)
+	return seen, nil
+}
+
+// array reads an array and hands each element to each, which may be nil.
+func (s *scanner) array(each func(v value)) *DecodeError {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	s.space()
+	for n := 0; !s.take(']'); n++ {
+		if n > 0 && !s.take(',') {
+			return s.fail(ReasonNotJSON, "expected , or ] in an array")
+		}
+		v, err := s.value()
+		if err != nil {
+			return err
+		}
+		if each != nil {
+			each(v)
+		}
+		s.space()
+	}
+	s.depth--
+	return nil
+}
+
+// enter steps over { or [.
+func (s *scanner) enter() *DecodeError {
+	if s.depth == maxDepth {
+		return s.fail(ReasonTooDeep, "nested deeper than %d", maxDepth)
+	}
+	s.depth++
+	s.pos++
+	return nil
+}
+
+func (s *scanner) take(c byte) bool {
+	if s.pos < len(s.s) && s.s[s.pos] == c {
+		s.pos++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) literal(want string) *DecodeError {
+	if len(s.s)-s.pos < len(want) || s.s[s.pos:s.pos+len(want)] != want {
+		return s.fail(ReasonNotJSON, "expected %s", want)
+	}
+	s.pos += len(want)
+	return nil
+}
+
+// number reads a number of any length: whoever needs its value has bounds of its own.
+func (s *scanner) number() (value, *DecodeError) {
+	start := s.pos
+	s.take('-')
+	if !s.take('0') && !s.digits() {
+		return value{}, s.fail(ReasonNotJSON, "expected a digit")
+	}
+	if s.take('.') && !s.digits() {
+		return value{}, s.fail(ReasonNotJSON, "expected a digit behind the decimal point")
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('+') {
+			s.take('-')
+		}
+		if !s.digits() {
+			return value{}, s.fail(ReasonNotJSON, "expected a digit in the exponent")
+		}
+	}
+	return value{number, s.s[start:s.pos]}, nil
+}
+
+func (s *scanner) digits() bool {
+	start := s.pos
+	for s.pos < len(s.s) && isDigit(s.s[s.pos]) {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// text reads a JSON string and returns its content.
+func (s *scanner) text() (string, *DecodeError) {
+	s.pos++
+	start := s.pos
+	for s.pos < len(s.s) {
+		switch c := s.s[s.pos]; {
+		case c == '"':
+			s.pos++
+			return s.s[start : s.pos-1], nil
+		case c == '\\':
+			return s.escapedText(start)
+		case c < ' ':
+			return "", s.fail(ReasonNotJSON, "a control character that is not escaped")
+		}
+		s.pos++
+	}
+	return "", s.fail(ReasonNotJSON, "a text without end")
+}
+
+// escapedText reads on where the first backslash stands.
+func (s *scanner) escapedText(start int) (string, *DecodeError) {
+	out := append(make([]byte, 0, s.pos-start+32), s.s[start:s.pos]...)
+	for s.pos < len(s.s) {
+		c := s.s[s.pos]
+		switch {
+		case c == '"':
+			s.pos++
+			return string(out), nil
+		case c < ' ':
+			return "", s.fail(ReasonNotJSON, "a control character that is not escaped")
+		case c != '\\':
+			out = append(out, c)
+			s.pos++
+			continue
+		}
+		r, err := s.escape()
+		if err != nil {
+			return "", err
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return "", s.fail(ReasonNotJSON, "a text without end")
+}
+
+// escape reads one escape sequence, a surrogate pair as one.
+func (s *scanner) escape() (rune, *DecodeError) {
+	s.pos++
+	if s.pos == len(s.s) {
+		return 0, s.fail(ReasonNotJSON, "a text without end")
+	}
+	c := s.s[s.pos]
+	s.pos++
+	switch c {
+	case '"', '\\', '/':
+		return rune(c), nil
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case 'u':
+		r, ok := s.hex4()
+		if ok && utf16.IsSurrogate(r) {
+			low := rune(-1)
+			if s.take('\\') && s.take('u') {
+				low, _ = s.hex4()
+			}
+			r = utf16.DecodeRune(r, low)
+			ok = r != utf8.RuneError
+		}
+		if ok {
+			return r, nil
+		}
+	}
+	return 0, s.fail(ReasonNotJSON, "a bad escape sequence")
+}
+
+func (s *scanner) hex4() (rune, bool) {
+	if len(s.s)-s.pos < 4 {
+		return -1, false
+	}
+	var r rune
+	for _, c := range []byte(s.s[s.pos : s.pos+4]) {
+		switch {
+		case isDigit(c):
+			r = r<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return -1, false
+		}
+	}
+	s.pos += 4
+	return r, true
+}
