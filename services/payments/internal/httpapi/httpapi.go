@@ -1,0 +1,158 @@
+// Package httpapi answers what is known about payments. Nothing can be changed here: payments are asked for, and asked
+// back, on Kafka.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/payments/internal/app"
+	"pasdetrois/services/payments/internal/domain"
+)
+
+const (
+	// readTimeout keeps an answer short when the database hangs: the client hears 503 within two seconds.
+	readTimeout = 1500 * time.Millisecond
+	// retryAfter is what the client is told then, in seconds.
+	retryAfter = 2
+)
+
+// Payments is what the API needs of the use cases. app.App is one.
+type Payments interface {
+	Get(ctx context.Context, orderID string) (domain.Payment, error)
+	List(ctx context.Context, q app.Query) (app.Page, error)
+}
+
+// Amount is an exact decimal number of major units.
+type Amount string
+
+// MarshalJSON writes the decimal as a JSON number.
+func (a Amount) MarshalJSON() ([]byte, error) { return []byte(a), nil }
+
+// Schema implements huma.SchemaProvider.
+func (Amount) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeNumber, Description: "Exact decimal number of major units", Examples: []any{49.99}}
+}
+
+// Body is a payment as clients see it.
+type Body struct {
+	OrderID       string    `json:"order_id"`
+	UserID        string    `json:"user_id"`
+	Amount        Amount    `json:"amount"`
+	Currency      string    `json:"currency" doc:"ISO 4217 code" example:"USD"`
+	Status        string    `json:"status" enum:"captured,failed,refunded,voided" doc:"voided: money was asked back before it was asked for; the order is never charged"`
+	PaymentID     string    `json:"payment_id,omitempty" doc:"The provider's name for the charge; absent when no money was taken"`
+	PaymentMethod string    `json:"payment_method,omitempty" example:"pm_card_visa"`
+	Reason        string    `json:"reason,omitempty" doc:"Why it failed, was refunded or voided" example:"card_declined"`
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
+}
+
+func body(p domain.Payment) Body {
+	return Body{OrderID: p.OrderID, UserID: p.UserID, Amount: Amount(p.Amount.Decimal()), Currency: p.Amount.Currency,
+		Status: string(p.Status), PaymentID: p.PaymentID, PaymentMethod: p.Method, Reason: p.Reason,
+		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+}
+
+type getInput struct {
+	OrderID string `path:"order_id" doc:"The order's id"`
+}
+
+type getOutput struct{ Body Body }
+
+type listInput struct {
+	UserID string `query:"user_id" maxLength:"128" doc:"Only payments of this user"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
+}
+
+type listOutput struct {
+	Body struct {
+		Items      []Body `json:"items"`
+		NextCursor string `json:"next_cursor,omitempty" doc:"Absent on the last page"`
+	}
+}
+
+// Register adds GET /payments/{order_id} and GET /payments to the API.
+func Register(api huma.API, payments Payments) {
+	tags := []string{"payments"}
+	huma.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
+		Summary: "Show the payment of an order", Tags: tags,
+		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
+		func(ctx context.Context, in *getInput) (*getOutput, error) {
+			if !storable(in.OrderID) {
+				return nil, problem(app.ErrNotFound)
+			}
+			ctx, cancel := context.WithTimeout(ctx, readTimeout)
+			defer cancel()
+			p, err := payments.Get(ctx, in.OrderID)
+			if err != nil {
+				return nil, problem(err)
+			}
+			return &getOutput{Body: body(p)}, nil
+		})
+	huma.Register(api, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/payments",
+		Summary: "List payments, newest first", Tags: tags,
+		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}},
+		func(ctx context.Context, in *listInput) (*listOutput, error) {
+			q, err := query(in)
+			if err != nil {
+				return nil, err
+			}
+			ctx, cancel := context.WithTimeout(ctx, readTimeout)
+			defer cancel()
+			page, err := payments.List(ctx, q)
+			if err != nil {
+				return nil, problem(err)
+			}
+			out := &listOutput{}
+			out.Body.Items = make([]Body, len(page.Items))
+			for i, p := range page.Items {
+				out.Body.Items[i] = body(p)
+			}
+			if page.Next != nil {
+				out.Body.NextCursor = encodeCursor(*page.Next)
+			}
+			return out, nil
+		})
+}
+
+func query(in *listInput) (app.Query, error) {
+	q := app.Query{UserID: in.UserID, Limit: in.Limit}
+	if !storable(in.UserID) {
+		return q, invalid("query.user_id", "must be text without control characters")
+	}
+	if in.Cursor != "" {
+		var ok bool
+		if q.After, ok = decodeCursor(in.Cursor); !ok {
+			return q, invalid("query.cursor", "must be the next_cursor of a page before")
+		}
+	}
+	return q, nil
+}
+
+func invalid(field, rule string) error {
+	return huma.Error422UnprocessableEntity("validation failed", &huma.ErrorDetail{Location: field, Message: rule})
+}
+
+// storable reports whether Postgres takes s as text. What it does not take is no id of anything.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+func problem(err error) error {
+	switch {
+	case errors.Is(err, app.ErrNotFound):
+		return huma.Error404NotFound("no payment of this order is known")
+	case pgdb.IsUnavailable(err), errors.Is(err, context.DeadlineExceeded):
+		return httpx.Unavailable("the database does not answer", retryAfter)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,159 @@
+// Package payments is the payments service: it charges for orders, once each, and gives the money back when it is asked
+// to. Run wires it; the rules are in internal/domain, what happens when in internal/app.
+package payments
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/run"
+	"pasdetrois/services/payments/internal/app"
+	"pasdetrois/services/payments/internal/consumer"
+	"pasdetrois/services/payments/internal/domain"
+	"pasdetrois/services/payments/internal/httpapi"
+	"pasdetrois/services/payments/internal/provider"
+	"pasdetrois/services/payments/internal/store"
+)
+
+const (
+	service = "payments"
+	version = "1.0.0" // of the HTTP APIs
+)
+
+// Run runs the service until ctx ends, then lets what is in work finish. It waits for Kafka and Postgres, in whatever
+// order they come.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	limit, err := domain.ParseFraudLimit(cfg.FraudLimit)
+	if err != nil {
+		return err
+	}
+	public, err := listen(cfg.HTTPListener, cfg.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	admin, err := listen(cfg.AdminListener, cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service}, log)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	// The simulated provider is an external system: it writes its books on connections of its own.
+	books, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service + "-provider"}, log)
+	if err != nil {
+		return err
+	}
+	defer books.Close()
+	producer, err := bus.NewProducer(cfg.Config, service, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := producer.Close(); err != nil {
+			log.Warn("stopping", "err", err)
+		}
+	}()
+
+	payments := app.New(app.Config{
+		Store: store.New(pool),
+		Provider: provider.Measure(provider.NewSimulated(provider.Config{Books: books, Latency: cfg.ProviderLatency,
+			ErrorRate: cfg.ProviderErrorRate, Random: rand.Float64}), reg),
+		FraudLimit: limit,
+		AlertEmail: cfg.FraudAlertEmail,
+		Metrics:    app.NewMetrics(reg),
+		Log:        log,
+		Now:        time.Now,
+	})
+	letters := deadletter.NewStore(pool)
+	reg.MustRegister(letters.Collector())
+	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
+		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg,
+		DrainTimeout: cfg.DrainTimeout})
+	if err != nil {
+		return err
+	}
+	replays := deadletter.NewWorker(letters, messages, log)
+
+	health := httpx.NewHealth(
+		httpx.Check{Name: "postgres", Run: pool.Ping},
+		httpx.Check{Name: "kafka_producer", Run: producer.Check},
+		httpx.Check{Name: "consumer", Run: messages.Check},
+	)
+	// The admin side is in the last stage: it tells who asks that the rest is draining.
+	return run.Stages(ctx, log,
+		[]run.Component{
+			{Name: "drain", Run: func(ctx context.Context) error {
+				<-ctx.Done()
+				health.Drain()
+				return nil
+			}},
+			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
+			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(payments), nil))},
+		},
+		[]run.Component{
+			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(letters, replays), reg))},
+		},
+	)
+}
+
+func publicAPI(payments *app.App) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: payments", version, "What became of the payment of an order.")
+	httpapi.Register(api, payments)
+	return handler
+}
+
+func adminAPI(letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: payments, admin", version, "Messages that payments could not handle.")
+	deadletter.Register(api, letters, replays)
+	return handler
+}
+
+// afterMigration lets start begin once the database is there and migrated.
+func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := pgdb.Wait(ctx, pool, log); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		return start(ctx)
+	}
+}
+
+func serve(l net.Listener, handler http.Handler) func(context.Context) error {
+	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler) }
+}
+
+func listen(given net.Listener, addr string) (net.Listener, error) {
+	if given != nil {
+		return given, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return l, nil
+}
