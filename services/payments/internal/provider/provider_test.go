@@ -1,0 +1,194 @@
+package provider_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/payments/internal/app"
+	"pasdetrois/services/payments/internal/domain"
+	"pasdetrois/services/payments/internal/provider"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+func setup(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	return testkit.Database(t, migrations.Up).Pool(t, "payments")
+}
+
+func charge(key string, method string) app.Charge {
+	return app.Charge{Key: key, OrderID: "o1", UserID: "u1", Amount: messages.Money{Minor: 4999, Currency: "USD"}, Method: method}
+}
+
+func charges(t *testing.T, books *pgxpool.Pool) (n int) {
+	t.Helper()
+	require.NoError(t, books.QueryRow(t.Context(),
+		`SELECT count(*) FROM provider_ledger WHERE order_id = 'o1' AND status = 'charged'`).Scan(&n))
+	return n
+}
+
+func TestChargeOncePerKey(t *testing.T) {
+	t.Parallel()
+	books := setup(t)
+	p := provider.NewSimulated(provider.Config{Books: books})
+
+	first, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.NoError(t, err)
+	require.Regexp(t, `^pay_[a-z2-7]{26}$`, first.PaymentID)
+	again, err := p.Charge(t.Context(), charge("k1", provider.MethodDeclined))
+	require.NoError(t, err)
+	require.Equal(t, first, again, "the first answer stands")
+	require.Equal(t, 1, charges(t, books))
+
+	// This is what the books are for: money taken twice for one order stands in them twice.
+	second, err := p.Charge(t.Context(), charge("k2", provider.MethodVisa))
+	require.NoError(t, err)
+	require.NotEqual(t, first.PaymentID, second.PaymentID)
+	require.Equal(t, 2, charges(t, books))
+}
+
+func TestChargeOncePerKeyInARace(t *testing.T) {
+	t.Parallel()
+	books := setup(t)
+	p := provider.NewSimulated(provider.Config{Books: books})
+	release := make(chan struct{})
+	answers := make(chan domain.Answer, 8)
+	var wg sync.WaitGroup
+	for range cap(answers) {
+		wg.Go(func() {
+			<-release
+			answer, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- answer
+		})
+	}
+	close(release)
+	wg.Wait()
+	close(answers)
+	first := <-answers
+	for other := range answers {
+		require.Equal(t, first, other)
+	}
+	require.Equal(t, 1, charges(t, books))
+}
+
+func TestChargeRefusesAKeyOfAnotherCharge(t *testing.T) {
+	t.Parallel()
+	p := provider.NewSimulated(provider.Config{Books: setup(t)})
+	first := charge("k1", provider.MethodFlaky)
+	_, err := p.Charge(t.Context(), first)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+
+	amount, currency, user := first, first, first
+	amount.Amount.Minor = 5000
+	currency.Amount.Currency = "EUR"
+	user.UserID = "u2"
+	for _, other := range []app.Charge{amount, currency, user, amount} {
+		_, err := p.Charge(t.Context(), other)
+		require.ErrorIs(t, err, app.ErrKeyReused)
+	}
+	held, err := p.Lookup(t.Context(), "k1")
+	require.NoError(t, err)
+	require.False(t, held, "another's charge does not make the first one work")
+}
+
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	books := setup(t)
+	p := provider.NewSimulated(provider.Config{Books: books})
+	held := func() bool {
+		held, err := p.Lookup(t.Context(), "k1")
+		require.NoError(t, err)
+		return held
+	}
+
+	require.False(t, held())
+	require.ErrorIs(t, p.Refund(t.Context(), "k1"), app.ErrNoCharge)
+	first, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.NoError(t, err)
+	require.True(t, held())
+
+	require.NoError(t, p.Refund(t.Context(), "k1"))
+	require.False(t, held())
+	require.NoError(t, p.Refund(t.Context(), "k1"), "again changes nothing")
+	again, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.False(t, held(), "a charge given back is not taken again")
+
+	_, err = p.Charge(t.Context(), charge("k2", provider.MethodDeclined))
+	require.NoError(t, err)
+	require.ErrorIs(t, p.Refund(t.Context(), "k2"), app.ErrNoCharge)
+}
+
+func TestErrorRate(t *testing.T) {
+	t.Parallel()
+	books := setup(t)
+	luck := 0.1
+	p := provider.NewSimulated(provider.Config{Books: books, ErrorRate: 0.5, Random: func() float64 { return luck }})
+
+	_, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	require.Equal(t, 0, charges(t, books), "nothing was done")
+
+	luck = 0.4
+	answer, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	require.Empty(t, answer)
+	require.Equal(t, 1, charges(t, books), "done, and the answer lost")
+	held, err := p.Lookup(t.Context(), "k1")
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	require.False(t, held)
+
+	luck = 0.5
+	_, err = p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.NoError(t, err)
+	require.Equal(t, 1, charges(t, books))
+}
+
+func TestLatencyEndsWithTheCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := provider.NewSimulated(provider.Config{Latency: time.Minute}) // the books are never reached
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := p.Charge(ctx, charge("k1", provider.MethodVisa))
+		require.ErrorIs(t, err, provider.ErrUnavailable)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestMeasured(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	p := provider.Measure(provider.NewSimulated(provider.Config{Books: setup(t)}), reg)
+
+	_, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
+	require.NoError(t, err)
+	_, err = p.Charge(t.Context(), charge("k2", provider.MethodDeclined))
+	require.NoError(t, err)
+	held, err := p.Lookup(t.Context(), "k1")
+	require.NoError(t, err)
+	require.True(t, held)
+	require.NoError(t, p.Refund(t.Context(), "k1"))
+	require.ErrorIs(t, p.Refund(t.Context(), "k2"), app.ErrNoCharge)
+
+	n, err := testutil.GatherAndCount(reg, "pasdetrois_payments_provider_call_seconds")
+	require.NoError(t, err)
+	require.Equal(t, 5, n, "charge ok, charge declined, lookup ok, refund ok, refund error")
+}
