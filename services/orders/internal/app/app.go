@@ -1,0 +1,166 @@
+// Package app holds the use cases of orders.
+//
+// What is common to all that change an order:
+//
+//   - One transaction. The orders are locked first, then the products in the order of their skus; the domain decides in
+//     memory; everything is written at once. Each UPDATE names the status and the version that it expects.
+//   - A message is decided by the state it finds, never by whether it was seen before: state is the inbox. Decisions are
+//     made before anything is written, so a message that breaks a rule fails alone and the rest of its batch goes on.
+//   - Outputs follow from the order's status (see outputs.go), with deterministic ids. A message that finds its work done
+//     gets the same outputs again as long as the order is still where that message led it; so a crash between commit
+//     and publish heals by redelivery.
+//   - What no message in work triggers (HTTP, a timeout, a message that was kept aside) goes through the outbox.
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// Store keeps orders, stock and what belongs to them. store.Store is the one over Postgres.
+type Store interface {
+	// InTx runs fn in one transaction and commits when it returns nil. An error may come after a commit that happened.
+	InTx(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
+
+	// Order returns an order with its lines, or ErrNotFound.
+	Order(ctx context.Context, id string) (domain.Order, error)
+	// Orders returns at most q.Limit orders, newest first, that come after q.After.
+	Orders(ctx context.Context, q Query) ([]domain.Order, error)
+	// Newer returns those of the orders whose version is greater than the one given.
+	Newer(ctx context.Context, versions map[string]int64) ([]domain.Order, error)
+	// Timeline returns the order's changes with a number greater than after, oldest first.
+	Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error)
+
+	// Products returns the whole catalogue by sku; Product one of it, or ErrNotFound.
+	Products(ctx context.Context) ([]domain.Product, error)
+	Product(ctx context.Context, sku string) (domain.Product, error)
+	// PutProduct creates a product without pieces, or changes its name and price.
+	PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error)
+	// Restock adds pieces to a product, or returns ErrNotFound.
+	Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error)
+
+	// FinishAnswer replaces the answer kept under a key and ends its running.
+	FinishAnswer(ctx context.Context, key Idempotency, answer Answer) error
+	// PruneKeys forgets at most limit keys made before the time given, and returns how many.
+	PruneKeys(ctx context.Context, before time.Time, limit int) (int, error)
+	// OldestUnpublished returns when the oldest message in the outbox was put there, zero when there is none.
+	OldestUnpublished(ctx context.Context) (time.Time, error)
+}
+
+// Tx is a transaction of the Store.
+type Tx interface {
+	// LockOrders returns those of the orders that exist, by id, locked. The ids of the others are locked by name: nobody
+	// else can make such an order, or decide on its absence, until the transaction ends.
+	LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error)
+	// LockProducts returns those of the products that exist, locked in the order of their skus.
+	LockProducts(ctx context.Context, skus []string) (domain.Stock, error)
+	// Catalogue is LockProducts without the lock, for reading prices.
+	Catalogue(ctx context.Context, skus []string) (domain.Stock, error)
+	// DueOrders locks and returns at most limit orders in the status that are due, except those that somebody else has
+	// locked.
+	DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error)
+
+	// Hold keeps a message aside. It reports whether the message is a dead letter already, and is not kept then.
+	Hold(ctx context.Context, h Held) (parked bool, err error)
+	// Held returns what is kept aside for the orders, oldest first.
+	Held(ctx context.Context, orderIDs []string) ([]Held, error)
+	// HeldSince locks and returns at most limit messages kept aside before the time given, except those that somebody
+	// else has locked.
+	HeldSince(ctx context.Context, before time.Time, limit int) ([]Held, error)
+
+	// ClaimKey locks the key until the transaction ends and returns what is kept under it. It returns ErrKeyBusy when
+	// somebody else has the key locked or its answer is still running, and ErrKeyReused when it belongs to another
+	// request.
+	ClaimKey(ctx context.Context, key Idempotency, now time.Time) (answer *Answer, err error)
+	// KeepAnswer keeps the answer under the key that was claimed. A runningUntil that is not zero says that another
+	// answer follows by FinishAnswer until then.
+	KeepAnswer(ctx context.Context, key Idempotency, answer Answer, runningUntil, now time.Time) error
+
+	// Save writes everything, or returns an error that no part of it survives.
+	Save(ctx context.Context, w Work) error
+}
+
+// Work is all that one transaction writes.
+type Work struct {
+	Orders  []*domain.Order    // with Changes, or nudged
+	Stock   []StockMove        // by sku
+	Outbox  []messages.Message // in order
+	Applied []int64            // messages kept aside that are dealt with
+	Park    []Parked
+}
+
+// StockMove says by how much a product's pieces moved.
+type StockMove struct {
+	SKU                       string
+	Available, Reserved, Sold int64
+}
+
+// Held is a message about an order that does not exist yet, kept aside until it does.
+type Held struct {
+	ID      int64
+	OrderID string
+	Event   string
+	Record  messages.Record // as read
+	HeldAt  time.Time
+}
+
+// Parked is a message to become a dead letter.
+type Parked struct {
+	Record messages.Record
+	Reason string
+	Detail string
+}
+
+// Errors of the use cases. Domain errors (ErrUnknownSKU, ErrTotalMismatch, ErrNotPriceable, ErrContradiction,
+// ErrNotCancellable) are returned as they are.
+var (
+	// ErrNotFound means that there is no such order or product.
+	ErrNotFound = errors.New("not found")
+	// ErrKeyBusy means that a request with the same idempotency key is still running.
+	ErrKeyBusy = errors.New("a request with this idempotency key is still running")
+	// ErrKeyReused means that the idempotency key belongs to another request.
+	ErrKeyReused = errors.New("the idempotency key was used for another request")
+)
+
+// The reasons that messages are parked with.
+const (
+	// ReasonContradictsState: the message does not fit what is already decided about its order.
+	ReasonContradictsState = "contradicts_state"
+	// ReasonTotalMismatch: the stated total is not what the items cost.
+	ReasonTotalMismatch = "total_mismatch"
+	// ReasonNotPriceable: the items have no sum in the order's currency.
+	ReasonNotPriceable = "not_priceable"
+	// ReasonUnknownOrder: nobody placed the order that the message is about.
+	ReasonUnknownOrder = "unknown_order"
+)
+
+// Config is what the use cases depend on. All fields are needed.
+type Config struct {
+	Store   Store
+	Metrics *Metrics
+	Log     *slog.Logger
+	Now     func() time.Time
+	NewID   func() string // for orders whose client chose none; UUIDv7
+	Policy  domain.Policy
+	// HeldTimeout is how long a message waits for its order before it is parked.
+	HeldTimeout time.Duration
+	// KeyTTL is how long an idempotency key is remembered.
+	KeyTTL time.Duration
+}
+
+// App is the use cases. Safe for concurrent use.
+type App struct {
+	Config
+	watchers *watchers
+}
+
+// New makes the use cases. Run the App (see Run) so that waiters see what other replicas commit.
+func New(cfg Config) *App { return &App{Config: cfg, watchers: newWatchers()} }
+
+// now returns the time as the database keeps it, so that an order just decided equals the one read back.
+func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// Metrics counts what became of orders. Each change counts once, after its commit: repetitions do not.
+type Metrics struct {
+	orders      *prometheus.CounterVec   // by status
+	seconds     *prometheus.HistogramVec // by status
+	republished *prometheus.CounterVec   // by status
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		orders: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pasdetrois_orders_total",
+			Help: "Orders that reached a status, by status.",
+		}, []string{"status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "pasdetrois_orders_end_to_end_seconds",
+			Help:    "Time from the receipt of an order until it was settled, by the status it was settled with.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
+		}, []string{"status"}),
+		republished: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pasdetrois_orders_republished_total",
+			Help: "Messages published again because their order stayed in a status for too long, by status.",
+		}, []string{"status"}),
+	}
+	for _, s := range domain.Statuses() {
+		m.orders.WithLabelValues(string(s))
+	}
+	reg.MustRegister(m.orders, m.seconds, m.republished)
+	return m
+}
+
+func (m *Metrics) changed(o *domain.Order) {
+	for _, c := range o.Changes {
+		if c.From == c.To {
+			continue
+		}
+		m.orders.WithLabelValues(string(c.To)).Inc()
+		if c.To.Settled() {
+			m.seconds.WithLabelValues(string(c.To)).Observe(max(0, c.At.Sub(o.CreatedAt).Seconds()))
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// OnOrderPlaced is the order step: it reserves the order's stock, all lines or none, and asks for its payment; or
+// rejects it. An order that came straight from Kafka is made first. Messages that were kept aside for it are applied.
+//
+// The same order again with the same content is a repetition; with other content it is parked. So is an order whose
+// stated total the catalogue contradicts.
+func (a *App) OnOrderPlaced(ctx context.Context, batch []bus.In[messages.OrderPlaced]) []bus.Result {
+	var held map[string][]Held
+	return onMessages(ctx, a, batch,
+		func(w *work) []domain.Line {
+			var lines []domain.Line
+			for _, in := range batch {
+				if w.orders[in.Event.OrderID] == nil {
+					lines = append(lines, domain.PlacementOf(in.Event, "").Lines...)
+				}
+			}
+			return lines
+		},
+		func(ctx context.Context, w *work, in bus.In[messages.OrderPlaced]) (bus.Result, error) {
+			if held == nil {
+				var err error
+				if held, err = a.heldFor(ctx, w, batch); err != nil {
+					return bus.Result{}, err
+				}
+			}
+			result, err := a.orderStep(w, in, held)
+			if err != nil {
+				held = nil // nothing of this attempt is kept
+			}
+			return result, err
+		})
+}
+
+// heldFor returns what was kept aside for the orders that are about to go through the order step, by order id.
+func (a *App) heldFor(ctx context.Context, w *work, batch []bus.In[messages.OrderPlaced]) (map[string][]Held, error) {
+	var ids []string
+	for _, in := range batch {
+		if o := w.orders[in.Event.OrderID]; o == nil || o.Status == domain.Pending {
+			ids = append(ids, in.Event.OrderID)
+		}
+	}
+	held := make(map[string][]Held)
+	if len(ids) == 0 {
+		return held, nil
+	}
+	all, err := w.tx.Held(ctx, ids)
+	for _, h := range all {
+		held[h.OrderID] = append(held[h.OrderID], h)
+	}
+	return held, err
+}
+
+func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced], held map[string][]Held) (bus.Result, error) {
+	p := domain.PlacementOf(in.Event, in.TraceParent)
+	o := w.orders[p.OrderID]
+	if o == nil {
+		placed, err := a.placeFromMessage(w, p)
+		if err != nil {
+			return bus.Result{Err: err}, nil
+		}
+		o = &placed
+		w.add(o)
+	} else if err := o.Same(p); err != nil {
+		return bus.Result{Err: fault.Wrap(ReasonContradictsState, err)}, nil
+	}
+	if o.Status != domain.Pending {
+		if o.DecidedBy == messages.EventOrderPlaced {
+			return bus.Result{Publish: outputs(o)}, nil
+		}
+		return bus.Result{}, nil
+	}
+
+	// What was kept aside speaks of a payment, so it comes first: a paid order need not ask for its payment. Only an
+	// order that could not even be priced is rejected before.
+	var result bus.Result
+	waiting := held[o.ID]
+	delete(held, o.ID)
+	if o.Total.Minor != 0 {
+		if err := a.applyHeld(w, o, waiting); err != nil {
+			return bus.Result{}, err
+		}
+		waiting = nil
+	}
+	if o.Status == domain.Pending {
+		if err := o.Reserve(w.stock, messages.EventOrderPlaced, a.Policy, w.now); err != nil {
+			return bus.Result{}, err
+		}
+		result.Publish = outputs(o)
+	}
+	return result, a.applyHeld(w, o, waiting)
+}
+
+func (a *App) placeFromMessage(w *work, p domain.Placement) (domain.Order, error) {
+	o, err := domain.Place(p, w.stock, messages.EventOrderPlaced, a.Policy, w.now)
+	switch {
+	case errors.Is(err, domain.ErrUnknownSKU):
+		return domain.PlaceUnpriced(p, messages.EventOrderPlaced, a.Policy, w.now)
+	case errors.Is(err, domain.ErrTotalMismatch):
+		return o, fault.Wrap(ReasonTotalMismatch, err)
+	case errors.Is(err, domain.ErrNotPriceable):
+		return o, fault.Wrap(ReasonNotPriceable, err)
+	}
+	return o, err
+}
+
+// applyHeld applies messages that came before their order. Nobody would deliver them again, so what they lead to goes
+// through the outbox. One that does not fit the order becomes a dead letter.
+func (a *App) applyHeld(w *work, o *domain.Order, waiting []Held) error {
+	for _, h := range waiting {
+		w.out.Applied = append(w.out.Applied, h.ID)
+		m, err := messages.Decode(h.Record)
+		if err != nil {
+			return fmt.Errorf("decode message kept aside for order %s: %w", o.ID, err)
+		}
+		var r bus.Result
+		switch e := m.Event.(type) {
+		case messages.PaymentCaptured:
+			r = a.captured(w, o, e)
+		case messages.PaymentFailed:
+			r = a.failed(w, o, e)
+		}
+		if r.Err != nil {
+			if fault.KindOf(r.Err) != fault.Permanent {
+				return r.Err
+			}
+			w.out.Park = append(w.out.Park, Parked{Record: h.Record, Reason: fault.Reason(r.Err), Detail: r.Err.Error()})
+			continue
+		}
+		w.outbox(r.Publish...)
+	}
+	return nil
+}

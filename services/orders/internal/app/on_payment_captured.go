@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// OnPaymentCaptured confirms the order and sells its stock; domain.Order.Capture says what it means in every status. For
+// an order that nobody knows it is kept aside.
+func (a *App) OnPaymentCaptured(ctx context.Context, batch []bus.In[messages.PaymentCaptured]) []bus.Result {
+	return onMessages(ctx, a, batch, noLines,
+		func(ctx context.Context, w *work, in bus.In[messages.PaymentCaptured]) (bus.Result, error) {
+			o := w.orders[in.Event.OrderID]
+			if o == nil {
+				return a.hold(ctx, w, in.Event, in.Record)
+			}
+			r := a.captured(w, o, in.Event)
+			return r, transient(r.Err)
+		})
+}
+
+func (a *App) captured(w *work, o *domain.Order, e messages.PaymentCaptured) bus.Result {
+	effect, err := o.Capture(e, w.stock, e.EventName(), a.Policy, w.now)
+	return result(o, effect, err, e.Amount)
+}
+
+// result turns what a message came to into what is published.
+func result(o *domain.Order, effect domain.Effect, err error, amount messages.Money) bus.Result {
+	switch {
+	case errors.Is(err, domain.ErrContradiction):
+		return bus.Result{Err: fault.Wrap(ReasonContradictsState, err)}
+	case err != nil:
+		return bus.Result{Err: err}
+	case effect == domain.Moved, effect == domain.Repeated:
+		return bus.Result{Publish: outputs(o)}
+	case effect == domain.MoneyBack:
+		return bus.Result{Publish: []messages.Message{moneyBack(o, amount)}}
+	default:
+		return bus.Result{}
+	}
+}
+
+// transient returns err when it must undo the whole transaction: everything but a message that fails alone.
+func transient(err error) error {
+	if fault.KindOf(err) == fault.Permanent {
+		return nil
+	}
+	return err
+}
+
+// hold keeps a message aside until its order arrives. One that waited in vain before, and is now replayed, fails again.
+func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record) (bus.Result, error) {
+	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now})
+	if err != nil {
+		return bus.Result{}, err
+	}
+	if parked {
+		return bus.Result{Err: unknownOrder(e.Key())}, nil
+	}
+	a.Log.Info("kept aside until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
+		"partition", r.Partition, "offset", r.Offset)
+	return bus.Result{}, nil
+}
+
+func unknownOrder(id string) error {
+	return fault.New(ReasonUnknownOrder, "nobody placed order %s", id)
+}

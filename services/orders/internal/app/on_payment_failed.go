@@ -1,0 +1,28 @@
+package app
+
+import (
+	"context"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// OnPaymentFailed ends an order that was not paid and gives its stock back; domain.Order.Fail says what it means in
+// every status. For an order that nobody knows it is kept aside.
+func (a *App) OnPaymentFailed(ctx context.Context, batch []bus.In[messages.PaymentFailed]) []bus.Result {
+	return onMessages(ctx, a, batch, noLines,
+		func(ctx context.Context, w *work, in bus.In[messages.PaymentFailed]) (bus.Result, error) {
+			o := w.orders[in.Event.OrderID]
+			if o == nil {
+				return a.hold(ctx, w, in.Event, in.Record)
+			}
+			r := a.failed(w, o, in.Event)
+			return r, transient(r.Err)
+		})
+}
+
+func (a *App) failed(w *work, o *domain.Order, e messages.PaymentFailed) bus.Result {
+	effect, err := o.Fail(e, w.stock, e.EventName(), w.now)
+	return result(o, effect, err, e.Total)
+}

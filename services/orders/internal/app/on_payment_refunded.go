@@ -1,0 +1,24 @@
+package app
+
+import (
+	"context"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// OnPaymentRefunded ends an order that was being cancelled and gives its stock back; domain.Order.Refund says what it
+// means in every status. Refunds are asked for by us, so one for an order that nobody knows is parked.
+func (a *App) OnPaymentRefunded(ctx context.Context, batch []bus.In[messages.PaymentRefunded]) []bus.Result {
+	return onMessages(ctx, a, batch, noLines,
+		func(_ context.Context, w *work, in bus.In[messages.PaymentRefunded]) (bus.Result, error) {
+			e := in.Event
+			o := w.orders[e.OrderID]
+			if o == nil {
+				return bus.Result{Err: unknownOrder(e.OrderID)}, nil
+			}
+			effect, err := o.Refund(e, w.stock, e.EventName(), w.now)
+			r := result(o, effect, err, e.Amount)
+			return r, transient(r.Err)
+		})
+}

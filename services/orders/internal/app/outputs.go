@@ -1,0 +1,110 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would make a
+// repetition look like news. A notification's step is its kind.
+const (
+	stepPlaced   = "placed"
+	stepReserve  = "reserve"
+	stepReject   = "reject"
+	stepCancel   = "cancel"
+	stepTimeout  = "timeout"
+	stepShort    = "short"
+	stepLateBack = "late"
+)
+
+// outputs returns what the world is told when an order reaches its status. It is made of the order alone, so whoever
+// makes it again while the order is still there makes the same messages.
+func outputs(o *domain.Order) []messages.Message {
+	switch o.Status {
+	case domain.Pending:
+		return []messages.Message{message(o, stepPlaced, orderPlaced(o))}
+	case domain.AwaitingPayment:
+		return []messages.Message{message(o, stepReserve, messages.PaymentRequested{OrderID: o.ID, UserID: o.UserID,
+			Amount: o.Total, PaymentMethod: o.PaymentMethod})}
+	case domain.Rejected:
+		return []messages.Message{message(o, stepReject, orderRejected(o)),
+			notification(o, messages.KindRejected, "Order %s was rejected: %s.", o.ID, inWords(o.Reason))}
+	case domain.Confirmed:
+		return []messages.Message{notification(o, messages.KindConfirmed, "Order %s confirmed!", o.ID)}
+	case domain.Failed:
+		return []messages.Message{notification(o, messages.KindFailed, "Order %s failed: %s.", o.ID, inWords(o.Reason))}
+	case domain.Cancelled:
+		return []messages.Message{notification(o, messages.KindCancelled, "Order %s was cancelled.%s", o.ID, moneyBackHint(o))}
+	case domain.Cancelling:
+		step := stepCancel
+		switch o.Reason {
+		case domain.ReasonPaymentTimeout:
+			step = stepTimeout
+		case domain.ReasonOutOfStock:
+			step = stepShort
+		}
+		return []messages.Message{message(o, step, messages.RefundRequested{OrderID: o.ID, UserID: o.UserID,
+			Amount: o.Total, Reason: o.Reason})}
+	default:
+		return nil
+	}
+}
+
+// moneyBack asks for the return of money that came in for an order that had ended without it.
+func moneyBack(o *domain.Order, amount messages.Money) messages.Message {
+	return message(o, stepLateBack, messages.RefundRequested{OrderID: o.ID, UserID: o.UserID, Amount: amount,
+		Reason: "order_" + string(o.Status)})
+}
+
+func orderPlaced(o *domain.Order) messages.OrderPlaced {
+	return messages.OrderPlaced{OrderID: o.ID, UserID: o.UserID, Total: o.Total, HasTotal: true, Items: items(o),
+		PaymentMethod: o.PaymentMethod, Email: o.Email}
+}
+
+func orderRejected(o *domain.Order) messages.OrderRejected {
+	return messages.OrderRejected{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Items: items(o),
+		PaymentMethod: o.PaymentMethod, Email: o.Email, Reason: o.Reason}
+}
+
+func items(o *domain.Order) []messages.Item {
+	var items []messages.Item
+	for _, l := range o.Lines {
+		it := messages.Item{SKU: l.SKU, Quantity: l.Quantity}
+		if l.UnitPrice.Currency != "" {
+			it.UnitPrice = &l.UnitPrice
+		}
+		items = append(items, it)
+	}
+	return items
+}
+
+func notification(o *domain.Order, kind, format string, args ...any) messages.Message {
+	return message(o, kind, messages.NotificationRequested{UserID: o.UserID, Message: fmt.Sprintf(format, args...),
+		Channel: messages.ChannelEmail, OrderID: o.ID, Kind: kind, To: o.Email})
+}
+
+func message(o *domain.Order, step string, e messages.Event) messages.Message {
+	return messages.Message{ID: messages.ID(o.ID, e.EventName(), step), Event: e, Time: o.StatusAt, TraceParent: o.TraceParent}
+}
+
+func moneyBackHint(o *domain.Order) string {
+	if o.PaymentID == "" {
+		return ""
+	}
+	return " Your payment of " + o.Total.String() + " was given back."
+}
+
+// inWords makes a reason code readable.
+func inWords(reason string) string {
+	switch reason {
+	case domain.ReasonUnknownSKU:
+		return "it has an item that we do not sell"
+	case domain.ReasonPaymentTimeout:
+		return "the payment was not made in time"
+	default:
+		return strings.ReplaceAll(reason, "_", " ")
+	}
+}

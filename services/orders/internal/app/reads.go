@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// Query selects orders to list.
+type Query struct {
+	UserID string        // "" = of all users
+	Status domain.Status // "" = in any
+	After  Position
+	Limit  int
+}
+
+// Position is a place in the list of orders, newest first. The zero value is the start.
+type Position struct {
+	CreatedAt time.Time
+	OrderID   string
+}
+
+// Page is a part of a list. Next is nil on the last one.
+type Page struct {
+	Items []domain.Order
+	Next  *Position
+}
+
+// Order returns an order with its lines, or ErrNotFound.
+func (a *App) Order(ctx context.Context, id string) (domain.Order, error) {
+	return a.Store.Order(ctx, id)
+}
+
+// Orders returns one page of orders, newest first.
+func (a *App) Orders(ctx context.Context, q Query) (Page, error) {
+	limit := q.Limit
+	q.Limit++ // one more tells whether there is another page
+	items, err := a.Store.Orders(ctx, q)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Items: items}
+	if len(items) > limit {
+		page.Items = items[:limit]
+		last := page.Items[limit-1]
+		page.Next = &Position{CreatedAt: last.CreatedAt, OrderID: last.ID}
+	}
+	return page, nil
+}
+
+// Timeline returns what happened to an order after the entry with the number given, oldest first, or ErrNotFound.
+func (a *App) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
+	changes, err := a.Store.Timeline(ctx, id, after)
+	if err != nil || len(changes) > 0 {
+		return changes, err
+	}
+	_, err = a.Store.Order(ctx, id) // nothing new, or nothing at all?
+	return changes, err
+}

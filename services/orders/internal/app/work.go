@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// work is one transaction's orders and stock in memory: locked, decided on, then written at once.
+type work struct {
+	tx     Tx
+	now    time.Time
+	orders map[string]*domain.Order // those that exist, by id
+	stock  domain.Stock
+	before map[string]domain.Product // stock as it was read
+	out    Work
+}
+
+func (a *App) newWork(tx Tx) *work {
+	return &work{tx: tx, now: a.now(), orders: make(map[string]*domain.Order), stock: make(domain.Stock)}
+}
+
+// inWork runs decide and saves what it decided, in one transaction. Call committed with the result.
+func (a *App) inWork(ctx context.Context, decide func(ctx context.Context, w *work) error) (*work, error) {
+	var w *work
+	err := a.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		w = a.newWork(tx)
+		if err := decide(ctx, w); err != nil {
+			return err
+		}
+		return w.save(ctx)
+	})
+	return w, err
+}
+
+// lockOrders reads the orders that exist and keeps everybody else from them, and from making those that do not.
+func (w *work) lockOrders(ctx context.Context, ids []string) error {
+	slices.Sort(ids)
+	orders, err := w.tx.LockOrders(ctx, slices.Compact(ids))
+	if err != nil {
+		return err
+	}
+	w.orders = orders
+	return nil
+}
+
+// lockStock reads the products of the lines given and of those orders that may still move stock, locked by sku.
+func (w *work) lockStock(ctx context.Context, lines []domain.Line) error {
+	skus := skusOf(lines)
+	for _, o := range w.orders {
+		if !o.Status.Settled() {
+			skus = append(skus, skusOf(o.Lines)...)
+		}
+	}
+	if len(skus) == 0 {
+		return nil
+	}
+	slices.Sort(skus)
+	stock, err := w.tx.LockProducts(ctx, slices.Compact(skus))
+	if err != nil {
+		return err
+	}
+	w.stock, w.before = stock, make(map[string]domain.Product, len(stock))
+	for sku, p := range stock {
+		w.before[sku] = *p
+	}
+	return nil
+}
+
+func skusOf(lines []domain.Line) []string {
+	skus := make([]string, len(lines))
+	for i, l := range lines {
+		skus[i] = l.SKU
+	}
+	return skus
+}
+
+// add puts a new order among those that exist.
+func (w *work) add(o *domain.Order) { w.orders[o.ID] = o }
+
+func (w *work) outbox(msgs ...messages.Message) { w.out.Outbox = append(w.out.Outbox, msgs...) }
+
+// save writes what changed.
+func (w *work) save(ctx context.Context) error {
+	for _, o := range w.orders {
+		if len(o.Changes) > 0 {
+			w.out.Orders = append(w.out.Orders, o)
+		}
+	}
+	for sku, p := range w.stock {
+		was := w.before[sku]
+		m := StockMove{SKU: sku, Available: p.Available - was.Available, Reserved: p.Reserved - was.Reserved, Sold: p.Sold - was.Sold}
+		if m.Available != 0 || m.Reserved != 0 || m.Sold != 0 {
+			w.out.Stock = append(w.out.Stock, m)
+		}
+	}
+	slices.SortFunc(w.out.Orders, func(a, b *domain.Order) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(w.out.Stock, func(a, b StockMove) int { return strings.Compare(a.SKU, b.SKU) })
+	return w.tx.Save(ctx, w.out)
+}
+
+
+// committed tells metrics and waiters what the transaction changed.
+func (a *App) committed(w *work) {
+	for _, o := range w.out.Orders {
+		if len(o.Changes) == 0 {
+			continue
+		}
+		a.Metrics.changed(o)
+		a.watchers.tell(snapshot(o))
+	}
+}
+
+// snapshot returns the order as a reader would get it.
+func snapshot(o *domain.Order) domain.Order {
+	s := *o
+	s.Changes = nil
+	return s
+}
+
+// onMessages is the frame of the use cases that messages trigger: it locks the orders of the batch and their stock, has
+// each message decided by its turn, saves, and answers all of them with the error when that could not be done.
+func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E],
+	lines func(w *work) []domain.Line,
+	decide func(ctx context.Context, w *work, in bus.In[E]) (bus.Result, error),
+) []bus.Result {
+	results := make([]bus.Result, len(batch))
+	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
+		ids := make([]string, len(batch))
+		for i, in := range batch {
+			ids[i] = in.Event.Key()
+		}
+		if err := w.lockOrders(ctx, ids); err != nil {
+			return err
+		}
+		if err := w.lockStock(ctx, lines(w)); err != nil {
+			return err
+		}
+		for i, in := range batch {
+			var err error
+			if results[i], err = decide(ctx, w, in); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for i := range results {
+			results[i] = bus.Result{Err: err}
+		}
+		return results
+	}
+	a.committed(w)
+	return results
+}
+
+func noLines(*work) []domain.Line { return nil }

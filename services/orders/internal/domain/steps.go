@@ -1,0 +1,247 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Effect is what a message came to.
+type Effect int
+
+const (
+	// NoEffect: the message is no news and has nothing to repeat.
+	NoEffect Effect = iota
+	// Moved: the order has a new status, whose messages are to be published.
+	Moved
+	// Noted: something was noted; the status and what it made us publish stay.
+	Noted
+	// Repeated: the order is still where this message led it: its messages are published again, the same ones.
+	Repeated
+	// MoneyBack: money came in for an order that ended without it: it is asked back. Also the repetition of that.
+	MoneyBack
+)
+
+// ErrNotCancellable means that the order ended in a way that leaves nothing to cancel.
+var ErrNotCancellable = errors.New("the order cannot be cancelled any more")
+
+// Reserve is the order step for a pending order: its pieces are set aside, all or none, and its payment is asked for; or
+// the order is rejected. by is the event of the message in work.
+func (o *Order) Reserve(stock Stock, by string, policy Policy, now time.Time) error {
+	reason := ""
+	if len(stock.Missing(o.Lines)) > 0 {
+		reason = ReasonUnknownSKU
+	} else if stock.Short(o.Lines) != "" {
+		reason = ReasonOutOfStock
+	}
+	if reason != "" {
+		if err := o.move(Rejected, messages.EventOrderRejected, reason, by, now); err != nil {
+			return err
+		}
+		o.Reason = reason
+		return nil
+	}
+	detail := ""
+	if len(o.Lines) > 0 {
+		detail = "stock reserved"
+	}
+	if err := o.move(AwaitingPayment, messages.EventPaymentRequested, detail, by, now); err != nil {
+		return err
+	}
+	o.DueAt = now.Add(policy.PaymentTimeout)
+	if len(o.Lines) > 0 {
+		stock.reserve(o.Lines)
+		o.Holds = HoldsReserved
+	}
+	return nil
+}
+
+// agrees checks what every message about a payment says of its order. An order that could not be priced has no amount
+// that a payment could contradict.
+func (o *Order) agrees(userID string, amount messages.Money) error {
+	switch {
+	case o.UserID != userID:
+		return fmt.Errorf("order %s: user %q %w, which is of user %q", o.ID, userID, ErrContradiction, o.UserID)
+	case o.Total.Minor != 0 && o.Total != amount:
+		return fmt.Errorf("order %s: amount %s %w, which is over %s", o.ID, amount, ErrContradiction, o.Total)
+	}
+	return nil
+}
+
+// Capture is payment_captured: the money was taken.
+//
+//	awaiting_payment            confirmed, the stock is sold
+//	pending                     somebody else asked for the payment: reserved and confirmed in one step, or, when stock
+//	                            is short, cancelling: the money is asked back
+//	cancelling                  the payment is noted: its refund is on the way
+//	confirmed                   a repetition, if it is the same payment
+//	rejected, failed, cancelled the money is asked back: nobody keeps money for an order that ended without it
+func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, by string, policy Policy, now time.Time) (Effect, error) {
+	if err := o.agrees(e.UserID, e.Amount); err != nil {
+		return NoEffect, err
+	}
+	if o.PaymentID != "" && o.PaymentID != e.PaymentID {
+		return NoEffect, fmt.Errorf("order %s: payment %q %w, which was paid with %q", o.ID, e.PaymentID, ErrContradiction, o.PaymentID)
+	}
+	known := o.PaymentID != ""
+	switch o.Status {
+	case AwaitingPayment:
+		return o.confirm(e, stock, by, now)
+	case Pending:
+		if stock.Short(o.Lines) != "" {
+			if err := o.move(Cancelling, messages.EventRefundRequested, ReasonOutOfStock, by, now); err != nil {
+				return NoEffect, err
+			}
+			o.PaymentID, o.Reason = e.PaymentID, ReasonOutOfStock
+			o.DueAt = now.Add(policy.RepublishAfter)
+			return Moved, nil
+		}
+		return o.confirm(e, stock, by, now)
+	case Confirmed:
+		return Repeated, nil
+	case Cancelling:
+		switch {
+		case !known:
+			o.PaymentID = e.PaymentID
+			o.note(messages.EventPaymentCaptured, "its refund is on the way", now)
+			return Noted, nil
+		case o.Reason == ReasonOutOfStock: // this message led here
+			return Repeated, nil
+		}
+		return NoEffect, nil
+	default:
+		switch {
+		case !known:
+			o.PaymentID, o.LatePayment = e.PaymentID, true
+			o.note(messages.EventRefundRequested, "paid after the order had ended", now)
+			return MoneyBack, nil
+		case o.LatePayment:
+			return MoneyBack, nil
+		}
+		return NoEffect, nil
+	}
+}
+
+// confirm sells the order's pieces: those set aside, or, from pending, those available.
+func (o *Order) confirm(e messages.PaymentCaptured, stock Stock, by string, now time.Time) (Effect, error) {
+	if err := stock.known(o.Lines); err != nil {
+		return NoEffect, err
+	}
+	if err := o.move(Confirmed, messages.EventPaymentCaptured, "payment "+e.PaymentID, by, now); err != nil {
+		return NoEffect, err
+	}
+	o.PaymentID = e.PaymentID
+	if len(o.Lines) == 0 {
+		return Moved, nil
+	}
+	if o.Holds == HoldsNone {
+		stock.reserve(o.Lines)
+	}
+	stock.sell(o.Lines)
+	o.Holds = HoldsSold
+	return Moved, nil
+}
+
+// Fail is payment_failed: no money was taken, and the order fails with the reason given.
+func (o *Order) Fail(e messages.PaymentFailed, stock Stock, by string, now time.Time) (Effect, error) {
+	if err := o.agrees(e.UserID, e.Total); err != nil {
+		return NoEffect, err
+	}
+	switch o.Status {
+	case Pending, AwaitingPayment:
+		if err := o.giveBack(stock); err != nil {
+			return NoEffect, err
+		}
+		if err := o.move(Failed, messages.EventPaymentFailed, e.Reason, by, now); err != nil {
+			return NoEffect, err
+		}
+		o.Reason = e.Reason
+		return Moved, nil
+	case Confirmed:
+		return NoEffect, fmt.Errorf("order %s is paid, a failed payment %w", o.ID, ErrContradiction)
+	case Failed:
+		if o.Reason == e.Reason {
+			return Repeated, nil
+		}
+	}
+	return NoEffect, nil
+}
+
+// Refund is payment_refunded: no money is kept for the order. One that waits for that ends: cancelled, or failed when it
+// was not the user who called it off.
+func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, by string, now time.Time) (Effect, error) {
+	amount := e.Amount
+	if amount.Minor == 0 { // nothing had been taken
+		amount = o.Total
+	}
+	if err := o.agrees(e.UserID, amount); err != nil {
+		return NoEffect, err
+	}
+	switch o.Status {
+	case Cancelling:
+		// Whoever says that there was nothing to give back does not have the money that we know was taken.
+		if e.Amount.Minor == 0 && o.PaymentID != "" {
+			return NoEffect, fmt.Errorf("order %s was paid with %q, a refund of nothing %w", o.ID, o.PaymentID, ErrContradiction)
+		}
+		to := Cancelled
+		if o.Reason == ReasonPaymentTimeout || o.Reason == ReasonOutOfStock {
+			to = Failed
+		}
+		if err := o.giveBack(stock); err != nil {
+			return NoEffect, err
+		}
+		if err := o.move(to, messages.EventPaymentRefunded, o.Reason, by, now); err != nil {
+			return NoEffect, err
+		}
+		if o.PaymentID == "" {
+			o.PaymentID = e.PaymentID
+		}
+		return Moved, nil
+	case Pending, AwaitingPayment, Confirmed:
+		return NoEffect, fmt.Errorf("order %s is %s, nobody asked for a refund: it %w", o.ID, o.Status, ErrContradiction)
+	default:
+		if o.DecidedBy == by {
+			return Repeated, nil
+		}
+		return NoEffect, nil
+	}
+}
+
+// Cancel calls the order off for its user. A pending one is cancelled at once; one whose payment was asked for waits
+// until payments has said that no money is kept. Cancelling what is being or was cancelled has no effect; an order that
+// ended otherwise returns ErrNotCancellable.
+func (o *Order) Cancel(policy Policy, now time.Time) (Effect, error) {
+	switch o.Status {
+	case Pending:
+		if err := o.move(Cancelled, EventOrderCancelled, ReasonCancelled, TriggerHTTP, now); err != nil {
+			return NoEffect, err
+		}
+		o.Reason = ReasonCancelled
+		return Moved, nil
+	case AwaitingPayment, Confirmed:
+		return o.callOff(ReasonCancelled, TriggerHTTP, policy, now)
+	case Cancelling, Cancelled:
+		return NoEffect, nil
+	default:
+		return NoEffect, fmt.Errorf("order %s is %s: %w", o.ID, o.Status, ErrNotCancellable)
+	}
+}
+
+// Expire calls off an order whose payment stayed open for too long. It has no effect on an order that is not due.
+func (o *Order) Expire(policy Policy, now time.Time) (Effect, error) {
+	if o.Status != AwaitingPayment || o.DueAt.After(now) {
+		return NoEffect, nil
+	}
+	return o.callOff(ReasonPaymentTimeout, TriggerTimeout, policy, now)
+}
+
+func (o *Order) callOff(reason, by string, policy Policy, now time.Time) (Effect, error) {
+	if err := o.move(Cancelling, messages.EventRefundRequested, reason, by, now); err != nil {
+		return NoEffect, err
+	}
+	o.Reason = reason
+	o.DueAt = now.Add(policy.RepublishAfter)
+	return Moved, nil
+}
