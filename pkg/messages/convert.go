@@ -3,7 +3,6 @@ package messages
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -228,89 +227,6 @@ func upper(s string) string {
 		}
 	}
 	return s
-}
-
-// items reads the lines. More than MaxLines are not kept, only told of.
-func (c *converter) items() []Item {
-	v := c.f[fItems]
-	if v.kind == absent {
-		return nil
-	}
-	if v.kind != array {
-		c.mismatch("items", v, "an array")
-		return nil
-	}
-	var items []Item
-	n := 0
-	s := scanner{s: v.s}
-	// The text was scanned before: it has no errors.
-	_ = s.array(func(v value) {
-		if n++; n <= MaxLines {
-			items = append(items, c.item(n-1, v))
-		}
-	})
-	if n > MaxLines {
-		c.problems.add("items", "must have at most %d lines, not %d", MaxLines, n)
-	}
-	return items
-}
-
-func (c *converter) item(i int, v value) Item {
-	mark := len(c.problems)
-	var it Item
-	if v.kind != object {
-		c.mismatch("", v, "an object")
-	} else {
-		it = c.line(v.s)
-	}
-	if len(c.problems) > mark {
-		path := "items[" + strconv.Itoa(i) + "]"
-		if v.kind == object {
-			path += "."
-		}
-		c.problems.within(mark, path)
-	}
-	return it
-}
-
-func (c *converter) line(src string) Item {
-	var sku, quantity, price value
-	s := scanner{s: src}
-	_ = s.object(func(key string, v value) {
-		switch key {
-		case "sku":
-			sku = v
-		case "quantity":
-			quantity = v
-		case "unit_price":
-			price = v
-		}
-	})
-	it := Item{SKU: c.idOf("sku", sku), Quantity: c.quantityOf(quantity)}
-	if m, ok := c.moneyOf("unit_price", price); ok {
-		it.UnitPrice = &m
-	}
-	return it
-}
-
-// quantityOf reads a whole number, however it is written: 2, 2.0, 2e0.
-func (c *converter) quantityOf(v value) int {
-	switch v.kind {
-	case absent, null:
-		c.problems.add("quantity", "is required")
-		return 0
-	case number:
-		var d decimal
-		if n, ok := int64(0), d.parse(v.s); ok && d.exact(0) {
-			if n, ok = d.whole(0); ok && !d.neg {
-				return int(n)
-			}
-		}
-		c.problems.add("quantity", "must be a whole number from 1 to %d, not %s", MaxQuantity, quoted(v.s))
-	default:
-		c.mismatch("quantity", v, "a whole number")
-	}
-	return 0
 }
 
 func (c *converter) timestamp() (time.Time, bool) {

@@ -1,84 +1,89 @@
 package messages
 
+// The tag `wire` ties a field to the message: its name, what kind of value it is, and whether it may be missing. The
+// schemas under docs/ are generated from it; the registry's tests hold Decode, Validate and Record to it. Money brings
+// a field `currency` with it.
+
 // Item is one line of an order.
 type Item struct {
-	SKU      string
-	Quantity int
+	SKU      string `wire:"sku,sku"`
+	Quantity int    `wire:"quantity,quantity"`
 	// UnitPrice is informative, nil when the producer gave none: an order with items is priced by the catalogue.
-	UnitPrice *Money
+	UnitPrice *Money `wire:"unit_price,money,optional"`
 }
 
 // OrderPlaced is `order_placed` on topic `orders`: somebody placed an order.
 type OrderPlaced struct {
-	OrderID string
-	UserID  string
-	// Total is what the order costs. Total.Minor is 0 when a foreign producer gave items but no total.
-	Total         Money
-	HasTotal      bool
-	Items         []Item
-	PaymentMethod string // "" = the default method
-	Email         string // "" = the user's default address
+	OrderID string `wire:"order_id,id"`
+	UserID  string `wire:"user_id,id"`
+	// Total is what the order costs. Total.Minor is 0 when a foreign producer gave items but no total (HasTotal is false).
+	// Total.Currency is the order's currency in both cases.
+	Total         Money  `wire:"total,money,positive,optional"`
+	HasTotal      bool   `wire:"-"`
+	Items         []Item `wire:"items,items,optional"`
+	PaymentMethod string `wire:"payment_method,name,optional"` // "" = the default method
+	Email         string `wire:"email,email,optional"`         // "" = the user's default address
 }
 
 // PaymentRequested is `payment_requested` on topic `payments`.
 type PaymentRequested struct {
-	OrderID       string
-	UserID        string
-	Amount        Money
-	PaymentMethod string // "" = the default method
+	OrderID       string `wire:"order_id,id"`
+	UserID        string `wire:"user_id,id"`
+	Amount        Money  `wire:"amount,money,positive"`
+	PaymentMethod string `wire:"payment_method,name,optional"` // "" = the default method
 }
 
 // PaymentCaptured is `payment_captured` on topic `payments`.
 type PaymentCaptured struct {
-	OrderID   string
-	UserID    string
-	Amount    Money
-	PaymentID string
+	OrderID   string `wire:"order_id,id"`
+	UserID    string `wire:"user_id,id"`
+	Amount    Money  `wire:"amount,money,positive"`
+	PaymentID string `wire:"payment_id,id"`
 }
 
 // RefundRequested is `refund_requested` on topic `payments`.
 type RefundRequested struct {
-	OrderID string
-	UserID  string
-	Amount  Money
-	Reason  string
+	OrderID string `wire:"order_id,id"`
+	UserID  string `wire:"user_id,id"`
+	Amount  Money  `wire:"amount,money,positive"`
+	Reason  string `wire:"reason,reason"`
 }
 
 // PaymentRefunded is `payment_refunded` on topic `payments`. Amount 0 means that the payment was voided before capture.
 type PaymentRefunded struct {
-	OrderID   string
-	UserID    string
-	Amount    Money
-	PaymentID string // "" when nothing was captured
+	OrderID   string `wire:"order_id,id"`
+	UserID    string `wire:"user_id,id"`
+	Amount    Money  `wire:"amount,money"`
+	PaymentID string `wire:"payment_id,id,optional"` // "" when nothing was captured
 }
 
 // NotificationRequested is `notification_requested` on topic `notifications`.
 type NotificationRequested struct {
-	UserID  string
-	Message string
-	Channel string // "email"
-	OrderID string // "" when the notification belongs to no order
-	Kind    string // one of the Kind constants, or ""
-	To      string // address; "" = the user's default address
+	UserID  string `wire:"user_id,id"`
+	Message string `wire:"message,message"`
+	Channel string `wire:"channel,channel,optional"` // "email"
+	OrderID string `wire:"order_id,id,optional"`     // "" when the notification belongs to no order
+	Kind    string `wire:"kind,code,optional"`       // one of the Kind constants, a later one, or ""
+	To      string `wire:"to,email,optional"`        // address; "" = the user's default address
 }
 
 // OrderRejected is `order_rejected` on topic `order-failures`: the order's own fields and why it was refused.
 type OrderRejected struct {
-	OrderID       string
-	UserID        string
-	Total         Money
-	Items         []Item
-	PaymentMethod string
-	Email         string
-	Reason        string
+	OrderID       string `wire:"order_id,id"`
+	UserID        string `wire:"user_id,id"`
+	Total         Money  `wire:"total,money"`
+	Items         []Item `wire:"items,items,optional"`
+	PaymentMethod string `wire:"payment_method,name,optional"`
+	Email         string `wire:"email,email,optional"`
+	Reason        string `wire:"reason,reason"`
 }
 
 // PaymentFailed is `payment_failed` on topic `order-failures`.
 type PaymentFailed struct {
-	OrderID string
-	UserID  string
-	Total   Money
-	Reason  string
+	OrderID string `wire:"order_id,id"`
+	UserID  string `wire:"user_id,id"`
+	Total   Money  `wire:"total,money"`
+	Reason  string `wire:"reason,reason"`
 }
 
 // The kinds of notification that the services send.
@@ -119,101 +124,3 @@ func (e PaymentRefunded) Key() string       { return e.OrderID }
 func (e NotificationRequested) Key() string { return e.OrderID }
 func (e OrderRejected) Key() string         { return e.OrderID }
 func (e PaymentFailed) Key() string         { return e.OrderID }
-
-// Validate implements Event. A total is required, and more than 0, unless there are items to be priced.
-func (e OrderPlaced) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	switch {
-	case e.HasTotal:
-		p.money("total", e.Total, 1)
-	case len(e.Items) == 0:
-		p.add("total", "is required when there are no items")
-	case e.Total.Minor != 0:
-		p.add("total", "must be 0 when it is not given")
-	default:
-		p.money("total", e.Total, 0)
-	}
-	p.items(e.Items, e.Total.Currency)
-	p.optional("payment_method", e.PaymentMethod)
-	p.email("email", e.Email)
-	return p.join()
-}
-
-// Validate implements Event.
-func (e PaymentRequested) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	p.money("amount", e.Amount, 1)
-	p.optional("payment_method", e.PaymentMethod)
-	return p.join()
-}
-
-// Validate implements Event.
-func (e PaymentCaptured) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	p.money("amount", e.Amount, 1)
-	p.id("payment_id", e.PaymentID)
-	return p.join()
-}
-
-// Validate implements Event.
-func (e RefundRequested) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	p.money("amount", e.Amount, 1)
-	p.text("reason", e.Reason, MaxReasonLength, false)
-	return p.join()
-}
-
-// Validate implements Event. Amount 0 is a payment that was voided before capture.
-func (e PaymentRefunded) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	p.money("amount", e.Amount, 0)
-	p.optional("payment_id", e.PaymentID)
-	return p.join()
-}
-
-// Validate implements Event.
-func (e NotificationRequested) Validate() error {
-	var p problems
-	p.id("user_id", e.UserID)
-	p.text("message", e.Message, MaxMessageLength, true)
-	if e.Channel != ChannelEmail {
-		p.add("channel", "must be %q", ChannelEmail)
-	}
-	p.optional("order_id", e.OrderID)
-	p.code("kind", e.Kind)
-	p.email("to", e.To)
-	return p.join()
-}
-
-// Validate implements Event. The total is 0 when the order was refused before it could be priced.
-func (e OrderRejected) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	p.money("total", e.Total, 0)
-	p.items(e.Items, e.Total.Currency)
-	p.optional("payment_method", e.PaymentMethod)
-	p.email("email", e.Email)
-	p.text("reason", e.Reason, MaxReasonLength, false)
-	return p.join()
-}
-
-// Validate implements Event.
-func (e PaymentFailed) Validate() error {
-	var p problems
-	p.id("order_id", e.OrderID)
-	p.id("user_id", e.UserID)
-	p.money("total", e.Total, 0)
-	p.text("reason", e.Reason, MaxReasonLength, false)
-	return p.join()
-}

@@ -1,0 +1,40 @@
+package contractdoc
+
+// describe says what a field is for. One name means one thing in all events.
+func describe(field string) string {
+	switch field {
+	case "order_id":
+		return "The order. Also the record's key. An integer is read as its decimal digits."
+	case "user_id":
+		return "The user whose order it is. An integer is read as its decimal digits."
+	case "total":
+		return "What the whole order costs, as an exact decimal."
+	case "amount":
+		return "What is paid or refunded, as an exact decimal."
+	case "items":
+		return "The lines of the order; each sku on one line only. An order without items reserves no stock."
+	case "sku":
+		return "The article."
+	case "quantity":
+		return "How many of it."
+	case "unit_price":
+		return "What the sender took one to cost. Informative: the catalogue decides."
+	case "payment_method":
+		return "How to pay, by the provider's name for it. Missing: the default method."
+	case "email":
+		return "Where to write to about this order. Missing: the user's default address."
+	case "payment_id":
+		return "The provider's name for the payment."
+	case "reason":
+		return "Why: a code of the services such as out_of_stock, or text."
+	case "message":
+		return "The text for the user."
+	case "channel":
+		return "How to tell the user."
+	case "kind":
+		return "What the message is about: confirmed, rejected, failed, cancelled, fraud_alert. Others may be added."
+	case "to":
+		return "The address to write to. Missing: the user's default address."
+	}
+	return ""
+}

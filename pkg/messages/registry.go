@@ -1,0 +1,99 @@
+package messages
+
+// The services, as they stand in Message.Source.
+const (
+	ServiceOrders        = "orders"
+	ServicePayments      = "payments"
+	ServiceNotifications = "notifications"
+)
+
+// Topic is one of the contract's topics.
+type Topic struct {
+	Name       string
+	Partitions int
+	Summary    string
+	// First is the event that a body without `event` is.
+	First string
+}
+
+// Topics returns the four topics.
+func Topics() []Topic {
+	return []Topic{
+		{TopicOrders, 6, "Orders that somebody placed.", EventOrderPlaced},
+		{TopicPayments, 3, "What orders wants of payments, and what payments did.", EventPaymentRequested},
+		{TopicNotifications, 3, "What to tell people.", EventNotificationRequested},
+		{TopicOrderFailures, 3, "Orders that ended without being fulfilled: outcomes of the business, no errors.", EventOrderRejected},
+	}
+}
+
+// Type is one row of the contract: an event, who writes it and who reads it.
+type Type struct {
+	Name  string
+	Topic string
+	// Owner is the service that publishes the event. Others names the services beside it that may.
+	Owner   string
+	Others  []string
+	Foreign bool // producers outside the choreography may write it as well
+	// Consumers are the services that act on the event.
+	Consumers []string
+	Summary   string
+	// Example has every field. Its Go type is the event's.
+	Example Event
+}
+
+// SchemaName is the file name of the event's JSON Schema, under docs/schema.
+func (t Type) SchemaName() string { return t.Name + ".v1.json" }
+
+// Registry returns all events of the contract, in the order of one order's life.
+func Registry() []Type {
+	price := Money{2499, "USD"}
+	total := Money{4998, "USD"}
+	items := []Item{{SKU: "ballet-shoes", Quantity: 2, UnitPrice: &price}}
+	const order, user, payment = "ord-1001", "user-7", "pay-5f2c"
+	return []Type{
+		{
+			Name: EventOrderPlaced, Topic: TopicOrders, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServiceOrders},
+			Summary: "Somebody placed an order.",
+			Example: OrderPlaced{OrderID: order, UserID: user, Total: total, HasTotal: true, Items: items,
+				PaymentMethod: "pm_card_visa", Email: "ada@example.com"},
+		},
+		{
+			Name: EventPaymentRequested, Topic: TopicPayments, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServicePayments},
+			Summary: "An order is to be paid.",
+			Example: PaymentRequested{OrderID: order, UserID: user, Amount: total, PaymentMethod: "pm_card_visa"},
+		},
+		{
+			Name: EventPaymentCaptured, Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Summary: "An order's payment was captured.",
+			Example: PaymentCaptured{OrderID: order, UserID: user, Amount: total, PaymentID: payment},
+		},
+		{
+			Name: EventRefundRequested, Topic: TopicPayments, Owner: ServiceOrders, Consumers: []string{ServicePayments},
+			Summary: "An order's payment is to be refunded, or voided when it was not captured yet.",
+			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled"},
+		},
+		{
+			Name: EventPaymentRefunded, Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Summary: "An order's payment was refunded. Amount 0: it was voided before capture.",
+			Example: PaymentRefunded{OrderID: order, UserID: user, Amount: total, PaymentID: payment},
+		},
+		{
+			Name: EventNotificationRequested, Topic: TopicNotifications, Owner: ServiceOrders, Others: []string{ServicePayments},
+			Foreign: true, Consumers: []string{ServiceNotifications},
+			Summary: "A user is to be told something.",
+			Example: NotificationRequested{UserID: user, Message: "Order ord-1001 confirmed!", Channel: ChannelEmail, OrderID: order,
+				Kind: KindConfirmed, To: "ada@example.com"},
+		},
+		{
+			Name: EventOrderRejected, Topic: TopicOrderFailures, Owner: ServiceOrders,
+			Summary: "An order was refused before any payment. For whoever wants to know; no service acts on it.",
+			Example: OrderRejected{OrderID: order, UserID: user, Total: total, Items: items, PaymentMethod: "pm_card_visa",
+				Email: "ada@example.com", Reason: "out_of_stock"},
+		},
+		{
+			Name: EventPaymentFailed, Topic: TopicOrderFailures, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Summary: "An order's payment failed for good.",
+			Example: PaymentFailed{OrderID: order, UserID: user, Total: total, Reason: "card_declined"},
+		},
+	}
+}
