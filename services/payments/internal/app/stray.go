@@ -11,8 +11,7 @@ import (
 func (a *App) giveBackStray(ctx context.Context, kept map[string]Kept, skip map[string]bool) map[string]error {
 	var suspects []string
 	for id, p := range kept {
-		// A payment that this call declined is clean, but not one that somebody else made while we charged.
-		if p.KeepsNoMoney() && !(skip[id] && p.Now) {
+		if p.KeepsNoMoney() && !skip[id] {
 			suspects = append(suspects, id)
 		}
 	}

@@ -123,7 +123,9 @@ func TestRefund(t *testing.T) {
 
 	require.NoError(t, p.Refund(t.Context(), "k1"))
 	require.False(t, held())
+	at := refundedAt(t, books)
 	require.NoError(t, p.Refund(t.Context(), "k1"), "again changes nothing")
+	require.Equal(t, at, refundedAt(t, books))
 	again, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
 	require.NoError(t, err)
 	require.Equal(t, first, again)
@@ -132,6 +134,12 @@ func TestRefund(t *testing.T) {
 	_, err = p.Charge(t.Context(), charge("k2", provider.MethodDeclined))
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Refund(t.Context(), "k2"), app.ErrNoCharge)
+}
+
+func refundedAt(t *testing.T, books *pgxpool.Pool) (at time.Time) {
+	t.Helper()
+	require.NoError(t, books.QueryRow(t.Context(), `SELECT refunded_at FROM provider_ledger WHERE idempotency_key = 'k1'`).Scan(&at))
+	return at
 }
 
 func TestErrorRate(t *testing.T) {
