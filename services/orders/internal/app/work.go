@@ -104,7 +104,6 @@ func (w *work) save(ctx context.Context) error {
 	return w.tx.Save(ctx, w.out)
 }
 
-
 // committed tells metrics and waiters what the transaction changed.
 func (a *App) committed(w *work) {
 	for _, o := range w.out.Orders {

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/app"
+)
+
+// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
+type headerRow struct {
+	Key   []byte `json:"key"`
+	Value []byte `json:"value"`
+}
+
+const holdSQL = `WITH letter AS (
+  SELECT EXISTS (SELECT FROM dead_letters
+    WHERE topic = $3 AND partition = $4 AND record_offset = $5 AND record_time = $6) AS parked
+), held AS (
+  INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at)
+  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM letter WHERE NOT parked
+  ON CONFLICT ON CONSTRAINT held_message_once DO NOTHING
+)
+SELECT parked FROM letter`
+
+// Hold implements app.Tx. The same record again is kept once.
+func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
+	rows := make([]headerRow, len(h.Record.Headers))
+	for i, header := range h.Record.Headers {
+		rows[i] = headerRow{Key: []byte(header.Key), Value: header.Value}
+	}
+	headers, err := json.Marshal(rows)
+	if err != nil {
+		return false, fmt.Errorf("encode headers: %w", err)
+	}
+	r := h.Record
+	var parked bool
+	err = t.tx.QueryRow(ctx, holdSQL, h.OrderID, h.Event, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
+		h.HeldAt).Scan(&parked)
+	if err != nil {
+		return false, fmt.Errorf("keep %s for order %s: %w", h.Event, h.OrderID, err)
+	}
+	return parked, nil
+}
+
+const heldColumns = `id, order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at`
+
+const heldSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE order_id = ANY($1) ORDER BY id FOR UPDATE`
+
+// Held implements app.Tx.
+func (t *transaction) Held(ctx context.Context, orderIDs []string) ([]app.Held, error) {
+	return t.held(ctx, heldSQL, orderIDs)
+}
+
+const heldSinceSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE held_at <= $1
+ORDER BY held_at LIMIT $2 FOR UPDATE SKIP LOCKED`
+
+// HeldSince implements app.Tx.
+func (t *transaction) HeldSince(ctx context.Context, before time.Time, limit int) ([]app.Held, error) {
+	return t.held(ctx, heldSinceSQL, before, limit)
+}
+
+func (t *transaction) held(ctx context.Context, sql string, args ...any) ([]app.Held, error) {
+	rows, err := t.tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read messages kept aside: %w", err)
+	}
+	held, err := pgx.CollectRows(rows, scanHeld)
+	if err != nil {
+		return nil, fmt.Errorf("read messages kept aside: %w", err)
+	}
+	return held, nil
+}
+
+func scanHeld(row pgx.CollectableRow) (h app.Held, err error) {
+	r := &h.Record
+	var headers []headerRow
+	err = row.Scan(&h.ID, &h.OrderID, &h.Event, &r.Topic, &r.Partition, &r.Offset, &r.Time, &r.Key, &r.Value, &headers, &h.HeldAt)
+	for _, header := range headers {
+		r.Headers = append(r.Headers, messages.Header{Key: string(header.Key), Value: header.Value})
+	}
+	return h, err
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+const orderColumns = `order_id, user_id, total_minor, currency, payment_method, email, status, reason, stock, payment_id,
+late_payment, decided_by, version, created_at, updated_at, status_at, due_at, nudges, trace_parent`
+
+func scanOrder(row pgx.CollectableRow) (*domain.Order, error) {
+	var o domain.Order
+	var due *time.Time
+	err := row.Scan(&o.ID, &o.UserID, &o.Total.Minor, &o.Total.Currency, &o.PaymentMethod, &o.Email, &o.Status, &o.Reason,
+		&o.Holds, &o.PaymentID, &o.LatePayment, &o.DecidedBy, &o.Version, &o.CreatedAt, &o.UpdatedAt, &o.StatusAt, &due,
+		&o.Nudges, &o.TraceParent)
+	if err != nil {
+		return nil, err
+	}
+	o.CreatedAt, o.UpdatedAt, o.StatusAt = o.CreatedAt.UTC(), o.UpdatedAt.UTC(), o.StatusAt.UTC()
+	if due != nil {
+		o.DueAt = due.UTC()
+	}
+	return &o, nil
+}
+
+// Lines never change, so it does not matter that they are read by a statement of their own.
+const linesSQL = `SELECT order_id, sku, quantity, unit_price_minor FROM order_lines
+WHERE order_id = ANY($1) ORDER BY order_id, line`
+
+// addLines reads the lines of the orders into them.
+func addLines(orders map[string]*domain.Order, rows pgx.Rows) error {
+	var id, sku string
+	var quantity int
+	var price *int64
+	_, err := pgx.ForEachRow(rows, []any{&id, &sku, &quantity, &price}, func() error {
+		o := orders[id]
+		if o == nil { // made after the orders were read
+			return nil
+		}
+		l := domain.Line{SKU: sku, Quantity: quantity}
+		if price != nil {
+			l.UnitPrice = messages.Money{Minor: *price, Currency: o.Total.Currency}
+		}
+		o.Lines = append(o.Lines, l)
+		return nil
+	})
+	return err
+}
+
+func byID(orders []*domain.Order) map[string]*domain.Order {
+	m := make(map[string]*domain.Order, len(orders))
+	for _, o := range orders {
+		m[o.ID] = o
+	}
+	return m
+}
+
+// sender is a pool or a transaction.
+type sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// readOrders runs a query for orders, and one for the lines of the orders with the given ids, in one round trip.
+func readOrders(ctx context.Context, db sender, ids []string, sql string, args ...any) ([]*domain.Order, error) {
+	var orders []*domain.Order
+	var batch pgx.Batch
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		orders, err = pgx.CollectRows(rows, scanOrder)
+		return err
+	})
+	batch.Queue(linesSQL, ids).Query(func(rows pgx.Rows) error { return addLines(byID(orders), rows) })
+	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, err
+	}
+	return orders, nil
+}
+
+const orderSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
+
+// Order implements app.Store.
+func (s *Store) Order(ctx context.Context, id string) (domain.Order, error) {
+	orders, err := readOrders(ctx, s.pool, []string{id}, orderSQL, id)
+	if err != nil {
+		return domain.Order{}, fmt.Errorf("read order %s: %w", id, err)
+	}
+	if len(orders) == 0 {
+		return domain.Order{}, app.ErrNotFound
+	}
+	return *orders[0], nil
+}
+
+const newerSQL = `SELECT ` + orderColumns + ` FROM orders o
+JOIN unnest($1::text[], $2::bigint[]) AS seen (id, seen_version) ON o.order_id = seen.id AND o.version > seen.seen_version`
+
+// Newer implements app.Store.
+func (s *Store) Newer(ctx context.Context, versions map[string]int64) ([]domain.Order, error) {
+	ids, seen := make([]string, 0, len(versions)), make([]int64, 0, len(versions))
+	for id, v := range versions {
+		ids, seen = append(ids, id), append(seen, v)
+	}
+	rows, err := s.pool.Query(ctx, newerSQL, ids, seen)
+	if err != nil {
+		return nil, fmt.Errorf("read changed orders: %w", err)
+	}
+	orders, err := pgx.CollectRows(rows, scanOrder)
+	if err != nil {
+		return nil, fmt.Errorf("read changed orders: %w", err)
+	}
+	return s.withLines(ctx, orders)
+}
+
+func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain.Order, error) {
+	if len(orders) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(orders))
+	for i, o := range orders {
+		ids[i] = o.ID
+	}
+	rows, err := s.pool.Query(ctx, linesSQL, ids)
+	if err == nil {
+		err = addLines(byID(orders), rows)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read lines of orders: %w", err)
+	}
+	values := make([]domain.Order, len(orders))
+	for i, o := range orders {
+		values[i] = *o
+	}
+	return values, nil
+}
+
+// One statement for each way to ask, so that each has the plan of its own index.
+const (
+	listSQL         = `SELECT ` + orderColumns + ` FROM orders WHERE (created_at, order_id) < ($1, $2)` + listOrder
+	listUserSQL     = `SELECT ` + orderColumns + ` FROM orders WHERE user_id = $4 AND (created_at, order_id) < ($1, $2)` + listOrder
+	listStatusSQL   = `SELECT ` + orderColumns + ` FROM orders WHERE status = $4 AND (created_at, order_id) < ($1, $2)` + listOrder
+	listUserStatSQL = `SELECT ` + orderColumns + ` FROM orders WHERE user_id = $4 AND status = $5 AND (created_at, order_id) < ($1, $2)` + listOrder
+	listOrder       = ` ORDER BY created_at DESC, order_id DESC LIMIT $3`
+)
+
+// Orders implements app.Store.
+func (s *Store) Orders(ctx context.Context, q app.Query) ([]domain.Order, error) {
+	after := q.After
+	if after.CreatedAt.IsZero() {
+		after.CreatedAt = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	sql, args := listSQL, []any{after.CreatedAt, after.OrderID, q.Limit}
+	switch {
+	case q.UserID != "" && q.Status != "":
+		sql, args = listUserStatSQL, append(args, q.UserID, q.Status)
+	case q.UserID != "":
+		sql, args = listUserSQL, append(args, q.UserID)
+	case q.Status != "":
+		sql, args = listStatusSQL, append(args, q.Status)
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list orders: %w", err)
+	}
+	orders, err := pgx.CollectRows(rows, scanOrder)
+	if err != nil {
+		return nil, fmt.Errorf("list orders: %w", err)
+	}
+	return s.withLines(ctx, orders)
+}
+
+const timelineSQL = `SELECT number, event, status_from, status_to, detail, at FROM order_events
+WHERE order_id = $1 AND number > $2 ORDER BY number`
+
+// Timeline implements app.Store.
+func (s *Store) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
+	rows, err := s.pool.Query(ctx, timelineSQL, id, after)
+	if err != nil {
+		return nil, fmt.Errorf("read timeline of order %s: %w", id, err)
+	}
+	changes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c domain.Change, err error) {
+		err = row.Scan(&c.Number, &c.Event, &c.From, &c.To, &c.Detail, &c.At)
+		c.At = c.At.UTC()
+		return c, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read timeline of order %s: %w", id, err)
+	}
+	return changes, nil
+}

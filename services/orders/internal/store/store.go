@@ -1,0 +1,59 @@
+// Package store keeps orders in Postgres. It has the only SQL of the service.
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/orders/internal/app"
+)
+
+// Relay takes over outbox rows after their commit. outbox.Relay is one.
+type Relay interface {
+	Enqueue(rows ...outbox.Row)
+}
+
+// Store implements app.Store.
+type Store struct {
+	pool  *pgxpool.Pool
+	relay Relay
+}
+
+// New returns a store over the pool's schema. It hands the outbox rows that it commits to relay.
+func New(pool *pgxpool.Pool, relay Relay) *Store { return &Store{pool: pool, relay: relay} }
+
+// InTx implements app.Store. Outbox rows of a commit whose outcome is unknown are not handed over: the relay finds them
+// in the table if they are there.
+func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx) error) error {
+	var t *transaction
+	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		t = &transaction{tx: tx}
+		return fn(ctx, t)
+	})
+	if err != nil {
+		return err
+	}
+	if len(t.rows) > 0 {
+		s.relay.Enqueue(t.rows...)
+	}
+	return nil
+}
+
+// transaction implements app.Tx.
+type transaction struct {
+	tx   pgx.Tx
+	rows []outbox.Row // to hand over after the commit
+}
+
+// notFound turns pgx's word for it into the app's.
+func notFound(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return app.ErrNotFound
+	}
+	return err
+}
