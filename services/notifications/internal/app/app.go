@@ -1,0 +1,78 @@
+// Package app holds the use cases of notifications: keep what was asked for, send it, say what was sent.
+//
+// The protocol, and what holds at each step:
+//
+//  1. OnNotificationRequested stores a batch in one transaction. The unique keys of the table decide what is new, so a
+//     message that is delivered again has no effect. New rows are stored as claimed by this process, until their lease ends.
+//  2. After the commit the rows are handed to the Dispatcher in memory, and the message is acknowledged. From here on the
+//     row is what remembers the email; no crash loses it.
+//  3. The Dispatcher sends each email it holds a claim on, then settles the row: sent, failed (the server refused it for
+//     good) or pending with a pause before the next attempt. There is no last attempt.
+//  4. What a crash, a full memory or a pause left behind is claimed by polling for pending rows whose time has come.
+//
+// A claim is a lease: next_attempt_at lies in the future, and claim, a number that every claim raises, tells claims apart.
+// Nobody starts to send with less of the lease left than a send may take, so two replicas never send one email at once.
+//
+// What is not guaranteed: a process that is killed after the mail server took an email and before the row was settled
+// leaves an email that is sent again. It then carries the same Message-ID, by which mail systems know it for the same one.
+// Emails of one order leave in the order in which they were asked for, unless one of them has to wait for another attempt.
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// Store keeps notifications. store.Store is the one over Postgres.
+type Store interface {
+	// Add stores, in one transaction, those of batch that are new, claimed for lease. It returns one answer for each, in
+	// the same order.
+	Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]Kept, error)
+	// Claim claims at most limit pending notifications whose time has come, for lease, those that waited longest first.
+	Claim(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error)
+	// Settle writes down how attempts ended. A notification that is final already stays as it is.
+	Settle(ctx context.Context, outcomes []Outcome) error
+	// Release gives up claims: who polls next may have them. A claim that somebody else has by now is left alone.
+	Release(ctx context.Context, claimed []domain.Notification) error
+	// List returns at most q.Limit notifications, newest first.
+	List(ctx context.Context, q Query) ([]domain.Notification, error)
+}
+
+// Kept is the notification that is stored under a request's key.
+type Kept struct {
+	domain.Notification
+	New bool // this very call stored it
+}
+
+// Outcome is how one attempt to send ended.
+type Outcome struct {
+	ID     int64
+	Claim  int // under which it was attempted
+	Status domain.Status
+	Reason string        // "" when it was sent
+	SentAt time.Time     // when the server took it, if it did
+	Pause  time.Duration // until the next attempt, when still pending
+}
+
+// Sender hands emails to a mail server, or stands in for one.
+type Sender interface {
+	// Send returns nil when the server took the email, a permanent error (package fault) when it refused this email for
+	// good, and any other error when another attempt may succeed. It stops when ctx ends.
+	Send(ctx context.Context, e domain.Email) error
+}
+
+// App holds the use cases.
+type App struct {
+	store      Store
+	dispatcher *Dispatcher
+	metrics    *Metrics
+	log        *slog.Logger
+}
+
+// New returns the use cases over store. What they keep goes to dispatcher.
+func New(store Store, dispatcher *Dispatcher, metrics *Metrics, log *slog.Logger) *App {
+	return &App{store: store, dispatcher: dispatcher, metrics: metrics, log: log}
+}

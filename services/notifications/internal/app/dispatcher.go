@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// DispatcherConfig configures a Dispatcher. Only Store, Sender, Metrics and Log are needed.
+type DispatcherConfig struct {
+	Store       Store
+	Sender      Sender
+	Metrics     *Metrics
+	Log         *slog.Logger
+	Backoff     domain.Backoff // zero = from 1 s to 5 min
+	Concurrency int            // emails being sent at once; 0 = 4
+	SendTimeout time.Duration  // of one attempt; 0 = 10 s
+	// Lease is how long a claim holds, more than SendTimeout; 0 = SendTimeout + 5 s. It is also how long an email that a
+	// killed process left behind waits for another one.
+	Lease time.Duration
+	Poll  time.Duration // between two looks for emails that are due; 0 = 1 s
+	// Capacity is how many emails are held in memory at most; 0 = 1024. What is above waits in the table.
+	Capacity     int
+	DrainTimeout time.Duration // how long sends in work may take at shutdown; 0 = 10 s
+}
+
+func (c DispatcherConfig) withDefaults() DispatcherConfig {
+	if c.Backoff == (domain.Backoff{}) {
+		c.Backoff = domain.Backoff{First: time.Second, Max: 5 * time.Minute}
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 4
+	}
+	if c.SendTimeout == 0 {
+		c.SendTimeout = 10 * time.Second
+	}
+	if c.Lease == 0 {
+		c.Lease = c.SendTimeout + 5*time.Second
+	}
+	if c.Poll == 0 {
+		c.Poll = time.Second
+	}
+	if c.Capacity == 0 {
+		c.Capacity = 1024
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 10 * time.Second
+	}
+	return c
+}
+
+// Dispatcher sends the emails of stored notifications. See the package's documentation for the protocol.
+type Dispatcher struct {
+	cfg   DispatcherConfig
+	seed  maphash.Seed
+	lanes []chan int64 // ids, one lane for each sender; each has room for all that may be held
+	done  chan Outcome
+
+	mu   sync.Mutex
+	held map[int64]*claim // what this process queues, sends or settles, by id
+}
+
+// claim is a notification that this process may send.
+type claim struct {
+	domain.Notification
+	until time.Time // a send must have begun by then
+	busy  bool      // the send has begun
+}
+
+// NewDispatcher makes a dispatcher; Run runs it. It may be given emails before it runs.
+func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
+	cfg = cfg.withDefaults()
+	d := &Dispatcher{cfg: cfg, seed: maphash.MakeSeed(), held: make(map[int64]*claim),
+		lanes: make([]chan int64, cfg.Concurrency), done: make(chan Outcome, cfg.Capacity)}
+	for i := range d.lanes {
+		d.lanes[i] = make(chan int64, cfg.Capacity)
+	}
+	return d
+}
+
+// Lease returns how long a claim for this dispatcher must hold.
+func (d *Dispatcher) Lease() time.Duration { return d.cfg.Lease }
+
+// Enqueue hands over notifications that were claimed for Lease, at claimedAt or later. It never blocks: what finds no room
+// is sent from the table when its lease has ended.
+func (d *Dispatcher) Enqueue(claimedAt time.Time, claimed []domain.Notification) {
+	until := claimedAt.Add(d.cfg.Lease - d.cfg.SendTimeout)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range claimed {
+		if c, ok := d.held[n.ID]; ok {
+			if !c.busy { // it waited here until its lease ended, and was claimed again
+				c.Notification, c.until = n, until
+			}
+			continue
+		}
+		if len(d.held) >= d.cfg.Capacity {
+			return
+		}
+		d.held[n.ID] = &claim{Notification: n, until: until}
+		d.lane(n) <- n.ID
+	}
+}
+
+// lane keeps the emails of one order, or one user, in order: they pass through one sender.
+func (d *Dispatcher) lane(n domain.Notification) chan int64 {
+	by := n.OrderID
+	if by == "" {
+		by = n.UserID
+	}
+	return d.lanes[maphash.String(d.seed, by)%uint64(len(d.lanes))]
+}
+
+// begin returns the notification to send, or false when too little is left of its lease: somebody else may have claimed
+// it by the time it would be sent.
+func (d *Dispatcher) begin(id int64) (domain.Notification, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.held[id]
+	if time.Now().After(c.until) {
+		delete(d.held, id)
+		return domain.Notification{}, false
+	}
+	c.busy = true
+	return c.Notification, true
+}
+
+func (d *Dispatcher) forget(outcomes []Outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range outcomes {
+		delete(d.held, o.ID)
+	}
+}
+
+func (d *Dispatcher) room() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cfg.Capacity - len(d.held)
+}
+
+// Run sends until ctx ends. Then it finishes the sends in work, writes down how they ended, gives up its claims on what
+// is left, all within DrainTimeout, and returns nil. A database that is down is waited for.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	// What was begun is finished; only the end of the drain interrupts it.
+	work, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	defer interrupt()
+	defer context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(d.cfg.DrainTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			interrupt()
+		case <-work.Done():
+		}
+	})()
+
+	var senders, rest sync.WaitGroup
+	rest.Go(func() { d.poll(ctx) })
+	rest.Go(func() { d.settle(work) })
+	for _, lane := range d.lanes {
+		senders.Go(func() { d.send(ctx, work, lane) })
+	}
+	senders.Wait()
+	close(d.done)
+	rest.Wait()
+	d.release(work)
+	return nil
+}
+
+// send sends what comes along one lane until stop ends.
+func (d *Dispatcher) send(stop, work context.Context, lane <-chan int64) {
+	for stop.Err() == nil {
+		select {
+		case <-stop.Done():
+		case id := <-lane:
+			if n, ok := d.begin(id); ok {
+				d.done <- d.attempt(work, n)
+			}
+		}
+	}
+}
+
+// attempt sends one email and returns how that ended.
+func (d *Dispatcher) attempt(work context.Context, n domain.Notification) Outcome {
+	ctx, cancel := context.WithTimeout(work, d.cfg.SendTimeout)
+	defer cancel()
+	began := time.Now()
+	err := d.handOver(ctx, n.Email())
+	now := time.Now()
+	o := outcome(n, err, now, d.cfg.Backoff, rand.Float64())
+	label := emailSent
+	switch o.Status {
+	case domain.Sent:
+		d.cfg.Metrics.sent(n.RequestedAt, now)
+	case domain.Failed:
+		label = emailFailed
+		d.cfg.Log.Error("email refused for good", "order_id", n.OrderID, "message_id", n.MessageID, "attempt", n.Attempts+1,
+			"status", o.Status, "err", err)
+	default:
+		label = emailRetried
+		if errors.Is(err, context.Canceled) {
+			o.Pause = 0 // we gave up at shutdown: the next start tries at once
+		}
+		d.cfg.Log.Warn("email not sent, trying again later", "order_id", n.OrderID, "message_id", n.MessageID,
+			"attempt", n.Attempts+1, "status", o.Status, "err", err)
+	}
+	d.cfg.Metrics.attempted(label, now.Sub(began))
+	return o
+}
+
+// handOver turns a sender's panic into an error: one email that nobody thought of must not keep all others from being sent.
+func (d *Dispatcher) handOver(ctx context.Context, e domain.Email) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the sender panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return d.cfg.Sender.Send(ctx, e)
+}

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Metrics counts what becomes of notifications.
+type Metrics struct {
+	notifications *prometheus.CounterVec
+	repetitions   *prometheus.CounterVec
+	emails        *prometheus.CounterVec
+	sendSeconds   *prometheus.HistogramVec
+	endToEnd      prometheus.Histogram
+}
+
+// The values of the label status of emails_total and of email_send_seconds.
+const (
+	emailSent    = "sent"
+	emailFailed  = "failed"  // refused for good
+	emailRetried = "retried" // to be tried again
+)
+
+// NewMetrics makes the metrics and registers them with reg.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	const namespace, subsystem = "pasdetrois", "notifications"
+	m := &Metrics{
+		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "notifications_total",
+			Help: "Notifications kept, by kind (none: the message named no kind; other: not one of the contract's).",
+		}, []string{"kind"}),
+		repetitions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "repetitions_total",
+			Help: "Requests for a notification that is kept already, by content (same, other). They have no effect.",
+		}, []string{"content"}),
+		emails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "emails_total",
+			Help: "Attempts to send an email, by status (sent, failed: refused for good, retried: to be tried again).",
+		}, []string{"status"}),
+		sendSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "email_send_seconds",
+			Help:    "Time of one attempt to send an email, by status.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
+		}, []string{"status"}),
+		endToEnd: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "end_to_end_seconds",
+			Help:    "Time from when a message asking for a notification was made until its email was sent.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
+		}),
+	}
+	reg.MustRegister(m.notifications, m.repetitions, m.emails, m.sendSeconds, m.endToEnd)
+	// Outcomes that have not happened yet are 0, not unknown: an alert on their increase needs that.
+	for _, status := range []string{emailSent, emailFailed, emailRetried} {
+		m.emails.WithLabelValues(status)
+	}
+	for _, content := range []string{"same", "other"} {
+		m.repetitions.WithLabelValues(content)
+	}
+	return m
+}
+
+func (m *Metrics) added(kind string) {
+	switch kind {
+	case messages.KindConfirmed, messages.KindRejected, messages.KindFailed, messages.KindCancelled, messages.KindFraudAlert:
+	case "":
+		kind = "none"
+	default:
+		kind = "other" // a foreign producer's own words must not become label values without end
+	}
+	m.notifications.WithLabelValues(kind).Inc()
+}
+
+func (m *Metrics) repeated(same bool) {
+	content := "other"
+	if same {
+		content = "same"
+	}
+	m.repetitions.WithLabelValues(content).Inc()
+}
+
+func (m *Metrics) attempted(status string, took time.Duration) {
+	m.emails.WithLabelValues(status).Inc()
+	m.sendSeconds.WithLabelValues(status).Observe(took.Seconds())
+}
+
+// sent observes the whole way of an email. A producer's clock that runs ahead counts as no time at all.
+func (m *Metrics) sent(requestedAt, sentAt time.Time) {
+	m.endToEnd.Observe(max(0, sentAt.Sub(requestedAt)).Seconds())
+}

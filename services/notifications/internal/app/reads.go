@@ -1,0 +1,37 @@
+package app
+
+import (
+	"context"
+
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// Query selects notifications, newest first.
+type Query struct {
+	UserID  string // "" = of all users
+	OrderID string // "" = of all orders
+	Before  int64  // only older ones than the one with this ID; 0 = from the newest
+	Limit   int
+}
+
+// Page is one page of a list.
+type Page struct {
+	Items []domain.Notification
+	Next  int64 // Query.Before of the next page, 0 on the last one
+}
+
+// List returns one page of notifications.
+func (a *App) List(ctx context.Context, q Query) (Page, error) {
+	limit := q.Limit
+	q.Limit++ // one more tells whether there is a next page
+	items, err := a.store.List(ctx, q)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Items: items}
+	if len(items) > limit {
+		page.Items = items[:limit]
+		page.Next = items[limit-1].ID
+	}
+	return page, nil
+}

@@ -1,0 +1,72 @@
+package domain
+
+import (
+	"time"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Status says what became of a notification. The same set stands in the CHECK notification_status.
+//
+//	pending -> sent    the mail server (or the log) took the email
+//	pending -> failed  the mail server refused it for good
+type Status string
+
+const (
+	// Pending notifications are being sent, or wait for their next attempt. There is no last attempt.
+	Pending Status = "pending"
+	// Sent is final.
+	Sent Status = "sent"
+	// Failed is final: Reason holds the mail server's words.
+	Failed Status = "failed"
+)
+
+// Notification is what one user is told once.
+type Notification struct {
+	ID        int64  // 0 until it is stored
+	MessageID string // of the message that asked for it
+	OrderID   string // "" when it belongs to no order
+	Kind      string // one of the contract's kinds, or ""
+	UserID    string
+	To        string
+	Message   string
+	Channel   string
+
+	Status   Status
+	Reason   string // of the latest attempt that failed
+	Attempts int    // that are known to have ended
+	Claim    int    // number of the latest claim: how often somebody set out to send it
+
+	RequestedAt time.Time // when the message was made
+	CreatedAt   time.Time
+	SentAt      time.Time // zero unless Sent
+}
+
+// New returns the notification that a message asks for. The event is valid: the contract's decoder saw to that.
+func New(messageID string, at time.Time, e messages.NotificationRequested) Notification {
+	to := e.To
+	if to == "" {
+		to = DefaultAddress(e.UserID)
+	}
+	return Notification{
+		MessageID: messageID, OrderID: e.OrderID, Kind: e.Kind, UserID: e.UserID, To: to, Message: e.Message,
+		Channel: e.Channel, Status: Pending, RequestedAt: at,
+	}
+}
+
+// Key names the notification: two requests with the same key are one, and the first one wins. An order has one
+// notification of each kind; what belongs to no order, or names no kind, is kept once per message. The key is a UUID made
+// of these alone, so it is the same after a redelivery, a replay and a restore.
+func (n Notification) Key() string {
+	if n.OrderID != "" && n.Kind != "" {
+		// By the contract's rule for ids this is also the id of the message, when one of our own services sent it.
+		return messages.ID(n.OrderID, messages.EventNotificationRequested, n.Kind)
+	}
+	return messages.ID("", messages.EventNotificationRequested, n.MessageID)
+}
+
+// SameContent reports whether o would tell the same person the same thing.
+func (n Notification) SameContent(o Notification) bool {
+	return n.OrderID == o.OrderID && n.Kind == o.Kind && n.UserID == o.UserID && n.To == o.To &&
+		n.Message == o.Message && n.Channel == o.Channel
+}

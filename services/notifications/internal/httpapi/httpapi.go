@@ -1,0 +1,124 @@
+// Package httpapi answers what was sent to whom, and when. Nothing can be changed here: notifications are asked for on
+// Kafka.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/notifications/internal/app"
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+const (
+	// readTimeout keeps an answer short when the database hangs: the client hears 503 within two seconds.
+	readTimeout = 1500 * time.Millisecond
+	// retryAfter is what the client is told then, in seconds.
+	retryAfter = 2
+)
+
+// Notifications is what the API needs of the use cases. app.App is one.
+type Notifications interface {
+	List(ctx context.Context, q app.Query) (app.Page, error)
+}
+
+// Body is a notification as clients see it.
+type Body struct {
+	OrderID     string     `json:"order_id,omitempty" doc:"Absent when it belongs to no order"`
+	Kind        string     `json:"kind,omitempty" example:"confirmed" doc:"confirmed, rejected, failed, cancelled, fraud_alert, or a foreign producer's own word"`
+	UserID      string     `json:"user_id"`
+	To          string     `json:"to" doc:"The address"`
+	Subject     string     `json:"subject"`
+	Message     string     `json:"message"`
+	Channel     string     `json:"channel" enum:"email"`
+	Status      string     `json:"status" enum:"pending,sent,failed" doc:"pending: being sent, or waiting for the next attempt; failed: refused for good"`
+	Reason      string     `json:"reason,omitempty" doc:"Why the latest attempt failed"`
+	Attempts    int        `json:"attempts" doc:"Attempts to send it that have ended"`
+	MessageID   string     `json:"message_id" doc:"The email's Message-ID"`
+	RequestedAt time.Time  `json:"requested_at" doc:"When the message that asked for it was made"`
+	CreatedAt   time.Time  `json:"created_at"`
+	SentAt      *time.Time `json:"sent_at,omitempty" doc:"When the mail server took it; absent until then"`
+}
+
+func body(n domain.Notification) Body {
+	e := n.Email()
+	b := Body{OrderID: n.OrderID, Kind: n.Kind, UserID: n.UserID, To: n.To, Subject: e.Subject, Message: n.Message,
+		Channel: n.Channel, Status: string(n.Status), Reason: n.Reason, Attempts: n.Attempts, MessageID: e.MessageID,
+		RequestedAt: n.RequestedAt, CreatedAt: n.CreatedAt}
+	if !n.SentAt.IsZero() {
+		b.SentAt = &n.SentAt
+	}
+	return b
+}
+
+type listInput struct {
+	UserID  string `query:"user_id" maxLength:"128" doc:"Only notifications of this user"`
+	OrderID string `query:"order_id" maxLength:"128" doc:"Only notifications of this order"`
+	Limit   int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	Cursor  string `query:"cursor" pattern:"^([1-9][0-9]{0,17})?$" doc:"next_cursor of the page before"`
+}
+
+type listOutput struct {
+	Body struct {
+		Items      []Body `json:"items"`
+		NextCursor string `json:"next_cursor,omitempty" doc:"Absent on the last page"`
+	}
+}
+
+// Register adds GET /notifications to the API.
+func Register(api huma.API, notifications Notifications) {
+	huma.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
+		Summary: "List notifications, newest first", Tags: []string{"notifications"},
+		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}},
+		func(ctx context.Context, in *listInput) (*listOutput, error) {
+			out := &listOutput{}
+			out.Body.Items = []Body{}
+			if !storable(in.UserID) {
+				return nil, invalid("query.user_id")
+			}
+			if !storable(in.OrderID) {
+				return nil, invalid("query.order_id")
+			}
+			q := app.Query{UserID: in.UserID, OrderID: in.OrderID, Limit: in.Limit}
+			if in.Cursor != "" {
+				q.Before, _ = strconv.ParseInt(in.Cursor, 10, 64) // the pattern lets only numbers through that fit
+			}
+			ctx, cancel := context.WithTimeout(ctx, readTimeout)
+			defer cancel()
+			page, err := notifications.List(ctx, q)
+			if err != nil {
+				return nil, problem(err)
+			}
+			for _, n := range page.Items {
+				out.Body.Items = append(out.Body.Items, body(n))
+			}
+			if page.Next != 0 {
+				out.Body.NextCursor = strconv.FormatInt(page.Next, 10)
+			}
+			return out, nil
+		})
+}
+
+// storable reports whether Postgres takes s as text. What it does not take is no id of anything.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+func invalid(field string) error {
+	return huma.Error422UnprocessableEntity("validation failed",
+		&huma.ErrorDetail{Location: field, Message: "must be text without control characters"})
+}
+
+func problem(err error) error {
+	if pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
+		return httpx.Unavailable("the database does not answer", retryAfter)
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pasdetrois/services/notifications/internal/app"
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// One statement for each filter, so that each has the index it was made for.
+const (
+	listSQL        = `SELECT ` + columns + ` FROM notifications WHERE id < $1 ORDER BY id DESC LIMIT $2`
+	listUserSQL    = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND user_id = $3 ORDER BY id DESC LIMIT $2`
+	listOrderSQL   = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 ORDER BY id DESC LIMIT $2`
+	listOfUsersSQL = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 AND user_id = $4 ORDER BY id DESC LIMIT $2`
+)
+
+// List implements app.Store.
+func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, error) {
+	before := q.Before
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	args := []any{before, q.Limit}
+	sql := listSQL
+	switch {
+	case q.OrderID != "" && q.UserID != "":
+		sql, args = listOfUsersSQL, append(args, q.OrderID, q.UserID)
+	case q.OrderID != "":
+		sql, args = listOrderSQL, append(args, q.OrderID)
+	case q.UserID != "":
+		sql, args = listUserSQL, append(args, q.UserID)
+	}
+	found, err := query(ctx, s.pool, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list notifications: %w", err)
+	}
+	return found, nil
+}
+
+const backlogSQL = `
+SELECT count(*), COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8
+FROM notifications WHERE status = 'pending'`
+
+// Backlog returns how many notifications are not settled yet, and for how long the oldest one has waited.
+func (s *Store) Backlog(ctx context.Context) (pending int64, oldest time.Duration, err error) {
+	var seconds float64
+	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&pending, &seconds); err != nil {
+		return 0, 0, fmt.Errorf("read the backlog: %w", err)
+	}
+	return pending, time.Duration(seconds * float64(time.Second)), nil
+}

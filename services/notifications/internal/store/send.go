@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"pasdetrois/services/notifications/internal/app"
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// Two processes that claim at once get different rows: each locks its own and skips the other's. The order of the
+// answer is the order of asking, which keeps the emails of one order in order.
+const claimSQL = `
+WITH due AS (
+	SELECT id FROM notifications
+	WHERE status = 'pending' AND next_attempt_at <= now()
+	ORDER BY next_attempt_at, id
+	LIMIT $1
+	FOR UPDATE SKIP LOCKED
+), claimed AS (
+	UPDATE notifications n SET claim = n.claim + 1, next_attempt_at = now() + $2::interval
+	FROM due WHERE n.id = due.id
+	RETURNING n.*
+)
+SELECT ` + columns + ` FROM claimed ORDER BY id`
+
+// Claim implements app.Store.
+func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error) {
+	claimed, err := query(ctx, s.pool, claimSQL, limit, lease)
+	if err != nil {
+		return nil, fmt.Errorf("claim notifications: %w", err)
+	}
+	return claimed, nil
+}
+
+// That an email was sent is true whoever has the claim by now. Any other end counts only under the claim it was
+// attempted under.
+const settleSQL = `
+UPDATE notifications n
+SET status = o.status, reason = o.reason, attempts = n.attempts + 1, sent_at = o.sent_at, next_attempt_at = now() + o.pause
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[], $6::interval[])
+	AS o (id, claim, status, reason, sent_at, pause)
+WHERE n.id = o.id AND n.status = 'pending' AND (o.status = 'sent' OR n.claim = o.claim)`
+
+// Settle implements app.Store.
+func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
+	size := len(outcomes)
+	ids, claims := make([]int64, size), make([]int32, size)
+	statuses, reasons := make([]string, size), make([]string, size)
+	sentAt, pauses := make([]pgtype.Timestamptz, size), make([]time.Duration, size)
+	for i, o := range outcomes {
+		ids[i], claims[i], statuses[i], reasons[i], pauses[i] = o.ID, int32(o.Claim), string(o.Status), o.Reason, o.Pause
+		sentAt[i] = pgtype.Timestamptz{Time: o.SentAt, Valid: o.Status == domain.Sent}
+	}
+	if _, err := s.pool.Exec(ctx, settleSQL, ids, claims, statuses, reasons, sentAt, pauses); err != nil {
+		return fmt.Errorf("settle notifications: %w", err)
+	}
+	return nil
+}
+
+const releaseSQL = `
+UPDATE notifications n SET next_attempt_at = now()
+FROM unnest($1::bigint[], $2::integer[]) AS c (id, claim)
+WHERE n.id = c.id AND n.status = 'pending' AND n.claim = c.claim`
+
+// Release implements app.Store.
+func (s *Store) Release(ctx context.Context, claimed []domain.Notification) error {
+	ids, claims := make([]int64, len(claimed)), make([]int32, len(claimed))
+	for i, n := range claimed {
+		ids[i], claims[i] = n.ID, int32(n.Claim)
+	}
+	if _, err := s.pool.Exec(ctx, releaseSQL, ids, claims); err != nil {
+		return fmt.Errorf("release notifications: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+// Package store keeps notifications in Postgres. It is the only place with SQL about them, and decides nothing.
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/notifications/internal/app"
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// Store is app.Store over Postgres.
+type Store struct{ pool *pgxpool.Pool }
+
+// New returns a store over the pool's schema.
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+const columns = `id, message_id, order_id, kind, user_id, recipient, message, channel, status, reason, attempts, claim,
+	requested_at, created_at, sent_at`
+
+func scan(row pgx.CollectableRow) (domain.Notification, error) {
+	var (
+		n             domain.Notification
+		orderID, kind pgtype.Text
+		sentAt        pgtype.Timestamptz
+	)
+	err := row.Scan(&n.ID, &n.MessageID, &orderID, &kind, &n.UserID, &n.To, &n.Message, &n.Channel, &n.Status, &n.Reason,
+		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt)
+	n.OrderID, n.Kind = orderID.String, kind.String
+	n.RequestedAt, n.CreatedAt = n.RequestedAt.UTC(), n.CreatedAt.UTC()
+	if sentAt.Valid {
+		n.SentAt = sentAt.Time.UTC()
+	}
+	return n, err
+}
+
+// query runs sql and returns the notifications it yields.
+func query(ctx context.Context, q pgdb.Querier, sql string, args ...any) ([]domain.Notification, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scan)
+}
+
+// Without a conflict target, ON CONFLICT covers both unique keys. A row that another row of the same statement has just
+// inserted conflicts as well, so duplicates within a batch need no care: the first one wins.
+const addSQL = `
+INSERT INTO notifications (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, next_attempt_at)
+SELECT message_id, NULLIF(order_id, ''), NULLIF(kind, ''), user_id, recipient, message, channel, requested_at, now() + $9::interval
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+	WITH ORDINALITY AS n (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, place)
+ORDER BY place
+ON CONFLICT DO NOTHING
+RETURNING ` + columns
+
+// Add implements app.Store.
+func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]app.Kept, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	args := newColumns(len(batch))
+	for _, n := range batch {
+		args.add(n)
+	}
+	var kept []app.Kept
+	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		added, err := query(ctx, tx, addSQL, args.messageID, args.orderID, args.kind, args.userID, args.recipient,
+			args.message, args.channel, args.requestedAt, lease)
+		if err != nil {
+			return fmt.Errorf("insert: %w", err)
+		}
+		kept, err = answers(ctx, tx, batch, added)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
+// answers pairs each wanted notification with the one that is stored under its key: added just now, or before.
+func answers(ctx context.Context, tx pgx.Tx, batch, added []domain.Notification) ([]app.Kept, error) {
+	byKey := make(map[string]domain.Notification, len(batch))
+	fresh := make(map[string]bool, len(added))
+	for _, n := range added {
+		byKey[n.Key()] = n
+		fresh[n.Key()] = true
+	}
+	if len(added) < len(batch) {
+		if err := existing(ctx, tx, batch, byKey); err != nil {
+			return nil, err
+		}
+	}
+	kept := make([]app.Kept, len(batch))
+	for i, wanted := range batch {
+		key := wanted.Key()
+		n, ok := byKey[key]
+		if !ok {
+			return nil, fmt.Errorf("notification %s is neither new nor stored", key)
+		}
+		kept[i] = app.Kept{Notification: n, New: fresh[key]}
+		delete(fresh, key) // the next one in the batch with this key is a repetition
+	}
+	return kept, nil
+}
+
+// What another transaction committed while the insert waited for it is seen here: each statement of a READ COMMITTED
+// transaction has its own snapshot.
+const existingSQL = `
+SELECT ` + columns + ` FROM notifications
+	JOIN unnest($1::text[], $2::text[]) AS wanted (wanted_order, wanted_kind)
+		ON order_id = NULLIF(wanted_order, '') AND kind = NULLIF(wanted_kind, '')
+UNION
+SELECT ` + columns + ` FROM notifications WHERE message_id = ANY($3) AND (order_id IS NULL OR kind IS NULL)`
+
+func existing(ctx context.Context, tx pgx.Tx, batch []domain.Notification, byKey map[string]domain.Notification) error {
+	args := newColumns(len(batch))
+	for _, n := range batch {
+		if _, ok := byKey[n.Key()]; !ok {
+			args.add(n)
+		}
+	}
+	if len(args.messageID) == 0 {
+		return nil
+	}
+	found, err := query(ctx, tx, existingSQL, args.orderID, args.kind, args.messageID)
+	if err != nil {
+		return fmt.Errorf("read what is kept already: %w", err)
+	}
+	for _, n := range found {
+		if _, ok := byKey[n.Key()]; !ok {
+			byKey[n.Key()] = n
+		}
+	}
+	return nil
+}
+
+// arrays holds a batch by column, the way unnest wants it.
+type arrays struct {
+	messageID, orderID, kind, userID, recipient, message, channel []string
+	requestedAt                                                   []time.Time
+}
+
+func newColumns(size int) *arrays {
+	text := func() []string { return make([]string, 0, size) }
+	return &arrays{messageID: text(), orderID: text(), kind: text(), userID: text(), recipient: text(), message: text(),
+		channel: text(), requestedAt: make([]time.Time, 0, size)}
+}
+
+func (a *arrays) add(n domain.Notification) {
+	a.messageID = append(a.messageID, n.MessageID)
+	a.orderID = append(a.orderID, n.OrderID)
+	a.kind = append(a.kind, n.Kind)
+	a.userID = append(a.userID, n.UserID)
+	a.recipient = append(a.recipient, n.To)
+	a.message = append(a.message, n.Message)
+	a.channel = append(a.channel, n.Channel)
+	a.requestedAt = append(a.requestedAt, n.RequestedAt)
+}

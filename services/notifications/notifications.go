@@ -1,0 +1,161 @@
+// Package notifications is the notifications service: it tells people, by email, what became of their orders, once each.
+// Run wires it; the rules are in internal/domain, what happens when in internal/app.
+package notifications
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/run"
+	"pasdetrois/services/notifications/internal/app"
+	"pasdetrois/services/notifications/internal/consumer"
+	"pasdetrois/services/notifications/internal/domain"
+	"pasdetrois/services/notifications/internal/email"
+	"pasdetrois/services/notifications/internal/httpapi"
+	"pasdetrois/services/notifications/internal/store"
+)
+
+const (
+	service = "notifications"
+	version = "1.0.0" // of the HTTP APIs
+)
+
+// Run runs the service until ctx ends, then lets what is in work finish. It waits for Kafka and Postgres, in whatever
+// order they come. Emails that are not begun when ctx ends are sent by the next start.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	public, err := listen(cfg.HTTPListener, cfg.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	admin, err := listen(cfg.AdminListener, cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	sender, err := newSender(cfg, log)
+	if err != nil {
+		return err
+	}
+
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service}, log)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	kept := store.New(pool)
+	reg.MustRegister(kept.Collector(log))
+
+	metrics := app.NewMetrics(reg)
+	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Metrics: metrics, Log: log,
+		Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout,
+		Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, DrainTimeout: cfg.DrainTimeout})
+	notifications := app.New(kept, emails, metrics, log)
+
+	letters := deadletter.NewStore(pool)
+	reg.MustRegister(letters.Collector())
+	// There is no publisher: what comes out of this service is email.
+	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
+		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, DrainTimeout: cfg.DrainTimeout})
+	if err != nil {
+		return err
+	}
+	replays := deadletter.NewWorker(letters, messages, log)
+
+	health := httpx.NewHealth(
+		httpx.Check{Name: "postgres", Run: pool.Ping},
+		httpx.Check{Name: "consumer", Run: messages.Check},
+	)
+	// Emails stop after all that can ask for them. The admin side comes last: it tells who asks that the rest is draining.
+	return run.Stages(ctx, log,
+		[]run.Component{
+			{Name: "drain", Run: func(ctx context.Context) error {
+				<-ctx.Done()
+				health.Drain()
+				return nil
+			}},
+			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
+			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(notifications), nil))},
+		},
+		[]run.Component{
+			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},
+		},
+		[]run.Component{
+			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(letters, replays), reg))},
+		},
+	)
+}
+
+// newSender returns the mail server's sender when there is one, else the log's.
+func newSender(cfg Config, log *slog.Logger) (app.Sender, error) {
+	if cfg.SMTPURL != "" {
+		sender, err := email.NewSMTP(email.SMTPConfig{URL: cfg.SMTPURL, From: cfg.EmailFrom})
+		if err != nil {
+			return nil, fmt.Errorf("SMTP_URL: %w", err)
+		}
+		return sender, nil
+	}
+	if cfg.EmailLog != nil {
+		var err error
+		if log, err = run.Logger(cfg.EmailLog, service, "info", "json"); err != nil {
+			return nil, err
+		}
+	}
+	return email.NewLog(log), nil
+}
+
+func publicAPI(notifications *app.App) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: notifications", version, "What was sent to whom, and when.")
+	httpapi.Register(api, notifications)
+	return handler
+}
+
+func adminAPI(letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: notifications, admin", version, "Messages that notifications could not handle.")
+	deadletter.Register(api, letters, replays)
+	return handler
+}
+
+// afterMigration lets start begin once the database is there and migrated.
+func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := pgdb.Wait(ctx, pool, log); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		return start(ctx)
+	}
+}
+
+func serve(l net.Listener, handler http.Handler) func(context.Context) error {
+	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler) }
+}
+
+func listen(given net.Listener, addr string) (net.Listener, error) {
+	if given != nil {
+		return given, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return l, nil
+}
