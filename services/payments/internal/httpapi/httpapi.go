@@ -42,8 +42,8 @@ func (Amount) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeNumber, Description: "Exact decimal number of major units", Examples: []any{49.99}}
 }
 
-// Body is a payment as clients see it.
-type Body struct {
+// Payment is a payment as clients see it.
+type Payment struct {
 	OrderID       string    `json:"order_id"`
 	UserID        string    `json:"user_id"`
 	Amount        Amount    `json:"amount"`
@@ -56,8 +56,8 @@ type Body struct {
 	UpdatedAt     time.Time `json:"updated_at"`
 }
 
-func body(p domain.Payment) Body {
-	return Body{OrderID: p.OrderID, UserID: p.UserID, Amount: Amount(p.Amount.Decimal()), Currency: p.Amount.Currency,
+func shown(p domain.Payment) Payment {
+	return Payment{OrderID: p.OrderID, UserID: p.UserID, Amount: Amount(p.Amount.Decimal()), Currency: p.Amount.Currency,
 		Status: string(p.Status), PaymentID: p.PaymentID, PaymentMethod: p.Method, Reason: p.Reason,
 		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
@@ -66,7 +66,7 @@ type getInput struct {
 	OrderID string `path:"order_id" doc:"The order's id"`
 }
 
-type getOutput struct{ Body Body }
+type getOutput struct{ Body Payment }
 
 type listInput struct {
 	UserID string `query:"user_id" maxLength:"128" doc:"Only payments of this user"`
@@ -76,8 +76,8 @@ type listInput struct {
 
 type listOutput struct {
 	Body struct {
-		Items      []Body `json:"items"`
-		NextCursor string `json:"next_cursor,omitempty" doc:"Absent on the last page"`
+		Items      []Payment `json:"items"`
+		NextCursor string    `json:"next_cursor,omitempty" doc:"Absent on the last page"`
 	}
 }
 
@@ -97,7 +97,7 @@ func Register(api huma.API, payments Payments) {
 			if err != nil {
 				return nil, problem(err)
 			}
-			return &getOutput{Body: body(p)}, nil
+			return &getOutput{Body: shown(p)}, nil
 		})
 	huma.Register(api, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/payments",
 		Summary: "List payments, newest first", Tags: tags,
@@ -114,9 +114,9 @@ func Register(api huma.API, payments Payments) {
 				return nil, problem(err)
 			}
 			out := &listOutput{}
-			out.Body.Items = make([]Body, len(page.Items))
+			out.Body.Items = make([]Payment, len(page.Items))
 			for i, p := range page.Items {
-				out.Body.Items[i] = body(p)
+				out.Body.Items[i] = shown(p)
 			}
 			if page.Next != nil {
 				out.Body.NextCursor = encodeCursor(*page.Next)
