@@ -1,0 +1,195 @@
+// Package client talks to the three services over HTTP, as any user of the system could. It knows no more than their
+// public and admin APIs say, and every error it returns can be asked what kind it is.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The names of the three services, as in their URLs' flags, log lines and consumer groups.
+const (
+	Orders        = "orders"
+	Payments      = "payments"
+	Notifications = "notifications"
+)
+
+// Services lists the three services in the order in which an order meets them.
+func Services() []string { return []string{Orders, Payments, Notifications} }
+
+// Endpoint is where one service answers.
+type Endpoint struct {
+	Public string // base URL of the public API, http://host:port
+	Admin  string // base URL of the admin API
+}
+
+// Endpoints says where each service answers, by name.
+type Endpoints map[string]Endpoint
+
+// Defaults returns the services' usual ports on this machine.
+func Defaults() Endpoints {
+	return Endpoints{
+		Orders:        {Public: "http://127.0.0.1:8080", Admin: "http://127.0.0.1:9080"},
+		Payments:      {Public: "http://127.0.0.1:8084", Admin: "http://127.0.0.1:9084"},
+		Notifications: {Public: "http://127.0.0.1:8085", Admin: "http://127.0.0.1:9085"},
+	}
+}
+
+// answerTime bounds a request that does not ask the service to wait.
+const answerTime = 8 * time.Second
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 16 << 20
+
+// Client calls the services. It is safe for concurrent use.
+type Client struct {
+	at   Endpoints
+	http *http.Client
+}
+
+// New returns a client for the services at the given endpoints.
+func New(at Endpoints) *Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil // the services are addressed directly; a proxy for the outside world must not swallow loopback
+	transport.MaxIdleConnsPerHost = 16
+	return &Client{at: at, http: &http.Client{Transport: transport}}
+}
+
+// Close drops idle connections, so that no goroutine is left behind.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Endpoint returns where service answers.
+func (c *Client) Endpoint(service string) Endpoint { return c.at[service] }
+
+// Answer is a service's reply when the caller needs more than the decoded body.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// call is one request: everything but method, path and body is optional.
+type call struct {
+	service string
+	admin   bool
+	method  string
+	path    string // already escaped
+	query   url.Values
+	header  map[string]string
+	body    any
+	wait    time.Duration // how long the service was asked to hold the answer
+}
+
+// do sends the request and decodes a 2xx answer into out (when not nil).
+func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
+	base := c.at[req.service].Public
+	if req.admin {
+		base = c.at[req.service].Admin
+	}
+	target := strings.TrimRight(base, "/") + req.path
+	if len(req.query) > 0 {
+		target += "?" + req.query.Encode()
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime+req.wait)
+	defer cancel()
+	answer, err := c.send(ctx, target, req)
+	if err != nil {
+		return Answer{}, &UnreachableError{Service: req.service, Admin: req.admin, URL: base, Err: cause(err)}
+	}
+	if answer.Status >= http.StatusBadRequest {
+		return answer, newProblem(req.service, answer)
+	}
+	if out == nil || len(answer.Body) == 0 {
+		return answer, nil
+	}
+	if err := json.Unmarshal(answer.Body, out); err != nil {
+		return answer, fmt.Errorf("%s answered %s %s with something that is not its JSON: %w", req.service, req.method, req.path, err)
+	}
+	return answer, nil
+}
+
+func (c *Client) send(ctx context.Context, target string, req call) (Answer, error) {
+	var body io.Reader
+	if req.body != nil {
+		encoded, err := json.Marshal(req.body)
+		if err != nil {
+			return Answer{}, err
+		}
+		body = bytes.NewReader(encoded)
+	}
+	r, err := http.NewRequestWithContext(ctx, req.method, target, body)
+	if err != nil {
+		return Answer{}, err
+	}
+	r.Header.Set("Accept", "application/json")
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range req.header {
+		r.Header.Set(name, value)
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return Answer{}, err
+	}
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
+}
+
+// Ready asks the service's admin port whether it is ready. The error names the checks that fail.
+func (c *Client) Ready(ctx context.Context, service string) error {
+	_, err := c.do(ctx, call{service: service, admin: true, method: http.MethodGet, path: "/readyz"}, nil)
+	return err
+}
+
+// cause strips net/http's repetition of method and URL from an error.
+func cause(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		if wrapped.Timeout() {
+			return errors.New("no answer in time")
+		}
+		return wrapped.Err
+	}
+	return err
+}
+
+// page is a list answer.
+type page[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor"`
+}
+
+// list reads every page of a list, up to limit items (0 = all).
+func list[T any](ctx context.Context, c *Client, req call, limit int) ([]T, error) {
+	all := []T{}
+	if req.query == nil {
+		req.query = url.Values{}
+	}
+	for {
+		var p page[T]
+		if _, err := c.do(ctx, req, &p); err != nil {
+			return nil, err
+		}
+		all = append(all, p.Items...)
+		if limit > 0 && len(all) >= limit {
+			return all[:limit], nil
+		}
+		if p.NextCursor == "" || len(p.Items) == 0 {
+			return all, nil
+		}
+		req.query.Set("cursor", p.NextCursor)
+	}
+}

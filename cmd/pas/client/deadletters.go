@@ -1,0 +1,83 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// The states of a dead letter.
+const (
+	LetterParked    = "parked"
+	LetterReplaying = "replaying"
+	LetterReplayed  = "replayed"
+	LetterDiscarded = "discarded"
+	LetterAll       = "all" // in a list: whatever the state
+)
+
+// DeadLetter is a message that a service parked, because it can never succeed as it is. Bytes that are not text are in
+// the …Base64 field instead.
+type DeadLetter struct {
+	ID          int64          `json:"id"`
+	Topic       string         `json:"topic"`
+	Partition   int32          `json:"partition"`
+	Offset      int64          `json:"offset"`
+	Key         string         `json:"key,omitempty"`
+	KeyBase64   []byte         `json:"key_base64,omitempty"`
+	Value       *string        `json:"value,omitempty"` // nil in lists and for a record without a value
+	ValueBase64 []byte         `json:"value_base64,omitempty"`
+	Headers     []LetterHeader `json:"headers,omitempty"`
+	Reason      string         `json:"reason"`
+	Detail      string         `json:"detail"`
+	Stack       string         `json:"stack,omitempty"`
+	State       string         `json:"state"`
+	Attempts    int            `json:"attempts"`
+	Time        time.Time      `json:"time"`
+	ParkedAt    time.Time      `json:"parked_at"`
+}
+
+// LetterHeader is one header of a parked record.
+type LetterHeader struct {
+	Key         string `json:"key"`
+	Value       string `json:"value,omitempty"`
+	ValueBase64 []byte `json:"value_base64,omitempty"`
+}
+
+// Bytes returns the parked record's value as it was, nil for a record without one.
+func (l DeadLetter) Bytes() []byte {
+	if l.Value != nil {
+		return []byte(*l.Value)
+	}
+	return l.ValueBase64
+}
+
+// DeadLetters lists the messages that service parked and that are in state, up to limit (0 = all).
+func (c *Client) DeadLetters(ctx context.Context, service, state string, limit int) ([]DeadLetter, error) {
+	query := url.Values{"state": {state}, "limit": {"500"}}
+	return list[DeadLetter](ctx, c, call{service: service, admin: true, method: http.MethodGet, path: "/dead-letters", query: query}, limit)
+}
+
+// DeadLetter returns one parked message whole.
+func (c *Client) DeadLetter(ctx context.Context, service string, id int64) (DeadLetter, error) {
+	return c.letter(ctx, service, http.MethodGet, id, "")
+}
+
+// ReplayDeadLetter asks the service to handle the parked message again. It happens in the background: the letter's
+// state says when it is done.
+func (c *Client) ReplayDeadLetter(ctx context.Context, service string, id int64) (DeadLetter, error) {
+	return c.letter(ctx, service, http.MethodPost, id, "/replay")
+}
+
+// DiscardDeadLetter gives the parked message up for good.
+func (c *Client) DiscardDeadLetter(ctx context.Context, service string, id int64) (DeadLetter, error) {
+	return c.letter(ctx, service, http.MethodPost, id, "/discard")
+}
+
+func (c *Client) letter(ctx context.Context, service, method string, id int64, verb string) (DeadLetter, error) {
+	var letter DeadLetter
+	_, err := c.do(ctx, call{service: service, admin: true, method: method,
+		path: "/dead-letters/" + strconv.FormatInt(id, 10) + verb}, &letter)
+	return letter, err
+}

@@ -1,0 +1,80 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// UnreachableError says that a service did not answer at all.
+type UnreachableError struct {
+	Service string
+	Admin   bool // the admin port was asked
+	URL     string
+	Err     error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("cannot reach %s at %s: %v", e.Service, e.URL, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Problem is a service's refusal: RFC 9457 problem+json.
+type Problem struct {
+	Service string         `json:"-"`
+	Status  int            `json:"status"`
+	Title   string         `json:"title"`
+	Detail  string         `json:"detail"`
+	Errors  []ProblemField `json:"errors"`
+	// Answer is the reply as it came.
+	Answer Answer `json:"-"`
+}
+
+// ProblemField says what is wrong with one field.
+type ProblemField struct {
+	Message  string `json:"message"`
+	Location string `json:"location"`
+}
+
+// newProblem reads an error answer. One that is no problem+json (a proxy's page, say) keeps its status alone.
+func newProblem(service string, answer Answer) *Problem {
+	p := &Problem{}
+	if json.Unmarshal(answer.Body, p) != nil || (p.Title == "" && p.Detail == "") {
+		p = &Problem{Title: http.StatusText(answer.Status)}
+	}
+	p.Service, p.Status, p.Answer = service, answer.Status, answer
+	return p
+}
+
+// Error is one line: service, status, and every field that is named.
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	fields := make([]string, 0, len(p.Errors))
+	for _, f := range p.Errors {
+		switch {
+		case f.Location == "" || strings.Contains(f.Message, f.Location):
+			fields = append(fields, f.Message)
+		default:
+			fields = append(fields, f.Location+": "+f.Message)
+		}
+	}
+	if len(fields) > 0 {
+		text += " (" + strings.Join(fields, "; ") + ")"
+	}
+	return fmt.Sprintf("%s answered %d: %s", p.Service, p.Status, strings.Join(strings.Fields(text), " "))
+}
+
+// StatusOf returns the HTTP status behind err, or 0 when the service did not answer with a problem.
+func StatusOf(err error) int {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p.Status
+	}
+	return 0
+}

@@ -1,0 +1,54 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+// Stock is one product of the catalogue and where its pieces are: Available + Reserved + Sold = Stocked, always.
+type Stock struct {
+	SKU       string      `json:"sku"`
+	Name      string      `json:"name"`
+	Price     json.Number `json:"price"`
+	Currency  string      `json:"currency"`
+	Available int64       `json:"available"`
+	Reserved  int64       `json:"reserved"`
+	Sold      int64       `json:"sold"`
+	Stocked   int64       `json:"stocked"`
+}
+
+// Inventory returns the whole catalogue.
+func (c *Client) Inventory(ctx context.Context) ([]Stock, error) {
+	return list[Stock](ctx, c, call{service: Orders, method: http.MethodGet, path: "/inventory"}, 0)
+}
+
+// Stock returns one product.
+func (c *Client) Stock(ctx context.Context, sku string) (Stock, error) {
+	var stock Stock
+	_, err := c.do(ctx, call{service: Orders, method: http.MethodGet, path: "/inventory/" + url.PathEscape(sku)}, &stock)
+	return stock, err
+}
+
+// Product is what PUT /inventory/{sku} sets.
+type Product struct {
+	Name     string      `json:"name"`
+	Price    json.Number `json:"price"`
+	Currency string      `json:"currency,omitempty"`
+}
+
+// PutProduct creates a product without stock, or changes its name and price.
+func (c *Client) PutProduct(ctx context.Context, sku string, p Product) (Stock, error) {
+	var stock Stock
+	_, err := c.do(ctx, call{service: Orders, admin: true, method: http.MethodPut, path: "/inventory/" + url.PathEscape(sku), body: p}, &stock)
+	return stock, err
+}
+
+// Restock adds pieces to a product.
+func (c *Client) Restock(ctx context.Context, sku string, quantity int64) (Stock, error) {
+	var stock Stock
+	_, err := c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost,
+		path: "/inventory/" + url.PathEscape(sku) + "/restock", body: map[string]int64{"quantity": quantity}}, &stock)
+	return stock, err
+}

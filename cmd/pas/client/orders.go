@@ -1,0 +1,118 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// NewOrder is the body of POST /orders. What is empty is left out.
+type NewOrder struct {
+	OrderID       string      `json:"order_id,omitempty"`
+	UserID        string      `json:"user_id"`
+	Items         []NewItem   `json:"items,omitempty"`
+	Total         json.Number `json:"total,omitempty"`
+	Currency      string      `json:"currency,omitempty"`
+	PaymentMethod string      `json:"payment_method,omitempty"`
+	Email         string      `json:"email,omitempty"`
+}
+
+// NewItem is one line of a NewOrder.
+type NewItem struct {
+	SKU      string `json:"sku"`
+	Quantity int    `json:"quantity"`
+}
+
+// Order is an order as the orders service shows it.
+type Order struct {
+	OrderID       string      `json:"order_id"`
+	UserID        string      `json:"user_id"`
+	Status        string      `json:"status"`
+	Reason        string      `json:"reason,omitempty"`
+	Total         json.Number `json:"total"`
+	Currency      string      `json:"currency"`
+	Items         []Item      `json:"items,omitempty"`
+	PaymentMethod string      `json:"payment_method,omitempty"`
+	PaymentID     string      `json:"payment_id,omitempty"`
+	Email         string      `json:"email,omitempty"`
+	CreatedAt     time.Time   `json:"created_at"`
+	UpdatedAt     time.Time   `json:"updated_at"`
+}
+
+// Item is one line of an Order.
+type Item struct {
+	SKU       string      `json:"sku"`
+	Quantity  int         `json:"quantity"`
+	UnitPrice json.Number `json:"unit_price,omitempty"`
+}
+
+// Settled reports whether nothing more happens to the order by itself.
+func (o Order) Settled() bool {
+	switch o.Status {
+	case "confirmed", "rejected", "failed", "cancelled":
+		return true
+	default:
+		return false
+	}
+}
+
+// Event is one line of an order's timeline.
+type Event struct {
+	Seq    int64     `json:"seq"`
+	Event  string    `json:"event"`
+	Status string    `json:"status"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// PlaceOptions are the parts of POST /orders outside its body.
+type PlaceOptions struct {
+	IdempotencyKey string
+	Wait           time.Duration // 0 = answer at once
+}
+
+// Place places an order. The Answer is the reply as it came, for callers that compare bytes or headers.
+func (c *Client) Place(ctx context.Context, order NewOrder, opts PlaceOptions) (Order, Answer, error) {
+	req := call{service: Orders, method: http.MethodPost, path: "/orders", body: order, query: waitQuery(opts.Wait), wait: opts.Wait}
+	if opts.IdempotencyKey != "" {
+		req.header = map[string]string{"Idempotency-Key": opts.IdempotencyKey}
+	}
+	var placed Order
+	answer, err := c.do(ctx, req, &placed)
+	return placed, answer, err
+}
+
+// Order returns the order, after waiting up to wait for it to be settled.
+func (c *Client) Order(ctx context.Context, id string, wait time.Duration) (Order, error) {
+	var order Order
+	_, err := c.do(ctx, call{service: Orders, method: http.MethodGet, path: "/orders/" + url.PathEscape(id),
+		query: waitQuery(wait), wait: wait}, &order)
+	return order, err
+}
+
+// OrdersOf returns all orders of a user, newest first.
+func (c *Client) OrdersOf(ctx context.Context, userID string) ([]Order, error) {
+	return list[Order](ctx, c, call{service: Orders, method: http.MethodGet, path: "/orders",
+		query: url.Values{"user_id": {userID}}}, 0)
+}
+
+// Timeline returns what happened to the order, oldest first.
+func (c *Client) Timeline(ctx context.Context, id string) ([]Event, error) {
+	return list[Event](ctx, c, call{service: Orders, method: http.MethodGet, path: "/orders/" + url.PathEscape(id) + "/events"}, 0)
+}
+
+// Cancel asks for the order to be cancelled and returns it as it then is.
+func (c *Client) Cancel(ctx context.Context, id string) (Order, error) {
+	var order Order
+	_, err := c.do(ctx, call{service: Orders, method: http.MethodPost, path: "/orders/" + url.PathEscape(id) + "/cancel"}, &order)
+	return order, err
+}
+
+func waitQuery(wait time.Duration) url.Values {
+	if wait <= 0 {
+		return nil
+	}
+	return url.Values{"wait": {wait.String()}}
+}

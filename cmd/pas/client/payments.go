@@ -1,0 +1,47 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Payment is what the payments service did for one order.
+type Payment struct {
+	OrderID   string      `json:"order_id"`
+	UserID    string      `json:"user_id"`
+	Status    string      `json:"status"`
+	Amount    json.Number `json:"amount"`
+	Currency  string      `json:"currency"`
+	PaymentID string      `json:"payment_id,omitempty"`
+	Reason    string      `json:"reason,omitempty"`
+	UpdatedAt time.Time   `json:"updated_at"`
+}
+
+// Payment returns the order's payment.
+func (c *Client) Payment(ctx context.Context, orderID string) (Payment, error) {
+	var p Payment
+	_, err := c.do(ctx, call{service: Payments, method: http.MethodGet, path: "/payments/" + url.PathEscape(orderID)}, &p)
+	return p, err
+}
+
+// Notification is one message that the notifications service keeps, sent or about to be.
+type Notification struct {
+	OrderID string    `json:"order_id,omitempty"`
+	UserID  string    `json:"user_id"`
+	Kind    string    `json:"kind"`
+	To      string    `json:"to"`
+	Subject string    `json:"subject,omitempty"`
+	Message string    `json:"message"`
+	Channel string    `json:"channel"`
+	Status  string    `json:"status"`
+	SentAt  time.Time `json:"sent_at,omitzero"`
+}
+
+// Notifications returns what was sent because of an order.
+func (c *Client) Notifications(ctx context.Context, orderID string) ([]Notification, error) {
+	return list[Notification](ctx, c, call{service: Notifications, method: http.MethodGet, path: "/notifications",
+		query: url.Values{"order_id": {orderID}}}, 0)
+}

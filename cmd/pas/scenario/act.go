@@ -1,0 +1,211 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pasdetrois/cmd/pas/client"
+)
+
+const (
+	defaultPatience = 20 * time.Second
+	pollEvery       = 20 * time.Millisecond
+	showTime        = 5 * time.Second
+)
+
+// act is one performance of a scenario. Its error is sticky: after the first expectation that does not hold, every
+// further step does nothing, so that a scenario reads as the list of what happens.
+type act struct {
+	ctx    context.Context
+	env    *Env
+	suffix string // makes this performance's names unique
+	wire   *wire
+	orders []string // to show, in order of appearance
+	notes  []string
+	// stopped services are started again when the act ends, also when it fails in between.
+	stopped []string
+	err     error
+}
+
+func newAct(ctx context.Context, env *Env) *act {
+	id := uuid.NewString()
+	return &act{ctx: ctx, env: env, suffix: id[:8]}
+}
+
+// close ends the Kafka connections of the act and starts what it stopped.
+func (a *act) close() error {
+	if a.wire != nil {
+		a.wire.close()
+	}
+	var errs []error
+	for _, service := range a.stopped {
+		if err := a.env.Control.StartService(context.WithoutCancel(a.ctx), service); err != nil {
+			errs = append(errs, fmt.Errorf("start %s again: %w", service, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fail records the first failure.
+func (a *act) fail(format string, args ...any) {
+	if a.err == nil {
+		a.err = fmt.Errorf(format, args...)
+	}
+}
+
+// try records err with what was attempted, and reports whether the act may go on.
+func (a *act) try(err error, format string, args ...any) bool {
+	if a.err == nil && err != nil {
+		a.err = fmt.Errorf(format+": %w", append(args, err)...)
+	}
+	return a.err == nil
+}
+
+// expect records a failure when got is not want.
+func expect[T comparable](a *act, what string, want, got T) {
+	if a.err == nil && got != want {
+		a.fail("%s is %v, expected %v", what, got, want)
+	}
+}
+
+func (a *act) note(format string, args ...any) {
+	if a.err == nil {
+		a.notes = append(a.notes, fmt.Sprintf(format, args...))
+	}
+}
+
+func (a *act) ok() bool { return a.err == nil }
+
+// until polls check until it returns nil, or fails with its last error when the patience is over. An error wrapped by
+// hopeless ends the wait at once.
+func (a *act) until(what string, check func(ctx context.Context) error) {
+	if !a.ok() {
+		return
+	}
+	patience := a.env.Patience
+	if patience <= 0 {
+		patience = defaultPatience
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	var last error
+	for {
+		err := check(ctx)
+		if err == nil {
+			return
+		}
+		var never hopelessError
+		if errors.As(err, &never) {
+			a.fail("%s: %w", what, never.err)
+			return
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			a.fail("%s: not within %s: %w", what, patience, last)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// hopelessError marks what waiting cannot mend.
+type hopelessError struct{ err error }
+
+func (e hopelessError) Error() string { return e.err.Error() }
+
+func hopeless(format string, args ...any) error { return hopelessError{fmt.Errorf(format, args...)} }
+
+// user returns a user name of this performance.
+func (a *act) user(name string) string { return name + "-" + a.suffix }
+
+// product makes a product with this many pieces in stock and returns its sku.
+func (a *act) product(name, price string, pieces int64) string {
+	sku := strings.ReplaceAll(name, " ", "-") + "-" + a.suffix
+	if !a.ok() {
+		return sku
+	}
+	_, err := a.env.Client.PutProduct(a.ctx, sku, client.Product{Name: name, Price: number(price)})
+	if a.try(err, "create product %s", sku) && pieces > 0 {
+		_, err = a.env.Client.Restock(a.ctx, sku, pieces)
+		a.try(err, "restock product %s", sku)
+	}
+	return sku
+}
+
+// watch remembers an order to show at the end.
+func (a *act) watch(orderID string) {
+	if orderID != "" && !slices.Contains(a.orders, orderID) {
+		a.orders = append(a.orders, orderID)
+	}
+}
+
+// place posts an order and returns it as accepted.
+func (a *act) place(order client.NewOrder) client.Order {
+	if !a.ok() {
+		return client.Order{}
+	}
+	placed, _, err := a.env.Client.Place(a.ctx, order, client.PlaceOptions{})
+	a.watch(placed.OrderID)
+	a.try(err, "place an order")
+	return placed
+}
+
+// settled waits until nothing more happens to the order, and expects it to have ended with status and reason.
+func (a *act) settled(orderID, status, reason string) client.Order {
+	a.watch(orderID)
+	order := a.reaches(orderID, func(o client.Order) bool { return o.Settled() }, "settle")
+	expect(a, "status of the order", status, order.Status)
+	expect(a, "reason of the order", reason, order.Reason)
+	return order
+}
+
+// reaches waits until the order is as wanted. A settled order that is not stays so, which ends the wait.
+func (a *act) reaches(orderID string, wanted func(client.Order) bool, what string) client.Order {
+	var order client.Order
+	a.until(fmt.Sprintf("order %s should %s", orderID, what), func(ctx context.Context) error {
+		var err error
+		if order, err = a.env.Client.Order(ctx, orderID, 0); err != nil {
+			return err
+		}
+		if wanted(order) {
+			return nil
+		}
+		if order.Settled() {
+			return hopeless("it ended %s %s", order.Status, order.Reason)
+		}
+		return fmt.Errorf("it is %s", order.Status)
+	})
+	return order
+}
+
+// show collects the watched orders, their timelines and emails, as far as they can be had.
+func (a *act) show() []Shown {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), showTime)
+	defer cancel()
+	shown := make([]Shown, 0, len(a.orders))
+	for _, id := range a.orders {
+		s := Shown{OrderID: id, Timeline: []client.Event{}, Emails: []Email{}}
+		if order, err := a.env.Client.Order(ctx, id, 0); err == nil {
+			s.Order = &order
+		}
+		if timeline, err := a.env.Client.Timeline(ctx, id); err == nil {
+			s.Timeline = timeline
+		}
+		if emails, err := a.emailsOf(ctx, id); err == nil {
+			s.Emails = emails
+		}
+		shown = append(shown, s)
+	}
+	return shown
+}

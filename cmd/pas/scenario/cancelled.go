@@ -1,0 +1,90 @@
+package scenario
+
+import (
+	"slices"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/messages"
+)
+
+// CancelledBeforePayment calls an order off while its payment is still to come. To make sure that it is, payments is
+// stopped meanwhile.
+func CancelledBeforePayment() Scenario {
+	return Scenario{Name: "cancelled-before-payment", Title: "cancelled while the payment is still to come: never confirmed, no money kept",
+		Needs: []Need{NeedControl}, play: func(a *act) {
+			sku := a.product("programme", "6.00", 4)
+			a.stop(client.Payments)
+			order := a.place(a.order("finn", sku, 2))
+			order = a.reaches(order.OrderID, func(o client.Order) bool { return o.Status == "awaiting_payment" }, "await its payment")
+			a.stock(sku, 2, 2, 0)
+			a.cancel(order.OrderID, "cancelling")
+			a.start(client.Payments)
+			a.settled(order.OrderID, "cancelled", reasonCancelled)
+			a.statuses(order.OrderID, []string{"awaiting_payment", "cancelling", "cancelled"}, []string{"confirmed", "failed"})
+			a.stock(sku, 4, 0, 0)
+			a.moneyBack(order.OrderID, "12.00")
+			a.emails(order.OrderID, messages.KindCancelled)
+		}}
+}
+
+// CancelledAfterPayment calls a confirmed order off: the money goes back, and so do the pieces.
+func CancelledAfterPayment() Scenario {
+	return Scenario{Name: "cancelled-after-payment", Title: "cancelled after it was paid: refunded and restocked", play: func(a *act) {
+		sku := a.product("music box", "30.00", 3)
+		order := a.settled(a.place(a.order("gil", sku, 1)).OrderID, "confirmed", "")
+		a.stock(sku, 2, 0, 1)
+		a.payment(order.OrderID, "captured", "30.00", "")
+		a.emails(order.OrderID, messages.KindConfirmed)
+		a.cancel(order.OrderID, "cancelling", "cancelled")
+		cancelled := a.reaches(order.OrderID, func(o client.Order) bool { return o.Status == "cancelled" }, "be cancelled")
+		expect(a, "reason of the order", reasonCancelled, cancelled.Reason)
+		a.statuses(order.OrderID, []string{"confirmed", "cancelling", "cancelled"}, []string{"failed"})
+		a.payment(order.OrderID, "refunded", "30.00", reasonCancelled)
+		a.stock(sku, 3, 0, 0)
+		a.emails(order.OrderID, messages.KindConfirmed, messages.KindCancelled)
+	}}
+}
+
+// cancel calls the order off, twice, and expects it to be in one of the statuses then: asking again changes nothing.
+func (a *act) cancel(orderID string, statuses ...string) {
+	for range 2 {
+		if !a.ok() {
+			return
+		}
+		order, err := a.env.Client.Cancel(a.ctx, orderID)
+		if a.try(err, "cancel order %s", orderID) && !slices.Contains(append(statuses, "cancelled"), order.Status) {
+			a.fail("order %s is %s after cancelling, expected one of %v", orderID, order.Status, statuses)
+		}
+	}
+	a.note("POST /orders/%s/cancel, twice", orderID)
+}
+
+// moneyBack expects that none of the user's money is kept: it was given back, or never taken.
+func (a *act) moneyBack(orderID, amount string) {
+	if !a.ok() {
+		return
+	}
+	p, err := a.env.Client.Payment(a.ctx, orderID)
+	if !a.try(err, "read the payment of order %s", orderID) {
+		return
+	}
+	if p.Status != "refunded" && p.Status != "voided" {
+		a.fail("the payment of order %s is %s, expected refunded or voided", orderID, p.Status)
+	}
+	expect(a, "amount given back", a.money(number(amount), p.Currency), a.money(p.Amount, p.Currency))
+	a.note("payment: %s %s %s", p.Amount, p.Currency, p.Status)
+}
+
+func (a *act) stop(service string) {
+	if a.ok() && a.try(a.env.Control.StopService(a.ctx, service), "stop %s", service) {
+		a.stopped = append(a.stopped, service)
+		a.note("%s stopped", service)
+	}
+}
+
+func (a *act) start(service string) {
+	if a.ok() && a.try(a.env.Control.StartService(a.ctx, service), "start %s", service) {
+		a.stopped = slices.DeleteFunc(a.stopped, func(s string) bool { return s == service })
+		a.note("%s started again", service)
+	}
+}

@@ -1,0 +1,182 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/messages"
+)
+
+func number(decimal string) json.Number { return json.Number(decimal) }
+
+// money reads an amount from the wire exactly, so that 49.5 and 49.50 are the same.
+func (a *act) money(decimal json.Number, currency string) messages.Money {
+	m, err := messages.ParseMoney(decimal.String(), currency)
+	a.try(err, "read amount %q", decimal)
+	return m
+}
+
+// stock expects where the pieces of sku are.
+func (a *act) stock(sku string, available, reserved, sold int64) {
+	if !a.ok() {
+		return
+	}
+	s, err := a.env.Client.Stock(a.ctx, sku)
+	if !a.try(err, "read the stock of %s", sku) {
+		return
+	}
+	expect(a, "stock of "+sku+" (available/reserved/sold)",
+		fmt.Sprintf("%d/%d/%d", available, reserved, sold), fmt.Sprintf("%d/%d/%d", s.Available, s.Reserved, s.Sold))
+	expect(a, "stocked pieces of "+sku, available+reserved+sold, s.Stocked)
+	if a.ok() {
+		a.note("stock of %s: %d available, %d reserved, %d sold", sku, available, reserved, sold)
+	}
+}
+
+// payment waits until the order's payment has the given status, and expects its amount and reason.
+func (a *act) payment(orderID, status, amount, reason string) client.Payment {
+	var p client.Payment
+	a.until("payment of order "+orderID, func(ctx context.Context) error {
+		var err error
+		if p, err = a.env.Client.Payment(ctx, orderID); err != nil {
+			return err
+		}
+		if p.Status != status {
+			return fmt.Errorf("it is %q, expected %q", p.Status, status)
+		}
+		return nil
+	})
+	if !a.ok() {
+		return p
+	}
+	expect(a, "amount of the payment", a.money(number(amount), p.Currency), a.money(p.Amount, p.Currency))
+	expect(a, "reason of the payment", reason, p.Reason)
+	if a.ok() {
+		a.note("payment: %s %s %s", p.Amount, p.Currency, strings.TrimSpace(p.Status+" "+p.Reason))
+	}
+	return p
+}
+
+// noPayment expects that the payments service never heard of the order.
+func (a *act) noPayment(orderID string) {
+	if !a.ok() {
+		return
+	}
+	p, err := a.env.Client.Payment(a.ctx, orderID)
+	if err == nil {
+		a.fail("order %s has a payment (%s), expected none", orderID, p.Status)
+		return
+	}
+	if client.StatusOf(err) != http.StatusNotFound {
+		a.try(err, "look for a payment of order %s", orderID)
+	}
+}
+
+// emails waits until exactly these kinds of notification about the order were sent, one of each, and expects one email
+// line for each where email lines can be seen.
+func (a *act) emails(orderID string, kinds ...string) {
+	a.until("emails about order "+orderID, func(ctx context.Context) error {
+		listed, err := a.env.Client.Notifications(ctx, orderID)
+		if err != nil {
+			return err
+		}
+		var sent []string
+		for _, n := range listed {
+			if n.Status == "sent" {
+				sent = append(sent, n.Kind)
+			}
+		}
+		if err := sameKinds("sent notifications", kinds, sent); err != nil {
+			return err
+		}
+		if a.env.Emails == nil {
+			return nil
+		}
+		var lines []string
+		for _, e := range a.env.Emails() {
+			if e.OrderID == orderID {
+				lines = append(lines, e.Kind)
+			}
+		}
+		return sameKinds("email lines", kinds, lines)
+	})
+}
+
+// sameKinds compares two multisets of kinds. Too many is hopeless: an email cannot be called back.
+func sameKinds(what string, want, got []string) error {
+	want, got = slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))
+	switch {
+	case slices.Equal(want, got):
+		return nil
+	case len(got) > len(want):
+		return hopeless("%s are %v, expected %v", what, got, want)
+	default:
+		return fmt.Errorf("%s are %v, expected %v", what, got, want)
+	}
+}
+
+// statuses expects the order's timeline to have passed through all of `passed` and none of `never`.
+func (a *act) statuses(orderID string, passed, never []string) {
+	if !a.ok() {
+		return
+	}
+	timeline, err := a.env.Client.Timeline(a.ctx, orderID)
+	if !a.try(err, "read the timeline of order %s", orderID) {
+		return
+	}
+	seen := map[string]bool{}
+	for _, event := range timeline {
+		seen[event.Status] = true
+	}
+	for _, status := range passed {
+		if !seen[status] {
+			a.fail("the timeline of order %s never was %s", orderID, status)
+		}
+	}
+	for _, status := range never {
+		if seen[status] {
+			a.fail("the timeline of order %s has %s, which must not happen", orderID, status)
+		}
+	}
+}
+
+// refused expects err to be the service's refusal with the given HTTP status.
+func (a *act) refused(err error, status int, what string) {
+	if !a.ok() {
+		return
+	}
+	if got := client.StatusOf(err); got != status {
+		if err == nil {
+			a.fail("%s was accepted, expected HTTP %d", what, status)
+			return
+		}
+		a.fail("%s: expected HTTP %d: %w", what, status, err)
+		return
+	}
+	a.note("%s: %v", what, err)
+}
+
+// emailsOf returns the email lines about an order, or what the notifications service lists when lines cannot be seen.
+func (a *act) emailsOf(ctx context.Context, orderID string) ([]Email, error) {
+	emails := []Email{}
+	if a.env.Emails != nil {
+		for _, e := range a.env.Emails() {
+			if e.OrderID == orderID {
+				emails = append(emails, e)
+			}
+		}
+		return emails, nil
+	}
+	listed, err := a.env.Client.Notifications(ctx, orderID)
+	for _, n := range listed {
+		if n.Status == "sent" {
+			emails = append(emails, Email{To: n.To, Subject: n.Subject, OrderID: n.OrderID, Kind: n.Kind, Message: n.Message})
+		}
+	}
+	return emails, err
+}

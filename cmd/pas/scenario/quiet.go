@@ -1,0 +1,43 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// quiet waits until nothing more can come of the orders' records, and returns them all.
+//
+// A service publishes what follows from a record before it acknowledges the record. So once every consumer group has
+// committed past every record of the orders, whatever follows is in Kafka already; when reading on finds nothing new
+// then, the choreography has come to rest. This needs no waiting time, and other orders' traffic does not disturb it.
+// A bare offset commit may lag behind an acknowledgement by the commit interval (0.5 s).
+func (a *act) quiet(orderIDs ...string) []*kgo.Record {
+	var found []*kgo.Record
+	a.until(fmt.Sprintf("orders %v should come to rest", orderIDs), func(ctx context.Context) error {
+		if err := a.wire.catchUp(ctx); err != nil {
+			return err
+		}
+		known := a.wire.records(orderIDs...)
+		committed, err := a.wire.committed(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range known {
+			for _, service := range consumers(r.Topic) {
+				if at := committed(service, r.Topic, r.Partition); at <= r.Offset {
+					return fmt.Errorf("%s has handled %s/%d up to %d, not yet %d", service, r.Topic, r.Partition, at, r.Offset)
+				}
+			}
+		}
+		if err := a.wire.catchUp(ctx); err != nil {
+			return err
+		}
+		if found = a.wire.records(orderIDs...); len(found) > len(known) {
+			return fmt.Errorf("%d more messages came of it", len(found)-len(known))
+		}
+		return nil
+	})
+	return found
+}

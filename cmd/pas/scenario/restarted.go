@@ -1,0 +1,51 @@
+package scenario
+
+import (
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/messages"
+)
+
+// NotificationsRestarted stops notifications, lets orders be confirmed meanwhile, and expects each email once after it
+// was started again.
+func NotificationsRestarted() Scenario {
+	return Scenario{Name: "notifications-restarted", Title: "notifications stopped and started again: no email lost, none twice",
+		Needs: []Need{NeedControl}, play: func(a *act) {
+			a.openWire()
+			sku := a.product("encore", "9.00", 10)
+			before := a.place(a.order("lou", sku, 1)).OrderID
+			a.settled(before, "confirmed", "")
+			a.emails(before, messages.KindConfirmed)
+
+			a.stop(client.Notifications)
+			var meanwhile []string
+			for range 3 {
+				meanwhile = append(meanwhile, a.place(a.order("lou", sku, 1)).OrderID)
+			}
+			for _, id := range meanwhile {
+				a.settled(id, "confirmed", "")
+				a.noEmail(id)
+			}
+			a.note("3 orders confirmed meanwhile, no email yet")
+			a.start(client.Notifications)
+			for _, id := range meanwhile {
+				a.emails(id, messages.KindConfirmed)
+			}
+			a.quiet(append(meanwhile, before)...)
+			for _, id := range append(meanwhile, before) {
+				a.emails(id, messages.KindConfirmed)
+			}
+			a.stock(sku, 6, 0, 4)
+		}}
+}
+
+// noEmail expects that no email line about the order was written, where lines can be seen.
+func (a *act) noEmail(orderID string) {
+	if !a.ok() || a.env.Emails == nil {
+		return
+	}
+	for _, e := range a.env.Emails() {
+		if e.OrderID == orderID {
+			a.fail("an email about order %s went out (%s), although notifications is stopped", orderID, e.Kind)
+		}
+	}
+}

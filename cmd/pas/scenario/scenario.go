@@ -1,0 +1,137 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pasdetrois/cmd/pas/client"
+)
+
+// Need is a capability that a scenario wants from its Env beyond addresses.
+type Need string
+
+// NeedControl is the need for an Env.Control: the scenario stops and starts services.
+const NeedControl Need = "control of the services"
+
+// Scenario is one thing that can happen to an order.
+type Scenario struct {
+	Name  string // stable, for --only
+	Title string // one line for people
+	Needs []Need
+	play  func(*act)
+}
+
+// Control stops and starts services by name (client.Orders, …).
+type Control interface {
+	StopService(ctx context.Context, name string) error
+	StartService(ctx context.Context, name string) error
+}
+
+// Email is one email as the notifications service wrote it to its log.
+type Email struct {
+	To        string `json:"to"`
+	Subject   string `json:"subject"`
+	OrderID   string `json:"order_id"`
+	Kind      string `json:"kind"`
+	Message   string `json:"message"`
+	MessageID string `json:"message_id"`
+}
+
+// Env is the running system that scenarios are played on.
+type Env struct {
+	Client      *client.Client
+	Brokers     []string
+	TopicPrefix string
+	GroupPrefix string
+	// Control is nil when the services are not ours to stop.
+	Control Control
+	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
+	Emails func() []Email
+	// Patience bounds each wait; 0 = 20 s.
+	Patience time.Duration
+}
+
+// Shown is an order that a scenario placed, as it was at the end.
+type Shown struct {
+	OrderID  string         `json:"order_id"`
+	Order    *client.Order  `json:"order,omitempty"`
+	Timeline []client.Event `json:"timeline"`
+	Emails   []Email        `json:"emails"`
+}
+
+// Outcome is what came of one scenario.
+type Outcome struct {
+	Scenario string
+	Title    string
+	Took     time.Duration
+	Shown    []Shown
+	Notes    []string // what was done and seen outside the timelines, in order
+	Err      error    // nil = every expectation held
+}
+
+// Run plays the scenario and returns the first expectation that did not hold.
+func (s Scenario) Run(ctx context.Context, env *Env) error { return Play(ctx, env, s).Err }
+
+// Missing returns what the scenario needs and env does not offer.
+func (s Scenario) Missing(env *Env) []Need {
+	var missing []Need
+	for _, need := range s.Needs {
+		if need == NeedControl && env.Control == nil {
+			missing = append(missing, need)
+		}
+	}
+	return missing
+}
+
+// Play plays one scenario and collects what there is to show. A scenario whose needs are not met fails: nothing is
+// silently left out.
+func Play(ctx context.Context, env *Env, s Scenario) Outcome {
+	began := time.Now()
+	outcome := Outcome{Scenario: s.Name, Title: s.Title}
+	if missing := s.Missing(env); len(missing) > 0 {
+		outcome.Err = fmt.Errorf("needs %s, which this environment does not offer", missing[0])
+		return outcome
+	}
+	a := newAct(ctx, env)
+	s.play(a)
+	outcome.Took = time.Since(began)
+	outcome.Err = errors.Join(a.err, a.close())
+	outcome.Notes = a.notes
+	outcome.Shown = a.show()
+	return outcome
+}
+
+// All returns every scenario, in the order in which they are best read.
+func All() []Scenario {
+	return []Scenario{
+		Confirmed(), OutOfStock(), UnknownSKU(), CardDeclined(), SuspectedFraud(),
+		CancelledBeforePayment(), CancelledAfterPayment(),
+		PostedTwice(), ForeignMessage(), DeliveredTwice(), PoisonMessage(), NotificationsRestarted(),
+	}
+}
+
+// Find returns the scenarios with the given names, in the order of All. An unknown name is an error that lists the
+// known ones.
+func Find(names ...string) ([]Scenario, error) {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	var found []Scenario
+	known := make([]string, 0, len(All()))
+	for _, s := range All() {
+		known = append(known, s.Name)
+		if wanted[s.Name] {
+			found = append(found, s)
+			delete(wanted, s.Name)
+		}
+	}
+	for _, name := range names {
+		if wanted[name] {
+			return nil, fmt.Errorf("no scenario is called %q: there are %v", name, known)
+		}
+	}
+	return found, nil
+}
