@@ -1,17 +1,13 @@
-// Package outbox keeps messages in the transaction that decided them and publishes them after it committed.
 package outbox
 
 import (
 	"context"
-	"log/slog"
-	"time"
+	"encoding/json"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
 )
 
 // Row is a stored message. Hand it to Relay.Enqueue after the commit.
@@ -20,27 +16,69 @@ type Row struct {
 	Record messages.Record
 }
 
-// Add stores msgs in tx, in order.
-func Add(ctx context.Context, tx pgx.Tx, msgs ...messages.Message) ([]Row, error) { panic("skeleton") }
+const addSQL = `INSERT INTO outbox (topic, key, value, headers)
+SELECT topic, key, value, headers FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::jsonb[]) WITH ORDINALITY
+  AS m (topic, key, value, headers, ord) ORDER BY ord
+RETURNING id`
 
-// Config configures a Relay.
-type Config struct {
-	Pool      *pgxpool.Pool
-	Publisher bus.Publisher
-	Log       *slog.Logger
-	Metrics   prometheus.Registerer
-	Grace     time.Duration // how long a committed row is left to the memory path before recovery publishes it
-	Poll      time.Duration
+// Add stores msgs in tx, in order. A message that cannot be encoded is an error, and so is the whole of Add.
+func Add(ctx context.Context, tx pgx.Tx, msgs ...messages.Message) ([]Row, error) {
+	if len(msgs) == 0 {
+		return nil, nil
+	}
+	rows := make([]Row, len(msgs))
+	topics, keys, values, headers := make([]string, len(msgs)), make([][]byte, len(msgs)), make([][]byte, len(msgs)), make([][]byte, len(msgs))
+	for i, m := range msgs {
+		r, err := m.Record()
+		if err != nil {
+			return nil, fmt.Errorf("put %s into the outbox: %w", m.ID, err)
+		}
+		rows[i].Record = r
+		topics[i], keys[i], values[i] = r.Topic, r.Key, r.Value
+		if headers[i], err = encodeHeaders(r.Headers); err != nil {
+			return nil, err
+		}
+	}
+	result, err := tx.Query(ctx, addSQL, topics, keys, values, headers)
+	if err != nil {
+		return nil, fmt.Errorf("put %d messages into the outbox: %w", len(msgs), err)
+	}
+	ids, err := pgx.CollectRows(result, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("put %d messages into the outbox: %w", len(msgs), err)
+	}
+	for i := range rows {
+		rows[i].ID = ids[i]
+	}
+	return rows, nil
 }
 
-// Relay publishes outbox rows: those handed over in memory at once, those left behind by a crash within Grace.
-type Relay struct{}
+// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
+type headerRow struct {
+	Key   []byte `json:"key"`
+	Value []byte `json:"value"`
+}
 
-// NewRelay makes a relay; Run runs it.
-func NewRelay(cfg Config) *Relay { panic("skeleton") }
+func encodeHeaders(headers []messages.Header) ([]byte, error) {
+	rows := make([]headerRow, len(headers))
+	for i, h := range headers {
+		rows[i] = headerRow{Key: []byte(h.Key), Value: h.Value}
+	}
+	b, err := json.Marshal(rows)
+	if err != nil {
+		return nil, fmt.Errorf("encode headers: %w", err)
+	}
+	return b, nil
+}
 
-// Enqueue hands over committed rows. It never blocks: what does not fit in memory is published from the table.
-func (r *Relay) Enqueue(rows ...Row) { panic("skeleton") }
-
-// Run publishes until ctx ends, then finishes what is in flight, bounded by the publisher's context.
-func (r *Relay) Run(ctx context.Context) error { panic("skeleton") }
+func decodeHeaders(b []byte) ([]messages.Header, error) {
+	var rows []headerRow
+	if err := json.Unmarshal(b, &rows); err != nil {
+		return nil, fmt.Errorf("decode headers: %w", err)
+	}
+	headers := make([]messages.Header, len(rows))
+	for i, h := range rows {
+		headers[i] = messages.Header{Key: string(h.Key), Value: h.Value}
+	}
+	return headers, nil
+}

@@ -1,0 +1,153 @@
+package outbox
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/messages"
+)
+
+// maxDelete is how many rows are deleted by one statement.
+const maxDelete = 1000
+
+// publishLanes publishes lane by lane until memory is finished and empty, or ctx ends.
+func (r *Relay) publishLanes(ctx context.Context, published chan<- []Row) {
+	for {
+		select {
+		case q, ok := <-r.memory.ready:
+			if !ok {
+				return
+			}
+			rows := r.memory.begin(q)
+			if r.publish(ctx, rows) {
+				published <- rows
+			}
+			r.memory.end(q)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// publish tries until it has worked, and reports false when ctx ended before.
+func (r *Relay) publish(ctx context.Context, rows []Row) bool {
+	for attempt := 1; ; attempt++ {
+		err := r.cfg.Publisher.PublishRecords(ctx, recordsOf(rows)...)
+		if err == nil {
+			r.metrics.published.WithLabelValues(pathMemory).Add(float64(len(rows)))
+			return true
+		}
+		if attempt == 1 || attempt%10 == 0 {
+			r.cfg.Log.Warn("could not publish from the outbox, trying again", "topic", rows[0].Record.Topic, "attempt", attempt, "err", err)
+		}
+		if !pause(ctx, backoff(attempt)) {
+			return false
+		}
+		// It took long enough for another replica to find the rows in the table.
+		if rows = r.stillThere(ctx, rows); len(rows) == 0 {
+			return true
+		}
+	}
+}
+
+const stillThereSQL = `SELECT id FROM outbox WHERE id = ANY($1)`
+
+// stillThere forgets those of the rows that somebody else has published and deleted. When the table cannot be asked it
+// returns them all: twice is better than never.
+func (r *Relay) stillThere(ctx context.Context, rows []Row) []Row {
+	standing, err := r.standing(ctx, idsOf(rows))
+	if err != nil {
+		return rows
+	}
+	var here, gone []Row
+	for _, row := range rows {
+		if standing[row.ID] {
+			here = append(here, row)
+		} else {
+			gone = append(gone, row)
+		}
+	}
+	r.memory.forget(gone)
+	return here
+}
+
+// standing returns which of the rows are in the table.
+func (r *Relay) standing(ctx context.Context, ids []int64) (map[int64]bool, error) {
+	result, err := r.cfg.Pool.Query(ctx, stillThereSQL, ids)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(result, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	standing := make(map[int64]bool, len(found))
+	for _, id := range found {
+		standing[id] = true
+	}
+	return standing, nil
+}
+
+const deleteSQL = `DELETE FROM outbox WHERE id = ANY($1)`
+
+// deletePublished deletes what was published, as many rows at a time as have come up, until the channel is closed.
+func (r *Relay) deletePublished(ctx context.Context, published <-chan []Row) {
+	for rows := range published {
+		for more := true; more && len(rows) < maxDelete; {
+			select {
+			case next, ok := <-published:
+				rows, more = append(rows, next...), ok
+			default:
+				more = false
+			}
+		}
+		for attempt := 1; ; attempt++ {
+			_, err := r.cfg.Pool.Exec(ctx, deleteSQL, idsOf(rows))
+			if err == nil {
+				r.memory.forget(rows)
+				break
+			}
+			if attempt == 1 || attempt%10 == 0 {
+				r.cfg.Log.Warn("could not delete published messages from the outbox, trying again", "attempt", attempt, "err", err)
+			}
+			if !pause(ctx, backoff(attempt)) {
+				break // they will be published once more, with the same ids
+			}
+		}
+	}
+}
+
+func recordsOf(rows []Row) []messages.Record {
+	records := make([]messages.Record, len(rows))
+	for i, r := range rows {
+		records[i] = r.Record
+	}
+	return records
+}
+
+func idsOf(rows []Row) []int64 {
+	ids := make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// backoff grows from 50 ms to 2 s.
+func backoff(attempt int) time.Duration {
+	return min(2*time.Second, 50*time.Millisecond<<min(attempt-1, 6))
+}
+
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
