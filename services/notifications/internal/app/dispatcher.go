@@ -150,48 +150,54 @@ func (d *Dispatcher) room() int {
 // Run sends until ctx ends. Then it finishes the sends in work, writes down how they ended, gives up its claims on what
 // is left, all within DrainTimeout, and returns nil. A database that is down is waited for.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	// What was begun is finished; only the end of the drain interrupts it.
-	work, interrupt := context.WithCancel(context.WithoutCancel(ctx))
-	defer interrupt()
-	defer context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(d.cfg.DrainTimeout)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			interrupt()
-		case <-work.Done():
-		}
-	})()
+	// What was begun is finished. A send that takes too long is interrupted early enough to write that down.
+	sending, stopSending := outlast(ctx, d.cfg.DrainTimeout*3/4)
+	defer stopSending()
+	writing, stopWriting := outlast(ctx, d.cfg.DrainTimeout)
+	defer stopWriting()
 
 	var senders, rest sync.WaitGroup
 	rest.Go(func() { d.poll(ctx) })
-	rest.Go(func() { d.settle(work) })
+	rest.Go(func() { d.settle(writing) })
 	for _, lane := range d.lanes {
-		senders.Go(func() { d.send(ctx, work, lane) })
+		senders.Go(func() { d.send(ctx, sending, lane) })
 	}
 	senders.Wait()
 	close(d.done)
 	rest.Wait()
-	d.release(work)
+	d.release(writing)
 	return nil
 }
 
+// outlast returns a context that ends so much later than ctx.
+func outlast(ctx context.Context, extra time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		sleep(longer, extra)
+		cancel()
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
+
 // send sends what comes along one lane until stop ends.
-func (d *Dispatcher) send(stop, work context.Context, lane <-chan int64) {
+func (d *Dispatcher) send(stop, sending context.Context, lane <-chan int64) {
 	for stop.Err() == nil {
 		select {
 		case <-stop.Done():
 		case id := <-lane:
 			if n, ok := d.begin(id); ok {
-				d.done <- d.attempt(work, n)
+				d.done <- d.attempt(sending, n)
 			}
 		}
 	}
 }
 
 // attempt sends one email and returns how that ended.
-func (d *Dispatcher) attempt(work context.Context, n domain.Notification) Outcome {
-	ctx, cancel := context.WithTimeout(work, d.cfg.SendTimeout)
+func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Outcome {
+	ctx, cancel := context.WithTimeout(sending, d.cfg.SendTimeout)
 	defer cancel()
 	began := time.Now()
 	err := d.handOver(ctx, n.Email())

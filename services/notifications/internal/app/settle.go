@@ -46,7 +46,7 @@ func storable(err error) string {
 
 // settle writes outcomes down as they come, all that are there at once, until done is closed and empty. While the
 // database is down it keeps trying: an email that is sent must not be sent again because nobody wrote it down.
-func (d *Dispatcher) settle(work context.Context) {
+func (d *Dispatcher) settle(writing context.Context) {
 	for first := range d.done {
 		outcomes := []Outcome{first}
 		for more := true; more && len(outcomes) < d.cfg.Capacity; {
@@ -59,22 +59,22 @@ func (d *Dispatcher) settle(work context.Context) {
 				more = false
 			}
 		}
-		d.write(work, outcomes)
+		d.write(writing, outcomes)
 		d.forget(outcomes)
 	}
 }
 
-func (d *Dispatcher) write(work context.Context, outcomes []Outcome) {
+func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
 	pause := domain.Backoff{First: 50 * time.Millisecond, Max: 2 * time.Second}
 	for attempt := 1; ; attempt++ {
-		ctx, cancel := context.WithTimeout(work, d.cfg.SendTimeout)
+		ctx, cancel := context.WithTimeout(writing, d.cfg.SendTimeout)
 		err := d.cfg.Store.Settle(ctx, outcomes)
 		cancel()
 		if err == nil {
 			return
 		}
 		d.cfg.Log.Warn("could not write down what was sent, trying again", "attempt", attempt, "err", err)
-		if !sleep(work, pause.After(attempt, 0)) {
+		if !sleep(writing, pause.After(attempt, 0)) {
 			d.cfg.Log.Error("stopped before it was written down what was sent: it may be sent again, with the same Message-ID",
 				"attempt", attempt, "err", err)
 			return
@@ -83,7 +83,7 @@ func (d *Dispatcher) write(work context.Context, outcomes []Outcome) {
 }
 
 // release gives up the claims on what was not begun.
-func (d *Dispatcher) release(work context.Context) {
+func (d *Dispatcher) release(writing context.Context) {
 	d.mu.Lock()
 	left := make([]domain.Notification, 0, len(d.held))
 	for _, c := range d.held {
@@ -93,7 +93,7 @@ func (d *Dispatcher) release(work context.Context) {
 	if len(left) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(work, d.cfg.SendTimeout)
+	ctx, cancel := context.WithTimeout(writing, d.cfg.SendTimeout)
 	defer cancel()
 	if err := d.cfg.Store.Release(ctx, left); err != nil {
 		d.cfg.Log.Warn("could not give up claims: their emails wait until the lease ends", "err", err)

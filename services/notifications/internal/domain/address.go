@@ -13,10 +13,10 @@ const (
 
 // DefaultAddress returns the address of a user for whom no message named one: the user id at a domain that is reserved
 // for examples. An id that cannot stand in an address as it is keeps its harmless characters and gains a fingerprint, so
-// that two users never share an address.
+// that no two users share an address by accident.
 func DefaultAddress(userID string) string {
 	local := localPart(userID)
-	if local != userID {
+	if local != userID || len(local) > maxLocalPart {
 		sum := sha256.Sum256([]byte(userID))
 		fingerprint := hex.EncodeToString(sum[:4])
 		if room := maxLocalPart - 1 - len(fingerprint); len(local) > room {

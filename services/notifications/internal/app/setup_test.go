@@ -1,0 +1,294 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/notifications/internal/app"
+	"pasdetrois/services/notifications/internal/domain"
+	"pasdetrois/services/notifications/internal/store"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+var errDown = errors.New("down")
+
+// world is one test's database and the mail server that all its replicas share.
+type world struct {
+	t    *testing.T
+	db   *pgxpool.Pool
+	mail *mailbox
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	return &world{t: t, db: testkit.Database(t, migrations.Up).Pool(t, "notifications"), mail: &mailbox{}}
+}
+
+// replica is one process of the service: its own memory over the shared database.
+type replica struct {
+	*app.App
+	dispatcher *app.Dispatcher
+	store      *hookedStore
+	metrics    *prometheus.Registry
+	logs       *records
+}
+
+func (w *world) replica(change ...func(*app.DispatcherConfig)) *replica {
+	r := &replica{store: &hookedStore{Store: store.New(w.db)}, metrics: prometheus.NewRegistry(), logs: &records{}}
+	m := app.NewMetrics(r.metrics)
+	log := slog.New(r.logs)
+	cfg := app.DispatcherConfig{Store: r.store, Sender: w.mail, Metrics: m, Log: log, Poll: 5 * time.Millisecond,
+		Backoff: domain.Backoff{First: 5 * time.Millisecond, Max: 20 * time.Millisecond}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.dispatcher = app.NewDispatcher(cfg)
+	r.App = app.New(r.store, r.dispatcher, m, log)
+	return r
+}
+
+// start runs the replica's dispatcher. The function that it returns drains it; the test's end does so at the latest.
+func (w *world) start(r *replica) (stop func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.dispatcher.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(w.t, <-done)
+	})
+	w.t.Cleanup(stop)
+	return stop
+}
+
+func batch(in ...bus.In[messages.NotificationRequested]) []bus.In[messages.NotificationRequested] {
+	return in
+}
+
+// shortLease makes a replica's claims end almost at once, as if the test had waited.
+func shortLease(c *app.DispatcherConfig) {
+	c.SendTimeout, c.Lease = 100*time.Millisecond, 150*time.Millisecond
+}
+
+// ask gives messages to the replica's use case and returns the results.
+func (w *world) ask(r *replica, batch ...bus.In[messages.NotificationRequested]) []bus.Result {
+	w.t.Helper()
+	results := r.OnNotificationRequested(w.t.Context(), batch)
+	require.Len(w.t, results, len(batch))
+	for _, result := range results {
+		require.Empty(w.t, result.Publish)
+	}
+	return results
+}
+
+// must is ask for messages that succeed.
+func (w *world) must(r *replica, batch ...bus.In[messages.NotificationRequested]) {
+	w.t.Helper()
+	for _, result := range w.ask(r, batch...) {
+		require.NoError(w.t, result.Err)
+	}
+}
+
+// settled waits until the table holds exactly the wanted statuses.
+func (w *world) settled(want map[domain.Status]int) {
+	w.t.Helper()
+	testkit.Eventually(w.t, func() error {
+		if have := w.statuses(); !equal(have, want) {
+			return errors.New("the table does not hold what is wanted")
+		}
+		return nil
+	})
+}
+
+func (w *world) statuses() map[domain.Status]int {
+	w.t.Helper()
+	have := make(map[domain.Status]int)
+	for _, n := range w.all() {
+		have[n.Status]++
+	}
+	return have
+}
+
+func equal(a, b map[domain.Status]int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// all returns every notification, oldest first.
+func (w *world) all() []domain.Notification {
+	w.t.Helper()
+	found, err := store.New(w.db).List(w.t.Context(), app.Query{Limit: 10_000})
+	require.NoError(w.t, err)
+	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
+		found[i], found[j] = found[j], found[i]
+	}
+	return found
+}
+
+// counter returns a metric's value by its label.
+func (r *replica) counter(t *testing.T, name, label string) float64 {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != "pasdetrois_notifications_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+var sentAt = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// about returns the message that one of our own services publishes about an order.
+func about(order, kind string) bus.In[messages.NotificationRequested] {
+	return bus.In[messages.NotificationRequested]{ID: messages.ID(order, messages.EventNotificationRequested, kind), Time: sentAt,
+		Event: messages.NotificationRequested{UserID: "u1", Message: "Order " + order + " " + kind + "!",
+			Channel: messages.ChannelEmail, OrderID: order, Kind: kind}}
+}
+
+// plain returns a foreign producer's minimal message.
+func plain(id, text string) bus.In[messages.NotificationRequested] {
+	return bus.In[messages.NotificationRequested]{ID: id, Time: sentAt,
+		Event: messages.NotificationRequested{UserID: "u1", Message: text, Channel: messages.ChannelEmail}}
+}
+
+// mailbox is a Sender that remembers what it took. hook, when set, may refuse an email or hold it up.
+type mailbox struct {
+	mu   sync.Mutex
+	took []domain.Email
+	hook atomic.Pointer[func(ctx context.Context, e domain.Email) error]
+}
+
+func (m *mailbox) Send(ctx context.Context, e domain.Email) error {
+	if hook := m.hook.Load(); hook != nil {
+		if err := (*hook)(ctx, e); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.took = append(m.took, e)
+	return nil
+}
+
+func (m *mailbox) when(hook func(ctx context.Context, e domain.Email) error) { m.hook.Store(&hook) }
+
+func (m *mailbox) all() []domain.Email {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]domain.Email(nil), m.took...)
+}
+
+// requireEachOnce asserts that exactly want emails were taken, no two with the same Message-ID.
+func (m *mailbox) requireEachOnce(t *testing.T, want int) {
+	t.Helper()
+	seen := make(map[string]int)
+	for _, e := range m.all() {
+		seen[e.MessageID]++
+	}
+	for id, times := range seen {
+		require.Equal(t, 1, times, "email %s", id)
+	}
+	require.Len(t, seen, want)
+}
+
+// hookedStore calls the hooks that are set around the store's writes. An error of afterAdd is a commit whose outcome is
+// unknown.
+type hookedStore struct {
+	app.Store
+	beforeAdd, afterAdd, beforeSettle func() error
+}
+
+func (s *hookedStore) Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]app.Kept, error) {
+	if s.beforeAdd != nil {
+		if err := s.beforeAdd(); err != nil {
+			return nil, err
+		}
+	}
+	kept, err := s.Store.Add(ctx, batch, lease)
+	if err == nil && s.afterAdd != nil {
+		err = s.afterAdd()
+	}
+	return kept, err
+}
+
+func (s *hookedStore) Settle(ctx context.Context, outcomes []app.Outcome) error {
+	if s.beforeSettle != nil {
+		if err := s.beforeSettle(); err != nil {
+			return err
+		}
+	}
+	return s.Store.Settle(ctx, outcomes)
+}
+
+// failing returns a hook that fails so many times.
+func failing(times int64) func() error {
+	var calls atomic.Int64
+	return func() error {
+		if calls.Add(1) <= times {
+			return errDown
+		}
+		return nil
+	}
+}
+
+// records is a log handler that keeps the messages.
+type records struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (*records) Enabled(context.Context, slog.Level) bool { return true }
+func (r *records) WithAttrs([]slog.Attr) slog.Handler     { return r }
+func (r *records) WithGroup(string) slog.Handler          { return r }
+func (r *records) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, record.Message)
+	return nil
+}
+
+func (r *records) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.lines...)
+}
+
+// wait fails the test when ch is not closed, or sent to, in time.
+func wait[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatal("it did not happen in time")
+		panic("unreachable")
+	}
+}
