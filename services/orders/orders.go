@@ -1,0 +1,141 @@
+// Package orders is the orders service: it takes orders over HTTP and from Kafka, reserves and sells their stock, and
+// follows them until they are settled. Run wires it; the rules are in internal/domain, what happens when in internal/app.
+package orders
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/run"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/consumer"
+	"pasdetrois/services/orders/internal/domain"
+	"pasdetrois/services/orders/internal/store"
+)
+
+const (
+	service = "orders"
+	version = "1.0.0" // of the HTTP APIs
+)
+
+// Run runs the service until ctx ends, then lets what is in work finish. It waits for Kafka and Postgres, in whatever
+// order they come.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	public, err := listen(cfg.HTTPListener, cfg.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	admin, err := listen(cfg.AdminListener, cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: cfg.MaxConns}, log)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	producer, err := bus.NewProducer(cfg.Config, service, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := producer.Close(); err != nil {
+			log.Warn("stopping", "err", err)
+		}
+	}()
+
+	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: producer, Log: log, Metrics: reg,
+		Grace: cfg.OutboxGrace, Poll: cfg.OutboxPoll, DrainTimeout: cfg.DrainTimeout})
+	kept := store.New(pool, relay)
+	orders := app.New(app.Config{
+		Store: kept, Metrics: app.NewMetrics(reg), Log: log, Now: time.Now, NewID: newID,
+		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
+		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL,
+	})
+	letters := deadletter.NewStore(pool)
+	reg.MustRegister(kept.Collector(), letters.Collector())
+	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
+		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg,
+		DrainTimeout: cfg.DrainTimeout})
+	if err != nil {
+		return err
+	}
+	replays := deadletter.NewWorker(letters, messages, log)
+
+	health := httpx.NewHealth(
+		httpx.Check{Name: "postgres", Run: pool.Ping},
+		httpx.Check{Name: "kafka_producer", Run: producer.Check},
+		httpx.Check{Name: "consumer", Run: messages.Check},
+	)
+	// First everything stops that takes orders or decides on them, then what publishes the decisions. Those who wait for
+	// an order get their answer meanwhile, and the admin side tells who asks that the rest is draining.
+	return run.Stages(ctx, log,
+		[]run.Component{
+			{Name: "drain", Run: func(ctx context.Context) error {
+				<-ctx.Done()
+				health.Drain()
+				return nil
+			}},
+			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
+			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
+			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(orders), nil))},
+		},
+		[]run.Component{
+			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
+			{Name: "watch", Run: orders.Run},
+			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(orders, letters, replays), reg))},
+		},
+	)
+}
+
+// newID returns a UUIDv7: ids of orders placed one after the other stand side by side in the indexes.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// afterMigration lets start begin once the database is there and migrated.
+func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := pgdb.Wait(ctx, pool, log); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		return start(ctx)
+	}
+}
+
+func serve(l net.Listener, handler http.Handler) func(context.Context) error {
+	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler) }
+}
+
+func listen(given net.Listener, addr string) (net.Listener, error) {
+	if given != nil {
+		return given, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return l, nil
+}
