@@ -1,0 +1,262 @@
+package email_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"mime"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/notifications/internal/domain"
+	"pasdetrois/services/notifications/internal/email"
+)
+
+func TestMain(m *testing.M) {
+	if env := os.Getenv(serverEnv); env != "" {
+		fmt.Fprintln(os.Stderr, "mail server:", serve(env))
+		os.Exit(1)
+	}
+	testkit.Main(m)
+}
+
+const from = "orders@pasdetrois.invalid"
+
+func hello(to string) domain.Email {
+	return domain.Email{MessageID: "<4f8c5790-f8a7-55eb-963c-92e13fe9c9fc@pasdetrois.invalid>", To: to,
+		Subject: "Order 1001 is confirmed", Message: "Order 1001 confirmed!\n.\nEnjoy — ünïcode.", OrderID: "1001",
+		Kind: "confirmed", Date: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+}
+
+func sender(t *testing.T, s *mailServer, url string, change ...func(*email.SMTPConfig)) *email.SMTP {
+	t.Helper()
+	cfg := email.SMTPConfig{URL: strings.ReplaceAll(url, "ADDR", s.cfg.Addr), From: from,
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.cert}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	smtp, err := email.NewSMTP(cfg)
+	require.NoError(t, err)
+	return smtp
+}
+
+const inClear = "smtp://ADDR?tls=none"
+
+func requireTransient(t *testing.T, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.NotEqual(t, fault.Permanent, fault.KindOf(err), err)
+}
+
+func TestSMTPAccepted(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), hello("ann@example.org")))
+
+	got := s.next()
+	require.Equal(t, from, got.From)
+	require.Equal(t, "ann@example.org", got.To)
+	m, err := mail.ReadMessage(strings.NewReader(got.Data))
+	require.NoError(t, err)
+	require.Equal(t, "<4f8c5790-f8a7-55eb-963c-92e13fe9c9fc@pasdetrois.invalid>", m.Header.Get("Message-ID"))
+	require.Equal(t, "Order 1001 is confirmed", m.Header.Get("Subject"))
+	require.Equal(t, "<ann@example.org>", m.Header.Get("To"))
+	require.Equal(t, "<"+from+">", m.Header.Get("From"))
+	require.Equal(t, "auto-generated", m.Header.Get("Auto-Submitted"))
+	date, err := m.Header.Date()
+	require.NoError(t, err)
+	require.True(t, date.Equal(hello("").Date))
+	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+	require.NoError(t, err)
+	require.Equal(t, hello("").Message, strings.TrimSpace(strings.ReplaceAll(string(body), "\r\n", "\n")))
+}
+
+func TestSMTPSubjectInAnyScript(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	e := hello("ann@example.org")
+	e.Subject = "Order 注文-1001 is confirmed ✓ " + strings.Repeat("ü", 150)
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), e))
+	m, err := mail.ReadMessage(strings.NewReader(s.next().Data))
+	require.NoError(t, err)
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	require.NoError(t, err)
+	require.Equal(t, e.Subject, subject)
+}
+
+func TestSMTPRefusedForGood(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	for to, words := range map[string]string{"unknown@example.org": "no such user", "spam@example.org": "this looks like spam"} {
+		err := sender(t, s, inClear).Send(t.Context(), hello(to))
+		require.Equal(t, fault.Permanent, fault.KindOf(err), err)
+		require.Equal(t, "smtp_refused", fault.Reason(err))
+		require.ErrorContains(t, err, words)
+		require.Equal(t, to, s.next().Refused)
+	}
+}
+
+func TestSMTPTryAgainLater(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	smtp := sender(t, s, inClear)
+	for range 2 {
+		err := smtp.Send(t.Context(), hello("grey-2@example.org"))
+		requireTransient(t, err)
+		require.ErrorContains(t, err, "greylisted")
+	}
+	require.NoError(t, smtp.Send(t.Context(), hello("grey-2@example.org")))
+}
+
+func TestSMTPNobodyThere(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	s.kill()
+	requireTransient(t, sender(t, s, inClear).Send(t.Context(), hello("ann@example.org")))
+}
+
+// A server that takes connections and says nothing, or stops answering halfway, is left when the time is up.
+func TestSMTPSlowServer(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = mute.Close() })
+	s := startServer(t, serverConfig{})
+	for name, send := range map[string]func(ctx context.Context) error{
+		"greeting": func(ctx context.Context) error {
+			smtp, err := email.NewSMTP(email.SMTPConfig{URL: "smtp://" + mute.Addr().String() + "?tls=none", From: from})
+			require.NoError(t, err)
+			return smtp.Send(ctx, hello("ann@example.org"))
+		},
+		"recipient": func(ctx context.Context) error { return sender(t, s, inClear).Send(ctx, hello("slow@example.org")) },
+		"data":      func(ctx context.Context) error { return sender(t, s, inClear).Send(ctx, hello("silent@example.org")) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		began := time.Now()
+		err := send(ctx)
+		cancel()
+		requireTransient(t, err)
+		require.ErrorIs(t, err, context.DeadlineExceeded, name)
+		require.Less(t, time.Since(began), 10*time.Second, name)
+	}
+}
+
+func TestSMTPCancelled(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- sender(t, s, inClear).Send(ctx, hello("slow@example.org")) }()
+	s.next() // it waits for the answer to RCPT
+	cancel()
+	select {
+	case err := <-result:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(20 * time.Second):
+		t.Fatal("it did not stop")
+	}
+}
+
+// What the server took is sent, however the connection ends. Anything else would send it again.
+func TestSMTPServerTakesTheEmailAndLeaves(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), hello("leaving@example.org")))
+	require.Equal(t, "leaving@example.org", s.next().To)
+}
+
+// A wrong set-up of ours would fail every email: it is repaired by people, and then all of them go out.
+func TestSMTPOwnSetUpIsNoReasonToGiveAnEmailUp(t *testing.T) {
+	t.Parallel()
+	open := startServer(t, serverConfig{})
+	err := sender(t, open, inClear, func(c *email.SMTPConfig) { c.From = "banned@example.org" }).
+		Send(t.Context(), hello("ann@example.org"))
+	requireTransient(t, err)
+	require.ErrorContains(t, err, "go away")
+
+	closed := startServer(t, serverConfig{User: "shop", Pass: "secret"})
+	err = sender(t, closed, "smtp://shop:wrong@ADDR?tls=none").Send(t.Context(), hello("ann@example.org"))
+	requireTransient(t, err)
+	require.NotContains(t, err.Error(), "wrong")
+	requireTransient(t, sender(t, closed, inClear).Send(t.Context(), hello("ann@example.org")))
+}
+
+func TestSMTPEncryptedWithLogin(t *testing.T) {
+	t.Parallel()
+	for mode, url := range map[string]string{
+		"starttls": "smtp://shop:s%40cret@ADDR?tls=starttls",
+		"smtps":    "smtps://shop:s%40cret@ADDR",
+	} {
+		s := startServer(t, serverConfig{TLS: mode, User: "shop", Pass: "s@cret"})
+		require.NoError(t, sender(t, s, url).Send(t.Context(), hello("ann@example.org")), mode)
+		require.Equal(t, "ann@example.org", s.next().To)
+
+		untrusted := sender(t, s, url, func(c *email.SMTPConfig) { c.TLS = nil })
+		requireTransient(t, untrusted.Send(t.Context(), hello("ann@example.org")))
+		require.Empty(t, s.lines, "nothing was said to a server that nobody vouches for")
+	}
+}
+
+// A server, or somebody in between, that offers no encryption gets neither the email nor the password.
+func TestSMTPWithoutTheEncryptionAskedForNothingIsSent(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{TLS: "none"})
+	err := sender(t, s, "smtp://ADDR").Send(t.Context(), hello("ann@example.org"))
+	requireTransient(t, err)
+	require.ErrorContains(t, err, "STARTTLS")
+	require.Empty(t, s.lines)
+}
+
+func TestSMTPHeadersCannotBeInjected(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	const injection = "\r\nBcc: mallory@example.org"
+	for name, change := range map[string]func(*domain.Email){
+		"to":         func(e *domain.Email) { e.To += injection },
+		"second to":  func(e *domain.Email) { e.To += ", mallory@example.org" },
+		"subject":    func(e *domain.Email) { e.Subject += injection },
+		"line feed":  func(e *domain.Email) { e.Subject += "\nBcc: mallory@example.org" },
+		"message id": func(e *domain.Email) { e.MessageID += injection },
+	} {
+		e := hello("ann@example.org")
+		change(&e)
+		err := sender(t, s, inClear).Send(t.Context(), e)
+		require.Equal(t, fault.Permanent, fault.KindOf(err), "%s: %v", name, err)
+	}
+	e := hello("ann@example.org")
+	e.Message = "\r\n.\r\nRCPT TO:<mallory@example.org>" + injection
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), e))
+	got := s.next()
+	require.Equal(t, "ann@example.org", got.To)
+	m, err := mail.ReadMessage(strings.NewReader(got.Data))
+	require.NoError(t, err)
+	require.Empty(t, m.Header.Get("Bcc"))
+	require.Empty(t, s.lines, "a text cannot end the email either")
+}
+
+func TestParseURL(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"smtp://mail", "smtp://mail:25", "smtp://mail:25?tls=none", "smtp://u:p@mail?tls=starttls",
+		"smtp://u@mail", "smtps://u:p@mail", "smtps://mail:465/", "smtp://u:p@127.0.0.1?tls=none", "smtp://u:p@[::1]:25?tls=none"} {
+		require.NoError(t, email.ParseURL(good), good)
+	}
+	for _, bad := range []string{"", "mail:25", "http://mail", "smtp://", "smtp://:25", "smtp://mail:0", "smtp://mail:65536",
+		"smtp://mail:x", "smtp://mail?tls=maybe", "smtp://mail?ssl=1", "smtps://mail?tls=none", "smtp://mail/inbox",
+		"smtp://:hunter2@mail", "smtp://u:hunter2@mail?tls=none", "smtp://u:hunter2@mail:9999999", "smtp://u:hunter2%zz@mail"} {
+		err := email.ParseURL(bad)
+		require.Error(t, err, bad)
+		require.NotContains(t, err.Error(), "hunter2")
+		_, err = email.NewSMTP(email.SMTPConfig{URL: bad, From: from})
+		require.Error(t, err)
+	}
+}
