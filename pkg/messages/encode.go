@@ -48,9 +48,6 @@ func (m Message) Record() (Record, error) {
 
 // check refuses a message that could not be read again.
 func (m Message) check() error {
-	if m.ID == "" {
-		return errors.New("message id is required")
-	}
 	if err := validName(m.ID); err != nil {
 		return fmt.Errorf("message id: %w", err)
 	}

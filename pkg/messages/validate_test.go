@@ -2,6 +2,7 @@ package messages_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +48,21 @@ func TestValidateNamesEveryBrokenRule(t *testing.T) {
 	}
 	if !errors.Is(err, messages.ErrAmountNegative) || !errors.Is(err, messages.ErrCurrencyMismatch) {
 		t.Errorf("the causes are lost: %v", err)
+	}
+}
+
+func TestAnOrderHasAtMostAHundredLines(t *testing.T) {
+	t.Parallel()
+	o := messages.OrderPlaced{OrderID: "o", UserID: "u", Total: messages.Money{Currency: "USD"}}
+	for i := range messages.MaxLines {
+		o.Items = append(o.Items, messages.Item{SKU: strconv.Itoa(i), Quantity: 1})
+	}
+	if err := o.Validate(); err != nil {
+		t.Errorf("%d lines: %v", len(o.Items), err)
+	}
+	o.Items = append(o.Items, messages.Item{SKU: "one more", Quantity: 1})
+	if got := fieldErrors(t, o.Validate()); got["items"] == "" {
+		t.Errorf("%d lines: %v", len(o.Items), got)
 	}
 }
 
