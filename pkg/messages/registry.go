@@ -70,7 +70,7 @@ func Registry() []Type {
 		{
 			Name: EventRefundRequested, Topic: TopicPayments, Owner: ServiceOrders, Consumers: []string{ServicePayments},
 			Summary: "An order's payment is to be refunded, or voided when it was not captured yet.",
-			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled"},
+			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled_by_user"},
 		},
 		{
 			Name: EventPaymentRefunded, Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
