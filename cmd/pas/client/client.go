@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -154,13 +156,20 @@ func (c *Client) Ready(ctx context.Context, service string) error {
 	return err
 }
 
-// cause strips net/http's repetition of method and URL from an error.
+// cause strips net's and net/http's repetition of method and address from an error.
 func cause(err error) error {
+	var timeout net.Error
+	var number syscall.Errno
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("no answer in time")
+	case errors.As(err, &number):
+		return number
+	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
-		if wrapped.Timeout() {
-			return errors.New("no answer in time")
-		}
 		return wrapped.Err
 	}
 	return err

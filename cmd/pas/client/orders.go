@@ -58,12 +58,13 @@ func (o Order) Settled() bool {
 	}
 }
 
-// Event is one line of an order's timeline.
+// Event is one entry of an order's timeline.
 type Event struct {
-	Seq    int64     `json:"seq"`
+	Number int64     `json:"number"`
 	Event  string    `json:"event"`
-	Status string    `json:"status"`
-	Reason string    `json:"reason,omitempty"`
+	From   string    `json:"from,omitempty"` // status before; equal to To when something was only noted
+	To     string    `json:"to"`
+	Detail string    `json:"detail,omitempty"`
 	At     time.Time `json:"at"`
 }
 

@@ -131,7 +131,7 @@ func (a *act) statuses(orderID string, passed, never []string) {
 	}
 	seen := map[string]bool{}
 	for _, event := range timeline {
-		seen[event.Status] = true
+		seen[event.To] = true
 	}
 	for _, status := range passed {
 		if !seen[status] {

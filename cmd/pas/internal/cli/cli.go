@@ -1,0 +1,149 @@
+// Package cli is the command line of pas: what can be said, what is answered, and how a failure is told.
+//
+// Every failure is one line on standard error that says what went wrong and what to do about it, and one of three exit
+// codes. Standard output has only what was asked for: text for people, or one JSON document with --json.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/internal/render"
+)
+
+// The exit codes.
+const (
+	ExitOK      = 0 // done
+	ExitFailure = 1 // it could not be done, or did not come out as asked
+	ExitUsage   = 2 // wrong flags, arguments or configuration; nothing was done
+)
+
+// Version of the tool.
+const Version = "1.0.0"
+
+// Program is one run of the tool.
+type Program struct {
+	Args    []string
+	Environ map[string]string
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// app is what the commands share.
+type app struct {
+	Program
+	json   bool
+	colour string
+	ran    bool // a command began: what fails from now on is no mistake of usage
+}
+
+// Run runs the command that the arguments name and returns the exit code.
+func Run(ctx context.Context, p Program) int {
+	a := &app{Program: p}
+	root := a.root()
+	root.SetArgs(p.Args)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	var usage *usageError
+	isUsage := errors.As(err, &usage)
+	line, code := explain(err), ExitFailure
+	if isUsage || !a.ran {
+		code = ExitUsage
+	}
+	if !isUsage && !a.ran { // cobra's own words
+		line = withHint(line, "see `pas --help`")
+	}
+	render.New(p.Stderr, a.colour, p.Environ).Line("pas: %s", oneLine(line))
+	return code
+}
+
+const rootLong = `pas is the tool of Pas de Trois, an order-processing choreography of three independent services
+(orders, payments, notifications) that talk only over Kafka.
+
+Start with "pas demo", which needs nothing else to be running, or with "pas up", which keeps the same
+system running here so that the other commands can talk to it.
+
+Exit codes: 0 done; 1 it failed or did not come out as asked; 2 wrong flags, arguments or configuration.
+An error is one line on standard error. With --json, standard output is one JSON document.
+
+Where the services are: PAS_ORDERS_URL, PAS_ORDERS_ADMIN_URL, PAS_PAYMENTS_URL, PAS_PAYMENTS_ADMIN_URL,
+PAS_NOTIFICATIONS_URL and PAS_NOTIFICATIONS_ADMIN_URL; without them, the usual ports of this machine.`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pas",
+		Short: "Run and use Pas de Trois, an order-processing choreography",
+		Long:  rootLong,
+		Example: `  pas demo                                  play every scenario and check its outcome
+  pas up                                    run the whole system here until Ctrl-C
+  pas order --user ada --item feather=2 --wait
+  pas dead-letters list`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	asGroup(root)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "write one JSON document instead of text")
+	root.PersistentFlags().StringVar(&a.colour, "color", "auto", "use colour: auto (on a terminal), always or never")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		switch a.colour {
+		case "auto", "always", "never":
+			return nil
+		default:
+			return usagef("--color %q is none of auto, always, never", a.colour)
+		}
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%s; see `%s --help`", err, cmd.CommandPath())
+	})
+	for _, cmd := range []*cobra.Command{a.demo(), a.up(), a.order(), a.show(), a.cancel(), a.inventory(), a.deadLetters(),
+		a.topics(), a.migrate(), a.version()} {
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// runs makes a command's RunE: from here on a failure is no mistake of usage, unless it says so.
+func (a *app) runs(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.ran = true
+		return run(cmd, args)
+	}
+}
+
+// asGroup makes a command that only has subcommands: alone it shows its help, with an unknown one it fails.
+func asGroup(cmd *cobra.Command) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hint := ""
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = ", did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return usagef("%s has no command %q%s; see `%s --help`", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+// args makes an argument check whose failure shows how the command is used.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return usagef("%s; usage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+func (a *app) printer() *render.Printer { return render.New(a.Stdout, a.colour, a.Environ) }

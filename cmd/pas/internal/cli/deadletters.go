@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/internal/render"
+)
+
+// replayTime bounds how long `replay` waits for the service to have handled a message again.
+const replayTime = 8 * time.Second
+
+// letterView is a dead letter with the service that parked it, as --json shows it.
+type letterView struct {
+	Service string `json:"service"`
+	client.DeadLetter
+}
+
+func (a *app) deadLetters() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "dead-letters",
+		Aliases: []string{"dl"},
+		Short:   "List, show, replay and discard messages that a service parked",
+		Long: `A message that can never succeed as it is (no JSON, an order whose total is not what its items cost, …) is parked
+by the service that read it, with all that is needed to look at it and to try again. Nothing else waits for it.
+
+Replay it once what was wrong has been mended, for example a price; discard it when it is worth nothing.
+These commands use the admin ports.`,
+		Example: `  pas dead-letters list
+  pas dead-letters show 3 --service orders
+  pas dead-letters replay 3 --service orders
+  pas dead-letters discard 4 --service orders`,
+	}
+	asGroup(cmd)
+	cmd.AddCommand(a.lettersList(), a.lettersShow(), a.lettersReplay(), a.lettersDiscard())
+	return cmd
+}
+
+func serviceFlag(cmd *cobra.Command, service *string, required bool) {
+	usage := "orders, payments or notifications"
+	if !required {
+		usage += " (default: all three)"
+	}
+	cmd.Flags().StringVar(service, "service", "", usage)
+	if required {
+		cobra.CheckErr(cmd.MarkFlagRequired("service"))
+	}
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(client.Services(), cobra.ShellCompDirectiveNoFileComp)))
+}
+
+func knownService(service string) error {
+	if !slices.Contains(client.Services(), service) {
+		return usagef("--service %q is none of %s", service, strings.Join(client.Services(), ", "))
+	}
+	return nil
+}
+
+func (a *app) lettersList() *cobra.Command {
+	var service, state string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List parked messages",
+		Example: `  pas dead-letters list
+  pas dead-letters list --service orders --state all --json`,
+		Args: args(cobra.NoArgs),
+		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			services := client.Services()
+			if service != "" {
+				if err := knownService(service); err != nil {
+					return err
+				}
+				services = []string{service}
+			}
+			if !slices.Contains(letterStates(), state) {
+				return usagef("--state %q is none of %s", state, strings.Join(letterStates(), ", "))
+			}
+			views := []letterView{}
+			for _, name := range services {
+				letters, err := c.DeadLetters(cmd.Context(), name, state, limit)
+				if err != nil {
+					return err
+				}
+				for _, l := range letters {
+					views = append(views, letterView{name, l})
+				}
+			}
+			return a.listLetters(views, state)
+		}),
+	}
+	serviceFlag(cmd, &service, false)
+	cmd.Flags().StringVar(&state, "state", client.LetterParked, "only those in this state: "+strings.Join(letterStates(), ", "))
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many of each service; 0: all")
+	return cmd
+}
+
+func letterStates() []string {
+	return []string{client.LetterParked, client.LetterReplaying, client.LetterReplayed, client.LetterDiscarded, client.LetterAll}
+}
+
+func (a *app) listLetters(views []letterView, state string) error {
+	p := a.printer()
+	if a.json {
+		return p.JSON(map[string]any{"items": views})
+	}
+	if len(views) == 0 {
+		if state == client.LetterAll {
+			state = "parked"
+		}
+		p.Line("No %s messages.", state)
+		return nil
+	}
+	rows := make([][]string, len(views))
+	for i, v := range views {
+		rows[i] = []string{v.Service, strconv.FormatInt(v.ID, 10), p.Status(v.State), v.Reason,
+			fmt.Sprintf("%s/%d@%d", v.Topic, v.Partition, v.Offset), render.Short(render.Plain(v.Key+string(v.KeyBase64)), 40),
+			v.ParkedAt.Local().Format(time.DateTime), render.Short(render.Plain(v.Detail), 60)}
+	}
+	p.Table([]string{"service", "id", "state", "reason", "record", "key", "parked", "detail"}, rows, "id")
+	return nil
+}
+
+// letterCommand makes a command that does something with dead letters of one service, by id.
+func (a *app) letterCommand(cmd *cobra.Command, do func(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error),
+	show func(service string, l client.DeadLetter)) *cobra.Command {
+	var service string
+	cmd.Args = args(cobra.MinimumNArgs(1))
+	cmd.RunE = a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
+		if err := knownService(service); err != nil {
+			return err
+		}
+		ids := make([]int64, len(given))
+		for i, text := range given {
+			var err error
+			if ids[i], err = strconv.ParseInt(text, 10, 64); err != nil || ids[i] < 1 {
+				return usagef("%q is not the id of a dead letter: ids are numbers, see `pas dead-letters list`", text)
+			}
+		}
+		views := []letterView{}
+		for _, id := range ids {
+			letter, err := do(cmd.Context(), c, service, id)
+			if client.StatusOf(err) == http.StatusNotFound {
+				return hint(fmt.Errorf("%s has no dead letter %d", service, id), "see `pas dead-letters list --service %s --state all`", service)
+			}
+			if err != nil {
+				return err
+			}
+			views = append(views, letterView{service, letter})
+			if !a.json {
+				show(service, letter)
+			}
+		}
+		if a.json {
+			return a.printer().JSON(map[string]any{"items": views})
+		}
+		return nil
+	})
+	serviceFlag(cmd, &service, true)
+	return cmd
+}
+
+func (a *app) lettersShow() *cobra.Command {
+	return a.letterCommand(&cobra.Command{
+		Use:     "show ID… --service SERVICE",
+		Short:   "Show parked messages whole: key, headers, value, and why",
+		Example: `  pas dead-letters show 3 --service orders`,
+	}, func(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
+		return c.DeadLetter(ctx, service, id)
+	}, func(service string, l client.DeadLetter) { a.printer().DeadLetter(service, l) })
+}
+
+func (a *app) lettersReplay() *cobra.Command {
+	return a.letterCommand(&cobra.Command{
+		Use:   "replay ID… --service SERVICE",
+		Short: "Handle parked messages again",
+		Long: `Put parked messages through their service again, and wait for the outcome. One that fails again is parked again,
+with the new reason; the command then fails (exit code 1).`,
+		Example: `  pas dead-letters replay 3 --service orders`,
+	}, replay, func(service string, l client.DeadLetter) {
+		a.printer().Line("dead letter %d of %s: %s", l.ID, service, a.printer().Status(l.State))
+	})
+}
+
+// replay asks for the replay and waits until it is over.
+func replay(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
+	letter, err := c.ReplayDeadLetter(ctx, service, id)
+	if err != nil {
+		return letter, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, replayTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for letter.State == client.LetterReplaying {
+		select {
+		case <-ctx.Done():
+			return letter, hint(fmt.Errorf("dead letter %d is still being replayed", id), "look again with `pas dead-letters show %d --service %s`", id, service)
+		case <-tick.C:
+		}
+		if letter, err = c.DeadLetter(ctx, service, id); err != nil {
+			return letter, err
+		}
+	}
+	if letter.State == client.LetterParked {
+		return letter, hint(fmt.Errorf("dead letter %d failed again: %s (%s)", id, letter.Reason, letter.Detail), "mend what is wrong first, or discard it")
+	}
+	return letter, nil
+}
+
+func (a *app) lettersDiscard() *cobra.Command {
+	return a.letterCommand(&cobra.Command{
+		Use:     "discard ID… --service SERVICE",
+		Short:   "Give parked messages up for good",
+		Example: `  pas dead-letters discard 4 5 --service orders`,
+	}, func(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
+		return c.DiscardDeadLetter(ctx, service, id)
+	}, func(service string, l client.DeadLetter) {
+		a.printer().Line("dead letter %d of %s: %s", l.ID, service, l.State)
+	})
+}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
+)
+
+// errScenarios says that the demo ran, and that not everything held.
+var errScenarios = errors.New("not every scenario passed")
+
+// demoView is the demo's outcome, as --json shows it.
+type demoView struct {
+	Pass      bool           `json:"pass"`
+	Seconds   float64        `json:"seconds"`
+	Log       string         `json:"log,omitempty"`
+	Scenarios []scenarioView `json:"scenarios"`
+}
+
+type scenarioView struct {
+	Name    string           `json:"name"`
+	Title   string           `json:"title"`
+	Pass    bool             `json:"pass"`
+	Error   string           `json:"error,omitempty"`
+	Seconds float64          `json:"seconds"`
+	Orders  []scenario.Shown `json:"orders"`
+	Notes   []string         `json:"notes"`
+}
+
+func (a *app) demo() *cobra.Command {
+	var only []string
+	var logFile string
+	var list bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Start everything in this process and play every scenario",
+		Long: `Start a private Postgres, an in-process Kafka-protocol broker and the three services in this process, play every
+scenario through the public HTTP API and a plain Kafka client, check each outcome, show the timelines and emails, and
+clean up. It needs no Docker, no root and nothing that runs already, and it leaves nothing behind.
+
+Exit code 0 means that every scenario passed, 1 that one did not. The services' logs are kept only on failure.
+
+The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.
+Run the services against a real Kafka for that (compose.yaml).`,
+		Example: `  pas demo
+  pas demo --only confirmed --only delivered-twice
+  pas demo --list
+  pas demo --json > demo.json`,
+		Args: args(cobra.NoArgs),
+		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
+			scenarios := scenario.All()
+			if len(only) > 0 {
+				var err error
+				if scenarios, err = scenario.Find(only...); err != nil {
+					return usagef("--only: %s", err)
+				}
+			}
+			if list {
+				return a.listScenarios(scenarios)
+			}
+			return a.play(cmd.Context(), scenarios, logFile)
+		}),
+	}
+	cmd.Flags().StringSliceVar(&only, "only", nil, "play only this scenario; can be repeated")
+	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios and play none")
+	cmd.Flags().StringVar(&logFile, "log", "", "write the services' logs to this file and keep it")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("only", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, s := range scenario.All() {
+			names = append(names, s.Name+"\t"+s.Title)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}))
+	return cmd
+}
+
+func (a *app) listScenarios(scenarios []scenario.Scenario) error {
+	if a.json {
+		views := make([]map[string]string, len(scenarios))
+		for i, s := range scenarios {
+			views[i] = map[string]string{"name": s.Name, "title": s.Title}
+		}
+		return a.printer().JSON(map[string]any{"items": views})
+	}
+	rows := make([][]string, len(scenarios))
+	for i, s := range scenarios {
+		rows[i] = []string{s.Name, s.Title}
+	}
+	a.printer().Table([]string{"scenario", "what"}, rows)
+	return nil
+}
+
+// play starts the stack, plays the scenarios on it, and shows what came of them.
+func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile string) error {
+	began := time.Now()
+	logs, err := openLog(logFile)
+	if err != nil {
+		return err
+	}
+	p := a.printer()
+	if !a.json {
+		p.Line("Starting Postgres, a broker and three services in this process ...")
+	}
+	s, err := stack.Start(ctx, stack.Config{Log: logs.logger()})
+	if err != nil {
+		return logs.keep(err)
+	}
+	if !a.json {
+		p.Line("Ready after %s. Playing %d scenarios.\n", render.Seconds(time.Since(began)), len(scenarios))
+	}
+	outcomes := make([]scenario.Outcome, 0, len(scenarios))
+	for i, sc := range scenarios {
+		if ctx.Err() != nil {
+			break
+		}
+		o := scenario.Play(ctx, s.Env(), sc)
+		outcomes = append(outcomes, o)
+		if !a.json {
+			p.Outcome(i+1, len(scenarios), o)
+		}
+	}
+	stopErr := s.Stop()
+	if ctx.Err() != nil {
+		return errors.Join(logs.remove(), ctx.Err())
+	}
+	err = a.verdict(outcomes, stopErr, time.Since(began), logs)
+	if err != nil {
+		return logs.keep(err)
+	}
+	return logs.remove()
+}
+
+// verdict shows the table and the last line.
+func (a *app) verdict(outcomes []scenario.Outcome, stopErr error, took time.Duration, logs *logFile) error {
+	view := demoView{Pass: stopErr == nil, Seconds: took.Seconds(), Scenarios: []scenarioView{}}
+	var failed []string
+	for _, o := range outcomes {
+		v := scenarioView{Name: o.Scenario, Title: o.Title, Pass: o.Err == nil, Seconds: o.Took.Seconds(), Orders: o.Shown, Notes: o.Notes}
+		if o.Err != nil {
+			v.Error = o.Err.Error()
+			failed = append(failed, o.Scenario)
+			view.Pass = false
+		}
+		view.Scenarios = append(view.Scenarios, v)
+	}
+	p := a.printer()
+	if a.json {
+		if !view.Pass || logs.asked {
+			view.Log = logs.path
+		}
+		if err := p.JSON(view); err != nil {
+			return err
+		}
+	} else {
+		p.Outcomes(outcomes)
+		p.Line("")
+		last := p.Good("PASS")
+		if !view.Pass {
+			last = p.Bad("FAIL")
+		}
+		p.Line("%s  %d of %d scenarios passed in %s", last, len(outcomes)-len(failed), len(outcomes), render.Seconds(took))
+	}
+	switch {
+	case len(failed) > 0:
+		return fmt.Errorf("%w: %s", errScenarios, strings.Join(failed, ", "))
+	case stopErr != nil:
+		return fmt.Errorf("the system did not stop cleanly: %w", stopErr)
+	}
+	return nil
+}
+
+// logFile is where the services' log lines go.
+type logFile struct {
+	file  *os.File
+	path  string
+	asked bool // the user named it: it stays
+}
+
+func openLog(path string) (*logFile, error) {
+	var file *os.File
+	var err error
+	if path == "" {
+		file, err = os.CreateTemp("", "pas-demo-*.log")
+	} else {
+		file, err = os.Create(path)
+	}
+	if err != nil {
+		return nil, usagef("the log file cannot be written: %s", err)
+	}
+	return &logFile{file: file, path: file.Name(), asked: path != ""}, nil
+}
+
+func (l *logFile) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l.file, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// keep leaves the file and says where it is.
+func (l *logFile) keep(err error) error {
+	_ = l.file.Close()
+	var busy *stack.PortBusyError
+	if errors.As(err, &busy) || errors.Is(err, context.Canceled) {
+		return errors.Join(err, l.remove())
+	}
+	return hint(err, "the services' logs are in %s", l.path)
+}
+
+// remove removes the file unless the user asked for it.
+func (l *logFile) remove() error {
+	_ = l.file.Close()
+	if l.asked {
+		return nil
+	}
+	return os.Remove(l.path)
+}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/spf13/cobra"
+
+	"pasdetrois/migrations"
+)
+
+const (
+	connectTime = 8 * time.Second
+	migrateTime = 10 * time.Minute
+)
+
+func (a *app) migrate() *cobra.Command {
+	var adminURL string
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database to the newest version",
+		Long: `Create the three services' roles and schemas and bring them to the newest version, in the database of the URL
+given. The URL is of a superuser or a role that may create roles and schemas: DATABASE_ADMIN_URL, or
+DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.`,
+		Example: `  DATABASE_ADMIN_URL=postgres://postgres:secret@localhost:5432/pasdetrois pas migrate
+  DATABASE_ADMIN_URL_FILE=/run/secrets/admin_url pas migrate --json`,
+		Args: args(cobra.NoArgs),
+		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
+			target, err := a.secret("DATABASE_ADMIN_URL", adminURL)
+			if err != nil {
+				return err
+			}
+			if target == "" {
+				return usagef("no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
+			}
+			return a.migrateTo(cmd.Context(), target)
+		}),
+	}
+	cmd.Flags().StringVar(&adminURL, "database-admin-url", "", "the URL; better in the environment, where other users do not see it")
+	return cmd
+}
+
+// secret reads a setting: the flag, the variable, or the file that the variable …_FILE names.
+func (a *app) secret(name, flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	path := a.Environ[name+"_FILE"]
+	switch {
+	case path == "":
+		return a.Environ[name], nil
+	case a.Environ[name] != "":
+		return "", usagef("%s and %s_FILE are both set: keep one", name, name)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", usagef("%s_FILE: %s", name, err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+func (a *app) migrateTo(ctx context.Context, target string) error {
+	u, err := url.Parse(target)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return usagef("DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
+	}
+	if err := reachable(ctx, target); err != nil {
+		return hint(fmt.Errorf("cannot connect to Postgres at %s: %w", u.Host, err), "check host, port, database, user and password in DATABASE_ADMIN_URL")
+	}
+	ctx, cancel := context.WithTimeout(ctx, migrateTime)
+	defer cancel()
+	if err := migrations.Up(ctx, target); err != nil {
+		return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
+	}
+	if a.json {
+		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": []string{"orders", "payments", "notifications"}})
+	}
+	a.printer().Line("The schemas orders, payments and notifications are at the newest version in %s.", u.Redacted())
+	return nil
+}
+
+// reachable connects once, so that a wrong address is told within seconds.
+func reachable(ctx context.Context, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, target)
+	if err == nil {
+		return conn.Close(ctx)
+	}
+	var answer *pgconn.PgError
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &answer):
+		return errors.New(answer.Message)
+	case errors.As(err, &number):
+		return number
+	case ctx.Err() != nil:
+		return errors.New("no answer in time")
+	default:
+		return err
+	}
+}

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/messages"
+)
+
+const (
+	// maxWait is the longest that the service holds an answer; waiting longer is asking again.
+	maxWait     = 30 * time.Second
+	waitDefault = "30s"
+)
+
+// orderView is an order with its timeline, as --json shows it.
+type orderView struct {
+	Order    client.Order   `json:"order"`
+	Timeline []client.Event `json:"timeline"`
+}
+
+func (a *app) order() *cobra.Command {
+	var flags struct {
+		order client.NewOrder
+		items []string
+		total string
+		key   string
+		wait  time.Duration
+	}
+	cmd := &cobra.Command{
+		Use:   "order --user USER (--item SKU=QUANTITY… | --total AMOUNT)",
+		Short: "Place an order and show its timeline",
+		Long: `Place an order over HTTP and show it with its timeline. With --wait, the command waits until the order is
+settled, and fails (exit code 1) unless it ended confirmed.
+
+An order of items is priced by the catalogue (see "pas inventory"). An order with only a total reserves no stock.
+Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclinedInsufficientFunds, pm_card_flaky.`,
+		Example: `  pas order --user ada --item feather=2 --wait
+  pas order --user ada --item feather=1 --item tutu=1 --email ada@example.com
+  pas order --user bo --total 49.99 --payment-method pm_card_chargeDeclined --wait=10s
+  pas order --user cy --total 10 --idempotency-key cart-4711 --json`,
+		Args: args(func(_ *cobra.Command, given []string) error {
+			if len(given) == 0 {
+				return nil
+			}
+			if _, err := time.ParseDuration(given[0]); err == nil {
+				return fmt.Errorf("unexpected argument %q: write --wait=%s", given[0], given[0])
+			}
+			return fmt.Errorf("unexpected argument %q", given[0])
+		}),
+		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			order, err := parseOrder(flags.order, flags.items, flags.total)
+			if err != nil {
+				return err
+			}
+			placed, _, err := c.Place(cmd.Context(), order, client.PlaceOptions{IdempotencyKey: flags.key, Wait: min(flags.wait, maxWait)})
+			if err != nil {
+				return explainPlace(err)
+			}
+			return a.finish(cmd.Context(), c, placed, flags.wait, "confirmed")
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.order.UserID, "user", "", "who orders")
+	f.StringArrayVar(&flags.items, "item", nil, "SKU=QUANTITY, or SKU for one; can be repeated")
+	f.StringVar(&flags.total, "total", "", "amount to pay, such as 49.99; with items it must be what they cost")
+	f.StringVar(&flags.order.Currency, "currency", "", "ISO 4217 code (default: the catalogue's, else USD)")
+	f.StringVar(&flags.order.PaymentMethod, "payment-method", "", "how to pay (default pm_card_visa)")
+	f.StringVar(&flags.order.Email, "email", "", "where to write to (default: the user's address)")
+	f.StringVar(&flags.order.OrderID, "order-id", "", "choose the order's id (default: a new one)")
+	f.StringVar(&flags.key, "idempotency-key", "", "makes a repetition of this command harmless")
+	a.waitFlag(cmd, &flags.wait)
+	cobra.CheckErr(cmd.MarkFlagRequired("user"))
+	return cmd
+}
+
+func (a *app) waitFlag(cmd *cobra.Command, wait *time.Duration) {
+	cmd.Flags().DurationVar(wait, "wait", 0, "wait until the order is settled, at most this long (--wait alone: "+waitDefault+")")
+	cmd.Flags().Lookup("wait").NoOptDefVal = waitDefault
+}
+
+// parseOrder completes the order from the flags.
+func parseOrder(order client.NewOrder, items []string, total string) (client.NewOrder, error) {
+	if len(items) == 0 && total == "" {
+		return order, usagef("an order needs something to pay: give --item SKU=QUANTITY or --total AMOUNT")
+	}
+	for _, item := range items {
+		sku, quantity, given := strings.Cut(item, "=")
+		n, err := 1, error(nil)
+		if given {
+			n, err = strconv.Atoi(quantity)
+		}
+		if err != nil || n < 1 || sku == "" {
+			return order, usagef("--item %q is not SKU=QUANTITY with a quantity of at least 1", item)
+		}
+		order.Items = append(order.Items, client.NewItem{SKU: sku, Quantity: n})
+	}
+	if total != "" {
+		currency := order.Currency
+		if currency == "" {
+			currency = messages.DefaultCurrency
+		}
+		amount, err := messages.ParseMoney(total, currency)
+		if err != nil {
+			return order, usagef("--total %q is not an amount of %s such as 49.99", total, currency)
+		}
+		order.Total = json.Number(amount.Decimal())
+	}
+	return order, nil
+}
+
+// explainPlace adds what to do about a refused order.
+func explainPlace(err error) error {
+	var p *client.Problem
+	if errors.As(err, &p) && p.Status == http.StatusUnprocessableEntity && strings.Contains(err.Error(), "sku") {
+		return hint(err, "see `pas inventory` for what there is")
+	}
+	return err
+}
+
+func (a *app) show() *cobra.Command {
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "show ORDER-ID",
+		Short: "Show an order and its timeline",
+		Example: `  pas show 0199c7a2-7f0e-7c3a-9a56-0f6f4f1b2c3d
+  pas show 1001 --wait=10s --json`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
+			order, err := c.Order(cmd.Context(), given[0], 0)
+			if err != nil {
+				return explainMissing(err, given[0])
+			}
+			return a.finish(cmd.Context(), c, order, wait, "")
+		}),
+	}
+	a.waitFlag(cmd, &wait)
+	return cmd
+}
+
+func (a *app) cancel() *cobra.Command {
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "cancel ORDER-ID",
+		Short: "Cancel an order; what was paid is refunded",
+		Long: `Cancel an order. One that is not paid for yet is called off; one that is paid is refunded and its pieces are
+restocked. Cancelling twice changes nothing. With --wait, the command waits for the end, and fails (exit code 1) unless
+it is cancelled then.`,
+		Example: `  pas cancel 0199c7a2-7f0e-7c3a-9a56-0f6f4f1b2c3d --wait`,
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
+			order, err := c.Cancel(cmd.Context(), given[0])
+			if err != nil {
+				return explainMissing(err, given[0])
+			}
+			return a.finish(cmd.Context(), c, order, wait, "cancelled")
+		}),
+	}
+	a.waitFlag(cmd, &wait)
+	return cmd
+}
+
+func explainMissing(err error, id string) error {
+	if client.StatusOf(err) == http.StatusNotFound {
+		return hint(fmt.Errorf("there is no order %q", id), "check the id; an order that came over Kafka may be among `pas dead-letters list`")
+	}
+	return err
+}
+
+// finish waits for the order to be settled, if asked to, shows it, and fails when it did not end as wanted ("" = any).
+func (a *app) finish(ctx context.Context, c *client.Client, order client.Order, wait time.Duration, wanted string) error {
+	deadline := time.Now().Add(wait)
+	for wait > 0 && !order.Settled() {
+		left := time.Until(deadline)
+		if left <= 0 {
+			break
+		}
+		var err error
+		if order, err = c.Order(ctx, order.OrderID, min(left, maxWait)); err != nil {
+			return fmt.Errorf("order %s was placed, but: %w", order.OrderID, err)
+		}
+	}
+	timeline, err := c.Timeline(ctx, order.OrderID)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.printer().JSON(orderView{Order: order, Timeline: timeline})
+	} else {
+		a.printer().Order(order, timeline)
+	}
+	switch {
+	case err != nil || wait <= 0:
+		return err
+	case !order.Settled():
+		return hint(fmt.Errorf("order %s is still %s after %s", order.OrderID, order.Status, wait), "look again with `pas show %s --wait`", order.OrderID)
+	case wanted != "" && order.Status != wanted:
+		return fmt.Errorf("order %s ended %s (%s), not %s", order.OrderID, order.Status, order.Reason, wanted)
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// kafkaTime bounds each command that talks to Kafka.
+const kafkaTime = 9 * time.Second
+
+// kafkaFlags say where Kafka is.
+type kafkaFlags struct {
+	brokers []string
+	prefix  string
+}
+
+func (f *kafkaFlags) add(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
+	cmd.PersistentFlags().StringVar(&f.prefix, "topic-prefix", "", "put before every topic's name (default $KAFKA_TOPIC_PREFIX)")
+}
+
+func (a *app) kafka(f kafkaFlags) (bus.Config, error) {
+	cfg := bus.Config{Brokers: f.brokers, TopicPrefix: f.prefix}
+	if len(cfg.Brokers) == 0 {
+		cfg.Brokers = []string{"localhost:9092"}
+		if value := a.Environ["KAFKA_BROKERS"]; value != "" {
+			cfg.Brokers = strings.Split(value, ",")
+		}
+	}
+	if cfg.TopicPrefix == "" {
+		cfg.TopicPrefix = a.Environ["KAFKA_TOPIC_PREFIX"]
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, usagef("%s", err)
+	}
+	return cfg, nil
+}
+
+// withKafka makes a command's RunE that talks to Kafka.
+func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Config, given []string) error) func(*cobra.Command, []string) error {
+	return a.runs(func(cmd *cobra.Command, given []string) error {
+		cfg, err := a.kafka(*f)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), kafkaTime)
+		defer cancel()
+		return run(ctx, cfg, given)
+	})
+}
+
+func explainKafka(err error, cfg bus.Config) error {
+	return hint(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
+}
+
+func (a *app) topics() *cobra.Command {
+	flags := &kafkaFlags{}
+	cmd := &cobra.Command{
+		Use:   "topics",
+		Short: "Create, list and describe the four topics",
+		Long: `The services use four topics and never create one: how many partitions and copies a topic has is a decision.
+Adding partitions later moves orders to other partitions, so choose enough at once.`,
+		Example: `  pas topics create --brokers kafka:9092 --replication-factor 3
+  pas topics list
+  pas topics describe orders --json`,
+	}
+	asGroup(cmd)
+	flags.add(cmd)
+	cmd.AddCommand(a.topicsCreate(flags), a.topicsList(flags), a.topicsDescribe(flags))
+	return cmd
+}
+
+func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
+	var replication int16
+	var partitions map[string]int
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Create those of the four topics that are missing",
+		Long: `Create those of the four topics that are missing: orders with 6 partitions, payments, notifications and
+order-failures with 3 each. Running it again changes nothing. A topic with fewer partitions than asked is an error.`,
+		Example: `  pas topics create
+  pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3
+  pas topics create --partitions orders=12,payments=6`,
+		Args: args(cobra.NoArgs),
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, _ []string) error {
+			if replication < 1 {
+				return usagef("--replication-factor %d is less than 1", replication)
+			}
+			specs, err := topicSpecs(replication, partitions)
+			if err != nil {
+				return err
+			}
+			created, err := bus.CreateTopics(ctx, cfg, specs)
+			if err != nil {
+				return explainKafka(err, cfg)
+			}
+			return a.showCreated(specs, created, cfg.TopicPrefix)
+		}),
+	}
+	cmd.Flags().Int16Var(&replication, "replication-factor", 1, "copies of each partition: 3 on a real cluster")
+	cmd.Flags().StringToIntVar(&partitions, "partitions", nil, "other numbers of partitions, such as orders=12,payments=6")
+	return cmd
+}
+
+// topicSpecs returns the four topics, with other numbers of partitions where asked.
+func topicSpecs(replication int16, partitions map[string]int) ([]bus.TopicSpec, error) {
+	specs := stack.Topics(replication)
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+		n, ok := partitions[s.Name]
+		if !ok {
+			continue
+		}
+		if n < 1 || n > 10_000 {
+			return nil, usagef("--partitions %s=%d is not between 1 and 10000", s.Name, n)
+		}
+		specs[i].Partitions = int32(n)
+	}
+	for _, name := range slices.Sorted(maps.Keys(partitions)) {
+		if !slices.Contains(names, name) {
+			return nil, usagef("--partitions names %q, which is none of %s", name, strings.Join(names, ", "))
+		}
+	}
+	return specs, nil
+}
+
+func (a *app) showCreated(specs []bus.TopicSpec, created []string, prefix string) error {
+	type row struct {
+		Name              string `json:"name"`
+		Partitions        int32  `json:"partitions"`
+		ReplicationFactor int16  `json:"replication_factor"`
+		Created           bool   `json:"created"`
+	}
+	p := a.printer()
+	list := make([]row, len(specs))
+	for i, s := range specs {
+		name := prefix + s.Name
+		list[i] = row{name, s.Partitions, s.ReplicationFactor, slices.Contains(created, name)}
+		if !a.json {
+			if list[i].Created {
+				p.Line("%s %s with %d partitions, replication factor %d", p.Good("created"), name, s.Partitions, s.ReplicationFactor)
+			} else {
+				p.Line("%s %s exists already", p.Dim("kept"), name)
+			}
+		}
+	}
+	if a.json {
+		return p.JSON(map[string]any{"items": list})
+	}
+	return nil
+}
+
+// topicView is a topic as --json shows it.
+type topicView struct {
+	Name              string            `json:"name"`
+	Partitions        int32             `json:"partitions"`
+	ReplicationFactor int16             `json:"replication_factor"`
+	Configs           map[string]string `json:"configs,omitempty"`
+}
+
+func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the topics that exist",
+		Example: `  pas topics list --brokers localhost:9092`,
+		Args:    args(cobra.NoArgs),
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, _ []string) error {
+			infos, err := bus.ListTopics(ctx, cfg)
+			if err != nil {
+				return explainKafka(err, cfg)
+			}
+			if a.json {
+				return a.printer().JSON(map[string]any{"items": views(infos)})
+			}
+			if len(infos) == 0 {
+				a.printer().Line("No topics: create them with `pas topics create`.")
+				return nil
+			}
+			rows := make([][]string, len(infos))
+			for i, t := range infos {
+				rows[i] = []string{t.Name, strconv.Itoa(int(t.Partitions)), strconv.Itoa(int(t.ReplicationFactor))}
+			}
+			a.printer().Table([]string{"topic", "partitions", "replicas"}, rows, "partitions", "replicas")
+			return nil
+		}),
+	}
+}
+
+func views(infos []bus.TopicInfo) []topicView {
+	list := make([]topicView, len(infos))
+	for i, t := range infos {
+		list[i] = topicView(t)
+	}
+	return list
+}
+
+func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "describe [TOPIC…]",
+		Short: "Describe the four topics, or those named: partitions, copies, settings",
+		Example: `  pas topics describe
+  pas topics describe orders --json`,
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
+			if len(names) == 0 {
+				for _, s := range stack.Topics(1) {
+					names = append(names, s.Name)
+				}
+			}
+			infos, err := bus.ListTopics(ctx, cfg)
+			if err != nil {
+				return explainKafka(err, cfg)
+			}
+			var found []bus.TopicInfo
+			for _, name := range names {
+				i := slices.IndexFunc(infos, func(t bus.TopicInfo) bool { return t.Name == name })
+				if i < 0 {
+					return hint(fmt.Errorf("there is no topic %q", cfg.TopicPrefix+name), "create the four topics with `pas topics create`")
+				}
+				found = append(found, infos[i])
+			}
+			if a.json {
+				return a.printer().JSON(map[string]any{"items": views(found)})
+			}
+			p := a.printer()
+			for _, t := range found {
+				p.Line("%s  %d partitions, replication factor %d", p.Bold(cfg.TopicPrefix+t.Name), t.Partitions, t.ReplicationFactor)
+				for _, key := range slices.Sorted(maps.Keys(t.Configs)) {
+					p.Line("  %s = %s", key, t.Configs[key])
+				}
+			}
+			return nil
+		}),
+	}
+}

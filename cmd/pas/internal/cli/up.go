@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
+)
+
+// upView says where everything is, as --json shows it.
+type upView struct {
+	Services map[string]addressView `json:"services"`
+	Brokers  []string               `json:"brokers"`
+	Database string                 `json:"database"`
+	Data     string                 `json:"data"`
+	Log      string                 `json:"log"`
+}
+
+type addressView struct {
+	URL      string `json:"url"`
+	AdminURL string `json:"admin_url"`
+}
+
+func (a *app) up() *cobra.Command {
+	var data string
+	var offset int
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run the whole system here, with its data kept, until Ctrl-C",
+		Long: `Start Postgres, an in-process Kafka-protocol broker and the three services in this process, and keep them running
+until Ctrl-C. Orders, stock and topics are kept in the data folder and are there again the next time.
+
+Ports: orders 8080 (admin 9080), payments 8084 (9084), notifications 8085 (9085), Kafka 9092, all on 127.0.0.1 only;
+--port-offset moves them all. Emails are shown here as they go out; the services' logs go to a file in the data folder.
+What the services read from the environment (FRAUD_LIMIT, PROVIDER_LATENCY, SMTP_URL, …) can be set for this command.
+
+The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.
+Run the services against a real Kafka for that (compose.yaml).`,
+		Example: `  pas up
+  pas up --data /tmp/pas --port-offset 1000
+  FRAUD_LIMIT=100 pas up`,
+		Args: args(cobra.NoArgs),
+		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
+			if offset < 0 || offset > 50_000 {
+				return usagef("--port-offset %d is not between 0 and 50000", offset)
+			}
+			return a.keepUp(cmd.Context(), data, offset)
+		}),
+	}
+	cmd.Flags().StringVar(&data, "data", "pas-data", "folder that keeps the data; made when missing")
+	cmd.Flags().IntVar(&offset, "port-offset", 0, "add this to every port")
+	return cmd
+}
+
+// keepUp runs the stack until ctx ends, which is its normal end, or until a service ends by itself.
+func (a *app) keepUp(ctx context.Context, data string, offset int) error {
+	data, err := filepath.Abs(data)
+	if err == nil {
+		err = os.MkdirAll(data, 0o755)
+	}
+	if err != nil {
+		return usagef("--data: %s", err)
+	}
+	logPath := filepath.Join(data, "pas.log")
+	file, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return usagef("--data: %s", err)
+	}
+	defer func() { _ = file.Close() }()
+	p := a.printer()
+	if !a.json {
+		p.Line("Starting Postgres, a broker and three services in this process ...")
+	}
+	began := time.Now()
+	s, err := stack.Start(ctx, stack.Config{
+		Log:     slog.New(slog.NewJSONHandler(file, nil)),
+		DataDir: data,
+		Durable: true,
+		Ports:   stack.DefaultPorts(offset),
+		Environ: a.serviceEnviron(),
+		OnEmail: func(e scenario.Email) {
+			if !a.json {
+				p.Email(e, time.Now().Format("15:04:05  "))
+			}
+		},
+	})
+	if ctx.Err() != nil {
+		return nil // Ctrl-C while starting; Start has cleaned up
+	}
+	if err != nil {
+		return a.explainUp(err, logPath)
+	}
+	a.announce(ctx, s, data, logPath, time.Since(began))
+	var died error
+	select {
+	case <-ctx.Done():
+	case died = <-s.Died():
+	}
+	if !a.json {
+		p.Line("\nStopping ...")
+	}
+	if err := s.Stop(); err != nil && died == nil {
+		return hint(fmt.Errorf("the system did not stop cleanly: %w", err), "the services' logs are in %s", logPath)
+	}
+	if died != nil {
+		return hint(fmt.Errorf("a service ended: %w", died), "the services' logs are in %s", logPath)
+	}
+	return nil
+}
+
+func (a *app) explainUp(err error, logPath string) error {
+	if explained := explain(err); explained != err.Error() {
+		return err // says already what to do
+	}
+	return hint(err, "the services' logs are in %s", logPath)
+}
+
+// serviceEnviron is what the services may read of our environment: their own settings, not where things are.
+func (a *app) serviceEnviron() map[string]string {
+	environ := map[string]string{}
+	for name, value := range a.Environ {
+		switch name {
+		case "HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC_PREFIX", "KAFKA_GROUP_PREFIX", "LOG_LEVEL", "LOG_FORMAT":
+		default:
+			environ[name] = value
+		}
+	}
+	return environ
+}
+
+// announce says where everything is, and what to try first.
+func (a *app) announce(ctx context.Context, s *stack.Stack, data, logPath string, took time.Duration) {
+	p := a.printer()
+	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), Database: s.AdminURL(), Data: data, Log: logPath}
+	rows := make([][]string, 0, 5)
+	for _, name := range client.Services() {
+		e := s.Client().Endpoint(name)
+		view.Services[name] = addressView{URL: e.Public, AdminURL: e.Admin}
+		rows = append(rows, []string{name, e.Public, e.Admin, e.Public + "/docs"})
+	}
+	if a.json {
+		_ = p.JSON(view)
+		return
+	}
+	p.Line("Ready after %s.\n", render.Seconds(took))
+	p.Table([]string{"service", "url", "admin", "documentation"}, rows)
+	p.Line("\nKafka     %s", strings.Join(s.Brokers(), ","))
+	p.Line("Postgres  %s", s.AdminURL())
+	p.Line("Data      %s", data)
+	p.Line("Logs      %s", logPath)
+	p.Line("\nPlace an order:\n")
+	p.Line(`  curl -s '%s/orders?wait=5s' -H 'content-type: application/json' \`, s.Client().Endpoint(client.Orders).Public)
+	p.Line(`    -d '%s'`, firstOrder(ctx, s.Client()))
+	p.Line("\nEmails appear below. Ctrl-C ends everything.\n")
+}
+
+// firstOrder is the body of an order that works: of something that is in stock, when there is anything.
+func firstOrder(ctx context.Context, c *client.Client) string {
+	stocks, err := c.Inventory(ctx)
+	if err == nil {
+		for _, stock := range stocks {
+			if stock.Available > 0 {
+				return fmt.Sprintf(`{"user_id": "ada", "items": [{"sku": "%s", "quantity": 1}]}`, stock.SKU)
+			}
+		}
+	}
+	return `{"user_id": "ada", "total": 49.99}`
+}

@@ -1,0 +1,238 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/services/notifications"
+	"pasdetrois/services/orders"
+	"pasdetrois/services/payments"
+)
+
+// service is one of the three: its addresses, which stay, and its present run, if any.
+type service struct {
+	name          string
+	stack         *Stack
+	public, admin string // addresses
+
+	mu      sync.Mutex
+	waiting []net.Listener // public and admin, open before the first run
+	current *serviceRun    // nil while it is stopped
+}
+
+// serviceRun is one run of a service.
+type serviceRun struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has ended
+	err    error         // why, once done is closed
+}
+
+// listenAll opens every port first: a busy one is known before anything heavy is started.
+func listenAll(s *Stack) (map[string]*service, error) {
+	services := map[string]*service{}
+	for _, name := range client.Services() {
+		svc := &service{name: name, stack: s}
+		services[name] = svc
+		public, err := listen(name, s.cfg.Ports.Public[name])
+		if err != nil {
+			return services, err
+		}
+		svc.waiting = append(svc.waiting, public)
+		admin, err := listen(name+" (admin)", s.cfg.Ports.Admin[name])
+		if err != nil {
+			return services, err
+		}
+		svc.waiting = append(svc.waiting, admin)
+		svc.public, svc.admin = public.Addr().String(), admin.Addr().String()
+	}
+	return services, nil
+}
+
+func (svc *service) endpoint() client.Endpoint {
+	return client.Endpoint{Public: "http://" + svc.public, Admin: "http://" + svc.admin}
+}
+
+// start begins a run, on the listeners that are open already or, after a stop, on new ones at the old addresses.
+func (svc *service) start() error {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	if svc.current != nil && !svc.current.ended() {
+		return fmt.Errorf("%s is running already", svc.name)
+	}
+	for _, addr := range []string{svc.public, svc.admin} {
+		if len(svc.waiting) == 2 {
+			break
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("start %s: %w", svc.name, err)
+		}
+		svc.waiting = append(svc.waiting, l)
+	}
+	public, admin := svc.waiting[0], svc.waiting[1]
+	svc.waiting = nil
+	ctx, cancel := context.WithCancel(context.Background())
+	run := &serviceRun{cancel: cancel, done: make(chan struct{})}
+	svc.current = run
+	go func() {
+		defer close(run.done)
+		defer cancel()
+		run.err = svc.stack.run(ctx, svc.name, public, admin)
+		switch {
+		case ctx.Err() == nil && run.err == nil:
+			run.err = errors.New("it ended by itself")
+		case errors.Is(run.err, context.Canceled):
+			run.err = nil
+		}
+		if ctx.Err() == nil {
+			svc.stack.died <- fmt.Errorf("%s: %w", svc.name, run.err)
+		}
+	}()
+	return nil
+}
+
+func (r *serviceRun) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends the present run and waits for it.
+func (svc *service) stop() error {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	run := svc.current
+	if run == nil {
+		return nil
+	}
+	svc.current = nil
+	run.cancel()
+	<-run.done
+	return run.err
+}
+
+// close is stop, and closes listeners that wait for a run.
+func (svc *service) close() error {
+	err := svc.stop()
+	for _, l := range svc.waiting {
+		_ = l.Close()
+	}
+	return err
+}
+
+// StopService stops the service as a signal would and returns when it has ended. Stopping a stopped one does nothing.
+func (s *Stack) StopService(_ context.Context, name string) error {
+	svc, err := s.service(name)
+	if err != nil {
+		return err
+	}
+	return svc.stop()
+}
+
+// StartService starts a stopped service at its old addresses and returns when it is ready.
+func (s *Stack) StartService(ctx context.Context, name string) error {
+	svc, err := s.service(name)
+	if err != nil {
+		return err
+	}
+	if err := svc.start(); err != nil {
+		return err
+	}
+	return s.awaitReady(ctx, svc)
+}
+
+func (s *Stack) service(name string) (*service, error) {
+	svc, ok := s.services[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no service %q, only %s", name, strings.Join(client.Services(), ", "))
+	}
+	return svc, nil
+}
+
+// awaitReady returns when the service says that it is ready, or an error when it ends before or takes too long.
+func (s *Stack) awaitReady(ctx context.Context, svc *service) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	svc.mu.Lock()
+	run := svc.current
+	svc.mu.Unlock()
+	if run == nil {
+		return fmt.Errorf("%s was stopped", svc.name)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := s.client.Ready(ctx, svc.name)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-run.done:
+			return fmt.Errorf("%s did not start: %w", svc.name, run.err)
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not get ready: %w", svc.name, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// run runs one service until ctx ends, configured through the same names as its process would be.
+func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener) error {
+	database, err := s.databaseURL(name)
+	if err != nil {
+		return err
+	}
+	environ := map[string]string{}
+	maps.Copy(environ, s.cfg.Environ)
+	maps.Copy(environ, s.cfg.Services[name])
+	maps.Copy(environ, map[string]string{
+		"HTTP_ADDR":          public.Addr().String(),
+		"ADMIN_ADDR":         admin.Addr().String(),
+		"DATABASE_URL":       database,
+		"KAFKA_BROKERS":      strings.Join(s.kafka.Brokers, ","),
+		"KAFKA_TOPIC_PREFIX": s.kafka.TopicPrefix,
+		"KAFKA_GROUP_PREFIX": s.kafka.GroupPrefix,
+	})
+	log := s.cfg.Log.With("service", name)
+	switch name {
+	case client.Orders:
+		return launch(ctx, environ, log, orders.Run, func(c *orders.Config) {
+			c.HTTPListener, c.AdminListener = public, admin
+		})
+	case client.Payments:
+		return launch(ctx, environ, log, payments.Run, func(c *payments.Config) {
+			c.HTTPListener, c.AdminListener = public, admin
+		})
+	default:
+		return launch(ctx, environ, log, notifications.Run, func(c *notifications.Config) {
+			c.HTTPListener, c.AdminListener, c.EmailLog = public, admin, s.emails
+		})
+	}
+}
+
+// launch parses and validates the configuration as run.Main does, and runs the service.
+func launch[C interface{ Validate() error }](ctx context.Context, environ map[string]string, log *slog.Logger,
+	run func(context.Context, C, *slog.Logger) error, adjust func(*C)) error {
+	cfg, err := env.ParseAsWithOptions[C](env.Options{Environment: environ})
+	if err != nil {
+		return err
+	}
+	adjust(&cfg)
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	return run(ctx, cfg, log)
+}

@@ -1,0 +1,228 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/embedded"
+)
+
+// Config configures Start. The zero value is a throw-away stack on free ports.
+type Config struct {
+	// Log gets the services' log lines. nil = nowhere.
+	Log *slog.Logger
+	// DataDir keeps Postgres's and the broker's data. "" = temporary, removed by Stop.
+	DataDir string
+	// Durable makes the embedded Postgres force each commit to disk.
+	Durable bool
+	// DatabaseURL is a superuser's URL to a database to use instead of an embedded Postgres. It is migrated.
+	DatabaseURL string
+	// Brokers are used instead of an embedded broker. Missing topics are created there.
+	Brokers []string
+	// TopicPrefix and GroupPrefix isolate the stack on a shared Kafka.
+	TopicPrefix, GroupPrefix string
+	// ReplicationFactor of topics that are created; 0 = 1.
+	ReplicationFactor int16
+	// Ports are fixed ports; what is 0 or missing gets any free one.
+	Ports Ports
+	// Environ is configuration for all three services, as they read it from the environment; Services overrides it for
+	// one service. Where the services are and what they connect to is set by the stack.
+	Environ  map[string]string
+	Services map[string]map[string]string
+	// OnEmail is called for each email line, one at a time.
+	OnEmail func(scenario.Email)
+}
+
+// Ports are TCP ports on 127.0.0.1; 0 = any free one.
+type Ports struct {
+	Kafka, Postgres int
+	Public, Admin   map[string]int // by service
+}
+
+// Stack is a running choreography.
+type Stack struct {
+	cfg      Config
+	postgres *embedded.Postgres // nil when DatabaseURL was given
+	broker   *embedded.Broker   // nil when Brokers were given
+	adminURL string
+	kafka    bus.Config
+	services map[string]*service
+	emails   *mailbox
+	client   *client.Client
+	died     chan error
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// readyTime bounds how long the services may take to be ready after their start.
+const readyTime = 30 * time.Second
+
+// Start starts everything and returns when all three services are ready. When it fails, nothing is left running.
+func Start(ctx context.Context, cfg Config) (*Stack, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Stack{cfg: cfg, emails: &mailbox{notify: cfg.OnEmail}, died: make(chan error, 64)}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	services, err := listenAll(s)
+	s.services = services
+	if err != nil {
+		return err
+	}
+	endpoints := client.Endpoints{}
+	for name, svc := range services {
+		endpoints[name] = svc.endpoint()
+	}
+	s.client = client.New(endpoints)
+	if err := s.startBroker(); err != nil {
+		return err
+	}
+	if err := s.startPostgres(ctx); err != nil {
+		return err
+	}
+	for _, name := range client.Services() {
+		if err := s.services[name].start(); err != nil {
+			return err
+		}
+	}
+	for _, name := range client.Services() {
+		if err := s.awaitReady(ctx, s.services[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) startPostgres(ctx context.Context) error {
+	s.adminURL = s.cfg.DatabaseURL
+	if s.adminURL == "" {
+		server, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: s.folder("postgres"),
+			Port: s.cfg.Ports.Postgres, Durable: s.cfg.Durable, Log: s.cfg.Log})
+		if err != nil {
+			return fmt.Errorf("start Postgres: %w", err)
+		}
+		s.postgres = server
+		s.adminURL = server.AdminURL("postgres")
+	}
+	if err := migrations.Up(ctx, s.adminURL); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func (s *Stack) startBroker() error {
+	brokers := s.cfg.Brokers
+	if len(brokers) == 0 {
+		if err := free("Kafka", s.cfg.Ports.Kafka); err != nil {
+			return err
+		}
+		broker, err := embedded.StartBroker(embedded.BrokerConfig{Port: s.cfg.Ports.Kafka, DataDir: s.folder("kafka"), Log: s.cfg.Log})
+		if err != nil {
+			return fmt.Errorf("start the broker: %w", err)
+		}
+		s.broker = broker
+		brokers = broker.Addrs()
+	}
+	s.kafka = bus.Config{Brokers: brokers, TopicPrefix: s.cfg.TopicPrefix, GroupPrefix: s.cfg.GroupPrefix}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := bus.CreateTopics(ctx, s.kafka, Topics(max(s.cfg.ReplicationFactor, 1))); err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	return nil
+}
+
+// Topics returns the contract's four topics with their partitions.
+func Topics(replicationFactor int16) []bus.TopicSpec {
+	return []bus.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: 6, ReplicationFactor: replicationFactor},
+		{Name: messages.TopicPayments, Partitions: 3, ReplicationFactor: replicationFactor},
+		{Name: messages.TopicNotifications, Partitions: 3, ReplicationFactor: replicationFactor},
+		{Name: messages.TopicOrderFailures, Partitions: 3, ReplicationFactor: replicationFactor},
+	}
+}
+
+func (s *Stack) folder(name string) string {
+	if s.cfg.DataDir == "" {
+		return ""
+	}
+	return filepath.Join(s.cfg.DataDir, name)
+}
+
+// Stop ends the services, then the broker and the database. It may be called more than once.
+func (s *Stack) Stop() error {
+	s.stopOnce.Do(func() {
+		var wg sync.WaitGroup
+		errs := make([]error, 0, len(s.services)+1)
+		var mu sync.Mutex
+		for name, svc := range s.services {
+			wg.Go(func() {
+				if err := svc.close(); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					errs = append(errs, fmt.Errorf("stop %s: %w", name, err))
+				}
+			})
+		}
+		wg.Wait()
+		if s.broker != nil {
+			s.broker.Stop()
+		}
+		if s.postgres != nil {
+			errs = append(errs, s.postgres.Stop())
+		}
+		if s.client != nil {
+			s.client.Close()
+		}
+		s.stopErr = errors.Join(errs...)
+	})
+	return s.stopErr
+}
+
+// Env returns what scenarios need to be played on this stack.
+func (s *Stack) Env() *scenario.Env {
+	return &scenario.Env{Client: s.client, Brokers: s.kafka.Brokers, TopicPrefix: s.kafka.TopicPrefix,
+		GroupPrefix: s.kafka.GroupPrefix, Control: s, Emails: s.Emails}
+}
+
+// Client returns a client of the three services.
+func (s *Stack) Client() *client.Client { return s.client }
+
+// Brokers returns Kafka's bootstrap addresses.
+func (s *Stack) Brokers() []string { return s.kafka.Brokers }
+
+// AdminURL returns a superuser's URL to the database, for looking behind the scenes.
+func (s *Stack) AdminURL() string { return s.adminURL }
+
+// Emails returns all email lines so far, oldest first.
+func (s *Stack) Emails() []scenario.Email { return s.emails.all() }
+
+// Died delivers the error of a service that ended although nobody stopped it.
+func (s *Stack) Died() <-chan error { return s.died }
+
+// databaseURL returns the URL of the service's own role: its password is its name, as migrations.Up makes it.
+func (s *Stack) databaseURL(role string) (string, error) {
+	u, err := url.Parse(s.adminURL)
+	if err != nil {
+		return "", fmt.Errorf("database URL: %w", err)
+	}
+	u.User = url.UserPassword(role, role)
+	return u.String(), nil
+}
