@@ -44,7 +44,7 @@ func TestRunAnswersAPlainForeignMessage(t *testing.T) {
 	_, metrics := s.get(s.admin + "/metrics")
 	for _, name := range []string{`pasdetrois_payments_total{outcome="captured",reason=""} 1`,
 		`pasdetrois_payments_total{outcome="failed",reason="suspected_fraud"} 1`, `pasdetrois_payments_refunds_total{outcome="refunded"} 1`,
-		"pasdetrois_payments_provider_call_seconds_count", "pasdetrois_payments_decision_seconds_count", "pasdetrois_consumer_lag"} {
+		"pasdetrois_payments_provider_call_seconds_count", "pasdetrois_payments_decision_seconds_count"} {
 		require.Contains(t, metrics, name)
 	}
 }

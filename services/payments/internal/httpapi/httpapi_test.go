@@ -186,7 +186,7 @@ func TestAmountIsANumberInTheSchema(t *testing.T) {
 	var doc struct {
 		Components struct {
 			Schemas map[string]struct {
-				Properties map[string]struct{ Type string }
+				Properties map[string]struct{ Type any }
 			}
 		}
 		Paths map[string]any
