@@ -31,8 +31,8 @@ type Notifications interface {
 	List(ctx context.Context, q app.Query) (app.Page, error)
 }
 
-// Body is a notification as clients see it.
-type Body struct {
+// Notification is one as clients see it.
+type Notification struct {
 	OrderID     string     `json:"order_id,omitempty" doc:"Absent when it belongs to no order"`
 	Kind        string     `json:"kind,omitempty" example:"confirmed" doc:"confirmed, rejected, failed, cancelled, fraud_alert, or a foreign producer's own word"`
 	UserID      string     `json:"user_id"`
@@ -49,9 +49,9 @@ type Body struct {
 	SentAt      *time.Time `json:"sent_at,omitempty" doc:"When the mail server took it; absent until then"`
 }
 
-func body(n domain.Notification) Body {
+func body(n domain.Notification) Notification {
 	e := n.Email()
-	b := Body{OrderID: n.OrderID, Kind: n.Kind, UserID: n.UserID, To: n.To, Subject: e.Subject, Message: n.Message,
+	b := Notification{OrderID: n.OrderID, Kind: n.Kind, UserID: n.UserID, To: n.To, Subject: e.Subject, Message: n.Message,
 		Channel: n.Channel, Status: string(n.Status), Reason: n.Reason, Attempts: n.Attempts, MessageID: e.MessageID,
 		RequestedAt: n.RequestedAt, CreatedAt: n.CreatedAt}
 	if !n.SentAt.IsZero() {
@@ -69,8 +69,8 @@ type listInput struct {
 
 type listOutput struct {
 	Body struct {
-		Items      []Body `json:"items"`
-		NextCursor string `json:"next_cursor,omitempty" doc:"Absent on the last page"`
+		Items      []Notification `json:"items"`
+		NextCursor string         `json:"next_cursor,omitempty" doc:"Absent on the last page"`
 	}
 }
 
@@ -81,7 +81,7 @@ func Register(api huma.API, notifications Notifications) {
 		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *listInput) (*listOutput, error) {
 			out := &listOutput{}
-			out.Body.Items = []Body{}
+			out.Body.Items = []Notification{}
 			if !storable(in.UserID) {
 				return nil, invalid("query.user_id")
 			}

@@ -1,0 +1,175 @@
+package notifications_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/notifications"
+)
+
+func TestRunSendsWhatAPlainForeignMessageAsksFor(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start()
+	w.write(`{"user_id": 7, "message": "Your parcel is on its way.", "channel": "email"}`)
+	got := w.await(1)[0]
+	require.True(t, strings.HasSuffix(got.MessageID, "@pasdetrois.invalid>"), got.MessageID)
+	got.MessageID = ""
+	require.Equal(t, email{Msg: "email", Service: "notifications", To: "7@example.com", Subject: "A message from Pas de Trois",
+		Message: "Your parcel is on its way."}, got)
+
+	w.publish("1001", messages.KindConfirmed)
+	w.publish("1001", messages.KindConfirmed)
+	w.publish("1002", messages.KindConfirmed)
+	got = w.await(2)[1]
+	require.Equal(t, email{Msg: "email", Service: "notifications", To: "u1@example.com", Subject: "Order 1001 is confirmed",
+		OrderID: "1001", Kind: "confirmed", Message: "Order 1001 confirmed!",
+		MessageID: "<" + messages.ID("1001", messages.EventNotificationRequested, "confirmed") + "@pasdetrois.invalid>"}, got)
+	require.Len(t, w.await(3), 3)
+
+	testkit.Eventually(t, func() error {
+		_, body := s.get(s.public + "/notifications?order_id=1001")
+		if strings.Count(body, `"status":"sent"`) != 1 || !strings.Contains(body, `"to":"u1@example.com"`) {
+			return errors.New(body)
+		}
+		return nil
+	})
+	_, metrics := s.get(s.admin + "/metrics")
+	for _, name := range []string{`pasdetrois_notifications_notifications_total{kind="confirmed"} 2`,
+		`pasdetrois_notifications_notifications_total{kind="none"} 1`, `pasdetrois_notifications_repetitions_total{content="same"} 1`,
+		`pasdetrois_notifications_emails_total{status="sent"} 3`, `pasdetrois_notifications_email_send_seconds_count{status="sent"} 3`,
+		"pasdetrois_notifications_end_to_end_seconds_count 3", "pasdetrois_notifications_pending ", "pasdetrois_consumer_lag"} {
+		require.Contains(t, metrics, name)
+	}
+}
+
+func TestRunStoppedAndStartedAgainLosesNothing(t *testing.T) {
+	t.Parallel()
+	const orders = 60
+	w := setup(t)
+	s := w.start()
+	for i := range orders {
+		w.publish(fmt.Sprint(i), messages.KindConfirmed)
+		switch i {
+		case orders / 3:
+			w.await(1)
+			s.stop()
+		case orders * 2 / 3:
+			s = w.start()
+		}
+	}
+	sent := w.await(orders)
+	seen := make(map[string]int)
+	for _, e := range sent {
+		seen[e.OrderID]++
+	}
+	require.Len(t, seen, orders)
+	require.Len(t, sent, orders, "and none is sent twice")
+	s.stop()
+	var pending int
+	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM notifications WHERE status = 'pending'`).Scan(&pending))
+	require.Zero(t, pending)
+}
+
+func TestRunParksPoisonAndReplaysIt(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start()
+	poison := []string{"no json", `{"user_id": 1, "message": "hi", "channel": "pigeon"}`, `{"message": "hi", "channel": "email"}`,
+		`{"user_id": 1, "message": "hi", "channel": "email", "to": "a@example.org\r\nBcc: b@example.org"}`,
+		`{"user_id": 1, "message": "nul \u0000", "channel": "email"}`, `[]`}
+	for _, body := range poison {
+		w.write(body)
+	}
+	w.write(`{"event": "something_else", "user_id": 1}`) // ignored
+	w.write(`{"user_id": 1, "message": "hello", "channel": "email"}`)
+	w.await(1)
+
+	var list struct {
+		Items []struct {
+			ID     int64  `json:"id"`
+			Reason string `json:"reason"`
+		} `json:"items"`
+	}
+	testkit.Eventually(t, func() error {
+		_, body := s.get(s.admin + "/dead-letters")
+		if err := json.Unmarshal([]byte(body), &list); err != nil {
+			return err
+		}
+		if len(list.Items) != len(poison) {
+			return fmt.Errorf("%d dead letters: %s", len(list.Items), body)
+		}
+		return nil
+	})
+	require.Len(t, w.sent(), 1)
+
+	// An operator mends one and has it handled again.
+	letter := list.Items[0].ID
+	_, err := w.db.Exec(t.Context(), `UPDATE dead_letters SET value = $2 WHERE id = $1`, letter,
+		[]byte(`{"user_id": 2, "message": "mended", "channel": "email"}`))
+	require.NoError(t, err)
+	status, body, err := fetch(t, http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/replay", s.admin, letter))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, status, body)
+	require.Equal(t, "mended", w.await(2)[1].Message)
+}
+
+func TestRunWaitsForPostgresAndKafka(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start(func(c *notifications.Config) {
+		c.DatabaseURL = "postgres://notifications:notifications@127.0.0.1:1/none"
+		c.Brokers = []string{"127.0.0.1:1"}
+	})
+	for _, base := range []string{s.public, s.admin} {
+		testkit.Eventually(t, func() error {
+			status, body, err := fetch(t, http.MethodGet, base+"/livez")
+			if err == nil && status != http.StatusOK {
+				err = errors.New(body)
+			}
+			return err
+		})
+		status, body := s.get(base + "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		for _, check := range []string{"postgres", "consumer"} {
+			require.Contains(t, body, check)
+		}
+	}
+	start := time.Now()
+	status, _ := s.get(s.public + "/notifications")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Less(t, time.Since(start), 2*time.Second)
+	s.stop()
+}
+
+func TestRunBecomesReady(t *testing.T) {
+	t.Parallel()
+	s := setup(t).start()
+	testkit.Eventually(t, func() error {
+		status, body, err := fetch(t, http.MethodGet, s.admin+"/readyz")
+		if err == nil && status != http.StatusOK {
+			err = errors.New(body)
+		}
+		return err
+	})
+}
+
+func TestRunRefusesAnAddressInUse(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	cfg := configFrom(t, map[string]string{"DATABASE_URL": someDatabase, "HTTP_ADDR": l.Addr().String()})
+	require.ErrorContains(t, notifications.Run(t.Context(), cfg, slog.New(slog.DiscardHandler)), l.Addr().String())
+}
