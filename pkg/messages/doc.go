@@ -1,2 +1,18 @@
 // Package messages is the contract between the services: the events, their topics, and how they are written on Kafka.
+//
+// Decode is tolerant and Record is exact. What any producer writes plainly is understood (ids as integers, no key, no
+// headers, no `event`); what cannot be understood in one way only is refused with a stable reason (DecodeError). What
+// Record writes has one form: exact decimals, ids as text, fields in a fixed order, CloudEvents and trace headers. A
+// message that Decode returned is valid, can be written, and is then read as the same message.
+//
+// Version 1 only grows. The files under testdata/ are what was written and accepted once; they are never changed, and
+// the tests of the registry hold every type to them. docs/contract.md says the same for people, docs/schema and
+// docs/asyncapi.json for tools; those are made by cmd/contractdoc.
+//
+// To add a message: a type in events.go with wire tags and its Validate, a row in Decode, Record and Registry, then
+//
+//	go test ./pkg/messages -update
+//	go run ./pkg/messages/cmd/contractdoc
+//
+// and a section in docs/contract.md. The tests name whatever was forgotten.
 package messages

@@ -1,4 +1,3 @@
 module pasdetrois/pkg/messages
 
 go 1.26.0
-
