@@ -58,7 +58,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 const pendingSQL = `SELECT
-  (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS some),
+  (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted),
   coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY id LIMIT 1), 0)`
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {

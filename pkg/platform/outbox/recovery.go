@@ -210,8 +210,9 @@ const (
 	overtakes              // the next row must wait for one before it that is in memory
 )
 
-const pageSQL = `SELECT id, xid::text, topic, key, value, headers, created_at FROM outbox
-WHERE (xid, id) > ($1::text::xid8, $2) AND xid < $3::text::xid8 ORDER BY xid, id LIMIT $4`
+// The text of the xid must not be called xid: ORDER BY would take it for the column, and sort 10 before 9.
+const pageSQL = `SELECT id, xid::text AS xid_text, topic, key, value, headers, created_at FROM outbox
+WHERE (xid, id) > ($1::text::xid8, $2) AND xid < $3::text::xid8 ORDER BY outbox.xid, id LIMIT $4`
 
 // page publishes and deletes the next rows and moves the cursor behind them.
 func (l *leader) page(ctx context.Context, below string) (reach, error) {
