@@ -87,7 +87,7 @@ func (svc *service) start() error {
 	go func() {
 		defer close(run.done)
 		defer cancel()
-		run.err = svc.stack.run(ctx, svc.name, public, admin)
+		run.err = safely(func() error { return svc.stack.run(ctx, svc.name, public, admin) })
 		switch {
 		case ctx.Err() == nil && run.err == nil:
 			run.err = errors.New("it ended by itself")
@@ -99,6 +99,16 @@ func (svc *service) start() error {
 		}
 	}()
 	return nil
+}
+
+// safely turns a panic of fn's own goroutine into an error: one service's bug must not keep the stack from cleaning up.
+func safely(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return fn()
 }
 
 func (r *serviceRun) ended() bool {

@@ -110,7 +110,7 @@ func parseOrder(order client.NewOrder, items []string, total string) (client.New
 			currency = messages.DefaultCurrency
 		}
 		amount, err := messages.ParseMoney(total, currency)
-		if err != nil {
+		if err != nil || amount.Minor < 1 {
 			return order, usagef("--total %q is not an amount of %s such as 49.99", total, currency)
 		}
 		order.Total = json.Number(amount.Decimal())

@@ -1,0 +1,127 @@
+package cli_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/cmd/pas/internal/cli"
+)
+
+func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for arguments, want := range map[string]string{
+		"bogus":                                "pas has no command \"bogus\"; see `pas --help`",
+		"dmeo":                                 "pas has no command \"dmeo\", did you mean demo?; see `pas --help`",
+		"--nope":                               "unknown flag: --nope; see `pas --help`",
+		"order":                                "required flag(s) \"user\" not set; see `pas --help`",
+		"order --user ada":                     "an order needs something to pay: give --item SKU=QUANTITY or --total AMOUNT",
+		"order --user ada --item =2":           "--item \"=2\" is not SKU=QUANTITY with a quantity of at least 1",
+		"order --user ada --item x=0":          "--item \"x=0\" is not SKU=QUANTITY with a quantity of at least 1",
+		"order --user ada --item x=many":       "--item \"x=many\" is not SKU=QUANTITY with a quantity of at least 1",
+		"order --user ada --total 1.999":       "--total \"1.999\" is not an amount of USD such as 49.99",
+		"order --user ada --total -3":          "--total \"-3\" is not an amount of USD such as 49.99",
+		"order --user ada --total 0":           "--total \"0\" is not an amount of USD such as 49.99",
+		"order --user ada --total 1 --wait x":  "unexpected argument \"x\"; usage: pas order --user USER (--item SKU=QUANTITY… | --total AMOUNT) [flags]",
+		"order --user ada --total 1 --wait 5s": "unexpected argument \"5s\": write --wait=5s; usage: pas order --user USER (--item SKU=QUANTITY… | --total AMOUNT) [flags]",
+		"order --user ada --total 1 --wait=x":  "invalid argument \"x\" for \"--wait\" flag: time: invalid duration \"x\"; see `pas order --help`",
+		"show":                                 "accepts 1 arg(s), received 0; usage: pas show ORDER-ID [flags]",
+		"cancel a b":                           "accepts 1 arg(s), received 2; usage: pas cancel ORDER-ID [flags]",
+		"inventory put x --name X":             "required flag(s) \"price\" not set; see `pas --help`",
+		"inventory put x --name X --price 0":   "--price \"0\" is not an amount of USD such as 24.50",
+		"inventory restock x none":             "QUANTITY \"none\" is not a number of at least 1",
+		"dead-letters lst":                     "pas dead-letters has no command \"lst\", did you mean list?; see `pas dead-letters --help`",
+		"dead-letters show 1":                  "required flag(s) \"service\" not set; see `pas --help`",
+		"dead-letters show 1 --service mail":   "--service \"mail\" is none of orders, payments, notifications",
+		"dead-letters show x --service orders": "\"x\" is not the id of a dead letter: ids are numbers, see `pas dead-letters list`",
+		"dead-letters list --state lost":       "--state \"lost\" is none of parked, replaying, replayed, discarded, all",
+		"topics create --replication-factor 0": "--replication-factor 0 is less than 1",
+		"topics create --partitions mail=3":    "--partitions names \"mail\", which is none of orders, payments, notifications, order-failures",
+		"topics create --partitions orders=0":  "--partitions orders=0 is not between 1 and 10000",
+		"topics list --brokers kafka":          "KAFKA_BROKERS: \"kafka\" is not host:port",
+		"migrate": "no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as " +
+			"postgres://postgres:secret@localhost:5432/pasdetrois",
+		"migrate --database-admin-url localhost": "DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois",
+		"up --port-offset -1":                    "--port-offset -1 is not between 0 and 50000",
+		"up --data /dev/null/x":                  "--data: mkdir /dev/null: not a directory",
+		"version --color blue":                   "--color \"blue\" is none of auto, always, never",
+	} {
+		t.Run(arguments, func(t *testing.T) {
+			t.Parallel()
+			got := pas(t, nil, strings.Fields(arguments)...)
+			require.Equal(t, want, got.oneLine(t))
+			require.Equal(t, cli.ExitUsage, got.code)
+		})
+	}
+}
+
+func TestAWrongEnvironmentExitsTwo(t *testing.T) {
+	t.Parallel()
+	got := pas(t, map[string]string{"PAS_ORDERS_URL": "localhost:8080"}, "inventory")
+	require.Equal(t, "PAS_ORDERS_URL is not a URL such as http://127.0.0.1:8080", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL_FILE": "/nowhere"}, "migrate")
+	require.Equal(t, "DATABASE_ADMIN_URL_FILE: open /nowhere: no such file or directory", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL_FILE": "/nowhere", "DATABASE_ADMIN_URL": "postgres://x"}, "migrate")
+	require.Equal(t, "DATABASE_ADMIN_URL and DATABASE_ADMIN_URL_FILE are both set: keep one", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+}
+
+func TestWhatCannotBeReachedIsToldInOneLineWithinTenSeconds(t *testing.T) {
+	t.Parallel()
+	for arguments, want := range map[string]string{
+		"order --user ada --total 5":             "start the system with `pas up`, or set PAS_ORDERS_URL to where it runs",
+		"order --user ada --total 5 --wait":      "start the system with `pas up`, or set PAS_ORDERS_URL to where it runs",
+		"show 1":                                 "start the system with `pas up`, or set PAS_ORDERS_URL to where it runs",
+		"cancel 1":                               "start the system with `pas up`, or set PAS_ORDERS_URL to where it runs",
+		"inventory --json":                       "start the system with `pas up`, or set PAS_ORDERS_URL to where it runs",
+		"inventory put x --name X --price 1":     "start the system with `pas up`, or set PAS_ORDERS_ADMIN_URL to where it runs",
+		"inventory restock x 1":                  "start the system with `pas up`, or set PAS_ORDERS_ADMIN_URL to where it runs",
+		"dead-letters list --service payments":   "start the system with `pas up`, or set PAS_PAYMENTS_ADMIN_URL to where it runs",
+		"dead-letters replay 1 --service orders": "start the system with `pas up`, or set PAS_ORDERS_ADMIN_URL to where it runs",
+		"topics create":                          "or say where it is with --brokers or KAFKA_BROKERS",
+		"topics list":                            "or say where it is with --brokers or KAFKA_BROKERS",
+		"topics describe":                        "or say where it is with --brokers or KAFKA_BROKERS",
+		"migrate":                                "check host, port, database, user and password in DATABASE_ADMIN_URL",
+	} {
+		t.Run(arguments, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			got := pas(t, nowhere(t), strings.Fields(arguments)...)
+			require.NoError(t, ctx.Err())
+			line := got.oneLine(t)
+			require.Contains(t, line, "connection refused; ")
+			require.Contains(t, line, want)
+			require.NotContains(t, line, "secret")
+			require.Equal(t, cli.ExitFailure, got.code)
+		})
+	}
+}
+
+func TestAnInterruptedCommandSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stderr strings.Builder
+	code := cli.Run(ctx, cli.Program{Args: []string{"inventory"}, Environ: nowhere(t), Stdout: &strings.Builder{}, Stderr: &stderr})
+	require.Equal(t, cli.ExitFailure, code)
+	require.Equal(t, "pas: interrupted\n", stderr.String())
+}
+
+func TestASecretCanComeFromAFile(t *testing.T) {
+	t.Parallel()
+	environ := nowhere(t)
+	path := filepath.Join(t.TempDir(), "url")
+	require.NoError(t, os.WriteFile(path, []byte(environ["DATABASE_ADMIN_URL"]+"\n"), 0o600))
+	got := pas(t, map[string]string{"DATABASE_ADMIN_URL_FILE": path}, "migrate")
+	require.Contains(t, got.oneLine(t), "cannot connect to Postgres at 127.0.0.1:")
+}
