@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(payments), nil))},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(payments, log), nil))},
 		},
 		[]run.Component{
 			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(letters, replays), reg))},
@@ -118,9 +118,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	)
 }
 
-func publicAPI(payments *app.App) http.Handler {
+func publicAPI(payments *app.App, log *slog.Logger) http.Handler {
 	api, handler := httpx.NewAPI("Pas de Trois: payments", version, "What became of the payment of an order.")
-	httpapi.Register(api, payments)
+	httpapi.Register(api, payments, log)
 	return handler
 }
 

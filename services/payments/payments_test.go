@@ -101,7 +101,7 @@ func TestRunParksWhatCanNeverSucceedAndReplaysIt(t *testing.T) {
 // Half of the provider's calls get no answer, and the service is stopped and started meanwhile.
 func TestRunChargesEveryOrderOnceWhateverTheProviderDoes(t *testing.T) {
 	t.Parallel()
-	const orders = 40
+	const orders = 24
 	w := setup(t)
 	unreliable := func(c *payments.Config) { c.ProviderErrorRate, c.ProviderLatency = 0.5, time.Millisecond }
 	first := w.start(unreliable)

@@ -5,6 +5,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -81,8 +82,10 @@ type listOutput struct {
 	}
 }
 
-// Register adds GET /payments/{order_id} and GET /payments to the API.
-func Register(api huma.API, payments Payments) {
+// Register adds GET /payments/{order_id} and GET /payments to the API. An error that clients can do nothing about is
+// logged, and they are told no more than that there was one.
+func Register(api huma.API, payments Payments, log *slog.Logger) {
+	problem := func(err error) error { return problem(err, log) }
 	tags := []string{"payments"}
 	huma.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
 		Summary: "Show the payment of an order", Tags: tags,
@@ -146,13 +149,14 @@ func invalid(field, rule string) error {
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-func problem(err error) error {
+func problem(err error, log *slog.Logger) error {
 	switch {
 	case errors.Is(err, app.ErrNotFound):
 		return huma.Error404NotFound("no payment of this order is known")
 	case pgdb.IsUnavailable(err), errors.Is(err, context.DeadlineExceeded):
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	default:
-		return err
+		log.Error("answering a request", "err", err)
+		return huma.Error500InternalServerError("unexpected error")
 	}
 }

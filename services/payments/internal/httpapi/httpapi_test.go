@@ -30,7 +30,7 @@ var t0 = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 func handler(payments httpapi.Payments) http.Handler {
 	api, h := httpx.NewAPI("payments", "1", "test")
-	httpapi.Register(api, payments)
+	httpapi.Register(api, payments, slog.New(slog.DiscardHandler))
 	return h
 }
 
