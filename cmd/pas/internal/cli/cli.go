@@ -84,7 +84,7 @@ func (a *app) root() *cobra.Command {
 		Long:  rootLong,
 		Example: `  pas demo                                  play every scenario and check its outcome
   pas up                                    run the whole system here until Ctrl-C
-  pas order --user ada --item feather=2 --wait
+  pas order --user ada --item vinyl-swan-lake=2 --wait
   pas dead-letters list`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,

@@ -18,9 +18,9 @@ func (a *app) inventory() *cobra.Command {
 		Short: "Show the catalogue and its stock, change prices, restock",
 		Long:  `Show the catalogue: what can be ordered, at which price, and where the pieces are (available, reserved, sold).`,
 		Example: `  pas inventory
-  pas inventory feather --json
-  pas inventory put feather --name "Swan feather" --price 24.50
-  pas inventory restock feather 100`,
+  pas inventory vinyl-swan-lake --json
+  pas inventory put vinyl-giselle --name "Giselle, 2 LP" --price 24.50
+  pas inventory restock vinyl-giselle 100`,
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, skus []string) error {
 			stocks := []client.Stock{}
 			if len(skus) == 0 {
@@ -70,7 +70,7 @@ func (a *app) inventoryPut() *cobra.Command {
 		Short: "Create a product, or change its name and price",
 		Long: `Create a product without stock, or change the name and price of one. Orders that were placed keep their price.
 It uses the admin port of orders.`,
-		Example: `  pas inventory put feather --name "Swan feather" --price 24.50`,
+		Example: `  pas inventory put vinyl-giselle --name "Giselle, 2 LP" --price 24.50`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
 			in := currency
@@ -100,7 +100,7 @@ func (a *app) inventoryRestock() *cobra.Command {
 	return &cobra.Command{
 		Use:     "restock SKU QUANTITY",
 		Short:   "Add pieces to a product",
-		Example: `  pas inventory restock feather 100`,
+		Example: `  pas inventory restock vinyl-giselle 100`,
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
 			quantity, err := strconv.ParseInt(given[1], 10, 64)

@@ -44,8 +44,8 @@ settled, and fails (exit code 1) unless it ended confirmed.
 
 An order of items is priced by the catalogue (see "pas inventory"). An order with only a total reserves no stock.
 Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclinedInsufficientFunds, pm_card_flaky.`,
-		Example: `  pas order --user ada --item feather=2 --wait
-  pas order --user ada --item feather=1 --item tutu=1 --email ada@example.com
+		Example: `  pas order --user ada --item vinyl-swan-lake=2 --wait
+  pas order --user ada --item vinyl-swan-lake=1 --item record-brush=1 --email ada@example.com
   pas order --user bo --total 49.99 --payment-method pm_card_chargeDeclined --wait=10s
   pas order --user cy --total 10 --idempotency-key cart-4711 --json`,
 		Args: args(func(_ *cobra.Command, given []string) error {

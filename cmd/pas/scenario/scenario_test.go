@@ -1,0 +1,165 @@
+package scenario_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/scenario"
+)
+
+func TestEveryScenarioHasANameAndIsFound(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, s := range scenario.All() {
+		require.Regexp(t, `^[a-z-]+$`, s.Name)
+		require.NotEmpty(t, s.Title)
+		require.False(t, seen[s.Name])
+		seen[s.Name] = true
+		found, err := scenario.Find(s.Name)
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+	}
+	_, err := scenario.Find("confirmed", "nothing")
+	require.ErrorContains(t, err, `no scenario is called "nothing"`)
+}
+
+func TestAScenarioWhoseNeedsAreNotMetFails(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, scenario.NotificationsRestarted().Run(t.Context(), &scenario.Env{}), "needs control of the services")
+}
+
+func TestScenariosDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, sc := range scenario.All() {
+		if len(sc.Needs) > 0 {
+			continue // they stop services
+		}
+		t.Run(sc.Name, func(t *testing.T) {
+			t.Parallel()
+			o := scenario.Play(t.Context(), s.Env(), sc)
+			require.NoError(t, o.Err)
+			require.NotEmpty(t, o.Shown)
+			for _, shown := range o.Shown {
+				require.NotNil(t, shown.Order)
+				require.NotEmpty(t, shown.Timeline)
+				require.NotEmpty(t, shown.Emails)
+			}
+		})
+	}
+}
+
+// TestEveryScenarioCanFail plays each scenario on a system that is fine, seen through a proxy that tells one lie about
+// it: a wrong number, a missing or a second email. Each lie must be noticed.
+func TestEveryScenarioCanFail(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for name, c := range map[string]struct {
+		scenario scenario.Scenario
+		service  string
+		tell     lie
+		noticed  string
+	}{
+		"a piece too many":   {scenario.Confirmed(), client.Orders, stockOff(1), "stock of "},
+		"another total":      {scenario.Confirmed(), client.Orders, field("total", json.Number("49.01")), "total is"},
+		"not charged":        {scenario.Confirmed(), client.Payments, field("status", "failed"), "payment of order"},
+		"charged too much":   {scenario.Confirmed(), client.Payments, field("amount", json.Number("98.00")), "amount of the payment"},
+		"another payment":    {scenario.Confirmed(), client.Payments, field("payment_id", "other"), "payment id of the order"},
+		"emailed twice":      {scenario.Confirmed(), client.Notifications, itemTwice, "sent notifications are [confirmed confirmed]"},
+		"not emailed":        {scenario.Confirmed(), client.Notifications, noItems, "sent notifications are []"},
+		"never reserved":     {scenario.Confirmed(), client.Orders, timelineWithout("awaiting_payment"), "never was awaiting_payment"},
+		"sold anyway":        {scenario.OutOfStock(), client.Orders, field("status", "confirmed"), "status of the order"},
+		"reserved in part":   {scenario.OutOfStock(), client.Orders, stockOff(-1), "stock of "},
+		"charged anyway":     {scenario.OutOfStock(), client.Payments, found, "has a payment"},
+		"accepted":           {scenario.UnknownSKU(), client.Orders, status(http.StatusUnprocessableEntity, http.StatusAccepted), "was accepted"},
+		"stock kept":         {scenario.CardDeclined(), client.Orders, stockOff(-3), "stock of "},
+		"another reason":     {scenario.CardDeclined(), client.Payments, field("reason", "insufficient_funds"), "reason of the payment"},
+		"nobody alerted":     {scenario.SuspectedFraud(), client.Notifications, withoutKind("fraud_alert"), "sent notifications are [failed]"},
+		"the suspect warned": {scenario.SuspectedFraud(), client.Notifications, itemField("to", "eve@example.com"), "expected two addresses"},
+		"charged in spite":   {scenario.SuspectedFraud(), client.Payments, field("payment_id", "p-1"), "never charged"},
+		"money kept":         {scenario.CancelledAfterPayment(), client.Payments, field("status", "captured"), "payment of order"},
+		"not restocked":      {scenario.CancelledAfterPayment(), client.Orders, afterAsks(1, stockOff(-1)), "stock of "},
+		"not told again":     {scenario.CancelledAfterPayment(), client.Notifications, withoutKind("cancelled"), "sent notifications are [confirmed]"},
+		"another answer":     {scenario.PostedTwice(), client.Orders, secondPost, "differs from the first"},
+		"not said replayed":  {scenario.PostedTwice(), client.Orders, withoutHeader("Idempotency-Replayed"), "Idempotency-Replayed"},
+		"two orders":         {scenario.PostedTwice(), client.Orders, ordersTwice, "number of the user's orders"},
+		"an order not so":    {scenario.ForeignMessage(), client.Orders, field("user_id", "somebody"), "user is"},
+		"timeline grew":      {scenario.DeliveredTwice(), client.Orders, afterAsks(1, timelineMore), "timeline of order"},
+		"parked meanwhile":   {scenario.DeliveredTwice(), client.Payments, afterAsks(1, field("updated_at", "2031-01-01T00:00:00Z")), "payment of order"},
+		"not parked":         {scenario.PoisonMessage(), client.Orders, noLetters, "should park"},
+		"parked as other":    {scenario.PoisonMessage(), client.Orders, letterField("reason", "oops"), "reason of the dead letter"},
+		"not as written":     {scenario.PoisonMessage(), client.Orders, letterField("value", "x"), "value of the dead letter"},
+		"never replayed":     {scenario.PoisonMessage(), client.Orders, letterField("state", "parked"), "should be replayed"},
+	} {
+		t.Run(c.scenario.Name+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			env := lying(t, s.Env(), c.service, c.tell)
+			require.ErrorContains(t, c.scenario.Run(t.Context(), env), c.noticed)
+		})
+	}
+}
+
+func TestScenariosThatStopServicesCanFail(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, c := range []struct {
+		name     string
+		scenario scenario.Scenario
+		change   func(t *testing.T, env *scenario.Env) *scenario.Env
+		noticed  string
+	}{
+		{"confirmed in between", scenario.CancelledBeforePayment(), func(t *testing.T, env *scenario.Env) *scenario.Env {
+			return lying(t, env, client.Orders, timelineAs("cancelling", "confirmed"))
+		}, "never was cancelling"},
+		{"money kept", scenario.CancelledBeforePayment(), func(t *testing.T, env *scenario.Env) *scenario.Env {
+			return lying(t, env, client.Payments, field("status", "captured"))
+		}, "expected refunded or voided"},
+		{"an email lost", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			return withEmails(env, func(emails []scenario.Email) []scenario.Email { return emails[:min(len(emails), 1)] })
+		}, "email lines are []"},
+		{"an email twice", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			return withEmails(env, func(emails []scenario.Email) []scenario.Email { return append(emails, emails...) })
+		}, "email lines are [confirmed confirmed]"},
+		{"not stopped at all", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			changed := *env
+			changed.Control = pretended{}
+			return &changed
+		}, "although notifications is stopped"},
+	} {
+		t.Run(c.scenario.Name+"/"+c.name, func(t *testing.T) { // one at a time: they stop services
+			env := c.change(t, withEmails(s.Env(), ownLines(s)))
+			require.ErrorContains(t, c.scenario.Run(t.Context(), env), c.noticed)
+		})
+	}
+	require.NoError(t, scenario.CancelledBeforePayment().Run(t.Context(), s.Env()))
+	require.NoError(t, scenario.NotificationsRestarted().Run(t.Context(), s.Env()), "what failed left every service running")
+}
+
+// pretended is a Control that only says so.
+type pretended struct{}
+
+func (pretended) StopService(context.Context, string) error  { return nil }
+func (pretended) StartService(context.Context, string) error { return nil }
+
+func withEmails(env *scenario.Env, change func([]scenario.Email) []scenario.Email) *scenario.Env {
+	changed, emails := *env, env.Emails
+	changed.Emails = func() []scenario.Email { return change(emails()) }
+	return &changed
+}
+
+// ownLines hides the email lines from before.
+func ownLines(s interface{ Emails() []scenario.Email }) func([]scenario.Email) []scenario.Email {
+	before := len(s.Emails())
+	return func(emails []scenario.Email) []scenario.Email { return emails[before:] }
+}
+
+func isItem(r *http.Request, prefix string) bool {
+	rest, ok := strings.CutPrefix(r.URL.Path, prefix)
+	return ok && r.Method == http.MethodGet && !strings.Contains(rest, "/")
+}
