@@ -45,16 +45,17 @@ func Defaults() Endpoints {
 	}
 }
 
-// answerTime bounds a request that does not ask the service to wait.
-const answerTime = 8 * time.Second
+// defaultAnswerTime bounds a request that does not ask the service to wait.
+const defaultAnswerTime = 8 * time.Second
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 16 << 20
 
 // Client calls the services. It is safe for concurrent use.
 type Client struct {
-	at   Endpoints
-	http *http.Client
+	at         Endpoints
+	http       *http.Client
+	answerTime time.Duration
 }
 
 // New returns a client for the services at the given endpoints.
@@ -62,7 +63,7 @@ func New(at Endpoints) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the services are addressed directly; a proxy for the outside world must not swallow loopback
 	transport.MaxIdleConnsPerHost = 16
-	return &Client{at: at, http: &http.Client{Transport: transport}}
+	return &Client{at: at, http: &http.Client{Transport: transport}, answerTime: defaultAnswerTime}
 }
 
 // Close drops idle connections, so that no goroutine is left behind.
@@ -100,7 +101,7 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 	if len(req.query) > 0 {
 		target += "?" + req.query.Encode()
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime+req.wait)
+	ctx, cancel := context.WithTimeout(ctx, c.answerTime+req.wait)
 	defer cancel()
 	answer, err := c.send(ctx, target, req)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,7 +33,7 @@ func wantsColour(out io.Writer, mode string, environ map[string]string) bool {
 	case "never":
 		return false
 	}
-	file, ok := out.(*os.File)
+	file, ok := out.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(file.Fd())) && environ["NO_COLOR"] == "" && environ["TERM"] != "dumb"
 }
 
