@@ -8,6 +8,9 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
+// source is the service's name in its messages. The outbox keeps them encoded, so it is not left to the publisher.
+const source = "orders"
+
 // The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would make a
 // repetition look like news. A notification's step is its kind.
 const (
@@ -87,11 +90,13 @@ func notification(o *domain.Order, kind, format string, args ...any) messages.Me
 }
 
 func message(o *domain.Order, step string, e messages.Event) messages.Message {
-	return messages.Message{ID: messages.ID(o.ID, e.EventName(), step), Event: e, Time: o.StatusAt, TraceParent: o.TraceParent}
+	return messages.Message{ID: messages.ID(o.ID, e.EventName(), step), Source: source, Event: e, Time: o.StatusAt,
+		TraceParent: o.TraceParent}
 }
 
+// moneyBackHint does not look at a payment that came later: what was said once is said the same way again.
 func moneyBackHint(o *domain.Order) string {
-	if o.PaymentID == "" {
+	if o.PaymentID == "" || o.LatePayment {
 		return ""
 	}
 	return " Your payment of " + o.Total.String() + " was given back."

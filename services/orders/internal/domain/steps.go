@@ -202,7 +202,7 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, by string, now t
 	case Pending, AwaitingPayment, Confirmed:
 		return NoEffect, fmt.Errorf("order %s is %s, nobody asked for a refund: it %w", o.ID, o.Status, ErrContradiction)
 	default:
-		if o.DecidedBy == by {
+		if late := o.LatePayment && e.Amount.Minor > 0; o.DecidedBy == by && !late {
 			return Repeated, nil
 		}
 		return NoEffect, nil
