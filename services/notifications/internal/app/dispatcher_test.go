@@ -106,6 +106,25 @@ func TestClaimThatRanOutIsNotSent(t *testing.T) {
 	}
 }
 
+// With less of the lease left than a send may take, the send could still be going on when somebody else begins.
+func TestClaimTooShortForASendIsNotSent(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	r := w.replica(func(c *app.DispatcherConfig) {
+		c.Concurrency, c.Poll, c.SendTimeout, c.Lease = 1, time.Hour, time.Minute, 90*time.Second
+	})
+	w.start(r)
+	kept, err := r.store.Add(t.Context(), []domain.Notification{
+		domain.New("m1", sentAt, about("short", messages.KindConfirmed).Event),
+		domain.New("m2", sentAt, about("long", messages.KindConfirmed).Event)}, 90*time.Second)
+	require.NoError(t, err)
+	now := time.Now()
+	r.dispatcher.Enqueue(now.Add(-31*time.Second), []domain.Notification{kept[0].Notification})
+	r.dispatcher.Enqueue(now, []domain.Notification{kept[1].Notification}) // passes through the one lane behind it
+	w.settled(map[domain.Status]int{domain.Sent: 1, domain.Pending: 1})
+	require.Equal(t, "long", w.mail.all()[0].OrderID)
+}
+
 func TestTransientErrorIsTriedAgainUntilItWorks(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -181,13 +200,19 @@ func TestSendersPanicHoldsUpNobodyElse(t *testing.T) {
 func TestEmailsOfOneOrderLeaveInOrder(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
+	w.mail.when(func(_ context.Context, e domain.Email) error {
+		if e.Kind == messages.KindConfirmed { // the server is slow with what comes first
+			<-time.After(20 * time.Millisecond)
+		}
+		return nil
+	})
 	r := w.replica()
 	w.start(r)
-	const orders = 60
+	const orders = 12
 	kinds := []string{messages.KindConfirmed, messages.KindFraudAlert, messages.KindCancelled}
-	for _, kind := range kinds {
+	for i := range orders {
 		in := batch()
-		for i := range orders {
+		for _, kind := range kinds {
 			in = append(in, about(fmt.Sprint(i), kind))
 		}
 		w.must(r, in...)
