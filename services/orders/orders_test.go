@@ -1,0 +1,161 @@
+package orders_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/orders"
+)
+
+// status waits until the order has the status.
+func (w *world) status(orderID, status string) {
+	w.t.Helper()
+	testkit.Eventually(w.t, func() error {
+		var got string
+		err := w.db.QueryRow(w.t.Context(), `SELECT status FROM orders WHERE order_id = $1`, orderID).Scan(&got)
+		if err != nil || got != status {
+			return fmt.Errorf("order %s is %q: %w", orderID, got, err)
+		}
+		return nil
+	})
+}
+
+func TestRunTakesAPlainForeignOrderToItsEnd(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start()
+	w.write(messages.TopicOrders, `{"order_id": 4711, "user_id": 7, "total": 49.99}`)
+	require.Equal(t, messages.PaymentRequested{OrderID: "4711", UserID: "7", Amount: usd(4999)},
+		w.await("4711", messages.EventPaymentRequested, "reserve"))
+	w.publish(messages.PaymentCaptured{OrderID: "4711", UserID: "7", Amount: usd(4999), PaymentID: "p"})
+	require.Equal(t, "Order 4711 confirmed!", w.await("4711", messages.EventNotificationRequested, "confirmed").(messages.NotificationRequested).Message)
+	w.status("4711", "confirmed")
+
+	w.write(messages.TopicOrders, `{"order_id": "x", "user_id": 7, "items": [{"sku": "unheard of", "quantity": 1}]}`)
+	require.Equal(t, "unknown_sku", w.await("x", messages.EventOrderRejected, "reject").(messages.OrderRejected).Reason)
+	w.await("x", messages.EventNotificationRequested, "rejected")
+
+	w.write(messages.TopicOrders, `{"order_id": "y", "user_id": 7, "items": [{"sku": "vinyl-swan-lake", "quantity": 2}]}`)
+	require.Equal(t, usd(9998), w.await("y", messages.EventPaymentRequested, "reserve").(messages.PaymentRequested).Amount)
+	w.publish(messages.PaymentFailed{OrderID: "y", UserID: "7", Total: usd(9998), Reason: "card_declined"})
+	w.await("y", messages.EventNotificationRequested, "failed")
+
+	testkit.Eventually(t, func() error {
+		_, metrics := s.get(s.admin + "/metrics")
+		for _, name := range []string{`pasdetrois_orders_total{status="confirmed"} 1`, `pasdetrois_orders_total{status="rejected"} 1`,
+			`pasdetrois_orders_end_to_end_seconds_count{status="confirmed"} 1`, "pasdetrois_orders_held 0", "pasdetrois_outbox_pending 0",
+			"pasdetrois_outbox_oldest_age_seconds 0", "pasdetrois_consumer_lag"} {
+			if !strings.Contains(metrics, name) {
+				return fmt.Errorf("no metric %s", name)
+			}
+		}
+		return nil
+	})
+	testkit.Eventually(t, func() error {
+		if status, body := s.get(s.admin + "/readyz"); status != http.StatusOK {
+			return errors.New(body)
+		}
+		return nil
+	})
+}
+
+func TestRunAppliesAPaymentThatCameBeforeItsOrder(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.start()
+	w.publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "p"})
+	testkit.Eventually(t, func() error {
+		var n int
+		if err := w.db.QueryRow(t.Context(), `SELECT count(*) FROM held_messages`).Scan(&n); err != nil || n != 1 {
+			return fmt.Errorf("%d messages are kept aside: %w", n, err)
+		}
+		return nil
+	})
+	w.write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
+	w.await("o", messages.EventNotificationRequested, "confirmed")
+	w.status("o", "confirmed")
+}
+
+func TestRunGivesUpOnPaymentsThatDoNotCome(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.start(func(c *orders.Config) { c.PaymentTimeout = 50 * time.Millisecond })
+	w.write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
+	require.Equal(t, "payment_timeout", w.await("o", messages.EventRefundRequested, "timeout").(messages.RefundRequested).Reason)
+	w.publish(messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(0)})
+	w.await("o", messages.EventNotificationRequested, "failed")
+	w.status("o", "failed")
+}
+
+func TestRunParksMessagesWhoseOrderNeverComesAndReplaysThem(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start(func(c *orders.Config) { c.HeldTimeout = 50 * time.Millisecond })
+	w.publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "p"})
+	var list struct {
+		Items []struct {
+			ID     int64  `json:"id"`
+			Reason string `json:"reason"`
+		} `json:"items"`
+	}
+	testkit.Eventually(t, func() error {
+		_, body := s.get(s.admin + "/dead-letters")
+		if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Items) != 1 {
+			return fmt.Errorf("%s: %w", body, err)
+		}
+		return nil
+	})
+	require.Equal(t, "unknown_order", list.Items[0].Reason)
+
+	w.write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
+	w.await("o", messages.EventPaymentRequested, "reserve")
+	status, body, err := fetch(t, http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/replay", s.admin, list.Items[0].ID))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, status, body)
+	w.await("o", messages.EventNotificationRequested, "confirmed")
+}
+
+// A process that dies right after its commit has told its relay nothing. The next one finds the row.
+func TestRunPublishesWhatADeadProcessLeftInTheOutbox(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	m := messages.Message{ID: messages.ID("o", messages.EventNotificationRequested, "left"), Source: "orders",
+		Event: messages.NotificationRequested{UserID: "u", OrderID: "o", Message: "left behind", Channel: "email"}}
+	require.NoError(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := outbox.Add(t.Context(), tx, m)
+		return err
+	}))
+	w.start()
+	require.Equal(t, m.Event, w.await("o", messages.EventNotificationRequested, "left"))
+}
+
+func TestRunStopsAndStartsAgainWithNothingLost(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start()
+	const n = 60
+	for i := range n {
+		if i == n/3 {
+			s.stop()
+		}
+		if i == n/2 {
+			s = w.start()
+		}
+		w.write(messages.TopicOrders, fmt.Sprintf(`{"order_id": "o%d", "user_id": "u", "total": 1}`, i))
+	}
+	for i := range n {
+		w.await(fmt.Sprintf("o%d", i), messages.EventPaymentRequested, "reserve")
+	}
+	s.stop()
+}
