@@ -91,7 +91,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(notifications), nil))},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(notifications, log), nil))},
 		},
 		[]run.Component{
 			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},
@@ -120,9 +120,9 @@ func newSender(cfg Config, log *slog.Logger) (app.Sender, error) {
 	return email.NewLog(log), nil
 }
 
-func publicAPI(notifications *app.App) http.Handler {
+func publicAPI(notifications *app.App, log *slog.Logger) http.Handler {
 	api, handler := httpx.NewAPI("Pas de Trois: notifications", version, "What was sent to whom, and when.")
-	httpapi.Register(api, notifications)
+	httpapi.Register(api, notifications, log)
 	return handler
 }
 

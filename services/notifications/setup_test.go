@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
@@ -87,9 +88,9 @@ func (w *world) start(change ...func(c *notifications.Config)) *service {
 		cancel()
 		select {
 		case err := <-ended:
-			require.NoError(w.t, err)
+			assert.NoError(w.t, err)
 		case <-time.After(30 * time.Second):
-			require.FailNow(w.t, "it did not stop")
+			assert.Fail(w.t, "it did not stop")
 		}
 	})
 	w.t.Cleanup(s.stop)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
@@ -69,7 +70,7 @@ func (w *world) start(r *replica) (stop func()) {
 	go func() { done <- r.dispatcher.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		require.NoError(w.t, <-done)
+		assert.NoError(w.t, <-done)
 	})
 	w.t.Cleanup(stop)
 	return stop

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
@@ -37,7 +38,7 @@ func startService(t *testing.T, s *mailServer) *service {
 	go func() { done <- d.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-done)
+		assert.NoError(t, <-done)
 	})
 	return &service{app.New(store.New(db), d, metrics, log)}
 }

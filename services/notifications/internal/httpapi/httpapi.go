@@ -5,6 +5,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ type listOutput struct {
 }
 
 // Register adds GET /notifications to the API.
-func Register(api huma.API, notifications Notifications) {
+func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 	huma.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
 		Summary: "List notifications, newest first", Tags: []string{"notifications"},
 		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}},
@@ -96,7 +97,7 @@ func Register(api huma.API, notifications Notifications) {
 			defer cancel()
 			page, err := notifications.List(ctx, q)
 			if err != nil {
-				return nil, problem(err)
+				return nil, problem(err, log)
 			}
 			for _, n := range page.Items {
 				out.Body.Items = append(out.Body.Items, body(n))
@@ -116,9 +117,11 @@ func invalid(field string) error {
 		&huma.ErrorDetail{Location: field, Message: "must be text without control characters"})
 }
 
-func problem(err error) error {
+// problem is what the client hears. The cause of an error that it can do nothing about is for the log alone.
+func problem(err error, log *slog.Logger) error {
 	if pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	}
-	return err
+	log.Error("answering a request", "err", err)
+	return huma.Error500InternalServerError("unexpected error")
 }

@@ -30,7 +30,7 @@ var t0 = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 func handler(notifications httpapi.Notifications) http.Handler {
 	api, h := httpx.NewAPI("notifications", "1", "test")
-	httpapi.Register(api, notifications)
+	httpapi.Register(api, notifications, slog.New(slog.DiscardHandler))
 	return h
 }
 
