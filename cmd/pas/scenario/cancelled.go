@@ -72,6 +72,7 @@ func (a *act) moneyBack(orderID, amount string) {
 		a.fail("the payment of order %s is %s, expected refunded or voided", orderID, p.Status)
 	}
 	expect(a, "amount given back", a.money(number(amount), p.Currency), a.money(p.Amount, p.Currency))
+	a.ledger(p)
 	a.note("payment: %s %s %s", p.Amount, p.Currency, p.Status)
 }
 

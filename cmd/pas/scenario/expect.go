@@ -56,10 +56,26 @@ func (a *act) payment(orderID, status, amount, reason string) client.Payment {
 	}
 	expect(a, "amount of the payment", a.money(number(amount), p.Currency), a.money(p.Amount, p.Currency))
 	expect(a, "reason of the payment", reason, p.Reason)
+	a.ledger(p)
 	if a.ok() {
 		a.note("payment: %s %s %s", p.Amount, p.Currency, strings.TrimSpace(p.Status+" "+p.Reason))
 	}
 	return p
+}
+
+// ledger expects the provider's books to say the same as the payment, where they can be seen: one entry, or none when
+// the provider was never asked.
+func (a *act) ledger(p client.Payment) {
+	if !a.ok() || a.env.Ledger == nil {
+		return
+	}
+	want := map[string]string{"captured": "charged", "refunded": "refunded", "failed": "declined", "voided": ""}[p.Status]
+	if p.Reason == reasonFraud {
+		want = ""
+	}
+	entries, err := a.env.Ledger(a.ctx, p.OrderID)
+	a.try(err, "read the provider's ledger about order %s", p.OrderID)
+	expect(a, "the provider's ledger about order "+p.OrderID, want, strings.Join(entries, " "))
 }
 
 // noPayment expects that the payments service never heard of the order.

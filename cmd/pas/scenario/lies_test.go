@@ -128,13 +128,13 @@ func found(r *http.Request, _ int, resp *http.Response, body any) any {
 	return body
 }
 
-func status(from, to int) lie {
-	return func(_ *http.Request, _ int, resp *http.Response, body any) any {
-		if resp.StatusCode == from {
-			resp.StatusCode, resp.Status = to, http.StatusText(to)
-		}
-		return body
+// accepted answers 202 to an order that was refused.
+func accepted(r *http.Request, _ int, resp *http.Response, body any) any {
+	if r.Method == http.MethodPost && resp.StatusCode == http.StatusUnprocessableEntity {
+		resp.StatusCode, resp.Status = http.StatusAccepted, "202 Accepted"
+		return object{"order_id": "x", "status": "pending"}
 	}
+	return body
 }
 
 func withoutHeader(name string) lie {

@@ -151,6 +151,10 @@ func (a *act) picture(sku string, orderIDs []string) map[string]string {
 		add("timeline of order "+id, timeline, err)
 		payment, err := a.env.Client.Payment(a.ctx, id)
 		add("payment of order "+id, payment, err)
+		if a.env.Ledger != nil {
+			entries, err := a.env.Ledger(a.ctx, id)
+			add("provider's ledger about order "+id, entries, err)
+		}
 		sent, err := a.env.Client.Notifications(a.ctx, id)
 		add("notifications of order "+id, sent, err)
 	}

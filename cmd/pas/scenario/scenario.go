@@ -49,6 +49,9 @@ type Env struct {
 	Control Control
 	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
 	Emails func() []Email
+	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):
+	// that is where charging twice would show. When nil, what the payments service answers is trusted alone.
+	Ledger func(ctx context.Context, orderID string) ([]string, error)
 	// Patience bounds each wait; 0 = 20 s.
 	Patience time.Duration
 }

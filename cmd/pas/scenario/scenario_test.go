@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,7 +78,7 @@ func TestEveryScenarioCanFail(t *testing.T) {
 		"sold anyway":        {scenario.OutOfStock(), client.Orders, field("status", "confirmed"), "status of the order"},
 		"reserved in part":   {scenario.OutOfStock(), client.Orders, stockOff(-1), "stock of "},
 		"charged anyway":     {scenario.OutOfStock(), client.Payments, found, "has a payment"},
-		"accepted":           {scenario.UnknownSKU(), client.Orders, status(http.StatusUnprocessableEntity, http.StatusAccepted), "was accepted"},
+		"accepted":           {scenario.UnknownSKU(), client.Orders, accepted, "was accepted"},
 		"stock kept":         {scenario.CardDeclined(), client.Orders, stockOff(-3), "stock of "},
 		"another reason":     {scenario.CardDeclined(), client.Payments, field("reason", "insufficient_funds"), "reason of the payment"},
 		"nobody alerted":     {scenario.SuspectedFraud(), client.Notifications, withoutKind("fraud_alert"), "sent notifications are [failed]"},
@@ -126,6 +127,14 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 		{"an email twice", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
 			return withEmails(env, func(emails []scenario.Email) []scenario.Email { return append(emails, emails...) })
 		}, "email lines are [confirmed confirmed]"},
+		{"charged twice", scenario.CancelledBeforePayment(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			changed := *env
+			changed.Ledger = func(ctx context.Context, orderID string) ([]string, error) {
+				entries, err := env.Ledger(ctx, orderID)
+				return append(entries, "charged"), err
+			}
+			return &changed
+		}, "is refunded charged, expected refunded"},
 		{"not stopped at all", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
 			changed := *env
 			changed.Control = pretended{}
@@ -134,6 +143,7 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 	} {
 		t.Run(c.scenario.Name+"/"+c.name, func(t *testing.T) { // one at a time: they stop services
 			env := c.change(t, withEmails(s.Env(), ownLines(s)))
+			env.Patience = 3 * time.Second
 			require.ErrorContains(t, c.scenario.Run(t.Context(), env), c.noticed)
 		})
 	}
