@@ -20,11 +20,32 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], &pipe{os.Stdout, cancel}, os.Stderr))
 }
 
-// run runs the tool until it is done. The first signal ends what it does cleanly, a second one at once.
+// patience is how many signals it takes to end at once. The first one ends cleanly, which takes seconds at most; an
+// impatient second one must not leave a database server behind.
+const patience = 3
+
+// run runs the tool until it is done or a signal ends it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, patience)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for count := 1; ; count++ {
+			select {
+			case <-signals:
+				cancel()
+			case <-done:
+				return
+			}
+			if count == patience {
+				os.Exit(cli.ExitFailure)
+			}
+		}
+	}()
+	defer close(done)
+	defer signal.Stop(signals)
 	return cli.Run(ctx, cli.Program{Args: args, Environ: environ(), Stdout: stdout, Stderr: stderr})
 }
 

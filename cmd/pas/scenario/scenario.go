@@ -81,7 +81,7 @@ func (s Scenario) Run(ctx context.Context, env *Env) error { return Play(ctx, en
 func (s Scenario) Missing(env *Env) []Need {
 	var missing []Need
 	for _, need := range s.Needs {
-		if need == NeedControl && env.Control == nil {
+		if need != NeedControl || env.Control == nil {
 			missing = append(missing, need)
 		}
 	}

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +61,12 @@ func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Con
 	})
 }
 
+// explainKafka adds what to do when Kafka cannot be reached. Whatever else it says is said already.
 func explainKafka(err error, cfg bus.Config) error {
+	var network net.Error
+	if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	return hint(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
 }
 

@@ -1,0 +1,156 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/cmd/pas/internal/cli"
+)
+
+func TestDemoShowsTimelineEmailTableAndVerdict(t *testing.T) {
+	t.Parallel()
+	got := pas(t, nil, "demo", "--only", "confirmed")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Empty(t, got.stderr)
+	for _, part := range []string{"1/1  confirmed", "payment_captured       confirmed", "email to ada-", "PASS", "SCENARIO", "1 of 1 scenarios passed in "} {
+		require.Contains(t, got.stdout, part)
+	}
+	require.NotContains(t, got.stdout, "\x1b")
+	require.NotContains(t, got.stdout, `"level"`, "no log lines")
+}
+
+func TestDemoWithJSONIsOneDocumentAndKeepsTheLogWhenAsked(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "demo.log")
+	got := pas(t, nil, "demo", "--only", "card-declined", "--json", "--log", path)
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	var view struct {
+		Pass      bool
+		Log       string
+		Scenarios []struct {
+			Name   string
+			Pass   bool
+			Orders []struct {
+				Timeline []any
+				Emails   []any
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &view))
+	require.True(t, view.Pass)
+	require.Equal(t, path, view.Log)
+	require.Len(t, view.Scenarios, 1)
+	require.Equal(t, "card-declined", view.Scenarios[0].Name)
+	require.NotEmpty(t, view.Scenarios[0].Orders[0].Timeline)
+	require.Len(t, view.Scenarios[0].Orders[0].Emails, 1)
+	log, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(log), `"service":"orders"`)
+}
+
+func TestDemoThatIsInterruptedEndsCleanly(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stderr bytes.Buffer
+	stdout := &trigger{text: "Playing", do: cancel}
+	code := cli.Run(ctx, cli.Program{Args: []string{"demo"}, Stdout: stdout, Stderr: &stderr})
+	require.Equal(t, cli.ExitFailure, code)
+	require.Equal(t, "pas: interrupted\n", stderr.String())
+}
+
+// trigger is an output that does something when a text is written.
+type trigger struct {
+	bytes.Buffer
+	text string
+	do   func()
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), w.text) {
+		w.do()
+	}
+	return w.Buffer.Write(b)
+}
+
+func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
+	t.Parallel()
+	offset := freeOffset(t)
+	dir, err := os.MkdirTemp("", "pas-up-*") // an unprivileged Postgres must reach it
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	var stderr bytes.Buffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, cli.Program{Args: []string{"up", "--json", "--data", filepath.Join(dir, "data"), "--port-offset", strconv.Itoa(offset)},
+			Stdout: writer, Stderr: &stderr})
+		_ = writer.CloseWithError(io.EOF)
+	}()
+	var view struct {
+		Services map[string]struct{ URL string }
+		Brokers  []string
+	}
+	require.NoError(t, json.NewDecoder(reader).Decode(&view), stderr.String())
+	require.Equal(t, fmt.Sprintf("http://127.0.0.1:%d", 8080+offset), view.Services["orders"].URL)
+
+	environ := map[string]string{"PAS_ORDERS_URL": view.Services["orders"].URL, "KAFKA_BROKERS": strings.Join(view.Brokers, ",")}
+	got := pas(t, environ, "order", "--user", "ada", "--item", "vinyl-swan-lake", "--wait")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, pas(t, environ, "topics", "list").stdout, "orders                   6         1")
+	got = pas(t, environ, "topics", "create", "--partitions", "orders=12")
+	require.Equal(t, cli.ExitFailure, got.code)
+	require.Contains(t, got.oneLine(t), "exists with 6 partitions instead of 12")
+	require.Contains(t, pas(t, environ, "topics", "describe", "nothing").oneLine(t), "create the four topics with `pas topics create`")
+
+	second := pas(t, nil, "up", "--json", "--data", filepath.Join(dir, "other"), "--port-offset", strconv.Itoa(offset))
+	require.Equal(t, cli.ExitFailure, second.code)
+	require.Equal(t, fmt.Sprintf("port %d, wanted for orders, is used by another program; stop that program, or move all ports up with --port-offset 1000", 8080+offset),
+		second.oneLine(t))
+
+	cancel()
+	select {
+	case code := <-ended:
+		require.Equal(t, cli.ExitOK, code, stderr.String())
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "it did not end")
+	}
+	require.Empty(t, stderr.String())
+}
+
+// freeOffset finds an offset at which no port that `pas up` wants is taken.
+func freeOffset(t *testing.T) int {
+	t.Helper()
+	for offset := 11_000; offset < 50_000; offset += 997 {
+		taken := false
+		for _, port := range []int{8080, 8084, 8085, 9080, 9084, 9085, 9092} {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset)))
+			if err != nil {
+				taken = true
+				break
+			}
+			require.NoError(t, l.Close())
+		}
+		if !taken {
+			return offset
+		}
+	}
+	require.Fail(t, "every port is taken")
+	return 0
+}
