@@ -48,6 +48,9 @@ func (a *app) demo() *cobra.Command {
 scenario through the public HTTP API and a plain Kafka client, check each outcome, show the timelines and emails, and
 clean up. It needs no Docker, no root and nothing that runs already, and it leaves nothing behind.
 
+DATABASE_URL (a superuser's) and KAFKA_BROKERS, where set, are used instead of the private Postgres and the embedded
+broker: the demo makes a database and topics of its own there and removes them at the end.
+
 Exit code 0 means that every scenario passed, 1 that one did not. The services' logs are kept only on failure.
 
 The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.
@@ -55,7 +58,8 @@ Run the services against a real Kafka for that (compose.yaml).`,
 		Example: `  pas demo
   pas demo --only confirmed --only delivered-twice
   pas demo --list
-  pas demo --json > demo.json`,
+  pas demo --json > demo.json
+  KAFKA_BROKERS=localhost:9092 pas demo`,
 		Args: args(cobra.NoArgs),
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
 			scenarios := scenario.All()
@@ -107,13 +111,18 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 	if err != nil {
 		return err
 	}
+	cfg := stack.Config{Log: logs.logger()}
+	lent, err := a.borrow(ctx, &cfg)
+	if err != nil {
+		return errors.Join(err, lent.giveBack(ctx), logs.remove())
+	}
 	p := a.printer()
 	if !a.json {
-		p.Line("Starting Postgres, a broker and three services in this process ...")
+		p.Line("Starting %s ...", lent.describe())
 	}
-	s, err := stack.Start(ctx, stack.Config{Log: logs.logger()})
+	s, err := stack.Start(ctx, cfg)
 	if err != nil {
-		return logs.keep(err)
+		return logs.keep(errors.Join(err, lent.giveBack(ctx)))
 	}
 	if !a.json {
 		p.Line("Ready after %s. Playing %d scenarios.\n", render.Seconds(time.Since(began)), len(scenarios))
@@ -129,7 +138,7 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 			p.Outcome(i+1, len(scenarios), o)
 		}
 	}
-	stopErr := s.Stop()
+	stopErr := errors.Join(s.Stop(), lent.giveBack(ctx))
 	if ctx.Err() != nil {
 		return errors.Join(logs.remove(), ctx.Err())
 	}

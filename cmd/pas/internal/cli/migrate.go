@@ -91,20 +91,29 @@ func (a *app) migrateTo(ctx context.Context, target string) error {
 func reachable(ctx context.Context, target string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
+	conn, err := connect(ctx, target)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// connect connects to Postgres. Its errors are short: what the server says, or why there is none.
+func connect(ctx context.Context, target string) (*pgx.Conn, error) {
 	conn, err := pgx.Connect(ctx, target)
 	if err == nil {
-		return conn.Close(ctx)
+		return conn, nil
 	}
 	var answer *pgconn.PgError
 	var number syscall.Errno
 	switch {
 	case errors.As(err, &answer):
-		return errors.New(answer.Message)
+		return nil, errors.New(answer.Message)
 	case errors.As(err, &number):
-		return number
+		return nil, number
 	case ctx.Err() != nil:
-		return errors.New("no answer in time")
+		return nil, errors.New("no answer in time")
 	default:
-		return err
+		return nil, err
 	}
 }

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/stack"
+)
+
+// cleanUpTime bounds how long removing a demo's topics and database may take.
+const cleanUpTime = 15 * time.Second
+
+// borrowed is what a demo uses of servers that are not its own: a database and topics that it makes, and removes at the
+// end. Whatever else is there stays untouched.
+type borrowed struct {
+	name     string
+	adminURL string // of the server, "" when Postgres is embedded
+	brokers  []string
+}
+
+// borrow fills the stack's configuration with a fresh database and prefixed topics on the servers that the environment
+// names, if any.
+func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) {
+	b := &borrowed{name: "pas_demo_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12], adminURL: a.Environ["DATABASE_URL"]}
+	if brokers := a.Environ["KAFKA_BROKERS"]; brokers != "" {
+		kafka, err := a.kafka(kafkaFlags{})
+		if err != nil {
+			return b, err
+		}
+		b.brokers = kafka.Brokers
+		cfg.Brokers, cfg.TopicPrefix, cfg.GroupPrefix = b.brokers, b.name+".", b.name+"."
+	}
+	if b.adminURL == "" {
+		return b, nil
+	}
+	u, err := url.Parse(b.adminURL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		b.adminURL = ""
+		return b, usagef("DATABASE_URL is not a URL such as postgres://postgres:secret@localhost:5432/postgres")
+	}
+	if err := b.sql(ctx, "CREATE DATABASE "+b.name); err != nil {
+		b.adminURL = ""
+		return b, hint(fmt.Errorf("make a database for the demo at %s: %w", u.Host, err), "DATABASE_URL must name a superuser; unset it to use a private Postgres")
+	}
+	u.Path = "/" + b.name
+	cfg.DatabaseURL = u.String()
+	return b, nil
+}
+
+// describe says what the demo starts.
+func (b *borrowed) describe() string {
+	database, broker := "Postgres", "a broker"
+	if b.adminURL != "" {
+		database = "database " + b.name
+	}
+	if len(b.brokers) > 0 {
+		broker = "topics on Kafka at " + strings.Join(b.brokers, ",")
+	}
+	return database + ", " + broker + " and three services in this process"
+}
+
+// giveBack removes what the demo made.
+func (b *borrowed) giveBack(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	var errs []error
+	if b.adminURL != "" {
+		if err := b.sql(ctx, "DROP DATABASE IF EXISTS "+b.name+" WITH (FORCE)"); err != nil {
+			errs = append(errs, fmt.Errorf("remove the demo's database %s: %w", b.name, err))
+		}
+	}
+	if len(b.brokers) > 0 {
+		if err := b.deleteTopics(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("remove the demo's topics %s.*: %w", b.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *borrowed) sql(ctx context.Context, statement string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	conn, err := connect(ctx, b.adminURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	_, err = conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+func (b *borrowed) deleteTopics(ctx context.Context) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.brokers...))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	names := make([]string, 0, 4)
+	for _, spec := range stack.Topics(1) {
+		names = append(names, b.name+"."+spec.Name)
+	}
+	answers, err := kadm.NewClient(client).DeleteTopics(ctx, names...)
+	if err != nil {
+		return err
+	}
+	return answers.Error()
+}
