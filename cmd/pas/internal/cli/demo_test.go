@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/internal/cli"
+	"pasdetrois/cmd/pas/stack"
 )
 
 func TestDemoShowsTimelineEmailTableAndVerdict(t *testing.T) {
@@ -69,6 +71,32 @@ func TestDemoThatIsInterruptedEndsCleanly(t *testing.T) {
 	code := cli.Run(ctx, cli.Program{Args: []string{"demo"}, Stdout: stdout, Stderr: &stderr})
 	require.Equal(t, cli.ExitFailure, code)
 	require.Equal(t, "pas: interrupted\n", stderr.String())
+}
+
+func TestDemoOnGivenServersLeavesThemAsTheyWere(t *testing.T) {
+	t.Parallel()
+	s, err := stack.Start(t.Context(), stack.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	databases := func() []string {
+		conn, err := pgx.Connect(t.Context(), s.AdminURL())
+		require.NoError(t, err)
+		defer func() { require.NoError(t, conn.Close(t.Context())) }()
+		rows, err := conn.Query(t.Context(), "SELECT datname FROM pg_database ORDER BY datname")
+		require.NoError(t, err)
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return names
+	}
+	environ := map[string]string{"DATABASE_URL": s.AdminURL(), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
+	before, topics := databases(), pas(t, environ, "topics", "list").stdout
+
+	got := pas(t, environ, "demo", "--only", "foreign-message")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr+got.stdout)
+	require.Contains(t, got.stdout, "Starting database pas_demo_")
+	require.Equal(t, before, databases())
+	require.Equal(t, topics, pas(t, environ, "topics", "list").stdout)
+	require.Empty(t, s.Emails(), "the system that runs there did not take part")
 }
 
 // trigger is an output that does something when a text is written.

@@ -66,6 +66,14 @@ func TestAWrongEnvironmentExitsTwo(t *testing.T) {
 	require.Equal(t, "PAS_ORDERS_URL is not a URL such as http://127.0.0.1:8080", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)
 
+	got = pas(t, map[string]string{"DATABASE_URL": "localhost"}, "demo")
+	require.Equal(t, "DATABASE_URL is not a URL such as postgres://postgres:secret@localhost:5432/postgres", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
+	got = pas(t, map[string]string{"KAFKA_BROKERS": "kafka"}, "demo")
+	require.Equal(t, "KAFKA_BROKERS: \"kafka\" is not host:port", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL_FILE": "/nowhere"}, "migrate")
 	require.Equal(t, "DATABASE_ADMIN_URL_FILE: open /nowhere: no such file or directory", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)
