@@ -64,6 +64,8 @@ type Dispatcher struct {
 	lanes []chan int64 // ids, one lane for each sender; each has room for all that may be held
 	done  chan Outcome
 
+	table sync.Mutex // claiming and settling each change the table and then held: one at a time
+
 	mu   sync.Mutex
 	held map[int64]*claim // what this process queues, sends or settles, by id
 }

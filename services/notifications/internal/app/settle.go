@@ -60,16 +60,13 @@ func (d *Dispatcher) settle(writing context.Context) {
 			}
 		}
 		d.write(writing, outcomes)
-		d.forget(outcomes)
 	}
 }
 
 func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
 	pause := domain.Backoff{First: 50 * time.Millisecond, Max: 2 * time.Second}
 	for attempt := 1; ; attempt++ {
-		ctx, cancel := context.WithTimeout(writing, d.cfg.SendTimeout)
-		err := d.cfg.Store.Settle(ctx, outcomes)
-		cancel()
+		err := d.writeOnce(writing, outcomes)
 		if err == nil {
 			return
 		}
@@ -80,6 +77,34 @@ func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
 			return
 		}
 	}
+}
+
+// writeOnce settles and forgets in one step, as the poller sees it.
+func (d *Dispatcher) writeOnce(writing context.Context, outcomes []Outcome) error {
+	d.table.Lock()
+	defer d.table.Unlock()
+	ctx, cancel := context.WithTimeout(writing, d.cfg.SendTimeout)
+	defer cancel()
+	err := d.cfg.Store.Settle(ctx, outcomes)
+	if err == nil {
+		d.forget(outcomes)
+	}
+	return err
+}
+
+// claimDue claims what is due and takes it over in one step, as settling sees it. Otherwise an email whose lease ran out
+// before it was settled could be claimed, then settled and forgotten, and then be taken for one that is still to be sent.
+func (d *Dispatcher) claimDue(stop context.Context, limit int) (int, error) {
+	d.table.Lock()
+	defer d.table.Unlock()
+	ctx, cancel := context.WithTimeout(stop, d.cfg.SendTimeout)
+	defer cancel()
+	claimedAt := time.Now()
+	due, err := d.cfg.Store.Claim(ctx, limit, d.cfg.Lease)
+	if err == nil {
+		d.Enqueue(claimedAt, due)
+	}
+	return len(due), err
 }
 
 // release gives up the claims on what was not begun.
@@ -106,18 +131,15 @@ func (d *Dispatcher) poll(stop context.Context) {
 	for {
 		limit := min(d.room(), d.cfg.Capacity/4+1)
 		if limit > 0 {
-			claimedAt := time.Now()
-			due, err := d.cfg.Store.Claim(stop, limit, d.cfg.Lease)
-			switch {
-			case stop.Err() != nil && err != nil:
+			due, err := d.claimDue(stop, limit)
+			if stop.Err() != nil {
 				return
-			case err != nil && !failed:
+			}
+			if err != nil && !failed {
 				d.cfg.Log.Warn("could not look for emails that are due", "err", err)
-			case err == nil:
-				d.Enqueue(claimedAt, due)
 			}
 			failed = err != nil
-			if len(due) == limit && stop.Err() == nil {
+			if due == limit {
 				continue
 			}
 		}

@@ -180,51 +180,12 @@ func plain(id, text string) bus.In[messages.NotificationRequested] {
 		Event: messages.NotificationRequested{UserID: "u1", Message: text, Channel: messages.ChannelEmail}}
 }
 
-// mailbox is a Sender that remembers what it took. hook, when set, may refuse an email or hold it up.
-type mailbox struct {
-	mu   sync.Mutex
-	took []domain.Email
-	hook atomic.Pointer[func(ctx context.Context, e domain.Email) error]
-}
-
-func (m *mailbox) Send(ctx context.Context, e domain.Email) error {
-	if hook := m.hook.Load(); hook != nil {
-		if err := (*hook)(ctx, e); err != nil {
-			return err
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.took = append(m.took, e)
-	return nil
-}
-
-func (m *mailbox) when(hook func(ctx context.Context, e domain.Email) error) { m.hook.Store(&hook) }
-
-func (m *mailbox) all() []domain.Email {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return append([]domain.Email(nil), m.took...)
-}
-
-// requireEachOnce asserts that exactly want emails were taken, no two with the same Message-ID.
-func (m *mailbox) requireEachOnce(t *testing.T, want int) {
-	t.Helper()
-	seen := make(map[string]int)
-	for _, e := range m.all() {
-		seen[e.MessageID]++
-	}
-	for id, times := range seen {
-		require.Equal(t, 1, times, "email %s", id)
-	}
-	require.Len(t, seen, want)
-}
-
 // hookedStore calls the hooks that are set around the store's writes. An error of afterAdd is a commit whose outcome is
 // unknown.
 type hookedStore struct {
 	app.Store
 	beforeAdd, afterAdd, beforeSettle func() error
+	afterClaim                        func(claimed []domain.Notification)
 }
 
 func (s *hookedStore) Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]app.Kept, error) {
@@ -238,6 +199,14 @@ func (s *hookedStore) Add(ctx context.Context, batch []domain.Notification, leas
 		err = s.afterAdd()
 	}
 	return kept, err
+}
+
+func (s *hookedStore) Claim(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error) {
+	claimed, err := s.Store.Claim(ctx, limit, lease)
+	if s.afterClaim != nil {
+		s.afterClaim(claimed)
+	}
+	return claimed, err
 }
 
 func (s *hookedStore) Settle(ctx context.Context, outcomes []app.Outcome) error {
@@ -258,28 +227,6 @@ func failing(times int64) func() error {
 		}
 		return nil
 	}
-}
-
-// records is a log handler that keeps the messages.
-type records struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (*records) Enabled(context.Context, slog.Level) bool { return true }
-func (r *records) WithAttrs([]slog.Attr) slog.Handler     { return r }
-func (r *records) WithGroup(string) slog.Handler          { return r }
-func (r *records) Handle(_ context.Context, record slog.Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, record.Message)
-	return nil
-}
-
-func (r *records) all() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string(nil), r.lines...)
 }
 
 // wait fails the test when ch is not closed, or sent to, in time.
