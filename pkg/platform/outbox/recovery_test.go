@@ -65,6 +65,7 @@ func TestRowsThatCommitLateAreNotSkipped(t *testing.T) {
 	w.add("fast", 1)
 	w.sweep(l)
 	w.sweep(l)
+	require.Empty(t, w.kafka.of("fast"), "recovery must not go beyond an open transaction")
 	require.NoError(t, slow.Commit(t.Context()))
 	w.sweepUntil(l, "slow", 1)
 	w.sweepUntil(l, "fast", 1)

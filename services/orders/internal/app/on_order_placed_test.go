@@ -6,11 +6,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -178,6 +180,20 @@ func TestADatabaseThatIsAwayIsTransientForAll(t *testing.T) {
 	}
 }
 
+// blocked waits, asking over door's connection, until so many sessions of this test's database wait for a lock.
+func (w *world) blocked(door pgx.Tx, n int) {
+	w.t.Helper()
+	testkit.Eventually(w.t, func() error {
+		var got int
+		err := door.QueryRow(w.t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks
+			WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&got)
+		if err != nil || got < n {
+			return fmt.Errorf("%d sessions wait: %w", got, err)
+		}
+		return nil
+	})
+}
+
 func TestRaceForTheLastPiece(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -185,6 +201,11 @@ func TestRaceForTheLastPiece(t *testing.T) {
 	w.product("plenty", 100, 1000)
 	const buyers = 12
 	start := make(chan struct{})
+	// All have read what there is by the time that the first one may take it.
+	door, err := w.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = door.Exec(t.Context(), `SELECT FROM inventory WHERE sku = 'last' FOR UPDATE`)
+	require.NoError(t, err)
 	results := make([]bus.Result, buyers)
 	var wg sync.WaitGroup
 	for i := range buyers {
@@ -201,6 +222,8 @@ func TestRaceForTheLastPiece(t *testing.T) {
 		})
 	}
 	close(start)
+	w.blocked(door, 2)
+	require.NoError(t, door.Rollback(t.Context()))
 	wg.Wait()
 	winners := 0
 	for _, r := range results {
@@ -216,8 +239,29 @@ func TestRaceForTheLastPiece(t *testing.T) {
 
 func TestRaceForOneOrder(t *testing.T) {
 	t.Parallel()
+	for name, placed := range map[string]bool{"from Kafka": false, "from HTTP": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			raceForOneOrder(t, placed)
+		})
+	}
+}
+
+func raceForOneOrder(t *testing.T, placed bool) {
 	w := setup(t)
 	w.product("a", 500, 100)
+	release := func() {}
+	if placed { // they meet at the order's row
+		w.place(lines("a", 2))
+		door, err := w.db.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = door.Exec(t.Context(), `SELECT FROM orders FOR NO KEY UPDATE`)
+		require.NoError(t, err)
+		release = func() {
+			w.blocked(door, 2)
+			require.NoError(t, door.Rollback(t.Context()))
+		}
+	}
 	start := make(chan struct{})
 	results := make([]bus.Result, 8)
 	var wg sync.WaitGroup
@@ -229,6 +273,7 @@ func TestRaceForOneOrder(t *testing.T) {
 		})
 	}
 	close(start)
+	release()
 	wg.Wait()
 	for _, r := range results {
 		require.NoError(t, r.Err)

@@ -155,6 +155,15 @@ func TestAnOrderThatChangedSinceItWasReadIsNotOverwritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, timeline, 2)
 
+	// Nor by one who only puts off the next look at it.
+	stale := w.read("o")
+	newer := w.read("o")
+	_, err = newer.Capture(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: newer.Total, PaymentID: "p"}, nil, "", domain.Policy{}, at)
+	require.NoError(t, err)
+	require.NoError(t, w.save(newer))
+	stale.Nudged(domain.Policy{RepublishAfter: time.Minute}, at)
+	require.Error(t, w.save(stale))
+
 	// Nor is one whose status was changed by a hand that forgot the version.
 	require.NoError(t, w.save(placed("p", at)))
 	p := w.read("p")
