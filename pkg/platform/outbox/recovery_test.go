@@ -77,7 +77,14 @@ func TestTheMemoryPathHasItsGrace(t *testing.T) {
 	w := setup(t)
 	l := w.leader(w.relay(func(c *Config) { c.Grace = time.Hour }))
 	w.add("o", 1)
-	w.sweep(l)
+	testkit.Eventually(t, func() error {
+		var behind bool
+		err := w.pool.QueryRow(t.Context(), `SELECT pg_snapshot_xmin(pg_current_snapshot()) > max(xid) FROM outbox`).Scan(&behind)
+		if err != nil || !behind {
+			return fmt.Errorf("an older transaction is open: %w", err)
+		}
+		return nil
+	})
 	w.sweep(l)
 	require.Equal(t, 1, w.left())
 	testkit.Eventually(t, func() error {

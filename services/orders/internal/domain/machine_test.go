@@ -76,7 +76,9 @@ func (m *machine) step(t *rapid.T) {
 	case "cancel":
 		effect, err = o.Cancel(policy, m.now)
 	case "expire":
+		due := o.Status == domain.AwaitingPayment && !o.DueAt.After(m.now)
 		effect, err = o.Expire(policy, m.now)
+		require.Equal(t, due, effect == domain.Moved)
 	}
 	if err != nil {
 		require.True(t, errors.Is(err, domain.ErrContradiction) || errors.Is(err, domain.ErrNotCancellable), "%v", err)
