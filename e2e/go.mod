@@ -11,3 +11,7 @@ replace (
 	pasdetrois/services/orders => ../services/orders
 	pasdetrois/services/payments => ../services/payments
 )
+
+require github.com/stretchr/testify v1.12.1
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect

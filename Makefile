@@ -1,0 +1,65 @@
+# `make` lists what there is. Everything needs Go and make; what needs more says so when it is missing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# A clone may belong to another user, whose repository git will not describe: binaries are named by `pas version`.
+export GOFLAGS := $(strip $(shell go env GOFLAGS) -buildvcs=false)
+
+MODULES  := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
+BINARIES := ./cmd/pas $(foreach s,orders payments notifications,./services/$(s)/cmd/$(s))
+
+# What stands in for Kafka and Docker on a machine that has neither; used only when it is there.
+KAFKA_LOCAL  ?= ../shared/kafka/kafka
+DOCKER_LOCAL ?= ../shared/compose/engine
+
+# The race detector needs a C compiler.
+CC_FOUND = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null && echo yes)
+RACE     = $(if $(CC_FOUND),-race)
+
+# make test PKG=./services/orders/... RUN=TestPlaceOrder
+PKG ?= work
+RUN ?=
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+.PHONY: demo
+demo: ## play every scenario on a stack inside one process
+	@go run ./cmd/pas demo
+
+.PHONY: up
+up: ## run the whole system here until Ctrl-C, with its data kept in pas-data/
+	@go run ./cmd/pas up
+
+.PHONY: build
+build: ## build the four binaries into bin/
+	go build -trimpath -o bin/ $(BINARIES)
+
+.PHONY: test
+test: ## test every module; PKG=./services/orders/... and RUN=TestName narrow it
+	@$(if $(RACE),,echo "make test: no C compiler, so the race detector is left out (-race)")
+	go test $(RACE) -shuffle=on -timeout 10m $(if $(RUN),-run '$(RUN)') $(PKG)
+
+.PHONY: test-kafka
+test-kafka: ## the same tests on a real Kafka: KAFKA_BROKERS, else one that is started for them
+	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka $(MAKE) test PKG='$(PKG)' RUN='$(RUN)'
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
+	@tools/lint $(MODULES)
+
+.PHONY: verify
+verify: ## generated files, go.mod files, each module alone, the repository's structure
+	@tools/verify $(MODULES)
+
+.PHONY: compose-smoke
+compose-smoke: ## bring the containers up, place orders, kill the services, count
+	@DOCKER_LOCAL='$(DOCKER_LOCAL)' deploy/compose/smoke
+
+.PHONY: clean
+clean: ## remove bin/ and .cache/; data of `make up` stay
+	rm -rf bin .cache

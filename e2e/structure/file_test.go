@@ -1,0 +1,133 @@
+package structure_test
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// file is what the rules look at in a Go file.
+type file struct {
+	path    string // from the root of the repository, with slashes
+	pkg     string
+	test    bool
+	lines   int
+	imports []string
+	words   []string // of identifiers and text, each once: OrderID is "Order" and "ID"
+	calls   []string // receiver.method
+	hasInit bool
+}
+
+func (f file) in(folder string) bool { return strings.HasPrefix(f.path, folder+"/") }
+
+// service returns the name of the service that the file is of, or nothing.
+func (f file) service() string {
+	parts := strings.Split(f.path, "/")
+	if len(parts) < 3 || parts[0] != "services" {
+		return ""
+	}
+	return parts[1]
+}
+
+// refuse returns a problem for each import that is not allowed.
+func (f file) refuse(because string, allowed func(imported string) bool) []string {
+	var problems []string
+	for _, imported := range f.imports {
+		if !allowed(imported) {
+			problems = append(problems, fmt.Sprintf("imports %s: %s", imported, because))
+		}
+	}
+	return problems
+}
+
+// skipped are the folders that are no part of the repository, or no Go code of ours.
+func skipped(name string) bool {
+	return name == "testdata" || name == "bin" || name == "pas-data" || strings.HasPrefix(name, ".") && name != "."
+}
+
+// problems applies the rules to every Go file of a tree.
+func problems(tree fs.FS) ([]string, error) {
+	var found []string
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if skipped(entry.Name()) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		f, err := read(tree, name)
+		if err != nil {
+			return err
+		}
+		for _, check := range rules() {
+			for _, problem := range check(f) {
+				found = append(found, f.path+" "+problem)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+func read(tree fs.FS, name string) (file, error) {
+	source, err := fs.ReadFile(tree, name)
+	if err != nil {
+		return file{}, err
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution)
+	if err != nil {
+		return file{}, err
+	}
+	f := file{
+		path: name, pkg: parsed.Name.Name, test: strings.HasSuffix(name, "_test.go"), lines: bytes.Count(source, []byte("\n")),
+	}
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return file{}, err
+		}
+		f.imports = append(f.imports, imported)
+	}
+	ast.Inspect(parsed, f.visit)
+	slices.Sort(f.words)
+	f.words = slices.Compact(f.words)
+	return f, nil
+}
+
+var word = regexp.MustCompile(`[A-Z]+s?\b|[A-Z]?[a-z]+|[A-Z]+`)
+
+func (f *file) visit(node ast.Node) bool {
+	switch n := node.(type) {
+	case *ast.ImportSpec:
+		return false
+	case *ast.Ident:
+		f.words = append(f.words, word.FindAllString(n.Name, -1)...)
+	case *ast.BasicLit:
+		if n.Kind == token.STRING {
+			f.words = append(f.words, word.FindAllString(n.Value, -1)...)
+		}
+	case *ast.CallExpr:
+		if method, ok := n.Fun.(*ast.SelectorExpr); ok {
+			if receiver, ok := method.X.(*ast.Ident); ok {
+				f.calls = append(f.calls, receiver.Name+"."+method.Sel.Name)
+			}
+		}
+	case *ast.FuncDecl:
+		f.hasInit = f.hasInit || n.Recv == nil && n.Name.Name == "init"
+	}
+	return true
+}

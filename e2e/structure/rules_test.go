@@ -1,0 +1,172 @@
+package structure_test
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// module is the first part of every import path of ours.
+const module = "pasdetrois/"
+
+// A rule says what is wrong with a file, in words that follow the file's path; nothing when all is well.
+type rule func(f file) []string
+
+func rules() []rule {
+	return []rule{
+		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, brokerLibrariesStayInTheBus,
+		packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
+	}
+}
+
+// messagesNeedOnlyGo: the contract can be read, vendored or copied without anything else.
+func messagesNeedOnlyGo(f file) []string {
+	if !f.in("pkg/messages") || f.test {
+		return nil
+	}
+	return f.refuse("the contract needs the standard library only", func(imported string) bool {
+		return standard(imported) || under(imported, module+"pkg/messages")
+	})
+}
+
+var businessWord = regexp.MustCompile(`(?i)^(payments?|refunds?|notifications?|inventory|skus?|fraud|customers?|orders)$`)
+
+// platformKnowsNoBusiness: what the plumbing is called and says would fit any other system. "Order" alone is a word of
+// the plumbing too.
+func platformKnowsNoBusiness(f file) []string {
+	if !f.in("pkg/platform") || f.test {
+		return nil
+	}
+	problems := f.refuse("the platform knows none of its users", func(imported string) bool {
+		return !strings.HasPrefix(imported, module) || under(imported, module+"pkg/platform", module+"pkg/messages")
+	})
+	for _, word := range f.words {
+		if businessWord.MatchString(word) {
+			problems = append(problems, fmt.Sprintf("says %q: the platform has no word of the business", word))
+		}
+	}
+	return problems
+}
+
+// servicesAreStrangers: services meet in the topics and nowhere else, their tests included.
+func servicesAreStrangers(f file) []string {
+	service := f.service()
+	if service == "" {
+		return nil
+	}
+	return f.refuse("a service uses the contract, the platform and itself", func(imported string) bool {
+		if !strings.HasPrefix(imported, module) {
+			return true
+		}
+		if f.test && under(imported, module+"migrations") {
+			return true
+		}
+		return under(imported, module+"pkg", module+"services/"+service)
+	})
+}
+
+// layersPointOneWay: domain <- app <- everything else in internal <- the service's root <- its command.
+func layersPointOneWay(f file) []string {
+	service := f.service()
+	if service == "" || f.test {
+		return nil
+	}
+	root := "services/" + service
+	own := func(rooms ...string) []string {
+		for i, room := range rooms {
+			rooms[i] = path.Join(module+root, room)
+		}
+		return rooms
+	}
+	layer := strings.Split(strings.TrimPrefix(f.path, root+"/"), "/")
+	switch {
+	case layer[0] == "cmd":
+		return f.refuse("a command only starts its service", func(imported string) bool {
+			return !under(imported, own("internal")...)
+		})
+	case layer[0] != "internal":
+		return nil
+	case layer[1] == "domain":
+		return f.refuse("a domain has rules, and needs the standard library and the contract only", func(imported string) bool {
+			return standard(imported) || under(imported, append(own("internal/domain"), module+"pkg/messages")...)
+		})
+	}
+	allowed := own("internal/domain", "internal/app", "internal/"+layer[1])
+	return append(
+		f.refuse("layers point one way: domain <- app <- the others <- the service's root", func(imported string) bool {
+			return !under(imported, own("")...) || under(imported, allowed...)
+		}),
+		f.refuse("use cases, consumers and HTTP know no SQL", func(imported string) bool {
+			return !slices.Contains([]string{"app", "consumer", "httpapi"}, layer[1]) || !strings.HasPrefix(imported, "github.com/jackc/pgx")
+		})...)
+}
+
+// brokerLibrariesStayInTheBus: which libraries talk to Kafka is known in one place.
+func brokerLibrariesStayInTheBus(f file) []string {
+	return f.refuse("watermill belongs in the platform's bus and outbox, sarama in its bus", func(imported string) bool {
+		switch {
+		case strings.Contains(strings.ToLower(imported), "sarama"):
+			return f.in("pkg/platform/bus")
+		case strings.HasPrefix(imported, "github.com/ThreeDotsLabs/"):
+			return f.in("pkg/platform/bus") || f.in("pkg/platform/outbox")
+		}
+		return true
+	})
+}
+
+// packagesAreNamedAfterWhatTheyDo: these names say nothing, so everything ends up there.
+func packagesAreNamedAfterWhatTheyDo(f file) []string {
+	name := strings.TrimSuffix(f.pkg, "_test")
+	if slices.Contains([]string{"util", "utils", "common", "model", "models", "helper", "helpers", "misc", "shared"}, name) {
+		return []string{fmt.Sprintf("is of package %s: name it after what it is responsible for", name)}
+	}
+	return nil
+}
+
+const longest = 400
+
+func filesStayShort(f file) []string {
+	if f.lines > longest {
+		return []string{fmt.Sprintf("has %d lines, more than %d", f.lines, longest)}
+	}
+	return nil
+}
+
+// testsNeitherSleepNorSkip: a test waits for a signal or a deadline, and what it needs it starts.
+func testsNeitherSleepNorSkip(f file) []string {
+	if !f.test {
+		return nil
+	}
+	var problems []string
+	for _, call := range f.calls {
+		switch receiver, method, _ := strings.Cut(call, "."); {
+		case call == "time.Sleep":
+			problems = append(problems, "sleeps: wait for a signal, or until a deadline")
+		case slices.Contains([]string{"t", "b", "f", "tb"}, receiver) && strings.HasPrefix(method, "Skip"):
+			problems = append(problems, "skips: start what is missing, or fail and name it")
+		}
+	}
+	return problems
+}
+
+func nothingHappensAtImport(f file) []string {
+	if f.hasInit {
+		return []string{"has an init function"}
+	}
+	return nil
+}
+
+// standard reports whether an import path is of the standard library.
+func standard(imported string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	return !strings.Contains(first, ".") && first+"/" != module
+}
+
+// under reports whether an import path is one of the folders or in one of them.
+func under(imported string, folders ...string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool {
+		return imported == folder || strings.HasPrefix(imported, folder+"/")
+	})
+}
