@@ -1,8 +1,109 @@
 // Package migrations brings Postgres to the newest version: one schema and one login role per service.
 package migrations
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"time"
 
-// Up migrates all three services in the database of adminURL (a superuser or a role that may create roles and schemas).
-// Each service's role gets its own name as password unless Passwords says otherwise.
-func Up(ctx context.Context, adminURL string) error { panic("skeleton") }
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed orders/*.sql payments/*.sql notifications/*.sql
+var files embed.FS
+
+// Services returns the services that have a schema, which is also the name of their role.
+func Services() []string { return []string{"orders", "payments", "notifications"} }
+
+// Up migrates all three services in the database of adminURL (a superuser). Each role gets its own name as password when
+// it is made; a role that exists is left as it is. Safe to run by several at a time.
+func Up(ctx context.Context, adminURL string) error {
+	for _, service := range Services() {
+		if err := UpService(ctx, adminURL, service); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UpService migrates one service, for databases apart.
+func UpService(ctx context.Context, adminURL, service string) error {
+	return with(ctx, adminURL, service, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// Down takes every migration of one service back: its tables and their data are gone.
+func Down(ctx context.Context, adminURL, service string) error {
+	return with(ctx, adminURL, service, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	})
+}
+
+// Roles belong to the whole server, so another database's migration may make them at the same moment.
+const bootstrapSQL = `
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
+    CREATE ROLE %[1]s LOGIN PASSWORD '%[1]s';
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+CREATE SCHEMA IF NOT EXISTS %[1]s AUTHORIZATION %[1]s;
+REVOKE ALL ON SCHEMA %[1]s FROM PUBLIC;`
+
+// bootstrapLock keeps two migrations of one database from making the same schema at once.
+const bootstrapLock = `SELECT pg_advisory_lock(7310461)`
+
+func with(ctx context.Context, adminURL, service string, do func(*goose.Provider) error) error {
+	cfg, err := pgx.ParseConfig(adminURL)
+	if err != nil {
+		return fmt.Errorf("database URL: %w", err)
+	}
+	cfg.ConnectTimeout = 5 * time.Second
+	admin, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("connect to migrate: %w", err)
+	}
+	_, err = admin.Exec(ctx, bootstrapLock)
+	if err == nil {
+		_, err = admin.Exec(ctx, fmt.Sprintf(bootstrapSQL, service))
+	}
+	if closeErr := admin.Close(ctx); err == nil { // closing gives the lock back
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("make role and schema %s: %w", service, err)
+	}
+
+	// The role owns what its migrations make.
+	db := sql.OpenDB(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %[1]s; SET search_path = %[1]s", service))
+		return err
+	})))
+	defer db.Close()
+	dir, err := fs.Sub(files, service)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", service, err)
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", service, err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, dir,
+		goose.WithTableName(service+".goose_db_version"), goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", service, err)
+	}
+	if err := do(provider); err != nil {
+		return fmt.Errorf("migrate %s: %w", service, err)
+	}
+	return nil
+}

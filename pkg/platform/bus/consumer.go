@@ -203,6 +203,9 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 	return err
 }
 
+// Draining reports whether the consumer has stopped to admit messages.
+func (c *Consumer) Draining() bool { return c.gate.isClosed() }
+
 // Check is the readiness check: nil while Kafka answers, the topics exist, and no handler is failing for a transient
 // cause. It asks nobody: the state is kept up to date in the background.
 func (c *Consumer) Check(context.Context) error {

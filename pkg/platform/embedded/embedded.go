@@ -4,45 +4,251 @@ package embedded
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // PostgresConfig configures StartPostgres.
 type PostgresConfig struct {
 	DataDir string // "" = a temporary folder, removed at Stop; else kept and used again
 	Port    int    // 0 = any free port
-	Durable bool   // fsync and synchronous_commit on (Postgres's defaults); tests of speed of feedback leave it off
+	Durable bool   // fsync and synchronous_commit as Postgres has them; else off
 	Log     *slog.Logger
 }
 
-// Postgres is a running private server.
-type Postgres struct{}
+// Postgres is a running private server. It listens on loopback only and trusts every connection from there.
+type Postgres struct {
+	port   int
+	temp   string // folder to remove at Stop
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the server has ended
+}
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 20 * time.Second
+)
 
 // StartPostgres finds installed server binaries (PATH, the usual places), else downloads them, and starts a server on
-// loopback. As root it runs the server as an unprivileged user, because Postgres refuses to run as root.
-func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) { panic("skeleton") }
-
-// AdminURL returns a superuser's connection URL to the named database ("postgres" always exists).
-func (p *Postgres) AdminURL(database string) string { panic("skeleton") }
-
-// Stop ends the server (fast shutdown) and removes a temporary data folder. Safe to call twice.
-func (p *Postgres) Stop() error { panic("skeleton") }
-
-// Broker is an in-process broker (kfake).
-type Broker struct{}
-
-// BrokerConfig configures StartBroker.
-type BrokerConfig struct {
-	Port    int    // 0 = any free port
-	DataDir string // "" = in memory only
-	Log     *slog.Logger
+// loopback. As root it runs the server as an unprivileged user, because Postgres refuses to run as root. The server ends
+// with this process, also when it is killed (on Linux).
+func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	bin, err := serverBinaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{port: cfg.Port}
+	if p.port == 0 {
+		if p.port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	base := cfg.DataDir
+	if base == "" {
+		if base, err = os.MkdirTemp("", "pasdetrois-postgres-"); err != nil {
+			return nil, fmt.Errorf("make a data folder: %w", err)
+		}
+		p.temp = base
+	}
+	if err := p.start(ctx, bin, base, who, cfg.Durable); err != nil {
+		p.removeTemp()
+		return nil, err
+	}
+	return p, nil
 }
 
-// StartBroker starts the broker on loopback, without topics and without auto-creation.
-func StartBroker(cfg BrokerConfig) (*Broker, error) { panic("skeleton") }
+func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Credential, durable bool) error {
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	if who != nil {
+		if err := os.Chown(base, int(who.Uid), int(who.Gid)); err != nil {
+			return fmt.Errorf("give the data folder to the server's user: %w", err)
+		}
+	}
+	data := filepath.Join(base, "pg")
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
+		// Only on a folder without a cluster: what an interrupted initdb left behind is no cluster.
+		if err := os.RemoveAll(data); err != nil {
+			return fmt.Errorf("clear data folder: %w", err)
+		}
+		args := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"}
+		if !durable {
+			args = append(args, "--no-sync")
+		}
+		initdb := command(ctx, filepath.Join(bin, "initdb"), base, who, args...)
+		if out, err := initdb.CombinedOutput(); err != nil {
+			return fmt.Errorf("initdb as %s: %w: %s (a folder that only root can enter cannot be used)", name(who), err, out)
+		}
+	}
+	args := []string{"-D", data, "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "timezone=UTC"}
+	if !durable {
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+	}
+	log, err := os.OpenFile(filepath.Join(base, "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open the server's log: %w", err)
+	}
+	defer log.Close()
+	for {
+		// Not bound to ctx: the server outlives its start.
+		p.cmd = command(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), base, who, args...)
+		p.cmd.Stdout, p.cmd.Stderr = log, log
+		if err := p.launch(); err != nil {
+			return fmt.Errorf("start postgres: %w", err)
+		}
+		err := p.waitReady(ctx)
+		if err == nil {
+			return nil
+		}
+		if stopErr := p.Stop(); stopErr != nil {
+			return errors.Join(err, stopErr)
+		}
+		// The server of a process that was killed a moment ago may still be ending on the same folder.
+		if !pause(ctx, 300*time.Millisecond) {
+			return fmt.Errorf("start postgres: %w (see %s)", err, log.Name())
+		}
+	}
+}
 
-// Addrs returns the bootstrap addresses.
-func (b *Broker) Addrs() []string { panic("skeleton") }
+// launch starts the server on a thread of its own, which lives as long as the server: the kernel ties the death signal
+// to the thread that made the child.
+func (p *Postgres) launch() error {
+	p.exited = make(chan struct{})
+	started := make(chan error, 1)
+	cmd, exited := p.cmd, p.exited
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(exited)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	return <-started
+}
 
-// Stop ends the broker.
-func (b *Broker) Stop() { panic("skeleton") }
+func (p *Postgres) waitReady(ctx context.Context) error {
+	for {
+		conn, err := pgx.Connect(ctx, p.AdminURL("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("the server ended at once: %s", p.cmd.ProcessState)
+		case <-ctx.Done():
+			return fmt.Errorf("not ready in time: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// AdminURL returns a superuser's connection URL to the named database ("postgres" always exists).
+func (p *Postgres) AdminURL(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, database)
+}
+
+// Stop ends the server (fast shutdown) and removes a temporary data folder. Safe to call twice.
+func (p *Postgres) Stop() error {
+	defer p.removeTemp()
+	select {
+	case <-p.exited:
+		return nil
+	default:
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop postgres: %w", err)
+	}
+	t := time.NewTimer(stopTimeout)
+	defer t.Stop()
+	select {
+	case <-p.exited:
+		return nil
+	case <-t.C:
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		return errors.New("stop postgres: it did not end in time and was killed")
+	}
+}
+
+func (p *Postgres) removeTemp() {
+	if p.temp != "" {
+		_ = os.RemoveAll(p.temp)
+	}
+}
+
+func command(ctx context.Context, path, dir string, who *syscall.Credential, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+	cmd.SysProcAttr = processAttributes(who)
+	return cmd
+}
+
+// unprivileged returns whom to run the server as: nil means as ourselves.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, candidate := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(candidate)
+		if err != nil {
+			continue
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("postgres does not run as root, and there is no user postgres or nobody to run it as")
+}
+
+func name(who *syscall.Credential) string {
+	if who == nil {
+		return "this user"
+	}
+	return "uid " + strconv.Itoa(int(who.Uid))
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

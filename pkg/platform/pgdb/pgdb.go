@@ -3,11 +3,24 @@ package pgdb
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/fault"
+)
+
+const (
+	// connectTimeout is short enough for an HTTP request to answer 503 in time when the database is gone.
+	connectTimeout = 1500 * time.Millisecond
+	rollbackWithin = 2 * time.Second
+	waitEvery      = 250 * time.Millisecond
 )
 
 // Config says which database, as whom.
@@ -15,11 +28,31 @@ type Config struct {
 	URL      string // postgres://orders:secret@host:5432/db
 	Schema   string // becomes the search_path; the service's own schema
 	AppName  string // application_name in pg_stat_activity
-	MaxConns int32  // 0 = the default
+	MaxConns int32  // 0 = pgx's default
 }
 
 // Open makes a pool. It does not connect: a database that is down is waited for, not exited for.
-func Open(cfg Config, log *slog.Logger) (*pgxpool.Pool, error) { panic("skeleton") }
+func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	if cfg.Schema != "" {
+		c.ConnConfig.RuntimeParams["search_path"] = cfg.Schema
+	}
+	if cfg.AppName != "" {
+		c.ConnConfig.RuntimeParams["application_name"] = cfg.AppName
+	}
+	c.ConnConfig.ConnectTimeout = connectTimeout
+	if cfg.MaxConns > 0 {
+		c.MaxConns = cfg.MaxConns
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), c)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool: %w", err)
+	}
+	return pool, nil
+}
 
 // Querier is what SQL functions take: a pool, a connection or a transaction.
 type Querier interface {
@@ -28,19 +61,104 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. An error of the commit itself means
-// unknown, not failed. The rollback uses a context that is not cancelled.
+// ErrCommitUnknown is wrapped by InTx's error when the commit itself failed: the transaction may have happened.
+var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
+
+// reasonRefused is the reason of a message whose data the database will never take.
+const reasonRefused = "refused_by_database"
+
+// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. An error of the commit itself wraps
+// ErrCommitUnknown. The rollback uses a context that is not cancelled. Data that the database can never take (a broken
+// CHECK, a value out of range) is a permanent fault: trying again would hold up a partition for ever.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	panic("skeleton")
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		rollback, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
+		defer cancel()
+		_ = tx.Rollback(rollback) // the connection is thrown away when this fails
+	}()
+	if err := fn(ctx, tx); err != nil {
+		return classify(err)
+	}
+	done = true
+	if err := tx.Commit(ctx); err != nil {
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) || errors.Is(err, pgx.ErrTxCommitRollback) {
+			return classify(fmt.Errorf("commit: %w", err)) // the server said no
+		}
+		return fmt.Errorf("commit: %w: %w", ErrCommitUnknown, err)
+	}
+	return nil
 }
 
-// Wait blocks until the pool answers and `schema` has at least migration `version` applied, logging while it waits, or
-// ctx ends.
-func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error { panic("skeleton") }
+// classify makes errors permanent that the same data will always meet: SQLSTATE class 22 and broken CHECKs.
+func classify(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && fault.KindOf(err) == fault.Transient && (pg.Code[:2] == "22" || pg.Code == "23514") {
+		return fault.Wrap(reasonRefused, err)
+	}
+	return err
+}
+
+// migrated asks whether the schema in the search_path has at least one applied migration.
+const migratedSQL = `SELECT count(*) > 0 FROM goose_db_version WHERE version_id > 0 AND is_applied`
+
+// Wait blocks until the pool answers and the schema of its search_path is migrated, logging while it waits, or ctx ends.
+func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	for attempt := 1; ; attempt++ {
+		var migrated bool
+		err := pool.QueryRow(ctx, migratedSQL).Scan(&migrated)
+		if err == nil && migrated {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("the schema is not migrated yet (run `pas migrate`)")
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if attempt == 1 || attempt%40 == 0 {
+			log.Warn("waiting for the database", "attempt", attempt, "err", err)
+		}
+		t := time.NewTimer(waitEvery)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
 
 // IsUnavailable reports whether err means that the database cannot be reached or refuses work just now (connection
 // refused or lost, shutting down, too many connections, time-out), as opposed to a statement that is wrong.
-func IsUnavailable(err error) bool { panic("skeleton") }
+func IsUnavailable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code[:2] {
+		case "08", "53", "57", "58": // connection, resources, operator intervention, system error
+			return true
+		}
+		return false
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, ErrCommitUnknown) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
+}
 
 // IsUniqueViolation reports whether err is a unique violation of the named constraint ("" = any).
-func IsUniqueViolation(err error, constraint string) bool { panic("skeleton") }
+func IsUniqueViolation(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505" && (constraint == "" || pg.ConstraintName == constraint)
+}

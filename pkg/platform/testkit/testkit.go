@@ -3,39 +3,202 @@ package testkit
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/pgdb"
 )
+
+// shared is what the tests of one process have in common, started when the first test asks for it.
+var shared struct {
+	sync.Mutex
+	adminURL string
+	postgres *embedded.Postgres
+	broker   *embedded.Broker
+	template string
+}
+
+const patience = 30 * time.Second
 
 // Main runs a package's tests, stops what they started (Postgres, broker) and checks with goleak that no goroutine is
 // left. Call it from TestMain: `func TestMain(m *testing.M) { testkit.Main(m) }`.
-func Main(m *testing.M) { panic("skeleton") }
+func Main(m *testing.M) {
+	code := m.Run()
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "testkit:", err)
+		code = max(code, 1)
+	}
+	if code == 0 {
+		// sarama's metrics library keeps one ticker for the process and has no way to end it.
+		if err := goleak.Find(goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")); err != nil {
+			fmt.Fprintln(os.Stderr, "testkit: goroutines are left over:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func stop() error {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.broker != nil {
+		shared.broker.Stop()
+	}
+	if shared.template != "" && shared.postgres == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := admin(ctx, "DROP DATABASE IF EXISTS "+shared.template+" WITH (FORCE)"); err != nil {
+			return err
+		}
+	}
+	if shared.postgres != nil {
+		return shared.postgres.Stop()
+	}
+	return nil
+}
 
 // Migrate brings an empty database to the newest version; adminURL is a superuser's URL to it. migrations.Up fits.
 type Migrate func(ctx context.Context, adminURL string) error
-
-// Database creates a database for this test by cloning a template that migrate filled once per process, and drops it
-// when the test ends. The server is DATABASE_URL's (a superuser) when set, else a private one started once per process.
-func Database(t testing.TB, migrate Migrate) *DB { panic("skeleton") }
 
 // DB is one test's database.
 type DB struct {
 	AdminURL string // superuser, for looking behind the scenes
 }
 
+// Database creates a database for this test by cloning a template that migrate filled once per process, and drops it
+// when the test ends. The server is DATABASE_URL's (a superuser) when set, else a private one started once per process.
+func Database(t testing.TB, migrate Migrate) *DB {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	name := "test_" + strings.ToLower(rand.Text())
+	if err := clone(ctx, name, migrate); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := admin(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	return &DB{AdminURL: withDatabase(shared.adminURL, name)}
+}
+
+func clone(ctx context.Context, name string, migrate Migrate) error {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.adminURL == "" {
+		if given := os.Getenv("DATABASE_URL"); given != "" {
+			shared.adminURL = given
+		} else {
+			server, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{})
+			if err != nil {
+				return err
+			}
+			shared.postgres, shared.adminURL = server, server.AdminURL("postgres")
+		}
+	}
+	if shared.template == "" {
+		template := "template_" + strings.ToLower(rand.Text())
+		if err := admin(ctx, "CREATE DATABASE "+template); err != nil {
+			return err
+		}
+		if err := migrate(ctx, withDatabase(shared.adminURL, template)); err != nil {
+			return fmt.Errorf("migrate the template: %w", err)
+		}
+		shared.template = template
+	}
+	return admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+shared.template)
+}
+
+func admin(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, shared.adminURL)
+	if err != nil {
+		return fmt.Errorf("connect to the tests' Postgres: %w", err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
+func withDatabase(adminURL, name string) string {
+	u, err := url.Parse(adminURL)
+	if err != nil {
+		return adminURL
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
 // URL returns the connection URL of the role and schema owner named service.
-func (d *DB) URL(service string) string { panic("skeleton") }
+func (d *DB) URL(service string) string {
+	u, err := url.Parse(d.AdminURL)
+	if err != nil {
+		return d.AdminURL
+	}
+	u.User = url.UserPassword(service, service)
+	return u.String()
+}
 
 // Pool opens a pool as service with its schema as search_path, closed when the test ends.
-func (d *DB) Pool(t testing.TB, service string) *pgxpool.Pool { panic("skeleton") }
+func (d *DB) Pool(t testing.TB, service string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgdb.Open(pgdb.Config{URL: d.URL(service), Schema: service, AppName: "test"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
 
 // Brokers returns bootstrap addresses: KAFKA_BROKERS when set (a real Kafka), else an in-process broker shared by the
 // package's tests. Isolate tests by topic and group prefix: see Prefix.
-func Brokers(t testing.TB) []string { panic("skeleton") }
+func Brokers(t testing.TB) []string {
+	t.Helper()
+	if given := os.Getenv("KAFKA_BROKERS"); given != "" {
+		return strings.Split(given, ",")
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.broker == nil {
+		broker, err := embedded.StartBroker(embedded.BrokerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.broker = broker
+	}
+	return shared.broker.Addrs()
+}
 
 // Prefix returns a short unique prefix for this test's topics and groups.
-func Prefix(t testing.TB) string { panic("skeleton") }
+func Prefix(testing.TB) string { return "t" + strings.ToLower(rand.Text()[:10]) + "." }
 
-// Eventually polls check until it returns nil, or fails the test with its last error when ctx's deadline (20 s) passes.
-func Eventually(t testing.TB, check func() error) { panic("skeleton") }
+// Eventually polls check until it returns nil, or fails the test with its last error after 30 s.
+func Eventually(t testing.TB, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

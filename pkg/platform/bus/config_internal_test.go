@@ -1,0 +1,54 @@
+package bus
+
+import (
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+)
+
+// Each line is a default of the client that loses, doubles or reorders messages when it is left alone.
+func TestProducerSettingsThatDurabilityRestsOn(t *testing.T) {
+	t.Parallel()
+	c := producerConfig("x")
+	require.NoError(t, c.Validate())
+	require.Equal(t, sarama.WaitForAll, c.Producer.RequiredAcks)
+	require.True(t, c.Producer.Idempotent)
+	require.Equal(t, 1, c.Net.MaxOpenRequests)
+	require.GreaterOrEqual(t, time.Duration(c.Producer.Retry.Max)*c.Producer.Retry.Backoff, 10*time.Second)
+	require.GreaterOrEqual(t, c.Metadata.Retry.Max, 30)
+	require.False(t, c.Metadata.AllowAutoTopicCreation)
+	require.Zero(t, c.Producer.Flush.Frequency, "a linger only adds latency")
+}
+
+func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
+	t.Parallel()
+	c := consumerConfig("x", 30*time.Second)
+	require.NoError(t, c.Validate())
+	require.Equal(t, sarama.OffsetOldest, c.Consumer.Offsets.Initial)
+	require.Equal(t, sarama.ReadCommitted, c.Consumer.IsolationLevel)
+	require.True(t, c.Consumer.Offsets.AutoCommit.Enable)
+	require.GreaterOrEqual(t, c.Consumer.MaxProcessingTime, 30*time.Second)
+	require.False(t, c.Metadata.AllowAutoTopicCreation)
+}
+
+// The Java, Python and C clients must put a key on the same partition. Values from Kafka's own hash of the key.
+func TestKeysGoWhereOtherClientsPutThem(t *testing.T) {
+	t.Parallel()
+	p := sarama.NewMurmur2Partitioner("orders")
+	for key, want := range map[string]int32{"21": int32((-973932308 & 0x7fffffff) % 6), "foobar": int32((-790332482 & 0x7fffffff) % 6)} {
+		got, err := p.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, 6)
+		require.NoError(t, err)
+		require.Equal(t, want, got, key)
+	}
+}
+
+func TestConfigNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	err := Config{Brokers: []string{"nohost", "ok:1"}, TopicPrefix: "a b", GroupPrefix: "c/d"}.Validate()
+	require.ErrorContains(t, err, `"nohost" is not host:port`)
+	require.ErrorContains(t, err, "KAFKA_TOPIC_PREFIX")
+	require.ErrorContains(t, err, "KAFKA_GROUP_PREFIX")
+	require.ErrorContains(t, Config{}.Validate(), "KAFKA_BROKERS is empty")
+}

@@ -1,0 +1,178 @@
+package bus_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// parked is a Parker that remembers, and fails while failing is set.
+type parked struct {
+	mu      sync.Mutex
+	letters []letter
+	err     error
+	ch      chan letter
+}
+
+type letter struct {
+	record                messages.Record
+	reason, detail, stack string
+}
+
+func newParked() *parked { return &parked{ch: make(chan letter, 1000)} }
+
+func (p *parked) Park(_ context.Context, r messages.Record, reason, detail, stack string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	l := letter{r, reason, detail, stack}
+	p.letters = append(p.letters, l)
+	p.ch <- l
+	return nil
+}
+
+func (p *parked) all() []letter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]letter(nil), p.letters...)
+}
+
+// fixture is one test's corner of the broker: its own topics and groups.
+type fixture struct {
+	t        *testing.T
+	cfg      bus.Config
+	producer *bus.Producer
+	parked   *parked
+	log      *slog.Logger
+	logs     *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func setup(t *testing.T, partitions int32) *fixture {
+	t.Helper()
+	prefix := testkit.Prefix(t)
+	f := &fixture{t: t, parked: newParked(), logs: &lockedBuffer{},
+		cfg: bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix, GroupPrefix: prefix}}
+	f.log = slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1},
+		{Name: messages.TopicPayments, Partitions: partitions, ReplicationFactor: 1},
+	})
+	require.NoError(t, err)
+	f.producer, err = bus.NewProducer(f.cfg, "test", f.log)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, f.producer.Close())
+		if t.Failed() {
+			t.Log(f.logs.String())
+		}
+	})
+	return f
+}
+
+// running is a consumer at work.
+type running struct {
+	*bus.Consumer
+	registry *prometheus.Registry
+	stop     func() error // ends it and returns Run's error
+}
+
+// consume starts a consumer with the table and stops it when the test ends.
+func (f *fixture) consume(table bus.Table, change ...func(*bus.ConsumerConfig)) *running {
+	f.t.Helper()
+	reg := prometheus.NewRegistry()
+	cfg := bus.ConsumerConfig{Config: f.cfg, Service: "test", Table: table, Publisher: f.producer, Parker: f.parked,
+		Log: f.log, Metrics: reg, HandleTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second}
+	for _, c := range change {
+		c(&cfg)
+	}
+	c, err := bus.NewConsumer(cfg)
+	require.NoError(f.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	r := &running{Consumer: c, registry: reg}
+	r.stop = sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(30 * time.Second):
+			return fmt.Errorf("the consumer did not stop")
+		}
+	})
+	f.t.Cleanup(func() { require.NoError(f.t, r.stop()) })
+	return r
+}
+
+func (f *fixture) publish(orderIDs ...string) {
+	f.t.Helper()
+	for _, id := range orderIDs {
+		require.NoError(f.t, f.producer.Publish(f.t.Context(), placed(id)))
+	}
+}
+
+// write puts raw bytes on the topic, as a foreign client would.
+func (f *fixture) write(key, value []byte) {
+	f.t.Helper()
+	require.NoError(f.t, f.producer.PublishRecords(f.t.Context(), messages.Record{Topic: messages.TopicOrders, Key: key, Value: value}))
+}
+
+func placed(id string) messages.Message {
+	return messages.Message{ID: messages.ID(id, messages.EventOrderPlaced, "placed"), Time: time.Now(),
+		Event: messages.OrderPlaced{OrderID: id, UserID: "u1", Total: messages.Money{Minor: 4999, Currency: "USD"}, HasTotal: true}}
+}
+
+// one adapts a function over one message to a Handler.
+func one(f func(ctx context.Context, in bus.In[messages.OrderPlaced]) bus.Result) bus.Table {
+	return bus.Table{bus.On(func(ctx context.Context, batch []bus.In[messages.OrderPlaced]) []bus.Result {
+		out := make([]bus.Result, len(batch))
+		for i, in := range batch {
+			out[i] = f(ctx, in)
+		}
+		return out
+	})}
+}
+
+// next receives within the test's patience.
+func next[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing came within 30 s")
+		panic("unreachable")
+	}
+}
