@@ -85,6 +85,9 @@ func (d *dispatcher) publish(ctx context.Context, in In[messages.Event], out []m
 	if len(out) == 0 {
 		return nil
 	}
+	if in.TraceParent == "" {
+		in.TraceParent = messages.NewTraceParent() // one trace for all that the message causes
+	}
 	for i := range out {
 		if out[i].TraceParent == "" {
 			out[i].TraceParent = in.TraceParent

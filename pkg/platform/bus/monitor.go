@@ -105,6 +105,9 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 			return fmt.Errorf("topic %s: %w", name, err)
 		}
 		committed, err := admin.ListConsumerGroupOffsets(m.cfg.group(m.service, topic), map[string][]int32{name: partitions})
+		if errors.Is(err, sarama.ErrGroupIDNotFound) {
+			committed, err = &sarama.OffsetFetchResponse{}, nil // nobody ever joined it: nothing is committed
+		}
 		if err != nil {
 			return fmt.Errorf("committed offsets of %s: %w", name, err)
 		}

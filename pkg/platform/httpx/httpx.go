@@ -3,38 +3,130 @@ package httpx
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	swgui "github.com/swaggest/swgui/v5emb"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	// shutdownTimeout bounds the whole graceful stop, streamTimeout how much of it those get who only wait for news.
+	shutdownTimeout = 8 * time.Second
+	streamTimeout   = time.Second
 )
 
 // NewAPI returns a huma API (OpenAPI 3.1 at /openapi.json, a page at /docs without outside hosts) and the handler that
 // serves it: strict JSON bodies up to 64 KiB, RFC 9457 problem+json for every error, 404 and 405 (with Allow) included.
-func NewAPI(title, version, description string) (huma.API, http.Handler) { panic("skeleton") }
-
-// Check is one named readiness check.
-type Check struct {
-	Name string
-	Run  func(ctx context.Context) error
+func NewAPI(title, version, description string) (huma.API, http.Handler) {
+	mux := http.NewServeMux()
+	cfg := huma.DefaultConfig(title, version)
+	cfg.Info.Description = description
+	cfg.DocsPath = ""
+	cfg.CreateHooks = nil // no "$schema" in answers: they are what the contract says and nothing else
+	api := humago.New(mux, cfg)
+	docs := swgui.New(title, "/openapi.json", "/docs")
+	mux.Handle("GET /docs", docs)
+	mux.Handle("GET /docs/", docs)
+	return api, recovering(strictBody(routed(mux)))
 }
 
-// Health answers /livez (no dependencies) and /readyz (each check by name; 503 when one fails or while draining).
-type Health struct{}
+// routed answers what the mux has no route for as problem+json, with the mux's own Allow header.
+func routed(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fallback, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		fallback.ServeHTTP(answer, r)
+		switch answer.Code {
+		case http.StatusMethodNotAllowed:
+			w.Header().Set("Allow", answer.Header().Get("Allow"))
+			problem(w, answer.Code, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, answer.Header().Get("Allow")))
+		case http.StatusNotFound:
+			problem(w, answer.Code, "there is nothing at "+r.URL.Path)
+		default:
+			fallback.ServeHTTP(w, r)
+		}
+	})
+}
 
-// NewHealth makes a Health that is not draining.
-func NewHealth(checks ...Check) *Health { panic("skeleton") }
+func recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler {
+					panic(v)
+				}
+				problem(w, http.StatusInternalServerError, "an unexpected error happened")
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
 
-// Drain makes /readyz answer 503 from now on.
-func (h *Health) Drain() { panic("skeleton") }
-
-// Mount wraps next with /livez, /readyz and, when gatherer is not nil, /metrics.
-func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Handler { panic("skeleton") }
-
-// Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully within the
-// drain budget.
-func Serve(ctx context.Context, l net.Listener, handler http.Handler) error { panic("skeleton") }
+// problem writes an RFC 9457 document.
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail})
+}
 
 // Unavailable is the 503 problem with Retry-After for a dependency that is down.
-func Unavailable(detail string, retryAfterSeconds int) error { panic("skeleton") }
+func Unavailable(detail string, retryAfterSeconds int) error {
+	return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(detail),
+		http.Header{"Retry-After": {strconv.Itoa(retryAfterSeconds)}})
+}
+
+// Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: requests in
+// work finish, and those that only wait for news see their context end after a moment.
+func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
+	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	endStreams := time.AfterFunc(streamTimeout, end)
+	defer endStreams.Stop()
+	shutdown, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(shutdown)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop serving %s: %w", l.Addr(), err), server.Close())
+	}
+	<-served
+	return err
+}
+
+// isJSON reports whether the content type names JSON. A body without a type is taken for JSON.
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	return media == "" || media == "application/json" || strings.HasSuffix(media, "+json")
+}

@@ -1,0 +1,97 @@
+package httpx
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"unicode/utf8"
+)
+
+// maxBody is the largest request body, in bytes.
+const maxBody = 64 << 10
+
+// maxDepth is how deep a body may be nested; no request of ours needs more than three levels.
+const maxDepth = 32
+
+// strictBody refuses bodies that decoders disagree about: too large, no JSON, invalid UTF-8, a key twice, more than one
+// value. What a decoder would quietly pick, a client did not mean.
+func strictBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+		switch {
+		case err != nil:
+			problem(w, http.StatusBadRequest, "the body could not be read")
+			return
+		case len(body) > maxBody:
+			w.Header().Set("Connection", "close")
+			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody))
+			return
+		case len(body) == 0:
+		case !isJSON(r.Header.Get("Content-Type")):
+			problem(w, http.StatusUnsupportedMediaType, "send the body as application/json")
+			return
+		default:
+			if err := checkJSON(body); err != nil {
+				problem(w, http.StatusBadRequest, "the body is not acceptable JSON: "+err.Error())
+				return
+			}
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+func checkJSON(body []byte) error {
+	if !utf8.Valid(body) {
+		return errors.New("it is not valid UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if err := checkValue(d, 0); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after the first value")
+	}
+	return nil
+}
+
+func checkValue(d *json.Decoder, depth int) error {
+	if depth > maxDepth {
+		return errors.New("it is nested too deep")
+	}
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	keys := make(map[string]bool)
+	for d.More() {
+		if open == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return err
+			}
+			name, _ := key.(string)
+			if keys[name] {
+				return fmt.Errorf("the key %q is there twice", name)
+			}
+			keys[name] = true
+		}
+		if err := checkValue(d, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token() // the closing bracket
+	return err
+}
