@@ -56,6 +56,14 @@ lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be r
 verify: ## generated files, go.mod files, each module alone, the repository's structure
 	@tools/verify $(MODULES)
 
+.PHONY: generate
+generate: ## write the generated files again: JSON Schema, AsyncAPI
+	go run ./pkg/messages/cmd/contractdoc
+
+.PHONY: tidy
+tidy: ## tidy every go.mod as it is without the workspace
+	@for module in $(MODULES) tools; do (cd $$module && GOWORK=off go mod tidy); done
+
 .PHONY: compose-smoke
 compose-smoke: ## bring the containers up, place orders, kill the services, count
 	@DOCKER_LOCAL='$(DOCKER_LOCAL)' deploy/compose/smoke
