@@ -34,6 +34,9 @@ type ConsumerConfig struct {
 	DrainTimeout  time.Duration // how long messages in work may take to finish at shutdown; 0 = 10 s
 }
 
+// leaveTimeout bounds how long leaving the groups may take, once the drain is over and handlers are cancelled.
+const leaveTimeout = 5 * time.Second
+
 // Consumer runs one watermill router over the service's topics.
 type Consumer struct {
 	cfg     ConsumerConfig
@@ -133,7 +136,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 
 func (c *Consumer) consume(ctx context.Context) error {
 	wlog := watermillLogger(c.log)
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: c.cfg.DrainTimeout}, wlog)
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: leaveTimeout}, wlog)
 	if err != nil {
 		return fmt.Errorf("make router: %w", err)
 	}
