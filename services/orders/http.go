@@ -1,20 +1,24 @@
 package orders
 
 import (
+	"log/slog"
 	"net/http"
 
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/httpapi"
 )
 
-func publicAPI(_ *app.App) http.Handler {
-	_, handler := httpx.NewAPI("Pas de Trois: orders", version, "Place orders and follow them.")
+func publicAPI(orders *app.App, log *slog.Logger) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: orders", version, "Place orders and follow them.")
+	httpapi.Register(api, orders, log)
 	return handler
 }
 
-func adminAPI(_ *app.App, letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
+func adminAPI(orders *app.App, letters *deadletter.Store, replays *deadletter.Worker, log *slog.Logger) http.Handler {
 	api, handler := httpx.NewAPI("Pas de Trois: orders, admin", version, "The catalogue, and messages that orders could not handle.")
+	httpapi.RegisterAdmin(api, orders, log)
 	deadletter.Register(api, letters, replays)
 	return handler
 }

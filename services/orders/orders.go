@@ -99,12 +99,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(orders), nil))},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(orders, log), nil))},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
-			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(orders, letters, replays), reg))},
+			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(orders, letters, replays, log), reg))},
 		},
 	)
 }

@@ -1,0 +1,143 @@
+// Package httpapi is the orders service's HTTP side: placing, reading, following and cancelling orders, and the stock.
+// It decides nothing: it reads requests, calls a use case, and writes answers.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+const (
+	// storeTimeout keeps a request short when the database is slow or gone: a client should hear 503 within 2 s.
+	storeTimeout = 1500 * time.Millisecond
+	retryAfter   = 2 // seconds
+	maxWait      = 30 * time.Second
+	// heartbeat is how often a silent event stream shows that it lives.
+	heartbeat = 15 * time.Second
+)
+
+// API serves the use cases.
+type API struct {
+	app *app.App
+	log *slog.Logger
+}
+
+// Register adds the public operations.
+func Register(api huma.API, orders *app.App, log *slog.Logger) {
+	a := &API{app: orders, log: log}
+	a.registerOrders(api)
+	a.registerTimeline(api)
+	a.registerInventory(api)
+}
+
+// RegisterAdmin adds the operations that change the catalogue.
+func RegisterAdmin(api huma.API, orders *app.App, log *slog.Logger) {
+	(&API{app: orders, log: log}).registerCatalogue(api)
+}
+
+// bounded gives a use case the time that a request has for it.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, storeTimeout)
+}
+
+// problem turns a use case's error into the answer that a client can act on.
+func (a *API) problem(err error) error {
+	switch {
+	case errors.Is(err, app.ErrNotFound):
+		return huma.Error404NotFound("there is no such order or product")
+	case errors.Is(err, app.ErrKeyBusy):
+		return huma.ErrorWithHeaders(huma.Error409Conflict("a request with this Idempotency-Key is still running"),
+			http.Header{"Retry-After": {"1"}})
+	case errors.Is(err, app.ErrKeyReused):
+		return huma.Error422UnprocessableEntity("the Idempotency-Key was used for another request",
+			&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "use a new key for a new order"})
+	case errors.Is(err, domain.ErrContradiction):
+		return huma.Error409Conflict("the order id is taken by an order with other content")
+	case errors.Is(err, domain.ErrNotCancellable):
+		return huma.Error409Conflict("the order cannot be cancelled any more")
+	case errors.Is(err, domain.ErrUnknownSKU):
+		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
+	case errors.Is(err, domain.ErrTotalMismatch):
+		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.total", Message: err.Error()})
+	case errors.Is(err, domain.ErrNotPriceable):
+		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
+	case pgdb.IsUnavailable(err):
+		a.log.Warn("the database is not available", "err", err)
+		return httpx.Unavailable("the database is not available just now: nothing was changed for sure; try again with the same Idempotency-Key or order_id", retryAfter)
+	case errors.Is(err, context.Canceled):
+		return huma.NewError(499, "the client went away")
+	default:
+		a.log.Error("a request failed", "err", err)
+		return huma.Error500InternalServerError("an unexpected error happened")
+	}
+}
+
+// invalid returns 422 naming each broken field of the contract's rules.
+func invalid(err error) error {
+	var details []error
+	var walk func(error)
+	walk = func(err error) {
+		var many interface{ Unwrap() []error }
+		var field *messages.FieldError
+		switch {
+		case errors.As(err, &field):
+			if joined, ok := err.(interface{ Unwrap() []error }); ok {
+				for _, e := range joined.Unwrap() {
+					walk(e)
+				}
+				return
+			}
+			details = append(details, &huma.ErrorDetail{Location: "body." + field.Field, Message: field.Error()})
+		case errors.As(err, &many):
+			for _, e := range many.Unwrap() {
+				walk(e)
+			}
+		default:
+			details = append(details, err)
+		}
+	}
+	walk(err)
+	return huma.Error422UnprocessableEntity("the order breaks a rule", details...)
+}
+
+// Wait is the query parameter ?wait=: a Go duration or a number of seconds.
+type Wait struct {
+	Wait string `query:"wait" example:"5s" doc:"Hold the answer until the order is settled, this long at most; more than 30s counts as 30s"`
+}
+
+func (w Wait) duration() (time.Duration, error) {
+	if w.Wait == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(w.Wait)
+	if seconds, numErr := strconv.Atoi(w.Wait); numErr == nil {
+		d, err = time.Duration(min(seconds, 60))*time.Second, nil
+	}
+	if err != nil || d < 0 {
+		return 0, huma.Error422UnprocessableEntity("wait is no duration",
+			&huma.ErrorDetail{Location: "query.wait", Message: "write a duration such as 5s", Value: w.Wait})
+	}
+	return min(d, maxWait), nil
+}
+
+// settled holds until the order is settled or d is over, and returns the order as it is then.
+func (a *API) settled(ctx context.Context, id string, d time.Duration) (domain.Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return a.app.WaitSettled(ctx, id)
+}
+
+func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }

@@ -1,0 +1,114 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+type skuInput struct {
+	SKU string `path:"sku" maxLength:"64"`
+}
+
+type productOutput struct {
+	Status int
+	Body   Product
+}
+
+type productsOutput struct {
+	Body struct {
+		Items []Product `json:"items"`
+	}
+}
+
+func (a *API) registerInventory(api huma.API) {
+	tags := []string{"inventory"}
+	huma.Register(api, huma.Operation{OperationID: "list-inventory", Method: http.MethodGet, Path: "/inventory", Tags: tags,
+		Summary: "List the catalogue with its stock", Errors: []int{503}},
+		func(ctx context.Context, _ *struct{}) (*productsOutput, error) {
+			ctx, cancel := bounded(ctx)
+			defer cancel()
+			products, err := a.app.Products(ctx)
+			if err != nil {
+				return nil, a.problem(err)
+			}
+			out := &productsOutput{}
+			out.Body.Items = make([]Product, len(products))
+			for i, p := range products {
+				out.Body.Items[i] = productBody(p)
+			}
+			return out, nil
+		})
+	huma.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
+		Summary: "Get a product with its stock", Errors: []int{404, 503}},
+		func(ctx context.Context, in *skuInput) (*productOutput, error) {
+			ctx, cancel := bounded(ctx)
+			defer cancel()
+			p, err := a.app.Product(ctx, in.SKU)
+			return a.product(http.StatusOK, p, err)
+		})
+}
+
+type putProductInput struct {
+	SKUPath
+	Body struct {
+		Name     string  `json:"name" minLength:"1" maxLength:"200"`
+		Price    Decimal `json:"price"`
+		Currency string  `json:"currency,omitempty" minLength:"3" maxLength:"3" doc:"ISO 4217; default USD"`
+	}
+}
+
+type restockInput struct {
+	SKUPath
+	Body struct {
+		Quantity int64 `json:"quantity" minimum:"1" maximum:"1000000000"`
+	}
+}
+
+// SKUPath is the sku of a product that may be made: it must be one that an order can name.
+type SKUPath struct {
+	SKU string `path:"sku" pattern:"^[!-~]{1,64}$" doc:"1 to 64 printable characters without spaces"`
+}
+
+func (a *API) registerCatalogue(api huma.API) {
+	tags := []string{"inventory"}
+	huma.Register(api, huma.Operation{OperationID: "put-product", Method: http.MethodPut, Path: "/inventory/{sku}", Tags: tags,
+		Summary: "Create a product, or change its name and price", Errors: []int{422, 503}},
+		func(ctx context.Context, in *putProductInput) (*productOutput, error) {
+			currency := in.Body.Currency
+			if currency == "" {
+				currency = messages.DefaultCurrency
+			}
+			price, err := messages.ParseMoneyStrict(string(in.Body.Price), currency)
+			if err != nil {
+				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.price", Message: err.Error()})
+			}
+			ctx, cancel := bounded(ctx)
+			defer cancel()
+			p, created, err := a.app.PutProduct(ctx, in.SKU, in.Body.Name, price)
+			status := http.StatusOK
+			if created {
+				status = http.StatusCreated
+			}
+			return a.product(status, p, err)
+		})
+	huma.Register(api, huma.Operation{OperationID: "restock-product", Method: http.MethodPost, Path: "/inventory/{sku}/restock", Tags: tags,
+		Summary: "Add to a product's stock", Errors: []int{404, 422, 503}},
+		func(ctx context.Context, in *restockInput) (*productOutput, error) {
+			ctx, cancel := bounded(ctx)
+			defer cancel()
+			p, err := a.app.Restock(ctx, in.SKU, in.Body.Quantity)
+			return a.product(http.StatusOK, p, err)
+		})
+}
+
+func (a *API) product(status int, p domain.Product, err error) (*productOutput, error) {
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &productOutput{Status: status, Body: productBody(p)}, nil
+}

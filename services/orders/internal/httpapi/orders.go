@@ -1,0 +1,263 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// keyGrace is how long, after its wait, a request may need to write its final answer down.
+const keyGrace = 5 * time.Second
+
+type placeInput struct {
+	Wait
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeat a request with the same key and body to get the same answer"`
+	RawBody        []byte
+	Body           struct {
+		OrderID  string   `json:"order_id,omitempty" maxLength:"128" doc:"Chosen by the client; default: a UUIDv7"`
+		UserID   string   `json:"user_id" minLength:"1" maxLength:"128"`
+		Total    *Decimal `json:"total,omitempty" doc:"Needed without items; with items it must be what they cost"`
+		Currency string   `json:"currency,omitempty" minLength:"3" maxLength:"3" doc:"ISO 4217; default USD"`
+		Items    []struct {
+			SKU      string `json:"sku" minLength:"1" maxLength:"64"`
+			Quantity int    `json:"quantity" minimum:"1" maximum:"1000"`
+		} `json:"items,omitempty" maxItems:"100"`
+		PaymentMethod string `json:"payment_method,omitempty" maxLength:"64"`
+		Email         string `json:"email,omitempty" maxLength:"254"`
+	}
+}
+
+// orderOutput is an answer given as bytes, so that it can be given again byte for byte.
+type orderOutput struct {
+	Status      int
+	ContentType string `header:"Content-Type"`
+	Location    string `header:"Location"`
+	ETag        string `header:"ETag"`
+	Replayed    string `header:"Idempotency-Replayed"`
+	Body        []byte
+}
+
+func (a *API) registerOrders(api huma.API) {
+	tags := []string{"orders"}
+	schema := api.OpenAPI().Components.Schemas.Schema(reflectOrder, true, "Order")
+	answers := func(codes ...string) map[string]*huma.Response {
+		out := make(map[string]*huma.Response)
+		for _, c := range codes {
+			out[c] = &huma.Response{Description: "The order", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+		}
+		return out
+	}
+	huma.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
+		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
+		Description: "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
+		Errors:      []int{400, 409, 413, 415, 422, 503}}, a.place)
+	huma.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags,
+		Summary: "Get an order", Responses: answers("200"), Errors: []int{404, 422, 503}}, a.get)
+	huma.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags,
+		Summary: "List orders, newest first", Errors: []int{422, 503}}, a.list)
+	huma.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags,
+		DefaultStatus: http.StatusAccepted, Summary: "Cancel an order", Responses: answers("200", "202"),
+		Description: "202 while the payment is being voided or refunded, 200 when it is cancelled.",
+		Errors:      []int{404, 409, 503}}, a.cancel)
+}
+
+// placement checks the request by the contract's own rules, so that HTTP takes nothing that Kafka would refuse.
+func placement(in *placeInput) (domain.Placement, error) {
+	b := in.Body
+	p := domain.Placement{OrderID: b.OrderID, UserID: b.UserID, PaymentMethod: b.PaymentMethod, Email: b.Email, Currency: b.Currency}
+	currency := b.Currency
+	if currency == "" {
+		currency = messages.DefaultCurrency
+	}
+	p.Total.Currency = currency
+	field := func(name string, err error) error {
+		return huma.Error422UnprocessableEntity("the order breaks a rule", &huma.ErrorDetail{Location: "body." + name, Message: err.Error()})
+	}
+	if b.Total != nil {
+		total, err := messages.ParseMoneyStrict(string(*b.Total), currency)
+		if err != nil {
+			return p, field("total", err)
+		}
+		p.Total, p.HasTotal = total, true
+	}
+	check := messages.OrderPlaced{OrderID: b.OrderID, UserID: b.UserID, Total: p.Total, HasTotal: p.HasTotal,
+		PaymentMethod: b.PaymentMethod, Email: b.Email}
+	if check.OrderID == "" {
+		check.OrderID = "new"
+	}
+	for _, it := range b.Items {
+		p.Lines = append(p.Lines, domain.Line{SKU: it.SKU, Quantity: it.Quantity})
+		check.Items = append(check.Items, messages.Item{SKU: it.SKU, Quantity: it.Quantity})
+	}
+	if err := check.Validate(); err != nil {
+		return p, invalid(err)
+	}
+	return p, nil
+}
+
+func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
+	p, err := placement(in)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := in.duration()
+	if err != nil {
+		return nil, err
+	}
+	var key *app.Idempotency
+	if in.IdempotencyKey != "" {
+		hash := sha256.Sum256(in.RawBody)
+		key = &app.Idempotency{Key: in.IdempotencyKey, RequestHash: hash[:]}
+		if wait > 0 {
+			key.RunningFor = wait + keyGrace
+		}
+	}
+	store, cancel := bounded(ctx)
+	defer cancel()
+	placed, err := a.app.PlaceOrder(store, p, key, func(p app.Placed) (app.Answer, error) { return render(p.Order, p.Created) })
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if placed.Replayed != nil {
+		return output(*placed.Replayed, true), nil
+	}
+	order := placed.Order
+	if wait > 0 {
+		if later, err := a.settled(ctx, order.ID, wait); err == nil {
+			order = later
+		}
+	}
+	answer, err := render(order, placed.Created)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if key != nil && wait > 0 {
+		finish, cancel := bounded(context.WithoutCancel(ctx))
+		defer cancel()
+		if err := a.app.FinishAnswer(finish, *key, answer); err != nil {
+			a.log.Warn("the first answer stays under its idempotency key", "order_id", order.ID, "err", err)
+		}
+	}
+	return output(answer, false), nil
+}
+
+// render writes an order down as the answer to placing it.
+func render(o domain.Order, created bool) (app.Answer, error) {
+	body, err := json.Marshal(orderBody(o))
+	status := http.StatusAccepted
+	if !created || o.Status.Settled() {
+		status = http.StatusOK
+	}
+	return app.Answer{Status: status, Location: "/orders/" + o.ID, ETag: etag(o.Version), Body: append(body, '\n')}, err
+}
+
+func output(a app.Answer, replayed bool) *orderOutput {
+	out := &orderOutput{Status: a.Status, ContentType: "application/json", Location: a.Location, ETag: a.ETag, Body: a.Body}
+	if replayed {
+		out.Replayed = "true"
+	}
+	return out
+}
+
+type getInput struct {
+	Wait
+	ID          string `path:"id" maxLength:"128"`
+	IfNoneMatch string `header:"If-None-Match"`
+}
+
+func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
+	wait, err := in.duration()
+	if err != nil {
+		return nil, err
+	}
+	store, cancel := bounded(ctx)
+	defer cancel()
+	o, err := a.app.Order(store, in.ID)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if wait > 0 && !o.Status.Settled() {
+		if o, err = a.settled(ctx, in.ID, wait); err != nil {
+			return nil, a.problem(err)
+		}
+	}
+	if in.IfNoneMatch != "" && strings.Contains(in.IfNoneMatch, etag(o.Version)) {
+		return &orderOutput{Status: http.StatusNotModified, ETag: etag(o.Version)}, nil
+	}
+	answer, err := render(o, false)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	answer.Location = ""
+	return output(answer, false), nil
+}
+
+type listInput struct {
+	UserID string `query:"user_id" maxLength:"128"`
+	Status string `query:"status" enum:"pending,awaiting_payment,confirmed,rejected,failed,cancelling,cancelled"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	Cursor string `query:"cursor" maxLength:"400" doc:"next_cursor of the page before"`
+}
+
+type listOutput struct {
+	Body struct {
+		Items      []Order `json:"items"`
+		NextCursor string  `json:"next_cursor,omitempty"`
+	}
+}
+
+func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	q := app.Query{UserID: in.UserID, Status: domain.Status(in.Status), Limit: in.Limit}
+	if in.Cursor != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(in.Cursor)
+		if err != nil || json.Unmarshal(raw, &q.After) != nil {
+			return nil, huma.Error422UnprocessableEntity("the cursor is not one of ours",
+				&huma.ErrorDetail{Location: "query.cursor", Message: "use next_cursor of the page before"})
+		}
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	page, err := a.app.Orders(ctx, q)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	out := &listOutput{}
+	out.Body.Items = []Order{}
+	for _, o := range page.Items {
+		out.Body.Items = append(out.Body.Items, orderBody(o))
+	}
+	if page.Next != nil {
+		raw, err := json.Marshal(page.Next)
+		if err != nil {
+			return nil, a.problem(err)
+		}
+		out.Body.NextCursor = base64.RawURLEncoding.EncodeToString(raw)
+	}
+	return out, nil
+}
+
+func (a *API) cancel(ctx context.Context, in *struct {
+	ID string `path:"id" maxLength:"128"`
+}) (*orderOutput, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	o, err := a.app.CancelOrder(ctx, in.ID)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	answer, err := render(o, true)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return output(answer, false), nil
+}
