@@ -134,7 +134,4 @@ func (d *decimal) whole(places int) (int64, bool) {
 // exact reports whether number × 10^places is an integer.
 func (d *decimal) exact(places int) bool { return d.n == 0 || d.n <= d.point+places }
 
-// zero reports whether the number is 0.
-func (d *decimal) zero() bool { return d.n == 0 }
-
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -90,7 +90,7 @@ func (p *Printer) paint(s string, c text.Color) string {
 	return text.Escape(s, c.EscapeSeq())
 }
 
-// Bold, Dim, Good, Bad and Busy colour text.
+// Bold is for what matters most.
 func (p *Printer) Bold(s string) string { return p.paint(s, text.Bold) }
 
 // Dim is for what matters less.
