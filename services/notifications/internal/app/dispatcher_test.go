@@ -89,7 +89,9 @@ func TestClaimThatRanOutIsNotSent(t *testing.T) {
 		}
 		return nil
 	})
-	slow := w.replica(shortLease, func(c *app.DispatcherConfig) { c.Concurrency, c.Poll = 1, time.Hour })
+	slow := w.replica(func(c *app.DispatcherConfig) {
+		c.Concurrency, c.Poll, c.SendTimeout, c.Lease = 1, time.Hour, 100*time.Millisecond, 2*time.Second
+	})
 	w.start(slow)
 	w.must(slow, about("slow", messages.KindConfirmed))
 	wait(t, began)
