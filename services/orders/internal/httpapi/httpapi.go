@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -139,5 +142,17 @@ func (a *API) settled(ctx context.Context, id string, d time.Duration) (domain.O
 	defer cancel()
 	return a.app.WaitSettled(ctx, id)
 }
+
+// storable reports whether Postgres takes s as text. What it does not take is no id of anything.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// unstorable refuses text that is not storable. In a path it is simply not found.
+func unstorable(location string) error {
+	return huma.Error422UnprocessableEntity("the request has text that cannot be kept",
+		&huma.ErrorDetail{Location: location, Message: "must be valid UTF-8 without NUL"})
+}
+
+// location is the order's address. An id may hold characters that an address must escape.
+func location(orderID string) string { return "/orders/" + url.PathEscape(orderID) }
 
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -46,6 +47,9 @@ func (a *API) registerInventory(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
 		Summary: "Get a product with its stock", Errors: []int{404, 503}},
 		func(ctx context.Context, in *skuInput) (*productOutput, error) {
+			if !storable(in.SKU) {
+				return nil, a.problem(app.ErrNotFound)
+			}
 			ctx, cancel := bounded(ctx)
 			defer cancel()
 			p, err := a.app.Product(ctx, in.SKU)
@@ -86,6 +90,12 @@ func (a *API) registerCatalogue(api huma.API) {
 			price, err := messages.ParseMoneyStrict(string(in.Body.Price), currency)
 			if err != nil {
 				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.price", Message: err.Error()})
+			}
+			if price.Minor <= 0 { // orders are never free
+				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.price", Message: "must be more than 0"})
+			}
+			if !storable(in.Body.Name) {
+				return nil, unstorable("body.name")
 			}
 			ctx, cancel := bounded(ctx)
 			defer cancel()

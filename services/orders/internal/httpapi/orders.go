@@ -114,6 +114,9 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !storable(in.IdempotencyKey) {
+		return nil, unstorable("header.Idempotency-Key")
+	}
 	var key *app.Idempotency
 	if in.IdempotencyKey != "" {
 		hash := sha256.Sum256(in.RawBody)
@@ -158,7 +161,7 @@ func render(o domain.Order, created bool) (app.Answer, error) {
 	if !created || o.Status.Settled() {
 		status = http.StatusOK
 	}
-	return app.Answer{Status: status, Location: "/orders/" + o.ID, ETag: etag(o.Version), Body: append(body, '\n')}, err
+	return app.Answer{Status: status, Location: location(o.ID), ETag: etag(o.Version), Body: append(body, '\n')}, err
 }
 
 func output(a app.Answer, replayed bool) *orderOutput {
@@ -176,6 +179,9 @@ type getInput struct {
 }
 
 func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
+	if !storable(in.ID) {
+		return nil, a.problem(app.ErrNotFound)
+	}
 	wait, err := in.duration()
 	if err != nil {
 		return nil, err
@@ -217,10 +223,13 @@ type listOutput struct {
 }
 
 func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	if !storable(in.UserID) {
+		return nil, unstorable("query.user_id")
+	}
 	q := app.Query{UserID: in.UserID, Status: domain.Status(in.Status), Limit: in.Limit}
 	if in.Cursor != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(in.Cursor)
-		if err != nil || json.Unmarshal(raw, &q.After) != nil {
+		if err != nil || json.Unmarshal(raw, &q.After) != nil || !storable(q.After.OrderID) {
 			return nil, huma.Error422UnprocessableEntity("the cursor is not one of ours",
 				&huma.ErrorDetail{Location: "query.cursor", Message: "use next_cursor of the page before"})
 		}
@@ -249,6 +258,9 @@ func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 func (a *API) cancel(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"128"`
 }) (*orderOutput, error) {
+	if !storable(in.ID) {
+		return nil, a.problem(app.ErrNotFound)
+	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	o, err := a.app.CancelOrder(ctx, in.ID)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -31,6 +32,9 @@ func (a *API) registerTimeline(api huma.API) {
 }
 
 func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResponse, error) {
+	if !storable(in.ID) {
+		return nil, a.problem(app.ErrNotFound)
+	}
 	var after int64
 	streaming := strings.Contains(in.Accept, "text/event-stream")
 	if streaming && in.LastEventID != "" {
