@@ -76,11 +76,16 @@ func (a *act) moneyBack(orderID, amount string) {
 	a.note("payment: %s %s %s", p.Amount, p.Currency, p.Status)
 }
 
+// stop stops a service and makes sure that it is: a service that goes on would make the rest of the act prove nothing.
 func (a *act) stop(service string) {
-	if a.ok() && a.try(a.env.Control.StopService(a.ctx, service), "stop %s", service) {
-		a.stopped = append(a.stopped, service)
-		a.note("%s stopped", service)
+	if !a.ok() || !a.try(a.env.Control.StopService(a.ctx, service), "stop %s", service) {
+		return
 	}
+	a.stopped = append(a.stopped, service)
+	if a.env.Client.Ready(a.ctx, service) == nil {
+		a.fail("%s answers that it is ready, although it is stopped", service)
+	}
+	a.note("%s stopped", service)
 }
 
 func (a *act) start(service string) {

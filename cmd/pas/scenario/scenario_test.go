@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,11 +140,12 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 			changed := *env
 			changed.Control = pretended{}
 			return &changed
-		}, "although notifications is stopped"},
+		}, "ready, although it is stopped"},
+		{"an email meanwhile", scenario.NotificationsRestarted(), emailWhileStopped, "although notifications is stopped"},
 	} {
 		t.Run(c.scenario.Name+"/"+c.name, func(t *testing.T) { // one at a time: they stop services
 			env := c.change(t, withEmails(s.Env(), ownLines(s)))
-			env.Patience = 3 * time.Second
+			env.Patience = 5 * time.Second
 			require.ErrorContains(t, c.scenario.Run(t.Context(), env), c.noticed)
 		})
 	}
@@ -156,6 +158,38 @@ type pretended struct{}
 
 func (pretended) StopService(context.Context, string) error  { return nil }
 func (pretended) StartService(context.Context, string) error { return nil }
+
+// emailWhileStopped shows an email about the last order seen from the moment that notifications is stopped.
+func emailWhileStopped(t *testing.T, env *scenario.Env) *scenario.Env {
+	t.Helper()
+	var last atomic.Value
+	var stopped atomic.Bool
+	changed := *lying(t, env, client.Orders, func(_ *http.Request, _ int, _ *http.Response, body any) any {
+		if order, ok := body.(object); ok && order["order_id"] != nil {
+			last.Store(order["order_id"])
+		}
+		return body
+	})
+	changed.Control = watched{changed.Control, &stopped}
+	return withEmails(&changed, func(emails []scenario.Email) []scenario.Email {
+		if id, ok := last.Load().(string); ok && stopped.Load() {
+			emails = append(emails, scenario.Email{OrderID: id, Kind: "confirmed"})
+		}
+		return emails
+	})
+}
+
+// watched is a Control that says when it was asked to stop something.
+type watched struct {
+	scenario.Control
+	stopped *atomic.Bool
+}
+
+func (w watched) StopService(ctx context.Context, service string) error {
+	err := w.Control.StopService(ctx, service)
+	w.stopped.Store(true)
+	return err
+}
 
 func withEmails(env *scenario.Env, change func([]scenario.Email) []scenario.Email) *scenario.Env {
 	changed, emails := *env, env.Emails

@@ -67,7 +67,7 @@ func lying(t *testing.T, env *scenario.Env, service string, tell lie) *scenario.
 	lied := *env
 	lied.Client = client.New(endpoints)
 	t.Cleanup(lied.Client.Close)
-	lied.Patience = 3 * time.Second
+	lied.Patience = 5 * time.Second
 	return &lied
 }
 
