@@ -20,7 +20,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	pasdetrois/migrations v0.0.0-00010101000000-000000000000
 	pasdetrois/pkg/messages v0.0.0
-	pasdetrois/pkg/platform v0.0.0-00010101000000-000000000000
+	pasdetrois/pkg/platform v0.0.0
 	pgregory.net/rapid v1.3.0
 )
 

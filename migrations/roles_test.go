@@ -1,0 +1,87 @@
+package migrations_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/migrations"
+)
+
+func TestARoleReachesNoOtherServicesSchema(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	admin := w.as("")
+	for _, role := range migrations.Services() {
+		conn := w.as(role)
+		for _, other := range migrations.Services() {
+			if other == role {
+				continue
+			}
+			tables := w.lines(admin, `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = $1`, other)
+			require.NotEmpty(t, tables)
+			for _, table := range tables {
+				for _, statement := range []string{
+					`SELECT * FROM %s`, `SELECT count(*) FROM %s`, `INSERT INTO %s DEFAULT VALUES`, `DELETE FROM %s`,
+					`TRUNCATE %s`, `DROP TABLE %s`, `ALTER TABLE %s ADD COLUMN mine text`, `GRANT ALL ON %s TO PUBLIC`,
+				} {
+					w.refused(conn, insufficientPrivilege, fmt.Sprintf(statement, table))
+				}
+			}
+			w.refused(conn, insufficientPrivilege, fmt.Sprintf(`UPDATE %s.dead_letters SET reason = ''`, other))
+			w.refused(conn, insufficientPrivilege, fmt.Sprintf(`CREATE TABLE %s.mine (a int)`, other))
+			w.refused(conn, insufficientPrivilege, fmt.Sprintf(`DROP SCHEMA %s CASCADE`, other))
+			w.refused(conn, insufficientPrivilege, fmt.Sprintf(`SET ROLE %s`, other))
+			w.refused(conn, insufficientPrivilege, fmt.Sprintf(`GRANT %s TO %s`, other, role))
+		}
+	}
+}
+
+func TestARoleMakesNothingOutsideItsSchema(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	for _, role := range migrations.Services() {
+		conn := w.as(role)
+		for _, statement := range []string{
+			`CREATE TABLE public.mine (a int)`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+			`CREATE SCHEMA mine`, `CREATE ROLE mine`, `CREATE DATABASE mine`, `CREATE EXTENSION dblink`,
+			`COPY (SELECT 1) TO PROGRAM 'true'`, `SET ROLE postgres`,
+		} {
+			w.refused(conn, insufficientPrivilege, statement)
+		}
+	}
+}
+
+func TestARoleThatExistsKeepsItsPassword(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	admin := w.as("")
+	const passwords = `SELECT rolname || rolpassword FROM pg_authid WHERE rolname IN ('orders', 'payments', 'notifications') ORDER BY 1`
+	before := w.lines(admin, passwords)
+	require.Len(t, before, 3)
+	w.up()
+	require.Equal(t, before, w.lines(admin, passwords))
+}
+
+func TestARoleOwnsWhatItsMigrationsMade(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	for _, role := range migrations.Services() {
+		conn := w.as(role)
+		require.Empty(t, w.lines(conn, `SELECT relname::text FROM pg_class
+			WHERE relnamespace = $1::text::regnamespace AND relowner <> $1::text::regrole`, role))
+		for _, statement := range []string{
+			`SELECT count(*) FROM %[1]s.dead_letters`,
+			`INSERT INTO %[1]s.dead_letters (topic, partition, record_offset, record_time, reason, detail) VALUES ('t', 0, 0, now(), 'r', 'd')`,
+			`UPDATE %[1]s.dead_letters SET state = 'discarded'`, `DELETE FROM %[1]s.dead_letters`,
+		} {
+			_, err := conn.Exec(t.Context(), fmt.Sprintf(statement, role))
+			require.NoError(t, err, statement)
+		}
+	}
+}
