@@ -12,32 +12,50 @@ import (
 // committed. Commits of this process are known at once.
 const pollEvery = 250 * time.Millisecond
 
+// readWithin bounds one read on behalf of those who wait: a database that hangs must not take them along, nor stop the
+// looking for ever.
+const readWithin = 2 * time.Second
+
 // Watch returns the order as soon as its version is greater than the one given; at once when it already is. It returns
-// ErrNotFound, or ctx's error when ctx ends first.
+// ErrNotFound, an error of the database, or ctx's error when ctx ends first.
 func (a *App) Watch(ctx context.Context, orderID string, afterVersion int64) (domain.Order, error) {
-	return a.watch(ctx, orderID, func(o domain.Order) bool { return o.Version > afterVersion })
+	w := a.watchers.add(orderID)
+	defer a.watchers.remove(w)
+	o, err := a.latest(ctx, orderID)
+	if err != nil {
+		return domain.Order{}, err
+	}
+	return w.until(ctx, o, func(o domain.Order) bool { return o.Version > afterVersion })
 }
 
-// WaitSettled returns the order as soon as it is settled, or as it is when ctx ends: ask the order which. It returns
-// ErrNotFound when there is no such order.
-func (a *App) WaitSettled(ctx context.Context, orderID string) (domain.Order, error) {
-	o, err := a.watch(ctx, orderID, func(o domain.Order) bool { return o.Status.Settled() })
-	if err != nil && ctx.Err() != nil && o.ID != "" {
-		return o, nil
+// WaitSettled returns the order as soon as it is settled, or as it was last seen when ctx ends: ask the order which. o is
+// what is known of it. A database that fails meanwhile is no error: what this process commits, and what is seen once the
+// database is back, still counts.
+func (a *App) WaitSettled(ctx context.Context, o domain.Order) domain.Order {
+	w := a.watchers.add(o.ID)
+	defer a.watchers.remove(w)
+	if newer, err := a.latest(ctx, o.ID); err == nil {
+		o = newer
+	} else if ctx.Err() == nil {
+		a.Log.Warn("could not read an order that somebody waits for", "order_id", o.ID, "err", err)
+	}
+	o, _ = w.until(ctx, o, func(o domain.Order) bool { return o.Status.Settled() }) // the end of ctx is no error here
+	return o
+}
+
+// latest reads an order whose watcher is in place: what is committed from now on reaches it.
+func (a *App) latest(ctx context.Context, orderID string) (domain.Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	o, err := a.Store.Order(ctx, orderID)
+	if err == nil {
+		a.watchers.tell(o) // the poll need not read it again
 	}
 	return o, err
 }
 
-// watch returns the first state of the order that is wanted. With ctx's error it returns the last state that it saw.
-func (a *App) watch(ctx context.Context, orderID string, wanted func(domain.Order) bool) (domain.Order, error) {
-	w := a.watchers.add(orderID)
-	defer a.watchers.remove(w)
-	// Read after the watcher is in place: what is committed from now on reaches it.
-	o, err := a.Store.Order(ctx, orderID)
-	if err != nil {
-		return domain.Order{}, err
-	}
-	a.watchers.tell(o) // the poll need not read it again
+// until returns the first state of the order that is wanted, o or a newer one; with ctx's error the last one known.
+func (w *watcher) until(ctx context.Context, o domain.Order, wanted func(domain.Order) bool) (domain.Order, error) {
 	for !wanted(o) {
 		select {
 		case newer := <-w.news:
@@ -79,7 +97,9 @@ func (a *App) poll(ctx context.Context) bool {
 	if len(versions) == 0 {
 		return false
 	}
-	newer, err := a.Store.Newer(ctx, versions)
+	read, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	newer, err := a.Store.Newer(read, versions)
 	if err != nil {
 		if ctx.Err() == nil {
 			a.Log.Debug("could not look for changes that somebody waits for", "err", err)

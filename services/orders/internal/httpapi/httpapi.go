@@ -34,22 +34,25 @@ const (
 
 // API serves the use cases.
 type API struct {
-	app *app.App
-	log *slog.Logger
+	app       *app.App
+	log       *slog.Logger
+	heartbeat time.Duration
+}
+
+// New makes an API over the use cases.
+func New(orders *app.App, log *slog.Logger) *API {
+	return &API{app: orders, log: log, heartbeat: heartbeat}
 }
 
 // Register adds the public operations.
-func Register(api huma.API, orders *app.App, log *slog.Logger) {
-	a := &API{app: orders, log: log}
+func (a *API) Register(api huma.API) {
 	a.registerOrders(api)
 	a.registerTimeline(api)
 	a.registerInventory(api)
 }
 
 // RegisterAdmin adds the operations that change the catalogue.
-func RegisterAdmin(api huma.API, orders *app.App, log *slog.Logger) {
-	(&API{app: orders, log: log}).registerCatalogue(api)
-}
+func (a *API) RegisterAdmin(api huma.API) { a.registerCatalogue(api) }
 
 // bounded gives a use case the time that a request has for it.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -130,17 +133,17 @@ func (w Wait) duration() (time.Duration, error) {
 		d, err = time.Duration(min(seconds, 60))*time.Second, nil
 	}
 	if err != nil || d < 0 {
-		return 0, huma.Error422UnprocessableEntity("wait is no duration",
+		return 0, huma.Error400BadRequest("wait is no duration",
 			&huma.ErrorDetail{Location: "query.wait", Message: "write a duration such as 5s", Value: w.Wait})
 	}
 	return min(d, maxWait), nil
 }
 
 // settled holds until the order is settled or d is over, and returns the order as it is then.
-func (a *API) settled(ctx context.Context, id string, d time.Duration) (domain.Order, error) {
+func (a *API) settled(ctx context.Context, o domain.Order, d time.Duration) domain.Order {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	return a.app.WaitSettled(ctx, id)
+	return a.app.WaitSettled(ctx, o)
 }
 
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.

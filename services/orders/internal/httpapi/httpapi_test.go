@@ -3,81 +3,18 @@ package httpapi_test
 import (
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/httpx"
-	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
-	"pasdetrois/pkg/platform/testkit"
-	"pasdetrois/services/orders/internal/app"
-	"pasdetrois/services/orders/internal/domain"
-	"pasdetrois/services/orders/internal/httpapi"
-	"pasdetrois/services/orders/internal/store"
 )
-
-func TestMain(m *testing.M) { testkit.Main(m) }
-
-// silent publishes nothing: these tests end at the outbox.
-type silent struct{}
-
-func (silent) Enqueue(...outbox.Row) {}
-
-// over returns the public and the admin API over a database.
-func over(db *pgxpool.Pool) (public, admin http.Handler) {
-	log := slog.New(slog.DiscardHandler)
-	orders := app.New(app.Config{Store: store.New(db, silent{}), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Now: time.Now, NewID: uuid.NewString, Policy: domain.Policy{PaymentTimeout: time.Hour, RepublishAfter: time.Hour},
-		HeldTimeout: time.Minute, KeyTTL: time.Hour})
-	api, public := httpx.NewAPI("orders", "1", "test")
-	httpapi.Register(api, orders, log)
-	api, admin = httpx.NewAPI("orders admin", "1", "test")
-	httpapi.RegisterAdmin(api, orders, log)
-	return public, admin
-}
-
-func setup(t *testing.T) (public, admin http.Handler) {
-	t.Helper()
-	return over(testkit.Database(t, migrations.Up).Pool(t, "orders"))
-}
-
-// do sends a request; header is pairs of name and value.
-func do(t *testing.T, h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
-	if body == "" {
-		r.Body = http.NoBody
-	} else {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
-
-func requireProblem(t *testing.T, w *httptest.ResponseRecorder, status int, mentions string) {
-	t.Helper()
-	require.Equal(t, status, w.Code, w.Body)
-	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-	require.Contains(t, w.Body.String(), mentions)
-}
 
 func TestPlaceRefusesBadOrders(t *testing.T) {
 	t.Parallel()
-	public, _ := setup(t)
+	s := setup(t)
 	for name, c := range map[string]struct {
 		body     string
 		status   int
@@ -102,97 +39,97 @@ func TestPlaceRefusesBadOrders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireProblem(t, do(t, public, "POST", "/orders", c.body), c.status, c.mentions)
+			requireProblem(t, s.do(t, "POST", "/orders", c.body), c.status, c.mentions)
 		})
 	}
-	requireProblem(t, do(t, public, "POST", "/orders?wait=soon", `{"user_id":"u","total":1}`), 422, "query.wait")
-	requireProblem(t, do(t, public, "POST", "/orders", `{"user_id":"u","total":1}`, "Content-Type", "text/plain"), 415, "json")
-	requireProblem(t, do(t, public, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "\xff"), 422, "Idempotency-Key")
+	requireProblem(t, s.do(t, "POST", "/orders?wait=soon", `{"user_id":"u","total":1}`), 400, "query.wait")
+	requireProblem(t, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Content-Type", "text/plain"), 415, "json")
+	requireProblem(t, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "\xff"), 422, "Idempotency-Key")
 }
 
 // What Postgres does not take as text is no id of anything: the client's mistake, never ours.
 func TestUnstorableText(t *testing.T) {
 	t.Parallel()
-	public, _ := setup(t)
+	s := setup(t)
 	for _, id := range []string{"nobody", "%00", "%ff"} {
 		for _, path := range []string{"/orders/" + id, "/orders/" + id + "/events", "/inventory/" + id} {
-			requireProblem(t, do(t, public, "GET", path, ""), 404, "")
+			requireProblem(t, s.do(t, "GET", path, ""), 404, "")
 		}
-		requireProblem(t, do(t, public, "POST", "/orders/"+id+"/cancel", ""), 404, "")
+		requireProblem(t, s.do(t, "POST", "/orders/"+id+"/cancel", ""), 404, "")
 	}
 	for _, q := range []string{"user_id=%00", "user_id=%ff", "limit=0", "limit=501", "status=new", "cursor=!",
 		"cursor=eyJPcmRlcklEIjoiXHUwMDAwIn0"} {
-		requireProblem(t, do(t, public, "GET", "/orders?"+q, ""), 422, "query.")
+		requireProblem(t, s.do(t, "GET", "/orders?"+q, ""), 422, "query.")
 	}
 }
 
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	public, _ := setup(t)
+	s := setup(t)
 	const body = `{"user_id":"u","total":49.90}`
-	first := do(t, public, "POST", "/orders", body, "Idempotency-Key", "k")
-	require.Equal(t, 202, first.Code, first.Body)
-	require.Contains(t, first.Body.String(), `"total":49.90,`, "the exact decimal")
-	again := do(t, public, "POST", "/orders", body, "Idempotency-Key", "k")
-	require.Equal(t, 202, again.Code)
-	require.Equal(t, first.Body.Bytes(), again.Body.Bytes())
-	require.Equal(t, first.Header().Get("Location"), again.Header().Get("Location"))
-	require.Equal(t, "true", again.Header().Get("Idempotency-Replayed"))
-	require.Empty(t, first.Header().Get("Idempotency-Replayed"))
-	requireProblem(t, do(t, public, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "k"), 422, "Idempotency-Key")
+	first := s.do(t, "POST", "/orders", body, "Idempotency-Key", "k")
+	require.Equal(t, 202, first.status, first.body)
+	require.Contains(t, first.body, `"total":49.90,`, "the exact decimal")
+	again := s.do(t, "POST", "/orders", body, "Idempotency-Key", "k")
+	require.Equal(t, 202, again.status)
+	require.Equal(t, first.body, again.body)
+	require.Equal(t, first.header.Get("Location"), again.header.Get("Location"))
+	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+	require.Empty(t, first.header.Get("Idempotency-Replayed"))
+	requireProblem(t, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "k"), 422, "Idempotency-Key")
 }
 
 func TestIdempotencyKeyWhileRunning(t *testing.T) {
 	t.Parallel()
-	public, _ := setup(t)
-	place := func() *httptest.ResponseRecorder {
-		return do(t, public, "POST", "/orders?wait=1s", `{"order_id":"o","user_id":"u","total":1}`, "Idempotency-Key", "k")
+	s := setup(t)
+	place := func() *answer {
+		return s.do(t, "POST", "/orders?wait=1s", `{"order_id":"o","user_id":"u","total":1}`, "Idempotency-Key", "k")
 	}
-	first := make(chan *httptest.ResponseRecorder, 1)
+	first := make(chan *answer, 1)
 	go func() { first <- place() }()
-	require.Eventually(t, func() bool { return do(t, public, "GET", "/orders/o", "").Code == 200 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.do(t, "GET", "/orders/o", "").status == 200 }, 5*time.Second, 10*time.Millisecond)
 	busy := place()
 	requireProblem(t, busy, 409, "running")
-	require.NotEmpty(t, busy.Header().Get("Retry-After"))
+	require.NotEmpty(t, busy.header.Get("Retry-After"))
 	w := <-first
-	require.Equal(t, 202, w.Code, "not settled in time")
+	require.Equal(t, 202, w.status, "not settled in time")
 	again := place()
-	require.Equal(t, "true", again.Header().Get("Idempotency-Replayed"))
-	require.Equal(t, w.Body.String(), again.Body.String())
+	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+	require.Equal(t, w.body, again.body)
 }
 
 func TestSameOrderID(t *testing.T) {
 	t.Parallel()
-	public, _ := setup(t)
+	s := setup(t)
 	const id = "a/b ü?"
-	w := do(t, public, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1}`)
-	require.Equal(t, 202, w.Code, w.Body)
-	require.Equal(t, "/orders/"+url.PathEscape(id), w.Header().Get("Location"))
-	require.Equal(t, 200, do(t, public, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1.00}`).Code)
-	requireProblem(t, do(t, public, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":2}`), 409, "")
+	w := s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1}`)
+	require.Equal(t, 202, w.status, w.body)
+	require.Equal(t, "/orders/"+url.PathEscape(id), w.header.Get("Location"))
+	require.Equal(t, 200, s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1.00}`).status)
+	requireProblem(t, s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":2}`), 409, "")
 
-	got := do(t, public, "GET", w.Header().Get("Location"), "")
-	require.Equal(t, 200, got.Code, got.Body)
-	unchanged := do(t, public, "GET", w.Header().Get("Location"), "", "If-None-Match", got.Header().Get("ETag"))
-	require.Equal(t, 304, unchanged.Code)
-	require.Empty(t, unchanged.Body.String())
+	got := s.do(t, "GET", w.header.Get("Location"), "")
+	require.Equal(t, 200, got.status, got.body)
+	unchanged := s.do(t, "GET", w.header.Get("Location"), "", "If-None-Match", got.header.Get("ETag"))
+	require.Equal(t, 304, unchanged.status)
+	require.Empty(t, unchanged.body)
 }
 
 func TestEventStreamEndsWithTheOrder(t *testing.T) {
 	t.Parallel()
-	public, _ := setup(t)
-	require.Equal(t, 202, do(t, public, "POST", "/orders", `{"order_id":"o","user_id":"u","total":1}`).Code)
-	streamed := make(chan *httptest.ResponseRecorder, 1)
+	s := setup(t)
+	require.Equal(t, 202, s.do(t, "POST", "/orders", `{"order_id":"o","user_id":"u","total":1}`).status)
+	streamed := make(chan *answer, 1)
 	go func() {
-		streamed <- do(t, public, "GET", "/orders/o/events", "", "Accept", "text/event-stream")
+		streamed <- s.do(t, "GET", "/orders/o/events", "", "Accept", "text/event-stream")
 	}()
-	cancelled := do(t, public, "POST", "/orders/o/cancel", "")
-	require.Equal(t, 200, cancelled.Code, cancelled.Body)
+	cancelled := s.do(t, "POST", "/orders/o/cancel", "")
+	require.Equal(t, 200, cancelled.status, cancelled.body)
 	select {
 	case w := <-streamed:
-		require.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
-		require.Contains(t, w.Body.String(), "id: 1\nevent: ")
-		require.Contains(t, w.Body.String(), `"to":"cancelled"`)
+		require.Equal(t, "text/event-stream", w.header.Get("Content-Type"))
+		require.Contains(t, w.body, "id: 1\nevent: ")
+		require.Contains(t, w.body, `"to":"cancelled"`)
 	case <-time.After(10 * time.Second):
 		t.Fatal("the stream goes on after the order is settled")
 	}
@@ -200,19 +137,19 @@ func TestEventStreamEndsWithTheOrder(t *testing.T) {
 
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
-	public, admin := setup(t)
-	require.Equal(t, 201, do(t, admin, "PUT", "/inventory/tutu", `{"name":"Tutu","price":19.90}`).Code)
-	require.Equal(t, 200, do(t, admin, "POST", "/inventory/tutu/restock", `{"quantity":3}`).Code)
-	w := do(t, public, "GET", "/inventory/tutu", "")
-	require.Equal(t, 200, w.Code, w.Body)
-	require.Contains(t, w.Body.String(), `"price":19.90,"currency":"USD","available":3,"reserved":0,"sold":0,"stocked":3`)
+	s := setup(t)
+	require.Equal(t, 201, s.admin(t, "PUT", "/inventory/tutu", `{"name":"Tutu","price":19.90}`).status)
+	require.Equal(t, 200, s.admin(t, "POST", "/inventory/tutu/restock", `{"quantity":3}`).status)
+	w := s.do(t, "GET", "/inventory/tutu", "")
+	require.Equal(t, 200, w.status, w.body)
+	require.Contains(t, w.body, `"price":19.90,"currency":"USD","available":3,"reserved":0,"sold":0,"stocked":3`)
 	for i, price := range []string{"0", "-1", "1.999", `"1"`, "null"} {
-		w := do(t, admin, "PUT", fmt.Sprintf("/inventory/bad-%d", i), `{"name":"Bad","price":`+price+`}`)
+		w := s.admin(t, "PUT", fmt.Sprintf("/inventory/bad-%d", i), `{"name":"Bad","price":`+price+`}`)
 		requireProblem(t, w, 422, "price")
 	}
-	requireProblem(t, do(t, admin, "PUT", "/inventory/nul", `{"name":"a\u0000","price":1}`), 422, "name")
-	requireProblem(t, do(t, admin, "POST", "/inventory/none/restock", `{"quantity":1}`), 404, "")
-	requireProblem(t, do(t, admin, "POST", "/inventory/tutu/restock", `{"quantity":0}`), 422, "quantity")
+	requireProblem(t, s.admin(t, "PUT", "/inventory/nul", `{"name":"a\u0000","price":1}`), 422, "name")
+	requireProblem(t, s.admin(t, "POST", "/inventory/none/restock", `{"quantity":1}`), 404, "")
+	requireProblem(t, s.admin(t, "POST", "/inventory/tutu/restock", `{"quantity":0}`), 422, "quantity")
 }
 
 func TestDatabaseDown(t *testing.T) {
@@ -220,13 +157,13 @@ func TestDatabaseDown(t *testing.T) {
 	pool, err := pgdb.Open(pgdb.Config{URL: "postgres://orders:orders@127.0.0.1:1/none", Schema: "orders"}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	public, _ := over(pool)
+	s := over(t, pool)
 	for _, c := range [][3]string{{"GET", "/orders/o"}, {"GET", "/orders"}, {"GET", "/orders/o/events"}, {"GET", "/inventory"},
 		{"POST", "/orders/o/cancel"}, {"POST", "/orders?wait=5s", `{"user_id":"u","total":1}`}} {
 		start := time.Now()
-		w := do(t, public, c[0], c[1], c[2])
+		w := s.do(t, c[0], c[1], c[2])
 		require.Less(t, time.Since(start), 2*time.Second, c)
 		requireProblem(t, w, 503, "database")
-		require.NotEmpty(t, w.Header().Get("Retry-After"))
+		require.NotEmpty(t, w.header.Get("Retry-After"))
 	}
 }

@@ -59,8 +59,9 @@ func (a *API) registerOrders(api huma.API) {
 	}
 	huma.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
-		Description: "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
-		Errors:      []int{400, 409, 413, 415, 422, 503}}, a.place)
+		BodyReadTimeout: -1, // the body is here already; a deadline would end the waiting for the outcome
+		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
+		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
 	huma.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags,
 		Summary: "Get an order", Responses: answers("200"), Errors: []int{404, 422, 503}}, a.get)
 	huma.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags,
@@ -134,24 +135,28 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	if placed.Replayed != nil {
 		return output(*placed.Replayed, true), nil
 	}
-	order := placed.Order
-	if wait > 0 {
-		if later, err := a.settled(ctx, order.ID, wait); err == nil {
-			order = later
-		}
-	}
-	answer, err := render(order, placed.Created)
+	first, err := render(placed.Order, placed.Created)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if key != nil && wait > 0 {
+	if wait == 0 {
+		return output(first, false), nil
+	}
+	// The order is taken. Whatever fails from here on, that is what the client must hear.
+	final, err := render(a.settled(ctx, placed.Order, wait), placed.Created)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if key != nil {
 		finish, cancel := bounded(context.WithoutCancel(ctx))
 		defer cancel()
-		if err := a.app.FinishAnswer(finish, *key, answer); err != nil {
-			a.log.Warn("the first answer stays under its idempotency key", "order_id", order.ID, "err", err)
+		if err := a.app.FinishAnswer(finish, *key, final); err != nil {
+			// Then the first answer is what a repetition gets, so it is the answer.
+			a.log.Warn("the first answer stays under its idempotency key", "order_id", placed.Order.ID, "err", err)
+			final = first
 		}
 	}
-	return output(answer, false), nil
+	return output(final, false), nil
 }
 
 // render writes an order down as the answer to placing it.
@@ -193,9 +198,7 @@ func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 		return nil, a.problem(err)
 	}
 	if wait > 0 && !o.Status.Settled() {
-		if o, err = a.settled(ctx, in.ID, wait); err != nil {
-			return nil, a.problem(err)
-		}
+		o = a.settled(ctx, o, wait)
 	}
 	if in.IfNoneMatch != "" && strings.Contains(in.IfNoneMatch, etag(o.Version)) {
 		return &orderOutput{Status: http.StatusNotModified, ETag: etag(o.Version)}, nil

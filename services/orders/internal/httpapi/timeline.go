@@ -88,7 +88,7 @@ func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.C
 			return
 		}
 		if order.Version <= after {
-			wait, cancel := context.WithTimeout(ctx, heartbeat)
+			wait, cancel := context.WithTimeout(ctx, a.heartbeat)
 			_, err = a.app.Watch(wait, id, after)
 			cancel()
 			if ctx.Err() != nil {

@@ -1,0 +1,193 @@
+package httpapi_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/domain"
+	"pasdetrois/services/orders/internal/httpapi"
+	"pasdetrois/services/orders/internal/store"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// silent publishes nothing: these tests end at the outbox.
+type silent struct{}
+
+func (silent) Enqueue(...outbox.Row) {}
+
+// site is the public and the admin API of one replica, on listeners of their own, over one database.
+type site struct {
+	*app.App
+	db                  *pgxpool.Pool
+	publicURL, adminURL string
+	client              *http.Client
+	// stop drains both servers and waits for their end.
+	stop func()
+}
+
+// setup serves both APIs over a database of the test's own.
+func setup(t *testing.T) *site {
+	t.Helper()
+	return over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"))
+}
+
+// over serves both APIs over a database, with the limits that the service has, until the test ends.
+func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	s := &site{db: db, client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}}
+	s.App = app.New(app.Config{Store: store.New(db, silent{}), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
+		Now: time.Now, NewID: uuid.NewString, Policy: domain.Policy{PaymentTimeout: time.Hour, RepublishAfter: time.Hour},
+		HeldTimeout: time.Minute, KeyTTL: time.Hour})
+	a := httpapi.New(s.App, log)
+	for _, c := range change {
+		c(a)
+	}
+	api, public := httpx.NewAPI("orders", "1", "test")
+	a.Register(api)
+	api, admin := httpx.NewAPI("orders admin", "1", "test")
+	a.RegisterAdmin(api)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var ended []<-chan error
+	listen := func(h http.Handler) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- httpx.Serve(ctx, l, h) }()
+		ended = append(ended, done)
+		return "http://" + l.Addr().String()
+	}
+	s.publicURL, s.adminURL = listen(public), listen(admin)
+	s.stop = func() {
+		cancel()
+		s.client.CloseIdleConnections()
+		for _, done := range ended {
+			require.NoError(t, <-done)
+		}
+		ended = nil
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// answer is an HTTP answer, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request to the public API; header is pairs of name and value.
+func (s *site) do(t *testing.T, method, path, body string, header ...string) *answer {
+	t.Helper()
+	return s.send(t, s.publicURL, method, path, body, header)
+}
+
+// admin sends a request to the admin API.
+func (s *site) admin(t *testing.T, method, path, body string, header ...string) *answer {
+	t.Helper()
+	return s.send(t, s.adminURL, method, path, body, header)
+}
+
+func (s *site) send(t *testing.T, site, method, path, body string, header []string) *answer {
+	t.Helper()
+	a, err := s.try(t.Context(), site, method, path, body, header)
+	require.NoError(t, err)
+	return a
+}
+
+func (s *site) try(ctx context.Context, site, method, path, body string, header []string) (*answer, error) {
+	r, err := http.NewRequestWithContext(ctx, method, site+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	return &answer{status: resp.StatusCode, header: resp.Header, body: string(all)}, err
+}
+
+// sent is a request that is under way.
+func (s *site) sent(t *testing.T, method, path, body string, header ...string) <-chan *answer {
+	t.Helper()
+	ch := make(chan *answer, 1)
+	go func() {
+		a, err := s.try(t.Context(), s.publicURL, method, path, body, header)
+		if err != nil {
+			a = &answer{body: err.Error()}
+		}
+		ch <- a
+	}()
+	return ch
+}
+
+// got waits for the answer to a request that is under way.
+func got(t *testing.T, ch <-chan *answer) *answer {
+	t.Helper()
+	select {
+	case a := <-ch:
+		return a
+	case <-time.After(45 * time.Second):
+		require.FailNow(t, "no answer")
+		return nil
+	}
+}
+
+func requireProblem(t *testing.T, a *answer, status int, mentions string) {
+	t.Helper()
+	require.Equal(t, status, a.status, a.body)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
+	require.Contains(t, a.body, mentions)
+}
+
+// The messages that move an order "o" of user "u" over 1 USD.
+func placed() messages.OrderPlaced {
+	return messages.OrderPlaced{OrderID: "o", UserID: "u", Total: usd(100), HasTotal: true}
+}
+
+func captured() messages.PaymentCaptured {
+	return messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "pay-1"}
+}
+
+func usd(minor int64) messages.Money { return messages.Money{Minor: minor, Currency: "USD"} }
+
+const order = `{"order_id":"o","user_id":"u","total":1}`
+
+// deliver hands one event to a use case that is expected to take it.
+func deliver[E messages.Event](t *testing.T, h bus.Handler[E], e E) {
+	t.Helper()
+	r, err := messages.Message{ID: uuid.NewString(), Event: e, Source: "test", Time: time.Now()}.Record()
+	require.NoError(t, err)
+	results := h(t.Context(), []bus.In[E]{{ID: "test", Event: e, Time: time.Now(), Record: r}})
+	require.Len(t, results, 1)
+	require.NoError(t, results[0].Err)
+}
