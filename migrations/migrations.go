@@ -21,8 +21,9 @@ var files embed.FS
 // Services returns the services that have a schema, which is also the name of their role.
 func Services() []string { return []string{"orders", "payments", "notifications"} }
 
-// Up migrates all three services in the database of adminURL (a superuser). Each role gets its own name as password when
-// it is made; a role that exists is left as it is. Safe to run by several at a time.
+// Up migrates all three services in the database of adminURL (a superuser, or a role that may create roles and schemas,
+// which becomes a member of the roles that it makes). Each role gets its own name as password when it is made; a role
+// that exists is left as it is. Safe to run by several at a time.
 func Up(ctx context.Context, adminURL string) error {
 	for _, service := range Services() {
 		if err := UpService(ctx, adminURL, service); err != nil {
@@ -55,6 +56,12 @@ DO $$ BEGIN
     CREATE ROLE %[1]s LOGIN PASSWORD '%[1]s';
   END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+DO $$ BEGIN
+  IF NOT pg_has_role('%[1]s', 'USAGE') THEN -- who is no superuser makes a schema only for a role that it is a member of
+    GRANT %[1]s TO CURRENT_USER;
+  END IF;
+EXCEPTION WHEN unique_violation THEN NULL;
 END $$;
 CREATE SCHEMA IF NOT EXISTS %[1]s AUTHORIZATION %[1]s;
 REVOKE ALL ON SCHEMA %[1]s FROM PUBLIC;`

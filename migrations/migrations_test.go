@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 // catalogSQL tells everything about the services' schemas that a statement could notice, one line each.
@@ -108,6 +110,36 @@ func TestServicesMayHaveADatabaseEach(t *testing.T) {
 	}
 }
 
+func TestUpWaitsForAnotherThatMakesTheSameSchemaJustNow(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up() // makes the role
+	other, admin := w.as(""), w.as("")
+	_, err := other.Exec(t.Context(), `DROP SCHEMA payments CASCADE`)
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), migrations.BootstrapLock)
+	require.NoError(t, err)
+	tx, err := other.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `CREATE SCHEMA payments`)
+	require.NoError(t, err)
+
+	result := make(chan error, 1)
+	go func() { result <- migrations.UpService(t.Context(), w.AdminURL, "payments") }()
+	testkit.Eventually(t, func() error {
+		if len(w.lines(admin, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)) == 0 {
+			return errors.New("nobody waits")
+		}
+		return nil
+	})
+	_, err = tx.Exec(t.Context(), `ALTER SCHEMA payments OWNER TO payments`)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	_, err = other.Exec(t.Context(), `SELECT pg_advisory_unlock_all()`)
+	require.NoError(t, err)
+	require.NoError(t, <-result)
+}
+
 // A server of its own, because roles belong to the whole server: here nobody has made them before.
 func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 	t.Parallel()
@@ -151,6 +183,24 @@ func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 	require.Equal(t, []string{"notifications f f f t", "orders f f f t", "payments f f f t"}, w.lines(admin, `
 		SELECT concat_ws(' ', rolname, rolsuper, rolcreatedb, rolcreaterole, rolcanlogin) FROM pg_roles
 		WHERE rolname IN ('orders', 'payments', 'notifications') ORDER BY 1`))
+}
+
+// Where Postgres is somebody else's to run there is no superuser to be had.
+func TestARoleThatMayMakeRolesAndSchemasIsEnough(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	w := &world{t: t, DB: &testkit.DB{AdminURL: server.AdminURL("managed")}}
+	for _, statement := range []string{`CREATE ROLE manager LOGIN CREATEROLE`, `CREATE DATABASE managed OWNER manager`} {
+		_, err := w.connect(server.AdminURL("postgres")).Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	for range 2 {
+		require.NoError(t, migrations.Up(t.Context(), w.URL("manager")))
+	}
+	require.Equal(t, []string{"8"}, w.lines(w.as("orders"), `SELECT count(*)::text FROM orders.inventory`))
+	w.refused(w.as("payments"), insufficientPrivilege, `SELECT FROM orders.inventory`)
 }
 
 func TestAFailureSaysWhatWasTried(t *testing.T) {
