@@ -48,6 +48,11 @@ test: ## test every module; PKG=./services/orders/... and RUN=TestName narrow it
 test-kafka: ## the same tests on a real Kafka: KAFKA_BROKERS, else one that is started for them
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka $(MAKE) test PKG='$(PKG)' RUN='$(RUN)'
 
+.PHONY: test-clients
+test-clients: ## plain messages of another language's client (kafka-python) on a real Kafka; needs python3 with pip
+	@go vet -tags clients ./e2e
+	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestKafkaPython -v ./e2e
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@tools/lint $(MODULES)

@@ -49,16 +49,43 @@ func Down(ctx context.Context, adminURL, service string) error {
 	})
 }
 
+// SetPassword gives a service's login role its password. The role is made when it is not there yet, so that it never has
+// the password that Up gives.
+func SetPassword(ctx context.Context, adminURL, service, password string) error {
+	admin, _, err := connect(ctx, adminURL)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	if _, err := admin.Exec(ctx, fmt.Sprintf(roleSQL, service)); err != nil {
+		return fmt.Errorf("make role %s: %w", service, err)
+	}
+	var alter string
+	if err := admin.QueryRow(ctx, passwordSQL, service, password).Scan(&alter); err != nil {
+		return fmt.Errorf("password of role %s: %w", service, err)
+	}
+	if _, err := admin.Exec(ctx, alter); err != nil {
+		return fmt.Errorf("password of role %s: %w", service, err)
+	}
+	return nil
+}
+
+// ALTER ROLE takes no parameters, so the server quotes them.
+const passwordSQL = `SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)`
+
 // Roles belong to the whole server, so another database's migration may make them at the same moment.
-const bootstrapSQL = `
+const roleSQL = `
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
     CREATE ROLE %[1]s LOGIN PASSWORD '%[1]s';
   END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$;
+END $$;`
+
+// Who is no superuser makes a schema only for a role that it is a member of.
+const schemaSQL = `
 DO $$ BEGIN
-  IF NOT pg_has_role('%[1]s', 'USAGE') THEN -- who is no superuser makes a schema only for a role that it is a member of
+  IF NOT pg_has_role('%[1]s', 'USAGE') THEN
     GRANT %[1]s TO CURRENT_USER;
   END IF;
 EXCEPTION WHEN unique_violation THEN NULL;
@@ -69,19 +96,27 @@ REVOKE ALL ON SCHEMA %[1]s FROM PUBLIC;`
 // bootstrapLock keeps two migrations of one database from making the same schema at once.
 const bootstrapLock = `SELECT pg_advisory_lock(7310461)`
 
-func with(ctx context.Context, adminURL, service string, do func(*goose.Provider) error) error {
+func connect(ctx context.Context, adminURL string) (*pgx.Conn, *pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(adminURL)
 	if err != nil {
-		return fmt.Errorf("database URL: %w", err)
+		return nil, nil, fmt.Errorf("database URL: %w", err)
 	}
 	cfg.ConnectTimeout = 5 * time.Second
 	admin, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("connect to migrate: %w", err)
+		return nil, nil, fmt.Errorf("connect to migrate: %w", err)
+	}
+	return admin, cfg, nil
+}
+
+func with(ctx context.Context, adminURL, service string, do func(*goose.Provider) error) error {
+	admin, cfg, err := connect(ctx, adminURL)
+	if err != nil {
+		return err
 	}
 	_, err = admin.Exec(ctx, bootstrapLock)
 	if err == nil {
-		_, err = admin.Exec(ctx, fmt.Sprintf(bootstrapSQL, service))
+		_, err = admin.Exec(ctx, fmt.Sprintf(roleSQL+schemaSQL, service))
 	}
 	if closeErr := admin.Close(ctx); err == nil { // closing gives the lock back
 		err = closeErr

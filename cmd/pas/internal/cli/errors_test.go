@@ -78,6 +78,14 @@ func TestAWrongEnvironmentExitsTwo(t *testing.T) {
 	require.Equal(t, "DATABASE_ADMIN_URL_FILE: open /nowhere: no such file or directory", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)
 
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x", "ORDERS_DATABASE_URL": "postgres://postgres:x@y/z"}, "migrate")
+	require.Equal(t, "ORDERS_DATABASE_URL is not a URL with the user orders, such as postgres://orders:secret@localhost:5432/pasdetrois", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x"}, "migrate", "--service", "mail")
+	require.Equal(t, "--service \"mail\" is none of orders, payments, notifications", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL_FILE": "/nowhere", "DATABASE_ADMIN_URL": "postgres://x"}, "migrate")
 	require.Equal(t, "DATABASE_ADMIN_URL and DATABASE_ADMIN_URL_FILE are both set: keep one", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,14 +26,20 @@ const (
 
 func (a *app) migrate() *cobra.Command {
 	var adminURL string
+	var services []string
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database to the newest version",
 		Long: `Create the three services' roles and schemas and bring them to the newest version, in the database of the URL
 given. The URL is of a superuser or a role that may create roles and schemas: DATABASE_ADMIN_URL, or
-DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.`,
+DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.
+
+Each role is called as its service. Where ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL (or
+…_FILE) is set, the URL that the service itself will use, the role gets the password in it; else a new role's password is
+its name, and a role that exists keeps what it has.`,
 		Example: `  DATABASE_ADMIN_URL=postgres://postgres:secret@localhost:5432/pasdetrois pas migrate
-  DATABASE_ADMIN_URL_FILE=/run/secrets/admin_url pas migrate --json`,
+  DATABASE_ADMIN_URL_FILE=/run/secrets/admin_url ORDERS_DATABASE_URL_FILE=/run/secrets/orders_url pas migrate --json
+  pas migrate --service orders    # where each service has a database of its own`,
 		Args: args(cobra.NoArgs),
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
 			target, err := a.secret("DATABASE_ADMIN_URL", adminURL)
@@ -41,9 +49,19 @@ DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.`
 			if target == "" {
 				return usagef("no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
 			}
-			return a.migrateTo(cmd.Context(), target)
+			for _, service := range services {
+				if !slices.Contains(migrations.Services(), service) {
+					return usagef("--service %q is none of %s", service, strings.Join(migrations.Services(), ", "))
+				}
+			}
+			passwords, err := a.passwords(services)
+			if err != nil {
+				return err
+			}
+			return a.migrateTo(cmd.Context(), target, services, passwords)
 		}),
 	}
+	cmd.Flags().StringSliceVar(&services, "service", migrations.Services(), "services whose schemas live in this database")
 	cmd.Flags().StringVar(&adminURL, "database-admin-url", "", "the URL; better in the environment, where other users do not see it")
 	return cmd
 }
@@ -67,7 +85,30 @@ func (a *app) secret(name, flag string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-func (a *app) migrateTo(ctx context.Context, target string) error {
+// passwords reads the password of each service's role from the URL that the service will use, where that is known.
+func (a *app) passwords(services []string) (map[string]string, error) {
+	passwords := map[string]string{}
+	for _, service := range services {
+		name := strings.ToUpper(service) + "_DATABASE_URL"
+		own, err := a.secret(name, "")
+		if err != nil {
+			return nil, err
+		}
+		if own == "" {
+			continue
+		}
+		u, err := url.Parse(own)
+		if err != nil || u.User == nil || u.User.Username() != service {
+			return nil, usagef("%s is not a URL with the user %[2]s, such as postgres://%[2]s:secret@localhost:5432/pasdetrois", name, service)
+		}
+		if password, given := u.User.Password(); given && password != "" {
+			passwords[service] = password
+		}
+	}
+	return passwords, nil
+}
+
+func (a *app) migrateTo(ctx context.Context, target string, services []string, passwords map[string]string) error {
 	u, err := url.Parse(target)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return usagef("DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
@@ -77,13 +118,26 @@ func (a *app) migrateTo(ctx context.Context, target string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTime)
 	defer cancel()
-	if err := migrations.Up(ctx, target); err != nil {
-		return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
+	for _, service := range services {
+		if password, given := passwords[service]; given {
+			if err := migrations.SetPassword(ctx, target, service, password); err != nil {
+				return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
+			}
+		}
+		if err := migrations.UpService(ctx, target, service); err != nil {
+			return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
+		}
 	}
 	if a.json {
-		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": []string{"orders", "payments", "notifications"}})
+		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": services,
+			"passwords_set": slices.Sorted(maps.Keys(passwords))})
 	}
-	a.printer().Line("The schemas orders, payments and notifications are at the newest version in %s.", u.Redacted())
+	for _, service := range services {
+		if _, given := passwords[service]; given {
+			a.printer().Line("The role %s has the password of its URL.", service)
+		}
+	}
+	a.printer().Line("At the newest version in %s: %s.", u.Redacted(), strings.Join(services, ", "))
 	return nil
 }
 

@@ -1,0 +1,80 @@
+package cli_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/cmd/pas/internal/cli"
+	"pasdetrois/pkg/platform/embedded"
+)
+
+// Roles belong to a whole server, so this test has one of its own.
+func TestMigrateSetsThePasswordsOfTheServicesOwnURLs(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	admin, err := pgx.Connect(t.Context(), server.AdminURL("postgres"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, admin.Close(context.Background())) })
+
+	file := filepath.Join(t.TempDir(), "url")
+	require.NoError(t, os.WriteFile(file, []byte("postgres://payments:it%27s%20two@db/pas\n"), 0o600))
+	environ := map[string]string{
+		"DATABASE_ADMIN_URL":         server.AdminURL("postgres"),
+		"ORDERS_DATABASE_URL":        "postgres://orders:one@db/pas",
+		"PAYMENTS_DATABASE_URL_FILE": file,
+	}
+	got := pas(t, environ, "migrate", "--service", "orders,payments", "--json")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, `"migrated"`)
+	require.NotContains(t, got.stdout, "one@")
+	require.Equal(t, []string{"orders", "payments"}, schemas(t, admin))
+	require.True(t, hasPassword(t, admin, "orders", "one"))
+	require.True(t, hasPassword(t, admin, "payments", "it's two"))
+
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": server.AdminURL("postgres"), "ORDERS_DATABASE_URL": "postgres://orders:other@db/pas"}, "migrate")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "The role orders has the password of its URL.")
+	require.Equal(t, []string{"notifications", "orders", "payments"}, schemas(t, admin))
+	require.True(t, hasPassword(t, admin, "orders", "other"))
+	require.True(t, hasPassword(t, admin, "payments", "it's two"), "kept")
+	require.True(t, hasPassword(t, admin, "notifications", "notifications"))
+}
+
+func schemas(t *testing.T, admin *pgx.Conn) []string {
+	t.Helper()
+	rows, err := admin.Query(t.Context(), `SELECT nspname::text FROM pg_namespace WHERE nspname IN ('orders', 'payments', 'notifications') ORDER BY 1`)
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return names
+}
+
+// hasPassword checks a password against the server's SCRAM-SHA-256 verifier (RFC 5803): the private server trusts every
+// connection, so logging in would prove nothing.
+func hasPassword(t *testing.T, admin *pgx.Conn, role, password string) bool {
+	t.Helper()
+	var verifier string
+	require.NoError(t, admin.QueryRow(t.Context(), `SELECT rolpassword FROM pg_authid WHERE rolname = $1`, role).Scan(&verifier))
+	parts := strings.FieldsFunc(verifier, func(r rune) bool { return r == '$' || r == ':' })
+	require.Len(t, parts, 5, "SCRAM-SHA-256$iterations:salt$stored:server")
+	require.Equal(t, "4096", parts[1])
+	salt, err := base64.StdEncoding.DecodeString(parts[2])
+	require.NoError(t, err)
+	salted, err := pbkdf2.Key(sha256.New, password, salt, 4096, sha256.Size)
+	require.NoError(t, err)
+	server := hmac.New(sha256.New, salted)
+	server.Write([]byte("Server Key"))
+	return base64.StdEncoding.EncodeToString(server.Sum(nil)) == parts[4]
+}
