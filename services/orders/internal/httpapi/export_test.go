@@ -5,5 +5,11 @@ import "time"
 // SetHeartbeat lets a test see heartbeats without waiting for them.
 func SetHeartbeat(d time.Duration) func(*API) { return func(a *API) { a.heartbeat = d } }
 
+// SetWriteWithin sets how long the client of a stream may take nothing.
+func SetWriteWithin(d time.Duration) func(*API) { return func(a *API) { a.writeWithin = d } }
+
+// WantsStream is what an Accept header asks of a timeline.
+func WantsStream(accept string) (stream, ok bool) { return wantsStream(accept) }
+
 // WaitFor tells how long a value of ?wait= holds a request.
 func WaitFor(value string) (time.Duration, error) { return Wait{Wait: value}.duration() }

@@ -30,18 +30,21 @@ const (
 	maxWait      = 30 * time.Second
 	// heartbeat is how often a silent event stream shows that it lives.
 	heartbeat = 15 * time.Second
+	// writeWithin is how long the client of a stream may take nothing of what was written.
+	writeWithin = 10 * time.Second
 )
 
 // API serves the use cases.
 type API struct {
-	app       *app.App
-	log       *slog.Logger
-	heartbeat time.Duration
+	app *app.App
+	log *slog.Logger
+
+	heartbeat, writeWithin time.Duration
 }
 
 // New makes an API over the use cases.
 func New(orders *app.App, log *slog.Logger) *API {
-	return &API{app: orders, log: log, heartbeat: heartbeat}
+	return &API{app: orders, log: log, heartbeat: heartbeat, writeWithin: writeWithin}
 }
 
 // Register adds the public operations.

@@ -115,26 +115,6 @@ func TestSameOrderID(t *testing.T) {
 	require.Empty(t, unchanged.body)
 }
 
-func TestEventStreamEndsWithTheOrder(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	require.Equal(t, 202, s.do(t, "POST", "/orders", `{"order_id":"o","user_id":"u","total":1}`).status)
-	streamed := make(chan *answer, 1)
-	go func() {
-		streamed <- s.do(t, "GET", "/orders/o/events", "", "Accept", "text/event-stream")
-	}()
-	cancelled := s.do(t, "POST", "/orders/o/cancel", "")
-	require.Equal(t, 200, cancelled.status, cancelled.body)
-	select {
-	case w := <-streamed:
-		require.Equal(t, "text/event-stream", w.header.Get("Content-Type"))
-		require.Contains(t, w.body, "id: 1\nevent: ")
-		require.Contains(t, w.body, `"to":"cancelled"`)
-	case <-time.After(10 * time.Second):
-		t.Fatal("the stream goes on after the order is settled")
-	}
-}
-
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

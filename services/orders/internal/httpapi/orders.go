@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ type orderOutput struct {
 
 func (a *API) registerOrders(api huma.API) {
 	tags := []string{"orders"}
-	schema := api.OpenAPI().Components.Schemas.Schema(reflectOrder, true, "Order")
+	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Order](), true, "Order")
 	answers := func(codes ...string) map[string]*huma.Response {
 		out := make(map[string]*huma.Response)
 		for _, c := range codes {

@@ -2,11 +2,13 @@ package httpapi_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +42,7 @@ type site struct {
 	db                  *pgxpool.Pool
 	publicURL, adminURL string
 	client              *http.Client
+	inFlight            atomic.Int64 // requests to the public API
 	// stop drains both servers and waits for their end.
 	stop func()
 }
@@ -77,7 +80,7 @@ func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
 		ended = append(ended, done)
 		return "http://" + l.Addr().String()
 	}
-	s.publicURL, s.adminURL = listen(public), listen(admin)
+	s.publicURL, s.adminURL = listen(s.counted(public)), listen(admin)
 	s.stop = func() {
 		cancel()
 		s.client.CloseIdleConnections()
@@ -88,6 +91,25 @@ func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
 	}
 	t.Cleanup(s.stop)
 	return s
+}
+
+func (s *site) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.inFlight.Add(1)
+		defer s.inFlight.Add(-1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// idle waits until no request is being answered.
+func (s *site) idle(t *testing.T) {
+	t.Helper()
+	testkit.Eventually(t, func() error {
+		if n := s.inFlight.Load(); n != 0 {
+			return fmt.Errorf("%d requests are being answered", n)
+		}
+		return nil
+	})
 }
 
 // answer is an HTTP answer, read whole.

@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// stream writes the changes, then waits for more until the order is settled, the client is gone or the server drains.
+// Nothing is held while it waits: no database connection, no lock. A database that fails is waited for; the client sees
+// heartbeats meanwhile.
+func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.Change) {
+	out, err := a.openStream(hc)
+	if err != nil {
+		return
+	}
+	defer out.end()
+	if hc.Method() == http.MethodHead {
+		return
+	}
+	for ctx := hc.Context(); ctx.Err() == nil; {
+		settled := false
+		for _, c := range changes {
+			if err := out.event(c); err != nil {
+				return
+			}
+			after, settled = c.Number, c.To.Settled()
+		}
+		if err := out.flush(); err != nil || settled {
+			return
+		}
+		if changes, err = a.news(ctx, id, after); err != nil {
+			if err := out.write(": still here\n\n"); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// news waits for changes after the number given. It returns an error when there were none for a heartbeat's time.
+func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change, error) {
+	beat, cancel := context.WithTimeout(ctx, a.heartbeat)
+	defer cancel()
+	for {
+		_, err := a.app.Watch(beat, id, after)
+		if err == nil {
+			var changes []domain.Change
+			read, cancel := bounded(ctx)
+			changes, err = a.app.Timeline(read, id, after)
+			cancel()
+			if err == nil {
+				return changes, nil
+			}
+		}
+		if beat.Err() != nil {
+			return nil, beat.Err()
+		}
+		a.log.Debug("could not follow an order", "order_id", id, "err", err)
+		pause(beat, time.Second) // a failing database must not become a loop without one
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// events is an open stream of server-sent events.
+type events struct {
+	w      io.Writer
+	conn   *http.ResponseController
+	within time.Duration
+}
+
+func (a *API) openStream(hc huma.Context) (*events, error) {
+	w, ok := hc.BodyWriter().(http.ResponseWriter)
+	if !ok {
+		return nil, http.ErrNotSupported
+	}
+	hc.SetHeader("Content-Type", eventStream)
+	hc.SetHeader("Cache-Control", "no-store")
+	hc.SetHeader("X-Accel-Buffering", "no") // nginx would keep events back
+	return &events{w: w, conn: http.NewResponseController(w), within: a.writeWithin}, nil
+}
+
+func (e *events) event(c domain.Change) error {
+	data, err := json.Marshal(changeBody(c))
+	if err != nil {
+		return err
+	}
+	return e.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", c.Number, c.Event, data))
+}
+
+func (e *events) write(s string) error {
+	e.limit()
+	_, err := io.WriteString(e.w, s)
+	return err
+}
+
+func (e *events) flush() error {
+	e.limit()
+	return e.conn.Flush()
+}
+
+// limit makes writing fail when the client takes nothing for some time: it would hold its stream, and a drain, for ever.
+func (e *events) limit() { _ = e.conn.SetWriteDeadline(time.Now().Add(e.within)) }
+
+// end lifts the limit, for the next request of the connection.
+func (e *events) end() { _ = e.conn.SetWriteDeadline(time.Time{}) }
