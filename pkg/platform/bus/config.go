@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -43,11 +44,17 @@ func (c Config) Validate() error {
 // headers and incremental fetches. Left to itself the client would pick another one with each upgrade.
 var protocolVersion = sarama.V2_8_0_0
 
-func baseConfig(clientID string) *sarama.Config {
+// retryBackoff is the pause before the client asks or publishes again.
+const retryBackoff = 250 * time.Millisecond
+
+// baseConfig is what all connections have in common. They are cut when ctx ends.
+func baseConfig(ctx context.Context, clientID string) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.Version = protocolVersion
-	c.Net.DialTimeout = 5 * time.Second
+	c.Net.Proxy.Enable = true
+	c.Net.Proxy.Dialer = lines{ctx}
+	c.Metadata.Retry.BackoffFunc = lines{ctx}.again(retryBackoff)
 	c.Net.ReadTimeout = 15 * time.Second
 	c.Net.WriteTimeout = 15 * time.Second
 	// A topic exists because somebody decided on its partitions, never because somebody mistyped its name.
@@ -58,15 +65,15 @@ func baseConfig(clientID string) *sarama.Config {
 
 // producerConfig makes an acknowledged message durable and written once: all in-sync replicas, idempotent, one request
 // in flight so that a retry cannot reorder, and enough retries to sit out the restart of a broker.
-func producerConfig(clientID string) *sarama.Config {
-	c := baseConfig(clientID)
+func producerConfig(ctx context.Context, clientID string) *sarama.Config {
+	c := baseConfig(ctx, clientID)
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
 	c.Net.MaxOpenRequests = 1
 	c.Producer.Retry.Max = 120
-	c.Producer.Retry.Backoff = 250 * time.Millisecond
+	c.Producer.Retry.BackoffFunc = lines{ctx}.again(retryBackoff)
+	c.Producer.Transaction.Retry.BackoffFunc = lines{ctx}.again(retryBackoff) // also paces the opening of any producer
 	c.Metadata.Retry.Max = 30
-	c.Metadata.Retry.Backoff = 250 * time.Millisecond
 	c.Producer.Return.Successes = true
 	c.Producer.Return.Errors = true
 	// The Java and Python clients' hash: an order's messages share a partition whoever wrote them.
@@ -76,8 +83,8 @@ func producerConfig(clientID string) *sarama.Config {
 
 // consumerConfig starts a new group at the oldest record, reads committed records only, and leaves committing to the
 // background commit of what was marked.
-func consumerConfig(clientID string, handleTimeout time.Duration) *sarama.Config {
-	c := baseConfig(clientID)
+func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Duration) *sarama.Config {
+	c := baseConfig(ctx, clientID)
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Offsets.AutoCommit.Enable = true

@@ -11,12 +11,12 @@ import (
 // Each line is a default of the client that loses, doubles or reorders messages when it is left alone.
 func TestProducerSettingsThatDurabilityRestsOn(t *testing.T) {
 	t.Parallel()
-	c := producerConfig("x")
+	c := producerConfig(t.Context(), "x")
 	require.NoError(t, c.Validate())
 	require.Equal(t, sarama.WaitForAll, c.Producer.RequiredAcks)
 	require.True(t, c.Producer.Idempotent)
 	require.Equal(t, 1, c.Net.MaxOpenRequests)
-	require.GreaterOrEqual(t, time.Duration(c.Producer.Retry.Max)*c.Producer.Retry.Backoff, 10*time.Second)
+	require.GreaterOrEqual(t, time.Duration(c.Producer.Retry.Max)*c.Producer.Retry.BackoffFunc(1, 1), 10*time.Second)
 	require.GreaterOrEqual(t, c.Metadata.Retry.Max, 30)
 	require.False(t, c.Metadata.AllowAutoTopicCreation)
 	require.Zero(t, c.Producer.Flush.Frequency, "a linger only adds latency")
@@ -24,7 +24,7 @@ func TestProducerSettingsThatDurabilityRestsOn(t *testing.T) {
 
 func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
 	t.Parallel()
-	c := consumerConfig("x", 30*time.Second)
+	c := consumerConfig(t.Context(), "x", 30*time.Second)
 	require.NoError(t, c.Validate())
 	require.Equal(t, sarama.OffsetOldest, c.Consumer.Offsets.Initial)
 	require.Equal(t, sarama.ReadCommitted, c.Consumer.IsolationLevel)

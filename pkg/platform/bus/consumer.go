@@ -92,32 +92,15 @@ func (c *Consumer) Run(ctx context.Context) error {
 		<-monitored
 	}()
 
-	for attempt := 1; ; attempt++ {
-		if err := c.waitForTopics(ctx); err != nil {
-			return nil // ctx ended while we waited
-		}
-		err := c.consume(ctx)
-		var starting *startError
-		if !errors.As(err, &starting) {
-			return err
-		}
-		// Kafka went away between being there and being subscribed to.
-		c.log.Warn("could not subscribe, trying again", "attempt", attempt, "err", err)
-		if !pause(ctx, backoff(attempt, time.Second, 5*time.Second)) {
-			return nil
-		}
+	if err := c.waitForTopics(ctx); err != nil {
+		return nil // ctx ended while we waited
 	}
+	return c.consume(ctx)
 }
-
-// startError is a router that never came up.
-type startError struct{ err error }
-
-func (e *startError) Error() string { return e.err.Error() }
-func (e *startError) Unwrap() error { return e.err }
 
 func (c *Consumer) waitForTopics(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		missing, err := missingTopics(c.cfg.Config, c.topics)
+		missing, err := missingTopics(ctx, c.cfg.Config, c.topics)
 		if err == nil && len(missing) == 0 {
 			return nil
 		}
@@ -136,6 +119,9 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 
 func (c *Consumer) consume(ctx context.Context) error {
 	wlog := watermillLogger(c.log)
+	// The lines outlive ctx by the drain, and once there is nothing more to wait for nobody waits for them.
+	linesCtx, cutLines := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutLines()
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: leaveTimeout}, wlog)
 	if err != nil {
 		return fmt.Errorf("make router: %w", err)
@@ -145,14 +131,15 @@ func (c *Consumer) consume(ctx context.Context) error {
 		subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
 			Brokers:               c.cfg.Brokers,
 			Unmarshaler:           c.claims,
-			OverwriteSaramaConfig: consumerConfig("pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout),
+			OverwriteSaramaConfig: consumerConfig(linesCtx, "pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout),
 			ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
 			Tracer:                c.claims,
 		}, wlog)
 		if err != nil {
 			return fmt.Errorf("subscribe to %s: %w", topic, err)
 		}
-		router.AddConsumerHandler(c.cfg.Service+"."+topic, c.cfg.TopicPrefix+topic, subscriber, c.handleMessage)
+		router.AddConsumerHandler(c.cfg.Service+"."+topic, c.cfg.TopicPrefix+topic,
+			patient{Subscriber: subscriber, stop: linesCtx, log: c.log}, c.handleMessage)
 	}
 
 	// The router must outlive ctx: it cancels messages in work as soon as its own context ends.
@@ -160,16 +147,21 @@ func (c *Consumer) consume(ctx context.Context) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- router.Run(routerCtx) }()
+	started := context.AfterFunc(ctx, cutLines)
 	select {
 	case err := <-ended:
-		return &startError{fmt.Errorf("start consuming: %w", err)}
+		return fmt.Errorf("start consuming: %w", err)
 	case <-router.Running():
+		started()
 	}
 	c.log.Info("consuming", "topic", c.topics)
 
 	select {
 	case err := <-ended:
-		return fmt.Errorf("consuming ended by itself: %w", errors.Join(err, errors.New("all handlers stopped")))
+		if ctx.Err() == nil {
+			err = fmt.Errorf("consuming ended by itself: %w", errors.Join(err, errors.New("all handlers stopped")))
+		}
+		return err
 	case <-ctx.Done():
 	}
 	drainCtx, stop := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)

@@ -72,13 +72,10 @@ func (m *monitor) run(ctx context.Context) {
 	for {
 		err := func() (err error) {
 			if admin == nil {
-				if client, admin, err = connectAdmin(m.cfg, m.service); err != nil {
+				if client, admin, err = connectAdmin(ctx, m.cfg, m.service); err != nil {
 					return err
 				}
 			}
-			// Closing the connection is the only way to end a question that nobody answers.
-			unhang := context.AfterFunc(ctx, func() { _ = admin.Close() })
-			defer unhang()
 			return m.ask(client, admin)
 		}()
 		if ctx.Err() != nil {
@@ -131,9 +128,10 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 	return nil
 }
 
-// connectAdmin opens a connection for questions about the cluster, apart from those that carry messages.
-func connectAdmin(cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
-	sc := baseConfig("pasdetrois-" + service + "-admin")
+// connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
+// ctx ends.
+func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
+	sc := baseConfig(ctx, "pasdetrois-"+service+"-admin")
 	sc.Metadata.Retry.Max = 1
 	client, err := sarama.NewClient(cfg.Brokers, sc)
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
-	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/messages"
 )
@@ -24,13 +23,14 @@ type Producer struct {
 	service string
 	log     *slog.Logger
 
-	cancel    context.CancelFunc
-	connected chan struct{} // closed once publisher is set
-	stopped   chan struct{} // closed when connecting has ended, either way
+	cutLines  context.CancelFunc // also ends connecting
+	connected chan struct{}      // closed once sender is set
+	stopped   chan struct{}      // closed when connecting has ended, either way
 
-	mu        sync.Mutex
-	publisher message.Publisher
-	connErr   error
+	mu      sync.Mutex
+	sender  sarama.SyncProducer
+	client  sarama.Client // sender's own: a connection that also fetches would make it wait
+	connErr error
 }
 
 // NewProducer makes a producer for service and starts to connect. Close it after everything that publishes has stopped.
@@ -39,7 +39,7 @@ func NewProducer(cfg Config, service string, log *slog.Logger) (*Producer, error
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Producer{cfg: cfg, service: service, log: log, cancel: cancel,
+	p := &Producer{cfg: cfg, service: service, log: log, cutLines: cancel,
 		connected: make(chan struct{}), stopped: make(chan struct{}),
 		connErr: errors.New("not connected yet")}
 	go p.connect(ctx)
@@ -49,14 +49,10 @@ func NewProducer(cfg Config, service string, log *slog.Logger) (*Producer, error
 func (p *Producer) connect(ctx context.Context) {
 	defer close(p.stopped)
 	for attempt := 1; ; attempt++ {
-		publisher, err := kafka.NewPublisher(kafka.PublisherConfig{
-			Brokers:               p.cfg.Brokers,
-			Marshaler:             recordMarshaler{},
-			OverwriteSaramaConfig: producerConfig("pasdetrois-" + p.service),
-		}, watermillLogger(p.log))
+		client, sender, err := p.open(ctx)
 		p.mu.Lock()
 		if err == nil {
-			p.publisher, p.connErr = publisher, nil
+			p.client, p.sender, p.connErr = client, sender, nil
 			p.mu.Unlock()
 			close(p.connected)
 			return
@@ -70,6 +66,20 @@ func (p *Producer) connect(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// open connects once. It leaves nothing behind when it fails, which the client's own constructor does.
+func (p *Producer) open(ctx context.Context) (sarama.Client, sarama.SyncProducer, error) {
+	client, err := sarama.NewClient(p.cfg.Brokers, producerConfig(ctx, "pasdetrois-"+p.service))
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to %v: %w", p.cfg.Brokers, err)
+	}
+	sender, err := sarama.NewSyncProducerFromClient(client)
+	if err != nil {
+		_ = client.Close()
+		return nil, nil, fmt.Errorf("open a producer at %v: %w", p.cfg.Brokers, err)
+	}
+	return client, sender, nil
 }
 
 // Publish implements Publisher.
@@ -99,13 +109,13 @@ func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Recor
 		return fmt.Errorf("publish: kafka is not connected (%w): %w", p.lastError(), ctx.Err())
 	}
 
-	// The client's Publish takes no context and may sit out a broker's restart: the wait is ours to end.
+	// Sending takes no context and may sit out a broker's restart: the wait is ours to end.
 	done := make(chan error, len(records))
 	runs := inKeyOrder(records)
 	for _, run := range runs {
 		go func() {
 			for _, r := range run {
-				if err := p.publisher.Publish(p.cfg.TopicPrefix+r.Topic, newOutgoing(r)); err != nil {
+				if _, _, err := p.sender.SendMessage(toSarama(r, p.cfg.TopicPrefix)); err != nil {
 					done <- fmt.Errorf("publish to %s: %w", r.Topic, err)
 					return
 				}
@@ -160,16 +170,21 @@ func (p *Producer) Check(context.Context) error {
 // Close flushes and disconnects. With a broker that no longer answers it gives up after a few seconds: messages that
 // were not acknowledged are in the outbox or will be delivered again.
 func (p *Producer) Close() error {
-	p.cancel()
+	defer p.cutLines()
+	select {
+	case <-p.connected:
+	default:
+		p.cutLines()
+	}
 	<-p.stopped
 	p.mu.Lock()
-	publisher := p.publisher
+	sender, client := p.sender, p.client
 	p.mu.Unlock()
-	if publisher == nil {
+	if sender == nil {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- publisher.Close() }()
+	go func() { done <- errors.Join(sender.Close(), client.Close()) }()
 	timeout := time.NewTimer(closeTimeout)
 	defer timeout.Stop()
 	select {

@@ -87,8 +87,8 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 }
 
 // missingTopics returns those of topics that do not exist.
-func missingTopics(cfg Config, topics []string) ([]string, error) {
-	client, admin, err := connectAdmin(cfg, "check")
+func missingTopics(ctx context.Context, cfg Config, topics []string) ([]string, error) {
+	client, admin, err := connectAdmin(ctx, cfg, "check")
 	if err != nil {
 		return nil, err
 	}
@@ -118,24 +118,13 @@ func withAdmin(ctx context.Context, cfg Config, fn func(sarama.Client, sarama.Cl
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() {
-		client, admin, err := connectAdmin(cfg, "tool")
-		if err != nil {
-			done <- err
-			return
-		}
-		stop := context.AfterFunc(ctx, func() { _ = admin.Close() })
+	client, admin, err := connectAdmin(ctx, cfg, "tool")
+	if err == nil {
 		err = fn(client, admin)
-		if stop() {
-			_ = admin.Close()
-		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
+		_ = admin.Close() // closes the client with it
+	}
+	if ctx.Err() != nil {
 		return fmt.Errorf("kafka at %v does not answer: %w", cfg.Brokers, ctx.Err())
 	}
+	return err
 }

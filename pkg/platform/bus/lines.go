@@ -1,0 +1,46 @@
+package bus
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// lines opens connections to Kafka that end with ctx. The client's calls take no context, and a broker that hangs accepts
+// connections and answers nothing: to cut the line is the only way to end a call before the client's own patience, which
+// is minutes, does.
+type lines struct{ ctx context.Context }
+
+const dialTimeout = 5 * time.Second
+
+func (l lines) Dial(network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(l.ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &line{Conn: conn}
+	c.release = context.AfterFunc(l.ctx, func() { _ = conn.Close() })
+	return c, nil
+}
+
+// again is how long to wait before one more try; once the lines are cut every try fails, so it may as well fail at once.
+func (l lines) again(pause time.Duration) func(int, int) time.Duration {
+	return func(int, int) time.Duration {
+		if l.ctx.Err() != nil {
+			return 0
+		}
+		return pause
+	}
+}
+
+type line struct {
+	net.Conn
+	once    sync.Once
+	release func() bool
+}
+
+func (l *line) Close() error {
+	l.once.Do(func() { l.release() })
+	return l.Conn.Close()
+}
