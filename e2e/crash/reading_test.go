@@ -1,0 +1,121 @@
+//go:build crash
+
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// read reads every row of a query into structs.
+func read[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read the books: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[T])
+	if err != nil {
+		return nil, fmt.Errorf("read the books: %w", err)
+	}
+	return all, nil
+}
+
+const (
+	ordersSQL        = `SELECT order_id, user_id, status, reason, total_minor, payment_id FROM orders.orders`
+	stepsSQL         = `SELECT order_id, number, status_from, status_to FROM orders.order_events ORDER BY order_id, number`
+	paymentsSQL      = `SELECT order_id, status, reason, amount_minor, payment_id FROM payments.payments`
+	ledgerSQL        = `SELECT order_id, status, amount_minor, payment_id, charge_calls FROM payments.provider_ledger`
+	notificationsSQL = `SELECT COALESCE(order_id, '') AS order_id, COALESCE(kind, '') AS kind, status, recipient FROM notifications.notifications`
+	stockSQL         = `SELECT sku, available, reserved, sold, stocked FROM orders.inventory`
+)
+
+// What nobody may have any more when all is settled.
+const leftSQL = `
+SELECT 'messages in the outbox' AS what, count(*) FROM orders.outbox
+UNION ALL SELECT 'messages kept aside by orders', count(*) FROM orders.held_messages
+UNION ALL SELECT 'messages parked by orders', count(*) FROM orders.dead_letters
+UNION ALL SELECT 'messages parked by payments', count(*) FROM payments.dead_letters
+UNION ALL SELECT 'messages parked by notifications', count(*) FROM notifications.dead_letters`
+
+func readBooks(ctx context.Context, conn *pgx.Conn, w wire, mail io.Reader) (*books, error) {
+	b := &books{}
+	var err error
+	keep := func(next error) {
+		if err == nil {
+			err = next
+		}
+	}
+	into(&b.Orders, keep)(read[orderRow](ctx, conn, ordersSQL))
+	into(&b.Steps, keep)(read[stepRow](ctx, conn, stepsSQL))
+	into(&b.Payments, keep)(read[paymentRow](ctx, conn, paymentsSQL))
+	into(&b.Ledger, keep)(read[ledgerRow](ctx, conn, ledgerSQL))
+	into(&b.Notifications, keep)(read[notificationRow](ctx, conn, notificationsSQL))
+	into(&b.Stock, keep)(read[stockRow](ctx, conn, stockSQL))
+	into(&b.Left, keep)(read[leftover](ctx, conn, leftSQL))
+	into(&b.Emails, keep)(readEmails(mail))
+	into(&b.Messages, keep)(w.records(ctx))
+	return b, err
+}
+
+func into[T any](to *[]T, keep func(error)) func([]T, error) {
+	return func(rows []T, err error) {
+		*to = rows
+		keep(err)
+	}
+}
+
+// readEmails finds the emails in the notifications service's log. A line that is none is a line of the log.
+func readEmails(log io.Reader) ([]emailLine, error) {
+	content, err := io.ReadAll(log)
+	if err != nil {
+		return nil, fmt.Errorf("read the emails: %w", err)
+	}
+	var emails []emailLine
+	for line := range bytes.Lines(content) {
+		var e emailLine
+		if json.Unmarshal(line, &e) == nil && e.Msg == "email" {
+			emails = append(emails, e)
+		}
+	}
+	return emails, nil
+}
+
+// blow is one SIGKILL and what it hit.
+type blow struct {
+	victim string
+	at     time.Duration // since the load began
+	open   int           // orders not settled
+	outbox int           // messages not known to be published
+	unsent int           // emails not known to be sent
+}
+
+const openSQL = `
+SELECT (SELECT count(*) FROM orders.orders WHERE status NOT IN ('confirmed', 'rejected', 'failed', 'cancelled')),
+       (SELECT count(*) FROM orders.outbox),
+       (SELECT count(*) FROM notifications.notifications WHERE status = 'pending')`
+
+// look returns what is open just now.
+func look(ctx context.Context, conn *pgx.Conn) (b blow, err error) {
+	if err = conn.QueryRow(ctx, openSQL).Scan(&b.open, &b.outbox, &b.unsent); err != nil {
+		err = fmt.Errorf("look what is open: %w", err)
+	}
+	return b, err
+}
+
+// An order that was placed after a moment and of whose end its customer was told passed through all three services.
+const throughSQL = `
+SELECT EXISTS (SELECT FROM orders.orders o JOIN notifications.notifications n ON n.order_id = o.order_id AND n.kind = o.status
+               WHERE o.created_at > $1 AND n.status = 'sent')`
+
+func through(ctx context.Context, conn *pgx.Conn, since time.Time) (yes bool, err error) {
+	if err = conn.QueryRow(ctx, throughSQL, since).Scan(&yes); err != nil {
+		err = fmt.Errorf("look whether orders go through: %w", err)
+	}
+	return yes, err
+}

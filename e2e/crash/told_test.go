@@ -1,0 +1,124 @@
+package crash
+
+import "fmt"
+
+// telling is one thing that is told about an order: however often it is written, it is the same message.
+type telling struct{ order, event, kind string }
+
+func (t telling) String() string {
+	if t.kind == "" {
+		return fmt.Sprintf("%s of order %s", t.event, t.order)
+	}
+	return fmt.Sprintf("%s (%s) of order %s", t.event, t.kind, t.order)
+}
+
+// messages: what led to each outcome stands in Kafka, and what stands there more than once is the same to the byte.
+func (c *count) messages() {
+	first := map[telling]record{}
+	for _, r := range c.books.Messages {
+		c.tally.Messages++
+		t := telling{r.OrderID, r.Event, r.Kind}
+		before, again := first[t]
+		switch {
+		case !again:
+			first[t] = r
+		case before.MessageID != r.MessageID:
+			c.wrong("%s was told as two messages, %s and %s", t, before.MessageID, r.MessageID)
+		case before.Body != r.Body:
+			c.wrong("%s was told in two ways: %s and %s", t, before.Body, r.Body)
+		default:
+			c.tally.MessagesAgain++
+		}
+		if _, ok := c.orders[r.OrderID]; !ok {
+			c.wrong("%s is of no order of ours", t)
+		}
+	}
+	for id, o := range c.orders {
+		expected := []telling{{id, "order_placed", ""}, {id, "notification_requested", o.Status}}
+		switch o.Status {
+		case "confirmed":
+			expected = append(expected, telling{id, "payment_requested", ""}, telling{id, "payment_captured", ""})
+		case "failed":
+			expected = append(expected, telling{id, "payment_requested", ""}, telling{id, "payment_failed", ""})
+		case "rejected":
+			expected = append(expected, telling{id, "order_rejected", ""})
+		}
+		for _, t := range expected {
+			if _, ok := first[t]; !ok {
+				c.wrong("nobody was told %s, which is %s", t, o.Status)
+			}
+		}
+	}
+}
+
+// notifications: one was sent about each order's end, none about what did not happen, and each email went out under one
+// Message-ID. An email may repeat: a process that dies between sending it and noting that cannot know.
+func (c *count) notifications() {
+	type about struct{ order, kind string }
+	happened := map[about]bool{}
+	for _, s := range c.books.Steps {
+		happened[about{s.ID, s.To}] = true
+	}
+	suspected := map[string]bool{}
+	for _, p := range c.books.Payments {
+		suspected[p.ID] = p.Reason == "suspected_fraud" && p.Status == "failed"
+	}
+	rows := map[about]notificationRow{}
+	for _, n := range c.books.Notifications {
+		key := about{n.ID, n.Kind}
+		if _, twice := rows[key]; twice {
+			c.wrong("notification %s of order %s is there twice", n.Kind, n.ID)
+		}
+		rows[key] = n
+		if n.Status != "sent" {
+			c.wrong("notification %s of order %s is %s", n.Kind, n.ID, n.Status)
+		} else {
+			c.tally.NotificationsSent++
+		}
+		if n.Kind == "fraud_alert" {
+			if !suspected[n.ID] {
+				c.wrong("order %s was reported as fraud without reason", n.ID)
+			}
+			continue
+		}
+		if !happened[key] {
+			c.wrong("order %s was never %s, and its customer was told so", n.ID, n.Kind)
+		}
+		if n.Recipient != c.bought[n.ID].Email {
+			c.wrong("notification %s of order %s went to %s", n.Kind, n.ID, n.Recipient)
+		}
+	}
+	for id, o := range c.orders {
+		if _, ok := rows[about{id, o.Status}]; !ok {
+			c.wrong("order %s is %s, and its customer was not told", id, o.Status)
+		}
+		if _, ok := rows[about{id, "fraud_alert"}]; suspected[id] && !ok {
+			c.wrong("order %s is suspected fraud, and nobody was alerted", id)
+		}
+		// Confirmed, then cancelled before anybody was told of the first: only the end counts.
+		if _, ok := rows[about{id, "confirmed"}]; o.Status == "cancelled" && happened[about{id, "confirmed"}] && !ok {
+			c.tally.Superseded++
+		}
+	}
+	messageIDs := map[about]string{}
+	for _, e := range c.books.Emails {
+		c.tally.Emails++
+		key := about{e.OrderID, e.Kind}
+		if _, ok := rows[key]; !ok {
+			c.wrong("email %s of order %s was sent without a notification", e.Kind, e.OrderID)
+		}
+		switch before, again := messageIDs[key]; {
+		case !again:
+			messageIDs[key] = e.MessageID
+		case before == e.MessageID:
+			c.tally.Repeats++
+		default:
+			c.wrong("email %s of order %s was sent under two Message-IDs, %s and %s", e.Kind, e.OrderID, before, e.MessageID)
+		}
+	}
+	for key, n := range rows {
+		if _, ok := messageIDs[key]; n.Status == "sent" && !ok {
+			c.wrong("email %s of order %s is marked as sent and never was", key.kind, key.order)
+		}
+	}
+}
