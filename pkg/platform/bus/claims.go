@@ -17,6 +17,7 @@ import (
 type claims struct {
 	topicPrefix string
 	gate        *gate
+	failing     *failures
 
 	mu   sync.Mutex
 	live map[claimKey]*claim
@@ -40,8 +41,8 @@ type claim struct {
 	admitted bool   // counted by the gate
 }
 
-func newClaims(topicPrefix string, g *gate) *claims {
-	return &claims{topicPrefix: topicPrefix, gate: g, live: make(map[claimKey]*claim)}
+func newClaims(topicPrefix string, g *gate, f *failures) *claims {
+	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, live: make(map[claimKey]*claim)}
 }
 
 // Unmarshal implements kafka.Unmarshaler. It never fails: an error here would end the claim and repeat the same record
@@ -100,6 +101,8 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 	h.claims.mu.Unlock()
 	defer func() {
 		cl.settle()
+		r, _ := cl.read()
+		h.claims.failing.clear(r) // whatever holds the partition up is not ours any more
 		h.claims.mu.Lock()
 		delete(h.claims.live, key)
 		h.claims.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
@@ -41,12 +42,14 @@ const leaveTimeout = 5 * time.Second
 type Consumer struct {
 	cfg     ConsumerConfig
 	log     *slog.Logger
-	topics  []string
+	topics  []string // that it reads
+	needs   []string // topics, and those that its use cases and its outbox write
 	gate    *gate
 	claims  *claims
 	failing *failures
 	monitor *monitor
 	metrics *metrics
+	joined  atomic.Bool // subscribed to all topics
 	*dispatcher
 }
 
@@ -65,22 +68,26 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := newGate()
+	g, failing := newGate(), newFailures()
 	m := newMetrics(cfg.Metrics)
 	topics := cfg.Table.topics()
+	needs := topicsOf(cfg.Service, topics)
 	return &Consumer{
-		cfg: cfg, log: cfg.Log, topics: topics, gate: g, claims: newClaims(cfg.TopicPrefix, g),
-		failing: newFailures(), metrics: m, dispatcher: d,
-		monitor: newMonitor(cfg.Config, cfg.Service, topics, m.lag),
+		cfg: cfg, log: cfg.Log, topics: topics, needs: needs, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
+		failing: failing, metrics: m, dispatcher: d,
+		monitor: newMonitor(cfg.Config, cfg.Service, topics, needs, m.lag),
 	}, nil
 }
 
 // group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
 func (c Config) group(service, topic string) string { return c.GroupPrefix + service + "." + topic }
 
-// Run waits for Kafka and the topics, then consumes until ctx ends; then it admits nothing more, waits for what is in
+// Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends; then it admits nothing more, waits for what is in
 // work, lets the acknowledgements be marked, and leaves the groups. It returns an error when consuming ended by itself.
 func (c *Consumer) Run(ctx context.Context) error {
+	if err := c.waitForTopics(ctx); err != nil {
+		return nil // ctx ended while we waited
+	}
 	monitorCtx, stopMonitor := context.WithCancel(context.WithoutCancel(ctx))
 	monitored := make(chan struct{})
 	go func() {
@@ -91,16 +98,12 @@ func (c *Consumer) Run(ctx context.Context) error {
 		stopMonitor()
 		<-monitored
 	}()
-
-	if err := c.waitForTopics(ctx); err != nil {
-		return nil // ctx ended while we waited
-	}
 	return c.consume(ctx)
 }
 
 func (c *Consumer) waitForTopics(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		missing, err := missingTopics(ctx, c.cfg.Config, c.topics)
+		missing, err := missingTopics(ctx, c.cfg.Config, c.needs)
 		if err == nil && len(missing) == 0 {
 			return nil
 		}
@@ -153,6 +156,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 		return fmt.Errorf("start consuming: %w", err)
 	case <-router.Running():
 		started()
+		c.joined.Store(true)
 	}
 	c.log.Info("consuming", "topic", c.topics)
 
@@ -201,8 +205,14 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 // Draining reports whether the consumer has stopped to admit messages.
 func (c *Consumer) Draining() bool { return c.gate.isClosed() }
 
-// Check is the readiness check: nil while Kafka answers, the topics exist, and no handler is failing for a transient
-// cause. It asks nobody: the state is kept up to date in the background.
+// Check is the readiness check: nil while Kafka answers, the topics exist, they are subscribed to, and no handler is
+// failing for a transient cause. It asks nobody: the state is kept up to date in the background.
 func (c *Consumer) Check(context.Context) error {
-	return errors.Join(c.monitor.check(), c.failing.check())
+	if err := c.monitor.check(); err != nil {
+		return errors.Join(err, c.failing.check())
+	}
+	if !c.joined.Load() {
+		return errors.New("kafka: not subscribed yet")
+	}
+	return c.failing.check()
 }

@@ -23,7 +23,8 @@ const (
 type monitor struct {
 	cfg     Config
 	service string
-	topics  []string
+	topics  []string // that the service reads
+	needs   []string // all that must be there
 	lag     *prometheus.GaugeVec
 
 	mu     sync.Mutex
@@ -31,8 +32,8 @@ type monitor struct {
 	err    error
 }
 
-func newMonitor(cfg Config, service string, topics []string, lag *prometheus.GaugeVec) *monitor {
-	return &monitor{cfg: cfg, service: service, topics: topics, lag: lag, err: errors.New("not connected yet")}
+func newMonitor(cfg Config, service string, topics, needs []string, lag *prometheus.GaugeVec) *monitor {
+	return &monitor{cfg: cfg, service: service, topics: topics, needs: needs, lag: lag, err: errors.New("not connected yet")}
 }
 
 // report records the outcome of one question to Kafka.
@@ -92,11 +93,13 @@ func (m *monitor) run(ctx context.Context) {
 }
 
 func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
+	for _, topic := range m.needs {
+		if err := client.RefreshMetadata(m.cfg.TopicPrefix + topic); err != nil {
+			return fmt.Errorf("topic %s: %w", m.cfg.TopicPrefix+topic, err)
+		}
+	}
 	for _, topic := range m.topics {
 		name := m.cfg.TopicPrefix + topic
-		if err := client.RefreshMetadata(name); err != nil {
-			return fmt.Errorf("topic %s: %w", name, err)
-		}
 		partitions, err := client.Partitions(name)
 		if err != nil {
 			return fmt.Errorf("topic %s: %w", name, err)

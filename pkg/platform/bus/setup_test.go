@@ -3,6 +3,7 @@ package bus_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -19,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// parked is a Parker that remembers, and fails while failing is set.
+// parked is a Parker that remembers, and fails while err is set or with a context that has ended.
 type parked struct {
 	mu      sync.Mutex
 	letters []letter
@@ -34,11 +35,11 @@ type letter struct {
 
 func newParked() *parked { return &parked{ch: make(chan letter, 1000)} }
 
-func (p *parked) Park(_ context.Context, r messages.Record, reason, detail, stack string) error {
+func (p *parked) Park(ctx context.Context, r messages.Record, reason, detail, stack string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err != nil {
-		return p.err
+	if err := errors.Join(p.err, ctx.Err()); err != nil {
+		return err
 	}
 	l := letter{r, reason, detail, stack}
 	p.letters = append(p.letters, l)
@@ -81,15 +82,19 @@ func (l *lockedBuffer) String() string {
 
 func setup(t *testing.T, partitions int32) *fixture {
 	t.Helper()
+	f := setupAt(t, testkit.Brokers(t))
+	f.createTopics(partitions, messages.TopicOrders, messages.TopicPayments)
+	return f
+}
+
+// setupAt is setup on given brokers, without topics.
+func setupAt(t *testing.T, brokers []string) *fixture {
+	t.Helper()
 	prefix := testkit.Prefix(t)
 	f := &fixture{t: t, parked: newParked(), logs: &lockedBuffer{},
-		cfg: bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix, GroupPrefix: prefix}}
+		cfg: bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}
 	f.log = slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
-		{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1},
-		{Name: messages.TopicPayments, Partitions: partitions, ReplicationFactor: 1},
-	})
-	require.NoError(t, err)
+	var err error
 	f.producer, err = bus.NewProducer(f.cfg, "test", f.log)
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -99,6 +104,16 @@ func setup(t *testing.T, partitions int32) *fixture {
 		}
 	})
 	return f
+}
+
+func (f *fixture) createTopics(partitions int32, names ...string) {
+	f.t.Helper()
+	var specs []bus.TopicSpec
+	for _, name := range names {
+		specs = append(specs, bus.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1})
+	}
+	_, err := bus.CreateTopics(f.t.Context(), f.cfg, specs)
+	require.NoError(f.t, err)
 }
 
 // running is a consumer at work.
@@ -113,7 +128,8 @@ func (f *fixture) consume(table bus.Table, change ...func(*bus.ConsumerConfig)) 
 	f.t.Helper()
 	reg := prometheus.NewRegistry()
 	cfg := bus.ConsumerConfig{Config: f.cfg, Service: "test", Table: table, Publisher: f.producer, Parker: f.parked,
-		Log: f.log, Metrics: reg, HandleTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second}
+		Log: f.log, Metrics: reg, HandleTimeout: 10 * time.Second,
+		DrainTimeout: time.Minute} // longer than a test waits for the end: a drain that waits for nothing is a failure
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/messages"
 )
 
 // TopicSpec is one topic to create.
@@ -84,6 +87,18 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 		return nil
 	})
 	return infos, err
+}
+
+// topicsOf returns the topics that service reads, and after them those that the contract lets it write: a missing one
+// would be found out only when a message is due, and then after many seconds.
+func topicsOf(service string, reads []string) []string {
+	needs := slices.Clone(reads)
+	for _, t := range messages.Registry() {
+		if (t.Owner == service || slices.Contains(t.Others, service)) && !slices.Contains(needs, t.Topic) {
+			needs = append(needs, t.Topic)
+		}
+	}
+	return needs
 }
 
 // missingTopics returns those of topics that do not exist.

@@ -1,0 +1,108 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+// Subscribing to a missing topic waits silently, publishing to one fails only after many seconds. So all topics that a
+// service reads or writes are looked for first, and what is missing is said.
+func TestMissingTopicsAreNamedAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		there   []string
+		missing string
+	}{
+		"one that it reads":   {[]string{messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures}, messages.TopicOrders},
+		"one that it writes":  {[]string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications}, messages.TopicOrderFailures},
+		"one that two write":  {[]string{messages.TopicOrders, messages.TopicPayments, messages.TopicOrderFailures}, messages.TopicNotifications},
+		"a topic of somebody": {[]string{messages.TopicOrders, messages.TopicNotifications, messages.TopicOrderFailures}, messages.TopicPayments},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setupAt(t, testkit.Brokers(t))
+			f.createTopics(1, c.there...)
+			got := make(chan string, 1)
+			r := f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
+				got <- in.Event.OrderID
+				return bus.Result{}
+			}), func(cfg *bus.ConsumerConfig) { cfg.Service = messages.ServiceOrders })
+			says := "topics are missing: [" + f.cfg.TopicPrefix + c.missing + "]"
+			testkit.Eventually(t, func() error {
+				if err := r.Check(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
+					return errors.Join(errors.New("readiness does not name the missing topic"), err)
+				}
+				if !strings.Contains(f.logs.String(), says) || !strings.Contains(f.logs.String(), "pas topics create") {
+					return errors.New("the log does not name the missing topic and what to do")
+				}
+				return nil
+			})
+			f.createTopics(1, c.missing)
+			f.publish("o1")
+			require.Equal(t, "o1", next(t, got), "it did not begin by itself once the topic was there")
+			testkit.Eventually(t, func() error { return r.Check(t.Context()) })
+		})
+	}
+}
+
+func TestAConsumerThatWaitsForTopicsStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	f := setupAt(t, testkit.Brokers(t))
+	r := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
+	testkit.Eventually(t, func() error {
+		if !strings.Contains(f.logs.String(), "topics are missing") {
+			return errors.New("it does not wait yet")
+		}
+		return nil
+	})
+	require.NoError(t, r.stop())
+}
+
+// A topic exists because somebody decided on its partitions, never because somebody mistyped its name.
+func TestNothingCreatesATopicByMentioningIt(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation())
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	f := setupAt(t, cluster.ListenAddrs())
+	r := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
+	testkit.Eventually(t, func() error {
+		if err := r.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "topics are missing") {
+			return errors.Join(errors.New("it did not ask for its topics"), err)
+		}
+		return nil
+	})
+	require.Error(t, f.producer.Publish(t.Context(), placed("o1")))
+	topics, err := bus.ListTopics(t.Context(), f.cfg)
+	require.NoError(t, err)
+	require.Empty(t, topics)
+}
+
+func TestTopicsAreCreatedOnceAndNeverRepartitioned(t *testing.T) {
+	t.Parallel()
+	f := setupAt(t, testkit.Brokers(t))
+	spec := []bus.TopicSpec{{Name: "a", Partitions: 2, ReplicationFactor: 1}}
+	created, err := bus.CreateTopics(t.Context(), f.cfg, spec)
+	require.NoError(t, err)
+	require.Equal(t, []string{f.cfg.TopicPrefix + "a"}, created)
+	created, err = bus.CreateTopics(t.Context(), f.cfg, spec)
+	require.NoError(t, err)
+	require.Empty(t, created)
+	spec[0].Partitions = 3
+	_, err = bus.CreateTopics(t.Context(), f.cfg, spec)
+	require.ErrorContains(t, err, "exists with 2 partitions instead of 3")
+	topics, err := bus.ListTopics(t.Context(), f.cfg)
+	require.NoError(t, err)
+	require.Len(t, topics, 1)
+	require.Equal(t, "a", topics[0].Name)
+	require.EqualValues(t, 2, topics[0].Partitions)
+}
