@@ -43,6 +43,9 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"topics create --replication-factor 0": "--replication-factor 0 is less than 1",
 		"topics create --partitions mail=3":    "--partitions names \"mail\", which is none of orders, payments, notifications, order-failures",
 		"topics create --partitions orders=0":  "--partitions orders=0 is not between 1 and 10000",
+		"topics create web-events":             "say how many partitions web-events shall have: --partitions 1",
+		"topics create x --partitions many":    "--partitions \"many\" is neither a number nor TOPIC=NUMBER",
+		"topics create a/b --partitions 1":     "\"a/b\" is no topic's name: use letters, digits, '.', '_' and '-'",
 		"topics list --brokers kafka":          "KAFKA_BROKERS: \"kafka\" is not host:port",
 		"migrate": "no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as " +
 			"postgres://postgres:secret@localhost:5432/pasdetrois",

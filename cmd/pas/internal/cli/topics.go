@@ -87,61 +87,6 @@ Adding partitions later moves orders to other partitions, so choose enough at on
 	return cmd
 }
 
-func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
-	var replication int16
-	var partitions map[string]int
-	cmd := &cobra.Command{
-		Use:   "create",
-		Short: "Create those of the four topics that are missing",
-		Long: `Create those of the four topics that are missing: orders with 6 partitions, payments, notifications and
-order-failures with 3 each. Running it again changes nothing. A topic with fewer partitions than asked is an error.`,
-		Example: `  pas topics create
-  pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3
-  pas topics create --partitions orders=12,payments=6`,
-		Args: args(cobra.NoArgs),
-		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, _ []string) error {
-			if replication < 1 {
-				return usagef("--replication-factor %d is less than 1", replication)
-			}
-			specs, err := topicSpecs(replication, partitions)
-			if err != nil {
-				return err
-			}
-			created, err := bus.CreateTopics(ctx, cfg, specs)
-			if err != nil {
-				return explainKafka(err, cfg)
-			}
-			return a.showCreated(specs, created, cfg.TopicPrefix)
-		}),
-	}
-	cmd.Flags().Int16Var(&replication, "replication-factor", 1, "copies of each partition: 3 on a real cluster")
-	cmd.Flags().StringToIntVar(&partitions, "partitions", nil, "other numbers of partitions, such as orders=12,payments=6")
-	return cmd
-}
-
-// topicSpecs returns the four topics, with other numbers of partitions where asked.
-func topicSpecs(replication int16, partitions map[string]int) ([]bus.TopicSpec, error) {
-	specs := stack.Topics(replication)
-	names := make([]string, len(specs))
-	for i, s := range specs {
-		names[i] = s.Name
-		n, ok := partitions[s.Name]
-		if !ok {
-			continue
-		}
-		if n < 1 || n > 10_000 {
-			return nil, usagef("--partitions %s=%d is not between 1 and 10000", s.Name, n)
-		}
-		specs[i].Partitions = int32(n)
-	}
-	for _, name := range slices.Sorted(maps.Keys(partitions)) {
-		if !slices.Contains(names, name) {
-			return nil, usagef("--partitions names %q, which is none of %s", name, strings.Join(names, ", "))
-		}
-	}
-	return specs, nil
-}
-
 func (a *app) showCreated(specs []bus.TopicSpec, created []string, prefix string) error {
 	type row struct {
 		Name              string `json:"name"`

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/bus"
+)
+
+const maxPartitions = 10_000
+
+// topicName is what Kafka takes for a topic's name.
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+
+func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
+	var replication int16
+	var partitions []string
+	cmd := &cobra.Command{
+		Use:   "create [TOPIC…]",
+		Short: "Create those of the four topics, or of those named, that are missing",
+		Long: `Create those of the four topics that are missing: orders with 6 partitions, payments, notifications and
+order-failures with 3 each. With names, create those topics instead: one that is none of the four needs --partitions.
+Running it again changes nothing. A topic with fewer partitions than asked is an error.`,
+		Example: `  pas topics create
+  pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3
+  pas topics create --partitions orders=12,payments=6
+  pas topics create web-events --partitions 1`,
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
+			if replication < 1 {
+				return usagef("--replication-factor %d is less than 1", replication)
+			}
+			specs, err := topicSpecs(names, replication, partitions)
+			if err != nil {
+				return err
+			}
+			created, err := bus.CreateTopics(ctx, cfg, specs)
+			if err != nil {
+				return explainKafka(err, cfg)
+			}
+			return a.showCreated(specs, created, cfg.TopicPrefix)
+		}),
+	}
+	cmd.Flags().Int16Var(&replication, "replication-factor", 1, "copies of each partition: 3 on a real cluster")
+	cmd.Flags().StringSliceVar(&partitions, "partitions", nil, "numbers of partitions: 1 for all, or such as orders=12,payments=6")
+	return cmd
+}
+
+// topicSpecs returns the topics named, or the four, with as many partitions as asked.
+func topicSpecs(names []string, replication int16, partitions []string) ([]bus.TopicSpec, error) {
+	specs, err := namedSpecs(names, replication)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]string, len(specs))
+	for i, s := range specs {
+		known[i] = s.Name
+	}
+	for _, given := range partitions {
+		name, number, one := strings.Cut(given, "=")
+		if !one {
+			name, number = "", given
+		}
+		n, err := strconv.Atoi(number)
+		switch {
+		case err != nil:
+			return nil, usagef("--partitions %q is neither a number nor TOPIC=NUMBER", given)
+		case one && !slices.Contains(known, name):
+			return nil, usagef("--partitions names %q, which is none of %s", name, strings.Join(known, ", "))
+		case n < 1 || n > maxPartitions:
+			return nil, usagef("--partitions %s is not between 1 and %d", given, maxPartitions)
+		}
+		for i := range specs {
+			if !one || specs[i].Name == name {
+				specs[i].Partitions = int32(n)
+			}
+		}
+	}
+	for _, s := range specs {
+		if s.Partitions == 0 {
+			return nil, usagef("say how many partitions %s shall have: --partitions 1", s.Name)
+		}
+	}
+	return specs, nil
+}
+
+// namedSpecs returns the topics named, once each; one that is none of the four has 0 partitions.
+func namedSpecs(names []string, replication int16) ([]bus.TopicSpec, error) {
+	four := stack.Topics(replication)
+	if len(names) == 0 {
+		return four, nil
+	}
+	var specs []bus.TopicSpec
+	for _, name := range names {
+		if !topicName.MatchString(name) || name == "." || name == ".." {
+			return nil, usagef("%q is no topic's name: use letters, digits, '.', '_' and '-'", name)
+		}
+		if slices.ContainsFunc(specs, func(s bus.TopicSpec) bool { return s.Name == name }) {
+			continue
+		}
+		spec := bus.TopicSpec{Name: name, ReplicationFactor: replication}
+		if i := slices.IndexFunc(four, func(s bus.TopicSpec) bool { return s.Name == name }); i >= 0 {
+			spec = four[i]
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
