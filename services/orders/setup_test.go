@@ -32,34 +32,58 @@ type world struct {
 	cfg       orders.Config
 	db        *pgxpool.Pool
 	log       *slog.Logger
+	logs      *lockedBuffer
 	producer  *bus.Producer
 	published *seen
 }
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	db := testkit.Database(t, migrations.Up)
-	logs := &lockedBuffer{}
-	w := &world{t: t, db: db.Pool(t, "orders"), published: &seen{byID: make(map[string]messages.Event)},
-		log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	return setupOn(t, testkit.Brokers(t), testkit.Database(t, migrations.Up))
+}
+
+// setupOn is setup on given parts.
+func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
+	t.Helper()
+	w := newWorld(t, brokers, db)
+	w.createTopics()
+	w.observe()
+	return w
+}
+
+// newWorld asks nothing of Kafka and Postgres yet.
+func newWorld(t *testing.T, brokers []string, db *testkit.DB) *world {
+	t.Helper()
+	w := &world{t: t, db: db.Pool(t, "orders"), published: &seen{byID: make(map[string]messages.Event)}, logs: &lockedBuffer{}}
+	w.log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(logs.String())
+			t.Log(w.logs.String())
 		}
 	})
 	w.cfg = configFrom(t, map[string]string{"DATABASE_URL": db.URL("orders"), "SWEEP_INTERVAL": "20ms", "OUTBOX_POLL": "20ms", "OUTBOX_GRACE": "100ms"})
 	prefix := testkit.Prefix(t)
-	w.cfg.Config = bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix, GroupPrefix: prefix}
+	w.cfg.Config = bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
+	var err error
+	w.producer, err = bus.NewProducer(w.cfg.Config, "test", w.log)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.producer.Close()) })
+	return w
+}
+
+func (w *world) createTopics() {
+	w.t.Helper()
 	var topics []bus.TopicSpec
 	for _, name := range []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures} {
 		topics = append(topics, bus.TopicSpec{Name: name, Partitions: 2, ReplicationFactor: 1})
 	}
-	_, err := bus.CreateTopics(t.Context(), w.cfg.Config, topics)
-	require.NoError(t, err)
-	w.producer, err = bus.NewProducer(w.cfg.Config, "test", w.log)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.producer.Close()) })
+	_, err := bus.CreateTopics(w.t.Context(), w.cfg.Config, topics)
+	require.NoError(w.t, err)
+}
 
+// observe starts to read what is published.
+func (w *world) observe() {
+	w.t.Helper()
 	observer, err := bus.NewConsumer(bus.ConsumerConfig{Config: w.cfg.Config, Service: "observer", Publisher: w.producer,
 		Parker: w.published, Log: w.log, Metrics: prometheus.NewRegistry(), Table: bus.Table{
 			bus.On(see[messages.PaymentRequested](w.published)),
@@ -67,9 +91,8 @@ func setup(t *testing.T) *world {
 			bus.On(see[messages.OrderRejected](w.published)),
 			bus.On(see[messages.NotificationRequested](w.published)),
 		}})
-	require.NoError(t, err)
-	background(t, observer.Run)
-	return w
+	require.NoError(w.t, err)
+	background(w.t, observer.Run)
 }
 
 // background runs something until the test ends or stop is called, which waits for its end.

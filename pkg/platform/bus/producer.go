@@ -62,7 +62,7 @@ func (p *Producer) connect(ctx context.Context) {
 		if attempt == 1 || attempt%10 == 0 {
 			p.log.Warn("waiting for kafka to publish", "attempt", attempt, "err", err)
 		}
-		if !pause(ctx, backoff(attempt, 250*time.Millisecond, 5*time.Second)) {
+		if !pause(ctx, backoff(attempt, 250*time.Millisecond, time.Second)) {
 			return
 		}
 	}

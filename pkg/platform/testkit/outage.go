@@ -1,0 +1,119 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"testing"
+
+	"pasdetrois/pkg/platform/embedded"
+)
+
+// Broker is a broker of one test's own, which the test may take away and bring back with its data. It is the embedded
+// one, also when KAFKA_BROKERS names another.
+type Broker struct {
+	t       testing.TB
+	port    int
+	dir     string
+	running *embedded.Broker
+}
+
+// OwnBroker returns a running broker without topics.
+func OwnBroker(t testing.TB) *Broker {
+	t.Helper()
+	b := &Broker{t: t, port: quietPort(t), dir: t.TempDir()}
+	b.Start()
+	t.Cleanup(b.Stop)
+	return b
+}
+
+// Addrs returns the bootstrap addresses, which stay the same.
+func (b *Broker) Addrs() []string { return []string{fmt.Sprintf("127.0.0.1:%d", b.port)} }
+
+// Start brings the broker back.
+func (b *Broker) Start() {
+	b.t.Helper()
+	running, err := embedded.StartBroker(embedded.BrokerConfig{Port: b.port, DataDir: b.dir})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.running = running
+}
+
+// Stop takes the broker away: connections are refused. Safe to call twice.
+func (b *Broker) Stop() {
+	if b.running != nil {
+		b.running.Stop()
+		b.running = nil
+	}
+}
+
+// Postgres is a server of one test's own, which the test may take away and bring back with its data.
+type Postgres struct {
+	*DB
+	t       testing.TB
+	port    int
+	dir     string
+	running *embedded.Postgres
+}
+
+// OwnPostgres returns a running server, not migrated.
+func OwnPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pasdetrois-test-postgres-") // not the test's own folder, which only root can enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Postgres{t: t, port: quietPort(t), dir: dir}
+	t.Cleanup(func() {
+		p.Stop()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	p.Start()
+	p.DB = &DB{AdminURL: p.running.AdminURL("postgres")}
+	return p
+}
+
+// Start brings the server back.
+func (p *Postgres) Start() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	running, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: p.dir, Port: p.port})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.running = running
+}
+
+// Stop takes the server away: open connections are ended, new ones are refused. Safe to call twice.
+func (p *Postgres) Stop() {
+	p.t.Helper()
+	if p.running == nil {
+		return
+	}
+	if err := p.running.Stop(); err != nil {
+		p.t.Error(err)
+	}
+	p.running = nil
+}
+
+// quietPort returns a free port that the kernel gives to nobody while a server is away from it: below the range that
+// connections get theirs from.
+func quietPort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port between 10000 and 30000")
+	return 0
+}
