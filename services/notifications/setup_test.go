@@ -39,7 +39,12 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	db := testkit.Database(t, migrations.Up)
+	return setupOn(t, testkit.Brokers(t), testkit.Database(t, migrations.Up))
+}
+
+// setupOn is setup on given parts.
+func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
+	t.Helper()
 	logs := &lockedBuffer{}
 	w := &world{t: t, db: db.Pool(t, "notifications"), emails: &lockedBuffer{},
 		log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
@@ -51,7 +56,7 @@ func setup(t *testing.T) *world {
 	w.cfg = configFrom(t, map[string]string{"DATABASE_URL": db.URL("notifications")})
 	w.cfg.EmailLog = w.emails
 	prefix := testkit.Prefix(t)
-	w.cfg.Config = bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix, GroupPrefix: prefix}
+	w.cfg.Config = bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
 	_, err := bus.CreateTopics(t.Context(), w.cfg.Config, []bus.TopicSpec{{Name: messages.TopicNotifications, Partitions: 3, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	w.producer, err = bus.NewProducer(w.cfg.Config, "test", w.log)

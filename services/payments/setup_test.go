@@ -37,7 +37,12 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	db := testkit.Database(t, migrations.Up)
+	return setupOn(t, testkit.Brokers(t), testkit.Database(t, migrations.Up))
+}
+
+// setupOn is setup on given parts.
+func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
+	t.Helper()
 	logs := &lockedBuffer{}
 	w := &world{t: t, db: db.Pool(t, "payments"), published: &seen{byID: make(map[string]messages.Event)},
 		log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
@@ -48,7 +53,7 @@ func setup(t *testing.T) *world {
 	})
 	w.cfg = configFrom(t, map[string]string{"DATABASE_URL": db.URL("payments")})
 	prefix := testkit.Prefix(t)
-	w.cfg.Config = bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix, GroupPrefix: prefix}
+	w.cfg.Config = bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
 	var topics []bus.TopicSpec
 	for _, name := range []string{messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures} {
 		topics = append(topics, bus.TopicSpec{Name: name, Partitions: 3, ReplicationFactor: 1})
