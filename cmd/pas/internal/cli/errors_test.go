@@ -47,6 +47,14 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"topics create x --partitions many":    "--partitions \"many\" is neither a number nor TOPIC=NUMBER",
 		"topics create a/b --partitions 1":     "\"a/b\" is no topic's name: use letters, digits, '.', '_' and '-'",
 		"topics list --brokers kafka":          "KAFKA_BROKERS: \"kafka\" is not host:port",
+		"tail":                                 "requires at least 1 arg(s), only received 0; usage: pas tail TOPIC… [flags]",
+		"tail x --since 1":                     "invalid argument \"1\" for \"--since\" flag: time: missing unit in duration \"1\"; see `pas tail --help`",
+		"tail x --since -1s":                   "--since -1s is in the future: write 10m for the last ten minutes",
+		"tail x --since 1s --from-beginning":   "--from-beginning and --since are both given: keep one",
+		"tail x --grep (":                      "--grep \"(\" is no regular expression: missing closing ): `(`",
+		"tail x --max -1":                      "--max -1 is less than 0",
+		"tail x --group g --no-follow":         "--no-follow reads alone: leave out --group",
+		"tail a/b":                             "\"a/b\" is no topic's name: use letters, digits, '.', '_' and '-'",
 		"migrate": "no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as " +
 			"postgres://postgres:secret@localhost:5432/pasdetrois",
 		"migrate --database-admin-url localhost": "DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois",
@@ -109,6 +117,8 @@ func TestWhatCannotBeReachedIsToldInOneLineWithinTenSeconds(t *testing.T) {
 		"topics create":                          "or say where it is with --brokers or KAFKA_BROKERS",
 		"topics list":                            "or say where it is with --brokers or KAFKA_BROKERS",
 		"topics describe":                        "or say where it is with --brokers or KAFKA_BROKERS",
+		"tail orders":                            "or say where it is with --brokers or KAFKA_BROKERS",
+		"tail orders --group g":                  "or say where it is with --brokers or KAFKA_BROKERS",
 		"migrate":                                "check host, port, database, user and password in DATABASE_ADMIN_URL",
 	} {
 		t.Run(arguments, func(t *testing.T) {

@@ -119,6 +119,24 @@ func (p *Printer) Status(status string) string {
 	}
 }
 
+// Event colours an event's name: what went well, what did not, what is asked for; any other keeps a colour of its own.
+func (p *Printer) Event(name string) string {
+	switch {
+	case strings.HasSuffix(name, "_captured") || name == "checkout":
+		return p.Good(name)
+	case strings.HasSuffix(name, "_failed") || strings.HasSuffix(name, "_rejected"):
+		return p.Bad(name)
+	case strings.HasSuffix(name, "_requested"):
+		return p.Busy(name)
+	}
+	others := []text.Color{text.FgCyan, text.FgBlue, text.FgMagenta, text.FgHiCyan, text.FgHiBlue, text.FgHiMagenta}
+	sum := 0
+	for _, c := range []byte(name) {
+		sum += int(c)
+	}
+	return p.paint(name, others[sum%len(others)])
+}
+
 // Plain makes foreign text safe for a terminal: control characters and bytes that are no text are shown as escapes.
 func Plain(s string) string {
 	var b strings.Builder

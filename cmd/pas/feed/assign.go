@@ -1,0 +1,108 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// assign fixes the offsets to begin at, for every partition that there is.
+func (f *Feed) assign(ctx context.Context) error {
+	names := f.cfg.names()
+	firsts, err := listed(f.admin.ListStartOffsets(ctx, names...))
+	if err != nil {
+		return err
+	}
+	ends, err := listed(f.admin.ListCommittedOffsets(ctx, names...))
+	if err != nil {
+		return err
+	}
+	begin := ends
+	switch {
+	case f.cfg.Start.Beginning:
+		begin = firsts
+	case !f.cfg.Start.Since.IsZero():
+		if begin, err = listed(f.admin.ListOffsetsAfterMilli(ctx, f.cfg.Start.Since.UnixMilli(), names...)); err != nil {
+			return err
+		}
+	}
+	if !f.cfg.Follow {
+		f.ends = map[string]map[int32]int64{}
+	}
+	from := map[string]map[int32]kgo.Offset{}
+	for i, name := range names {
+		topic := f.cfg.Topics[i]
+		from[name], f.known[name] = map[int32]kgo.Offset{}, map[int32]bool{}
+		for partition, end := range ends[name] {
+			next := begin[name][partition]
+			if at, ok := f.cfg.Start.At[topic][partition]; ok {
+				if at < firsts[name][partition] || at > end {
+					return &GoneError{Topic: topic, Partition: partition, Next: at, First: firsts[name][partition], End: end}
+				}
+				next = at
+			}
+			from[name][partition], f.known[name][partition] = kgo.NewOffset().At(next), true
+			if f.ends != nil && next < end {
+				if f.ends[name] == nil {
+					f.ends[name] = map[int32]int64{}
+				}
+				f.ends[name][partition] = end
+			}
+		}
+	}
+	f.client.AddConsumePartitions(from)
+	f.checked = time.Now()
+	return nil
+}
+
+func listed(offsets kadm.ListedOffsets, err error) (map[string]map[int32]int64, error) {
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask Kafka for offsets: %w", err)
+	}
+	byTopic := map[string]map[int32]int64{}
+	offsets.Each(func(o kadm.ListedOffset) {
+		if byTopic[o.Topic] == nil {
+			byTopic[o.Topic] = map[int32]int64{}
+		}
+		byTopic[o.Topic][o.Partition] = o.Offset
+	})
+	return byTopic, nil
+}
+
+// widen reads partitions that were added since, from their beginning. A group gets them by itself.
+func (f *Feed) widen(ctx context.Context) error {
+	if f.cfg.Group != "" || f.ends != nil || time.Since(f.checked) < newPartitionsEvery {
+		return nil
+	}
+	f.checked = time.Now()
+	topics, err := f.admin.ListTopics(ctx, f.cfg.names()...)
+	if err != nil {
+		return nil // the broker is away; the next look will tell
+	}
+	added := map[string]map[int32]kgo.Offset{}
+	for i, name := range f.cfg.names() {
+		if !topics.Has(name) {
+			return &UnknownTopicError{Topic: f.cfg.Topics[i]}
+		}
+		for _, partition := range topics[name].Partitions.Numbers() {
+			if f.known[name][partition] {
+				continue
+			}
+			if added[name] == nil {
+				added[name] = map[int32]kgo.Offset{}
+			}
+			f.known[name][partition] = true
+			added[name][partition] = kgo.NewOffset().AtStart()
+		}
+	}
+	if len(added) > 0 {
+		f.client.AddConsumePartitions(added)
+	}
+	return nil
+}

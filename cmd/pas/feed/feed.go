@@ -1,0 +1,269 @@
+// Package feed reads topics for the tool, record by record, from chosen offsets: alone, or as a member of a consumer
+// group.
+//
+// Only committed records are handed over, and the records of a partition in their order. Nothing is read twice or left out
+// between Open and Close; a member of a group reads on after the last record it said Done to.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/platform/bus"
+)
+
+const (
+	// newPartitionsEvery is how often a feed that reads alone looks whether its topics have become wider.
+	newPartitionsEvery = 30 * time.Second
+	// createdTime is how long after its making a topic may still be unknown to some broker.
+	createdTime = 2 * time.Second
+	// closeTime bounds the last commit of a group's member.
+	closeTime = 5 * time.Second
+	// atOnce bounds what one Poll returns.
+	atOnce = 10_000
+)
+
+// Config says what to read.
+type Config struct {
+	Kafka  bus.Config
+	Topics []string // without prefix
+	// Group is the consumer group to join; "" reads alone and leaves no trace.
+	Group string
+	Start Start
+	// Follow reads on for ever; without it Poll returns io.EOF after the last record that was there at Open. A group's
+	// member always follows.
+	Follow bool
+	// OpenTime bounds how long Open may take.
+	OpenTime time.Duration
+}
+
+// Start says where to begin. The zero value begins with what comes from now on. A group begins there only where it has
+// committed nothing yet.
+type Start struct {
+	Beginning bool
+	Since     time.Time // the first record at this time or later
+	// At are the next offsets of partitions known from before, by topic without prefix. It wins over the others; one
+	// below what the log still has is an error (*GoneError), one beyond its end too.
+	At map[string]map[int32]int64
+}
+
+// UnknownTopicError says that a topic does not exist, and which do.
+type UnknownTopicError struct {
+	Topic string
+	Exist []string
+}
+
+func (e *UnknownTopicError) Error() string {
+	if len(e.Exist) == 0 {
+		return fmt.Sprintf("there is no topic %q, and no other either", e.Topic)
+	}
+	return fmt.Sprintf("there is no topic %q; there are %s", e.Topic, strings.Join(e.Exist, ", "))
+}
+
+// GoneError says that the record to read next is not in the log.
+type GoneError struct {
+	Topic            string
+	Partition        int32
+	Next, First, End int64
+}
+
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("%s/%d was read up to offset %d, but the topic has %d to %d", e.Topic, e.Partition, e.Next, e.First, e.End)
+}
+
+// Feed is an open reader of topics. One goroutine uses it.
+type Feed struct {
+	cfg     Config
+	client  *kgo.Client
+	admin   *kadm.Client
+	known   map[string]map[int32]bool  // partitions that are read, by full name
+	ends    map[string]map[int32]int64 // what is still to be read without Follow, by full name
+	checked time.Time
+}
+
+// Open connects, makes sure that the topics exist and fixes where to begin: what is written after it returned is handed
+// over. Its errors are of the network, *UnknownTopicError or *GoneError.
+func Open(ctx context.Context, cfg Config) (*Feed, error) {
+	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
+	defer cancel()
+	options := []kgo.Opt{
+		kgo.SeedBrokers(cfg.Kafka.Brokers...),
+		kgo.ClientID("pas"),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // they tell how far a partition was read
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+	}
+	if cfg.Group != "" {
+		options = append(options, cfg.group()...)
+	}
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return nil, err
+	}
+	f := &Feed{cfg: cfg, client: client, admin: kadm.NewClient(client), known: map[string]map[int32]bool{}}
+	if err := f.open(ctx); err != nil {
+		client.Close()
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+func (c Config) group() []kgo.Opt {
+	start := kgo.NewOffset().AtEnd()
+	switch {
+	case c.Start.Beginning:
+		start = kgo.NewOffset().AtStart()
+	case !c.Start.Since.IsZero():
+		start = kgo.NewOffset().AfterMilli(c.Start.Since.UnixMilli())
+	}
+	return []kgo.Opt{
+		kgo.ConsumerGroup(c.Kafka.GroupPrefix + c.Group), kgo.ConsumeTopics(c.names()...),
+		kgo.ConsumeStartOffset(start), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.AutoCommitMarks(),
+	}
+}
+
+// names returns the topics with their prefix.
+func (c Config) names() []string {
+	names := make([]string, len(c.Topics))
+	for i, t := range c.Topics {
+		names[i] = c.Kafka.TopicPrefix + t
+	}
+	return names
+}
+
+func (f *Feed) open(ctx context.Context) error {
+	if err := f.client.Ping(ctx); err != nil {
+		return fmt.Errorf("connect to Kafka at %s: %w", strings.Join(f.cfg.Kafka.Brokers, ","), err)
+	}
+	if err := f.exist(ctx); err != nil || f.cfg.Group != "" {
+		return err
+	}
+	return f.assign(ctx)
+}
+
+// exist makes sure that the topics exist. It looks more than once: a topic that was made this moment may be unknown to
+// the broker that is asked.
+func (f *Feed) exist(ctx context.Context) error {
+	for deadline := time.Now().Add(createdTime); ; {
+		existing, err := f.admin.ListTopics(ctx)
+		if err != nil {
+			return fmt.Errorf("list topics: %w", err)
+		}
+		missing := slices.IndexFunc(f.cfg.names(), func(name string) bool { return !existing.Has(name) })
+		if missing < 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return &UnknownTopicError{Topic: f.cfg.Topics[missing], Exist: f.contractNames(existing.Names())}
+		}
+		select {
+		case <-time.After(createdTime / 10):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// contractNames returns the topics of the prefix without it.
+func (f *Feed) contractNames(names []string) []string {
+	var short []string
+	for _, name := range names {
+		if s, ok := strings.CutPrefix(name, f.cfg.Kafka.TopicPrefix); ok && !strings.HasPrefix(name, "__") {
+			short = append(short, s)
+		}
+	}
+	slices.Sort(short)
+	return short
+}
+
+// Poll waits for records until ctx ends, which is no error: it returns none then. Topics have no prefix in them. It
+// returns io.EOF when all that was to be read was handed over.
+func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
+	for {
+		if f.ends != nil && len(f.ends) == 0 {
+			return nil, io.EOF
+		}
+		if err := f.widen(ctx); err != nil {
+			return nil, err
+		}
+		fetches := f.client.PollRecords(ctx, atOnce)
+		if err := problem(fetches); err != nil {
+			return nil, err
+		}
+		records := f.handOver(fetches)
+		if len(records) > 0 || ctx.Err() != nil {
+			return records, nil
+		}
+	}
+}
+
+// problem returns the first error that waiting does not heal.
+func problem(fetches kgo.Fetches) error {
+	for _, e := range fetches.Errors() {
+		if errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, context.DeadlineExceeded) {
+			continue
+		}
+		if e.Topic == "" {
+			return fmt.Errorf("read from Kafka: %w", e.Err)
+		}
+		return fmt.Errorf("read %s/%d: %w", e.Topic, e.Partition, e.Err)
+	}
+	return nil
+}
+
+// handOver picks the records that are a user's, and notes what was read.
+func (f *Feed) handOver(fetches kgo.Fetches) []*kgo.Record {
+	records := make([]*kgo.Record, 0, fetches.NumRecords())
+	fetches.EachRecord(func(r *kgo.Record) {
+		end, due := f.ends[r.Topic][r.Partition]
+		if due && r.Offset+1 >= end {
+			f.reached(r.Topic, r.Partition)
+		}
+		if f.ends != nil && (!due || r.Offset >= end) || r.Attrs.IsControl() {
+			return
+		}
+		records = append(records, r)
+	})
+	for _, r := range records {
+		r.Topic = strings.TrimPrefix(r.Topic, f.cfg.Kafka.TopicPrefix)
+	}
+	return records
+}
+
+func (f *Feed) reached(topic string, partition int32) {
+	delete(f.ends[topic], partition)
+	if len(f.ends[topic]) == 0 {
+		delete(f.ends, topic)
+	}
+}
+
+// Done says that a record needs not be handed to the group again. Without a group it does nothing.
+func (f *Feed) Done(r *kgo.Record) {
+	if f.cfg.Group == "" {
+		return
+	}
+	full := *r
+	full.Topic = f.cfg.Kafka.TopicPrefix + r.Topic
+	f.client.MarkCommitRecords(&full)
+}
+
+// Close commits what was done and leaves the group.
+func (f *Feed) Close() {
+	if f.cfg.Group != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		_ = f.client.CommitMarkedOffsets(ctx) // what is not committed is read again
+	}
+	f.client.Close()
+}

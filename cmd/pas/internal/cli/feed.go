@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/feed"
+)
+
+// startFlags say where to begin reading, and whether to end.
+type startFlags struct {
+	beginning, stop bool
+	since           time.Duration
+}
+
+func (f *startFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.beginning, "from-beginning", false, "begin with the oldest record there is")
+	cmd.Flags().DurationVar(&f.since, "since", 0, "begin with the records of the last, for example, 10m")
+	cmd.Flags().BoolVar(&f.stop, "no-follow", false, "end after the last record that there is now")
+}
+
+// feed makes a reader's configuration of the flags.
+func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.Config, error) {
+	cfg, err := a.kafka(*kafka)
+	if err != nil {
+		return feed.Config{}, err
+	}
+	if start.beginning && start.since != 0 {
+		return feed.Config{}, usagef("--from-beginning and --since are both given: keep one")
+	}
+	if start.since < 0 {
+		return feed.Config{}, usagef("--since %s is in the future: write 10m for the last ten minutes", start.since)
+	}
+	var distinct []string
+	for _, topic := range topics {
+		if !topicName.MatchString(topic) {
+			return feed.Config{}, usagef("%q is no topic's name: use letters, digits, '.', '_' and '-'", topic)
+		}
+		if !slices.Contains(distinct, topic) {
+			distinct = append(distinct, topic)
+		}
+	}
+	from := feed.Start{Beginning: start.beginning}
+	if start.since > 0 {
+		from.Since = time.Now().Add(-start.since)
+	}
+	return feed.Config{Kafka: cfg, Topics: distinct, Start: from, Follow: !start.stop, OpenTime: kafkaTime}, nil
+}
+
+// explainFeed adds what to do when topics cannot be read.
+func explainFeed(err error, cfg feed.Config) error {
+	var unknown *feed.UnknownTopicError
+	if errors.As(err, &unknown) {
+		return hint(err, "create it with `pas topics create %s --partitions 1`", unknown.Topic)
+	}
+	return explainKafka(err, cfg.Kafka)
+}

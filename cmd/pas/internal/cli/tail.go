@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/cmd/pas/tail"
+)
+
+// tailView is a record as --json shows it. Bytes that are no text are base64, in a field of another name.
+type tailView struct {
+	Topic       string              `json:"topic"`
+	Partition   int32               `json:"partition"`
+	Offset      int64               `json:"offset"`
+	Time        time.Time           `json:"time"`
+	Key         *string             `json:"key,omitempty"`
+	KeyBase64   []byte              `json:"key_base64,omitempty"`
+	Event       string              `json:"event,omitempty"`
+	Headers     []map[string]string `json:"headers,omitempty"`
+	Value       json.RawMessage     `json:"value,omitempty"`
+	Text        *string             `json:"text,omitempty"`
+	ValueBase64 []byte              `json:"value_base64,omitempty"`
+}
+
+func (a *app) tail() *cobra.Command {
+	kafka, start := &kafkaFlags{}, &startFlags{}
+	var filter tail.Filter
+	var grep, group string
+	var most int
+	var headers bool
+	cmd := &cobra.Command{
+		Use:   "tail TOPIC…",
+		Short: "Show what comes over topics, filtered and coloured",
+		Long: `Show the records of one or more topics as they come, until Ctrl-C: time, topic/partition@offset, event, key, value.
+Alone it starts with what comes from now on and leaves no trace; --group joins a consumer group, which begins where it
+stopped the last time.
+
+Filters can be combined; a record must meet all. What is no JSON object has no fields: --order, --user and --event skip it,
+without them it is shown as it is, and the summary says how many there were. The summary goes to standard error. With
+--json, each record is one JSON document on one line.`,
+		Example: `  pas tail orders payments order-failures
+  pas tail payments --since 10m --event payment_captured,payment_refunded
+  pas tail orders payments notifications --from-beginning --no-follow --order 1001 --headers
+  pas tail web-events --grep 'sku.*swan' --max 5 --json
+  pas tail orders --group watchers --from-beginning`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: a.runs(func(cmd *cobra.Command, topics []string) error {
+			cfg, err := a.feed(kafka, start, topics)
+			if err != nil {
+				return err
+			}
+			switch {
+			case most < 0:
+				return usagef("--max %d is less than 0", most)
+			case group != "" && !cfg.Follow:
+				return usagef("--no-follow reads alone: leave out --group")
+			}
+			if filter.Grep, err = pattern(grep); err != nil {
+				return usagef("--grep %q is no regular expression: %s", grep, err)
+			}
+			cfg.Group = group
+			p, out := a.printer(), json.NewEncoder(a.Stdout)
+			out.SetEscapeHTML(false)
+			summary, err := tail.Run(cmd.Context(), tail.Config{
+				Feed: cfg, Filter: filter, Max: most,
+				Ready: func() { a.note("Reading %s; Ctrl-C ends.", strings.Join(topics, ", ")) },
+				Show: func(r tail.Record) error {
+					if a.json {
+						return out.Encode(viewRecord(r, headers))
+					}
+					showRecord(p, r, headers)
+					return nil
+				},
+			})
+			if err != nil {
+				return explainFeed(err, cfg)
+			}
+			a.note("Read %d: %d shown, %d skipped; %d were no JSON.", summary.Read, summary.Shown, summary.Skipped, summary.NotJSON)
+			return nil
+		}),
+	}
+	kafka.add(cmd)
+	start.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&group, "group", "", "join this consumer group instead of reading alone")
+	f.StringVar(&grep, "grep", "", "only records whose key or value matches this regular expression")
+	f.StringVar(&filter.Order, "order", "", "only records of the order with this id")
+	f.StringVar(&filter.User, "user", "", "only records of this user")
+	f.StringSliceVar(&filter.Events, "event", nil, "only these events, such as payment_captured,payment_failed")
+	f.BoolVar(&headers, "headers", false, "show the headers as well")
+	f.IntVar(&most, "max", 0, "end after so many shown records (0 = never)")
+	return cmd
+}
+
+func pattern(text string) (*regexp.Regexp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	compiled, err := regexp.Compile(text)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return compiled, nil
+}
+
+// note tells something beside what was asked for: it goes to standard error.
+func (a *app) note(format string, args ...any) {
+	p := render.New(a.Stderr, a.colour, a.Environ)
+	p.Line("%s", p.Dim(fmt.Sprintf(format, args...)))
+}
+
+func showRecord(p *render.Printer, r tail.Record, headers bool) {
+	value := render.Plain(string(r.Value))
+	switch {
+	case r.Value == nil:
+		value = p.Dim("(no value)")
+	case !r.JSON:
+		value = p.Dim("(no JSON) ") + value
+	}
+	event, key := r.Event, ""
+	if event == "" {
+		event = "-"
+	}
+	if r.Key != nil {
+		key = "  key=" + render.Plain(string(r.Key))
+	}
+	p.Line("%s  %s/%d@%d  %s%s  %s", p.Dim(r.Time.Local().Format("2006-01-02 15:04:05.000")), r.Topic, r.Partition, r.Offset,
+		p.Event(render.Plain(event)), key, value)
+	if headers {
+		for _, h := range r.Headers {
+			p.Line("    %s", p.Dim(render.Plain(h.Key)+": "+render.Plain(h.Value)))
+		}
+	}
+}
+
+func viewRecord(r tail.Record, headers bool) tailView {
+	view := tailView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Event: r.Event}
+	view.Key, view.KeyBase64 = textOrBytes(r.Key)
+	if r.JSON {
+		view.Value = r.Value
+	} else {
+		view.Text, view.ValueBase64 = textOrBytes(r.Value)
+	}
+	if headers {
+		for _, h := range r.Headers {
+			view.Headers = append(view.Headers, map[string]string{"key": h.Key, "value": h.Value})
+		}
+	}
+	return view
+}
+
+func textOrBytes(b []byte) (*string, []byte) {
+	switch {
+	case b == nil:
+		return nil, nil
+	case !utf8.Valid(b):
+		return nil, b
+	}
+	s := string(b)
+	return &s, nil
+}
