@@ -99,12 +99,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(orders, log), nil))},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(orders, log), nil), log)},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
-			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(orders, letters, replays, log), reg))},
+			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(orders, letters, replays, log), reg), log)},
 		},
 	)
 }
@@ -125,8 +125,8 @@ func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Con
 	}
 }
 
-func serve(l net.Listener, handler http.Handler) func(context.Context) error {
-	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler) }
+func serve(l net.Listener, handler http.Handler, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler, log) }
 }
 
 func listen(given net.Listener, addr string) (net.Listener, error) {

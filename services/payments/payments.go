@@ -110,10 +110,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(payments, log), nil))},
+			{Name: "http", Run: serve(public, health.Mount(publicAPI(payments, log), nil), log)},
 		},
 		[]run.Component{
-			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(letters, replays), reg))},
+			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(letters, replays), reg), log)},
 		},
 	)
 }
@@ -143,8 +143,8 @@ func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Con
 	}
 }
 
-func serve(l net.Listener, handler http.Handler) func(context.Context) error {
-	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler) }
+func serve(l net.Listener, handler http.Handler, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler, log) }
 }
 
 func listen(given net.Listener, addr string) (net.Listener, error) {

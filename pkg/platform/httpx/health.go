@@ -41,8 +41,11 @@ func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Han
 		answer(w, http.StatusOK, map[string]any{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("/livez", onlyRead)
+	mux.HandleFunc("/readyz", onlyRead)
 	if gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+		mux.HandleFunc("/metrics", onlyRead)
 	}
 	return mux
 }

@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,19 +21,29 @@ import (
 	swgui "github.com/swaggest/swgui/v5emb"
 )
 
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
-	// shutdownTimeout bounds the whole graceful stop, streamTimeout how much of it those get who only wait for news.
-	shutdownTimeout = 8 * time.Second
-	streamTimeout   = time.Second
-)
+// limits are how long a client and a stop may take.
+type limits struct {
+	header   time.Duration // to send a request's header
+	request  time.Duration // to send a whole request; below stop, so that a slow sender cannot spoil a graceful stop
+	idle     time.Duration // between two requests of a connection
+	stop     time.Duration // for the whole graceful stop
+	streams  time.Duration // how much of stop those get who only wait for news
+	maxBytes int           // of a request's header
+}
+
+func standardLimits() limits {
+	return limits{header: 5 * time.Second, request: 6 * time.Second, idle: 2 * time.Minute, stop: 8 * time.Second,
+		streams: time.Second, maxBytes: 64 << 10}
+}
+
+// strictCasing makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take
+// either, and the last one wins unseen by the validation. huma has one switch for the whole process.
+var strictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 
 // NewAPI returns a huma API (OpenAPI 3.1 at /openapi.json, a page at /docs without outside hosts) and the handler that
 // serves it: strict JSON bodies up to 64 KiB, RFC 9457 problem+json for every error, 404 and 405 (with Allow) included.
 func NewAPI(title, version, description string) (huma.API, http.Handler) {
+	strictCasing()
 	mux := http.NewServeMux()
 	cfg := huma.DefaultConfig(title, version)
 	cfg.Info.Description = description
@@ -55,8 +68,7 @@ func routed(mux *http.ServeMux) http.Handler {
 		fallback.ServeHTTP(answer, r)
 		switch answer.Code {
 		case http.StatusMethodNotAllowed:
-			w.Header().Set("Allow", answer.Header().Get("Allow"))
-			problem(w, answer.Code, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, answer.Header().Get("Allow")))
+			notAllowed(w, r, answer.Header().Get("Allow"))
 		case http.StatusNotFound:
 			problem(w, answer.Code, "there is nothing at "+r.URL.Path)
 		default:
@@ -65,12 +77,23 @@ func routed(mux *http.ServeMux) http.Handler {
 	})
 }
 
+func notAllowed(w http.ResponseWriter, r *http.Request, allowed string) {
+	w.Header().Set("Allow", allowed)
+	problem(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allowed))
+}
+
+func onlyRead(w http.ResponseWriter, r *http.Request) { notAllowed(w, r, "GET, HEAD") }
+
+// recovering answers a panic with a problem that tells nothing, and the server's log with all there is.
 func recovering(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if v := recover(); v != nil {
 				if v == http.ErrAbortHandler {
 					panic(v)
+				}
+				if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
+					server.ErrorLog.Printf("panic in %s: %v\n%s", r.Pattern, v, debug.Stack())
 				}
 				problem(w, http.StatusInternalServerError, "an unexpected error happened")
 			}
@@ -93,17 +116,23 @@ func Unavailable(detail string, retryAfterSeconds int) error {
 }
 
 // Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: requests in
-// work finish, and those that only wait for news see their context end after a moment.
-func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
+// work finish, and those that only wait for news see their context end after a moment. What goes wrong without a request
+// to answer, and every panic, goes to log.
+func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
+	return serve(ctx, l, handler, log, standardLimits())
+}
+
+func serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger, within limits) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: within.header,
+		ReadTimeout:       within.request,
+		IdleTimeout:       within.idle,
+		MaxHeaderBytes:    within.maxBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -112,9 +141,9 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	endStreams := time.AfterFunc(streamTimeout, end)
+	endStreams := time.AfterFunc(within.streams, end)
 	defer endStreams.Stop()
-	shutdown, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	shutdown, cancel := context.WithTimeout(context.Background(), within.stop)
 	defer cancel()
 	err := server.Shutdown(shutdown)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"unicode/utf8"
 )
 
@@ -26,6 +27,9 @@ func strictBody(next http.Handler) http.Handler {
 		}
 		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			problem(w, http.StatusRequestTimeout, "the body did not come in time")
+			return
 		case err != nil:
 			problem(w, http.StatusBadRequest, "the body could not be read")
 			return
@@ -44,6 +48,7 @@ func strictBody(next http.Handler) http.Handler {
 			}
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json") // however it was spelt: huma knows one spelling
 		next.ServeHTTP(w, r)
 	})
 }

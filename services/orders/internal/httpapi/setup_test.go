@@ -76,7 +76,7 @@ func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		done := make(chan error, 1)
-		go func() { done <- httpx.Serve(ctx, l, h) }()
+		go func() { done <- httpx.Serve(ctx, l, h, log) }()
 		ended = append(ended, done)
 		return "http://" + l.Addr().String()
 	}

@@ -1,0 +1,119 @@
+package httpx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+type readiness struct {
+	Status string
+	Checks map[string]string
+}
+
+func healthy(name string) Check {
+	return Check{name, func(context.Context) error { return nil }}
+}
+
+// ask asks a mounted Health.
+func ask(t *testing.T, h *Health, path string) (int, readiness) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.Mount(http.NotFoundHandler(), nil).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	var body readiness
+	require.NoError(t, json.NewDecoder(w.Body).Decode(&body))
+	return w.Code, body
+}
+
+func TestReadyNamesEveryCheck(t *testing.T) {
+	t.Parallel()
+	code, body := ask(t, NewHealth(healthy("postgres"), healthy("kafka")), "/readyz")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, readiness{"ready", map[string]string{"postgres": "ok", "kafka": "ok"}}, body)
+}
+
+func TestOneFailingCheckIsEnoughToBeNotReady(t *testing.T) {
+	t.Parallel()
+	away := Check{"kafka", func(context.Context) error { return errors.New("no broker") }}
+	code, body := ask(t, NewHealth(healthy("postgres"), away), "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, readiness{"not ready", map[string]string{"postgres": "ok", "kafka": "no broker"}}, body)
+}
+
+func TestACheckThatHangsIsGivenUpOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan struct{})
+		hung := Check{"kafka", func(context.Context) error { <-gone; return nil }} // looks at no context
+		slow := Check{"postgres", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		start := time.Now()
+		code, body := ask(t, NewHealth(hung, slow, healthy("disk")), "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, code)
+		const late = "context deadline exceeded"
+		require.Equal(t, readiness{"not ready", map[string]string{"kafka": late, "postgres": late, "disk": "ok"}}, body)
+		require.Equal(t, time.Second, time.Since(start), "checks run side by side")
+		close(gone)
+	})
+}
+
+func TestDrainingIsNotReadyButAlive(t *testing.T) {
+	t.Parallel()
+	h := NewHealth(healthy("postgres"))
+	h.Drain()
+	code, body := ask(t, h, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, readiness{"draining", map[string]string{"postgres": "ok"}}, body)
+	code, body = ask(t, h, "/livez")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "ok", body.Status)
+}
+
+func TestAliveAsksNoDependency(t *testing.T) {
+	t.Parallel()
+	asked := Check{"kafka", func(context.Context) error { panic("asked") }}
+	code, _ := ask(t, NewHealth(asked), "/livez")
+	require.Equal(t, http.StatusOK, code)
+}
+
+func TestHealthIsOnlyRead(t *testing.T) {
+	t.Parallel()
+	_, api := NewAPI("things", "1", "test")
+	h := NewHealth(healthy("postgres")).Mount(api, prometheus.NewRegistry())
+	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", path, nil))
+		require.Equal(t, "GET, HEAD", w.Header().Get("Allow"), path)
+		problemOf(t, w.Result(), 405)
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("HEAD", path, nil))
+		require.Equal(t, http.StatusOK, w.Code, path)
+	}
+}
+
+func TestMetricsAreOnlyWhereAGathererIsGiven(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	things := prometheus.NewCounter(prometheus.CounterOpts{Name: "things_total", Help: "Things."})
+	reg.MustRegister(things)
+	things.Inc()
+	_, api := NewAPI("things", "1", "test")
+
+	w := httptest.NewRecorder()
+	NewHealth().Mount(api, reg).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Contains(t, w.Body.String(), "things_total 1")
+
+	w = httptest.NewRecorder()
+	NewHealth().Mount(api, nil).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	problemOf(t, w.Result(), 404)
+}
