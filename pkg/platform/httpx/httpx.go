@@ -25,6 +25,7 @@ import (
 type limits struct {
 	header   time.Duration // to send a request's header
 	request  time.Duration // to send a whole request; below stop, so that a slow sender cannot spoil a graceful stop
+	answer   time.Duration // to take the answer, from the request on; streams set deadlines of their own
 	idle     time.Duration // between two requests of a connection
 	stop     time.Duration // for the whole graceful stop
 	streams  time.Duration // how much of stop those get who only wait for news
@@ -32,8 +33,8 @@ type limits struct {
 }
 
 func standardLimits() limits {
-	return limits{header: 5 * time.Second, request: 6 * time.Second, idle: 2 * time.Minute, stop: 8 * time.Second,
-		streams: time.Second, maxBytes: 64 << 10}
+	return limits{header: 5 * time.Second, request: 6 * time.Second, answer: 45 * time.Second, idle: 2 * time.Minute,
+		stop: 8 * time.Second, streams: time.Second, maxBytes: 64 << 10}
 }
 
 // strictCasing makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take
@@ -129,6 +130,7 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.
 		Handler:           handler,
 		ReadHeaderTimeout: within.header,
 		ReadTimeout:       within.request,
+		WriteTimeout:      within.answer,
 		IdleTimeout:       within.idle,
 		MaxHeaderBytes:    within.maxBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },

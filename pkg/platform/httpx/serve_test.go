@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func start(t *testing.T, handler http.Handler, change func(*limits)) *served {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	within := limits{header: time.Hour, request: time.Hour, idle: time.Hour, stop: patience, streams: time.Hour, maxBytes: 4 << 10}
+	within := limits{header: time.Hour, request: time.Hour, answer: time.Hour, idle: time.Hour, stop: patience, streams: time.Hour, maxBytes: 4 << 10}
 	if change != nil {
 		change(&within)
 	}
@@ -102,6 +103,35 @@ func TestABodyThatDoesNotEndIsCutOff(t *testing.T) {
 	problemOf(t, s.answer(conn), http.StatusRequestTimeout)
 	s.closed(conn)
 	require.NoError(t, s.result())
+}
+
+func TestAnAnswerThatNobodyTakesIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, stream := range []bool{false, true} {
+		given := make(chan error)
+		s := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if stream {
+				require.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(20*time.Millisecond)))
+			}
+			var err error
+			for err == nil {
+				_, err = w.Write(make([]byte, 64<<10))
+			}
+			given <- err
+		}), func(l *limits) {
+			if !stream {
+				l.answer = 20 * time.Millisecond
+			}
+		})
+		s.dial(get)
+		select {
+		case err := <-given:
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		case <-time.After(patience):
+			require.FailNow(t, "the handler still writes")
+		}
+		require.NoError(t, s.result())
+	}
 }
 
 func TestAHeaderThatIsTooLargeIsRefused(t *testing.T) {
@@ -207,5 +237,6 @@ func TestTheStandardLimitsFitTogether(t *testing.T) {
 	require.Less(t, l.request, l.stop, "who sends slowly would spoil a graceful stop")
 	require.Less(t, l.streams, l.stop)
 	require.LessOrEqual(t, l.header, l.request)
+	require.Greater(t, l.answer, 40*time.Second, "a client may ask to wait for 30 s")
 	require.Less(t, l.stop, 10*time.Second, "what starts containers gives them ten seconds, or little more")
 }
