@@ -18,7 +18,7 @@ type books struct {
 	Ledger        []ledgerRow
 	Notifications []notificationRow
 	Stock         []stockRow
-	Emails        []emailLine
+	Emails        []email
 	Messages      []record
 	Left          []leftover
 }
@@ -69,13 +69,9 @@ type stockRow struct {
 	Available, Reserved, Sold, Stocked int64
 }
 
-// emailLine is an email as the notifications service wrote it to its log.
-type emailLine struct {
-	Msg       string `json:"msg"`
-	To        string `json:"to"`
-	OrderID   string `json:"order_id"`
-	Kind      string `json:"kind"`
-	MessageID string `json:"message_id"`
+// email is an email as the mail server took it.
+type email struct {
+	To, OrderID, Kind, MessageID string
 }
 
 // record is one committed record in Kafka.

@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,7 +15,7 @@ import (
 
 // How often each round is played. The order is random.
 const (
-	roundsApart      = 4 // each service at a moment of its own, and perhaps again while it comes up
+	roundsApart      = 3 // each service at a moment of its own, and perhaps again while it comes up
 	roundsAtOnce     = 2 // all three services in the same moment
 	roundsBroker     = 2 // the broker
 	roundsEverything = 2 // the broker, and while it is dead all three services: nothing in work could be published
@@ -52,7 +53,7 @@ func (c *campaign) run() error {
 	}
 	for _, r := range rounds {
 		// In full work, at any moment.
-		if err := c.wait(1500 * time.Millisecond); err != nil {
+		if err := errors.Join(pause(c.ctx, 500*time.Millisecond), c.wait(2*time.Second)); err != nil {
 			return err
 		}
 		if err := r.play(); err != nil {
@@ -114,7 +115,7 @@ func (c *campaign) apart() error {
 		if err := c.strikeService(names[i]); err != nil {
 			return err
 		}
-		if c.rng.IntN(2) == 0 {
+		if c.rng.IntN(3) > 0 {
 			continue
 		}
 		if err := c.wait(time.Second); err != nil {
@@ -141,7 +142,7 @@ func (c *campaign) brokerAlone() error {
 	if err := c.killBroker(); err != nil {
 		return err
 	}
-	return c.system.broker.start.run(c.ctx)
+	return c.startBroker()
 }
 
 func (c *campaign) everything() error {
@@ -154,12 +155,17 @@ func (c *campaign) everything() error {
 	if err := c.atOnce(); err != nil {
 		return err
 	}
-	return c.system.broker.start.run(c.ctx)
+	return c.startBroker()
 }
 
 func (c *campaign) killBroker() error {
 	c.broken++
 	return c.strike("the broker", func() error { return c.system.broker.kill.run(c.ctx) })
+}
+
+// startBroker tries until it starts: its port may have been somebody else's for a moment.
+func (c *campaign) startBroker() error {
+	return c.until(recoveryLimit, "the broker starts", func() error { return c.system.broker.start.run(c.ctx) })
 }
 
 // report is the table of a run.

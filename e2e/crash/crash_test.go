@@ -50,16 +50,17 @@ func TestNothingIsLostAndNobodyIsChargedTwice(t *testing.T) {
 	loaded := time.Since(c.began)
 	t.Logf("%5.1fs the shops are closed", loaded.Seconds())
 
-	require.NoError(t, s.settle())
+	unsettled := s.settle()
 	settled := time.Since(c.began)
-	b, err := readBooks(s.ctx, s.conn, s.wire, s.emails(t))
+	b, err := readBooks(s.ctx, s.conn, s.wire, s.mail)
 	require.NoError(t, err)
 	sum, problems := countUp(s.customers.bought, b)
 	t.Log(report(s, c, sum, b.Left, loaded, settled-loaded, time.Since(began)))
-	require.Empty(t, complaints(t, s), "what the services said beside their logs")
 	if len(problems) > 0 {
-		t.Fatalf("%d problems, with seed %d:\n  %s", len(problems), seed, strings.Join(problems[:min(len(problems), 40)], "\n  "))
+		t.Errorf("%d problems, with seed %d:\n  %s", len(problems), seed, strings.Join(problems[:min(len(problems), 40)], "\n  "))
 	}
+	require.NoError(t, unsettled)
+	require.Empty(t, complaints(t, s), "what the services said beside their logs")
 }
 
 func givenSeed(t *testing.T) uint64 {
@@ -80,6 +81,7 @@ type system struct {
 	wire      wire
 	services  map[string]*process
 	customers *customers
+	mail      *mailbox
 	broker    *broker
 	noBroker  string // why there is none
 }
@@ -90,7 +92,7 @@ func start(t *testing.T, seed uint64) *system {
 	require.NotEmpty(t, given, "this needs a real Kafka: `make test-crash` starts one, or KAFKA_BROKERS names one")
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	t.Cleanup(cancel)
-	s := &system{ctx: ctx, services: map[string]*process{}, wire: wire{strings.Split(given, ","), testkit.Prefix(t)}}
+	s := &system{ctx: ctx, services: map[string]*process{}, mail: newMailbox(t), wire: wire{strings.Split(given, ","), testkit.Prefix(t)}}
 	s.broker, s.noBroker = givenBroker()
 
 	kafka := bus.Config{Brokers: s.wire.brokers, TopicPrefix: s.wire.prefix, GroupPrefix: s.wire.prefix}
@@ -104,7 +106,7 @@ func start(t *testing.T, seed uint64) *system {
 	bin, logs := build(t), logFolder(t)
 	addresses, endpoints := freeAddresses(t, 2*len(client.Services())), client.Endpoints{}
 	for i, name := range client.Services() {
-		s.services[name] = newProcess(t, name, bin, logs, addresses[2*i], addresses[2*i+1], append(settings(name),
+		s.services[name] = newProcess(t, name, bin, logs, addresses[2*i], addresses[2*i+1], append(s.settings(name),
 			"DATABASE_URL="+db.URL(name), "KAFKA_BROKERS="+given,
 			"KAFKA_TOPIC_PREFIX="+s.wire.prefix, "KAFKA_GROUP_PREFIX="+s.wire.prefix))
 		endpoints[name] = s.services[name].endpoint
@@ -127,14 +129,14 @@ func start(t *testing.T, seed uint64) *system {
 
 // settings make work take long enough to be hit, and leave no safety net but the protocol: orders that stay where they
 // are too long are not published again, and wait for their payment for longer than the run.
-func settings(service string) []string {
+func (s *system) settings(service string) []string {
 	switch service {
 	case client.Orders:
 		return []string{"PENDING_REPUBLISH_AFTER=2h", "PAYMENT_TIMEOUT=2h"}
 	case client.Payments:
 		return []string{"PROVIDER_LATENCY=20ms", "PROVIDER_ERROR_RATE=0.02"}
 	default:
-		return []string{"EMAIL_TIMEOUT=2s"}
+		return []string{"EMAIL_TIMEOUT=2s", "SMTP_URL=" + s.mail.url}
 	}
 }
 
@@ -151,14 +153,6 @@ func logFolder(t *testing.T) string {
 		_ = os.RemoveAll(logs)
 	})
 	return logs
-}
-
-func (s *system) emails(t *testing.T) *os.File {
-	t.Helper()
-	log, err := os.Open(s.services[client.Notifications].out.Name())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = log.Close() })
-	return log
 }
 
 // complaints returns what the services wrote to their standard errors: panics end there.

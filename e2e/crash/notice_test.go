@@ -37,7 +37,7 @@ func sound() ([]purchase, *books) {
 	for _, end := range []telling{{"a", "", "confirmed"}, {"b", "", "failed"}, {"c", "", "cancelled"}} {
 		id := end.order + end.kind
 		b.Notifications = append(b.Notifications, notificationRow{end.order, end.kind, "sent", "u@example.com"})
-		b.Emails = append(b.Emails, emailLine{"email", "u@example.com", end.order, end.kind, id})
+		b.Emails = append(b.Emails, email{"u@example.com", end.order, end.kind, id})
 		b.Messages = append(b.Messages, record{Event: "notification_requested", Kind: end.kind, OrderID: end.order, MessageID: id})
 	}
 	b.Emails = append(b.Emails, b.Emails[0]) // a repeat is allowed

@@ -3,11 +3,8 @@
 package crash
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,8 +40,8 @@ UNION ALL SELECT 'messages parked by orders', count(*) FROM orders.dead_letters
 UNION ALL SELECT 'messages parked by payments', count(*) FROM payments.dead_letters
 UNION ALL SELECT 'messages parked by notifications', count(*) FROM notifications.dead_letters`
 
-func readBooks(ctx context.Context, conn *pgx.Conn, w wire, mail io.Reader) (*books, error) {
-	b := &books{}
+func readBooks(ctx context.Context, conn *pgx.Conn, w wire, m *mailbox) (*books, error) {
+	b := &books{Emails: m.emails()}
 	var err error
 	keep := func(next error) {
 		if err == nil {
@@ -58,7 +55,6 @@ func readBooks(ctx context.Context, conn *pgx.Conn, w wire, mail io.Reader) (*bo
 	into(&b.Notifications, keep)(read[notificationRow](ctx, conn, notificationsSQL))
 	into(&b.Stock, keep)(read[stockRow](ctx, conn, stockSQL))
 	into(&b.Left, keep)(read[leftover](ctx, conn, leftSQL))
-	into(&b.Emails, keep)(readEmails(mail))
 	into(&b.Messages, keep)(w.records(ctx))
 	return b, err
 }
@@ -68,22 +64,6 @@ func into[T any](to *[]T, keep func(error)) func([]T, error) {
 		*to = rows
 		keep(err)
 	}
-}
-
-// readEmails finds the emails in the notifications service's log. A line that is none is a line of the log.
-func readEmails(log io.Reader) ([]emailLine, error) {
-	content, err := io.ReadAll(log)
-	if err != nil {
-		return nil, fmt.Errorf("read the emails: %w", err)
-	}
-	var emails []emailLine
-	for line := range bytes.Lines(content) {
-		var e emailLine
-		if json.Unmarshal(line, &e) == nil && e.Msg == "email" {
-			emails = append(emails, e)
-		}
-	}
-	return emails, nil
 }
 
 // blow is one SIGKILL and what it hit.

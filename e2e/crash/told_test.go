@@ -104,8 +104,10 @@ func (c *count) notifications() {
 	for _, e := range c.books.Emails {
 		c.tally.Emails++
 		key := about{e.OrderID, e.Kind}
-		if _, ok := rows[key]; !ok {
+		if n, ok := rows[key]; !ok {
 			c.wrong("email %s of order %s was sent without a notification", e.Kind, e.OrderID)
+		} else if e.To != n.Recipient {
+			c.wrong("email %s of order %s went to %s", e.Kind, e.OrderID, e.To)
 		}
 		switch before, again := messageIDs[key]; {
 		case !again:
