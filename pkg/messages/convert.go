@@ -235,7 +235,7 @@ func (c *converter) timestamp() (time.Time, bool) {
 	case absent:
 		return time.Time{}, false
 	case number, text:
-		if t, ok := parseTime(v.s); ok {
+		if t, ok := ParseTime(v.s); ok {
 			return t, true
 		}
 		c.problems.add("timestamp", "must be a date and time of RFC 3339, or seconds since 1970, not %s", quoted(v.s))

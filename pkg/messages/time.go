@@ -5,9 +5,9 @@ import "time"
 // timeLayout is how this package writes times: RFC 3339 in UTC, with as many decimals as needed.
 const timeLayout = "2006-01-02T15:04:05.999999999Z"
 
-// parseTime reads a date and time: RFC 3339; the same with a space instead of T; with an offset without colon; without
+// ParseTime reads the time of a message: RFC 3339; the same with a space instead of T; with an offset without colon; without
 // zone, which is taken for UTC; or a number since 1970.
-func parseTime(s string) (time.Time, bool) {
+func ParseTime(s string) (time.Time, bool) {
 	if len(s) >= 20 && len(s) <= 40 && s[4] == '-' && s[10] == 'T' {
 		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 			return inRange(t)
