@@ -77,6 +77,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	replays := deadletter.NewWorker(letters, messages, log)
 
+	requests := httpx.NewMetrics(reg)
 	health := httpx.NewHealth(
 		httpx.Check{Name: "postgres", Run: pool.Ping},
 		httpx.Check{Name: "consumer", Run: messages.Check},
@@ -91,13 +92,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(notifications, log), nil), log)},
+			{Name: "http", Run: serve(public, health.Mount(requests.Measure(publicAPI(notifications, log)), nil), log)},
 		},
 		[]run.Component{
 			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},
 		},
 		[]run.Component{
-			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(letters, replays), reg), log)},
+			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(letters, replays)), reg), log)},
 		},
 	)
 }

@@ -54,7 +54,8 @@ func TestRunSendsWhatAPlainForeignMessageAsksFor(t *testing.T) {
 		`pasdetrois_notifications_notifications_total{kind="none"} 1`, `pasdetrois_notifications_repetitions_total{content="same"} 1`,
 		`pasdetrois_notifications_emails_total{status="sent"} 3`, `pasdetrois_notifications_email_send_seconds_count{status="sent"} 3`,
 		"pasdetrois_notifications_end_to_end_seconds_count 3", "pasdetrois_notifications_pending 0",
-		`pasdetrois_messages_handled_total{event="notification_requested",result="ok"} 4`} {
+		`pasdetrois_messages_handled_total{event="notification_requested",result="ok"} 4`,
+		`pasdetrois_http_requests_total{method="GET",route="/notifications",status="2xx"}`} {
 		require.True(t, strings.Contains(metrics, name), name)
 	}
 }

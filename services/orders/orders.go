@@ -82,6 +82,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	replays := deadletter.NewWorker(letters, messages, log)
 
+	requests := httpx.NewMetrics(reg)
 	health := httpx.NewHealth(
 		httpx.Check{Name: "postgres", Run: pool.Ping},
 		httpx.Check{Name: "kafka_producer", Run: producer.Check},
@@ -99,12 +100,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(public, health.Mount(publicAPI(orders, log), nil), log)},
+			{Name: "http", Run: serve(public, health.Mount(requests.Measure(publicAPI(orders, log)), nil), log)},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
-			{Name: "admin", Run: serve(admin, health.Mount(adminAPI(orders, letters, replays, log), reg), log)},
+			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(orders, letters, replays, log)), reg), log)},
 		},
 	)
 }

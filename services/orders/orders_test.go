@@ -51,11 +51,17 @@ func TestRunTakesAPlainForeignOrderToItsEnd(t *testing.T) {
 	w.publish(messages.PaymentFailed{OrderID: "y", UserID: "7", Total: usd(9998), Reason: "card_declined"})
 	w.await("y", messages.EventNotificationRequested, "failed")
 
+	status, body := s.get(s.public + "/orders/4711")
+	require.Equal(t, http.StatusOK, status, body)
+	status, body = s.get(s.admin + "/orders/4711")
+	require.Equal(t, http.StatusNotFound, status, body)
 	testkit.Eventually(t, func() error {
 		_, metrics := s.get(s.admin + "/metrics")
 		for _, name := range []string{`pasdetrois_orders_total{status="confirmed"} 1`, `pasdetrois_orders_total{status="rejected"} 1`,
 			`pasdetrois_orders_end_to_end_seconds_count{status="confirmed"} 1`, "pasdetrois_orders_held 0", "pasdetrois_outbox_pending 0",
-			"pasdetrois_outbox_oldest_age_seconds 0", "pasdetrois_consumer_lag"} {
+			"pasdetrois_outbox_oldest_age_seconds 0", "pasdetrois_consumer_lag",
+			`pasdetrois_http_requests_total{method="GET",route="/orders/{id}",status="2xx"} 1`,
+			`pasdetrois_http_requests_total{method="GET",route="none",status="4xx"} 1`} {
 			if !strings.Contains(metrics, name) {
 				return fmt.Errorf("no metric %s", name)
 			}

@@ -44,7 +44,8 @@ func TestRunAnswersAPlainForeignMessage(t *testing.T) {
 	_, metrics := s.get(s.admin + "/metrics")
 	for _, name := range []string{`pasdetrois_payments_total{outcome="captured",reason=""} 1`,
 		`pasdetrois_payments_total{outcome="failed",reason="suspected_fraud"} 1`, `pasdetrois_payments_refunds_total{outcome="refunded"} 1`,
-		"pasdetrois_payments_provider_call_seconds_count", "pasdetrois_payments_decision_seconds_count"} {
+		"pasdetrois_payments_provider_call_seconds_count", "pasdetrois_payments_decision_seconds_count",
+		`pasdetrois_http_requests_total{method="GET",route="/payments/{order_id}",status="2xx"} 1`} {
 		require.Contains(t, metrics, name)
 	}
 }

@@ -54,15 +54,17 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	docs := swgui.New(title, "/openapi.json", "/docs")
 	mux.Handle("GET /docs", docs)
 	mux.Handle("GET /docs/", docs)
-	return api, recovering(strictBody(routed(mux)))
+	return api, recovering(routed(mux, strictBody(mux)))
 }
 
-// routed answers what the mux has no route for as problem+json, with the mux's own Allow header.
-func routed(mux *http.ServeMux) http.Handler {
+// routed hands to next what mux has a route for, and names the route in the request: what is refused on the way to the
+// mux is counted under it. The rest is answered as problem+json, with the mux's own Allow header.
+func routed(mux *http.ServeMux, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fallback, pattern := mux.Handler(r)
 		if pattern != "" {
-			mux.ServeHTTP(w, r)
+			r.Pattern = pattern
+			next.ServeHTTP(w, r)
 			return
 		}
 		answer := httptest.NewRecorder()
