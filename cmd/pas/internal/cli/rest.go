@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/cmd/pas/rest"
+	"pasdetrois/cmd/pas/stack"
+)
+
+// restView is what `pas rest` did, as --json shows it.
+type restView struct {
+	URL     string   `json:"url"`
+	Brokers []string `json:"brokers"`
+	Allow   []string `json:"allow"`
+	Seconds float64  `json:"seconds"`
+	rest.Stats
+}
+
+func (a *app) rest() *cobra.Command {
+	var addr string
+	var kafka kafkaFlags
+	cfg := rest.Config{}
+	cmd := &cobra.Command{
+		Use:   "rest",
+		Short: "Produce and consume over plain HTTP, with the calls of the REST Proxy v2",
+		Long: `Serve Kafka over plain HTTP, with the calls, formats and error codes of the REST Proxy v2 API, until Ctrl-C. Then every
+consumer leaves its group, and what was done is summed up.
+
+Every topic can be read, but only those given with --allow can be written: none by default. The consumer groups of
+the three services cannot be joined. Formats are json and binary; keys and values in the json format are JSON, so a
+key that is text is written with its quotation marks. What is no JSON is passed over by a consumer with the json
+format, counted, and told in the log and in the header Pas-Skipped-Records.
+
+There is no password: who can reach the address can do all this. docs/rest.md says how to limit that.
+"pas up" serves this on 8082, with the four topics allowed. Log lines go to standard error.`,
+		Example: `  pas rest --allow orders
+  pas rest --brokers kafka:9092 --allow orders --allow web-events --idle 1m
+  curl -s localhost:8082/topics/orders -H 'content-type: application/vnd.kafka.json.v2+json' \
+    -d '{"records": [{"value": {"order_id": "o-1", "user_id": "ada", "total": 49.99}}]}'`,
+		Args: args(cobra.NoArgs),
+		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
+			where, err := a.kafka(kafka)
+			if err != nil {
+				return err
+			}
+			cfg.Brokers = where.Brokers
+			return a.serveRest(cmd.Context(), addr, cfg)
+		}),
+	}
+	cmd.Flags().StringSliceVar(&kafka.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
+	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8082", "address to serve on; others than this machine reach it only when it says so")
+	cmd.Flags().StringSliceVar(&cfg.Allow, "allow", nil, "a topic that may be written; give it again for each")
+	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer that nobody calls for so long")
+	cmd.Flags().IntVar(&cfg.MaxConsumers, "max-consumers", rest.DefaultMaxConsumers, "so many consumers at once")
+	return cmd
+}
+
+// serveRest serves until ctx ends, which is its normal end.
+func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error {
+	if cfg.Idle <= 0 {
+		return usagef("--idle %s is not more than 0", cfg.Idle)
+	}
+	if cfg.MaxConsumers < 1 {
+		return usagef("--max-consumers %d is less than 1", cfg.MaxConsumers)
+	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return usagef("--addr %q is not host:port, such as 127.0.0.1:8082", addr)
+	}
+	cfg.Reserved = servicesGroups(a.Environ["KAFKA_GROUP_PREFIX"])
+	cfg.Log = a.lineLog()
+	server, err := rest.New(cfg)
+	if err != nil {
+		return usagef("--allow: %s", err)
+	}
+	defer server.Close()
+	if err := a.reachKafka(ctx, server, cfg); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return hint(fmt.Errorf("%s is used by another program", addr), "stop that program, or choose another address with --addr")
+	}
+	if err != nil {
+		return hint(fmt.Errorf("listen on %s: %w", addr, err), "choose another address with --addr")
+	}
+	view := restView{URL: "http://" + l.Addr().String(), Brokers: cfg.Brokers, Allow: cfg.Allow}
+	a.announceRest(view, cfg.Log)
+	began := time.Now()
+	err = server.Serve(ctx, l)
+	view.Seconds, view.Stats = time.Since(began).Seconds(), server.Stats()
+	if a.json {
+		err = errors.Join(err, a.printer().JSON(view))
+	} else {
+		a.printer().Line("\n%s", restSummary(view.Stats, time.Since(began)))
+	}
+	return err
+}
+
+// reachKafka finds out at once whether there is a Kafka, rather than with the first request.
+func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
+	defer cancel()
+	err := server.Ping(ctx)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return hint(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
+}
+
+func (a *app) announceRest(view restView, log *slog.Logger) {
+	if a.json {
+		log.Info("serving", "addr", strings.TrimPrefix(view.URL, "http://"))
+		return
+	}
+	p := a.printer()
+	p.Line("Kafka at %s is served on %s", strings.Join(view.Brokers, ","), p.Bold(view.URL))
+	if len(view.Allow) == 0 {
+		p.Line("No topic may be written: allow one with --allow TOPIC.")
+	} else {
+		p.Line("May be written: %s", strings.Join(view.Allow, ", "))
+	}
+	p.Line("Ctrl-C ends it.")
+}
+
+func restSummary(s rest.Stats, took time.Duration) string {
+	return fmt.Sprintf("%d messages produced (%d refused), %d consumed (%d skipped: no JSON), %d consumers (%d expired), in %s",
+		s.Produced, s.Refused, s.Consumed, s.Skipped, s.Consumers, s.Expired, render.Seconds(took))
+}
+
+// lineLog is a log on standard error: lines for people, or JSON.
+func (a *app) lineLog() *slog.Logger {
+	var out io.Writer = a.Stderr
+	if a.json {
+		return slog.New(slog.NewJSONHandler(out, nil))
+	}
+	return slog.New(slog.NewTextHandler(out, nil))
+}
+
+// servicesGroups are the consumer groups of the three services: whoever joins one takes messages away from it.
+func servicesGroups(prefix string) []string {
+	var groups []string
+	for _, service := range client.Services() {
+		for _, topic := range stack.Topics(1) {
+			groups = append(groups, prefix+service+"."+topic.Name)
+		}
+	}
+	return groups
+}

@@ -1,0 +1,109 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// readBody returns the whole body, at most limit bytes of it.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	// The server's time limit is for sending a request. From here on it must not end the wait for an answer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, failed(http.StatusRequestEntityTooLarge, "HTTP 413 Request Entity Too Large: the body may have %d bytes", limit)
+	case err != nil:
+		return nil, failed(http.StatusBadRequest, "HTTP 400 Bad Request: the body did not arrive whole")
+	}
+	return body, nil
+}
+
+// decode reads body, one JSON object without unknown fields, into v.
+func decode(body []byte, v any) error {
+	if !utf8.Valid(body) {
+		return failed(codeConversion, "Conversion of JSON to Object failed: the body is not UTF-8")
+	}
+	if text := bytes.TrimSpace(body); len(text) == 0 || text[0] != '{' {
+		return failed(codeConversion, "Conversion of JSON to Object failed: the body is no JSON object")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); err == nil {
+			err = errors.New("more follows after the object")
+		} else if errors.Is(err, io.EOF) {
+			return nil
+		}
+	}
+	// The decoder has no type for this error.
+	if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return invalid("Unrecognized field: %s", strings.Trim(field, `"`))
+	}
+	return failed(codeConversion, "Conversion of JSON to Object failed: %s", strings.TrimPrefix(oneLine(err), "json: "))
+}
+
+// request reads the body of a call that has one, of the API's own type.
+func request(w http.ResponseWriter, r *http.Request, v any) error {
+	if err := checkContentType(r); err != nil {
+		return err
+	}
+	body, err := readBody(w, r, maxBodyBytes)
+	if err != nil {
+		return err
+	}
+	return decode(body, v)
+}
+
+// optionalRequest is request for calls that also work without a body; it reports whether there was one.
+func optionalRequest(w http.ResponseWriter, r *http.Request, v any) (bool, error) {
+	body, err := readBody(w, r, maxBodyBytes)
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return false, err
+	}
+	if err := checkContentType(r); err != nil {
+		return false, err
+	}
+	return true, decode(body, v)
+}
+
+// respond answers with v as JSON. A client that went away meanwhile is no error: there is nobody to tell.
+func respond(w http.ResponseWriter, media string, v any) error {
+	body, err := encode(v)
+	if err != nil {
+		return err
+	}
+	_ = send(w, media, body)
+	return nil
+}
+
+func encode(v any) ([]byte, error) {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return body.Bytes(), err
+}
+
+// send writes an answer, within a time that a slow client cannot stretch.
+func send(w http.ResponseWriter, media string, body []byte) error {
+	conn := http.NewResponseController(w)
+	_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	err := conn.Flush()
+	_ = conn.SetWriteDeadline(time.Time{})
+	return err
+}

@@ -1,0 +1,82 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+)
+
+// Config configures a Server.
+type Config struct {
+	// Brokers are Kafka's bootstrap addresses.
+	Brokers []string
+	// Allow names the topics that may be written. None = nothing can be written.
+	Allow []string
+	// Reserved names consumer groups that nobody may join here: they belong to programs that would lose messages.
+	Reserved []string
+	// Idle is how long an instance may go without a call before it is closed. 0 = 5 minutes.
+	Idle time.Duration
+	// MaxConsumers bounds how many instances there are at once. 0 = 100.
+	MaxConsumers int
+	// Log gets a line for each instance that comes or goes, and for what was passed over. nil = nowhere.
+	Log *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	DefaultIdle         = 5 * time.Minute
+	DefaultMaxConsumers = 100
+)
+
+// How long things may take, and how large they may be.
+const (
+	kafkaTime       = 10 * time.Second // one question to Kafka
+	closeTime       = 5 * time.Second  // to commit and leave a group
+	joinTime        = 10 * time.Second // a read without timeout waits this long for its first partitions
+	readTime        = time.Second      // a read without timeout, once it has partitions
+	maxReadTime     = 30 * time.Second
+	quietTime       = 100 * time.Millisecond // a read with something in hand ends when nothing more comes for so long
+	writeTime       = 30 * time.Second       // to send an answer to a slow client
+	maxReadBytes    = 8 << 20
+	maxProduceBytes = 8 << 20
+	maxBodyBytes    = 64 << 10
+	maxRecords      = 10_000 // in one produce request
+	maxName         = 249    // as Kafka limits a topic's name
+)
+
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+
+// Validate returns all problems joined.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.Brokers) == 0 {
+		errs = append(errs, errors.New("no brokers are given"))
+	}
+	for _, topic := range c.Allow {
+		if !topicName.MatchString(topic) || topic == "." || topic == ".." {
+			errs = append(errs, fmt.Errorf("%q is not the name of a topic: use letters, digits, '.', '_' and '-'", topic))
+		}
+	}
+	if c.Idle < 0 {
+		errs = append(errs, fmt.Errorf("idle time %s is negative", c.Idle))
+	}
+	if c.MaxConsumers < 0 {
+		errs = append(errs, fmt.Errorf("%d consumers at most is negative", c.MaxConsumers))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Idle == 0 {
+		c.Idle = DefaultIdle
+	}
+	if c.MaxConsumers == 0 {
+		c.MaxConsumers = DefaultMaxConsumers
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}

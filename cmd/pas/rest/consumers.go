@@ -1,0 +1,203 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// consumers are the instances that there are, each under its group and name.
+type consumers struct {
+	server *Server
+	mu     sync.Mutex
+	all    map[instanceID]*entry
+	ending sync.WaitGroup // instances that are leaving their groups
+}
+
+type instanceID struct{ group, name string }
+
+// entry is an instance and how it is used: one with a call in work is not idle, however long the call takes.
+type entry struct {
+	*instance
+	calls int
+	last  time.Time // when the last call ended
+}
+
+func newConsumers(s *Server) *consumers {
+	return &consumers{server: s, all: map[instanceID]*entry{}}
+}
+
+// createRequest is the body of the call that makes an instance. Numbers and booleans may come as text, as guides write
+// them.
+type createRequest struct {
+	ID             *string `json:"id"` // an older word for name; wins over it
+	Name           *string `json:"name"`
+	Format         *string `json:"format"`
+	OffsetReset    *string `json:"auto.offset.reset"`
+	AutoCommit     any     `json:"auto.commit.enable"`
+	FetchMinBytes  any     `json:"fetch.min.bytes"`
+	RequestTimeout any     `json:"consumer.request.timeout.ms"`
+}
+
+type createAnswer struct {
+	InstanceID string `json:"instance_id"`
+	BaseURI    string `json:"base_uri"`
+}
+
+func (s *Server) createConsumer(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	var in createRequest
+	if _, err := optionalRequest(w, r, &in); err != nil {
+		return err
+	}
+	id := instanceID{group: r.PathValue("group"), name: "rest-consumer-" + uuid.NewString()}
+	switch {
+	case in.ID != nil:
+		id.name = *in.ID
+	case in.Name != nil:
+		id.name = *in.Name
+	}
+	if id.name == "" || len(id.name) > maxName || len(id.group) > maxName {
+		return failed(codeConsumerConfig, "Invalid consumer configuration: the names of a group and an instance have 1 to %d characters", maxName)
+	}
+	settings, err := in.settings()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(s.cfg.Reserved, id.group) {
+		return failed(codeForbidden, "Group %q belongs to a service that would lose messages: choose another name.", id.group)
+	}
+	if err := s.consumers.add(id, settings); err != nil {
+		return err
+	}
+	s.counts.created.Add(1)
+	s.cfg.Log.Info("consumer instance created", "group", id.group, "instance", id.name)
+	return respond(w, media, createAnswer{InstanceID: id.name,
+		BaseURI: "http://" + r.Host + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)})
+}
+
+func (s *Server) deleteConsumer(w http.ResponseWriter, r *http.Request) error {
+	id := instanceID{r.PathValue("group"), r.PathValue("instance")}
+	found := s.consumers.remove(id)
+	if found == nil {
+		return instanceNotFound()
+	}
+	defer s.consumers.ending.Done()
+	found.end()
+	s.cfg.Log.Info("consumer instance deleted", "group", id.group, "instance", id.name)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// with makes a call to an instance: one at a time, and while it lasts the instance is not idle.
+func (s *Server) with(do func(i *instance, w http.ResponseWriter, r *http.Request) error) call {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		found := s.consumers.use(instanceID{r.PathValue("group"), r.PathValue("instance")})
+		if found == nil {
+			return instanceNotFound()
+		}
+		defer s.consumers.release(found)
+		if err := found.begin(r.Context()); err != nil {
+			return err
+		}
+		defer found.done()
+		return do(found.instance, w, r)
+	}
+}
+
+func (c *consumers) add(id instanceID, settings settings) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, taken := c.all[id]; taken {
+		return failed(codeInstanceExists, "Consumer instance with the specified name already exists: %q in group %q.", id.name, id.group)
+	}
+	if limit := c.server.cfg.MaxConsumers; len(c.all) >= limit {
+		return failed(codeTooManyConsumers, "There are %d consumer instances, no more are allowed: delete one, or start with a higher --max-consumers.", limit)
+	}
+	c.all[id] = &entry{instance: newInstance(c.server, id, settings), last: time.Now()}
+	return nil
+}
+
+func (c *consumers) use(id instanceID) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := c.all[id]
+	if found != nil {
+		found.calls++
+	}
+	return found
+}
+
+func (c *consumers) release(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.calls--
+	e.last = time.Now()
+}
+
+// remove takes the instance out. Who asked for it ends it, and says so to ending.
+func (c *consumers) remove(id instanceID) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := c.all[id]
+	if found != nil {
+		delete(c.all, id)
+		c.ending.Add(1)
+	}
+	return found
+}
+
+// sweep closes idle instances until ctx ends.
+func (c *consumers) sweep(ctx context.Context) {
+	tick := time.NewTicker(min(max(c.server.cfg.Idle/10, 5*time.Millisecond), 10*time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, e := range c.idleSince(now.Add(-c.server.cfg.Idle)) {
+				c.server.counts.expired.Add(1)
+				c.server.cfg.Log.Info("consumer instance was idle and is closed", "group", e.id.group, "instance", e.id.name)
+				go func() {
+					defer c.ending.Done()
+					e.end()
+				}()
+			}
+		}
+	}
+}
+
+// idleSince takes out the instances whose last call ended before then.
+func (c *consumers) idleSince(then time.Time) []*entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var idle []*entry
+	for id, e := range c.all {
+		if e.calls == 0 && e.last.Before(then) {
+			delete(c.all, id)
+			c.ending.Add(1)
+			idle = append(idle, e)
+		}
+	}
+	return idle
+}
+
+// closeAll ends every instance and waits for those that are ending already.
+func (c *consumers) closeAll() {
+	for _, e := range c.idleSince(time.Now().Add(time.Hour)) {
+		go func() {
+			defer c.ending.Done()
+			e.end()
+		}()
+	}
+	c.ending.Wait()
+}

@@ -1,0 +1,114 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Error is an answer that is no success: an HTTP status and the API's own code, which starts with the status.
+type Error struct {
+	Status  int    `json:"-"`
+	Code    int    `json:"error_code"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%d: %s", e.Code, e.Message) }
+
+// The codes of the API, as its documentation numbers them.
+const (
+	codeForbidden         = 40301
+	codeTopicNotFound     = 40401
+	codePartitionNotFound = 40402
+	codeInstanceNotFound  = 40403
+	codeFormatMismatch    = 40601
+	codeInstanceExists    = 40902
+	codeIllegalState      = 40903
+	codeConversion        = 42203
+	codeConsumerConfig    = 42204
+	codeKafka             = 50002
+	codeKafkaRetriable    = 50003
+	codeTooManyConsumers  = 50301
+)
+
+// The error codes inside a produce answer.
+const (
+	recordFailed    = 1
+	recordRetriable = 2
+)
+
+func failed(code int, format string, args ...any) *Error {
+	status := code
+	if code > 999 {
+		status = code / 100
+	}
+	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// withStatus is for errors that have no number of their own: their code is the status.
+func withStatus(status int) *Error {
+	return failed(status, "HTTP %d %s", status, http.StatusText(status))
+}
+
+func topicNotFound(topic string) *Error {
+	return failed(codeTopicNotFound, "Topic not found: there is no topic %q.", topic)
+}
+
+func partitionNotFound(topic string, partition any) *Error {
+	return failed(codePartitionNotFound, "Partition not found: topic %q has no partition %v.", topic, partition)
+}
+
+func instanceNotFound() *Error {
+	return failed(codeInstanceNotFound, "Consumer instance not found.")
+}
+
+func illegalState(format string, args ...any) *Error {
+	return failed(codeIllegalState, "Illegal state: "+format, args...)
+}
+
+func invalid(format string, args ...any) *Error {
+	return failed(http.StatusUnprocessableEntity, format, args...)
+}
+
+// kafkaError says what Kafka, or the way to it, did not do.
+func kafkaError(err error) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
+		return failed(codeTopicNotFound, "Topic not found.")
+	}
+	if isRetriable(err) {
+		return failed(codeKafkaRetriable, "Retriable Kafka error: %s", oneLine(err))
+	}
+	return failed(codeKafka, "Kafka error: %s", oneLine(err))
+}
+
+func isRetriable(err error) bool {
+	var network net.Error
+	var session *kgo.ErrGroupSession
+	return kerr.IsRetriable(err) || errors.As(err, &network) || errors.As(err, &session) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrRecordTimeout) ||
+		errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID)
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// writeError answers with err. What is no Error is told as an internal error, without details.
+func writeError(w http.ResponseWriter, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = withStatus(http.StatusInternalServerError)
+	}
+	w.Header().Set("Content-Type", mediaV2)
+	w.WriteHeader(e.Status)
+	_ = json.NewEncoder(w).Encode(e)
+}

@@ -1,0 +1,118 @@
+package rest
+
+import (
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The media types of the API.
+const (
+	mediaV2     = "application/vnd.kafka.v2+json"
+	mediaJSON   = "application/vnd.kafka.json.v2+json"
+	mediaBinary = "application/vnd.kafka.binary.v2+json"
+	mediaPlain  = "application/json"
+)
+
+// format is how keys and values are embedded in requests and answers.
+type format string
+
+const (
+	formatJSON   format = "json"
+	formatBinary format = "binary"
+)
+
+func (f format) media() string { return "application/vnd.kafka." + string(f) + ".v2+json" }
+
+// produceFormat returns the format that the request's content type names. A plain JSON or form type is refused: it does
+// not say the format, and a page in a browser may send it anywhere without being asked.
+func produceFormat(r *http.Request) (format, error) {
+	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
+	case mediaJSON:
+		return formatJSON, nil
+	case mediaBinary:
+		return formatBinary, nil
+	}
+	return "", failed(http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type: send Content-Type: %s or %s", mediaJSON, mediaBinary)
+}
+
+// checkContentType refuses a body of a type that is not the API's.
+func checkContentType(r *http.Request) error {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if slices.Contains([]string{mediaV2, mediaJSON, mediaBinary}, media) {
+		return nil
+	}
+	return failed(http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type: send Content-Type: %s", mediaV2)
+}
+
+// accepted returns which of the offered types the client likes best, the first of equals, or "" for none of them.
+func accepted(r *http.Request, offers ...string) string {
+	header := strings.Join(r.Header.Values("Accept"), ",")
+	if strings.TrimSpace(header) == "" {
+		return offers[0]
+	}
+	best, bestQuality := "", 0.0
+	for _, offer := range offers {
+		if q := quality(header, offer); q > bestQuality {
+			best, bestQuality = offer, q
+		}
+	}
+	return best
+}
+
+// quality returns how much the Accept header likes media: the most specific range that fits decides.
+func quality(header, media string) float64 {
+	found, specificity := 0.0, 0
+	for part := range strings.SplitSeq(header, ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		fits := 0
+		switch {
+		case name == media:
+			fits = 3
+		case name == "application/*":
+			fits = 2
+		case name == "*/*":
+			fits = 1
+		}
+		if fits <= specificity {
+			continue
+		}
+		q := 1.0
+		if text, ok := params["q"]; ok {
+			if q, err = strconv.ParseFloat(text, 64); err != nil || q < 0 || q > 1 {
+				q = 0
+			}
+		}
+		found, specificity = q, fits
+	}
+	return found
+}
+
+// answerType returns the content type of an answer without embedded records.
+func answerType(r *http.Request) (string, error) {
+	if media := accepted(r, mediaV2, mediaJSON, mediaBinary, mediaPlain); media != "" {
+		return media, nil
+	}
+	return "", failed(http.StatusNotAcceptable, "HTTP 406 Not Acceptable: accept %s", mediaV2)
+}
+
+// recordsType returns the content type of an answer with records in format f. A client that accepts only another
+// embedded format gets the code for that; a client that names no format gets the instance's.
+func recordsType(r *http.Request, f format) (string, error) {
+	if accepted(r, f.media(), mediaV2, mediaPlain) != "" {
+		return f.media(), nil
+	}
+	for _, other := range []string{mediaJSON, mediaBinary, "application/vnd.kafka.avro.v2+json",
+		"application/vnd.kafka.jsonschema.v2+json", "application/vnd.kafka.protobuf.v2+json"} {
+		if accepted(r, other) != "" {
+			return "", failed(codeFormatMismatch, "The requested embedded data format does not match the deserializer for this consumer instance: "+
+				"it was created with format %q, accept %s", f, f.media())
+		}
+	}
+	return "", failed(http.StatusNotAcceptable, "HTTP 406 Not Acceptable: accept %s", f.media())
+}

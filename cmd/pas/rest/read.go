@@ -1,0 +1,313 @@
+package rest
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// item is a record in an answer, or one that the answer passes over because it is no JSON.
+type item struct {
+	record  *kgo.Record
+	skipped bool
+}
+
+// recordView is a record as an answer shows it.
+type recordView struct {
+	Topic     string `json:"topic"`
+	Key       any    `json:"key"`
+	Value     any    `json:"value"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+// skippedHeader says how many records an answer passes over.
+const skippedHeader = "Pas-Skipped-Records"
+
+// limits are when a read ends.
+type limits struct {
+	timeout  time.Duration
+	joinTime time.Duration
+	maxBytes int
+	minBytes int
+}
+
+func records(i *instance, w http.ResponseWriter, r *http.Request) error {
+	media, err := recordsType(r, i.settings.format)
+	if err != nil {
+		return err
+	}
+	within, err := i.limits(r)
+	if err != nil {
+		return err
+	}
+	if i.client == nil {
+		return illegalState("Consumer is not subscribed to any topics or assigned any partitions")
+	}
+	// The server's time limit is for sending a request, not for waiting for its answer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(i.alive, cancel)()
+	if i.settings.autoCommit {
+		i.commitBefore(r)
+	}
+	defer i.putBack()
+	err = i.collect(ctx, within)
+	switch {
+	case i.alive.Err() != nil:
+		return instanceNotFound()
+	case ctx.Err() != nil:
+		return withStatus(http.StatusServiceUnavailable)
+	case err != nil:
+		return err
+	}
+	return i.deliver(w, media)
+}
+
+// limits reads timeout (milliseconds) and max_bytes.
+func (i *instance) limits(r *http.Request) (limits, error) {
+	l := limits{timeout: i.settings.timeout, joinTime: i.settings.joinTime, maxBytes: maxReadBytes, minBytes: i.settings.minBytes}
+	if text := r.URL.Query().Get("timeout"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return l, invalid("timeout %q is not a number of milliseconds", text)
+		}
+		if n >= 0 { // below 0 is "not said", as for max_bytes
+			l.timeout, l.joinTime = min(time.Duration(n)*time.Millisecond, maxReadTime), 0
+		}
+	}
+	if text := r.URL.Query().Get("max_bytes"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return l, invalid("max_bytes %q is not a number of bytes", text)
+		}
+		if n > 0 {
+			l.maxBytes = int(min(n, maxReadBytes))
+		}
+	}
+	return l, nil
+}
+
+// commitBefore commits what earlier answers had: the client came back, so it got them. A failure is told in the log and
+// tried again with the next call.
+func (i *instance) commitBefore(r *http.Request) {
+	ctx, cancel := i.within(r)
+	defer cancel()
+	if err := i.commitRead(ctx); err != nil {
+		i.warn("commit what was read", err)
+	}
+}
+
+// collect fills the answer: until it is large enough, or has something and nothing more comes for a moment, or the time
+// is over. It fails only when it has nothing.
+func (i *instance) collect(ctx context.Context, within limits) error {
+	i.awaitPartitions(ctx, within.joinTime)
+	deadline := time.Now().Add(within.timeout)
+	var failure error
+	for polled := false; ; polled = true {
+		size, full := i.take(within.maxBytes)
+		if full || within.minBytes > 0 && size >= within.minBytes || polled && !time.Now().Before(deadline) {
+			break
+		}
+		until := deadline
+		if quiet := time.Now().Add(quietTime); !i.empty() && within.minBytes <= 0 && quiet.Before(deadline) {
+			until = quiet
+		}
+		came, err := i.poll(ctx, until)
+		if err != nil {
+			failure = err
+		}
+		if ctx.Err() != nil || came == 0 && !time.Now().Before(until) {
+			break
+		}
+	}
+	if i.empty() && failure == nil && ctx.Err() == nil {
+		failure = i.reachable(ctx)
+	}
+	if i.empty() && failure != nil {
+		return kafkaError(failure)
+	}
+	return nil
+}
+
+// awaitPartitions gives a group time for its first answer: without, the first read of every guide would find nothing.
+func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) {
+	i.mu.Lock()
+	joined := i.joined
+	i.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-joined:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// poll waits until then for records and keeps those of partitions that are still ours. It returns how many came.
+func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	fetches := i.client.PollRecords(ctx, 1000)
+	var failure error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+			return
+		}
+		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", err)
+		failure = err
+	})
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	came := 0
+	fetches.EachRecord(func(r *kgo.Record) {
+		if i.assigned[placeOf(r)] {
+			i.buffer = append(i.buffer, r)
+			came++
+		}
+	})
+	return came, failure
+}
+
+// reachable is asked when nothing came: "there is nothing" must not be said when nobody could be asked.
+func (i *instance) reachable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
+	defer cancel()
+	return i.server.client.Ping(ctx)
+}
+
+// take moves records from the buffer into the answer while they fit; one always does, or a large one would stand in the
+// way for ever. It returns the size of the answer and whether the next record does not fit.
+func (i *instance) take(maxBytes int) (size int, full bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, it := range i.answer {
+		size += it.size()
+	}
+	for len(i.buffer) > 0 {
+		next := item{record: i.buffer[0], skipped: i.settings.format == formatJSON && !isJSON(i.buffer[0].Value)}
+		if size > 0 && size+next.size() > maxBytes {
+			return size, true
+		}
+		size += next.size()
+		i.answer, i.buffer = append(i.answer, next), i.buffer[1:]
+	}
+	return size, size >= maxBytes
+}
+
+// size is what a record counts of max_bytes.
+func (it item) size() int {
+	if it.skipped {
+		return 0
+	}
+	return max(1, len(it.record.Key)+len(it.record.Value))
+}
+
+func (i *instance) empty() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.answer) == 0
+}
+
+// putBack keeps what was not sent for the next read.
+func (i *instance) putBack() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	kept := make([]*kgo.Record, 0, len(i.answer)+len(i.buffer))
+	for _, it := range i.answer {
+		kept = append(kept, it.record)
+	}
+	i.buffer = append(kept, i.buffer...)
+	i.answer = nil
+}
+
+// deliver sends the answer. Only then its records count as read.
+func (i *instance) deliver(w http.ResponseWriter, media string) error {
+	views, skipped, first := i.views()
+	body, err := encode(views)
+	if err != nil {
+		return err
+	}
+	if skipped > 0 {
+		w.Header().Set(skippedHeader, strconv.Itoa(skipped))
+		i.server.cfg.Log.Warn("passed over "+strconv.Itoa(skipped)+" records whose value is no JSON; the binary format shows them",
+			"group", i.id.group, "instance", i.id.name, "topic", first.Topic, "partition", first.Partition, "offset", first.Offset)
+	}
+	if err := send(w, media, body); err != nil {
+		i.warn("send an answer: its records are for the next read", err)
+		return nil //nolint:nilerr // there is nobody to tell
+	}
+	i.server.counts.consumed.Add(int64(len(views)))
+	i.server.counts.skipped.Add(int64(skipped))
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, it := range i.answer { // those of a partition lost meanwhile are gone from it
+		i.positions[placeOf(it.record)] = position{kgo.EpochOffset{Epoch: it.record.LeaderEpoch, Offset: it.record.Offset + 1}, true}
+	}
+	i.answer = nil
+	return nil
+}
+
+// views returns the answer's records, how many it passes over, and the first of these.
+func (i *instance) views() (views []recordView, skipped int, first *kgo.Record) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	views = []recordView{}
+	for _, it := range i.answer {
+		r := it.record
+		if it.skipped {
+			if skipped++; first == nil {
+				first = r
+			}
+			continue
+		}
+		v := recordView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
+		if i.settings.format == formatJSON {
+			v.Key, v.Value = jsonKey(r.Key), embedded(r.Value)
+		} else {
+			v.Key, v.Value = inBase64(r.Key), inBase64(r.Value)
+		}
+		views = append(views, v)
+	}
+	return views, skipped, first
+}
+
+// isJSON reports whether a value can be embedded in an answer; a missing one can, as null.
+func isJSON(value []byte) bool {
+	return value == nil || json.Valid(value) && utf8.Valid(value)
+}
+
+func embedded(value []byte) any {
+	if value == nil {
+		return nil
+	}
+	return json.RawMessage(value)
+}
+
+// jsonKey embeds a key that is JSON, else as text: most keys are bare ids, and a message must not be passed over for its
+// key. What is no text either is given in base64.
+func jsonKey(key []byte) any {
+	switch {
+	case isJSON(key):
+		return embedded(key)
+	case utf8.Valid(key):
+		return string(key)
+	default:
+		return inBase64(key)
+	}
+}
+
+func inBase64(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}

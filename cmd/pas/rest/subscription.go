@@ -1,0 +1,188 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type subscribeRequest struct {
+	Topics  []string `json:"topics"`
+	Pattern *string  `json:"topic_pattern"`
+}
+
+type placesRequest struct {
+	Partitions []place `json:"partitions"`
+}
+
+// within bounds what a call asks of Kafka, and ends it with the instance.
+func (i *instance) within(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	stop := context.AfterFunc(i.alive, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// subscribe makes the instance a member of its group that reads these topics. Another subscription than the one there is
+// replaces it, which means leaving the group and joining it again.
+func subscribe(i *instance, w http.ResponseWriter, r *http.Request) error {
+	var in subscribeRequest
+	if err := request(w, r, &in); err != nil {
+		return err
+	}
+	switch {
+	case i.manual:
+		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive: this instance has assigned partitions")
+	case in.Topics != nil && in.Pattern != nil:
+		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive")
+	case in.Pattern != nil:
+		return i.subscribePattern(w, *in.Pattern)
+	case len(in.Topics) == 0:
+		return invalid("topics may not be empty")
+	}
+	ctx, cancel := i.within(r)
+	defer cancel()
+	for _, topic := range in.Topics {
+		if _, err := i.server.describe(ctx, topic); err != nil {
+			return err
+		}
+	}
+	slices.Sort(in.Topics)
+	in.Topics = slices.Compact(in.Topics)
+	if !slices.Equal(in.Topics, i.topics) {
+		i.disconnect()
+		if err := i.joinGroup(kgo.ConsumeTopics(in.Topics...)); err != nil {
+			return err
+		}
+		i.topics = in.Topics
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (i *instance) subscribePattern(w http.ResponseWriter, pattern string) error {
+	if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
+		return invalid("topic_pattern %q is not a regular expression", pattern)
+	}
+	if pattern != i.pattern {
+		i.disconnect()
+		if err := i.joinGroup(kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+pattern+")$"), kgo.ConsumeExcludeTopics("^__")); err != nil {
+			return err
+		}
+		i.pattern = pattern
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// subscription answers with the topics; for a pattern, with those that gave this instance a partition.
+func subscription(i *instance, w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	topics := slices.Clone(i.topics)
+	if i.pattern != "" {
+		for _, p := range i.assignment() {
+			topics = append(topics, p.Topic)
+		}
+		slices.Sort(topics)
+		topics = slices.Compact(topics)
+	}
+	if topics == nil {
+		topics = []string{}
+	}
+	return respond(w, media, map[string][]string{"topics": topics})
+}
+
+// unsubscribe leaves the group. It also takes back assigned partitions.
+func unsubscribe(i *instance, w http.ResponseWriter, _ *http.Request) error {
+	i.disconnect()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// assign makes the instance read these partitions, from their committed offsets on, without being a member of the group.
+func assign(i *instance, w http.ResponseWriter, r *http.Request) error {
+	var in placesRequest
+	if err := request(w, r, &in); err != nil {
+		return err
+	}
+	if i.topics != nil || i.pattern != "" {
+		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive: this instance has a subscription")
+	}
+	ctx, cancel := i.within(r)
+	defer cancel()
+	if err := i.check(ctx, in.Partitions); err != nil {
+		return err
+	}
+	i.disconnect()
+	if len(in.Partitions) > 0 {
+		from, err := i.startOf(ctx, in.Partitions)
+		if err != nil {
+			return err
+		}
+		if err := i.connect(in.Partitions, kgo.ConsumePartitions(from)); err != nil {
+			return err
+		}
+		i.manual = true
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func assignments(i *instance, w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	list := i.assignment()
+	if list == nil {
+		list = []place{}
+	}
+	return respond(w, media, placesRequest{list})
+}
+
+// check returns an error when a partition does not exist.
+func (i *instance) check(ctx context.Context, places []place) error {
+	for _, p := range places {
+		detail, err := i.server.describe(ctx, p.Topic)
+		if err != nil {
+			return err
+		}
+		if _, ok := detail.Partitions[p.Partition]; !ok {
+			return partitionNotFound(p.Topic, p.Partition)
+		}
+	}
+	return nil
+}
+
+// startOf returns where partitions assigned by hand begin: at the group's committed offset, else as auto.offset.reset
+// says.
+func (i *instance) startOf(ctx context.Context, places []place) (map[string]map[int32]kgo.Offset, error) {
+	found, err := i.server.admin.FetchOffsets(ctx, i.id.group)
+	if err != nil {
+		return nil, kafkaError(err)
+	}
+	from := map[string]map[int32]kgo.Offset{}
+	for _, p := range places {
+		if from[p.Topic] == nil {
+			from[p.Topic] = map[int32]kgo.Offset{}
+		}
+		from[p.Topic][p.Partition] = i.settings.begin()
+		if o, ok := found.Lookup(p.Topic, p.Partition); ok && o.Err == nil && o.At >= 0 {
+			from[p.Topic][p.Partition] = kgo.NewOffset().At(o.At)
+		}
+	}
+	return i.beginAt(ctx, from)
+}
+
+func comparePlaces(a, b place) int {
+	if order := strings.Compare(a.Topic, b.Topic); order != 0 {
+		return order
+	}
+	return int(a.Partition - b.Partition)
+}

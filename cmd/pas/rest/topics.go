@@ -1,0 +1,231 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+type partitionView struct {
+	Partition int32         `json:"partition"`
+	Leader    int32         `json:"leader"`
+	Replicas  []replicaView `json:"replicas"`
+}
+
+type replicaView struct {
+	Broker int32 `json:"broker"`
+	Leader bool  `json:"leader"`
+	InSync bool  `json:"in_sync"`
+}
+
+type topicView struct {
+	Name       string            `json:"name"`
+	Configs    map[string]string `json:"configs"`
+	Partitions []partitionView   `json:"partitions"`
+}
+
+func (s *Server) brokers(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	defer cancel()
+	metadata, err := s.admin.BrokerMetadata(ctx)
+	if err != nil {
+		return kafkaError(err)
+	}
+	return respond(w, media, map[string][]int32{"brokers": metadata.Brokers.NodeIDs()})
+}
+
+// topics lists the names of all topics but Kafka's internal ones.
+func (s *Server) topics(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	defer cancel()
+	details, err := s.admin.ListTopics(ctx)
+	if err != nil {
+		return kafkaError(err)
+	}
+	return respond(w, media, details.Names())
+}
+
+func (s *Server) topic(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	defer cancel()
+	name := r.PathValue("topic")
+	detail, err := s.describe(ctx, name)
+	if err != nil {
+		return err
+	}
+	resources, err := s.admin.DescribeTopicConfigs(ctx, name)
+	if err != nil {
+		return kafkaError(err)
+	}
+	view := topicView{Name: name, Configs: map[string]string{}, Partitions: viewAll(detail)}
+	for _, resource := range resources {
+		for _, config := range resource.Configs {
+			if config.Value != nil && !config.Sensitive {
+				view.Configs[config.Key] = *config.Value
+			}
+		}
+	}
+	return respond(w, media, view)
+}
+
+func (s *Server) partitions(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	defer cancel()
+	detail, err := s.describe(ctx, r.PathValue("topic"))
+	if err != nil {
+		return err
+	}
+	return respond(w, media, viewAll(detail))
+}
+
+func (s *Server) partition(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	defer cancel()
+	detail, err := s.describePartition(ctx, r)
+	if err != nil {
+		return err
+	}
+	return respond(w, media, view(detail))
+}
+
+// partitionOffsets answers with the first offset that is there, and the one that the next record gets.
+func (s *Server) partitionOffsets(w http.ResponseWriter, r *http.Request) error {
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
+	defer cancel()
+	detail, err := s.describePartition(ctx, r)
+	if err != nil {
+		return err
+	}
+	answer := map[string]int64{}
+	for name, list := range map[string]func(context.Context, ...string) (kadm.ListedOffsets, error){
+		"beginning_offset": s.admin.ListStartOffsets, "end_offset": s.admin.ListEndOffsets} {
+		listed, err := list(ctx, detail.Topic)
+		if err != nil {
+			return kafkaError(err)
+		}
+		offset, _ := listed.Lookup(detail.Topic, detail.Partition)
+		if offset.Err != nil {
+			return kafkaError(offset.Err)
+		}
+		answer[name] = offset.Offset
+	}
+	return respond(w, media, answer)
+}
+
+// describe asks Kafka for one topic.
+func (s *Server) describe(ctx context.Context, topic string) (kadm.TopicDetail, error) {
+	if !topicName.MatchString(topic) {
+		return kadm.TopicDetail{}, topicNotFound(topic)
+	}
+	details, err := s.admin.ListTopicsWithInternal(ctx, topic)
+	if err != nil {
+		return kadm.TopicDetail{}, kafkaError(err)
+	}
+	detail := details[topic]
+	switch {
+	case detail.Err == nil && len(detail.Partitions) > 0:
+		return detail, nil
+	case detail.Err == nil || kerr.IsRetriable(detail.Err) && detail.Err != kerr.UnknownTopicOrPartition: //nolint:errorlint // kerr's errors are values
+		return detail, failed(codeKafkaRetriable, "Retriable Kafka error: topic %q is not ready yet", topic)
+	default:
+		return detail, topicNotFound(topic)
+	}
+}
+
+func (s *Server) describePartition(ctx context.Context, r *http.Request) (kadm.PartitionDetail, error) {
+	topic := r.PathValue("topic")
+	detail, err := s.describe(ctx, topic)
+	if err != nil {
+		return kadm.PartitionDetail{}, err
+	}
+	number, err := strconv.ParseInt(r.PathValue("partition"), 10, 32)
+	partition, ok := detail.Partitions[int32(number)]
+	if err != nil || !ok {
+		return partition, partitionNotFound(topic, r.PathValue("partition"))
+	}
+	return partition, nil
+}
+
+func viewAll(detail kadm.TopicDetail) []partitionView {
+	views := make([]partitionView, 0, len(detail.Partitions))
+	for _, p := range detail.Partitions.Sorted() {
+		views = append(views, view(p))
+	}
+	return views
+}
+
+func view(p kadm.PartitionDetail) partitionView {
+	v := partitionView{Partition: p.Partition, Leader: p.Leader, Replicas: make([]replicaView, len(p.Replicas))}
+	for i, broker := range p.Replicas {
+		v.Replicas[i] = replicaView{Broker: broker, Leader: broker == p.Leader, InSync: slices.Contains(p.ISR, broker)}
+	}
+	return v
+}
+
+// partitions remembers for a while how many partitions a topic has, so that not every request has to ask.
+type partitions struct {
+	mu    sync.Mutex
+	known map[string]partitionCount
+}
+
+type partitionCount struct {
+	count int32
+	until time.Time
+}
+
+// remembered is how long a topic that was deleted can be taken for one that is there.
+const remembered = 30 * time.Second
+
+// partitionsOf returns how many partitions the topic has. When they would not be enough for the partition wanted, Kafka
+// is asked again.
+func (s *Server) partitionsOf(ctx context.Context, topic string, wanted int32) (int32, error) {
+	now := time.Now()
+	s.known.mu.Lock()
+	found := s.known.known[topic]
+	s.known.mu.Unlock()
+	if found.until.After(now) && wanted < found.count {
+		return found.count, nil
+	}
+	detail, err := s.describe(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	count := int32(len(detail.Partitions))
+	s.known.mu.Lock()
+	defer s.known.mu.Unlock()
+	if s.known.known == nil {
+		s.known.known = map[string]partitionCount{}
+	}
+	s.known.known[topic] = partitionCount{count, now.Add(remembered)} // only topics that may be written: few
+	return count, nil
+}
