@@ -19,7 +19,10 @@ func TestProducerSettingsThatDurabilityRestsOn(t *testing.T) {
 	require.GreaterOrEqual(t, time.Duration(c.Producer.Retry.Max)*c.Producer.Retry.BackoffFunc(1, 1), 10*time.Second)
 	require.GreaterOrEqual(t, c.Metadata.Retry.Max, 30)
 	require.False(t, c.Metadata.AllowAutoTopicCreation)
-	require.Zero(t, c.Producer.Flush.Frequency, "a linger only adds latency")
+	require.Zero(t, c.Producer.Flush, "a linger only adds latency")
+	require.True(t, c.Producer.Return.Successes, "an acknowledgement is what Publish waits for")
+	require.Equal(t, sarama.V2_8_0_0, c.Version)
+	require.NoError(t, c.Validate())
 }
 
 func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
@@ -30,6 +33,8 @@ func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
 	require.Equal(t, sarama.ReadCommitted, c.Consumer.IsolationLevel)
 	require.True(t, c.Consumer.Offsets.AutoCommit.Enable)
 	require.GreaterOrEqual(t, c.Consumer.MaxProcessingTime, 30*time.Second)
+	require.Equal(t, sarama.V2_8_0_0, c.Version)
+	require.Less(t, c.Consumer.Group.Heartbeat.Interval*3, c.Consumer.Group.Session.Timeout)
 	require.False(t, c.Metadata.AllowAutoTopicCreation)
 }
 

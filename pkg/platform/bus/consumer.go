@@ -174,7 +174,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 		c.log.Warn("messages still in work at the end of the drain will be delivered again", "err", err)
 	}
 	if err := router.Close(); err != nil {
-		return fmt.Errorf("leave the consumer groups: %w", err)
+		c.log.Warn("the consumer groups were not left in time: what was not committed will be delivered again", "err", err)
 	}
 	return <-ended
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,33 +68,54 @@ func TestDrainIsBounded(t *testing.T) {
 	require.NoError(t, c.stop())
 }
 
-// A message that keeps failing must not keep its partition from a member that joins.
+// A message that keeps failing must not keep its partition from a member that joins, and must not be lost to it.
 func TestFailingMessageDoesNotHoldUpARebalance(t *testing.T) {
 	t.Parallel()
+	const orders = 20
 	f := setup(t, 2)
-	failing := make(chan struct{}, 1000)
-	f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result {
+	back := make(chan struct{})
+	handled := make(chan string, 10*orders)
+	first := f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
 		select {
-		case failing <- struct{}{}:
+		case <-back:
+			handled <- in.Event.OrderID
+			return bus.Result{}
 		default:
+			return bus.Result{Err: errors.New("database away")}
 		}
-		return bus.Result{Err: errors.New("database away")}
 	}))
-	// Both partitions get a message that never succeeds.
-	for i := range 20 {
+	for i := range orders {
 		f.publish(fmt.Sprint("o", i))
 	}
-	next(t, failing)
+	holds := func(partitions int) func() error {
+		return func() error {
+			want := fmt.Sprintf("%d partitions are held up", partitions)
+			if err := first.Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+				return errors.Join(errors.New("it does not say: "+want), err)
+			}
+			return nil
+		}
+	}
+	testkit.Eventually(t, holds(2))
 
-	got := make(chan string, 100)
+	got := make(chan string, orders)
 	begin := time.Now()
 	f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
 		got <- in.Event.OrderID
+		handled <- in.Event.OrderID
 		return bus.Result{}
 	}))
 	next(t, got)
 	// The rebalance timeout is 20 s: whoever has to wait for it waited for the failing message.
 	require.Less(t, time.Since(begin), 15*time.Second)
+	testkit.Eventually(t, holds(1)) // the partition that went away is no trouble of the first one's any more
+
+	close(back)
+	seen := make(map[string]bool)
+	for len(seen) < orders {
+		seen[next(t, handled)] = true
+	}
+	require.Empty(t, f.parked.all())
 }
 
 func TestLagIsReported(t *testing.T) {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -120,9 +121,10 @@ func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 		cl := c.claims.of(msg)
 		return middleware.Retry{
 			MaxRetries:          retriesPerCycle,
-			InitialInterval:     firstRetry,
+			// The middleware moves the pause on twice for each attempt, once of them to tell ShouldRetry: two steps double it.
+			InitialInterval:     firstRetry * 100 / 141,
 			MaxInterval:         lastRetry,
-			Multiplier:          2,
+			Multiplier:          math.Sqrt2,
 			RandomizationFactor: 0.2,
 			ResetContextOnRetry: true,
 			ShouldRetry: func(p middleware.RetryParams) bool {

@@ -12,6 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
@@ -163,6 +166,33 @@ func (f *fixture) publish(orderIDs ...string) {
 func (f *fixture) write(key, value []byte) {
 	f.t.Helper()
 	require.NoError(f.t, f.producer.PublishRecords(f.t.Context(), messages.Record{Topic: messages.TopicOrders, Key: key, Value: value}))
+}
+
+// committed checks that the group of service test has committed so many records of the first partition.
+func (f *fixture) committed(want int64) func() error {
+	f.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(f.cfg.Brokers...))
+	require.NoError(f.t, err)
+	f.t.Cleanup(client.Close)
+	topic, group := f.cfg.TopicPrefix+messages.TopicOrders, f.cfg.GroupPrefix+"test."+messages.TopicOrders
+	return func() error {
+		req := kmsg.NewPtrOffsetFetchRequest()
+		req.Group = group
+		req.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: topic, Partitions: []int32{0}}}
+		resp, err := req.RequestWith(f.t.Context(), client)
+		if err != nil {
+			return err
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if p.Offset == want {
+					return nil
+				}
+				return fmt.Errorf("committed up to %d, not %d", p.Offset, want)
+			}
+		}
+		return fmt.Errorf("nothing is committed: %v", kerr.ErrorForCode(resp.ErrorCode))
+	}
 }
 
 func placed(id string) messages.Message {

@@ -1,0 +1,23 @@
+package bus
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadinessOfKafkaIsTheLastAnswerWhileItIsFresh(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(Config{}, "test", nil, nil, nil)
+	require.ErrorContains(t, m.check(), "not connected yet")
+	m.report(nil)
+	require.NoError(t, m.check())
+	m.report(errors.New("refused"))
+	require.ErrorContains(t, m.check(), "refused")
+	m.report(nil)
+	require.NoError(t, m.check())
+	m.lastOK = m.lastOK.Add(-monitorStale - time.Second)
+	require.ErrorContains(t, m.check(), "has not answered for", "a broker that hangs does not even answer with an error")
+}
