@@ -5,6 +5,12 @@ import "time"
 // SetHeartbeat lets a test see heartbeats without waiting for them.
 func SetHeartbeat(d time.Duration) func(*API) { return func(a *API) { a.heartbeat = d } }
 
+// StoreTimeout is how long a request waits for the database.
+const StoreTimeout = storeTimeout
+
+// SetStoreTimeout lets a test hold the database for as long as it needs.
+func SetStoreTimeout(d time.Duration) func(*API) { return func(a *API) { a.storeTimeout = d } }
+
 // SetWriteWithin sets how long the client of a stream may take nothing.
 func SetWriteWithin(d time.Duration) func(*API) { return func(a *API) { a.writeWithin = d } }
 

@@ -39,12 +39,12 @@ type API struct {
 	app *app.App
 	log *slog.Logger
 
-	heartbeat, writeWithin time.Duration
+	storeTimeout, heartbeat, writeWithin time.Duration
 }
 
 // New makes an API over the use cases.
 func New(orders *app.App, log *slog.Logger) *API {
-	return &API{app: orders, log: log, heartbeat: heartbeat, writeWithin: writeWithin}
+	return &API{app: orders, log: log, storeTimeout: storeTimeout, heartbeat: heartbeat, writeWithin: writeWithin}
 }
 
 // Register adds the public operations.
@@ -58,8 +58,8 @@ func (a *API) Register(api huma.API) {
 func (a *API) RegisterAdmin(api huma.API) { a.registerCatalogue(api) }
 
 // bounded gives a use case the time that a request has for it.
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, storeTimeout)
+func (a *API) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, a.storeTimeout)
 }
 
 // problem turns a use case's error into the answer that a client can act on.
@@ -85,7 +85,7 @@ func (a *API) problem(err error) error {
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
 	case pgdb.IsUnavailable(err):
 		a.log.Warn("the database is not available", "err", err)
-		return httpx.Unavailable("the database is not available just now: nothing was changed for sure; try again with the same Idempotency-Key or order_id", retryAfter)
+		return httpx.Unavailable("the database is not available just now; try again. What was asked for may have happened: with the same Idempotency-Key or order_id it happens once", retryAfter)
 	case errors.Is(err, context.Canceled):
 		return huma.NewError(499, "the client went away")
 	default:
@@ -136,8 +136,7 @@ func (w Wait) duration() (time.Duration, error) {
 		d, err = time.Duration(min(seconds, 60))*time.Second, nil
 	}
 	if err != nil || d < 0 {
-		return 0, huma.Error400BadRequest("wait is no duration",
-			&huma.ErrorDetail{Location: "query.wait", Message: "write a duration such as 5s", Value: w.Wait})
+		return 0, httpx.BadParam("query.wait", "must be a duration such as 5s, or a number of seconds")
 	}
 	return min(d, maxWait), nil
 }
@@ -152,13 +151,28 @@ func (a *API) settled(ctx context.Context, o domain.Order, d time.Duration) doma
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// unstorable refuses text that is not storable. In a path it is simply not found.
-func unstorable(location string) error {
-	return huma.Error422UnprocessableEntity("the request has text that cannot be kept",
-		&huma.ErrorDetail{Location: location, Message: "must be valid UTF-8 without NUL"})
-}
-
 // location is the order's address. An id may hold characters that an address must escape.
 func location(orderID string) string { return "/orders/" + url.PathEscape(orderID) }
 
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }
+
+// matches reports whether an If-None-Match names the tag. Weak tags name the same as strong ones there.
+func matches(header []string, tag string) bool {
+	for _, part := range strings.Split(strings.Join(header, ","), ",") {
+		part = strings.TrimSpace(part)
+		if part == "*" || strings.TrimPrefix(part, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// headerLines returns all values of a header. huma hands over the first one only, and none when it is empty.
+func headerLines(ctx huma.Context, name string) (values []string) {
+	ctx.EachHeader(func(n, value string) {
+		if n == name {
+			values = append(values, value)
+		}
+	})
+	return values
+}

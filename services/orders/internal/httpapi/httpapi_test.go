@@ -2,14 +2,9 @@ package httpapi_test
 
 import (
 	"fmt"
-	"log/slog"
-	"net/url"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"pasdetrois/pkg/platform/pgdb"
 )
 
 func TestPlaceRefusesBadOrders(t *testing.T) {
@@ -42,9 +37,7 @@ func TestPlaceRefusesBadOrders(t *testing.T) {
 			requireProblem(t, s.do(t, "POST", "/orders", c.body), c.status, c.mentions)
 		})
 	}
-	requireProblem(t, s.do(t, "POST", "/orders?wait=soon", `{"user_id":"u","total":1}`), 400, "query.wait")
 	requireProblem(t, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Content-Type", "text/plain"), 415, "json")
-	requireProblem(t, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "\xff"), 422, "Idempotency-Key")
 }
 
 // What Postgres does not take as text is no id of anything: the client's mistake, never ours.
@@ -57,62 +50,6 @@ func TestUnstorableText(t *testing.T) {
 		}
 		requireProblem(t, s.do(t, "POST", "/orders/"+id+"/cancel", ""), 404, "")
 	}
-	for _, q := range []string{"user_id=%00", "user_id=%ff", "limit=0", "limit=501", "status=new", "cursor=!",
-		"cursor=eyJPcmRlcklEIjoiXHUwMDAwIn0"} {
-		requireProblem(t, s.do(t, "GET", "/orders?"+q, ""), 422, "query.")
-	}
-}
-
-func TestIdempotencyKey(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	const body = `{"user_id":"u","total":49.90}`
-	first := s.do(t, "POST", "/orders", body, "Idempotency-Key", "k")
-	require.Equal(t, 202, first.status, first.body)
-	require.Contains(t, first.body, `"total":49.90,`, "the exact decimal")
-	again := s.do(t, "POST", "/orders", body, "Idempotency-Key", "k")
-	require.Equal(t, 202, again.status)
-	require.Equal(t, first.body, again.body)
-	require.Equal(t, first.header.Get("Location"), again.header.Get("Location"))
-	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
-	require.Empty(t, first.header.Get("Idempotency-Replayed"))
-	requireProblem(t, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "k"), 422, "Idempotency-Key")
-}
-
-func TestIdempotencyKeyWhileRunning(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	place := func() *answer {
-		return s.do(t, "POST", "/orders?wait=1s", `{"order_id":"o","user_id":"u","total":1}`, "Idempotency-Key", "k")
-	}
-	first := make(chan *answer, 1)
-	go func() { first <- place() }()
-	require.Eventually(t, func() bool { return s.do(t, "GET", "/orders/o", "").status == 200 }, 5*time.Second, 10*time.Millisecond)
-	busy := place()
-	requireProblem(t, busy, 409, "running")
-	require.NotEmpty(t, busy.header.Get("Retry-After"))
-	w := <-first
-	require.Equal(t, 202, w.status, "not settled in time")
-	again := place()
-	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
-	require.Equal(t, w.body, again.body)
-}
-
-func TestSameOrderID(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	const id = "a/b ü?"
-	w := s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1}`)
-	require.Equal(t, 202, w.status, w.body)
-	require.Equal(t, "/orders/"+url.PathEscape(id), w.header.Get("Location"))
-	require.Equal(t, 200, s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1.00}`).status)
-	requireProblem(t, s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":2}`), 409, "")
-
-	got := s.do(t, "GET", w.header.Get("Location"), "")
-	require.Equal(t, 200, got.status, got.body)
-	unchanged := s.do(t, "GET", w.header.Get("Location"), "", "If-None-Match", got.header.Get("ETag"))
-	require.Equal(t, 304, unchanged.status)
-	require.Empty(t, unchanged.body)
 }
 
 func TestCatalogue(t *testing.T) {
@@ -130,20 +67,4 @@ func TestCatalogue(t *testing.T) {
 	requireProblem(t, s.admin(t, "PUT", "/inventory/nul", `{"name":"a\u0000","price":1}`), 422, "name")
 	requireProblem(t, s.admin(t, "POST", "/inventory/none/restock", `{"quantity":1}`), 404, "")
 	requireProblem(t, s.admin(t, "POST", "/inventory/tutu/restock", `{"quantity":0}`), 422, "quantity")
-}
-
-func TestDatabaseDown(t *testing.T) {
-	t.Parallel()
-	pool, err := pgdb.Open(pgdb.Config{URL: "postgres://orders:orders@127.0.0.1:1/none", Schema: "orders"}, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	s := over(t, pool)
-	for _, c := range [][3]string{{"GET", "/orders/o"}, {"GET", "/orders"}, {"GET", "/orders/o/events"}, {"GET", "/inventory"},
-		{"POST", "/orders/o/cancel"}, {"POST", "/orders?wait=5s", `{"user_id":"u","total":1}`}} {
-		start := time.Now()
-		w := s.do(t, c[0], c[1], c[2])
-		require.Less(t, time.Since(start), 2*time.Second, c)
-		requireProblem(t, w, 503, "database")
-		require.NotEmpty(t, w.header.Get("Retry-After"))
-	}
 }

@@ -3,16 +3,20 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"reflect"
+	"strings"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
 
 type skuInput struct {
-	SKU string `path:"sku" maxLength:"64"`
+	SKU string `path:"sku"`
 }
 
 type productOutput struct {
@@ -28,10 +32,10 @@ type productsOutput struct {
 
 func (a *API) registerInventory(api huma.API) {
 	tags := []string{"inventory"}
-	huma.Register(api, huma.Operation{OperationID: "list-inventory", Method: http.MethodGet, Path: "/inventory", Tags: tags,
+	httpx.Register(api, huma.Operation{OperationID: "list-inventory", Method: http.MethodGet, Path: "/inventory", Tags: tags,
 		Summary: "List the catalogue with its stock", Errors: []int{503}},
 		func(ctx context.Context, _ *struct{}) (*productsOutput, error) {
-			ctx, cancel := bounded(ctx)
+			ctx, cancel := a.bounded(ctx)
 			defer cancel()
 			products, err := a.app.Products(ctx)
 			if err != nil {
@@ -44,13 +48,13 @@ func (a *API) registerInventory(api huma.API) {
 			}
 			return out, nil
 		})
-	huma.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
+	httpx.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
 		Summary: "Get a product with its stock", Errors: []int{404, 503}},
 		func(ctx context.Context, in *skuInput) (*productOutput, error) {
 			if !storable(in.SKU) {
 				return nil, a.problem(app.ErrNotFound)
 			}
-			ctx, cancel := bounded(ctx)
+			ctx, cancel := a.bounded(ctx)
 			defer cancel()
 			p, err := a.app.Product(ctx, in.SKU)
 			return a.product(http.StatusOK, p, err)
@@ -75,14 +79,26 @@ type restockInput struct {
 
 // SKUPath is the sku of a product that may be made: it must be one that an order can name.
 type SKUPath struct {
-	SKU string `path:"sku" pattern:"^[!-~]{1,64}$" doc:"1 to 64 printable characters without spaces"`
+	SKU string `path:"sku" minLength:"1" maxLength:"64" pattern:"^[!-~]*$" doc:"1 to 64 printable ASCII characters without spaces"`
+}
+
+func (p SKUPath) check() error {
+	if p.SKU == "" || len(p.SKU) > 64 || strings.ContainsFunc(p.SKU, func(r rune) bool { return r < '!' || r > '~' }) {
+		return httpx.BadParam("path.sku", "must be 1 to 64 printable ASCII characters without spaces")
+	}
+	return nil
 }
 
 func (a *API) registerCatalogue(api huma.API) {
 	tags := []string{"inventory"}
-	huma.Register(api, huma.Operation{OperationID: "put-product", Method: http.MethodPut, Path: "/inventory/{sku}", Tags: tags,
-		Summary: "Create a product, or change its name and price", Errors: []int{422, 503}},
+	product := map[string]*huma.MediaType{"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Product](), true, "Product")}}
+	products := map[string]*huma.Response{"200": {Description: "Changed", Content: product}, "201": {Description: "Created", Content: product}}
+	httpx.Register(api, huma.Operation{OperationID: "put-product", Method: http.MethodPut, Path: "/inventory/{sku}", Tags: tags,
+		Summary: "Create a product, or change its name and price", Responses: products, Errors: []int{400, 413, 415, 422, 503}},
 		func(ctx context.Context, in *putProductInput) (*productOutput, error) {
+			if err := in.check(); err != nil {
+				return nil, err
+			}
 			currency := in.Body.Currency
 			if currency == "" {
 				currency = messages.DefaultCurrency
@@ -94,10 +110,11 @@ func (a *API) registerCatalogue(api huma.API) {
 			if price.Minor <= 0 { // orders are never free
 				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.price", Message: "must be more than 0"})
 			}
-			if !storable(in.Body.Name) {
-				return nil, unstorable("body.name")
+			if strings.ContainsFunc(in.Body.Name, unicode.IsControl) {
+				return nil, huma.Error422UnprocessableEntity("the name is no text",
+					&huma.ErrorDetail{Location: "body.name", Message: "must be without control characters"})
 			}
-			ctx, cancel := bounded(ctx)
+			ctx, cancel := a.bounded(ctx)
 			defer cancel()
 			p, created, err := a.app.PutProduct(ctx, in.SKU, in.Body.Name, price)
 			status := http.StatusOK
@@ -106,10 +123,13 @@ func (a *API) registerCatalogue(api huma.API) {
 			}
 			return a.product(status, p, err)
 		})
-	huma.Register(api, huma.Operation{OperationID: "restock-product", Method: http.MethodPost, Path: "/inventory/{sku}/restock", Tags: tags,
-		Summary: "Add to a product's stock", Errors: []int{404, 422, 503}},
+	httpx.Register(api, huma.Operation{OperationID: "restock-product", Method: http.MethodPost, Path: "/inventory/{sku}/restock", Tags: tags,
+		Summary: "Add to a product's stock", Errors: []int{400, 404, 413, 415, 422, 503}},
 		func(ctx context.Context, in *restockInput) (*productOutput, error) {
-			ctx, cancel := bounded(ctx)
+			if err := in.check(); err != nil {
+				return nil, err
+			}
+			ctx, cancel := a.bounded(ctx)
 			defer cancel()
 			p, err := a.app.Restock(ctx, in.SKU, in.Body.Quantity)
 			return a.product(http.StatusOK, p, err)

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -22,7 +22,8 @@ const keyGrace = 5 * time.Second
 
 type placeInput struct {
 	Wait
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeat a request with the same key and body to get the same answer"`
+	IdempotencyKey string   `header:"Idempotency-Key" minLength:"1" maxLength:"255" pattern:"^[ -~]*$" doc:"Repeat a request with the same key and body to get the same answer"`
+	keys           []string // every Idempotency-Key that was sent
 	RawBody        []byte
 	Body           struct {
 		OrderID  string   `json:"order_id,omitempty" maxLength:"128" doc:"Chosen by the client; default: a UUIDv7"`
@@ -36,6 +37,29 @@ type placeInput struct {
 		PaymentMethod string `json:"payment_method,omitempty" maxLength:"64"`
 		Email         string `json:"email,omitempty" maxLength:"254"`
 	}
+}
+
+// Resolve implements huma.Resolver.
+func (in *placeInput) Resolve(ctx huma.Context) []error {
+	in.keys = headerLines(ctx, "Idempotency-Key")
+	return nil
+}
+
+// idempotency returns the request's key, nil without one. A key that is sent is meant: an empty one is refused like two.
+func (in *placeInput) idempotency(wait time.Duration) (*app.Idempotency, error) {
+	if len(in.keys) == 0 {
+		return nil, nil
+	}
+	key := in.keys[0]
+	if len(in.keys) > 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return nil, httpx.BadParam("header.Idempotency-Key", "must be one key of 1 to 255 printable ASCII characters")
+	}
+	hash := sha256.Sum256(in.RawBody)
+	id := &app.Idempotency{Key: key, RequestHash: hash[:]}
+	if wait > 0 {
+		id.RunningFor = wait + keyGrace
+	}
+	return id, nil
 }
 
 // orderOutput is an answer given as bytes, so that it can be given again byte for byte.
@@ -58,16 +82,18 @@ func (a *API) registerOrders(api huma.API) {
 		}
 		return out
 	}
-	huma.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
+	read := answers("200")
+	read["304"] = &huma.Response{Description: "It is still what If-None-Match names"}
+	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
 		BodyReadTimeout: -1, // the body is here already; a deadline would end the waiting for the outcome
 		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
 		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
-	huma.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags,
-		Summary: "Get an order", Responses: answers("200"), Errors: []int{404, 422, 503}}, a.get)
-	huma.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags,
-		Summary: "List orders, newest first", Errors: []int{422, 503}}, a.list)
-	huma.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags,
+	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags,
+		Summary: "Get an order", Responses: read, Errors: []int{400, 404, 503}}, a.get)
+	httpx.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags,
+		Summary: "List orders, newest first", Errors: []int{400, 503}}, a.list)
+	httpx.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Summary: "Cancel an order", Responses: answers("200", "202"),
 		Description: "202 while the payment is being voided or refunded, 200 when it is cancelled.",
 		Errors:      []int{404, 409, 503}}, a.cancel)
@@ -116,18 +142,11 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !storable(in.IdempotencyKey) {
-		return nil, unstorable("header.Idempotency-Key")
+	key, err := in.idempotency(wait)
+	if err != nil {
+		return nil, err
 	}
-	var key *app.Idempotency
-	if in.IdempotencyKey != "" {
-		hash := sha256.Sum256(in.RawBody)
-		key = &app.Idempotency{Key: in.IdempotencyKey, RequestHash: hash[:]}
-		if wait > 0 {
-			key.RunningFor = wait + keyGrace
-		}
-	}
-	store, cancel := bounded(ctx)
+	store, cancel := a.bounded(ctx)
 	defer cancel()
 	placed, err := a.app.PlaceOrder(store, p, key, func(p app.Placed) (app.Answer, error) { return render(p.Order, p.Created) })
 	if err != nil {
@@ -149,7 +168,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 		return nil, a.problem(err)
 	}
 	if key != nil {
-		finish, cancel := bounded(context.WithoutCancel(ctx))
+		finish, cancel := a.bounded(context.WithoutCancel(ctx))
 		defer cancel()
 		if err := a.app.FinishAnswer(finish, *key, final); err != nil {
 			// Then the first answer is what a repetition gets, so it is the answer.
@@ -180,8 +199,15 @@ func output(a app.Answer, replayed bool) *orderOutput {
 
 type getInput struct {
 	Wait
-	ID          string `path:"id" maxLength:"128"`
-	IfNoneMatch string `header:"If-None-Match"`
+	ID          string `path:"id"`
+	IfNoneMatch string `header:"If-None-Match" doc:"ETags of answers that the client has"`
+	tags        []string
+}
+
+// Resolve implements huma.Resolver.
+func (in *getInput) Resolve(ctx huma.Context) []error {
+	in.tags = headerLines(ctx, "If-None-Match")
+	return nil
 }
 
 func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
@@ -192,7 +218,7 @@ func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, cancel := bounded(ctx)
+	store, cancel := a.bounded(ctx)
 	defer cancel()
 	o, err := a.app.Order(store, in.ID)
 	if err != nil {
@@ -201,7 +227,7 @@ func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 	if wait > 0 && !o.Status.Settled() {
 		o = a.settled(ctx, o, wait)
 	}
-	if in.IfNoneMatch != "" && strings.Contains(in.IfNoneMatch, etag(o.Version)) {
+	if matches(in.tags, etag(o.Version)) {
 		return &orderOutput{Status: http.StatusNotModified, ETag: etag(o.Version)}, nil
 	}
 	answer, err := render(o, false)
@@ -212,60 +238,13 @@ func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 	return output(answer, false), nil
 }
 
-type listInput struct {
-	UserID string `query:"user_id" maxLength:"128"`
-	Status string `query:"status" enum:"pending,awaiting_payment,confirmed,rejected,failed,cancelling,cancelled"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-	Cursor string `query:"cursor" maxLength:"400" doc:"next_cursor of the page before"`
-}
-
-type listOutput struct {
-	Body struct {
-		Items      []Order `json:"items"`
-		NextCursor string  `json:"next_cursor,omitempty"`
-	}
-}
-
-func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	if !storable(in.UserID) {
-		return nil, unstorable("query.user_id")
-	}
-	q := app.Query{UserID: in.UserID, Status: domain.Status(in.Status), Limit: in.Limit}
-	if in.Cursor != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(in.Cursor)
-		if err != nil || json.Unmarshal(raw, &q.After) != nil || !storable(q.After.OrderID) {
-			return nil, huma.Error422UnprocessableEntity("the cursor is not one of ours",
-				&huma.ErrorDetail{Location: "query.cursor", Message: "use next_cursor of the page before"})
-		}
-	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	page, err := a.app.Orders(ctx, q)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	out := &listOutput{}
-	out.Body.Items = []Order{}
-	for _, o := range page.Items {
-		out.Body.Items = append(out.Body.Items, orderBody(o))
-	}
-	if page.Next != nil {
-		raw, err := json.Marshal(page.Next)
-		if err != nil {
-			return nil, a.problem(err)
-		}
-		out.Body.NextCursor = base64.RawURLEncoding.EncodeToString(raw)
-	}
-	return out, nil
-}
-
 func (a *API) cancel(ctx context.Context, in *struct {
-	ID string `path:"id" maxLength:"128"`
+	ID string `path:"id"`
 }) (*orderOutput, error) {
 	if !storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
 	}
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := a.bounded(ctx)
 	defer cancel()
 	o, err := a.app.CancelOrder(ctx, in.ID)
 	if err != nil {

@@ -21,7 +21,6 @@ func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.C
 	if err != nil {
 		return
 	}
-	defer out.end()
 	if hc.Method() == http.MethodHead {
 		return
 	}
@@ -52,7 +51,7 @@ func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change
 		_, err := a.app.Watch(beat, id, after)
 		if err == nil {
 			var changes []domain.Change
-			read, cancel := bounded(ctx)
+			read, cancel := a.bounded(ctx)
 			changes, err = a.app.Timeline(read, id, after)
 			cancel()
 			if err == nil {
@@ -115,6 +114,3 @@ func (e *events) flush() error {
 
 // limit makes writing fail when the client takes nothing for some time: it would hold its stream, and a drain, for ever.
 func (e *events) limit() { _ = e.conn.SetWriteDeadline(time.Now().Add(e.within)) }
-
-// end lifts the limit, for the next request of the connection.
-func (e *events) end() { _ = e.conn.SetWriteDeadline(time.Time{}) }

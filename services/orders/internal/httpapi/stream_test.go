@@ -175,7 +175,8 @@ func TestStreamShowsThatItLives(t *testing.T) {
 
 func TestStreamIsFreedWhenItsClientLeaves(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
+	// No heartbeat would find out that there is nobody.
+	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), httpapi.SetHeartbeat(time.Hour))
 	s.place(t)
 	var all []*follower
 	for range 20 {
@@ -227,11 +228,12 @@ func TestStreamEndsWhenTheServerDrains(t *testing.T) {
 
 func TestHeadOfAStreamIsAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
+	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), httpapi.SetHeartbeat(time.Hour))
 	s.place(t)
 	a := s.do(t, "HEAD", "/orders/o/events", "", "Accept", "text/event-stream")
 	require.Equal(t, 200, a.status)
 	require.Equal(t, "text/event-stream", a.header.Get("Content-Type"))
+	s.idle(t)
 }
 
 func TestTimelineIsJSONUnlessAStreamIsAskedFor(t *testing.T) {

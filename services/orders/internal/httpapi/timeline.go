@@ -48,7 +48,7 @@ func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResp
 	if !ok {
 		return nil, huma.Error406NotAcceptable("the timeline is application/json or " + eventStream)
 	}
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := a.bounded(ctx)
 	defer cancel()
 	if !streaming {
 		changes, err := a.app.Timeline(ctx, in.ID, 0)
