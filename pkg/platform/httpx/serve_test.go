@@ -57,15 +57,14 @@ func (s *served) result() error {
 	}
 }
 
-// dial connects and sends what is given, and nothing more.
+// dial connects and sends what is given, and nothing more. A server that has had enough may not take it all.
 func (s *served) dial(request string) net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.addr)
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(s.t, conn.SetDeadline(time.Now().Add(patience)))
-	_, err = io.WriteString(conn, request)
-	require.NoError(s.t, err)
+	_, _ = io.WriteString(conn, request)
 	return conn
 }
 
@@ -80,7 +79,7 @@ func (s *served) answer(conn net.Conn) *http.Response {
 func (s *served) closed(conn net.Conn) {
 	s.t.Helper()
 	_, err := io.Copy(io.Discard, conn)
-	require.NoError(s.t, err, "the connection is still open")
+	require.NotErrorIs(s.t, err, os.ErrDeadlineExceeded, "the connection is still open")
 }
 
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -98,7 +97,7 @@ func TestAHeaderThatDoesNotEndIsCutOff(t *testing.T) {
 
 func TestABodyThatDoesNotEndIsCutOff(t *testing.T) {
 	t.Parallel()
-	s := start(t, strictBody(unreached(t)), func(l *limits) { l.request = 50 * time.Millisecond })
+	s := start(t, strictBody(unreached(t)), func(l *limits) { l.request = 300 * time.Millisecond })
 	conn := s.dial("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
 	problemOf(t, s.answer(conn), http.StatusRequestTimeout)
 	s.closed(conn)
