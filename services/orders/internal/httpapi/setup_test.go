@@ -112,6 +112,17 @@ func (s *site) idle(t *testing.T) {
 	})
 }
 
+// quiet waits until nobody uses the database: who waits holds no connection, and commits are known.
+func (s *site) quiet(t *testing.T) {
+	t.Helper()
+	testkit.Eventually(t, func() error {
+		if n := s.db.Stat().AcquiredConns(); n != 0 {
+			return fmt.Errorf("%d connections are in use", n)
+		}
+		return nil
+	})
+}
+
 // answer is an HTTP answer, read whole.
 type answer struct {
 	status int
