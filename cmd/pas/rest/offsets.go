@@ -155,6 +155,15 @@ func (i *instance) commitAlone(ctx context.Context, next map[place]kadm.Offset) 
 	return answers.Error()
 }
 
+// groupOffsets returns what is committed for the group. A group that nobody used yet has nothing.
+func (i *instance) groupOffsets(ctx context.Context) (kadm.OffsetResponses, error) {
+	found, err := i.server.admin.FetchOffsets(ctx, i.id.group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
+	}
+	return found, err
+}
+
 // committed answers with the group's committed offsets of the partitions asked for, whoever committed them.
 func committed(i *instance, w http.ResponseWriter, r *http.Request) error {
 	media, err := answerType(r)
@@ -174,7 +183,7 @@ func committed(i *instance, w http.ResponseWriter, r *http.Request) error {
 	if err := i.check(ctx, in.Partitions); err != nil {
 		return err
 	}
-	found, err := i.server.admin.FetchOffsets(ctx, i.id.group)
+	found, err := i.groupOffsets(ctx)
 	if err != nil {
 		return kafkaError(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -145,9 +146,16 @@ func (s *Server) answering(c call) http.Handler {
 	})
 }
 
-// routed answers what the mux has no route for in the API's own format.
+// routed answers what the mux has no route for in the API's own format. A slash at the end of a path, as some guides
+// write it, means nothing.
 func routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path, ok := strings.CutSuffix(r.URL.Path, "/"); ok && path != "" {
+			u := *r.URL
+			u.Path, u.RawPath = path, strings.TrimSuffix(u.RawPath, "/")
+			r = r.WithContext(r.Context())
+			r.URL = &u
+		}
 		fallback, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)

@@ -163,7 +163,7 @@ func (i *instance) check(ctx context.Context, places []place) error {
 // startOf returns where partitions assigned by hand begin: at the group's committed offset, else as auto.offset.reset
 // says.
 func (i *instance) startOf(ctx context.Context, places []place) (map[string]map[int32]kgo.Offset, error) {
-	found, err := i.server.admin.FetchOffsets(ctx, i.id.group)
+	found, err := i.groupOffsets(ctx)
 	if err != nil {
 		return nil, kafkaError(err)
 	}

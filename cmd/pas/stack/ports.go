@@ -14,6 +14,7 @@ import (
 func DefaultPorts(offset int) Ports {
 	return Ports{
 		Kafka:  9092 + offset,
+		REST:   8082 + offset,
 		Public: map[string]int{client.Orders: 8080 + offset, client.Payments: 8084 + offset, client.Notifications: 8085 + offset},
 		Admin:  map[string]int{client.Orders: 9080 + offset, client.Payments: 9084 + offset, client.Notifications: 9085 + offset},
 	}

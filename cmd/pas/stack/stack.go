@@ -40,6 +40,8 @@ type Config struct {
 	// one service. Where the services are and what they connect to is set by the stack.
 	Environ  map[string]string
 	Services map[string]map[string]string
+	// REST also serves the topics over plain HTTP, all four of them writable.
+	REST bool
 	// OnEmail is called for each email line, one at a time.
 	OnEmail func(scenario.Email)
 }
@@ -47,6 +49,7 @@ type Config struct {
 // Ports are TCP ports on 127.0.0.1; 0 = any free one.
 type Ports struct {
 	Kafka, Postgres int
+	REST            int
 	Public, Admin   map[string]int // by service
 }
 
@@ -59,6 +62,7 @@ type Stack struct {
 	kafka    bus.Config
 	services map[string]*service
 	emails   *mailbox
+	proxy    *proxy // nil without Config.REST
 	client   *client.Client
 	died     chan error
 	stopOnce sync.Once
@@ -86,6 +90,9 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.listenREST(); err != nil {
+		return err
+	}
 	endpoints := client.Endpoints{}
 	for name, svc := range services {
 		endpoints[name] = svc.endpoint()
@@ -107,7 +114,7 @@ func (s *Stack) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.startREST()
 }
 
 func (s *Stack) startPostgres(ctx context.Context) error {
@@ -169,6 +176,7 @@ func (s *Stack) folder(name string) string {
 // Stop ends the services, then the broker and the database. It may be called more than once.
 func (s *Stack) Stop() error {
 	s.stopOnce.Do(func() {
+		s.stopREST()
 		var wg sync.WaitGroup
 		errs := make([]error, 0, len(s.services)+1)
 		var mu sync.Mutex

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -134,6 +135,7 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 	var view struct {
 		Services map[string]struct{ URL string }
 		Brokers  []string
+		RESTURL  string `json:"rest_url"`
 	}
 	require.NoError(t, json.NewDecoder(reader).Decode(&view), stderr.String())
 	require.Equal(t, fmt.Sprintf("http://127.0.0.1:%d", 8080+offset), view.Services["orders"].URL)
@@ -146,6 +148,14 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.oneLine(t), "exists with 6 partitions instead of 12")
 	require.Contains(t, pas(t, environ, "topics", "describe", "nothing").oneLine(t), "create the four topics with `pas topics create`")
+
+	require.Equal(t, fmt.Sprintf("http://127.0.0.1:%d", 8082+offset), view.RESTURL)
+	answer, err := http.Get(view.RESTURL + "/topics")
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	topics, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.JSONEq(t, `["notifications", "order-failures", "orders", "payments"]`, string(topics))
 
 	second := pas(t, nil, "up", "--json", "--data", filepath.Join(dir, "other"), "--port-offset", strconv.Itoa(offset))
 	require.Equal(t, cli.ExitFailure, second.code)
@@ -167,7 +177,7 @@ func freeOffset(t *testing.T) int {
 	t.Helper()
 	for offset := 11_000; offset < 50_000; offset += 997 {
 		taken := false
-		for _, port := range []int{8080, 8084, 8085, 9080, 9084, 9085, 9092} {
+		for _, port := range []int{8080, 8082, 8084, 8085, 9080, 9084, 9085, 9092} {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset)))
 			if err != nil {
 				taken = true

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/rest"
 	"pasdetrois/cmd/pas/stack"
@@ -78,7 +77,7 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return usagef("--addr %q is not host:port, such as 127.0.0.1:8082", addr)
 	}
-	cfg.Reserved = servicesGroups(a.Environ["KAFKA_GROUP_PREFIX"])
+	cfg.Reserved = stack.Groups(a.Environ["KAFKA_GROUP_PREFIX"])
 	cfg.Log = a.lineLog()
 	server, err := rest.New(cfg)
 	if err != nil {
@@ -149,15 +148,4 @@ func (a *app) lineLog() *slog.Logger {
 		return slog.New(slog.NewJSONHandler(out, nil))
 	}
 	return slog.New(slog.NewTextHandler(out, nil))
-}
-
-// servicesGroups are the consumer groups of the three services: whoever joins one takes messages away from it.
-func servicesGroups(prefix string) []string {
-	var groups []string
-	for _, service := range client.Services() {
-		for _, topic := range stack.Topics(1) {
-			groups = append(groups, prefix+service+"."+topic.Name)
-		}
-	}
-	return groups
 }

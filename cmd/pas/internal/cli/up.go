@@ -21,6 +21,7 @@ import (
 type upView struct {
 	Services map[string]addressView `json:"services"`
 	Brokers  []string               `json:"brokers"`
+	RESTURL  string                 `json:"rest_url,omitempty"`
 	Database string                 `json:"database"`
 	Data     string                 `json:"data"`
 	Log      string                 `json:"log"`
@@ -34,14 +35,16 @@ type addressView struct {
 func (a *app) up() *cobra.Command {
 	var data string
 	var offset int
+	var withREST bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run the whole system here, with its data kept, until Ctrl-C",
 		Long: `Start Postgres, an in-process Kafka-protocol broker and the three services in this process, and keep them running
 until Ctrl-C. Orders, stock and topics are kept in the data folder and are there again the next time.
 
-Ports: orders 8080 (admin 9080), payments 8084 (9084), notifications 8085 (9085), Kafka 9092, all on 127.0.0.1 only;
---port-offset moves them all. Emails are shown here as they go out; the services' logs go to a file in the data folder.
+Ports: orders 8080 (admin 9080), payments 8084 (9084), notifications 8085 (9085), Kafka 9092, Kafka over plain HTTP
+8082 (see "pas rest"), all on 127.0.0.1 only; --port-offset moves them all. Emails are shown here as they go out; the
+services' logs go to a file in the data folder.
 What the services read from the environment (FRAUD_LIMIT, PROVIDER_LATENCY, SMTP_URL, …) can be set for this command.
 
 The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.
@@ -54,16 +57,17 @@ Run the services against a real Kafka for that (compose.yaml).`,
 			if offset < 0 || offset > 50_000 {
 				return usagef("--port-offset %d is not between 0 and 50000", offset)
 			}
-			return a.keepUp(cmd.Context(), data, offset)
+			return a.keepUp(cmd.Context(), data, offset, withREST)
 		}),
 	}
 	cmd.Flags().StringVar(&data, "data", "pas-data", "folder that keeps the data; made when missing")
 	cmd.Flags().IntVar(&offset, "port-offset", 0, "add this to every port")
+	cmd.Flags().BoolVar(&withREST, "rest", true, "serve the four topics over plain HTTP; --rest=false does not")
 	return cmd
 }
 
 // keepUp runs the stack until ctx ends, which is its normal end, or until a service ends by itself.
-func (a *app) keepUp(ctx context.Context, data string, offset int) error {
+func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool) error {
 	data, err := filepath.Abs(data)
 	if err == nil {
 		err = os.MkdirAll(data, 0o755)
@@ -87,6 +91,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int) error {
 		DataDir: data,
 		Durable: true,
 		Ports:   stack.DefaultPorts(offset),
+		REST:    withREST,
 		Environ: a.serviceEnviron(),
 		OnEmail: func(e scenario.Email) {
 			if !a.json {
@@ -141,7 +146,7 @@ func (a *app) serviceEnviron() map[string]string {
 // announce says where everything is, and what to try first.
 func (a *app) announce(ctx context.Context, s *stack.Stack, data, logPath string, took time.Duration) {
 	p := a.printer()
-	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), Database: s.AdminURL(), Data: data, Log: logPath}
+	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), RESTURL: s.RESTURL(), Database: s.AdminURL(), Data: data, Log: logPath}
 	rows := make([][]string, 0, 5)
 	for _, name := range client.Services() {
 		e := s.Client().Endpoint(name)
@@ -155,6 +160,9 @@ func (a *app) announce(ctx context.Context, s *stack.Stack, data, logPath string
 	p.Line("Ready after %s.\n", render.Seconds(took))
 	p.Table([]string{"service", "url", "admin", "documentation"}, rows)
 	p.Line("\nKafka     %s", strings.Join(s.Brokers(), ","))
+	if view.RESTURL != "" {
+		p.Line("Over HTTP %s (POST /topics/orders)", view.RESTURL)
+	}
 	p.Line("Postgres  %s", s.AdminURL())
 	p.Line("Data      %s", data)
 	p.Line("Logs      %s", logPath)
