@@ -111,3 +111,28 @@ func TestWaitSettledGivesTheOrderAsItIsWhenTimeIsUp(t *testing.T) {
 	_, err := w.Watch(ctx, "o", 2)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
+
+// hanging is a store whose reads of one order do not end by themselves.
+type hanging struct{ app.Store }
+
+func (hanging) Order(ctx context.Context, _ string) (domain.Order, error) {
+	<-ctx.Done()
+	return domain.Order{}, ctx.Err()
+}
+
+func TestWaitSettledNeedsNoRead(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	deliver(w, w.OnOrderPlaced, plain())
+	known := w.order("o")
+	w.Store = hanging{w.Store}
+
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.Equal(t, known, w.WaitSettled(short, known))
+
+	ch := later(func() (domain.Order, error) { return w.WaitSettled(t.Context(), known), nil })
+	w.waiting("o", 1)
+	deliver(w, w.OnPaymentCaptured, captured())
+	require.Equal(t, domain.Confirmed, w.got(ch).Status)
+}

@@ -106,10 +106,10 @@ func TestPlaceStaysAcceptedWhenTheDatabaseGoesAwayDuringTheWait(t *testing.T) {
 	}
 }
 
-// Connections that hung are given up on, so waiting goes on over new ones: in this process and for what others commit.
+// The look-out for what others commit gives up on connections that hang, and goes on over new ones.
 func TestWaitingOutlastsADatabaseThatHangs(t *testing.T) {
 	t.Parallel()
-	s, beside, p := hanging(t, httpapi.SetHeartbeat(time.Second))
+	s, beside, p := hanging(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	looking := make(chan error, 1)
 	go func() { looking <- s.Run(ctx) }()
@@ -119,18 +119,27 @@ func TestWaitingOutlastsADatabaseThatHangs(t *testing.T) {
 	}()
 	held := s.sent(t, "POST", "/orders?wait=30s", order)
 	beside.there(t, "o")
-	s.quiet(t)
-	f := s.follow(t, "")
-	require.Equal(t, "1 pending", f.event(t))
-	open(t, held, 500*time.Millisecond) // it is being looked for changes
+	open(t, held, 500*time.Millisecond) // longer than the pause between two looks
 	p.Hang()
-	require.Equal(t, ": still here", f.next(t))
-	require.Equal(t, ": still here", f.next(t))
+	open(t, held, 500*time.Millisecond)
 	beside.settle(t)
 	p.Resume()
 	a := got(t, held)
 	require.Equal(t, 200, a.status, a.body)
 	require.Contains(t, a.body, `"status":"confirmed"`)
+}
+
+func TestAStreamOutlastsADatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	s, beside, p := hanging(t, httpapi.SetHeartbeat(5*time.Second)) // longer than a read may take
+	s.place(t)
+	f := s.follow(t, "")
+	require.Equal(t, "1 pending", f.event(t))
+	s.quiet(t)
+	p.Hang()
+	require.Equal(t, ": still here", f.next(t))
+	beside.settle(t)
+	p.Resume()
 	for _, want := range []string{"2 awaiting_payment", "3 confirmed", ""} {
 		require.Equal(t, want, f.event(t))
 	}
