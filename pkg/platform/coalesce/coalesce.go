@@ -1,0 +1,188 @@
+// Package coalesce handles calls that wait at the same moment as one batch.
+//
+// There is no timer: a call that finds nothing running is handled at once, alone. Batches form because calls arrive while
+// the last batch is being handled, so they grow with the load and a lone call pays nothing for them.
+//
+// A batch that fails is handled again call by call, so that one bad call fails alone.
+package coalesce
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// The defaults of Config.
+const (
+	defaultMax     = 256
+	defaultTimeout = 30 * time.Second
+)
+
+// Config configures a Coalescer of calls that take In and give Out.
+type Config[In, Out any] struct {
+	// Handle answers each call of a batch, in the same order. Its context is the batch's own: it ends after Timeout, or
+	// when the Coalescer is closed, not when a caller goes away.
+	Handle func(ctx context.Context, batch []In) []Out
+	// Failed reports whether an answer of a batch may come of another call in it. Such calls are handled again, each
+	// alone. nil = never.
+	Failed  func(Out) bool
+	Max     int            // calls in one batch; 0 = 256
+	Timeout time.Duration  // of one batch; 0 = 30 s
+	Observe func(size int) // is told the size of each batch; may be nil
+}
+
+// Coalescer handles calls in batches, one batch at a time. Safe for concurrent use.
+type Coalescer[In, Out any] struct {
+	cfg    Config[In, Out]
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	queue   []*call[In, Out]
+	running bool
+}
+
+type call[In, Out any] struct {
+	ctx   context.Context
+	in    In
+	alone bool
+	out   chan answer[Out]
+}
+
+type answer[Out any] struct {
+	out      Out
+	panicked *Panic
+}
+
+// Panic is what Do panics with when Handle panicked on the call alone.
+type Panic struct {
+	Value any
+	Stack string // of the goroutine that ran Handle
+}
+
+func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
+
+// New makes a Coalescer. Close it when nobody calls it any more.
+func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
+	if cfg.Max == 0 {
+		cfg.Max = defaultMax
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	if cfg.Failed == nil {
+		cfg.Failed = func(Out) bool { return false }
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(int) {}
+	}
+	c := &Coalescer[In, Out]{cfg: cfg}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// Do has in handled together with what else waits, and returns its answer. When ctx ends first it returns ctx's error: a
+// call that was not begun by then never is, one that was begun goes on.
+func (c *Coalescer[In, Out]) Do(ctx context.Context, in In) (Out, error) { return c.do(ctx, in, false) }
+
+// DoAlone is Do in a batch of one, by its turn: for a call that failed before.
+func (c *Coalescer[In, Out]) DoAlone(ctx context.Context, in In) (Out, error) {
+	return c.do(ctx, in, true)
+}
+
+func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, error) {
+	l := &call[In, Out]{ctx: ctx, in: in, alone: alone, out: make(chan answer[Out], 1)}
+	c.mu.Lock()
+	c.queue = append(c.queue, l)
+	if !c.running {
+		c.running = true
+		go c.run()
+	}
+	c.mu.Unlock()
+	select {
+	case a := <-l.out:
+		if a.panicked != nil {
+			panic(a.panicked)
+		}
+		return a.out, nil
+	case <-ctx.Done():
+		var none Out
+		return none, ctx.Err()
+	}
+}
+
+// Close ends the context of the batch that is being handled, if any.
+func (c *Coalescer[In, Out]) Close() { c.cancel() }
+
+// run handles batch after batch until nobody waits.
+func (c *Coalescer[In, Out]) run() {
+	for batch := c.take(); len(batch) > 0; batch = c.take() {
+		c.handleAll(batch)
+	}
+}
+
+// take takes what waits, up to a call that wants to be alone, and forgets those whose callers went away. With nobody left
+// it ends the run.
+func (c *Coalescer[In, Out]) take() []*call[In, Out] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var batch []*call[In, Out]
+	taken := 0
+	for _, l := range c.queue {
+		if len(batch) == c.cfg.Max || (l.alone && len(batch) > 0) {
+			break
+		}
+		taken++
+		if l.ctx.Err() != nil {
+			continue
+		}
+		batch = append(batch, l)
+		if l.alone {
+			break
+		}
+	}
+	clear(c.queue[:taken]) // what was taken is not kept in memory by the rest
+	c.queue = c.queue[taken:]
+	if len(c.queue) == 0 {
+		c.queue = nil
+	}
+	c.running = len(batch) > 0
+	return batch
+}
+
+func (c *Coalescer[In, Out]) handleAll(batch []*call[In, Out]) {
+	outs, panicked := c.handle(batch)
+	for i, l := range batch {
+		switch {
+		case panicked == nil && !(len(batch) > 1 && c.cfg.Failed(outs[i])):
+			l.out <- answer[Out]{out: outs[i]}
+		case len(batch) == 1:
+			l.out <- answer[Out]{panicked: panicked}
+		case l.ctx.Err() == nil:
+			c.handleAll([]*call[In, Out]{l})
+		}
+	}
+}
+
+// handle runs one batch. A panic, or another number of answers than calls, is returned as a Panic.
+func (c *Coalescer[In, Out]) handle(batch []*call[In, Out]) (outs []Out, panicked *Panic) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicked = &Panic{Value: v, Stack: string(debug.Stack())}
+		}
+	}()
+	c.cfg.Observe(len(batch))
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Timeout)
+	defer cancel()
+	ins := make([]In, len(batch))
+	for i, l := range batch {
+		ins[i] = l.in
+	}
+	outs = c.cfg.Handle(ctx, ins)
+	if len(outs) != len(batch) {
+		panic(fmt.Sprintf("%d calls were answered with %d answers", len(batch), len(outs)))
+	}
+	return outs, nil
+}
