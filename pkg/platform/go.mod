@@ -27,6 +27,7 @@ require (
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0
 	go.uber.org/goleak v1.3.0
 	pasdetrois/pkg/messages v0.0.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -19,8 +19,11 @@ type claims struct {
 	gate        *gate
 	failing     *failures
 
+	lanes  int // of each partition
+	window int // messages of a partition between the oldest unfinished one and the newest taken up
+
 	mu   sync.Mutex
-	live map[claimKey]*claim
+	live map[claimKey][]*claim // by lane
 }
 
 type claimKey struct {
@@ -28,8 +31,9 @@ type claimKey struct {
 	partition int32
 }
 
-// claim is one partition in our hands for one session, with the one message of it that is in work.
+// claim is one lane of a partition that is in our hands for one session, with the one message of it that is in work.
 type claim struct {
+	lane    int
 	session context.Context
 	gate    *gate
 
@@ -38,40 +42,56 @@ type claim struct {
 	event    string // of record, once decoded
 	attempts int    // deliveries of record
 	panics   int    // of them, how many panicked
+	alone    bool   // record failed before: it shares no batch, so that it holds up no other
 	admitted bool   // counted by the gate
 }
 
 func newClaims(topicPrefix string, g *gate, f *failures) *claims {
-	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, live: make(map[claimKey]*claim)}
+	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, lanes: lanesPerPartition, window: windowPerPartition,
+		live: make(map[claimKey][]*claim)}
 }
 
 // Unmarshal implements kafka.Unmarshaler. It never fails: an error here would end the claim and repeat the same record
 // for ever. What the bytes mean is decided in the handler, where a record can be parked.
 func (c *claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) {
-	cl := c.find(m.Topic, m.Partition)
+	cl := c.find(m.Topic, m.Partition, laneOf(m, c.lanes))
 	cl.begin(fromSarama(m, c.topicPrefix))
 	msg := message.NewMessage(m.Topic+"/"+strconv.Itoa(int(m.Partition))+"/"+strconv.FormatInt(m.Offset, 10), m.Value)
-	msg.Metadata.Set("topic", m.Topic)
-	msg.Metadata.Set("partition", strconv.Itoa(int(m.Partition)))
+	msg.Metadata = message.Metadata{"topic": m.Topic, "partition": strconv.Itoa(int(m.Partition)), "lane": strconv.Itoa(cl.lane)}
 	return msg, nil
 }
 
 // of returns the claim that msg came through.
 func (c *claims) of(msg *message.Message) *claim {
+	if cl, ok := msg.Context().Value(claimKey{}).(*claim); ok {
+		return cl
+	}
 	partition, _ := strconv.Atoi(msg.Metadata.Get("partition"))
-	return c.find(msg.Metadata.Get("topic"), int32(partition))
+	lane, _ := strconv.Atoi(msg.Metadata.Get("lane"))
+	return c.find(msg.Metadata.Get("topic"), int32(partition), lane)
 }
 
-func (c *claims) find(topic string, partition int32) *claim {
+// remember makes of quick for whoever handles msg next.
+func (cl *claim) remember(msg *message.Message) {
+	msg.SetContext(context.WithValue(msg.Context(), claimKey{}, cl))
+}
+
+func (c *claims) find(topic string, partition int32, lane int) *claim {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := claimKey{topic, partition}
-	cl := c.live[key]
-	if cl == nil {
-		cl = &claim{session: context.Background(), gate: c.gate}
-		c.live[key] = cl
+	if c.live[key] == nil {
+		c.live[key] = c.newLanes(context.Background())
 	}
-	return cl
+	return c.live[key][lane]
+}
+
+func (c *claims) newLanes(session context.Context) []*claim {
+	lanes := make([]*claim, c.lanes)
+	for i := range lanes {
+		lanes[i] = &claim{lane: i, session: session, gate: c.gate}
+	}
+	return lanes
 }
 
 func (c *claims) WrapConsumer(next sarama.Consumer) sarama.Consumer { return next }
@@ -93,40 +113,30 @@ type claimHandler struct {
 	claims *claims
 }
 
+// ConsumeClaim consumes one partition through its lanes until the session ends.
 func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
-	cl := &claim{session: session.Context(), gate: h.claims.gate}
+	lanes := h.claims.newLanes(session.Context())
 	key := claimKey{sc.Topic(), sc.Partition()}
 	h.claims.mu.Lock()
-	h.claims.live[key] = cl
+	h.claims.live[key] = lanes
 	h.claims.mu.Unlock()
 	defer func() {
-		cl.settle()
-		r, _ := cl.read()
-		h.claims.failing.clear(r) // whatever holds the partition up is not ours any more
+		for _, cl := range lanes {
+			cl.settle()
+			h.claims.failing.clear(cl) // whatever holds the lane up is not ours any more
+		}
 		h.claims.mu.Lock()
 		delete(h.claims.live, key)
 		h.claims.mu.Unlock()
 	}()
-	return h.ConsumerGroupHandler.ConsumeClaim(markingSession{session, cl}, sc)
-}
-
-// markingSession tells the claim when its message's acknowledgement has been marked: only then is the message done for
-// the drain.
-type markingSession struct {
-	sarama.ConsumerGroupSession
-	claim *claim
-}
-
-func (s markingSession) MarkMessage(m *sarama.ConsumerMessage, metadata string) {
-	s.ConsumerGroupSession.MarkMessage(m, metadata)
-	s.claim.settle()
+	return split(session, sc, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)
 }
 
 // begin takes up a newly read record.
 func (c *claim) begin(r messages.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.record, c.event, c.attempts, c.panics = r, "", 0, 0
+	c.record, c.event, c.attempts, c.panics, c.alone = r, "", 0, 0, false
 }
 
 // admit counts one more delivery and returns the record, or false when the gate is closed.
@@ -163,6 +173,19 @@ func (c *claim) setEvent(event string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.event = event
+}
+
+// failed notes that the record failed, for a reason that may be another's in its batch or its own.
+func (c *claim) failed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alone = true
+}
+
+func (c *claim) isAlone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.alone
 }
 
 func (c *claim) read() (messages.Record, string) {

@@ -64,12 +64,12 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.DrainTimeout == 0 {
 		cfg.DrainTimeout = 10 * time.Second
 	}
-	d, err := newDispatcher(cfg.Service, cfg.Table, cfg.Publisher, cfg.Log)
+	m := newMetrics(cfg.Metrics)
+	d, err := newDispatcher(cfg.Service, cfg.Table, cfg.Publisher, cfg.Log, m, cfg.HandleTimeout)
 	if err != nil {
 		return nil, err
 	}
 	g, failing := newGate(), newFailures()
-	m := newMetrics(cfg.Metrics)
 	topics := cfg.Table.topics()
 	needs := topicsOf(cfg.Service, topics)
 	return &Consumer{
@@ -98,6 +98,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		stopMonitor()
 		<-monitored
 	}()
+	defer c.dispatcher.close()
 	return c.consume(ctx)
 }
 
@@ -182,7 +183,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 func (c *Consumer) handleMessage(msg *message.Message) error {
 	cl := c.claims.of(msg)
 	r, _ := cl.read()
-	_, err := c.dispatch(msg.Context(), r, cl.setEvent)
+	_, err := c.dispatch(msg.Context(), r, cl.setEvent, inBatch(cl))
 	return err
 }
 
@@ -192,7 +193,7 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 	msg := message.NewMessage("", nil)
 	msg.SetContext(ctx)
 	_, err := recovering(func(msg *message.Message) ([]*message.Message, error) {
-		_, err := c.dispatch(msg.Context(), r, func(string) {})
+		_, err := c.dispatch(msg.Context(), r, func(string) {}, single)
 		return nil, err
 	})(msg)
 	var p *panicError
@@ -201,6 +202,9 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 	}
 	return err
 }
+
+// InWork returns how many messages are in work just now: admitted and not yet acknowledged.
+func (c *Consumer) InWork() int { return c.gate.inside() }
 
 // Draining reports whether the consumer has stopped to admit messages.
 func (c *Consumer) Draining() bool { return c.gate.isClosed() }

@@ -126,12 +126,12 @@ func TestUnusableRecordIsParkedOnceAndTheNextIsHandled(t *testing.T) {
 			f.write([]byte("k"), value)
 			f.publish("after")
 			require.Equal(t, "after", next(t, got))
-			letters := f.parked.all()
-			require.Len(t, letters, 1)
-			require.NotEmpty(t, letters[0].reason)
-			require.Equal(t, "k", string(letters[0].record.Key))
-			require.Equal(t, value, letters[0].record.Value)
-			require.Equal(t, messages.TopicOrders, letters[0].record.Topic)
+			l := next(t, f.parked.ch)
+			require.NotEmpty(t, l.reason)
+			require.Equal(t, "k", string(l.record.Key))
+			require.Equal(t, value, l.record.Value)
+			require.Equal(t, messages.TopicOrders, l.record.Topic)
+			require.Len(t, f.parked.all(), 1)
 		})
 	}
 }
@@ -207,11 +207,12 @@ func TestThirdPanicParksTheRecordWithItsStack(t *testing.T) {
 	}))
 	f.publish("bad", "good")
 	require.Equal(t, "good", next(t, got))
-	require.Len(t, calls, 3)
-	letters := f.parked.all()
-	require.Len(t, letters, 1)
-	require.Equal(t, "panic", letters[0].reason)
-	require.Contains(t, letters[0].stack, "consumer_test.go")
+	l := next(t, f.parked.ch)
+	require.Equal(t, "panic", l.reason)
+	require.Contains(t, l.stack, "consumer_test.go")
+	require.GreaterOrEqual(t, len(calls), 3)
+	require.LessOrEqual(t, len(calls), 4, "three times alone, and perhaps once in a batch with the other")
+	require.Len(t, f.parked.all(), 1)
 }
 
 func TestEventsWithoutARouteAreAcknowledged(t *testing.T) {

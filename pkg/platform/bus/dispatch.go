@@ -6,27 +6,40 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/fault"
 )
 
 // dispatcher turns a record into a use case's call and the call's result into publications.
 type dispatcher struct {
 	service   string
-	routes    map[string]Route // by topic + "/" + event
+	routes    map[string]*route // by topic + "/" + event
 	publisher Publisher
 	log       *slog.Logger
 }
 
-func newDispatcher(service string, table Table, publisher Publisher, log *slog.Logger) (*dispatcher, error) {
-	d := &dispatcher{service: service, routes: make(map[string]Route, len(table)), publisher: publisher, log: log}
+// route is a Route with what makes batches of the messages that wait for it.
+type route struct {
+	Route
+	batches *coalesce.Coalescer[In[messages.Event], Result]
+}
+
+func newDispatcher(service string, table Table, publisher Publisher, log *slog.Logger, m *metrics, timeout time.Duration) (*dispatcher, error) {
+	d := &dispatcher{service: service, routes: make(map[string]*route, len(table)), publisher: publisher, log: log}
 	for _, r := range table {
 		key := r.topic + "/" + r.event
 		if _, twice := d.routes[key]; twice {
 			return nil, fmt.Errorf("event %s has two routes", r.event)
 		}
-		d.routes[key] = r
+		size := m.batch.WithLabelValues(r.event)
+		d.routes[key] = &route{r, coalesce.New(coalesce.Config[In[messages.Event], Result]{
+			Handle: r.handle, Timeout: timeout,
+			Failed:  func(r Result) bool { return r.Err != nil && fault.KindOf(r.Err) != fault.Permanent },
+			Observe: func(n int) { size.Observe(float64(n)) },
+		})}
 	}
 	if len(d.routes) == 0 {
 		return nil, errors.New("a consumer needs at least one route")
@@ -42,9 +55,45 @@ const (
 	ignored outcome = "ignored" // an event that this service has no use for
 )
 
-// dispatch decodes r, runs its use case and publishes the results. It returns the event's name as far as it was known.
-// seen is called with that name before the use case runs.
-func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(event string)) (outcome, error) {
+// close gives up the batches that still run.
+func (d *dispatcher) close() {
+	for _, r := range d.routes {
+		r.batches.Close()
+	}
+}
+
+// inBatch runs the use case for what waits for it just now. A message that failed before runs alone.
+func inBatch(cl *claim) runner {
+	return func(ctx context.Context, r *route, in In[messages.Event]) Result {
+		do := r.batches.Do
+		if cl.isAlone() {
+			do = r.batches.DoAlone
+		}
+		result, err := do(ctx, in)
+		if err != nil {
+			result = Result{Err: fmt.Errorf("wait for a batch of %s: %w", r.event, err)}
+		}
+		if result.Err != nil {
+			cl.failed()
+		}
+		return result
+	}
+}
+
+// single runs the use case for one message.
+func single(ctx context.Context, r *route, in In[messages.Event]) Result {
+	results := r.handle(ctx, []In[messages.Event]{in})
+	if len(results) != 1 {
+		return Result{Err: fmt.Errorf("1 message was answered with %d results", len(results))}
+	}
+	return results[0]
+}
+
+// runner runs a route's use case for one message.
+type runner func(ctx context.Context, r *route, in In[messages.Event]) Result
+
+// dispatch decodes r, has its use case run and publishes the results. seen is told the event's name before.
+func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(event string), run runner) (outcome, error) {
 	m, err := messages.Decode(r)
 	if errors.Is(err, messages.ErrUnknownEvent) {
 		d.log.Debug("ignored", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "err", err)
@@ -65,14 +114,11 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		return ignored, nil
 	}
 	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, TraceParent: m.TraceParent, Record: r}
-	results := route.handle(ctx, []In[messages.Event]{in})
-	if len(results) != 1 {
-		return "", fmt.Errorf("handler %s.%s answered 1 message with %d results", d.service, event, len(results))
+	result := run(ctx, route, in)
+	if result.Err != nil {
+		return "", result.Err
 	}
-	if err := results[0].Err; err != nil {
-		return "", err
-	}
-	if err := d.publish(ctx, in, results[0].Publish); err != nil {
+	if err := d.publish(ctx, in, result.Publish); err != nil {
 		return "", err
 	}
 	d.log.Debug("handled", "event", event, "order_id", m.Event.Key(), "message_id", m.ID, "topic", r.Topic,

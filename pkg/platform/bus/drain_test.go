@@ -27,7 +27,9 @@ func TestDrainLetsTheMessageInWorkFinishAndCommitsIt(t *testing.T) {
 		cancelled.Store(ctx.Err() != nil)
 		return bus.Result{}
 	}))
-	f.publish("first", "second")
+	for _, id := range []string{"first", "second"} { // of one key, so the second waits for the first
+		f.write([]byte("k"), fmt.Appendf(nil, `{"order_id":%q,"user_id":"u","total":1}`, id))
+	}
 	require.Equal(t, "first", next(t, begun))
 
 	stopped := make(chan error, 1)

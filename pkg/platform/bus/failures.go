@@ -7,31 +7,39 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// failures remembers which partitions are held up by a transient error just now.
+// failures remembers which lanes are held up by a transient error just now.
 type failures struct {
 	mu   sync.Mutex
-	held map[claimKey]error
+	held map[*claim]heldUp
 }
 
-func newFailures() *failures { return &failures{held: make(map[claimKey]error)} }
-
-func (f *failures) set(r messages.Record, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.held[claimKey{r.Topic, r.Partition}] = err
+type heldUp struct {
+	record messages.Record
+	err    error
 }
 
-func (f *failures) clear(r messages.Record) {
+func newFailures() *failures { return &failures{held: make(map[*claim]heldUp)} }
+
+// set notes that the claim's record is held up by err, and reports whether it is the only one: an outage holds up many,
+// and one line of the log says it.
+func (f *failures) set(cl *claim, r messages.Record, err error) (only bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.held, claimKey{r.Topic, r.Partition})
+	f.held[cl] = heldUp{r, err}
+	return len(f.held) == 1
+}
+
+func (f *failures) clear(cl *claim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.held, cl)
 }
 
 func (f *failures) check() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for k, err := range f.held {
-		return fmt.Errorf("%d partitions are held up, %s/%d by: %w", len(f.held), k.topic, k.partition, err)
+	for _, h := range f.held {
+		return fmt.Errorf("%d messages are held up, at %s/%d by: %w", len(f.held), h.record.Topic, h.record.Partition, h.err)
 	}
 	return nil
 }

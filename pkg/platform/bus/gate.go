@@ -36,6 +36,13 @@ func (g *gate) leave() {
 	}
 }
 
+// inside returns how many are in.
+func (g *gate) inside() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.in
+}
+
 // isClosed reports whether draining has begun.
 func (g *gate) isClosed() bool {
 	g.mu.Lock()

@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	handled  *prometheus.CounterVec   // by event and result
 	seconds  *prometheus.HistogramVec // by event, retries included
+	batch    *prometheus.HistogramVec // by event
 	failures prometheus.Counter
 	parked   *prometheus.CounterVec // by reason
 	lag      *prometheus.GaugeVec   // by topic and partition
@@ -22,6 +23,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help:    "Time to handle one message, from its delivery to the acknowledgement of what it published.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}, []string{"event"}),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "pasdetrois_batch_messages",
+			Help:    "Messages in one batch, which is one transaction.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
+		}, []string{"event"}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pasdetrois_message_failures_total",
 			Help: "Attempts at a message that failed, whether tried again or not.",
@@ -36,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"topic", "partition"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.handled, m.seconds, m.failures, m.parked, m.lag)
+		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag)
 	}
 	return m
 }

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
+	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/fault"
 )
 
@@ -50,6 +52,7 @@ func (c *Consumer) chain() []message.HandlerMiddleware {
 func (c *Consumer) gated(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		cl := c.claims.of(msg)
+		cl.remember(msg)
 		_, _, ok := cl.admit()
 		if !ok {
 			<-msg.Context().Done()
@@ -75,12 +78,12 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		cl := c.claims.of(msg)
 		out, err := next(msg)
-		r, event := cl.read()
-		log := c.log.With("event", event, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
 		if err == nil {
-			c.failing.clear(r)
+			c.failing.clear(cl)
 			return out, nil
 		}
+		r, event := cl.read()
+		log := c.log.With("event", event, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
 		var stack string
 		var p *panicError
 		if errors.As(err, &p) {
@@ -96,19 +99,22 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 			reason := fault.Reason(err)
 			if parkErr := c.cfg.Parker.Park(ctx, r, reason, err.Error(), stack); parkErr != nil {
 				log.Warn("could not park, trying again", "err", parkErr)
-				c.failing.set(r, parkErr)
+				c.failing.set(cl, r, parkErr)
 				return nil, parkErr
 			}
 			log.Warn("parked", "status", reason, "err", err)
 			c.metrics.parked.WithLabelValues(reason).Inc()
-			c.failing.clear(r)
+			c.failing.clear(cl)
 			return nil, nil
 		case fault.Cancelled:
 			return nil, err
 		default:
 			if !cl.lost() {
-				log.Warn("not handled, trying again", "err", err)
-				c.failing.set(r, err)
+				level := slog.LevelDebug
+				if c.failing.set(cl, r, err) {
+					level = slog.LevelWarn
+				}
+				log.Log(msg.Context(), level, "not handled, trying again", "err", err)
 			}
 			return nil, err
 		}
@@ -172,7 +178,11 @@ func (e *panicError) Error() string {
 func recovering(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) (out []*message.Message, err error) {
 		defer func() {
-			if v := recover(); v != nil {
+			switch v := recover().(type) {
+			case nil:
+			case *coalesce.Panic:
+				out, err = nil, &panicError{value: v.Value, stack: v.Stack}
+			default:
 				out, err = nil, &panicError{value: v, stack: string(debug.Stack())}
 			}
 		}()

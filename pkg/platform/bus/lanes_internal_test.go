@@ -1,0 +1,272 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// fakeSession remembers the newest offset that was marked, as sarama does.
+type fakeSession struct {
+	sarama.ConsumerGroupSession
+	ctx context.Context
+
+	mu     sync.Mutex
+	marked int64
+}
+
+func (s *fakeSession) Context() context.Context { return s.ctx }
+
+func (s *fakeSession) MarkMessage(m *sarama.ConsumerMessage, _ string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marked = max(s.marked, m.Offset+1)
+}
+
+func (s *fakeSession) upTo() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marked
+}
+
+type fakeClaim struct {
+	sarama.ConsumerGroupClaim
+	messages chan *sarama.ConsumerMessage
+}
+
+func (c fakeClaim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
+
+func record(offset int64, key string) *sarama.ConsumerMessage {
+	return &sarama.ConsumerMessage{Topic: "t", Offset: offset, Key: []byte(key)}
+}
+
+// Whatever the order in which messages are finished, the mark never passes an unfinished one, and ends behind the last.
+func TestTheMarkNeverPassesAnUnfinishedMessage(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.IntRange(1, 40).Draw(t, "size")
+		w := newWindow(size)
+		offset, marked := int64(0), int64(-1)
+		var open []*sarama.ConsumerMessage
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "begin") && len(w.room) < size {
+				offset += int64(rapid.IntRange(1, 5).Draw(t, "gap"))
+				w.room <- struct{}{}
+				m := record(offset, "")
+				w.begin(m)
+				open = append(open, m)
+			} else if len(open) > 0 {
+				i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
+				if last := w.finish(open[i]); last != nil {
+					if last.Offset <= marked {
+						t.Fatalf("marked %d after %d", last.Offset, marked)
+					}
+					marked = last.Offset
+				}
+				open = slices.Delete(open, i, i+1)
+			}
+			for _, m := range open {
+				if m.Offset <= marked {
+					t.Fatalf("%d is marked and %d unfinished", marked, m.Offset)
+				}
+			}
+		}
+		for _, m := range open {
+			if last := w.finish(m); last != nil {
+				marked = last.Offset
+			}
+		}
+		if marked != offset && offset > 0 {
+			t.Fatalf("marked %d in the end, not %d", marked, offset)
+		}
+		if len(w.room) != 0 || len(w.slots) != 0 {
+			t.Fatalf("%d slots are kept for nothing", len(w.room)+len(w.slots))
+		}
+	})
+}
+
+// lanesUnderTest splits messages among lanes whose consumer waits for a ticket of the message's key.
+type lanesUnderTest struct {
+	session *fakeSession
+	claim   fakeClaim
+	cancel  context.CancelFunc
+	done    chan error
+
+	mu      sync.Mutex
+	begun   []int64
+	tickets map[string]chan struct{}
+}
+
+func startLanes(t *testing.T, lanes, window int, keys ...string) *lanesUnderTest {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &lanesUnderTest{session: &fakeSession{ctx: ctx}, claim: fakeClaim{messages: make(chan *sarama.ConsumerMessage)},
+		cancel: cancel, done: make(chan error, 1), tickets: map[string]chan struct{}{}}
+	for _, key := range keys {
+		l.tickets[key] = make(chan struct{}, 10_000)
+	}
+	c := newClaims("", newGate(), newFailures())
+	c.lanes = lanes
+	consume := func(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
+		for m := range sc.Messages() {
+			l.mu.Lock()
+			l.begun = append(l.begun, m.Offset)
+			l.mu.Unlock()
+			select {
+			case <-l.tickets[string(m.Key)]:
+				session.MarkMessage(m, "")
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		return nil
+	}
+	go func() { l.done <- split(l.session, l.claim, window, c.newLanes(ctx), consume) }()
+	return l
+}
+
+func (l *lanesUnderTest) taken() []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.begun)
+}
+
+// keysOfTwoLanes returns two keys that fall on different lanes.
+func keysOfTwoLanes(t *testing.T, lanes int) (a, b string) {
+	t.Helper()
+	a = "a"
+	for i := range 1000 {
+		b = fmt.Sprintf("b%d", i)
+		if laneOf(record(0, a), lanes) != laneOf(record(0, b), lanes) {
+			return a, b
+		}
+	}
+	t.Fatal("every key falls on the same lane")
+	return "", ""
+}
+
+func TestOneKeyStaysInSequenceWhileOthersPass(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := keysOfTwoLanes(t, 8)
+		l := startLanes(t, 8, 100, a, b)
+		for offset, key := range []string{a, a, b, b} {
+			l.claim.messages <- record(int64(offset), key)
+		}
+		synctest.Wait()
+		require.ElementsMatch(t, []int64{0, 2}, l.taken(), "one message of each key")
+
+		l.tickets[b] <- struct{}{}
+		l.tickets[b] <- struct{}{}
+		synctest.Wait()
+		require.ElementsMatch(t, []int64{0, 2, 3}, l.taken())
+		require.Zero(t, l.session.upTo(), "offset 0 is not finished")
+
+		l.tickets[a] <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, int64(1), l.session.upTo(), "offset 1 is not finished")
+		l.tickets[a] <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, int64(4), l.session.upTo())
+		l.cancel()
+		require.NoError(t, <-l.done)
+	})
+}
+
+func TestTheWindowBoundsWhatIsTakenUpBehindAnUnfinishedMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := keysOfTwoLanes(t, 8)
+		l := startLanes(t, 8, 10, a, b)
+		close(l.tickets[b])
+		go func() {
+			for offset := range int64(30) {
+				key := b
+				if offset == 0 {
+					key = a
+				}
+				select {
+				case l.claim.messages <- record(offset, key):
+				case <-l.session.ctx.Done():
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		require.Len(t, l.taken(), 10)
+		l.tickets[a] <- struct{}{}
+		synctest.Wait()
+		require.Len(t, l.taken(), 30)
+		require.Equal(t, int64(30), l.session.upTo())
+		l.cancel()
+		require.NoError(t, <-l.done)
+	})
+}
+
+func TestTheEndOfASessionLeavesWhatIsQueuedToTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := startLanes(t, 8, 100, "a")
+		for offset := range int64(20) {
+			l.claim.messages <- record(offset, "a")
+		}
+		l.tickets["a"] <- struct{}{}
+		synctest.Wait()
+		l.cancel()
+		require.NoError(t, <-l.done)
+		require.Equal(t, []int64{0, 1}, l.taken())
+		require.Equal(t, int64(1), l.session.upTo())
+	})
+}
+
+// A partition's keys, which share a remainder of the partitioner's hash, are spread over all lanes.
+func TestKeysOfOnePartitionSpreadOverTheLanes(t *testing.T) {
+	t.Parallel()
+	p := sarama.NewMurmur2Partitioner("orders")
+	used := map[int]int{}
+	of := 0
+	for i := range 20_000 {
+		key := fmt.Sprintf("0194e2a0-%04x-7000-8000-%012x", i%7919, i)
+		partition, err := p.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, 6)
+		require.NoError(t, err)
+		if partition == 0 {
+			used[laneOf(record(int64(i), key), lanesPerPartition)]++
+			of++
+		}
+	}
+	require.Len(t, used, lanesPerPartition)
+	for lane, n := range used {
+		require.Less(t, n, 3*of/lanesPerPartition, "lane %d", lane)
+	}
+}
+
+func BenchmarkLanes(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	claim := fakeClaim{messages: make(chan *sarama.ConsumerMessage, 256)}
+	c := newClaims("", newGate(), newFailures())
+	done := make(chan error, 1)
+	go func() {
+		done <- split(&fakeSession{ctx: ctx}, claim, windowPerPartition, c.newLanes(ctx),
+			func(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
+				for m := range sc.Messages() {
+					session.MarkMessage(m, "")
+				}
+				return nil
+			})
+	}()
+	for i := range b.N {
+		claim.messages <- record(int64(i), "0194e2a0-0000-7000-8000-00000000000"+string(rune('0'+i%10)))
+	}
+	close(claim.messages)
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
