@@ -167,7 +167,7 @@ func TestMessagesWaitWhilePostgresIsDown(t *testing.T) {
 		w.write(messages.TopicOrders, fmt.Sprintf(`{"order_id": "during-%d", "user_id": "u", "total": 1}`, i))
 	}
 	w.write(messages.TopicOrders, `no order at all`) // cannot be parked either
-	s.says(http.StatusServiceUnavailable, `partitions are held up`)
+	s.says(http.StatusServiceUnavailable, `are held up`)
 	_, body := s.get(s.admin + "/readyz")
 	require.NotContains(t, body, `"postgres":"ok"`)
 	require.Contains(t, body, `"kafka_producer":"ok"`)

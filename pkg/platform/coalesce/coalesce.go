@@ -8,6 +8,7 @@ package coalesce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -29,11 +30,16 @@ type Config[In, Out any] struct {
 	// alone. nil = never.
 	Failed  func(Out) bool
 	Max     int            // calls in one batch; 0 = 256
+	Workers int            // batches at a time; 0 = 1
+	Waiting int            // calls that may wait for their batch; 0 = any number
 	Timeout time.Duration  // of one batch; 0 = 30 s
 	Observe func(size int) // is told the size of each batch; may be nil
 }
 
-// Coalescer handles calls in batches, one batch at a time. Safe for concurrent use.
+// ErrFull is returned by Do when too many calls wait already.
+var ErrFull = errors.New("too many calls are waiting")
+
+// Coalescer handles calls in batches. Safe for concurrent use.
 type Coalescer[In, Out any] struct {
 	cfg    Config[In, Out]
 	ctx    context.Context
@@ -41,7 +47,7 @@ type Coalescer[In, Out any] struct {
 
 	mu      sync.Mutex
 	queue   []*call[In, Out]
-	running bool
+	running int // workers
 }
 
 type call[In, Out any] struct {
@@ -69,6 +75,9 @@ func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
 	if cfg.Max == 0 {
 		cfg.Max = defaultMax
 	}
+	if cfg.Workers == 0 {
+		cfg.Workers = 1
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
@@ -84,7 +93,7 @@ func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
 }
 
 // Do has in handled together with what else waits, and returns its answer. When ctx ends first it returns ctx's error: a
-// call that was not begun by then never is, one that was begun goes on.
+// call that was not begun by then never is, one that was begun goes on. ErrFull means that it was not begun.
 func (c *Coalescer[In, Out]) Do(ctx context.Context, in In) (Out, error) { return c.do(ctx, in, false) }
 
 // DoAlone is Do in a batch of one, by its turn: for a call that failed before.
@@ -94,13 +103,10 @@ func (c *Coalescer[In, Out]) DoAlone(ctx context.Context, in In) (Out, error) {
 
 func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, error) {
 	l := &call[In, Out]{ctx: ctx, in: in, alone: alone, out: make(chan answer[Out], 1)}
-	c.mu.Lock()
-	c.queue = append(c.queue, l)
-	if !c.running {
-		c.running = true
-		go c.run()
+	if !c.enqueue(l) {
+		var none Out
+		return none, ErrFull
 	}
-	c.mu.Unlock()
 	select {
 	case a := <-l.out:
 		if a.panicked != nil {
@@ -111,6 +117,20 @@ func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, er
 		var none Out
 		return none, ctx.Err()
 	}
+}
+
+func (c *Coalescer[In, Out]) enqueue(l *call[In, Out]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg.Waiting > 0 && len(c.queue) >= c.cfg.Waiting {
+		return false
+	}
+	c.queue = append(c.queue, l)
+	if c.running < c.cfg.Workers {
+		c.running++
+		go c.run()
+	}
+	return true
 }
 
 // Close ends the context of the batch that is being handled, if any.
@@ -148,7 +168,9 @@ func (c *Coalescer[In, Out]) take() []*call[In, Out] {
 	if len(c.queue) == 0 {
 		c.queue = nil
 	}
-	c.running = len(batch) > 0
+	if len(batch) == 0 {
+		c.running--
+	}
 	return batch
 }
 

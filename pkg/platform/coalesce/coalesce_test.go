@@ -32,10 +32,10 @@ type bench struct {
 
 var errBad = errors.New("bad")
 
-func setup(t *testing.T, limit int) *bench {
+func setup(t *testing.T, limit int, change ...func(*coalesce.Config[int, error])) *bench {
 	t.Helper()
 	b := &bench{started: make(chan struct{}, 1000), tickets: make(chan struct{}, 1000), bad: map[int]bool{}, panics: map[int]bool{}}
-	b.Coalescer = coalesce.New(coalesce.Config[int, error]{Max: limit, Failed: func(err error) bool { return err != nil },
+	cfg := coalesce.Config[int, error]{Max: limit, Failed: func(err error) bool { return err != nil },
 		Handle: func(ctx context.Context, batch []int) []error {
 			b.mu.Lock()
 			b.batches = append(b.batches, batch)
@@ -57,7 +57,11 @@ func setup(t *testing.T, limit int) *bench {
 				}
 			}
 			return outs
-		}})
+		}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	b.Coalescer = coalesce.New(cfg)
 	t.Cleanup(b.Close)
 	return b
 }
@@ -177,6 +181,40 @@ func TestACallerThatGoesAwayIsNotHandledAndHoldsUpNobody(t *testing.T) {
 		require.NoError(t, <-first)
 		require.NoError(t, <-stays)
 		require.Equal(t, [][]int{{0}, {2}}, b.seen())
+	})
+}
+
+func TestSeveralWorkersHandleBatchesAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 256, func(cfg *coalesce.Config[int, error]) { cfg.Workers = 2 })
+		first := b.do(t.Context(), 0)
+		synctest.Wait()
+		second := b.do(t.Context(), 1)
+		synctest.Wait()
+		third := b.do(t.Context(), 2)
+		synctest.Wait()
+		require.ElementsMatch(t, [][]int{{0}, {1}}, b.seen())
+		close(b.tickets)
+		for _, answered := range []<-chan error{first, second, third} {
+			require.NoError(t, <-answered)
+		}
+	})
+}
+
+func TestACallThatFindsTooManyWaitingIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, 256, func(cfg *coalesce.Config[int, error]) { cfg.Waiting = 2 })
+		answers := []<-chan error{b.do(t.Context(), 0)}
+		synctest.Wait()
+		answers = append(answers, b.do(t.Context(), 1), b.do(t.Context(), 2))
+		synctest.Wait()
+		require.ErrorIs(t, <-b.do(t.Context(), 3), coalesce.ErrFull)
+		close(b.tickets)
+		for _, answered := range answers {
+			require.NoError(t, <-answered)
+		}
 	})
 }
 

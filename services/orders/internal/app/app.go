@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -73,16 +74,28 @@ type Tx interface {
 	// else has locked.
 	HeldSince(ctx context.Context, before time.Time, limit int) ([]Held, error)
 
-	// ClaimKey locks the key until the transaction ends and returns what is kept under it. It returns ErrKeyBusy when
-	// somebody else has the key locked or its answer is still running, and ErrKeyReused when it belongs to another
-	// request.
-	ClaimKey(ctx context.Context, key Idempotency, now time.Time) (answer *Answer, err error)
-	// KeepAnswer keeps the answer under the key that was claimed. A runningUntil that is not zero says that another
-	// answer follows by FinishAnswer until then.
-	KeepAnswer(ctx context.Context, key Idempotency, answer Answer, runningUntil, now time.Time) error
+	// ClaimKeys locks keys, of which no two are equal, until the transaction ends, and returns what is kept under each.
+	ClaimKeys(ctx context.Context, keys []Idempotency, now time.Time) ([]KeyClaim, error)
+	// KeepAnswers keeps answers under keys that were claimed.
+	KeepAnswers(ctx context.Context, answers []KeptAnswer, now time.Time) error
 
 	// Save writes everything, or returns an error that no part of it survives.
 	Save(ctx context.Context, w Work) error
+}
+
+// KeyClaim is what came of claiming a key. Neither Answer nor Err: the key is free, and ours until the transaction ends.
+type KeyClaim struct {
+	Answer *Answer // kept under the key
+	// Err is ErrKeyBusy when somebody else has the key locked or its answer is still running, ErrKeyReused when it belongs
+	// to another request.
+	Err error
+}
+
+// KeptAnswer is an answer to keep. A RunningUntil that is not zero says that another one follows by FinishAnswer until then.
+type KeptAnswer struct {
+	Idempotency
+	Answer
+	RunningUntil time.Time
 }
 
 // Work is all that one transaction writes.
@@ -125,6 +138,8 @@ var (
 	ErrKeyBusy = errors.New("a request with this idempotency key is still running")
 	// ErrKeyReused means that the idempotency key belongs to another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another request")
+	// ErrBusy means that more orders wait to be taken than can be taken in time.
+	ErrBusy = errors.New("too many orders are waiting to be taken")
 )
 
 // The reasons that messages are parked with.
@@ -157,10 +172,15 @@ type Config struct {
 type App struct {
 	Config
 	watchers *watchers
+	placing  *coalesce.Coalescer[placeRequest, placeOutcome]
 }
 
 // New makes the use cases. Run the App (see Run) so that waiters see what other replicas commit.
-func New(cfg Config) *App { return &App{Config: cfg, watchers: newWatchers()} }
+func New(cfg Config) *App {
+	a := &App{Config: cfg, watchers: newWatchers()}
+	a.placing = newPlacing(a)
+	return a
+}
 
 // now returns the time as the database keeps it, so that an order just decided equals the one read back.
 func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -35,79 +38,171 @@ type Placed struct {
 }
 
 // PlaceOrder takes an order: the order, its message in the outbox and, when key is not nil, the answer that render makes
-// are kept in one transaction. An empty OrderID is replaced by a new one.
+// are kept in one transaction. Orders that come at the same moment share one. An empty OrderID is replaced by a new one.
 //
 // Errors: domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees;
-// domain.ErrContradiction when the order id is taken by an order with other content; ErrKeyBusy, ErrKeyReused. With any
-// error nothing is kept and the key stays free.
+// domain.ErrContradiction when the order id is taken by an order with other content; ErrKeyBusy, ErrKeyReused; ErrBusy.
+// With any of them nothing is kept and the key stays free. When ctx ends first it is unknown whether the order was taken.
 func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempotency, render func(Placed) (Answer, error)) (Placed, error) {
-	if p.OrderID == "" {
-		p.OrderID = a.NewID()
+	r := placeRequest{Placement: p, key: key, render: render}
+	if r.OrderID == "" {
+		r.OrderID, r.newID = a.NewID(), true
 	}
-	if p.TraceParent == "" {
-		p.TraceParent = messages.NewTraceParent()
+	if r.TraceParent == "" {
+		r.TraceParent = messages.NewTraceParent()
 	}
-	var placed Placed
-	var w *work
-	err := a.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
-		placed = Placed{}
-		w = a.newWork(tx)
-		if key != nil {
-			answer, err := tx.ClaimKey(ctx, *key, w.now)
-			if err != nil {
-				return err
-			}
-			if answer != nil {
-				placed.Replayed = answer
-				return nil
-			}
-		}
-		if err := a.place(ctx, w, p, &placed); err != nil {
-			return err
-		}
-		if key == nil {
-			return nil
-		}
-		answer, err := render(placed)
+	out, err := a.placing.Do(ctx, r)
+	if errors.Is(err, coalesce.ErrFull) {
+		err = ErrBusy
+	}
+	return out.placed, errors.Join(out.err, err)
+}
+
+// placeRequest is one call of PlaceOrder.
+type placeRequest struct {
+	domain.Placement
+	newID  bool // made by us just now: nobody else can know it
+	key    *Idempotency
+	render func(Placed) (Answer, error)
+}
+
+// placeOutcome is what one call of PlaceOrder returns. whole says that the error is of the whole transaction.
+type placeOutcome struct {
+	placed Placed
+	err    error
+	whole  bool
+}
+
+// The limits of placing. More requests than may wait would not be answered in time; two transactions at a time, because
+// one waits for its commit most of the time.
+const (
+	placingAtOnce  = 2
+	placingWaiting = 2048
+	placingTimeout = 5 * time.Second
+)
+
+func newPlacing(a *App) *coalesce.Coalescer[placeRequest, placeOutcome] {
+	return coalesce.New(coalesce.Config[placeRequest, placeOutcome]{
+		Handle: a.placeAll, Failed: func(o placeOutcome) bool { return o.whole },
+		Workers: placingAtOnce, Waiting: placingWaiting, Timeout: placingTimeout,
+	})
+}
+
+// placeAll places a batch of orders in one transaction. An order that breaks a rule fails alone.
+func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome {
+	outcomes := make([]placeOutcome, len(batch))
+	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
+		open, err := w.claimKeys(ctx, batch, outcomes)
 		if err != nil {
 			return err
 		}
-		var runningUntil time.Time
-		if key.RunningFor > 0 {
-			runningUntil = w.now.Add(key.RunningFor)
+		stock, err := w.prepare(ctx, batch, open)
+		if err != nil {
+			return err
 		}
-		return tx.KeepAnswer(ctx, *key, answer, runningUntil, w.now)
+		var kept []KeptAnswer
+		for _, i := range open {
+			r, o := batch[i], &outcomes[i]
+			if o.placed, o.err = a.place(w, r.Placement, stock); o.err != nil || r.key == nil {
+				continue
+			}
+			answer, err := r.render(o.placed)
+			if err != nil {
+				return err
+			}
+			kept = append(kept, r.keep(answer, w.now))
+		}
+		return w.tx.KeepAnswers(ctx, kept, w.now)
 	})
 	if err != nil {
-		return Placed{}, err
+		for i := range outcomes {
+			outcomes[i] = placeOutcome{err: err, whole: true}
+		}
+		return outcomes
 	}
 	a.committed(w)
-	return placed, nil
+	return outcomes
 }
 
-func (a *App) place(ctx context.Context, w *work, p domain.Placement, placed *Placed) error {
-	if err := w.lockOrders(ctx, []string{p.OrderID}); err != nil {
-		return err
+// claimKeys locks the idempotency keys of the batch and returns which of its requests are to be decided; the others have
+// their outcome.
+func (w *work) claimKeys(ctx context.Context, batch []placeRequest, outcomes []placeOutcome) (open []int, err error) {
+	var keys []Idempotency
+	var keyed []int
+	seen := make(map[string]bool)
+	for i, r := range batch {
+		switch {
+		case r.key == nil:
+			open = append(open, i)
+		case seen[r.key.Key]: // the first one with this key runs beside it
+			outcomes[i].err = ErrKeyBusy
+		default:
+			seen[r.key.Key] = true
+			keys, keyed = append(keys, *r.key), append(keyed, i)
+		}
 	}
-	if o := w.orders[p.OrderID]; o != nil {
-		placed.Order = *o
-		return o.Same(p)
+	if len(keys) == 0 {
+		return open, nil
 	}
-	stock, err := w.tx.Catalogue(ctx, skusOf(p.Lines))
+	claims, err := w.tx.ClaimKeys(ctx, keys, w.now)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	for k, i := range keyed {
+		switch c := claims[k]; {
+		case c.Err != nil:
+			outcomes[i].err = c.Err
+		case c.Answer != nil:
+			outcomes[i].placed.Replayed = c.Answer
+		default:
+			open = append(open, i)
+		}
+	}
+	slices.Sort(open)
+	return open, nil
+}
+
+// prepare locks the orders that may exist and reads the products of the requests.
+func (w *work) prepare(ctx context.Context, batch []placeRequest, open []int) (domain.Stock, error) {
+	var ids, skus []string
+	for _, i := range open {
+		if !batch[i].newID {
+			ids = append(ids, batch[i].OrderID)
+		}
+		skus = append(skus, skusOf(batch[i].Lines)...)
+	}
+	if len(ids) > 0 {
+		if err := w.lockOrders(ctx, ids); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(skus)
+	return w.tx.Catalogue(ctx, slices.Compact(skus))
+}
+
+func (a *App) place(w *work, p domain.Placement, stock domain.Stock) (Placed, error) {
+	if o := w.orders[p.OrderID]; o != nil {
+		if err := o.Same(p); err != nil {
+			return Placed{}, err
+		}
+		return Placed{Order: snapshot(o)}, nil
 	}
 	o, err := domain.Place(p, stock, domain.TriggerHTTP, a.Policy, w.now)
 	if err != nil {
-		return err
+		return Placed{}, err
 	}
 	w.add(&o)
 	w.outbox(outputs(&o)...)
-	if err := w.save(ctx); err != nil {
-		return err
+	return Placed{Order: snapshot(&o), Created: true}, nil
+}
+
+// keep returns the answer as it is kept under the request's key.
+func (r placeRequest) keep(answer Answer, now time.Time) KeptAnswer {
+	kept := KeptAnswer{Idempotency: *r.key, Answer: answer}
+	if r.key.RunningFor > 0 {
+		kept.RunningUntil = now.Add(r.key.RunningFor)
 	}
-	placed.Order, placed.Created = snapshot(&o), true
-	return nil
+	return kept
 }
 
 // FinishAnswer replaces the answer kept under the key by the final one, and ends its running. Call it with a context

@@ -83,6 +83,8 @@ func (a *API) problem(err error) error {
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.total", Message: err.Error()})
 	case errors.Is(err, domain.ErrNotPriceable):
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
+	case errors.Is(err, app.ErrBusy):
+		return httpx.Unavailable("more orders are waiting than can be taken in time: nothing was changed; try again", retryAfter)
 	case pgdb.IsUnavailable(err):
 		a.log.Warn("the database is not available", "err", err)
 		return httpx.Unavailable("the database is not available just now; try again. What was asked for may have happened: with the same Idempotency-Key or order_id it happens once", retryAfter)

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,51 +11,88 @@ import (
 	"pasdetrois/services/orders/internal/app"
 )
 
-const tryKeySQL = `SELECT pg_try_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:' || $1, 0))`
+// Trying never waits, so the order of the locks does not matter.
+const tryKeysSQL = `SELECT pg_try_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:' || key, 0))
+FROM unnest($1::text[]) WITH ORDINALITY AS k (key, ord) ORDER BY ord`
 
-const keySQL = `SELECT request_hash, status_code, location, etag, body, running_until FROM idempotency_keys WHERE key = $1`
+const keysSQL = `SELECT key, request_hash, status_code, location, etag, body, running_until
+FROM idempotency_keys WHERE key = ANY($1)`
 
-// ClaimKey implements app.Tx.
-func (t *transaction) ClaimKey(ctx context.Context, key app.Idempotency, now time.Time) (*app.Answer, error) {
-	var ours bool
-	if err := t.tx.QueryRow(ctx, tryKeySQL, key.Key).Scan(&ours); err != nil {
-		return nil, fmt.Errorf("lock idempotency key: %w", err)
-	}
-	if !ours {
-		return nil, app.ErrKeyBusy
-	}
-	// A statement of its own, so that it sees what was committed before the lock was ours.
-	var hash []byte
-	var until *time.Time
-	var answer app.Answer
-	err := t.tx.QueryRow(ctx, keySQL, key.Key).Scan(&hash, &answer.Status, &answer.Location, &answer.ETag, &answer.Body, &until)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read idempotency key: %w", err)
-	case !bytes.Equal(hash, key.RequestHash):
-		return nil, app.ErrKeyReused
-	case until != nil && until.After(now):
-		return nil, app.ErrKeyBusy
-	}
-	return &answer, nil
+type keptKey struct {
+	key, location, etag string
+	hash, body          []byte
+	status              int
+	until               *time.Time
 }
 
-const keepAnswerSQL = `INSERT INTO idempotency_keys
-  (key, request_hash, status_code, location, etag, body, running_until, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-
-// KeepAnswer implements app.Tx.
-func (t *transaction) KeepAnswer(ctx context.Context, key app.Idempotency, answer app.Answer, runningUntil, now time.Time) error {
-	var until *time.Time
-	if !runningUntil.IsZero() {
-		until = &runningUntil
-	}
-	_, err := t.tx.Exec(ctx, keepAnswerSQL, key.Key, key.RequestHash, answer.Status, answer.Location, answer.ETag,
-		notNil(answer.Body), until, now)
+// ClaimKeys implements app.Tx.
+func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now time.Time) ([]app.KeyClaim, error) {
+	names := column(keys, func(k app.Idempotency) string { return k.Key })
+	rows, err := t.tx.Query(ctx, tryKeysSQL, names)
 	if err != nil {
-		return fmt.Errorf("keep answer: %w", err)
+		return nil, fmt.Errorf("lock idempotency keys: %w", err)
+	}
+	ours, err := pgx.CollectRows(rows, pgx.RowTo[bool])
+	if err != nil {
+		return nil, fmt.Errorf("lock idempotency keys: %w", err)
+	}
+	// A statement of its own, so that it sees what was committed before the locks were ours.
+	if rows, err = t.tx.Query(ctx, keysSQL, names); err != nil {
+		return nil, fmt.Errorf("read idempotency keys: %w", err)
+	}
+	found := make(map[string]keptKey)
+	var k keptKey
+	_, err = pgx.ForEachRow(rows, []any{&k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
+		found[k.key] = k
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read idempotency keys: %w", err)
+	}
+	claims := make([]app.KeyClaim, len(keys))
+	for i, key := range keys {
+		k, kept := found[key.Key]
+		switch {
+		case !ours[i]:
+			claims[i].Err = app.ErrKeyBusy
+		case !kept:
+		case !bytes.Equal(k.hash, key.RequestHash):
+			claims[i].Err = app.ErrKeyReused
+		case k.until != nil && k.until.After(now):
+			claims[i].Err = app.ErrKeyBusy
+		default:
+			claims[i].Answer = &app.Answer{Status: k.status, Location: k.location, ETag: k.etag, Body: k.body}
+		}
+	}
+	return claims, nil
+}
+
+const keepAnswersSQL = `INSERT INTO idempotency_keys
+  (key, request_hash, status_code, location, etag, body, running_until, created_at)
+SELECT key, hash, status, location, etag, body, until, $8
+FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[])
+  AS a (key, hash, status, location, etag, body, until)`
+
+// KeepAnswers implements app.Tx.
+func (t *transaction) KeepAnswers(ctx context.Context, answers []app.KeptAnswer, now time.Time) error {
+	if len(answers) == 0 {
+		return nil
+	}
+	_, err := t.tx.Exec(ctx, keepAnswersSQL,
+		column(answers, func(a app.KeptAnswer) string { return a.Key }),
+		column(answers, func(a app.KeptAnswer) []byte { return a.RequestHash }),
+		column(answers, func(a app.KeptAnswer) int { return a.Status }),
+		column(answers, func(a app.KeptAnswer) string { return a.Location }),
+		column(answers, func(a app.KeptAnswer) string { return a.ETag }),
+		column(answers, func(a app.KeptAnswer) []byte { return notNil(a.Body) }),
+		column(answers, func(a app.KeptAnswer) *time.Time {
+			if a.RunningUntil.IsZero() {
+				return nil
+			}
+			return &a.RunningUntil
+		}), now)
+	if err != nil {
+		return fmt.Errorf("keep answers: %w", err)
 	}
 	return nil
 }
