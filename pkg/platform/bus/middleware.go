@@ -126,7 +126,7 @@ func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		cl := c.claims.of(msg)
 		return middleware.Retry{
-			MaxRetries:          retriesPerCycle,
+			MaxRetries: retriesPerCycle,
 			// The middleware moves the pause on twice for each attempt, once of them to tell ShouldRetry: two steps double it.
 			InitialInterval:     firstRetry * 100 / 141,
 			MaxInterval:         lastRetry,
