@@ -64,7 +64,7 @@ func TestNotificationsWaitWhilePostgresIsDown(t *testing.T) {
 	for i := range 20 {
 		w.publish(fmt.Sprint("during-", i), messages.KindConfirmed)
 	}
-	s.says(http.StatusServiceUnavailable, `partitions are held up`)
+	s.says(http.StatusServiceUnavailable, `are held up`)
 	_, body := s.get(s.admin + "/readyz")
 	require.NotContains(t, body, `"postgres":"ok"`)
 

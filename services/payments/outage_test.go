@@ -73,7 +73,7 @@ func TestPaymentsWaitWhilePostgresIsDown(t *testing.T) {
 
 	postgres.Stop()
 	w.request(orders/2, orders)
-	s.says(http.StatusServiceUnavailable, `partitions are held up`, `"kafka_producer":"ok"`)
+	s.says(http.StatusServiceUnavailable, `are held up`, `"kafka_producer":"ok"`)
 	_, body := s.get(s.admin + "/readyz")
 	require.NotContains(t, body, `"postgres":"ok"`)
 

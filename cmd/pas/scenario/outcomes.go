@@ -105,7 +105,8 @@ func SuspectedFraud() Scenario {
 
 		limit := a.product("silver barre", "900.00", 1)
 		a.note("exactly at the limit is not suspected:")
-		a.settled(a.place(a.order("eve", limit, 1)).OrderID, "confirmed", "")
+		fine := a.settled(a.place(a.order("eve", limit, 1)).OrderID, "confirmed", "")
+		a.emails(fine.OrderID, messages.KindConfirmed)
 	}}
 }
 
