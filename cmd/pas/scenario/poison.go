@@ -45,6 +45,7 @@ func PoisonMessage() Scenario {
 		a.stock(sku, 4, 0, 1)
 		a.payment(id, "captured", "12.50", "")
 		a.emails(id, messages.KindConfirmed)
+		a.emails(behind, messages.KindConfirmed)
 
 		if a.ok() {
 			_, err := a.env.Client.DiscardDeadLetter(a.ctx, client.Orders, junk.ID)
