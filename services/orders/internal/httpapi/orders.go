@@ -96,7 +96,7 @@ func (a *API) registerOrders(api huma.API) {
 	httpx.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Summary: "Cancel an order", Responses: answers("200", "202"),
 		Description: "202 while the payment is being voided or refunded, 200 when it is cancelled.",
-		Errors:      []int{404, 409, 503}}, a.cancel)
+		Errors:      []int{400, 404, 409, 413, 415, 503}}, a.cancel)
 }
 
 // placement checks the request by the contract's own rules, so that HTTP takes nothing that Kafka would refuse.

@@ -211,6 +211,8 @@ func captured() messages.PaymentCaptured {
 	return messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "pay-1"}
 }
 
+func oneOf(sku string) []messages.Item { return []messages.Item{{SKU: sku, Quantity: 1}} }
+
 func usd(minor int64) messages.Money { return messages.Money{Minor: minor, Currency: "USD"} }
 
 const order = `{"order_id":"o","user_id":"u","total":1}`
