@@ -16,7 +16,8 @@ import (
 // How often each round is played. The order is random.
 const (
 	roundsApart      = 3 // each service at a moment of its own, and perhaps again while it comes up
-	roundsAtOnce     = 2 // all three services in the same moment
+	roundsAtOnce     = 1 // all three services in the same moment
+	roundsUnheard    = 2 // all three services while the broker takes next to nothing from them: decided, committed, not published
 	roundsBroker     = 2 // the broker
 	roundsEverything = 2 // the broker, and while it is dead all three services: nothing in work could be published
 )
@@ -44,6 +45,7 @@ func (c *campaign) run() error {
 		c.log("THE BROKER IS NOT KILLED: %s", c.noBroker)
 	} else {
 		rounds = slices.Concat(rounds,
+			slices.Repeat([]round{{"all unheard", c.unheard}}, roundsUnheard),
 			slices.Repeat([]round{{"broker", c.brokerAlone}}, roundsBroker),
 			slices.Repeat([]round{{"broker, then all", c.everything}}, roundsEverything))
 	}
@@ -136,6 +138,15 @@ func (c *campaign) atOnce() error {
 		}
 		return kill(all...)
 	})
+}
+
+// unheard makes the moment between a decision and its publishing long enough to be hit for certain.
+func (c *campaign) unheard() error {
+	return errors.Join(
+		c.wire.throttle(c.ctx, true),
+		pause(c.ctx, 1500*time.Millisecond), // acknowledgements are committed every half second
+		c.wire.throttle(c.ctx, false),
+		c.atOnce())
 }
 
 func (c *campaign) brokerAlone() error {

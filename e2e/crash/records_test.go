@@ -58,6 +58,28 @@ func (w wire) with(do func(client *kgo.Client, ends kadm.ListedOffsets) error, c
 	return do(client, ends)
 }
 
+// throttle lets the broker take next to nothing from any producer, or ends that. Reading and committing go on, so
+// whatever was acknowledged before it was published is committed as done. Who was throttled stays so until it is killed.
+func (w wire) throttle(ctx context.Context, on bool) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...))
+	if err != nil {
+		return fmt.Errorf("connect to Kafka: %w", err)
+	}
+	defer client.Close()
+	everybody := kadm.ClientQuotaEntity{{Type: "client-id"}}
+	altered, err := kadm.NewClient(client).AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{Entity: everybody,
+		Ops: []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 100, Remove: !on}}}})
+	for _, a := range altered {
+		if err == nil {
+			err = a.Err
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("set the producers' quota: %w", err)
+	}
+	return nil
+}
+
 // lag returns how many records the consumer groups have not committed yet, of all topics and partitions.
 func (w wire) lag(ctx context.Context) (lag int64, err error) {
 	err = w.with(func(client *kgo.Client, ends kadm.ListedOffsets) error {
