@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -99,6 +100,13 @@ func (w *world) topic(name string, partitions int32) string {
 	answer, err := w.admin.CreateTopic(w.t.Context(), partitions, 1, nil, w.prefix+name)
 	require.NoError(w.t, err)
 	require.NoError(w.t, answer.Err)
+	testkit.Eventually(w.t, func() error { // a broker answers that it is made before it knows it
+		details, err := w.admin.ListTopics(w.t.Context(), w.prefix+name)
+		if err == nil && len(details[w.prefix+name].Partitions) != int(partitions) {
+			err = errors.New("the topic is not there yet")
+		}
+		return err
+	})
 	return w.prefix + name
 }
 

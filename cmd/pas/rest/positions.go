@@ -1,0 +1,137 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type seekRequest struct {
+	Offsets    []offsetView `json:"offsets"`
+	Timestamps []timeView   `json:"timestamps"`
+}
+
+type timeView struct {
+	place
+	Timestamp time.Time `json:"timestamp"`
+	Metadata  string    `json:"metadata"`
+}
+
+// seek moves the position: to offsets, or to the first record that is not older than a timestamp.
+func seek(i *instance, w http.ResponseWriter, r *http.Request) error {
+	var in seekRequest
+	if err := request(w, r, &in); err != nil {
+		return err
+	}
+	ctx, cancel := i.within(r)
+	defer cancel()
+	target := map[place]int64{}
+	for n, o := range in.Offsets {
+		if o.Offset < 0 {
+			return invalid("offsets[%d].offset must be greater than or equal to 0", n)
+		}
+		target[o.place] = o.Offset
+	}
+	for _, t := range in.Timestamps {
+		listed, err := i.server.admin.ListOffsetsAfterMilli(ctx, t.Timestamp.UnixMilli(), t.Topic)
+		if err != nil {
+			return kafkaError(err)
+		}
+		o, ok := listed.Lookup(t.Topic, t.Partition)
+		if !ok || o.Err != nil {
+			return partitionNotFound(t.Topic, t.Partition)
+		}
+		target[t.place] = o.Offset
+	}
+	return i.move(ctx, w, target)
+}
+
+func seekToBeginning(i *instance, w http.ResponseWriter, r *http.Request) error {
+	return i.seekTo(w, r, "earliest")
+}
+
+func seekToEnd(i *instance, w http.ResponseWriter, r *http.Request) error {
+	return i.seekTo(w, r, "latest")
+}
+
+func (i *instance) seekTo(w http.ResponseWriter, r *http.Request, where string) error {
+	var in placesRequest
+	if err := request(w, r, &in); err != nil {
+		return err
+	}
+	ctx, cancel := i.within(r)
+	defer cancel()
+	target := map[place]int64{}
+	for _, p := range in.Partitions {
+		listed, err := i.server.listReset(ctx, where, []string{p.Topic})
+		if err != nil {
+			return kafkaError(err)
+		}
+		o, ok := listed.Lookup(p.Topic, p.Partition)
+		if !ok || o.Err != nil {
+			return partitionNotFound(p.Topic, p.Partition)
+		}
+		target[p] = o.Offset
+	}
+	return i.move(ctx, w, target)
+}
+
+// move makes the next read begin at the targets. All must be partitions that this instance reads.
+func (i *instance) move(ctx context.Context, w http.ResponseWriter, target map[place]int64) error {
+	i.mu.Lock()
+	for p := range target {
+		if !i.assigned[p] {
+			i.mu.Unlock()
+			return illegalState("No current assignment for partition %s-%d", p.Topic, p.Partition)
+		}
+	}
+	i.mu.Unlock()
+	for p, offset := range target {
+		if err := i.moveOne(ctx, p, offset); err != nil {
+			return kafkaError(err)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (i *instance) moveOne(ctx context.Context, p place, offset int64) error {
+	at := kgo.EpochOffset{Epoch: -1, Offset: offset}
+	if i.manual {
+		i.client.RemoveConsumePartitions(map[string][]int32{p.Topic: {p.Partition}})
+		i.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{p.Topic: {p.Partition: kgo.NewOffset().At(offset)}})
+	} else if err := i.moveMember(ctx, p, at); err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var keep []*kgo.Record
+	for _, r := range i.buffer {
+		if placeOf(r) != p {
+			keep = append(keep, r)
+		}
+	}
+	i.buffer = keep
+	i.positions[p] = position{at, true}
+	return nil
+}
+
+// moveMember moves a partition that the group assigned. The library ignores that until it knows where the partition
+// begins, a moment after the assignment: so it is done until it is seen to be done.
+func (i *instance) moveMember(ctx context.Context, p place, at kgo.EpochOffset) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		i.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.Partition: at}})
+		if i.client.CommittedOffsets()[p.Topic][p.Partition] == at {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

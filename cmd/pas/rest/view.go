@@ -1,0 +1,74 @@
+package rest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"unicode/utf8"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// recordView is a record as an answer shows it.
+type recordView struct {
+	Topic     string `json:"topic"`
+	Key       any    `json:"key"`
+	Value     any    `json:"value"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+// views returns the answer's records, how many it passes over, and the first of these.
+func (i *instance) views() (views []recordView, skipped int, first *kgo.Record) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	views = []recordView{}
+	for _, it := range i.answer {
+		r := it.record
+		if it.skipped {
+			if skipped++; first == nil {
+				first = r
+			}
+			continue
+		}
+		v := recordView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
+		if i.settings.format == formatJSON {
+			v.Key, v.Value = jsonKey(r.Key), embedded(r.Value)
+		} else {
+			v.Key, v.Value = inBase64(r.Key), inBase64(r.Value)
+		}
+		views = append(views, v)
+	}
+	return views, skipped, first
+}
+
+// isJSON reports whether a value can be embedded in an answer; a missing one can, as null.
+func isJSON(value []byte) bool {
+	return value == nil || json.Valid(value) && utf8.Valid(value)
+}
+
+func embedded(value []byte) any {
+	if value == nil {
+		return nil
+	}
+	return json.RawMessage(value)
+}
+
+// jsonKey embeds a key that is JSON, else as text: most keys are bare ids, and a message must not be passed over for its
+// key. What is no text either is given in base64.
+func jsonKey(key []byte) any {
+	switch {
+	case isJSON(key):
+		return embedded(key)
+	case utf8.Valid(key):
+		return string(key)
+	default:
+		return inBase64(key)
+	}
+}
+
+func inBase64(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
