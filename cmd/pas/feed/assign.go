@@ -32,9 +32,11 @@ func (f *Feed) assign(ctx context.Context) error {
 	if !f.cfg.Follow {
 		f.ends = map[string]map[int32]int64{}
 	}
+	f.begin = map[string]map[int32]int64{}
 	from := map[string]map[int32]kgo.Offset{}
 	for i, name := range names {
 		topic := f.cfg.Topics[i]
+		f.begin[topic] = map[int32]int64{}
 		from[name], f.known[name] = map[int32]kgo.Offset{}, map[int32]bool{}
 		for partition, end := range ends[name] {
 			next := begin[name][partition]
@@ -44,6 +46,7 @@ func (f *Feed) assign(ctx context.Context) error {
 				}
 				next = at
 			}
+			f.begin[topic][partition] = next
 			from[name][partition], f.known[name][partition] = kgo.NewOffset().At(next), true
 			if f.ends != nil && next < end {
 				if f.ends[name] == nil {

@@ -60,3 +60,9 @@ func (b Body) Event(topic string) string {
 	}
 	return ""
 }
+
+// Has reports whether the field is there. null is the same as absent.
+func (b Body) Has(field string) bool {
+	raw, ok := b[field]
+	return ok && string(raw) != "null"
+}

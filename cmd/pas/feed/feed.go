@@ -27,7 +27,7 @@ const (
 	createdTime = 2 * time.Second
 	// closeTime bounds the last commit of a group's member.
 	closeTime = 5 * time.Second
-	// atOnce bounds what one Poll returns.
+	// atOnce is what one Poll returns at most, when not told.
 	atOnce = 10_000
 )
 
@@ -41,6 +41,8 @@ type Config struct {
 	// Follow reads on for ever; without it Poll returns io.EOF after the last record that was there at Open. A group's
 	// member always follows.
 	Follow bool
+	// Most is how many records one Poll returns at most; 0 = 10,000.
+	Most int
 	// OpenTime bounds how long Open may take.
 	OpenTime time.Duration
 }
@@ -85,6 +87,7 @@ type Feed struct {
 	client  *kgo.Client
 	admin   *kadm.Client
 	known   map[string]map[int32]bool  // partitions that are read, by full name
+	begin   map[string]map[int32]int64 // by topic without prefix
 	ends    map[string]map[int32]int64 // what is still to be read without Follow, by full name
 	checked time.Time
 }
@@ -94,6 +97,9 @@ type Feed struct {
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
 	defer cancel()
+	if cfg.Most == 0 {
+		cfg.Most = atOnce
+	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(cfg.Kafka.Brokers...),
 		kgo.ClientID("pas"),
@@ -175,6 +181,9 @@ func (f *Feed) exist(ctx context.Context) error {
 	}
 }
 
+// Positions returns the offsets that reading begins with, by topic without prefix. A group's member has none.
+func (f *Feed) Positions() map[string]map[int32]int64 { return f.begin }
+
 // contractNames returns the topics of the prefix without it.
 func (f *Feed) contractNames(names []string) []string {
 	var short []string
@@ -197,7 +206,7 @@ func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 		if err := f.widen(ctx); err != nil {
 			return nil, err
 		}
-		fetches := f.client.PollRecords(ctx, atOnce)
+		fetches := f.client.PollRecords(ctx, f.cfg.Most)
 		if err := problem(fetches); err != nil {
 			return nil, err
 		}

@@ -13,6 +13,8 @@ import (
 	"pasdetrois/cmd/pas/internal/cli"
 )
 
+const noDatabase = "no database is named: set DATABASE_URL (or DATABASE_URL_FILE) to a URL such as postgres://postgres:secret@localhost:5432/pasdetrois"
+
 func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
@@ -55,6 +57,16 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"tail x --max -1":                      "--max -1 is less than 0",
 		"tail x --group g --no-follow":         "--no-follow reads alone: leave out --group",
 		"tail a/b":                             "\"a/b\" is no topic's name: use letters, digits, '.', '_' and '-'",
+		"windows":                              "requires at least 1 arg(s), only received 0; usage: pas windows TOPIC… [flags]",
+		"windows x --size 1":                   "invalid argument \"1\" for \"--size\" flag: time: missing unit in duration \"1\"; see `pas windows --help`",
+		"windows x --size 10ms":                "--size 10ms is not between 1s and 744h",
+		"windows x --grace -1s":                "--grace -1s is not between 0s and 744h",
+		"windows x --job j":                    "--job names what is stored: give --store as well",
+		"windows x --serve 8090":               "--serve \"8090\" is not an address such as :8090",
+		"windows x --store":                    noDatabase,
+		"windows history":                      noDatabase,
+		"windows history --last 0":             "--last 0 is not between 1 and 100000",
+		"windows history --since -1h":          "--since -1h0m0s is in the future: write 1h for the last hour",
 		"migrate": "no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as " +
 			"postgres://postgres:secret@localhost:5432/pasdetrois",
 		"migrate --database-admin-url localhost": "DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois",
@@ -119,6 +131,7 @@ func TestWhatCannotBeReachedIsToldInOneLineWithinTenSeconds(t *testing.T) {
 		"topics describe":                        "or say where it is with --brokers or KAFKA_BROKERS",
 		"tail orders":                            "or say where it is with --brokers or KAFKA_BROKERS",
 		"tail orders --group g":                  "or say where it is with --brokers or KAFKA_BROKERS",
+		"windows orders":                         "or say where it is with --brokers or KAFKA_BROKERS",
 		"migrate":                                "check host, port, database, user and password in DATABASE_ADMIN_URL",
 	} {
 		t.Run(arguments, func(t *testing.T) {

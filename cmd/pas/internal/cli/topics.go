@@ -26,9 +26,18 @@ type kafkaFlags struct {
 	prefix  string
 }
 
-func (f *kafkaFlags) add(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
-	cmd.PersistentFlags().StringVar(&f.prefix, "topic-prefix", "", "put before every topic's name (default $KAFKA_TOPIC_PREFIX)")
+// add adds the flags to a command and those below it.
+func (f *kafkaFlags) add(cmd *cobra.Command) { f.addTo(cmd.PersistentFlags()) }
+
+// flagSet is what flags are added to.
+type flagSet interface {
+	StringSliceVar(p *[]string, name string, value []string, usage string)
+	StringVar(p *string, name, value, usage string)
+}
+
+func (f *kafkaFlags) addTo(flags flagSet) {
+	flags.StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
+	flags.StringVar(&f.prefix, "topic-prefix", "", "put before every topic's name (default $KAFKA_TOPIC_PREFIX)")
 }
 
 func (a *app) kafka(f kafkaFlags) (bus.Config, error) {

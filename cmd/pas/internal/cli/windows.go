@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/cmd/pas/windows"
+)
+
+// windowsFlags are the flags of `pas windows`.
+type windowsFlags struct {
+	kafka       kafkaFlags
+	start       startFlags
+	size, grace time.Duration
+	store       bool
+	job, serve  string
+}
+
+// The times of a run that no flag says.
+const (
+	windowsEvery = time.Second
+	windowsIdle  = 10 * time.Second
+)
+
+func (a *app) windows() *cobra.Command {
+	flags := &windowsFlags{}
+	cmd := &cobra.Command{
+		Use:   "windows TOPIC…",
+		Short: "Count events in windows of time, as they come",
+		Long: `Count what happens on topics in windows of event time, until Ctrl-C: how often each event, and the sum of its amounts.
+Each window is shown when it is over, most common event first; what is still open is shown at the end.
+
+An event is a JSON object. Its name is the field event, its time the field timestamp (RFC 3339, or seconds since 1970),
+else the record's, its amount the field amount, else total, in its currency. What is no JSON object is skipped and counted.
+A window is over when events newer than its end and --grace have come on every partition, or nothing comes any more; what
+comes later is counted apart.
+
+With --store, windows are kept in Postgres (DATABASE_URL, schema windows, made when missing) together with the offsets that
+they were counted up to: after a restart, however it came about, counting goes on exactly there. --from-beginning and
+--since say where a new job begins. See "pas windows history".`,
+		Example: `  pas windows web-events orders payments
+  pas windows web-events --size 10s --grace 2s --serve :8090
+  pas windows orders payments order-failures --store --from-beginning
+  pas windows payments --from-beginning --no-follow --json
+  pas windows history --last 5`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: a.runs(func(cmd *cobra.Command, topics []string) error { return a.runWindows(cmd.Context(), flags, topics) }),
+	}
+	flags.kafka.addTo(cmd.Flags())
+	flags.start.add(cmd)
+	f := cmd.Flags()
+	f.DurationVar(&flags.size, "size", time.Minute, "length of a window")
+	f.DurationVar(&flags.grace, "grace", 10*time.Second, "how long after its end a window waits for late events")
+	f.BoolVar(&flags.store, "store", false, "keep windows and offsets in the Postgres of DATABASE_URL")
+	f.StringVar(&flags.job, "job", "", "name of what is stored (default: the topics and the size)")
+	f.StringVar(&flags.serve, "serve", "", "serve a page with a chart at this address, such as :8090")
+	cmd.AddCommand(a.windowsHistory())
+	return cmd
+}
+
+func (f *windowsFlags) check() error {
+	switch {
+	case f.size < time.Second || f.size > 31*24*time.Hour || f.size%time.Millisecond != 0:
+		return usagef("--size %s is not between 1s and 744h", f.size)
+	case f.grace < 0 || f.grace > 31*24*time.Hour || f.grace%time.Millisecond != 0:
+		return usagef("--grace %s is not between 0s and 744h", f.grace)
+	case f.job != "" && !f.store:
+		return usagef("--job names what is stored: give --store as well")
+	case len(f.job) > 200:
+		return usagef("--job is longer than 200 characters")
+	}
+	return nil
+}
+
+func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []string) error {
+	if err := flags.check(); err != nil {
+		return err
+	}
+	reading, err := a.feed(&flags.kafka, &flags.start, topics)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	cfg := windows.Config{Feed: reading, Size: flags.size, Grace: flags.grace, Every: windowsEvery, Idle: windowsIdle,
+		Ready: func() {
+			a.note("Counting %s in windows of %s; Ctrl-C ends.", strings.Join(reading.Topics, ", "), short(flags.size))
+		},
+		Show: a.showWindow,
+		Note: func(text string) { a.note("%s", oneLine(text)) },
+	}
+	if flags.store {
+		if cfg.Store, err = a.openStore(ctx, flags, reading); err != nil {
+			return err
+		}
+		defer cfg.Store.Close()
+	}
+	if flags.serve != "" {
+		page, wait, err := a.servePage(ctx, flags.serve, cancel)
+		if err != nil {
+			return err
+		}
+		defer wait()
+		cfg.Live = page.Update
+	}
+	summary, err := windows.Run(ctx, cfg)
+	stopped := context.Cause(ctx)
+	cancel(nil)
+	if err != nil {
+		return explainCounting(err, reading)
+	}
+	if stopped != nil && !errors.Is(stopped, context.Canceled) {
+		return stopped
+	}
+	for _, w := range summary.Open {
+		a.showWindow(w)
+	}
+	a.note("Read %d: %d counted, %d late, %d no JSON; %d amounts unreadable, %d times too far ahead; %d windows closed, %d still open.",
+		summary.Read, summary.Counted, summary.Late, summary.NotJSON, summary.BadAmounts, summary.Ahead, summary.Shown, len(summary.Open))
+	return nil
+}
+
+func (a *app) showWindow(w windows.Window) {
+	if !a.json {
+		a.printer().Window(w)
+		return
+	}
+	out := json.NewEncoder(a.Stdout)
+	out.SetEscapeHTML(false)
+	_ = out.Encode(w)
+}
+
+// servePage starts serving; wait waits for its end, which the end of ctx brings. A server that fails ends the run.
+func (a *app) servePage(ctx context.Context, addr string, failed context.CancelCauseFunc) (page *windows.Page, wait func(), err error) {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, nil, usagef("--serve %q is not an address such as :8090", addr)
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, nil, hint(fmt.Errorf("--serve: %w", err), "choose a free port of this machine")
+	}
+	page = windows.NewPage()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := page.Serve(ctx, l); err != nil {
+			failed(fmt.Errorf("serve the page: %w", err))
+		}
+	}()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	a.note("The chart is at http://localhost:%s/", port)
+	return page, func() { failed(nil); <-done }, nil
+}
+
+// databaseURL reads where windows are stored.
+func (a *app) databaseURL() (string, error) {
+	target, err := a.secret("DATABASE_URL", "")
+	if err != nil {
+		return "", err
+	}
+	if target == "" {
+		return "", usagef("no database is named: set DATABASE_URL (or DATABASE_URL_FILE) to a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
+	}
+	if _, err := pgx.ParseConfig(target); err != nil || !strings.Contains(target, "://") {
+		return "", usagef("DATABASE_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
+	}
+	return target, nil
+}
+
+// connector connects to the database that keeps windows.
+func connector(target string) func(context.Context) (*pgx.Conn, error) {
+	return func(ctx context.Context) (*pgx.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, connectTime)
+		defer cancel()
+		conn, err := connect(ctx, target)
+		if err == nil {
+			return conn, nil
+		}
+		host := ""
+		if cfg, parseErr := pgx.ParseConfig(target); parseErr == nil {
+			host = net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port))
+		}
+		return nil, hint(fmt.Errorf("cannot connect to Postgres at %s: %w", host, err),
+			"check host, port, database, user and password in DATABASE_URL")
+	}
+}
+
+func (a *app) openStore(ctx context.Context, flags *windowsFlags, reading feed.Config) (*windows.Store, error) {
+	target, err := a.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	job := windows.Job{Name: flags.job, Size: flags.size, Grace: flags.grace}
+	for _, topic := range reading.Topics {
+		job.Topics = append(job.Topics, reading.Kafka.TopicPrefix+topic)
+	}
+	slices.Sort(job.Topics)
+	if job.Name == "" {
+		job.Name = strings.Join(job.Topics, ",") + "/" + short(flags.size)
+	}
+	store, err := windows.OpenStore(ctx, connector(target), job, reading.Kafka.TopicPrefix)
+	if err != nil {
+		return nil, explainStored(err)
+	}
+	return store, nil
+}
+
+// explainStored adds what to do when windows cannot be stored or read back.
+func explainStored(err error) error {
+	var busy *windows.BusyError
+	var different *windows.DifferentJobError
+	var nothing *windows.NothingStoredError
+	var answer *pgconn.PgError
+	switch {
+	case errors.As(err, &busy):
+		return hint(err, "end that one, or name another job with --job")
+	case errors.As(err, &different):
+		return usagef("%s; give the same topics, --size and --grace, or name another job with --job", err)
+	case errors.As(err, &nothing) && len(nothing.Jobs) == 0:
+		return hint(err, "store some with `pas windows TOPIC… --store`")
+	case errors.As(err, &nothing):
+		return hint(err, "name one with --job")
+	case errors.As(err, &answer) && answer.Code == "42501": // insufficient privilege
+		return hint(errors.New(answer.Message), "DATABASE_URL must name a role that may create a schema, or may use the schema windows")
+	}
+	return err
+}
+
+// explainCounting adds what to do when windows cannot be counted.
+func explainCounting(err error, reading feed.Config) error {
+	var gone *feed.GoneError
+	var hinted *hintedError
+	explained := explainStored(err)
+	switch {
+	case errors.As(err, &gone):
+		return hint(err, "records were deleted before they were counted, or the topic was made anew: begin again with another --job")
+	case errors.As(explained, &hinted): // says already what to do
+		return explained
+	}
+	return explainFeed(explained, reading)
+}
+
+// short writes a duration without its zeros: 1m, not 1m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

@@ -1,0 +1,25 @@
+// Package windows counts what happens on topics, in tumbling windows of event time.
+//
+// An event is a record whose value is a JSON object; every other record is skipped and counted. Its name is the field
+// `event`, its time the field `timestamp`, else the record's own, its amount the field `amount`, else `total`, in the
+// currency that it names. Amounts are summed exactly, each currency for itself.
+//
+// # What is late
+//
+// Each partition has a watermark: the newest time of an event that was read from it. An event is late when its window had
+// ended, and the grace was over, by the watermark of its own partition when it was read. So whether an event is late is
+// said by the order of the records in its partition alone, and not by how fast which partition was read: counting the same
+// records again, in another process or with another program, gives the same numbers. Late events are counted apart, in
+// the window where they belong.
+//
+// A window is shown as closed when the watermarks of all partitions are beyond its end and grace; a partition that had
+// nothing to read for a while does not hold it back once the clock is beyond too. If something that is not late comes
+// for a window after that, the window is shown once more, as corrected.
+//
+// # What a restart changes
+//
+// Nothing, with a Store: counts, watermarks and the offsets to read next are written in one transaction, at a job's first
+// start even before anything is read. A process that dies at any moment leaves counts that belong exactly to the offsets
+// beside them. Two processes cannot count for one job: a lock says so to the second, and the offsets are compared before
+// each write in case the lock was lost with its connection.
+package windows

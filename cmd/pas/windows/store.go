@@ -1,0 +1,254 @@
+package windows
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed schema.sql
+var schema string
+
+const (
+	// lockTime is how long a job's lock may still be held by a process that has just died.
+	lockTime = 5 * time.Second
+	// rollBackTime bounds giving a transaction up.
+	rollBackTime = 2 * time.Second
+)
+
+// Job is what is counted under one name.
+type Job struct {
+	Name   string
+	Topics []string // with their prefix, sorted
+	Size   time.Duration
+	Grace  time.Duration
+}
+
+// BusyError says that another process counts for the job.
+type BusyError struct{ Job string }
+
+func (e *BusyError) Error() string { return fmt.Sprintf("another process counts for job %q", e.Job) }
+
+// DifferentJobError says that a job of this name counts something else.
+type DifferentJobError struct{ Stored Job }
+
+func (e *DifferentJobError) Error() string {
+	return fmt.Sprintf("job %q counts %s in windows of %s with a grace of %s", e.Stored.Name, strings.Join(e.Stored.Topics, ", "),
+		e.Stored.Size, e.Stored.Grace)
+}
+
+// Store keeps a job's windows in Postgres. One goroutine uses it.
+type Store struct {
+	job     Job
+	prefix  string // of topics; place.topic has none
+	connect func(context.Context) (*pgx.Conn, error)
+	conn    *pgx.Conn
+	stored  map[place]position // as the table has it
+}
+
+// OpenStore connects, makes the tables when they are missing, takes the job's lock and reads how far the job is; a new job
+// is nowhere. Its errors are Postgres's, *BusyError or *DifferentJobError.
+func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), job Job, prefix string) (*Store, error) {
+	s := &Store{job: job, prefix: prefix, connect: connect}
+	err := s.open(ctx)
+	if err == nil {
+		err = s.begin(ctx)
+	}
+	if err == nil {
+		s.stored, err = positions(ctx, s.conn, job.Name, prefix)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open connects and takes the lock, which lasts as long as the connection.
+func (s *Store) open(ctx context.Context) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	s.conn = conn
+	const lock = `SELECT pg_try_advisory_lock(hashtextextended('pas windows ' || $1, 0))`
+	for deadline := time.Now().Add(lockTime); ; {
+		var taken bool
+		if err := conn.QueryRow(ctx, lock, s.job.Name).Scan(&taken); err != nil {
+			return fmt.Errorf("lock job %s: %w", s.job.Name, err)
+		}
+		if taken {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return &BusyError{s.job.Name}
+		}
+		select {
+		case <-time.After(lockTime / 20):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// begin makes what is missing: the tables, the job's row.
+func (s *Store) begin(ctx context.Context) error {
+	const (
+		present = `SELECT to_regclass('windows.counts') IS NOT NULL`
+		create  = `INSERT INTO windows.jobs (job, topics, size_ms, grace_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	)
+	var have bool
+	if err := s.conn.QueryRow(ctx, present).Scan(&have); err != nil {
+		return fmt.Errorf("look for the tables: %w", err)
+	}
+	if !have {
+		// Two processes that make the same schema at once would disturb each other.
+		_, err := s.conn.Exec(ctx, "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('pas windows schema', 0));\n"+schema+"\nCOMMIT")
+		if err != nil {
+			return fmt.Errorf("make the schema windows: %w", err)
+		}
+	}
+	if _, err := s.conn.Exec(ctx, create, s.job.Name, s.job.Topics, s.job.Size.Milliseconds(), s.job.Grace.Milliseconds()); err != nil {
+		return fmt.Errorf("make job %s: %w", s.job.Name, err)
+	}
+	stored, err := readJob(ctx, s.conn, s.job.Name)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(stored.Topics, s.job.Topics) || stored.Size != s.job.Size || stored.Grace != s.job.Grace {
+		return &DifferentJobError{stored}
+	}
+	return nil
+}
+
+// Close lets the job go.
+func (s *Store) Close() {
+	if s.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rollBackTime)
+	defer cancel()
+	_ = s.conn.Close(ctx)
+	s.conn = nil
+}
+
+// errMoved says that the table has other offsets than this process left there.
+var errMoved = errors.New("the stored offsets are not those that this process stored: another process counts for the same job")
+
+// apply writes a batch and how far it goes in one transaction. When it fails, the caller does not know whether it was
+// written: calling it again with the same batch finds out.
+func (s *Store) apply(ctx context.Context, b *batch) error {
+	if s.conn == nil || s.conn.IsClosed() {
+		if err := s.open(ctx); err != nil {
+			s.Close()
+			return err
+		}
+	}
+	err := s.transact(ctx, b)
+	if err != nil {
+		s.Close() // whatever state it is in
+		return fmt.Errorf("store windows: %w", err)
+	}
+	for p, at := range b.places {
+		s.stored[p] = at
+	}
+	return nil
+}
+
+func (s *Store) transact(ctx context.Context, b *batch) error {
+	const lock = `SELECT FROM windows.jobs WHERE job = $1 FOR UPDATE`
+	tx, err := s.conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollBackTime)
+		defer cancel()
+		_ = tx.Rollback(ctx)
+	}()
+	if _, err := tx.Exec(ctx, lock, s.job.Name); err != nil {
+		return err
+	}
+	have, err := positions(ctx, tx, s.job.Name, s.prefix)
+	if err != nil {
+		return err
+	}
+	switch {
+	case same(have, s.stored):
+	case same(have, s.after(b)):
+		return nil // an earlier call did it, and did not hear of it
+	default:
+		return errMoved
+	}
+	if err := s.write(ctx, tx, b); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// after returns the positions once b is written.
+func (s *Store) after(b *batch) map[place]position {
+	after := map[place]position{}
+	for p, at := range s.stored {
+		after[p] = at
+	}
+	for p, at := range b.places {
+		after[p] = at
+	}
+	return after
+}
+
+func same(a, b map[place]position) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for p, at := range a {
+		if other, ok := b[p]; !ok || other != at {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Store) write(ctx context.Context, tx pgx.Tx, b *batch) error {
+	const count = `
+		INSERT INTO windows.counts AS c (job, window_start, event, currency, count, sum, late)
+		SELECT $1, 'epoch'::timestamptz + start * interval '1 ms', event, currency, count, sum::numeric, late
+		FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[])
+			AS added (start, event, currency, count, sum, late)
+		ON CONFLICT (job, window_start, event, currency) DO UPDATE
+		SET count = c.count + excluded.count, sum = c.sum + excluded.sum, late = c.late + excluded.late`
+	const advance = `
+		INSERT INTO windows.offsets (job, topic, partition, next_offset, watermark_ms)
+		SELECT $1, topic, partition, next, nullif(watermark, $6)
+		FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS read (topic, partition, next, watermark)
+		ON CONFLICT (job, topic, partition) DO UPDATE
+		SET next_offset = excluded.next_offset, watermark_ms = excluded.watermark_ms`
+	var starts, events, lates []int64
+	var names, currencies, sums []string
+	for k, c := range b.cells {
+		starts, names, currencies = append(starts, k.start), append(names, k.event), append(currencies, k.currency)
+		events, lates, sums = append(events, c.events), append(lates, c.late), append(sums, decimal(big.NewInt(c.minor), k.currency))
+	}
+	if len(starts) > 0 {
+		if _, err := tx.Exec(ctx, count, s.job.Name, starts, names, currencies, events, sums, lates); err != nil {
+			return err
+		}
+	}
+	var topics []string
+	var partitions []int32
+	var next, watermarks []int64
+	for p, at := range b.places {
+		topics, partitions = append(topics, s.prefix+p.topic), append(partitions, p.partition)
+		next, watermarks = append(next, at.next), append(watermarks, at.watermark)
+	}
+	_, err := tx.Exec(ctx, advance, s.job.Name, topics, partitions, next, watermarks, int64(noEvent))
+	return err
+}

@@ -1,0 +1,210 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pasdetrois/pkg/messages"
+)
+
+// database is a connection or a transaction.
+type database interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func readJob(ctx context.Context, db database, name string) (Job, error) {
+	const query = `SELECT topics, size_ms, grace_ms FROM windows.jobs WHERE job = $1`
+	job := Job{Name: name}
+	var size, grace int64
+	err := db.QueryRow(ctx, query, name).Scan(&job.Topics, &size, &grace)
+	if err != nil {
+		return job, fmt.Errorf("read job %s: %w", name, err)
+	}
+	job.Size, job.Grace = time.Duration(size)*time.Millisecond, time.Duration(grace)*time.Millisecond
+	return job, nil
+}
+
+// positions returns how far the job's partitions are counted.
+func positions(ctx context.Context, db database, job, prefix string) (map[place]position, error) {
+	const query = `SELECT topic, partition, next_offset, coalesce(watermark_ms, $2) FROM windows.offsets WHERE job = $1`
+	rows, err := db.Query(ctx, query, job, int64(noEvent))
+	if err != nil {
+		return nil, fmt.Errorf("read the stored offsets: %w", err)
+	}
+	at := map[place]position{}
+	var p place
+	var here position
+	_, err = pgx.ForEachRow(rows, []any{&p.topic, &p.partition, &here.next, &here.watermark}, func() error {
+		at[place{strings.TrimPrefix(p.topic, prefix), p.partition}] = here
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the stored offsets: %w", err)
+	}
+	return at, nil
+}
+
+// storedRows calls each for every stored row of the windows that start at from (milliseconds since 1970) or later.
+func storedRows(ctx context.Context, db database, job string, from int64, each func(k key, events, late int64, sum *big.Int)) error {
+	const query = `
+		SELECT (extract(epoch FROM window_start) * 1000)::bigint, event, currency, count, late, sum::text
+		FROM windows.counts
+		WHERE job = $1 AND window_start >= 'epoch'::timestamptz + $2 * interval '1 ms'
+		ORDER BY window_start`
+	rows, err := db.Query(ctx, query, job, from)
+	if err != nil {
+		return fmt.Errorf("read windows: %w", err)
+	}
+	var k key
+	var events, late int64
+	var sum string
+	_, err = pgx.ForEachRow(rows, []any{&k.start, &k.event, &k.currency, &events, &late, &sum}, func() error {
+		minor, err := minorUnits(sum, k.currency)
+		if err == nil {
+			each(k, events, late, minor)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read windows: %w", err)
+	}
+	return nil
+}
+
+// load puts the job's windows on a board that were not shown as closed yet.
+func (s *Store) load(ctx context.Context, b *board) error {
+	from := int64(firstTime)
+	if watermark := lowest(s.stored); watermark != noEvent {
+		from = max(from, watermark-b.size-b.grace+1)
+	}
+	b.forgotten = from - 1 // shown as closed, by whoever counted them
+	return storedRows(ctx, s.conn, s.job.Name, from, func(k key, events, late int64, sum *big.Int) { b.add(k, events, late, sum) })
+}
+
+// firstTime is the year 1, in milliseconds since 1970.
+const firstTime = -62_135_596_800_000
+
+// minorUnits reads a stored sum, whatever number of decimals it is written with.
+func minorUnits(sum, currency string) (*big.Int, error) {
+	exponent, _ := messages.Exponent(currency)
+	whole, fraction, _ := strings.Cut(sum, ".")
+	fraction += strings.Repeat("0", exponent)
+	minor, ok := new(big.Int).SetString(whole+fraction[:exponent], 10)
+	if !ok || strings.Trim(fraction[exponent:], "0") != "" {
+		return nil, fmt.Errorf("the stored sum %s is no amount of %q", sum, currency)
+	}
+	return minor, nil
+}
+
+// NothingStoredError says that there is nothing to read back.
+type NothingStoredError struct {
+	Job  string   // "" = none was named
+	Jobs []string // there are
+}
+
+func (e *NothingStoredError) Error() string {
+	switch {
+	case len(e.Jobs) == 0:
+		return "no windows are stored here"
+	case e.Job == "":
+		return "there is more than one job: " + strings.Join(e.Jobs, ", ")
+	}
+	return fmt.Sprintf("there is no job %q; there are %s", e.Job, strings.Join(e.Jobs, ", "))
+}
+
+// History reads back the newest windows of a job, oldest first; of the only job when job is "". Its errors are Postgres's
+// or *NothingStoredError.
+func History(ctx context.Context, conn *pgx.Conn, job string, since time.Time, last int) (Job, []Window, error) {
+	jobs, err := jobNames(ctx, conn)
+	if err != nil {
+		return Job{}, nil, err
+	}
+	if job == "" && len(jobs) == 1 {
+		job = jobs[0]
+	}
+	found := false
+	for _, name := range jobs {
+		found = found || name == job
+	}
+	if !found {
+		return Job{}, nil, &NothingStoredError{job, jobs}
+	}
+	stored, err := readJob(ctx, conn, job)
+	if err != nil {
+		return stored, nil, err
+	}
+	at, err := positions(ctx, conn, job, "")
+	if err != nil {
+		return stored, nil, err
+	}
+	from, err := newest(ctx, conn, job, last)
+	if err != nil {
+		return stored, nil, err
+	}
+	if !since.IsZero() {
+		from = max(from, since.UnixMilli())
+	}
+	closed := lowest(at)
+	var list []Window
+	err = storedRows(ctx, conn, job, from, func(k key, events, late int64, sum *big.Int) {
+		start := time.UnixMilli(k.start).UTC()
+		if len(list) == 0 || !list[len(list)-1].Start.Equal(start) {
+			list = append(list, Window{Start: start, End: start.Add(stored.Size),
+				Open: k.start+stored.Size.Milliseconds()+stored.Grace.Milliseconds() > closed})
+		}
+		list[len(list)-1].add(row{k.event, k.currency}, events, late, decimal(sum, k.currency))
+	})
+	for i := range list {
+		list[i].sort()
+	}
+	return stored, list, err
+}
+
+func jobNames(ctx context.Context, db database) ([]string, error) {
+	const query = `SELECT job FROM windows.jobs ORDER BY job`
+	var names []string
+	rows, err := db.Query(ctx, query)
+	if err == nil {
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.Code == "42P01" { // there is no such table
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read jobs: %w", err)
+	}
+	return names, nil
+}
+
+// newest returns the start of the oldest of the newest windows.
+func newest(ctx context.Context, db database, job string, last int) (int64, error) {
+	const query = `
+		SELECT coalesce(min((extract(epoch FROM start) * 1000)::bigint), 0) FROM (
+			SELECT DISTINCT window_start AS start FROM windows.counts WHERE job = $1 ORDER BY 1 DESC LIMIT $2
+		) AS newest`
+	var from int64
+	if err := db.QueryRow(ctx, query, job, last).Scan(&from); err != nil {
+		return 0, fmt.Errorf("read windows: %w", err)
+	}
+	return from, nil
+}
+
+// lowest returns the lowest watermark of partitions that have one.
+func lowest(at map[place]position) int64 {
+	lowest := int64(noEvent)
+	for _, p := range at {
+		if p.watermark != noEvent && (lowest == noEvent || p.watermark < lowest) {
+			lowest = p.watermark
+		}
+	}
+	return lowest
+}

@@ -1,0 +1,121 @@
+package windows
+
+import (
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// place is a partition of a topic, whose name has no prefix.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// position is how far a partition was read.
+type position struct {
+	next      int64 // the offset to read next
+	watermark int64 // the newest event's time, in milliseconds since 1970
+}
+
+// noEvent is the watermark of a partition without any event.
+const noEvent = math.MinInt64
+
+// key is one row of a window.
+type key struct {
+	start           int64 // of the window, in milliseconds since 1970
+	event, currency string
+}
+
+// counts are of one row.
+type counts struct{ events, late, minor int64 }
+
+// Counters say what was read.
+type Counters struct {
+	Read       int64 `json:"read"`        // = Counted + Late + NotJSON
+	Counted    int64 `json:"counted"`     // events in their windows
+	Late       int64 `json:"late"`        // events that came after their window's end and grace
+	NotJSON    int64 `json:"not_json"`    // records that are no events
+	BadAmounts int64 `json:"bad_amounts"` // events whose amount cannot be read: counted, but in no sum
+	Ahead      int64 `json:"ahead"`       // events with a time too far ahead: counted under their record's time
+}
+
+func (c *Counters) add(o Counters) {
+	c.Read += o.Read
+	c.Counted += o.Counted
+	c.Late += o.Late
+	c.NotJSON += o.NotJSON
+	c.BadAmounts += o.BadAmounts
+	c.Ahead += o.Ahead
+}
+
+// batch is what some records add to what was there before. Its sums cannot overflow: a batch has far less than a million
+// events, and an amount less than 10^12 minor units.
+type batch struct {
+	cells    map[key]counts
+	places   map[place]position // where the partitions read for this batch stand after it
+	counters Counters
+}
+
+func newBatch() *batch {
+	return &batch{cells: map[key]counts{}, places: map[place]position{}}
+}
+
+// tally adds records to batches.
+type tally struct {
+	size, grace int64 // milliseconds
+	at          map[place]position
+}
+
+func newTally(size, grace time.Duration, at map[place]position) *tally {
+	return &tally{size: size.Milliseconds(), grace: grace.Milliseconds(), at: at}
+}
+
+// start returns the start of the window that has the time at.
+func (t *tally) start(at int64) int64 {
+	start := at - at%t.size
+	if start > at { // before 1970
+		start -= t.size
+	}
+	return start
+}
+
+// add counts one record. The records of a partition come in their order.
+func (t *tally) add(b *batch, r *kgo.Record) {
+	p := place{r.Topic, r.Partition}
+	at, known := t.at[p]
+	if !known {
+		at.watermark = noEvent
+	}
+	at.next = r.Offset + 1
+	b.counters.Read++
+	e, ok := readEvent(r)
+	if !ok {
+		b.counters.NotJSON++
+	} else {
+		t.count(b, e, at.watermark)
+		at.watermark = max(at.watermark, e.at)
+	}
+	t.at[p], b.places[p] = at, at
+}
+
+func (t *tally) count(b *batch, e event, watermark int64) {
+	if e.badAmount {
+		b.counters.BadAmounts++
+	}
+	if e.ahead {
+		b.counters.Ahead++
+	}
+	k := key{t.start(e.at), e.name, e.currency}
+	c := b.cells[k]
+	if k.start+t.size+t.grace <= watermark {
+		b.counters.Late++
+		c.late++
+	} else {
+		b.counters.Counted++
+		c.events++
+		c.minor += e.minor
+	}
+	b.cells[k] = c
+}
