@@ -23,14 +23,18 @@ type Proxy struct {
 	conns []net.Conn
 }
 
-// NewProxy starts a proxy in front of host:port. It ends with the test.
-func NewProxy(t testing.TB, target string) *Proxy {
+// NewProxy starts a proxy in front of the server of a database URL. It ends with the test.
+func NewProxy(t testing.TB, databaseURL string) *Proxy {
 	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{target: target, l: l, ended: make(chan struct{}), hung: make(chan struct{})}
+	p := &Proxy{target: u.Host, l: l, ended: make(chan struct{}), hung: make(chan struct{})}
 	p.Close = sync.OnceFunc(p.end)
 	p.all.Go(p.accept)
 	t.Cleanup(p.Close)

@@ -62,10 +62,10 @@ func body(n domain.Notification) Notification {
 }
 
 type listInput struct {
-	UserID  string `query:"user_id" maxLength:"128" doc:"Only notifications of this user"`
-	OrderID string `query:"order_id" maxLength:"128" doc:"Only notifications of this order"`
-	Limit   int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-	Cursor  string `query:"cursor" pattern:"^([1-9][0-9]{0,17})?$" doc:"next_cursor of the page before"`
+	UserID  string      `query:"user_id" doc:"Only notifications of this user"`
+	OrderID string      `query:"order_id" doc:"Only notifications of this order"`
+	Limit   httpx.Limit `query:"limit"`
+	Cursor  string      `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type listOutput struct {
@@ -77,21 +77,15 @@ type listOutput struct {
 
 // Register adds GET /notifications to the API.
 func Register(api huma.API, notifications Notifications, log *slog.Logger) {
-	huma.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
+	httpx.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
 		Summary: "List notifications, newest first", Tags: []string{"notifications"},
-		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}},
+		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *listInput) (*listOutput, error) {
 			out := &listOutput{}
 			out.Body.Items = []Notification{}
-			if !storable(in.UserID) {
-				return nil, invalid("query.user_id")
-			}
-			if !storable(in.OrderID) {
-				return nil, invalid("query.order_id")
-			}
-			q := app.Query{UserID: in.UserID, OrderID: in.OrderID, Limit: in.Limit}
-			if in.Cursor != "" {
-				q.Before, _ = strconv.ParseInt(in.Cursor, 10, 64) // the pattern lets only numbers through that fit
+			q, err := query(in)
+			if err != nil {
+				return nil, err
 			}
 			ctx, cancel := context.WithTimeout(ctx, readTimeout)
 			defer cancel()
@@ -112,9 +106,24 @@ func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-func invalid(field string) error {
-	return huma.Error422UnprocessableEntity("validation failed",
-		&huma.ErrorDetail{Location: field, Message: "must be text without control characters"})
+func query(in *listInput) (app.Query, error) {
+	limit, err := in.Limit.Number()
+	if err != nil {
+		return app.Query{}, err
+	}
+	q := app.Query{UserID: in.UserID, OrderID: in.OrderID, Limit: limit}
+	if !storable(in.UserID) {
+		return q, httpx.BadParam("query.user_id", "must be valid UTF-8 without NUL")
+	}
+	if !storable(in.OrderID) {
+		return q, httpx.BadParam("query.order_id", "must be valid UTF-8 without NUL")
+	}
+	if in.Cursor != "" {
+		if q.Before, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || q.Before < 1 {
+			return q, httpx.BadParam("query.cursor", "must be the next_cursor of a page before")
+		}
+	}
+	return q, nil
 }
 
 // problem is what the client hears. The cause of an error that it can do nothing about is for the log alone.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"testing"
 	"time"
 
@@ -38,9 +37,7 @@ func pool(t *testing.T, url string) *pgxpool.Pool {
 func hanging(t *testing.T, change ...func(*httpapi.API)) (s, beside *site, p *testkit.Proxy) {
 	t.Helper()
 	db := testkit.Database(t, migrations.Up)
-	u, err := url.Parse(db.AdminURL)
-	require.NoError(t, err)
-	p = testkit.NewProxy(t, u.Host)
+	p = testkit.NewProxy(t, db.AdminURL)
 	through := pool(t, p.Through(db.URL("orders")))
 	t.Cleanup(p.Close) // before the pool
 	return over(t, through, change...), over(t, db.Pool(t, "orders")), p

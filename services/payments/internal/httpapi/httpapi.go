@@ -70,9 +70,9 @@ type getInput struct {
 type getOutput struct{ Body Payment }
 
 type listInput struct {
-	UserID string `query:"user_id" maxLength:"128" doc:"Only payments of this user"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
+	UserID string      `query:"user_id" doc:"Only payments of this user"`
+	Limit  httpx.Limit `query:"limit"`
+	Cursor string      `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type listOutput struct {
@@ -87,7 +87,7 @@ type listOutput struct {
 func Register(api huma.API, payments Payments, log *slog.Logger) {
 	problem := func(err error) error { return problem(err, log) }
 	tags := []string{"payments"}
-	huma.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
+	httpx.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
 		Summary: "Show the payment of an order", Tags: tags,
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *getInput) (*getOutput, error) {
@@ -102,9 +102,9 @@ func Register(api huma.API, payments Payments, log *slog.Logger) {
 			}
 			return &getOutput{Body: shown(p)}, nil
 		})
-	huma.Register(api, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/payments",
+	httpx.Register(api, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/payments",
 		Summary: "List payments, newest first", Tags: tags,
-		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}},
+		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *listInput) (*listOutput, error) {
 			q, err := query(in)
 			if err != nil {
@@ -129,21 +129,21 @@ func Register(api huma.API, payments Payments, log *slog.Logger) {
 }
 
 func query(in *listInput) (app.Query, error) {
-	q := app.Query{UserID: in.UserID, Limit: in.Limit}
+	limit, err := in.Limit.Number()
+	if err != nil {
+		return app.Query{}, err
+	}
+	q := app.Query{UserID: in.UserID, Limit: limit}
 	if !storable(in.UserID) {
-		return q, invalid("query.user_id", "must be text without control characters")
+		return q, httpx.BadParam("query.user_id", "must be valid UTF-8 without NUL")
 	}
 	if in.Cursor != "" {
 		var ok bool
 		if q.After, ok = decodeCursor(in.Cursor); !ok {
-			return q, invalid("query.cursor", "must be the next_cursor of a page before")
+			return q, httpx.BadParam("query.cursor", "must be the next_cursor of a page before")
 		}
 	}
 	return q, nil
-}
-
-func invalid(field, rule string) error {
-	return huma.Error422UnprocessableEntity("validation failed", &huma.ErrorDetail{Location: field, Message: rule})
 }
 
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.
