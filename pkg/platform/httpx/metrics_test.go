@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,21 +62,38 @@ pasdetrois_http_requests_total{method="other",route="none",status="4xx"} 2
 }
 
 // A stream's time is that until it began; and measuring takes nothing from it that it needs.
-func TestMeasuredStreams(t *testing.T) {
+func TestAStreamIsMeasuredUntilItBegins(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
 	hold := make(chan struct{})
+	failed := make(chan error, 2)
 	server := httptest.NewServer(httpx.NewMetrics(reg).Measure(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if err := http.NewResponseController(w).Flush(); err != nil {
-			panic(err)
-		}
+		c := http.NewResponseController(w)
+		failed <- c.SetWriteDeadline(time.Now().Add(time.Hour))
+		failed <- c.Flush()
 		<-hold
 	})))
 	defer server.Close()
+	start := time.Now()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	require.NoError(t, err)
 	resp, err := server.Client().Do(r)
-	require.NoError(t, err, "the header is sent at once")
-	require.NoError(t, resp.Body.Close())
+	require.NoError(t, err, "the header comes at once")
+	began := time.Since(start)
+	<-time.After(50 * time.Millisecond) // it goes on for longer than nothing
 	close(hold)
+	require.NoError(t, resp.Body.Close())
+	server.Close() // waits for the handler
+	require.NoError(t, <-failed)
+	require.NoError(t, <-failed)
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == "pasdetrois_http_request_seconds" {
+			require.EqualValues(t, 1, f.GetMetric()[0].GetHistogram().GetSampleCount())
+			require.LessOrEqual(t, f.GetMetric()[0].GetHistogram().GetSampleSum(), began.Seconds())
+			return
+		}
+	}
+	require.Fail(t, "the request was not timed")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/domain"
 	"pasdetrois/services/orders/internal/httpapi"
 )
 
@@ -140,4 +143,31 @@ func TestAStreamOutlastsADatabaseThatHangs(t *testing.T) {
 	for _, want := range []string{"2 awaiting_payment", "3 confirmed", ""} {
 		require.Equal(t, want, f.event(t))
 	}
+}
+
+// once is a store that does not answer when it is asked for news of a timeline for the first time.
+type once struct {
+	app.Store
+	hung *atomic.Bool
+}
+
+func (o once) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
+	if after > 0 && o.hung.CompareAndSwap(false, true) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return o.Store.Timeline(ctx, id, after)
+}
+
+func TestAStreamReadsItsNewsAgainWhenTheFirstReadHangs(t *testing.T) {
+	t.Parallel()
+	var hung atomic.Bool
+	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), httpapi.SetHeartbeat(time.Hour),
+		httpapi.WrapStore(func(inner app.Store) app.Store { return once{inner, &hung} }))
+	s.place(t)
+	f := s.follow(t, "")
+	require.Equal(t, "1 pending", f.event(t))
+	deliver(t, s.OnOrderPlaced, placed())
+	require.Equal(t, "2 awaiting_payment", f.event(t))
+	require.True(t, hung.Load())
 }

@@ -1,6 +1,10 @@
 package httpapi
 
-import "time"
+import (
+	"time"
+
+	"pasdetrois/services/orders/internal/app"
+)
 
 // SetHeartbeat lets a test see heartbeats without waiting for them.
 func SetHeartbeat(d time.Duration) func(*API) { return func(a *API) { a.heartbeat = d } }
@@ -10,6 +14,11 @@ const StoreTimeout = storeTimeout
 
 // SetStoreTimeout lets a test hold the database for as long as it needs.
 func SetStoreTimeout(d time.Duration) func(*API) { return func(a *API) { a.storeTimeout = d } }
+
+// WrapStore puts something between the use cases and their store.
+func WrapStore(wrap func(app.Store) app.Store) func(*API) {
+	return func(a *API) { a.app.Store = wrap(a.app.Store) }
+}
 
 // SetWriteWithin sets how long the client of a stream may take nothing.
 func SetWriteWithin(d time.Duration) func(*API) { return func(a *API) { a.writeWithin = d } }
