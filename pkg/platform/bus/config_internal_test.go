@@ -22,7 +22,6 @@ func TestProducerSettingsThatDurabilityRestsOn(t *testing.T) {
 	require.Zero(t, c.Producer.Flush, "a linger only adds latency")
 	require.True(t, c.Producer.Return.Successes, "an acknowledgement is what Publish waits for")
 	require.Equal(t, sarama.V2_8_0_0, c.Version)
-	require.NoError(t, c.Validate())
 }
 
 func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {

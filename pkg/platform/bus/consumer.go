@@ -82,8 +82,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
 func (c Config) group(service, topic string) string { return c.GroupPrefix + service + "." + topic }
 
-// Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends; then it admits nothing more, waits for what is in
-// work, lets the acknowledgements be marked, and leaves the groups. It returns an error when consuming ended by itself.
+// Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends; then it admits
+// nothing more, waits for what is in work, lets the acknowledgements be marked, and leaves the groups. It returns an error
+// when consuming ended by itself.
 func (c *Consumer) Run(ctx context.Context) error {
 	if err := c.waitForTopics(ctx); err != nil {
 		return nil // ctx ended while we waited

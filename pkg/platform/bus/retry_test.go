@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,7 +12,6 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -82,22 +82,6 @@ func TestMessageCancelledAtShutdownIsNotParkedButDeliveredAgain(t *testing.T) {
 	require.Equal(t, "o1", next(t, again))
 }
 
-// Half-parked would be lost or doubled: parking outlives the shutdown.
-func TestMessageThatFailsForGoodAtShutdownIsParked(t *testing.T) {
-	t.Parallel()
-	f := setup(t, 1)
-	begun := make(chan struct{})
-	r := f.consume(one(func(ctx context.Context, _ bus.In[messages.OrderPlaced]) bus.Result {
-		close(begun)
-		<-ctx.Done()
-		return bus.Result{Err: fault.New("contradicts_state", "no")}
-	}), func(c *bus.ConsumerConfig) { c.DrainTimeout, c.HandleTimeout = 100*time.Millisecond, time.Minute })
-	f.publish("o1")
-	next(t, begun)
-	require.NoError(t, r.stop())
-	require.Equal(t, "contradicts_state", next(t, f.parked.ch).reason)
-}
-
 // A service that is told to stop does not go on trying.
 func TestTransientFailureIsNotTriedAgainOnceTheDrainHasBegun(t *testing.T) {
 	t.Parallel()
@@ -139,7 +123,9 @@ func TestPanicsOfDifferentRecordsAreNotAddedUp(t *testing.T) {
 		done <- in.Event.OrderID
 		return bus.Result{}
 	}))
-	f.publish("a", "b", "c")
+	for _, id := range []string{"a", "b", "c"} {
+		f.write([]byte("one after the other"), fmt.Appendf(nil, `{"order_id": %q, "user_id": "u", "total": 1}`, id))
+	}
 	require.Equal(t, "a", next(t, done))
 	require.Equal(t, "b", next(t, done))
 	require.Equal(t, "c", next(t, done))

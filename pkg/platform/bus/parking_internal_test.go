@@ -1,0 +1,44 @@
+package bus
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/fault"
+)
+
+type parkerFunc func(ctx context.Context, r messages.Record, reason string) error
+
+func (f parkerFunc) Park(ctx context.Context, r messages.Record, reason, _, _ string) error {
+	return f(ctx, r, reason)
+}
+
+// Half-parked would be lost or doubled: once a message is found to fail for good, a shutdown does not keep it from being
+// parked. It may take a while, but not for ever.
+func TestParkingOutlivesAShutdownAndIsBounded(t *testing.T) {
+	t.Parallel()
+	parked := ""
+	c, err := NewConsumer(ConsumerConfig{Config: Config{Brokers: []string{"localhost:1"}}, Service: "test", Log: quiet(),
+		Metrics: prometheus.NewRegistry(), Table: Table{On(func(context.Context, []In[messages.OrderPlaced]) []Result { return nil })},
+		Parker: parkerFunc(func(ctx context.Context, _ messages.Record, reason string) error {
+			_, bounded := ctx.Deadline()
+			require.True(t, bounded)
+			parked = reason
+			return ctx.Err()
+		})})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	msg := message.NewMessage("", nil)
+	msg.SetContext(ctx)
+	_, err = c.parking(func(*message.Message) ([]*message.Message, error) {
+		cancel()
+		return nil, fault.New("contradicts_state", "no")
+	})(msg)
+	require.NoError(t, err, "a parked message is acknowledged")
+	require.Equal(t, "contradicts_state", parked)
+}
