@@ -90,10 +90,7 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 		}
 		return exitOK
 	}
-	if err == nil {
-		err = cfg.Validate()
-	}
-	if err != nil {
+	if err = errors.Join(err, cfg.Validate()); err != nil {
 		fmt.Fprintf(stderr, "%s: the configuration is wrong, nothing was started:\n", service)
 		for _, line := range strings.Split(err.Error(), "\n") {
 			fmt.Fprintln(stderr, "  -", line)
@@ -122,39 +119,53 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 func first(a, _ string) string  { return a }
 func second(_, b string) string { return b }
 
-// parse reads C from environ, with the files that NAME_FILE variables name.
+// parse reads C from environ, with the files that NAME_FILE variables name. A value that cannot be read is left at its
+// default, so that the rest can still be validated.
 func parse[C Config](environ map[string]string) (C, error) {
 	var cfg C
 	fields, err := env.GetFieldParams(&cfg)
 	if err != nil {
 		return cfg, fmt.Errorf("read configuration: %w", err)
 	}
-	values := make(map[string]string, len(environ))
-	for k, v := range environ {
-		values[k] = v
-	}
+	values := make(map[string]string, len(fields))
 	var errs []error
 	for _, f := range fields {
-		file := environ[f.Key+"_FILE"]
-		if file == "" || environ[f.Key] != "" {
+		value := environ[f.Key]
+		if file := environ[f.Key+"_FILE"]; value == "" && file != "" {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s_FILE: %w", f.Key, err))
+				continue
+			}
+			value = strings.TrimSpace(string(content))
+		}
+		if value == "" {
 			continue
 		}
-		content, err := os.ReadFile(file)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s_FILE: %w", f.Key, err))
+		var alone C
+		if err := env.ParseWithOptions(&alone, env.Options{Environment: map[string]string{f.Key: value}}); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.Key, cause(err)))
 			continue
 		}
-		values[f.Key] = strings.TrimSpace(string(content))
+		values[f.Key] = value
 	}
 	if err := env.ParseWithOptions(&cfg, env.Options{Environment: values}); err != nil {
-		var all env.AggregateError
-		if errors.As(err, &all) {
-			errs = append(errs, all.Errors...)
-		} else {
-			errs = append(errs, err)
-		}
+		errs = append(errs, err)
 	}
 	return cfg, errors.Join(errs...)
+}
+
+// cause takes the name of the Go field off a parse error: who sets a variable knows the variable's name.
+func cause(err error) error {
+	var all env.AggregateError
+	if errors.As(err, &all) && len(all.Errors) == 1 {
+		err = all.Errors[0]
+	}
+	var field env.ParseError
+	if errors.As(err, &field) {
+		return field.Err
+	}
+	return err
 }
 
 func usage[C Config](w io.Writer, service string) {
@@ -196,7 +207,9 @@ func healthcheck(ctx context.Context, admin string) error {
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	// Of its own: no proxy between us and ourselves, and no connection left over.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
