@@ -33,6 +33,7 @@ const (
 // How long things may take, and how large they may be.
 const (
 	kafkaTime       = 8 * time.Second  // one question to Kafka; below the 10 s within which every failure is told
+	hangTime        = 4 * time.Second  // one connection, and what one request may take longer than it asked for
 	closeTime       = 5 * time.Second  // to commit and leave a group
 	joinTime        = 10 * time.Second // a read without timeout waits this long for its first partitions
 	readTime        = time.Second      // a read without timeout, once it has partitions

@@ -204,7 +204,7 @@ func TestRecordsOfAnAnswerThatWasNotSentComeAgain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+c.path+"/records?timeout=30000", nil)
 		require.NoError(t, err)
-		_, err = w.http.Do(request) //nolint:bodyclose // there is none
+		_, err = w.http.Do(request)
 		cancel()
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}

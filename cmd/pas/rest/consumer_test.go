@@ -254,14 +254,14 @@ func TestAKafkaThatDoesNotAnswerIsSaidToAndHoldsNothingUp(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	w := setup(t, func(c *rest.Config) { c.Brokers, c.Allow = []string{l.Addr().String()}, []string{"test"} })
-	c := w.consumer("g", "c", "")
+	c, d := w.consumer("g", "c", ""), w.consumer("g", "d", "")
 	var wg sync.WaitGroup
 	began := time.Now()
-	for _, call := range []string{"GET /topics", "GET /topics/test", "GET /brokers", "POST /topics/test", "POST " + c.path + "/subscription", "GET " + c.path + "/offsets"} {
+	for _, call := range []string{"GET /topics", "GET /topics/test", "GET /brokers", "POST /topics/test", "POST " + c.path + "/subscription", "GET " + d.path + "/offsets"} {
 		wg.Go(func() {
 			method, path, _ := strings.Cut(call, " ")
 			body := map[string]string{"POST /topics/test": `{"records": [{"value": 1}]}`, "POST " + c.path + "/subscription": `{"topics": ["test"]}`,
-				"GET " + c.path + "/offsets": `{"partitions": [{"topic": "test", "partition": 0}]}`}[call]
+				"GET " + d.path + "/offsets": `{"partitions": [{"topic": "test", "partition": 0}]}`}[call]
 			contentType := plain
 			if call == "POST /topics/test" {
 				contentType = asJSON

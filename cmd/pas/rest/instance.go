@@ -94,10 +94,8 @@ func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
 	}
 	i.mu.Unlock()
 	connected, hangUp := context.WithCancel(context.Background())
-	client, err := kgo.NewClient(append(opts,
+	client, err := kgo.NewClient(append(append(connectionOptions(i.server.cfg), opts...),
 		kgo.WithContext(connected),
-		kgo.SeedBrokers(i.server.cfg.Brokers...),
-		kgo.ClientID("pas-rest"),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(i.settings.begin()),
 		kgo.FetchMaxBytes(4<<20),

@@ -16,13 +16,21 @@ import (
 // producerOptions make an acknowledged record durable and written once (acks from all in-sync replicas, idempotent: the
 // library's defaults), and a record that Kafka does not take in time a failed one.
 func producerOptions(cfg Config) []kgo.Opt {
+	return append(connectionOptions(cfg),
+		kgo.RecordDeliveryTimeout(kafkaTime),
+		kgo.RecordPartitioner(chooser{kgo.StickyKeyPartitioner(nil)}),
+		kgo.MaxBufferedBytes(64<<20),
+		kgo.UnknownTopicRetries(1),
+	)
+}
+
+// connectionOptions make a Kafka that takes connections and says nothing a failure before the caller's patience ends.
+func connectionOptions(cfg Config) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID("pas-rest"),
-		kgo.RecordDeliveryTimeout(kafkaTime),
-		kgo.RecordPartitioner(chooser{kgo.StickyKeyPartitioner(nil)}),
-		kgo.MaxBufferedBytes(64 << 20),
-		kgo.UnknownTopicRetries(1),
+		kgo.DialTimeout(hangTime),
+		kgo.RequestTimeoutOverhead(hangTime),
 	}
 }
 
@@ -214,7 +222,7 @@ collect:
 	return results
 }
 
-var errUnknownOutcome = errors.New("Kafka did not answer in time: the record may have been written") //nolint:staticcheck // a name
+var errUnknownOutcome = errors.New("no answer from Kafka in time: the record may have been written")
 
 // anyPartition is the Partition of a record that does not ask for one.
 const anyPartition = -1

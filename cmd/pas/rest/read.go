@@ -229,12 +229,15 @@ func (i *instance) deliver(w http.ResponseWriter, media string) error {
 		i.server.cfg.Log.Warn("passed over "+strconv.Itoa(skipped)+" records whose value is no JSON; the binary format shows them",
 			"group", i.id.group, "instance", i.id.name, "topic", first.Topic, "partition", first.Partition, "offset", first.Offset)
 	}
-	if err := send(w, media, body); err != nil {
-		i.warn("send an answer: its records are for the next read", err)
-		return nil //nolint:nilerr // there is nobody to tell
-	}
+	// Counted before, so that who has the answer finds it counted.
 	i.server.counts.consumed.Add(int64(len(views)))
 	i.server.counts.skipped.Add(int64(skipped))
+	if err := send(w, media, body); err != nil {
+		i.server.counts.consumed.Add(-int64(len(views)))
+		i.server.counts.skipped.Add(-int64(skipped))
+		i.warn("send an answer: its records are for the next read", err)
+		return nil
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, it := range i.answer { // those of a partition lost meanwhile are gone from it

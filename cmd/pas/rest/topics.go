@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -155,7 +156,7 @@ func (s *Server) describe(ctx context.Context, topic string) (kadm.TopicDetail, 
 	switch {
 	case detail.Err == nil && len(detail.Partitions) > 0:
 		return detail, nil
-	case detail.Err == nil || kerr.IsRetriable(detail.Err) && detail.Err != kerr.UnknownTopicOrPartition: //nolint:errorlint // kerr's errors are values
+	case detail.Err == nil || kerr.IsRetriable(detail.Err) && !errors.Is(detail.Err, kerr.UnknownTopicOrPartition):
 		return detail, failed(codeKafkaRetriable, "Retriable Kafka error: topic %q is not ready yet", topic)
 	default:
 		return detail, topicNotFound(topic)
