@@ -15,8 +15,15 @@
 //
 // A handler that panics three times on one record is a permanent error.
 //
-// Order: one message of a partition is in work at a time. The record key decides the partition, with the hash of the
-// Java and Python clients (murmur2), so a foreign producer's messages meet ours on the same partition.
+// Order: the record key decides the partition, with the hash of the Java and Python clients (murmur2), so a foreign
+// producer's messages meet ours on the same partition. Each partition is split into lanes by another hash of the key: one
+// message of a lane is in work at a time, so the messages of one order stay in sequence while those of other orders pass.
+// A lane that is held up holds up nobody else, up to a window of messages behind its oldest unfinished one. Offsets are
+// marked in the partition's order, never past an unfinished message, so a crash skips nothing and repeats at most a window.
+//
+// Batches: the messages that wait for one use case at the same moment are handed to it together and share its
+// transaction (package coalesce). There is no timer: a lone message goes at once. Each message is still answered,
+// published and acknowledged by itself. One that failed is tried again alone, so that it fails nobody else's batch.
 //
 // Stopping: no new message is admitted, those in work finish (bounded), their acknowledgements are marked, then the
 // consumer groups are left, which commits the marks.
