@@ -53,6 +53,12 @@ test-clients: ## plain messages of another language's client (kafka-python) on a
 	@go vet -tags clients ./e2e
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestKafkaPython -v ./e2e
 
+.PHONY: test-crash
+test-crash: ## kill -9 each service and the broker under load, on a real Kafka, then count: nothing lost, nothing twice
+	go vet -tags crash ./e2e/crash
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags crash ./e2e/crash
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags crash -count=1 -v -timeout 12m ./e2e/crash
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@tools/lint $(MODULES)
