@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
@@ -57,6 +60,7 @@ func newWorld(t *testing.T, brokers []string, db *testkit.DB) *world {
 	w := &world{t: t, db: db.Pool(t, "orders"), published: &seen{byID: make(map[string]messages.Event)}, logs: &lockedBuffer{}}
 	w.log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	t.Cleanup(func() {
+		assert.Empty(t, w.published.wrong)
 		if t.Failed() {
 			t.Log(w.logs.String())
 		}
@@ -192,8 +196,16 @@ func usd(minor int64) messages.Money { return messages.Money{Minor: minor, Curre
 
 // seen is what was published, by message id. A message published again must be the same.
 type seen struct {
-	mu   sync.Mutex
-	byID map[string]messages.Event
+	mu    sync.Mutex
+	byID  map[string]messages.Event
+	wrong []string
+}
+
+// ids returns all ids, sorted.
+func (s *seen) ids() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.byID))
 }
 
 func (s *seen) get(id string) messages.Event {
@@ -208,7 +220,7 @@ func see[E messages.Event](s *seen) bus.Handler[E] {
 		defer s.mu.Unlock()
 		for _, in := range batch {
 			if before, again := s.byID[in.ID]; again && !reflect.DeepEqual(before, messages.Event(in.Event)) {
-				panic(fmt.Sprintf("message %s was %v and is %v", in.ID, before, in.Event))
+				s.wrong = append(s.wrong, fmt.Sprintf("message %s was %v and is %v", in.ID, before, in.Event))
 			}
 			s.byID[in.ID] = in.Event
 		}

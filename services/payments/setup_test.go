@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
@@ -47,6 +50,7 @@ func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
 	w := &world{t: t, db: db.Pool(t, "payments"), published: &seen{byID: make(map[string]messages.Event)},
 		log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	t.Cleanup(func() {
+		assert.Empty(t, w.published.wrong)
 		if t.Failed() {
 			t.Log(logs.String())
 		}
@@ -173,8 +177,16 @@ func usd(minor int64) messages.Money { return messages.Money{Minor: minor, Curre
 
 // seen is what was published, by message id. A message published again must be the same.
 type seen struct {
-	mu   sync.Mutex
-	byID map[string]messages.Event
+	mu    sync.Mutex
+	byID  map[string]messages.Event
+	wrong []string
+}
+
+// ids returns all ids, sorted.
+func (s *seen) ids() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.byID))
 }
 
 func (s *seen) get(id string) messages.Event {
@@ -192,7 +204,7 @@ func see[E interface {
 		defer s.mu.Unlock()
 		for _, in := range batch {
 			if before, again := s.byID[in.ID]; again && before != messages.Event(in.Event) {
-				panic(fmt.Sprintf("message %s was %v and is %v", in.ID, before, in.Event))
+				s.wrong = append(s.wrong, fmt.Sprintf("message %s was %v and is %v", in.ID, before, in.Event))
 			}
 			s.byID[in.ID] = in.Event
 		}
