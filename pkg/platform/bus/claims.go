@@ -72,8 +72,8 @@ func (c *claims) of(msg *message.Message) *claim {
 }
 
 // remember makes of quick for whoever handles msg next.
-func (cl *claim) remember(msg *message.Message) {
-	msg.SetContext(context.WithValue(msg.Context(), claimKey{}, cl))
+func (c *claim) remember(msg *message.Message) {
+	msg.SetContext(context.WithValue(msg.Context(), claimKey{}, c))
 }
 
 func (c *claims) find(topic string, partition int32, lane int) *claim {
