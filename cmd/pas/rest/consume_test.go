@@ -133,6 +133,26 @@ func TestAGroupSharesPartitionsAndHandsThemOver(t *testing.T) {
 	require.Equal(t, 40403, b.call("GET", b.path+"/records", "").code(t))
 }
 
+// "The end" is where an instance first began: what came since is read although the partition went elsewhere and came back.
+func TestAPartitionThatComesBackIsReadFromWhereItWasBegun(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	topic := w.topic("test", 2)
+	w.fill(topic, 2, 2)
+	const latest = `"format": "json", "auto.offset.reset": "latest"`
+	a := w.consumer("g", "a", latest, topic)
+	testkit.Eventually(t, a.has(2))
+	require.Empty(t, a.get(""))
+	b := w.consumer("g", "b", latest, topic)
+	testkit.Eventually(t, a.has(1))
+	testkit.Eventually(t, b.has(1))
+	w.write(topic, 0, nil, []byte(`"new"`))
+	w.write(topic, 1, nil, []byte(`"new too"`))
+	b.must("DELETE", b.path, "") // it read nothing
+	testkit.Eventually(t, a.has(2))
+	require.Equal(t, []string{"new", "new too"}, values(a.read(2)))
+}
+
 // has tells whether the instance has so many partitions.
 func (c *consumer) has(count int) func() error {
 	return func() error {

@@ -2,9 +2,9 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -86,6 +86,9 @@ func kafkaError(err error) error {
 	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
 		return failed(codeTopicNotFound, "Topic not found.")
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return failed(codeKafkaRetriable, "Retriable Kafka error: Kafka does not answer")
+	}
 	if isRetriable(err) {
 		return failed(codeKafkaRetriable, "Retriable Kafka error: %s", oneLine(err))
 	}
@@ -94,8 +97,7 @@ func kafkaError(err error) error {
 
 func isRetriable(err error) bool {
 	var network net.Error
-	var session *kgo.ErrGroupSession
-	return kerr.IsRetriable(err) || errors.As(err, &network) || errors.As(err, &session) ||
+	return kerr.IsRetriable(err) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrRecordTimeout) ||
 		errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID)
 }
@@ -108,7 +110,8 @@ func writeError(w http.ResponseWriter, err error) {
 	if !errors.As(err, &e) {
 		e = withStatus(http.StatusInternalServerError)
 	}
+	body, _ := encode(e) // two fields that JSON can say
 	w.Header().Set("Content-Type", mediaV2)
 	w.WriteHeader(e.Status)
-	_ = json.NewEncoder(w).Encode(e)
+	_, _ = w.Write(body)
 }

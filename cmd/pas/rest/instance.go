@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -36,11 +35,12 @@ type instance struct {
 	manual  bool // partitions are assigned by hand
 
 	mu        sync.Mutex
-	joined    chan struct{}      // closed when the group gave its first answer
+	joined    chan struct{}      // closed once the group gave partitions, or said that there are none
 	assigned  map[place]bool     // partitions to read
 	buffer    []*kgo.Record      // from Kafka, for the next answers
 	answer    []item             // in the answer that is being made
 	positions map[place]position // behind what was read
+	began     map[place]int64    // where reading began, without a committed offset
 }
 
 // position is the next offset to read, as far as answers were sent.
@@ -50,7 +50,7 @@ type position struct {
 }
 
 func newInstance(s *Server, id instanceID, set settings) *instance {
-	i := &instance{server: s, id: id, settings: set, turn: make(chan struct{}, 1)}
+	i := &instance{server: s, id: id, settings: set, turn: make(chan struct{}, 1), began: map[place]int64{}}
 	i.alive, i.kill = context.WithCancel(context.Background())
 	return i
 }
@@ -111,27 +111,6 @@ func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
 	return nil
 }
 
-// joinGroup begins to consume as a member of the group.
-func (i *instance) joinGroup(opts ...kgo.Opt) error {
-	return i.connect(nil, append(opts,
-		kgo.ConsumerGroup(i.id.group),
-		kgo.Balancers(kgo.RangeBalancer()), // what every other kind of client understands
-		kgo.RebalanceTimeout(20*time.Second),
-		kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { i.gained(added) }),
-		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
-			if i.settings.autoCommit {
-				if err := i.commitGroup(ctx, client, i.pending(placesOf(gone))); err != nil {
-					i.warn("commit before giving partitions away", err)
-				}
-			}
-			i.lost(gone)
-		}),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { i.lost(gone) }),
-		kgo.AdjustFetchOffsetsFn(i.beginAt),
-	)...)
-}
-
 // disconnect commits if that is wanted, leaves the group and forgets all partitions.
 func (i *instance) disconnect() {
 	if i.client == nil {
@@ -152,77 +131,11 @@ func (i *instance) disconnect() {
 	i.client, i.topics, i.pattern, i.manual = nil, nil, "", false
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.assigned, i.buffer, i.positions = nil, nil, nil
+	i.assigned, i.buffer, i.positions, i.began = nil, nil, nil, map[place]int64{}
 }
 
 func (i *instance) warn(what string, err error) {
 	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", err)
-}
-
-func (i *instance) gained(added map[string][]int32) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, p := range placesOf(added) {
-		i.assigned[p] = true
-	}
-	select {
-	case <-i.joined:
-	default:
-		close(i.joined)
-	}
-}
-
-// lost drops what was fetched of partitions that another member reads from now on. It gets all that was not answered
-// with, also what is in an answer that is not sent yet.
-func (i *instance) lost(gone map[string][]int32) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, p := range placesOf(gone) {
-		delete(i.assigned, p)
-		delete(i.positions, p)
-	}
-	i.buffer = slices.DeleteFunc(i.buffer, func(r *kgo.Record) bool { return !i.assigned[placeOf(r)] })
-	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[placeOf(it.record)] })
-}
-
-// beginAt turns "the start" and "the end" into offsets when the group gives partitions without a committed one: from
-// then on the instance has a position that can be moved, although nothing was read yet.
-func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	if i.settings.reset == "none" {
-		return offsets, nil
-	}
-	var topics []string
-	for topic, partitions := range offsets {
-		for _, offset := range partitions {
-			if offset.EpochOffset().Offset < 0 && !slices.Contains(topics, topic) {
-				topics = append(topics, topic)
-			}
-		}
-	}
-	if len(topics) == 0 {
-		return offsets, nil
-	}
-	listed, err := i.server.listReset(ctx, i.settings.reset, topics)
-	if err != nil {
-		i.warn("look up where to begin", err)
-		return offsets, nil
-	}
-	for topic, partitions := range offsets {
-		for number, offset := range partitions {
-			if found, ok := listed.Lookup(topic, number); ok && found.Err == nil && offset.EpochOffset().Offset < 0 {
-				partitions[number] = kgo.NewOffset().At(found.Offset)
-			}
-		}
-	}
-	return offsets, nil
-}
-
-// listReset returns where "earliest" or "latest" is now in each partition of the topics.
-func (s *Server) listReset(ctx context.Context, reset string, topics []string) (kadm.ListedOffsets, error) {
-	if reset == "earliest" {
-		return s.admin.ListStartOffsets(ctx, topics...)
-	}
-	return s.admin.ListEndOffsets(ctx, topics...)
 }
 
 // assignment returns the partitions that are read, in order.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -231,13 +230,10 @@ const anyPartition = -1
 type chooser struct{ kgo.Partitioner }
 
 func (c chooser) ForTopic(topic string) kgo.TopicPartitioner {
-	return &topicChooser{TopicPartitioner: c.Partitioner.ForTopic(topic)}
+	return &topicChooser{c.Partitioner.ForTopic(topic)}
 }
 
-type topicChooser struct {
-	kgo.TopicPartitioner
-	mu sync.Mutex
-}
+type topicChooser struct{ kgo.TopicPartitioner }
 
 func (c *topicChooser) RequiresConsistency(r *kgo.Record) bool {
 	return r.Partition != anyPartition || c.TopicPartitioner.RequiresConsistency(r)

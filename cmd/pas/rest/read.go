@@ -151,7 +151,10 @@ func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
 			return
 		}
 		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", err)
-		failure = err
+		var session *kgo.ErrGroupSession
+		if !errors.As(err, &session) { // news of an outage, also of one that is over: it joins again by itself
+			failure = err
+		}
 	})
 	i.mu.Lock()
 	defer i.mu.Unlock()

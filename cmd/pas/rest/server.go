@@ -140,7 +140,7 @@ func (s *Server) answering(c call) http.Handler {
 		}
 		var e *Error
 		if !errors.As(err, &e) || e.Status >= http.StatusInternalServerError {
-			s.cfg.Log.Error(r.Method+" "+r.Pattern, "err", err)
+			s.cfg.Log.Error(r.Pattern, "err", err)
 		}
 		writeError(w, err)
 	})
