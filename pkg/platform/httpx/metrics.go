@@ -35,11 +35,10 @@ func (m *Metrics) Measure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		answer := &measured{ResponseWriter: w, start: start}
-		r.Pattern = "" // of a mux around this one
 		method := knownMethod(r.Method)
 		defer func() {
 			answer.begin(http.StatusOK) // what net/http answers when a handler writes nothing
-			route := "none"
+			route := "none"             // the pattern of a mux around this one names no method
 			if _, path, ok := strings.Cut(r.Pattern, " "); ok {
 				route = path
 			}

@@ -1,12 +1,13 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -65,8 +66,10 @@ func get(t *testing.T, h http.Handler, method, target string) *httptest.Response
 	resp, err := server.Client().Do(r)
 	require.NoError(t, err)
 	defer resp.Body.Close()
-	w := &httptest.ResponseRecorder{Code: resp.StatusCode, HeaderMap: resp.Header, Body: &bytes.Buffer{}}
-	_, err = w.Body.ReadFrom(resp.Body)
+	w := httptest.NewRecorder()
+	maps.Copy(w.Header(), resp.Header)
+	w.WriteHeader(resp.StatusCode)
+	_, err = io.Copy(w, resp.Body)
 	require.NoError(t, err)
 	return w
 }
