@@ -121,6 +121,22 @@ func TestNothingCanBeWrittenUnlessItIsAllowed(t *testing.T) {
 	}
 }
 
+// A page reaches a server on its visitor's machine, also by a name that it lets point there.
+func TestAPageInABrowserCanNeitherWriteNorRead(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	topic := w.topic("jsontest", 1)
+	for call, contentType := range map[string]string{"POST /topics/" + topic: asJSON, "POST /consumers/g": plain, "GET /topics": plain} {
+		method, path, _ := strings.Cut(call, " ")
+		got := w.call(method, path, `{"records": [{"value": 1}]}`, "Content-Type: "+contentType, "Origin: "+w.url)
+		require.Equal(t, 40301, got.code(t), call)
+	}
+	require.Equal(t, rest.Stats{}, w.server.Stats())
+	preflight := w.call("OPTIONS", "/topics/"+topic, "", "Access-Control-Request-Method: POST")
+	require.Equal(t, 405, preflight.code(t))
+	require.Empty(t, preflight.header.Get("Access-Control-Allow-Origin"))
+}
+
 func TestAnswersComeInTheTypeThatIsAccepted(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

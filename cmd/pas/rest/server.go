@@ -146,10 +146,15 @@ func (s *Server) answering(c call) http.Handler {
 	})
 }
 
-// routed answers what the mux has no route for in the API's own format. A slash at the end of a path, as some guides
+// routed answers what the mux has no route for in the API's own format, and no page in a browser: browsers name the page
+// in Origin, and a page that reaches this server uses its visitor's way to it, not its own. A slash at the end of a path, as some guides
 // write it, means nothing.
 func routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Origin") != "" {
+			writeError(w, failed(codeForbidden, "Pages in a browser are not served."))
+			return
+		}
 		if path, ok := strings.CutSuffix(r.URL.Path, "/"); ok && path != "" {
 			u := *r.URL
 			u.Path, u.RawPath = path, strings.TrimSuffix(u.RawPath, "/")
