@@ -2,19 +2,16 @@ package httpapi_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/testkit"
-	"pasdetrois/services/orders/internal/httpapi"
 )
 
 func requireReplay(t *testing.T, first, again *answer) {
@@ -45,37 +42,50 @@ func TestIdempotencyKeyGivesTheSameAnswerAgain(t *testing.T) {
 	require.NotEqual(t, first.body, other.body, "another key is another order")
 }
 
-// The first request is held inside its transaction: the second must not wait for it, nor place the order as well.
+// Another replica has begun a request with the key, and holds it: this one must not wait for it, nor place the order too.
 func TestIdempotencyKeyIsBusyWhileItsRequestIsBeingDecided(t *testing.T) {
 	t.Parallel()
-	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), httpapi.SetStoreTimeout(time.Minute))
-	hold, err := s.db.Begin(t.Context())
+	s := setup(t)
+	first, err := s.db.Begin(t.Context())
 	require.NoError(t, err)
-	defer func() { _ = hold.Rollback(context.Background()) }()
-	_, err = hold.Exec(t.Context(), `LOCK TABLE orders IN ACCESS EXCLUSIVE MODE`)
+	defer func() { _ = first.Rollback(context.Background()) }()
+	_, err = first.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:k', 0))`)
 	require.NoError(t, err)
-
-	const body = `{"user_id":"u","total":1}`
-	first := s.sent(t, "POST", "/orders", body, "Idempotency-Key", "k")
-	testkit.Eventually(t, func() error {
-		var waiting bool
-		err := s.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-			WHERE NOT l.granted AND d.datname = current_database())`).Scan(&waiting)
-		if err == nil && !waiting {
-			err = errors.New("the first request is not held")
-		}
-		return err
-	})
-	for _, b := range []string{body, `{"user_id":"u","total":2}`} {
-		busy := s.do(t, "POST", "/orders", b, "Idempotency-Key", "k")
+	for _, body := range []string{order, `{"user_id":"u","total":2}`} {
+		busy := s.do(t, "POST", "/orders", body, "Idempotency-Key", "k")
 		requireProblem(t, busy, 409, "running")
 		require.NotEmpty(t, busy.header.Get("Retry-After"))
 	}
-	require.NoError(t, hold.Rollback(t.Context()))
-	a := got(t, first)
-	require.Equal(t, 202, a.status, a.body)
-	requireReplay(t, a, s.do(t, "POST", "/orders", body, "Idempotency-Key", "k"))
-	require.Equal(t, "1 orders, 1 messages, 1 keys", s.stored(t))
+	require.Equal(t, "0 orders, 0 messages, 0 keys", s.stored(t))
+	require.NoError(t, first.Rollback(t.Context())) // it was refused: the key is free
+	require.Equal(t, 202, s.do(t, "POST", "/orders", order, "Idempotency-Key", "k").status)
+}
+
+// Many at the same moment, at two replicas: one places the order, the others hear its answer or that it is running.
+func TestIdempotencyKeyPlacesOneOrderForManyRequestsAtOnce(t *testing.T) {
+	t.Parallel()
+	db := testkit.Database(t, migrations.Up)
+	replicas := []*site{over(t, db.Pool(t, "orders")), over(t, db.Pool(t, "orders"))}
+	var all []<-chan *answer
+	for i := range 20 {
+		all = append(all, replicas[i%2].sent(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "k"))
+	}
+	bodies := make(map[string]bool)
+	firsts := 0
+	for _, ch := range all {
+		switch a := got(t, ch); a.status {
+		case 202:
+			bodies[a.body] = true
+			if a.header.Get("Idempotency-Replayed") == "" {
+				firsts++
+			}
+		default:
+			requireProblem(t, a, 409, "running")
+		}
+	}
+	require.Len(t, bodies, 1)
+	require.Equal(t, 1, firsts)
+	require.Equal(t, "1 orders, 1 messages, 1 keys", replicas[0].stored(t))
 }
 
 func TestIdempotencyKeyIsBusyWhileItsRequestWaits(t *testing.T) {
