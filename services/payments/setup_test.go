@@ -189,6 +189,13 @@ func (s *seen) ids() []string {
 	return slices.Sorted(maps.Keys(s.byID))
 }
 
+// forget lets the message be another one from now on.
+func (s *seen) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byID, id)
+}
+
 func (s *seen) get(id string) messages.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
