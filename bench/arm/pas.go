@@ -1,0 +1,291 @@
+package arm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/bench/load"
+	"pasdetrois/bench/process"
+	"pasdetrois/migrations"
+)
+
+// Pas is the product: its three services as separate programs, as shipped.
+func Pas() Arm {
+	return Arm{Name: "pas", Start: func(ctx context.Context, e Env) (Running, error) { return StartPas(ctx, e, Services()...) }}
+}
+
+// Services are the services of pas.
+func Services() []string { return migrations.Services() }
+
+// RunningPas is pas.
+type RunningPas struct {
+	db        string
+	processes []*process.Process
+	public    map[string][]string // addresses by service, one for each replica
+	admin     map[string][]string
+	before    map[string]map[string]Histogram
+}
+
+// stockSQL makes products, and pieces of all of them for any run.
+const stockSQL = `
+INSERT INTO orders.inventory (sku, name, price_minor, currency)
+SELECT format('bench-%s', lpad(n::text, 2, '0')), 'A product', 1000 + n, 'USD' FROM generate_series(0, 63) AS n;
+UPDATE orders.inventory SET available = 1000000000, stocked = 1000000000 + sold + reserved`
+
+// StartPas starts the services named, each as often as e says, and returns when all are ready.
+func StartPas(ctx context.Context, e Env, services ...string) (*RunningPas, error) {
+	if err := migrations.Up(ctx, e.Plot.AdminURL); err != nil {
+		return nil, err
+	}
+	if err := execute(ctx, e.Plot.AdminURL, stockSQL); err != nil {
+		return nil, err
+	}
+	r := &RunningPas{db: e.Plot.AdminURL, public: map[string][]string{}, admin: map[string][]string{}}
+	var ready []string
+	for _, service := range services {
+		for replica := range max(1, e.Replicas) {
+			addresses, err := freeAddresses(2)
+			if err != nil {
+				return nil, errors.Join(err, r.Stop())
+			}
+			p, err := process.Start(process.Spec{
+				Name: replicaName(service, replica), Path: filepath.Join(e.Bin, service), Logs: e.Logs,
+				Env: append([]string{
+					"DATABASE_URL=" + asRole(e.Plot.AdminURL, service), "KAFKA_BROKERS=" + strings.Join(e.Brokers, ","),
+					"KAFKA_TOPIC_PREFIX=" + e.Plot.Prefix, "KAFKA_GROUP_PREFIX=" + e.Plot.Prefix,
+					"HTTP_ADDR=" + addresses[0], "ADMIN_ADDR=" + addresses[1],
+				}, e.Extra[service]...),
+			})
+			if err != nil {
+				return nil, errors.Join(err, r.Stop())
+			}
+			r.processes = append(r.processes, p)
+			r.public[service] = append(r.public[service], addresses[0])
+			r.admin[service] = append(r.admin[service], addresses[1])
+			ready = append(ready, "http://"+addresses[1]+"/readyz")
+		}
+	}
+	if err := awaitReady(ctx, r.processes, ready...); err != nil {
+		return nil, errors.Join(err, r.Stop())
+	}
+	return r, nil
+}
+
+func replicaName(service string, replica int) string {
+	if replica == 0 {
+		return service
+	}
+	return fmt.Sprintf("%s-%d", service, replica+1)
+}
+
+// asRole returns the URL for a service's role, whose password is its name.
+func asRole(adminURL, role string) string {
+	u, err := url.Parse(adminURL)
+	if err != nil {
+		return adminURL
+	}
+	u.User = url.UserPassword(role, role)
+	return u.String()
+}
+
+// Target implements Running. With several replicas, the first one takes all orders over HTTP.
+func (r *RunningPas) Target(sku func(int) string) load.Target {
+	return load.Target{Address: r.public["orders"][0], Body: func(n int) []byte { return body(n, sku(n)) }}
+}
+
+// Processes implements Running.
+func (r *RunningPas) Processes() []*process.Process { return r.processes }
+
+// Stop implements Running.
+func (r *RunningPas) Stop() error { return process.StopAll(r.processes) }
+
+// Analyze implements Running.
+func (r *RunningPas) Analyze(ctx context.Context) error { return execute(ctx, r.db, "ANALYZE") }
+
+// Emails implements Running.
+func (r *RunningPas) Emails(ctx context.Context) (int, error) {
+	sum := 0
+	for _, address := range r.admin["notifications"] {
+		m, err := scrape(ctx, address)
+		if err != nil {
+			return 0, err
+		}
+		sum += int(m.value(`pasdetrois_notifications_emails_total{status="sent"}`))
+	}
+	return sum, nil
+}
+
+const lastSQL = `SELECT count(sent_at), coalesce(max(sent_at), now()) FROM notifications.notifications`
+
+// LastEmail returns how many emails are written down as emitted, and when the last of them was.
+func (r *RunningPas) LastEmail(ctx context.Context) (emails int, last time.Time, err error) {
+	err = r.read(ctx, lastSQL, func(row pgx.Row) error { return row.Scan(&emails, &last) })
+	return emails, last, err
+}
+
+func (r *RunningPas) read(ctx context.Context, sql string, scan func(pgx.Row) error) error {
+	conn, err := pgx.Connect(ctx, r.db)
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return scan(conn.QueryRow(ctx, sql))
+}
+
+const sentSQL = `SELECT user_id, sent_at FROM notifications.notifications WHERE sent_at IS NOT NULL`
+
+// SentAt returns when each customer's email was emitted.
+func (r *RunningPas) SentAt(ctx context.Context) (map[string]time.Time, error) {
+	conn, err := pgx.Connect(ctx, r.db)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	rows, err := conn.Query(ctx, sentSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read when emails were sent: %w", err)
+	}
+	sent := map[string]time.Time{}
+	var user string
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&user, &at}, func() error {
+		sent[user] = at
+		return nil
+	})
+	return sent, err
+}
+
+// Batches returns how large the batches were since the last call of MarkBatches, by event.
+func (r *RunningPas) Batches(ctx context.Context) (map[string]Histogram, error) {
+	now, err := r.histograms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]Histogram{}
+	for address, events := range now {
+		for event, h := range events {
+			sizes[event] = sizes[event].plus(h.minus(r.before[address][event]))
+		}
+	}
+	return sizes, nil
+}
+
+// MarkBatches makes Batches count from here.
+func (r *RunningPas) MarkBatches(ctx context.Context) (err error) {
+	r.before, err = r.histograms(ctx)
+	return err
+}
+
+// histograms returns the sizes of batches by address and event.
+func (r *RunningPas) histograms(ctx context.Context) (map[string]map[string]Histogram, error) {
+	found := map[string]map[string]Histogram{}
+	for _, service := range Services() {
+		for _, address := range r.admin[service] {
+			m, err := scrape(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			found[address] = m.histograms("pasdetrois_batch_messages", "event")
+		}
+	}
+	return found, nil
+}
+
+// Goroutines returns how many each process has.
+func (r *RunningPas) Goroutines(ctx context.Context) (map[string]int, error) {
+	found := map[string]int{}
+	for service, addresses := range r.admin {
+		for i, address := range addresses {
+			m, err := scrape(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			found[replicaName(service, i)] = int(m.value("go_goroutines"))
+		}
+	}
+	return found, nil
+}
+
+// settleTime is how long what follows the last email may take: deleting from the outbox, writing down what was sent.
+const settleTime = 30 * time.Second
+
+// Audit implements Running.
+func (r *RunningPas) Audit(ctx context.Context, orders int) error {
+	return r.AuditWith(ctx, orders, 0)
+}
+
+// AuditWith is Audit where so many of the orders had to be rejected because the stock ran out.
+func (r *RunningPas) AuditWith(ctx context.Context, orders, rejected int) error {
+	for deadline := time.Now().Add(settleTime); ; {
+		problems, err := r.audit(ctx, orders, rejected)
+		if err != nil {
+			return err
+		}
+		if len(problems) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the audit failed: %s", strings.Join(problems, "; "))
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// auditSQL counts what has to be as it is said beside it.
+const auditSQL = `
+SELECT what, found::bigint, wanted::bigint FROM (VALUES
+  ('orders', (SELECT count(*) FROM orders.orders), $1::bigint),
+  ('orders confirmed', (SELECT count(*) FROM orders.orders WHERE status = 'confirmed'), $1::bigint - $2::bigint),
+  ('orders rejected', (SELECT count(*) FROM orders.orders WHERE status = 'rejected'), $2::bigint),
+  ('products whose pieces do not add up', (SELECT count(*) FROM orders.inventory WHERE available + reserved + sold <> stocked), 0),
+  ('pieces still set aside', (SELECT coalesce(sum(reserved), 0) FROM orders.inventory), 0),
+  ('pieces sold', (SELECT coalesce(sum(sold), 0) FROM orders.inventory),
+     (SELECT coalesce(sum(l.quantity), 0) FROM orders.order_lines l JOIN orders.orders o USING (order_id) WHERE o.status = 'confirmed')),
+  ('cents captured', (SELECT coalesce(sum(amount_minor), 0) FROM payments.payments WHERE status = 'captured'),
+     (SELECT coalesce(sum(total_minor), 0) FROM orders.orders WHERE status = 'confirmed')),
+  ('payments', (SELECT count(*) FROM payments.payments), $1::bigint - $2::bigint),
+  ('cents taken by the provider', (SELECT coalesce(sum(amount_minor), 0) FROM payments.provider_ledger WHERE status = 'charged'),
+     (SELECT coalesce(sum(total_minor), 0) FROM orders.orders WHERE status = 'confirmed')),
+  ('charges', (SELECT count(*) FROM payments.provider_ledger), $1::bigint - $2::bigint),
+  ('orders charged', (SELECT count(DISTINCT order_id) FROM payments.provider_ledger), $1::bigint - $2::bigint),
+  ('notifications', (SELECT count(*) FROM notifications.notifications), $1::bigint),
+  ('orders told of', (SELECT count(DISTINCT order_id) FROM notifications.notifications), $1::bigint),
+  ('notifications not sent', (SELECT count(*) FROM notifications.notifications WHERE status <> 'sent'), 0),
+  ('messages in the outbox', (SELECT count(*) FROM orders.outbox), 0),
+  ('messages kept aside', (SELECT count(*) FROM orders.held_messages), 0),
+  ('dead letters', (SELECT count(*) FROM orders.dead_letters) + (SELECT count(*) FROM payments.dead_letters)
+     + (SELECT count(*) FROM notifications.dead_letters), 0)
+) AS counted (what, found, wanted) WHERE found <> wanted`
+
+func (r *RunningPas) audit(ctx context.Context, orders, rejected int) ([]string, error) {
+	conn, err := pgx.Connect(ctx, r.db)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	rows, err := conn.Query(ctx, auditSQL, orders, rejected)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	var problems []string
+	var what string
+	var is, shall int64
+	if _, err := pgx.ForEachRow(rows, []any{&what, &is, &shall}, func() error {
+		problems = append(problems, fmt.Sprintf("%s: %d instead of %d", what, is, shall))
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	slices.Sort(problems)
+	return problems, nil
+}

@@ -1,0 +1,191 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Target is where orders are placed.
+type Target struct {
+	Address string                                 // host:port
+	Path    string                                 // "" = /orders
+	Body    func(n int) []byte                     // of the nth order
+	Place   func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
+}
+
+// Placed is what came of placing orders.
+type Placed struct {
+	Orders   int             // taken
+	Refused  int             // answers 429 and 503; each was asked for again
+	First    time.Time       // when the first one was sent
+	Last     time.Time       // when the last one was answered
+	Intended []time.Time     // open loop: when each order was due
+	Answers  []time.Duration // how long each answer took, from sending (closed loop) or from when it was due (open loop)
+}
+
+// Rate returns orders taken per second.
+func (p Placed) Rate() float64 {
+	if seconds := p.Last.Sub(p.First).Seconds(); seconds > 0 {
+		return float64(p.Orders) / seconds
+	}
+	return 0
+}
+
+// retryPause is how long a client waits before it asks again for what was refused.
+const retryPause = 20 * time.Millisecond
+
+// Closed places orders first to first+n-1, clients at a time, each as soon as its last one was answered.
+func Closed(ctx context.Context, to Target, clients, first, n int) (Placed, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	placed := Placed{Orders: n, Answers: make([]time.Duration, n)}
+	var next, refused atomic.Int64
+	var wg sync.WaitGroup
+	placed.First = time.Now()
+	for range min(clients, n) {
+		wg.Go(func() {
+			c, err := to.connect(ctx)
+			if err != nil {
+				cancel(err)
+				return
+			}
+			defer c.close()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				began := time.Now()
+				again, err := c.place(ctx, first+i)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				refused.Add(int64(again))
+				placed.Answers[i] = time.Since(began)
+			}
+		})
+	}
+	wg.Wait()
+	placed.Last = time.Now()
+	placed.Refused = int(refused.Load())
+	return placed, context.Cause(ctx)
+}
+
+// Open places orders first to first+n-1 at random moments (a Poisson process, the same in every run), rate a second on the
+// average, whatever comes of them. Up to clients requests are under way at a time; what is due while all of them are is
+// late, and its time counts from when it was due.
+func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (Placed, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	placed := Placed{Orders: n, Answers: make([]time.Duration, n), Intended: make([]time.Time, n)}
+	due := make(chan int, n)
+	var refused atomic.Int64
+	var wg sync.WaitGroup
+	var connected sync.WaitGroup
+	connected.Add(clients)
+	for range clients {
+		wg.Go(func() {
+			c, err := to.connect(ctx)
+			connected.Done()
+			if err != nil {
+				cancel(err)
+				return
+			}
+			defer c.close()
+			for i := range due {
+				again, err := c.place(ctx, first+i)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				refused.Add(int64(again))
+				placed.Answers[i] = time.Since(placed.Intended[i])
+			}
+		})
+	}
+	connected.Wait()
+	rng := rand.New(rand.NewPCG(1, uint64(n)))
+	at := time.Now()
+	placed.First = at
+	for i := range n {
+		at = at.Add(time.Duration(rng.ExpFloat64() / rate * float64(time.Second)))
+		placed.Intended[i] = at
+		if !wait(ctx, time.Until(at)) {
+			break
+		}
+		due <- i
+	}
+	close(due)
+	wg.Wait()
+	placed.Last = time.Now()
+	placed.Refused = int(refused.Load())
+	return placed, context.Cause(ctx)
+}
+
+// placer places orders one after the other.
+type placer struct {
+	target Target
+	conn   *conn // nil: Target.Place
+}
+
+func (t Target) connect(ctx context.Context) (*placer, error) {
+	if t.Place != nil {
+		return &placer{target: t}, nil
+	}
+	if t.Path == "" {
+		t.Path = "/orders"
+	}
+	c, err := dial(ctx, t.Address, t.Path)
+	return &placer{target: t, conn: c}, err
+}
+
+func (p *placer) close() {
+	if p.conn != nil {
+		p.conn.close()
+	}
+}
+
+// place insists until the order is taken, and returns how often it was refused.
+func (p *placer) place(ctx context.Context, n int) (refused int, err error) {
+	if p.conn == nil {
+		return 0, p.target.Place(ctx, n)
+	}
+	body := p.target.Body(n)
+	for {
+		status, err := p.conn.post(ctx, body)
+		switch {
+		case err != nil:
+			return refused, fmt.Errorf("place order %d: %w", n, err)
+		case status == http.StatusAccepted || status == http.StatusOK || status == http.StatusCreated:
+			return refused, nil
+		case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+			refused++
+			if !wait(ctx, retryPause) {
+				return refused, context.Cause(ctx)
+			}
+		default:
+			return refused, fmt.Errorf("place order %d: answered %d", n, status)
+		}
+	}
+}
+
+// wait reports whether ctx is still alive after d.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,55 @@
+// Command bench measures the product beside its peers and beside the limits of what it stands on, in one run, and says
+// which of its goals it meets. docs/performance.md says how to run it and what came of it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	stop()
+	var usage usageError
+	switch {
+	case err == nil:
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
+		os.Exit(130)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		os.Exit(1)
+	}
+}
+
+// usageError is a mistake of whoever started the program.
+type usageError struct{ error }
+
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	cfg, err := configure(args, getenv)
+	if errors.Is(err, flag.ErrHelp) {
+		return printHelp(out)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	if cfg.serve != "" {
+		return serve(ctx, cfg, getenv)
+	}
+	c, err := prepare(ctx, cfg, out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.run(ctx), c.close())
+}

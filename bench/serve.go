@@ -1,0 +1,7 @@
+package main
+
+import (
+	"context"
+)
+
+func serve(context.Context, config, func(string) string) error { return nil }
