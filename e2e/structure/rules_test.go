@@ -16,7 +16,7 @@ type rule func(f file) []string
 
 func rules() []rule {
 	return []rule{
-		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, brokerLibrariesStayInTheBus,
+		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, brokerLibrariesStayInTheBus, peersAreStrangers,
 		packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
 	}
 }
@@ -103,8 +103,12 @@ func layersPointOneWay(f file) []string {
 		})...)
 }
 
-// brokerLibrariesStayInTheBus: which libraries talk to Kafka is known in one place.
+// brokerLibrariesStayInTheBus: which libraries talk to Kafka is known in one place. The benchmark's peers are not the
+// product: they are what it is compared with.
 func brokerLibrariesStayInTheBus(f file) []string {
+	if f.in("bench/peers") {
+		return nil
+	}
 	return f.refuse("watermill belongs in the platform's bus and outbox, sarama in its bus", func(imported string) bool {
 		switch {
 		case strings.Contains(strings.ToLower(imported), "sarama"):
@@ -113,6 +117,17 @@ func brokerLibrariesStayInTheBus(f file) []string {
 			return f.in("pkg/platform/bus") || f.in("pkg/platform/outbox")
 		}
 		return true
+	})
+}
+
+// peersAreStrangers: what the product is compared with shares its contract and none of its code, except in tests.
+func peersAreStrangers(f file) []string {
+	if !f.in("bench/peers") {
+		return nil
+	}
+	return f.refuse("a peer uses the contract and nothing else of ours", func(imported string) bool {
+		return !strings.HasPrefix(imported, module) || under(imported, module+"pkg/messages", path.Join(module, path.Dir(f.path))) ||
+			f.test && under(imported, module+"pkg/platform")
 	})
 }
 

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// health tells whether every consumer group of this process has its partitions.
+type health struct {
+	admin  sarama.ClusterAdmin
+	router *message.Router
+	groups []string
+}
+
+func newHealth(cfg config, router *message.Router) (*health, error) {
+	c := sarama.NewConfig()
+	c.ClientID = clientID
+	c.Version = sarama.V2_8_0_0
+	admin, err := sarama.NewClusterAdmin(cfg.brokers, c)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %v: %w", cfg.brokers, err)
+	}
+	return &health{admin: admin, router: router}, nil
+}
+
+func (h *health) check() error {
+	if !h.router.IsRunning() || h.router.IsClosed() {
+		return fmt.Errorf("the router does not run")
+	}
+	groups, err := h.admin.DescribeConsumerGroups(slices.Clone(h.groups))
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if group.State != "Stable" || len(group.Members) == 0 {
+			return fmt.Errorf("consumer group %s is %s with %d members", group.GroupId, group.State, len(group.Members))
+		}
+	}
+	return nil
+}
+
+func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if err := h.check(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+
+	"pasdetrois/pkg/messages"
+)
+
+const clientID = "peers-idiomatic"
+
+// keyHeader is the header that carries the order id; the record's key, and so its partition, is made of it.
+const keyHeader = "ce_subject"
+
+func marshaler() kafka.MarshalerUnmarshaler {
+	return kafka.NewWithPartitioningMarshaler(func(_ string, msg *message.Message) (string, error) {
+		return msg.Metadata.Get(keyHeader), nil
+	})
+}
+
+// newPublisher makes a publisher whose messages are on every in-sync replica, once and in order, when Publish returns.
+func newPublisher(cfg config, log watermill.LoggerAdapter) (*kafka.Publisher, error) {
+	c := kafka.DefaultSaramaSyncPublisherConfig()
+	c.ClientID = clientID
+	c.Version = sarama.V2_8_0_0
+	c.Metadata.AllowAutoTopicCreation = false
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = true
+	c.Net.MaxOpenRequests = 1 // what an idempotent producer demands
+	// The Java and Python clients' hash: an order's messages share a partition whoever wrote them.
+	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	publisher, err := kafka.NewPublisher(kafka.PublisherConfig{
+		Brokers: cfg.brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c,
+	}, log)
+	if err != nil {
+		return nil, fmt.Errorf("open a publisher at %v: %w", cfg.brokers, err)
+	}
+	return publisher, nil
+}
+
+func newSubscriber(cfg config, group string, log watermill.LoggerAdapter) (*kafka.Subscriber, error) {
+	c := kafka.DefaultSaramaSubscriberConfig()
+	c.ClientID = clientID
+	c.Version = sarama.V2_8_0_0
+	c.Metadata.AllowAutoTopicCreation = false
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	// A handler slower than this gets its subscription abandoned and made again; the default of 100 ms is less than
+	// one round of retries.
+	c.Consumer.MaxProcessingTime = time.Minute
+	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
+		Brokers: cfg.brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: group,
+	}, log)
+	if err != nil {
+		return nil, fmt.Errorf("open a subscriber of %s: %w", group, err)
+	}
+	return subscriber, nil
+}
+
+// encode writes a message of the contract as watermill's.
+func encode(m messages.Message) (*message.Message, error) {
+	record, err := m.Record()
+	if err != nil {
+		return nil, err
+	}
+	msg := message.NewMessage(m.ID, record.Value)
+	for _, h := range record.Headers {
+		msg.Metadata.Set(h.Key, string(h.Value))
+	}
+	return msg, nil
+}
+
+// decode reads what encode wrote, and what a plain producer writes. topic is the contract's.
+func decode(topic string, msg *message.Message) (messages.Message, error) {
+	if msg.UUID == "" {
+		msg.UUID = uuid.NewString()
+	}
+	record := messages.Record{Topic: topic, Value: msg.Payload, Time: time.Now(), Headers: make([]messages.Header, 0, len(msg.Metadata))}
+	for key, value := range msg.Metadata {
+		record.Headers = append(record.Headers, messages.Header{Key: key, Value: []byte(value)})
+	}
+	return messages.Decode(record)
+}

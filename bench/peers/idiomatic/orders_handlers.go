@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/messages"
+)
+
+// place commits a new order and its order_placed together, and returns the order's id.
+func (o orders) place(ctx context.Context, userID string, items []messages.Item) (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", err
+	}
+	placed := messages.OrderPlaced{OrderID: id.String(), UserID: userID, Items: items}
+	err = o.transact(ctx, func(tx pgx.Tx) (out []messages.Message, err error) {
+		if placed, err = o.insert(ctx, tx, placed); err != nil {
+			return nil, err
+		}
+		return []messages.Message{orderMessage(placed, "placed", "")}, nil
+	})
+	return placed.OrderID, err
+}
+
+// onOrders reserves the stock of an order and asks for its payment.
+func (o orders) onOrders(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
+	placed, ok := m.Event.(messages.OrderPlaced)
+	if !ok {
+		return nil, nil
+	}
+	is, err := o.lock(ctx, tx, placed.OrderID)
+	if errors.Is(err, pgx.ErrNoRows) { // a foreign producer's
+		if _, err := o.insert(ctx, tx, placed); err != nil {
+			return nil, err
+		}
+		is, err = o.lock(ctx, tx, placed.OrderID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	request := orderMessage(messages.PaymentRequested{OrderID: is.id, UserID: is.userID, Amount: is.total}, "reserve", m.TraceParent)
+	switch is.status {
+	case "pending":
+	case "awaiting_payment":
+		return o.again(request), nil
+	default:
+		return nil, nil
+	}
+	reserved, err := o.reserve(ctx, tx, is.lines)
+	if err != nil {
+		return nil, err
+	}
+	if !reserved {
+		if err := o.advance(ctx, tx, is, placed.EventName(), "rejected", "out_of_stock", ""); err != nil {
+			return nil, err
+		}
+		rejected := messages.OrderRejected{OrderID: is.id, UserID: is.userID, Total: is.total, Items: is.lines, Reason: "out_of_stock"}
+		return []messages.Message{orderMessage(rejected, "reject", m.TraceParent),
+			notice(is, messages.KindRejected, "Order %s was rejected: out of stock.", m.TraceParent)}, nil
+	}
+	if err := o.advance(ctx, tx, is, placed.EventName(), "awaiting_payment", "", ""); err != nil {
+		return nil, err
+	}
+	return []messages.Message{request}, nil
+}
+
+// onPayments confirms an order that is paid.
+func (o orders) onPayments(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
+	captured, ok := m.Event.(messages.PaymentCaptured)
+	if !ok {
+		return nil, nil
+	}
+	is, err := o.lock(ctx, tx, captured.OrderID)
+	if err != nil {
+		return nil, err
+	}
+	confirmed := notice(is, messages.KindConfirmed, "Order %s confirmed!", m.TraceParent)
+	switch {
+	case captured.Amount != is.total:
+		return nil, fmt.Errorf("order %s: %w", is.id, errContradiction)
+	case is.status == "confirmed":
+		return o.again(confirmed), nil
+	case is.status != "awaiting_payment":
+		return nil, fmt.Errorf("order %s is %s: %w", is.id, is.status, errContradiction)
+	}
+	if err := o.move(ctx, tx, sellSQL, is.lines); err != nil {
+		return nil, err
+	}
+	if err := o.advance(ctx, tx, is, captured.EventName(), "confirmed", "", captured.PaymentID); err != nil {
+		return nil, err
+	}
+	return []messages.Message{confirmed}, nil
+}
+
+// onFailures ends an order that could not be paid.
+func (o orders) onFailures(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
+	failed, ok := m.Event.(messages.PaymentFailed)
+	if !ok {
+		return nil, nil
+	}
+	is, err := o.lock(ctx, tx, failed.OrderID)
+	if err != nil {
+		return nil, err
+	}
+	told := notice(is, messages.KindFailed, "Order %s failed: the payment was not possible.", m.TraceParent)
+	switch is.status {
+	case "failed":
+		return o.again(told), nil
+	case "awaiting_payment":
+	default:
+		return nil, fmt.Errorf("order %s is %s: %w", is.id, is.status, errContradiction)
+	}
+	if err := o.move(ctx, tx, releaseSQL, is.lines); err != nil {
+		return nil, err
+	}
+	if err := o.advance(ctx, tx, is, failed.EventName(), "failed", failed.Reason, ""); err != nil {
+		return nil, err
+	}
+	return []messages.Message{told}, nil
+}
+
+// orderMessage gives an event the id of its decision, so that a repetition is known as one.
+func orderMessage(event messages.Event, step, traceParent string) messages.Message {
+	return messages.Message{ID: messages.ID(event.Key(), event.EventName(), step), Event: event, TraceParent: traceParent}
+}
+
+func notice(is order, kind, format, traceParent string) messages.Message {
+	return orderMessage(messages.NotificationRequested{OrderID: is.id, UserID: is.userID, Kind: kind,
+		Message: fmt.Sprintf(format, is.id), Channel: messages.ChannelEmail}, kind, traceParent)
+}

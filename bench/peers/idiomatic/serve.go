@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"pasdetrois/pkg/messages"
+)
+
+const closeTimeout = 15 * time.Second
+
+// serve runs the services of cfg.roles until ctx ends: one router, one publisher, one HTTP server.
+func serve(ctx context.Context, cfg config, out, logs io.Writer) (err error) {
+	log := watermill.NewSlogLogger(slog.New(slog.NewJSONHandler(logs, nil)))
+	if err := makeSchema(ctx, cfg.databaseURL); err != nil {
+		return err
+	}
+	publisher, err := newPublisher(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, publisher.Close()) }()
+	router, err := newRouter(log)
+	if err != nil {
+		return err
+	}
+	health, err := newHealth(cfg, router)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, health.admin.Close()) }()
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", health)
+	for _, role := range cfg.roles {
+		pool, err := openPool(ctx, cfg.databaseURL, role)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		s := &service{name: role, cfg: cfg, pool: pool, kafka: publisher, log: log}
+		groups, err := s.wire(router, mux, &mailer{out: out})
+		if err != nil {
+			return fmt.Errorf("%s: %w", role, err)
+		}
+		health.groups = append(health.groups, groups...)
+	}
+	return runAll(ctx, cfg, router, mux, log)
+}
+
+// newRouter makes a router with the middlewares of the documentation's example.
+func newRouter(log watermill.LoggerAdapter) (*message.Router, error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, log)
+	if err != nil {
+		return nil, fmt.Errorf("make the router: %w", err)
+	}
+	router.AddMiddleware(
+		middleware.Retry{MaxRetries: 3, InitialInterval: 100 * time.Millisecond, Logger: log}.Middleware,
+		middleware.Recoverer, // inside Retry, so that a panic is tried again too
+	)
+	return router, nil
+}
+
+// wire adds the handlers of the service's role, and its Forwarder where it publishes in transactions.
+func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer) (groups []string, err error) {
+	handlers := map[string]func(ctx context.Context, m messages.Message) error{}
+	publishesInTx := s.cfg.outputs == outputsForwarder
+	switch s.name {
+	case roleOrders:
+		o := orders{s}
+		handlers[messages.TopicOrders] = s.inTx(o.onOrders)
+		handlers[messages.TopicPayments] = s.inTx(o.onPayments)
+		handlers[messages.TopicOrderFailures] = s.inTx(o.onFailures)
+		mux.HandleFunc("POST /orders", o.servePlace)
+		publishesInTx = true // what no message triggers has nothing else that would try again
+	case rolePayments:
+		handlers[messages.TopicPayments] = s.inTx(payments{s}.onPayments)
+	case roleNotifications:
+		handlers[messages.TopicNotifications] = notifications{service: s, mail: mail}.onNotifications
+		mux.HandleFunc("GET /emails", mail.serveSent)
+		publishesInTx = false
+	}
+	for topic, h := range handlers {
+		group, err := s.consume(router, topic, h)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, group)
+	}
+	if publishesInTx {
+		err = s.forward(router)
+	}
+	slices.Sort(groups)
+	return groups, err
+}
+
+// runAll runs router and HTTP server. When one of them ends, or ctx does, it ends the other: first the requests, then
+// what they may have put into the outbox has the router's time to go on.
+func runAll(ctx context.Context, cfg config, router *message.Router, mux *http.ServeMux, log watermill.LoggerAdapter) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.httpAddr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", cfg.httpAddr, err)
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 2)
+	go func() { ended <- server.Serve(listener) }()
+	// The router cancels the messages in work as soon as its context ends, so it has one that does not.
+	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
+	log.Info("listening", watermill.LogFields{"addr": listener.Addr().String(), "roles": cfg.roles})
+
+	var problems []error
+	waitFor := 2
+	select {
+	case <-ctx.Done():
+	case err := <-ended:
+		waitFor--
+		problems = append(problems, fmt.Errorf("ended by itself: %v", err))
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	problems = append(problems, server.Shutdown(closing), router.Close())
+	for range waitFor {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
