@@ -118,7 +118,7 @@ func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		if err == nil && migrated {
 			return nil
 		}
-		if err == nil {
+		if err == nil || isUndefinedTable(err) {
 			err = errors.New("the schema is not migrated yet (run `pas migrate`)")
 		}
 		if ctx.Err() != nil {
@@ -135,6 +135,11 @@ func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		case <-t.C:
 		}
 	}
+}
+
+func isUndefinedTable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42P01"
 }
 
 // IsUnavailable reports whether err means that the database cannot be reached or refuses work just now (connection

@@ -1,0 +1,151 @@
+package pgdb_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestOpenUsesTheSchemaAndTheNameOfTheService(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	pool := w.open(pgdb.Config{URL: w.admin, Schema: "shop", AppName: "shop-1", MaxConns: 3})
+	require.Equal(t, "shop", scan[string](t, pool, "SHOW search_path"))
+	require.Equal(t, "shop-1", scan[string](t, pool, "SHOW application_name"))
+	require.EqualValues(t, 3, pool.Config().MaxConns)
+}
+
+func TestOpenRefusesWhatIsNoURLWithoutTellingThePassword(t *testing.T) {
+	t.Parallel()
+	_, err := pgdb.Open(pgdb.Config{URL: "postgres://shop:sesame@local host/shop"}, nil)
+	require.ErrorContains(t, err, "database URL: ")
+	require.NotContains(t, err.Error(), "sesame")
+}
+
+// log is what Wait says.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *log) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.FieldsFunc(l.text.String(), func(r rune) bool { return r == '\n' })
+}
+
+// says waits for the first line and expects it to hold the words.
+func (l *log) says(t *testing.T, words string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(l.lines()) > 0 }, 30*time.Second, 5*time.Millisecond)
+	require.Contains(t, l.lines()[0], `"msg":"waiting for the database"`)
+	require.Contains(t, l.lines()[0], words)
+}
+
+// waiting begins to wait.
+func (w *world) waiting() (*log, <-chan error, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	w.t.Cleanup(cancel)
+	out := &log{}
+	result := make(chan error, 1)
+	go func() { result <- pgdb.Wait(ctx, w.pool, slog.New(slog.NewJSONHandler(out, nil))) }()
+	return out, result, cancel
+}
+
+func TestADatabaseThatIsDownIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []int{refuses, hangs} {
+		w := setup(t)
+		w.proxy.become(mode)
+		out, result, _ := w.waiting()
+		out.says(t, "failed to connect")
+		require.Empty(t, result)
+		w.proxy.become(forwards)
+		require.NoError(t, <-result)
+	}
+}
+
+func TestASchemaThatIsNotMigratedIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, unmigrated := range []string{`ALTER TABLE goose_db_version RENAME TO later`, `DELETE FROM goose_db_version WHERE version_id > 0`,
+		`UPDATE goose_db_version SET is_applied = false WHERE version_id > 0`} {
+		w := setup(t)
+		admin := w.open(pgdb.Config{URL: w.admin})
+		_, err := admin.Exec(t.Context(), unmigrated)
+		require.NoError(t, err)
+		out, result, _ := w.waiting()
+		out.says(t, "not migrated yet (run `pas migrate`)")
+		require.Empty(t, result)
+		_, err = admin.Exec(t.Context(), `DROP TABLE IF EXISTS goose_db_version, things; `+ddl)
+		require.NoError(t, err)
+		require.NoError(t, <-result)
+	}
+}
+
+func TestWaitingEndsWhenItIsToldTo(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.proxy.become(refuses)
+	out, result, cancel := w.waiting()
+	out.says(t, "")
+	cancel()
+	require.ErrorIs(t, <-result, context.Canceled)
+}
+
+func TestAWrongPasswordIsToldInOneLine(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "pgdb-test-") // t.TempDir's parent is not for other users
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{DataDir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	admin, err := pgx.Connect(t.Context(), server.AdminURL("postgres"))
+	require.NoError(t, err)
+	defer admin.Close(context.Background())
+	access := filepath.Join(dir, "pg", "pg_hba.conf")
+	rules, err := os.ReadFile(access)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(access, append([]byte("host all shop 127.0.0.1/32 scram-sha-256\n"), rules...), 0o600))
+	_, err = admin.Exec(t.Context(), `CREATE ROLE shop LOGIN PASSWORD 'sesame'; SELECT pg_reload_conf()`)
+	require.NoError(t, err)
+
+	w := &world{t: t}
+	guess := strings.Replace(server.AdminURL("postgres"), "postgres@", "shop:open@", 1)
+	testkit.Eventually(t, func() error { // the server takes the new rules when it likes
+		conn, err := pgx.Connect(t.Context(), guess)
+		if err == nil {
+			return errors.Join(errors.New("any password will do"), conn.Close(t.Context()))
+		}
+		return nil
+	})
+	w.pool = w.open(pgdb.Config{URL: guess})
+	out, result, cancel := w.waiting()
+	out.says(t, `password authentication failed for user \"shop\"`)
+	require.Len(t, out.lines(), 1)
+	require.NotContains(t, out.lines()[0], "open")
+	require.NotContains(t, out.lines()[0], "sesame")
+	require.Empty(t, result, "it may be set right")
+	cancel()
+	require.Error(t, <-result)
+}
