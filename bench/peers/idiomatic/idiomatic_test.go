@@ -89,13 +89,13 @@ func TestOrdersThatDoNotWorkOutGiveTheirPiecesBack(t *testing.T) {
 	t.Parallel()
 	p := idiomatic(t)
 	url, _ := p.start()
-	p.query(`UPDATE orders.inventory SET available = 100, stocked = 100 RETURNING sku`)
+	p.query(`UPDATE orders.inventory SET available = 100, stocked = 100 WHERE sku = 'vinyl-swan-lake' RETURNING sku`)
 	p.place(url, "vinyl-swan-lake", 101) // more than there is
 	p.place(url, "vinyl-swan-lake", 50)  // 2499.50, over the limit
 	p.place(url, "vinyl-swan-lake", 1)
 	p.awaitEmails(url, 4) // rejected, failed and its alert, confirmed
 	require.Equal(t, "confirmed,failed,rejected", p.query(`SELECT string_agg(status, ',' ORDER BY status) FROM orders.orders`))
-	require.Equal(t, "99", p.query(`SELECT available::text FROM orders.inventory`))
+	require.Equal(t, "99", p.query(`SELECT available::text FROM orders.inventory WHERE sku = 'vinyl-swan-lake'`))
 	books := p.audit()
 	require.Equal(t, 3, books.Orders)
 	require.Equal(t, 1, books.Confirmed)
@@ -129,7 +129,7 @@ func TestRepeatedMessagesHaveOneEffect(t *testing.T) {
 			send("notifications", `{"order_id": "42", "user_id": "ada", "message": "again", "channel": "email", "kind": "confirmed"}`)
 			p.awaitConsumed()
 			p.awaitEmails(url, 1)
-			require.Equal(t, "1", p.query(`SELECT sold::text FROM orders.inventory`))
+			require.Equal(t, "1", p.query(`SELECT sold::text FROM orders.inventory WHERE sku = 'vinyl-swan-lake'`))
 			require.Equal(t, "1", p.query(`SELECT count(*)::text FROM payments.provider_ledger`))
 			books := p.audit()
 			require.Equal(t, 1, books.Confirmed)
