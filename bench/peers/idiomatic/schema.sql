@@ -75,8 +75,6 @@ CREATE TABLE IF NOT EXISTS notifications.notifications (
   CONSTRAINT notification_once_per_order_and_kind UNIQUE (order_id, kind)
 );
 
--- One product that everybody knows, and some more to spread orders over.
 INSERT INTO orders.inventory (sku, name, price_minor, available, stocked)
-SELECT sku, sku, 4999, 1000000000, 1000000000
-FROM unnest(ARRAY['vinyl-swan-lake'] || ARRAY(SELECT format('bench-%s', lpad(n::text, 2, '0')) FROM generate_series(0, 63) AS n)) AS sku
+VALUES ('vinyl-swan-lake', 'Swan Lake, 2 LP', 4999, 1000000000, 1000000000)
 ON CONFLICT (sku) DO NOTHING;

@@ -1,4 +1,4 @@
-"""The order processor as Kafka's Python guides write it: processor.py [orders|payments|notifications|audit].
+"""The order processor as Kafka's Python guides write it: main.py [orders|payments|notifications|audit].
 
 A service is one loop: poll, handle each message in a transaction of its own, send what follows from it, and commit the
 offsets once the broker has acknowledged what was sent. Without a role all three services run in this process.
@@ -22,7 +22,7 @@ SERVICES = {"orders": orders.Orders, "payments": payments.Payments, "notificatio
 
 def main(arguments: list[str]) -> int:
     if len(arguments) > 1 or arguments and arguments[0] not in [*SERVICES, "audit"]:
-        print("usage: processor.py [orders|payments|notifications|audit]", file=sys.stderr)
+        print("usage: main.py [orders|payments|notifications|audit]", file=sys.stderr)
         return 2
     if arguments == ["audit"]:
         print(json.dumps(database.audit()))
