@@ -21,6 +21,9 @@ var files embed.FS
 // Services returns the services that have a schema, which is also the name of their role.
 func Services() []string { return []string{"orders", "payments", "notifications"} }
 
+// Auditor is the role that reads all three schemas and writes nothing.
+const Auditor = "auditor"
+
 // Up migrates all three services in the database of adminURL (a superuser, or a role that may create roles and schemas,
 // which becomes a member of the roles that it makes). Each role gets its own name as password when it is made; a role
 // that exists is left as it is. Safe to run by several at a time.
@@ -49,7 +52,7 @@ func Down(ctx context.Context, adminURL, service string) error {
 	})
 }
 
-// SetPassword gives a service's login role its password. The role is made when it is not there yet, so that it never has
+// SetPassword gives a service's login role, or the auditor's, its password. The role is made when it is not there yet, so that it never has
 // the password that Up gives.
 func SetPassword(ctx context.Context, adminURL, service, password string) error {
 	admin, _, err := connect(ctx, adminURL)
@@ -116,7 +119,7 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 	}
 	_, err = admin.Exec(ctx, bootstrapLock)
 	if err == nil {
-		_, err = admin.Exec(ctx, fmt.Sprintf(roleSQL+schemaSQL, service))
+		_, err = admin.Exec(ctx, fmt.Sprintf(roleSQL+schemaSQL, service)+fmt.Sprintf(roleSQL, Auditor))
 	}
 	if closeErr := admin.Close(ctx); err == nil { // closing gives the lock back
 		err = closeErr

@@ -51,7 +51,7 @@ func TestUpAgainChangesNothing(t *testing.T) {
 	w.up()
 	admin := w.as("")
 	first := w.lines(admin, catalogSQL)
-	require.Contains(t, first, "schema orders of orders {orders=UC/orders}")
+	require.Contains(t, first, "schema orders of orders {orders=UC/orders,auditor=U/orders}")
 	require.Contains(t, first, "migration notifications 1")
 
 	w.up()
@@ -172,7 +172,7 @@ func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 
 	for _, database := range []string{"postgres", "other"} {
 		conn := w.connect(server.AdminURL(database))
-		require.Equal(t, []string{"3", "3", "8"}, w.lines(conn, `
+		require.Equal(t, []string{"3", "6", "8"}, w.lines(conn, `
 			SELECT count(*)::text FROM pg_namespace WHERE nspname IN ('orders', 'payments', 'notifications')
 			UNION ALL SELECT count(*)::text FROM (
 				SELECT FROM orders.goose_db_version WHERE version_id > 0 UNION ALL

@@ -85,3 +85,20 @@ func TestARoleOwnsWhatItsMigrationsMade(t *testing.T) {
 		}
 	}
 }
+
+func TestTheAuditorReadsEverythingAndWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	conn := w.connect(w.with(migrations.Auditor, migrations.Auditor))
+	for _, table := range []string{"orders.orders", "orders.order_lines", "orders.order_events", "orders.inventory", "orders.outbox",
+		"orders.dead_letters", "orders.held_messages", "payments.payments", "payments.provider_ledger", "payments.dead_letters",
+		"notifications.notifications", "notifications.dead_letters"} {
+		require.Len(t, w.lines(conn, `SELECT count(*)::text FROM `+table), 1)
+		for _, statement := range []string{`INSERT INTO %s DEFAULT VALUES`, `DELETE FROM %s`, `TRUNCATE %s`, `DROP TABLE %s`} {
+			w.refused(conn, insufficientPrivilege, fmt.Sprintf(statement, table))
+		}
+	}
+	w.refused(conn, insufficientPrivilege, `SELECT * FROM orders.idempotency_keys`) // answers to clients: none of its business
+	w.refused(conn, insufficientPrivilege, `CREATE TABLE orders.mine (a int)`)
+}
