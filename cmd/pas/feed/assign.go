@@ -78,20 +78,23 @@ func listed(offsets kadm.ListedOffsets, err error) (map[string]map[int32]int64, 
 	return byTopic, nil
 }
 
-// widen reads partitions that were added since, from their beginning. A group gets them by itself.
+// widens reports whether partitions may be added. A group gets them by itself.
+func (f *Feed) widens() bool { return f.cfg.Group == "" && f.ends == nil }
+
+// widen reads partitions that were added since, from their beginning.
 func (f *Feed) widen(ctx context.Context) error {
-	if f.cfg.Group != "" || f.ends != nil || time.Since(f.checked) < newPartitionsEvery {
+	if !f.widens() || time.Since(f.checked) < f.cfg.WidenEvery {
 		return nil
 	}
 	f.checked = time.Now()
-	topics, err := f.admin.ListTopics(ctx, f.cfg.names()...)
+	topics, err := f.admin.ListTopics(ctx)
 	if err != nil {
 		return nil // the broker is away; the next look will tell
 	}
 	added := map[string]map[int32]kgo.Offset{}
 	for i, name := range f.cfg.names() {
 		if !topics.Has(name) {
-			return &UnknownTopicError{Topic: f.cfg.Topics[i]}
+			return &UnknownTopicError{Topic: f.cfg.Topics[i], Exist: f.contractNames(topics.Names())}
 		}
 		for _, partition := range topics[name].Partitions.Numbers() {
 			if f.known[name][partition] {

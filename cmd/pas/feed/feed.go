@@ -6,6 +6,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ import (
 )
 
 const (
-	// newPartitionsEvery is how often a feed that reads alone looks whether its topics have become wider.
-	newPartitionsEvery = 30 * time.Second
+	// widenEvery is how often a feed that reads alone looks for new partitions, when not told.
+	widenEvery = 30 * time.Second
 	// createdTime is how long after its making a topic may still be unknown to some broker.
 	createdTime = 2 * time.Second
 	// closeTime bounds the last commit of a group's member.
@@ -43,6 +44,8 @@ type Config struct {
 	Follow bool
 	// Most is how many records one Poll returns at most; 0 = 10,000.
 	Most int
+	// WidenEvery is how often a feed that reads alone looks for partitions that were added; 0 = 30 s.
+	WidenEvery time.Duration
 	// OpenTime bounds how long Open may take.
 	OpenTime time.Duration
 }
@@ -97,9 +100,7 @@ type Feed struct {
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
 	defer cancel()
-	if cfg.Most == 0 {
-		cfg.Most = atOnce
-	}
+	cfg.Most, cfg.WidenEvery = cmp.Or(cfg.Most, atOnce), cmp.Or(cfg.WidenEvery, widenEvery)
 	options := []kgo.Opt{
 		kgo.SeedBrokers(cfg.Kafka.Brokers...),
 		kgo.ClientID("pas"),
@@ -206,7 +207,7 @@ func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 		if err := f.widen(ctx); err != nil {
 			return nil, err
 		}
-		fetches := f.client.PollRecords(ctx, f.cfg.Most)
+		fetches := f.poll(ctx)
 		if err := problem(fetches); err != nil {
 			return nil, err
 		}
@@ -215,6 +216,16 @@ func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 			return records, nil
 		}
 	}
+}
+
+// poll waits for records, but not longer than until it is time to look for new partitions.
+func (f *Feed) poll(ctx context.Context) kgo.Fetches {
+	if f.widens() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, f.checked.Add(f.cfg.WidenEvery))
+		defer cancel()
+	}
+	return f.client.PollRecords(ctx, f.cfg.Most)
 }
 
 // problem returns the first error that waiting does not heal.
