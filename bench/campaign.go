@@ -63,6 +63,14 @@ func (c *campaign) build(ctx context.Context) error {
 	if _, err := process.Run(ctx, c.cfg.root, nil, "go", args...); err != nil {
 		return fmt.Errorf("build the services: %w", err)
 	}
+	for _, name := range c.cfg.arms {
+		if name == "pas" {
+			continue
+		}
+		if err := arm.BuildPeer(ctx, c.cfg.root, name, c.bench.Bin); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -76,11 +84,13 @@ func (c *campaign) close() error {
 
 func (c *campaign) run(ctx context.Context) error {
 	for round := range c.cfg.rounds {
-		s, err := c.bench.Saturate(ctx, arm.Pas(), trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200})
-		if err != nil {
-			return err
+		for _, a := range []arm.Arm{arm.Pas(), arm.Idiomatic(), arm.Python()} {
+			s, err := c.bench.Saturate(ctx, a, trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200})
+			if err != nil {
+				return err
+			}
+			c.say("round %d %s: %d orders in %.1f s, %.0f orders/s, %.0f 202s/s, %v us", round+1, a.Name, s.Orders, s.Seconds, s.Settled, s.Accepted, s.CPUMicros)
 		}
-		c.say("round %d pas: %.0f orders/s, %.0f 202s/s, %+v", round+1, s.Settled, s.Accepted, s.CPUMicros)
 	}
 	return nil
 }

@@ -39,6 +39,10 @@ type Running interface {
 	Target(sku func(n int) string) load.Target
 	// Emails counts the emails that were emitted so far.
 	Emails(ctx context.Context) (int, error)
+	// LastEmail returns how many emails are known to be emitted, and when the last of them was.
+	LastEmail(ctx context.Context) (emails int, last time.Time, err error)
+	// SentAt returns when each customer's email was emitted.
+	SentAt(ctx context.Context) (map[string]time.Time, error)
 	// Analyze lets the database know what its tables look like by now.
 	Analyze(ctx context.Context) error
 	// Audit returns nil when orders orders were taken, and each of them was charged once, delivered once and told once.
@@ -68,10 +72,8 @@ func body(n int, sku string) []byte {
 	return fmt.Appendf(nil, `{"user_id":%q,"items":[{"sku":%q,"quantity":1}]}`, User(n), sku)
 }
 
-const (
-	readyTime = 60 * time.Second
-	pollEvery = 5 * time.Millisecond
-)
+// readyTime is how long an arm may take to start.
+const readyTime = 60 * time.Second
 
 // AwaitEmails waits until n emails were emitted. It gives up when none was for patience.
 func AwaitEmails(ctx context.Context, r Running, n int, every, patience time.Duration) error {
@@ -160,9 +162,44 @@ func freeAddresses(n int) ([]string, error) {
 	return found, nil
 }
 
-// execute runs statements in a database.
-func execute(ctx context.Context, url string, statements ...string) error {
-	conn, err := pgx.Connect(ctx, url)
+// books is an arm's database.
+type books struct{ url string }
+
+// Analyze implements Running.
+func (b books) Analyze(ctx context.Context) error { return b.execute(ctx, "ANALYZE") }
+
+// All arms keep their notifications under these names.
+const sentSQL = `SELECT user_id, sent_at FROM notifications.notifications WHERE sent_at IS NOT NULL`
+
+// SentAt implements Running.
+func (b books) SentAt(ctx context.Context) (map[string]time.Time, error) {
+	sent := map[string]time.Time{}
+	var user string
+	var at time.Time
+	return sent, b.read(ctx, []any{&user, &at}, func() { sent[user] = at }, sentSQL)
+}
+
+// read calls each for every row of a query.
+func (b books) read(ctx context.Context, into []any, each func(), sql string, args ...any) error {
+	conn, err := pgx.Connect(ctx, b.url)
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return fmt.Errorf("read the database: %w", err)
+	}
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		each()
+		return nil
+	})
+	return err
+}
+
+// execute runs statements.
+func (b books) execute(ctx context.Context, statements ...string) error {
+	conn, err := pgx.Connect(ctx, b.url)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
 	}

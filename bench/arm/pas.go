@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"pasdetrois/bench/load"
 	"pasdetrois/bench/process"
 	"pasdetrois/migrations"
@@ -27,7 +25,7 @@ func Services() []string { return migrations.Services() }
 
 // RunningPas is pas.
 type RunningPas struct {
-	db        string
+	books
 	processes []*process.Process
 	public    map[string][]string // addresses by service, one for each replica
 	admin     map[string][]string
@@ -45,10 +43,10 @@ func StartPas(ctx context.Context, e Env, services ...string) (*RunningPas, erro
 	if err := migrations.Up(ctx, e.Plot.AdminURL); err != nil {
 		return nil, err
 	}
-	if err := execute(ctx, e.Plot.AdminURL, stockSQL); err != nil {
+	if err := (books{e.Plot.AdminURL}).execute(ctx, stockSQL); err != nil {
 		return nil, err
 	}
-	r := &RunningPas{db: e.Plot.AdminURL, public: map[string][]string{}, admin: map[string][]string{}}
+	r := &RunningPas{books: books{e.Plot.AdminURL}, public: map[string][]string{}, admin: map[string][]string{}}
 	var ready []string
 	for _, service := range services {
 		for replica := range max(1, e.Replicas) {
@@ -107,9 +105,6 @@ func (r *RunningPas) Processes() []*process.Process { return r.processes }
 // Stop implements Running.
 func (r *RunningPas) Stop() error { return process.StopAll(r.processes) }
 
-// Analyze implements Running.
-func (r *RunningPas) Analyze(ctx context.Context) error { return execute(ctx, r.db, "ANALYZE") }
-
 // Emails implements Running.
 func (r *RunningPas) Emails(ctx context.Context) (int, error) {
 	sum := 0
@@ -125,42 +120,9 @@ func (r *RunningPas) Emails(ctx context.Context) (int, error) {
 
 const lastSQL = `SELECT count(sent_at), coalesce(max(sent_at), now()) FROM notifications.notifications`
 
-// LastEmail returns how many emails are written down as emitted, and when the last of them was.
+// LastEmail implements Running: it is in the database a moment after it was emitted.
 func (r *RunningPas) LastEmail(ctx context.Context) (emails int, last time.Time, err error) {
-	err = r.read(ctx, lastSQL, func(row pgx.Row) error { return row.Scan(&emails, &last) })
-	return emails, last, err
-}
-
-func (r *RunningPas) read(ctx context.Context, sql string, scan func(pgx.Row) error) error {
-	conn, err := pgx.Connect(ctx, r.db)
-	if err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return scan(conn.QueryRow(ctx, sql))
-}
-
-const sentSQL = `SELECT user_id, sent_at FROM notifications.notifications WHERE sent_at IS NOT NULL`
-
-// SentAt returns when each customer's email was emitted.
-func (r *RunningPas) SentAt(ctx context.Context) (map[string]time.Time, error) {
-	conn, err := pgx.Connect(ctx, r.db)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the database: %w", err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, sentSQL)
-	if err != nil {
-		return nil, fmt.Errorf("read when emails were sent: %w", err)
-	}
-	sent := map[string]time.Time{}
-	var user string
-	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&user, &at}, func() error {
-		sent[user] = at
-		return nil
-	})
-	return sent, err
+	return emails, last, r.read(ctx, []any{&emails, &last}, func() {}, lastSQL)
 }
 
 // Batches returns how large the batches were since the last call of MarkBatches, by event.
@@ -268,24 +230,12 @@ SELECT what, found::bigint, wanted::bigint FROM (VALUES
 ) AS counted (what, found, wanted) WHERE found <> wanted`
 
 func (r *RunningPas) audit(ctx context.Context, orders, rejected int) ([]string, error) {
-	conn, err := pgx.Connect(ctx, r.db)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the database: %w", err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, auditSQL, orders, rejected)
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
 	var problems []string
 	var what string
-	var is, shall int64
-	if _, err := pgx.ForEachRow(rows, []any{&what, &is, &shall}, func() error {
-		problems = append(problems, fmt.Sprintf("%s: %d instead of %d", what, is, shall))
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
+	var found, wanted int64
+	err := r.read(ctx, []any{&what, &found, &wanted}, func() {
+		problems = append(problems, fmt.Sprintf("%s: %d instead of %d", what, found, wanted))
+	}, auditSQL, orders, rejected)
 	slices.Sort(problems)
-	return problems, nil
+	return problems, err
 }

@@ -182,14 +182,9 @@ func (b *Bench) Loop(ctx context.Context, r arm.Running, o Options, placed, n in
 	if err != nil {
 		return s, err
 	}
-	every := 10 * time.Millisecond
-	if pas != nil {
-		every = 50 * time.Millisecond // the time of the last email is in the database
-	}
-	if err := arm.AwaitEmails(ctx, r, placed+n, every, patience); err != nil {
+	if err := arm.AwaitEmails(ctx, r, placed+n, 50*time.Millisecond, patience); err != nil {
 		return s, err
 	}
-	end := time.Now()
 	after := b.usage(r)
 	s = Saturation{Orders: n, Accepted: got.Rate(), Refused: got.Refused, Answers: stats.Latencies(got.Answers), Load: process.Load()}
 	s.Cost = costOf(before, after, n)
@@ -197,27 +192,28 @@ func (b *Bench) Loop(ctx context.Context, r arm.Running, o Options, placed, n in
 		if s.Batches, err = pas.Batches(ctx); err != nil {
 			return s, err
 		}
-		if end, err = b.lastEmail(ctx, pas, placed+n, end); err != nil {
-			return s, err
-		}
+	}
+	end, err := lastEmail(ctx, r, placed+n)
+	if err != nil {
+		return s, err
 	}
 	s.Seconds = end.Sub(got.First).Seconds()
 	s.Settled = float64(n) / s.Seconds
 	return s, nil
 }
 
-// lastEmail asks the database for the moment of the last email: it is written down a moment after it was emitted.
-func (b *Bench) lastEmail(ctx context.Context, pas *arm.RunningPas, emails int, latest time.Time) (time.Time, error) {
+// lastEmail returns the moment of the last email: an arm may write it down only some time after it was emitted.
+func lastEmail(ctx context.Context, r arm.Running, emails int) (time.Time, error) {
 	for deadline := time.Now().Add(patience); ; {
-		n, last, err := pas.LastEmail(ctx)
+		n, last, err := r.LastEmail(ctx)
 		if err != nil {
-			return latest, err
+			return last, err
 		}
 		if n >= emails {
 			return last, nil
 		}
 		if time.Now().After(deadline) {
-			return latest, fmt.Errorf("%d of %d emails are written down", n, emails)
+			return last, fmt.Errorf("%d of %d emails are written down", n, emails)
 		}
 	}
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	"github.com/ThreeDotsLabs/watermill-sql/v4/pkg/sql"
+	"github.com/ThreeDotsLabs/watermill/components/forwarder"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	keyHeader    = "key"
+	outboxTopic  = "outbox"
+	pollInterval = 10 * time.Millisecond // of the table, when it has nothing new; watermill's own is a second
+	payload      = 300
+	inOneInsert  = 500 // the filling of the table is not measured
+)
+
+func quiet() watermill.LoggerAdapter {
+	return watermill.NewSlogLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+}
+
+func marshaler() kafka.MarshalerUnmarshaler {
+	return kafka.NewWithPartitioningMarshaler(func(_ string, msg *message.Message) (string, error) {
+		return msg.Metadata.Get(keyHeader), nil
+	})
+}
+
+// counting counts what is published: acknowledged by all in-sync replicas.
+type counting struct {
+	message.Publisher
+	*counter
+}
+
+func (c counting) Publish(topic string, msgs ...*message.Message) error {
+	if err := c.Publisher.Publish(topic, msgs...); err != nil {
+		return err
+	}
+	for range msgs {
+		c.count()
+	}
+	return nil
+}
+
+// forward fills a table and has the Forwarder move it.
+func forward(ctx context.Context, cfg config) (result, error) {
+	log := quiet()
+	c := kafka.DefaultSaramaSyncPublisherConfig()
+	c.Version = sarama.V2_8_0_0
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = true
+	c.Net.MaxOpenRequests = 1
+	toKafka, err := kafka.NewPublisher(kafka.PublisherConfig{Brokers: cfg.brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c}, log)
+	if err != nil {
+		return result{}, fmt.Errorf("open a publisher: %w", err)
+	}
+	pool, err := pgxpool.New(ctx, cfg.databaseURL)
+	if err != nil {
+		return result{}, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer pool.Close()
+	subscriber, err := sql.NewSubscriber(sql.BeginnerFromPgx(pool), sql.SubscriberConfig{
+		SchemaAdapter:    sql.DefaultPostgreSQLSchema{},
+		OffsetsAdapter:   sql.DefaultPostgreSQLOffsetsAdapter{},
+		InitializeSchema: true,
+		PollInterval:     pollInterval,
+	}, log)
+	if err != nil {
+		return result{}, fmt.Errorf("open the subscriber of the table: %w", err)
+	}
+	if err := subscriber.SubscribeInitialize(outboxTopic); err != nil {
+		return result{}, fmt.Errorf("make the tables: %w", err)
+	}
+	if err := fill(ctx, pool, cfg, log); err != nil {
+		return result{}, err
+	}
+	router, err := message.NewRouter(message.RouterConfig{}, log)
+	if err != nil {
+		return result{}, fmt.Errorf("make the router: %w", err)
+	}
+	done := newCounter(cfg.messages)
+	if _, err := forwarder.NewForwarder(subscriber, counting{toKafka, done}, log,
+		forwarder.Config{ForwarderTopic: outboxTopic, Router: router}); err != nil {
+		return result{}, fmt.Errorf("make the forwarder: %w", err)
+	}
+	return until(ctx, router, done)
+}
+
+// fill commits the messages as an application would, only many in a transaction.
+func fill(ctx context.Context, pool *pgxpool.Pool, cfg config, log watermill.LoggerAdapter) error {
+	content := []byte(`{"x":"` + strings.Repeat("x", payload) + `"}`)
+	for from := 0; from < cfg.messages; from += inOneInsert {
+		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			inTx, err := sql.NewPublisher(sql.TxFromPgx(tx), sql.PublisherConfig{SchemaAdapter: sql.DefaultPostgreSQLSchema{}}, log)
+			if err != nil {
+				return err
+			}
+			var all []*message.Message
+			for i := from; i < min(from+inOneInsert, cfg.messages); i++ {
+				msg := message.NewMessage(watermill.NewUUID(), content)
+				msg.Metadata.Set(keyHeader, fmt.Sprintf("key-%d", i))
+				all = append(all, msg)
+			}
+			return forwarder.NewPublisher(inTx, forwarder.PublisherConfig{ForwarderTopic: outboxTopic}).Publish(cfg.topic, all...)
+		})
+		if err != nil {
+			return fmt.Errorf("fill the table: %w", err)
+		}
+	}
+	_, err := pool.Exec(ctx, "ANALYZE")
+	return err
+}
+
+// consume handles messages that take a while.
+func consume(ctx context.Context, cfg config) (result, error) {
+	log := quiet()
+	c := kafka.DefaultSaramaSubscriberConfig()
+	c.Version = sarama.V2_8_0_0
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	c.Consumer.MaxProcessingTime = time.Minute
+	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
+		Brokers: cfg.brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: cfg.group,
+	}, log)
+	if err != nil {
+		return result{}, fmt.Errorf("open a subscriber: %w", err)
+	}
+	router, err := message.NewRouter(message.RouterConfig{}, log)
+	if err != nil {
+		return result{}, fmt.Errorf("make the router: %w", err)
+	}
+	done := newCounter(cfg.messages)
+	router.AddConsumerHandler("work", cfg.topic, subscriber, func(*message.Message) error {
+		time.Sleep(cfg.work)
+		done.count()
+		return nil
+	})
+	return until(ctx, router, done)
+}
+
+// until runs the router until everything is done.
+func until(ctx context.Context, router *message.Router, done *counter) (result, error) {
+	ended := make(chan error, 1)
+	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
+	var err error
+	select {
+	case <-done.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case err = <-ended:
+		return result{}, fmt.Errorf("ended by itself: %w", err)
+	}
+	return done.result(), errors.Join(err, router.Close(), <-ended)
+}
