@@ -6,6 +6,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
 )
 
 func (c fakeClaim) Topic() string    { return "p.orders" }
@@ -121,4 +123,33 @@ func TestRecordsWithoutKeyAreSpreadOverTheLanes(t *testing.T) {
 		used[laneOf(&sarama.ConsumerMessage{Offset: offset}, lanesPerPartition)] = true
 	}
 	require.Len(t, used, lanesPerPartition)
+}
+
+// What is known of one record says nothing about the next one of its lane.
+func TestANewRecordBeginsAfresh(t *testing.T) {
+	t.Parallel()
+	cl := newClaims("", newGate(), newFailures()).newLanes(context.Background())[0]
+	cl.setEvent(messages.EventOrderPlaced)
+	cl.failed()
+	require.Equal(t, 1, cl.panicked())
+	require.Equal(t, 2, cl.panicked())
+	cl.begin(messages.Record{Topic: "t"})
+	r, event := cl.read()
+	require.Equal(t, "t", r.Topic)
+	require.Empty(t, event)
+	require.False(t, cl.isAlone())
+	require.Equal(t, 1, cl.panicked())
+}
+
+// A handler that outlives its claim, at the end of a drain, still speaks of its own record and of no other.
+func TestAMessageRemembersItsClaim(t *testing.T) {
+	t.Parallel()
+	c := newClaims("", newGate(), newFailures())
+	msg, err := c.Unmarshal(&sarama.ConsumerMessage{Topic: "t", Value: []byte("its own")})
+	require.NoError(t, err)
+	cl := c.of(msg)
+	cl.remember(msg)
+	clear(c.live) // the claim has ended
+	r, _ := c.of(msg).read()
+	require.Equal(t, "its own", string(r.Value))
 }

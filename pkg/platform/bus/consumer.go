@@ -50,6 +50,8 @@ type Consumer struct {
 	monitor *monitor
 	metrics *metrics
 	joined  atomic.Bool // subscribed to all topics
+	// subscriber makes what reads one topic; its connections are cut when lines ends.
+	subscriber func(lines context.Context, topic string) (message.Subscriber, error)
 	*dispatcher
 }
 
@@ -72,11 +74,13 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	g, failing := newGate(), newFailures()
 	topics := cfg.Table.topics()
 	needs := topicsOf(cfg.Service, topics)
-	return &Consumer{
+	c := &Consumer{
 		cfg: cfg, log: cfg.Log, topics: topics, needs: needs, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
 		failing: failing, metrics: m, dispatcher: d,
 		monitor: newMonitor(cfg.Config, cfg.Service, topics, needs, m.lag),
-	}, nil
+	}
+	c.subscriber = c.kafkaSubscriber
+	return c, nil
 }
 
 // group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
@@ -133,13 +137,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 	router.AddMiddleware(c.chain()...)
 	for _, topic := range c.topics {
-		subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
-			Brokers:               c.cfg.Brokers,
-			Unmarshaler:           c.claims,
-			OverwriteSaramaConfig: consumerConfig(linesCtx, "pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout),
-			ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
-			Tracer:                c.claims,
-		}, wlog)
+		subscriber, err := c.subscriber(linesCtx, topic)
 		if err != nil {
 			return fmt.Errorf("subscribe to %s: %w", topic, err)
 		}
@@ -179,6 +177,16 @@ func (c *Consumer) consume(ctx context.Context) error {
 		c.log.Warn("the consumer groups were not left in time: what was not committed will be delivered again", "err", err)
 	}
 	return <-ended
+}
+
+func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
+	return kafka.NewSubscriber(kafka.SubscriberConfig{
+		Brokers:               c.cfg.Brokers,
+		Unmarshaler:           c.claims,
+		OverwriteSaramaConfig: consumerConfig(lines, "pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout),
+		ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
+		Tracer:                c.claims,
+	}, watermillLogger(c.log))
 }
 
 func (c *Consumer) handleMessage(msg *message.Message) error {

@@ -54,6 +54,7 @@ func TestOutputsAreWrittenBeforeTheMessageIsAcknowledged(t *testing.T) {
 	require.Equal(t, "o1", in.Event.OrderID)
 	require.Contains(t, in.TraceParent, "0af7651916cd43dd8448eb211c80319c", "the output belongs to the input's trace")
 	require.Equal(t, "o1", string(in.Record.Key))
+	require.Contains(t, in.Record.Headers, messages.Header{Key: "ce_source", Value: []byte("/pasdetrois/test")})
 }
 
 func TestFailedPublishLeavesTheMessageUnacknowledged(t *testing.T) {
@@ -258,6 +259,8 @@ func TestReplayReturnsTheErrorInsteadOfParking(t *testing.T) {
 	require.Equal(t, "still_bad", fault.Reason(c.Handle(t.Context(), r)))
 	r, err = placed("panics").Record()
 	require.NoError(t, err)
-	require.ErrorContains(t, c.Handle(t.Context(), r), "boom")
+	err = c.Handle(t.Context(), r)
+	require.ErrorContains(t, err, "boom")
+	require.ErrorContains(t, err, "consumer_test.go", "where it panicked")
 	require.Empty(t, f.parked.all())
 }

@@ -113,6 +113,23 @@ func TestPublishingToABrokerThatHangsEndsWithItsContextAndIsWrittenOnce(t *testi
 	require.Empty(t, ids)
 }
 
+func TestClosingAProducerWhileTheBrokerHangsIsBounded(t *testing.T) {
+	t.Parallel()
+	broker, addrs := pausableBroker(t)
+	f := setupAt(t, addrs)
+	f.createTopics(1, messages.TopicOrders)
+	p, err := bus.NewProducer(f.cfg, "test", f.log)
+	require.NoError(t, err)
+	require.NoError(t, p.Publish(t.Context(), placed("before")))
+	broker.pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, p.Publish(ctx, placed("during")), context.DeadlineExceeded)
+	closed := make(chan error, 1)
+	go func() { closed <- p.Close() }()
+	require.ErrorContains(t, next(t, closed), "does not answer")
+}
+
 // A broker that hangs cannot be told goodbye. What was not committed is delivered again, which is no failure of the
 // service that stops.
 func TestStoppingWhileTheBrokerHangsIsBoundedAndNoFailure(t *testing.T) {

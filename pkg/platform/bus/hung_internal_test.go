@@ -8,10 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-
-	"pasdetrois/pkg/messages"
 )
 
 // A paused broker still accepts connections and answers nothing. Whoever stops a service in that state must not wait
@@ -60,18 +57,10 @@ func receive[T any](t *testing.T, ch <-chan T, within time.Duration, what string
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-func hungConsumer(t *testing.T, addr string) *Consumer {
-	t.Helper()
-	c, err := NewConsumer(ConsumerConfig{Config: Config{Brokers: []string{addr}}, Service: "test", Log: quiet(),
-		Metrics: prometheus.NewRegistry(), Table: Table{On(func(context.Context, []In[messages.OrderPlaced]) []Result { return nil })}})
-	require.NoError(t, err)
-	return c
-}
-
 func TestStoppingBeforeAHungBrokerAnsweredIsQuick(t *testing.T) {
 	t.Parallel()
 	addr, connected := hungBroker(t)
-	c := hungConsumer(t, addr)
+	c := newTestConsumer(t, addr)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
@@ -83,7 +72,7 @@ func TestStoppingBeforeAHungBrokerAnsweredIsQuick(t *testing.T) {
 func TestStoppingWhileSubscribingToAHungBrokerIsQuick(t *testing.T) {
 	t.Parallel()
 	addr, connected := hungBroker(t)
-	c := hungConsumer(t, addr)
+	c := newTestConsumer(t, addr)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.consume(ctx) }()
@@ -101,4 +90,19 @@ func TestClosingAProducerBeforeAHungBrokerAnsweredIsQuick(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- p.Close() }()
 	require.NoError(t, receive(t, closed, patienceOfAnOperator, "Close waits for a broker that hangs"))
+}
+
+func TestAskingAHungBrokerForItsTopicsEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	addr, _ := hungBroker(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := ListTopics(ctx, Config{Brokers: []string{addr}})
+		ended <- err
+	}()
+	err := receive(t, ended, patienceOfAnOperator, "it waits for a broker that hangs")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, addr+"] does not answer")
 }

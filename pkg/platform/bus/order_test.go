@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -115,8 +116,12 @@ func TestAParkedRecordIsTheRecordThatWasRead(t *testing.T) {
 	f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
 	in := messages.Record{Topic: messages.TopicOrders, Key: []byte("k\x00"), Value: []byte("no JSON \xff"),
 		Headers: []messages.Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte("2")}, {Key: "empty", Value: []byte{}}}}
-	require.NoError(t, f.producer.PublishRecords(t.Context(), in, in))
-	next(t, f.parked.ch)
+	in.Time = time.UnixMilli(1700000000123)
+	require.NoError(t, f.producer.PublishRecords(t.Context(), messages.Record{Topic: messages.TopicOrders, Value: []byte("no key")}))
+	keyless := next(t, f.parked.ch).record
+	require.Nil(t, keyless.Key)
+	require.WithinDuration(t, time.Now(), keyless.Time, time.Hour, "a record without time gets that of its writing")
+	require.NoError(t, f.producer.PublishRecords(t.Context(), in))
 	got := next(t, f.parked.ch).record
 	require.Equal(t, in.Topic, got.Topic, "the contract's name, without prefix")
 	require.Equal(t, in.Key, got.Key)
@@ -127,7 +132,7 @@ func TestAParkedRecordIsTheRecordThatWasRead(t *testing.T) {
 		require.Equal(t, string(in.Headers[i].Value), string(h.Value))
 	}
 	require.EqualValues(t, 1, got.Offset)
-	require.False(t, got.Time.IsZero())
+	require.Equal(t, in.Time.UTC(), got.Time.UTC())
 }
 
 // Each topic has a group of its own, and two services never share one.

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
@@ -23,19 +22,17 @@ func (f parkerFunc) Park(ctx context.Context, r messages.Record, reason, _, _ st
 func TestParkingOutlivesAShutdownAndIsBounded(t *testing.T) {
 	t.Parallel()
 	parked := ""
-	c, err := NewConsumer(ConsumerConfig{Config: Config{Brokers: []string{"localhost:1"}}, Service: "test", Log: quiet(),
-		Metrics: prometheus.NewRegistry(), Table: Table{On(func(context.Context, []In[messages.OrderPlaced]) []Result { return nil })},
-		Parker: parkerFunc(func(ctx context.Context, _ messages.Record, reason string) error {
-			_, bounded := ctx.Deadline()
-			require.True(t, bounded)
-			parked = reason
-			return ctx.Err()
-		})})
-	require.NoError(t, err)
+	c := newTestConsumer(t, "localhost:1")
+	c.cfg.Parker = parkerFunc(func(ctx context.Context, _ messages.Record, reason string) error {
+		_, bounded := ctx.Deadline()
+		require.True(t, bounded)
+		parked = reason
+		return ctx.Err()
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	msg := message.NewMessage("", nil)
 	msg.SetContext(ctx)
-	_, err = c.parking(func(*message.Message) ([]*message.Message, error) {
+	_, err := c.parking(func(*message.Message) ([]*message.Message, error) {
 		cancel()
 		return nil, fault.New("contradicts_state", "no")
 	})(msg)

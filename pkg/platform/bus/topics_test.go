@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -97,12 +99,21 @@ func TestTopicsAreCreatedOnceAndNeverRepartitioned(t *testing.T) {
 	created, err = bus.CreateTopics(t.Context(), f.cfg, spec)
 	require.NoError(t, err)
 	require.Empty(t, created)
+	var together sync.WaitGroup
+	for range 4 { // as the jobs of two deployments may
+		together.Go(func() {
+			_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{{Name: "b", Partitions: 1, ReplicationFactor: 1}})
+			assert.NoError(t, err)
+		})
+	}
+	together.Wait()
 	spec[0].Partitions = 3
 	_, err = bus.CreateTopics(t.Context(), f.cfg, spec)
 	require.ErrorContains(t, err, "exists with 2 partitions instead of 3")
 	topics, err := bus.ListTopics(t.Context(), f.cfg)
 	require.NoError(t, err)
-	require.Len(t, topics, 1)
+	require.Len(t, topics, 2, "only those with the prefix")
 	require.Equal(t, "a", topics[0].Name)
+	require.Equal(t, "b", topics[1].Name)
 	require.EqualValues(t, 2, topics[0].Partitions)
 }

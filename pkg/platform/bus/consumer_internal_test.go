@@ -1,0 +1,154 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+// subscriberFunc is a Subscriber that has nothing to close.
+type subscriberFunc func() (<-chan *message.Message, error)
+
+func (f subscriberFunc) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+	return f()
+}
+func (f subscriberFunc) Close() error { return nil }
+
+func newTestConsumer(t *testing.T, broker string) *Consumer {
+	t.Helper()
+	c, err := NewConsumer(ConsumerConfig{Config: Config{Brokers: []string{broker}, GroupPrefix: "p."}, Service: "test", Log: quiet(),
+		Metrics: prometheus.NewRegistry(), Table: Table{On(func(context.Context, []In[messages.OrderPlaced]) []Result { return nil })}})
+	require.NoError(t, err)
+	return c
+}
+
+// A router whose subscriptions have all ended returns without an error. A service that reads nothing any more must not
+// go on as if all was well.
+func TestConsumingThatEndsByItselfIsAFailure(t *testing.T) {
+	t.Parallel()
+	c := newTestConsumer(t, "localhost:1")
+	received := make(chan *message.Message)
+	c.subscriber = func(context.Context, string) (message.Subscriber, error) {
+		return subscriberFunc(func() (<-chan *message.Message, error) { return received, nil }), nil
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.consume(t.Context()) }()
+	testkit.Eventually(t, func() error {
+		if !c.joined.Load() {
+			return errors.New("it does not consume yet")
+		}
+		return nil
+	})
+	close(received)
+	require.ErrorContains(t, receive(t, ended, time.Minute, "it goes on"), "consuming ended by itself")
+}
+
+func TestAConsumerIsReadyOnceItIsSubscribed(t *testing.T) {
+	t.Parallel()
+	c := newTestConsumer(t, "localhost:1")
+	require.ErrorContains(t, c.Check(t.Context()), "not connected yet")
+	c.monitor.report(nil)
+	require.ErrorContains(t, c.Check(t.Context()), "not subscribed yet")
+	c.joined.Store(true)
+	require.NoError(t, c.Check(t.Context()))
+	cl := c.claims.newLanes(t.Context())[0]
+	c.failing.set(cl, messages.Record{Topic: "orders"}, errors.New("database away"))
+	require.ErrorContains(t, c.Check(t.Context()), "database away")
+	c.monitor.report(errors.New("kafka away"))
+	require.ErrorContains(t, c.Check(t.Context()), "kafka away")
+	require.ErrorContains(t, c.Check(t.Context()), "database away")
+}
+
+func TestConsumerHasBoundsAndGroupsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := newTestConsumer(t, "localhost:1")
+	require.Equal(t, 30*time.Second, c.cfg.HandleTimeout)
+	require.Equal(t, 10*time.Second, c.cfg.DrainTimeout)
+	require.Equal(t, "p.test.orders", c.cfg.group("test", "orders"), "each topic has its own, so that a change in one never pauses another")
+	_, err := NewConsumer(ConsumerConfig{})
+	require.ErrorContains(t, err, "KAFKA_BROKERS")
+}
+
+// A router that could not subscribe once cannot be started again.
+func TestSubscribingIsTriedUntilItWorksOrNobodyWantsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tries, want := 0, make(chan *message.Message)
+		failing := subscriberFunc(func() (<-chan *message.Message, error) {
+			if tries++; tries < 4 {
+				return nil, errors.New("kafka away")
+			}
+			return want, nil
+		})
+		begin := time.Now()
+		got, err := patient{Subscriber: failing, stop: t.Context(), log: quiet()}.Subscribe(t.Context(), "orders")
+		require.NoError(t, err)
+		require.Equal(t, (<-chan *message.Message)(want), got)
+		require.Equal(t, 4, tries)
+		require.Equal(t, 7*time.Second, time.Since(begin), "1, 2 and 4 s apart")
+
+		tries = -1 << 30
+		stop, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		got, err = patient{Subscriber: failing, stop: stop, log: quiet()}.Subscribe(t.Context(), "orders")
+		require.NoError(t, err)
+		_, open := <-got
+		require.False(t, open, "nobody wants messages any more, so there are none")
+	})
+}
+
+func TestPausesGrowToABoundAndEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	var grown []time.Duration
+	for attempt := range 6 {
+		grown = append(grown, backoff(attempt+1, time.Second, 7*time.Second))
+	}
+	require.Equal(t, []time.Duration{1e9, 2e9, 4e9, 7e9, 7e9, 7e9}, grown)
+	require.Equal(t, 7*time.Second, backoff(1<<40, time.Second, 7*time.Second))
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		require.True(t, pause(t.Context(), time.Hour))
+		require.Equal(t, time.Hour, time.Since(begin))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.False(t, pause(ctx, time.Hour))
+		require.Equal(t, time.Hour+time.Second, time.Since(begin))
+	})
+}
+
+// Everybody who wants to leave a gate that nobody is in, or that many are in, gets away once.
+func TestTheGateIsDrainedWhenTheLastOneLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		require.True(t, g.enter())
+		require.True(t, g.enter())
+		g.leave()
+		var drained sync.WaitGroup
+		drained.Go(func() { require.NoError(t, g.drain(t.Context())) })
+		synctest.Wait()
+		require.True(t, g.isClosed())
+		require.False(t, g.enter(), "nobody is admitted once the drain has begun")
+		require.Equal(t, 1, g.inside())
+		g.leave()
+		drained.Wait()
+
+		require.NoError(t, newGate().drain(t.Context()))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		stuck := newGate()
+		stuck.enter()
+		require.ErrorIs(t, stuck.drain(ctx), context.DeadlineExceeded)
+		stuck.leave()
+	})
+}

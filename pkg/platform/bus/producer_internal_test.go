@@ -1,0 +1,94 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+)
+
+// sender notes what is sent and refuses some values.
+type sender struct {
+	sarama.SyncProducer
+	mu      sync.Mutex
+	sent    []string
+	refused map[string]bool
+}
+
+func (s *sender) SendMessage(m *sarama.ProducerMessage) (int32, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, _ := m.Value.Encode()
+	if s.refused[string(value)] {
+		return 0, 0, errors.New("refused " + string(value))
+	}
+	s.sent = append(s.sent, m.Topic+" "+string(value))
+	return 0, 0, nil
+}
+
+func connectedTo(s *sender) *Producer {
+	connected := make(chan struct{})
+	close(connected)
+	return &Producer{cfg: Config{TopicPrefix: "p."}, service: "test", log: quiet(), connected: connected, sender: s}
+}
+
+// After a failure nothing more of the key is written: it would overtake what failed. Other keys are none of its business.
+func TestAFailedRecordIsNotOvertakenByOthersOfItsKey(t *testing.T) {
+	t.Parallel()
+	s := &sender{refused: map[string]bool{"a2": true}}
+	rec := func(topic, key, value string) messages.Record {
+		return messages.Record{Topic: topic, Key: []byte(key), Value: []byte(value)}
+	}
+	err := connectedTo(s).PublishRecords(t.Context(), rec("t", "a", "a1"), rec("t", "b", "b1"), rec("t", "a", "a2"), rec("t", "a", "a3"),
+		rec("u", "a", "a4"))
+	require.ErrorContains(t, err, "publish to t: refused a2")
+	require.ElementsMatch(t, []string{"p.t a1", "p.t b1", "p.u a4"}, s.sent)
+}
+
+func TestPublishingWaitsForTheConnectionAsLongAsItsContext(t *testing.T) {
+	t.Parallel()
+	p := connectedTo(&sender{})
+	p.connected = make(chan struct{})
+	p.connErr = errors.New("connection refused")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := p.PublishRecords(ctx, messages.Record{Topic: "t"})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "connection refused", "why it is not connected")
+	require.NoError(t, p.PublishRecords(ctx), "nothing to publish needs no Kafka")
+}
+
+// A line is watched until it is closed, and no longer: the context outlives a thousand connections.
+func TestALineIsCutWithItsContextAndForgottenWhenItIsClosed(t *testing.T) {
+	t.Parallel()
+	addr, _ := hungBroker(t)
+	ctx, cut := context.WithCancel(t.Context())
+	conn, err := lines{ctx}.Dial("tcp", addr)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := conn.Read(make([]byte, 1))
+		ended <- err
+	}()
+	require.Equal(t, 250*time.Millisecond, lines{ctx}.again(250*time.Millisecond)(1, 9))
+	cut()
+	require.ErrorIs(t, receive(t, ended, time.Minute, "the line is not cut"), net.ErrClosed)
+	require.Zero(t, lines{ctx}.again(250*time.Millisecond)(1, 9), "without lines there is nothing to wait for")
+	_, err = lines{ctx}.Dial("tcp", addr)
+	require.ErrorIs(t, err, context.Canceled)
+
+	conn, err = lines{t.Context()}.Dial("tcp", addr)
+	require.NoError(t, err)
+	released := 0
+	conn.(*line).release = func() bool { released++; return true }
+	require.NoError(t, conn.Close())
+	require.ErrorIs(t, conn.Close(), net.ErrClosed)
+	require.Equal(t, 1, released)
+}
