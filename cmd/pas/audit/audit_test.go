@@ -1,0 +1,172 @@
+package audit_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// played is a system that has played scenarios and was stopped then.
+type played struct {
+	adminURL string
+	topics   *feed.Config
+}
+
+func play(t *testing.T) played {
+	t.Helper()
+	db := testkit.Database(t, migrations.Up)
+	prefix := testkit.Prefix(t)
+	brokers := testkit.Brokers(t)
+	s, err := stack.Start(t.Context(), stack.Config{DatabaseURL: db.AdminURL, Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix})
+	require.NoError(t, err)
+	env := s.Env()
+	env.Patience = time.Minute
+	for _, sc := range []scenario.Scenario{scenario.Confirmed(), scenario.OutOfStock(), scenario.UnknownSKU(), scenario.CardDeclined(),
+		scenario.SuspectedFraud(), scenario.CancelledAfterPayment(), scenario.CancelledBeforePayment(), scenario.PostedTwice(),
+		scenario.ForeignMessage(), scenario.DeliveredTwice(), scenario.PoisonMessage()} {
+		require.NoError(t, sc.Run(t.Context(), env))
+	}
+	require.NoError(t, s.Stop())
+	return played{adminURL: db.AdminURL, topics: &feed.Config{OpenTime: 20 * time.Second,
+		Kafka: bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}}
+}
+
+// config audits the database as the role that may only read.
+func (p played) config(t *testing.T, database string) audit.Config {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	u.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
+	return audit.Config{OrdersURL: u.String(), PaymentsURL: u.String(), NotificationsURL: u.String(), Topics: p.topics}
+}
+
+// copied returns a copy of the database to spoil.
+func (p played) copied(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(p.adminURL)
+	require.NoError(t, err)
+	original := strings.TrimPrefix(u.Path, "/")
+	server, name := *u, "audit_"+strings.ToLower(fmt.Sprintf("%x", rand.Uint64()))
+	server.Path, u.Path = "/postgres", "/"+name
+	admin, err := pgx.Connect(t.Context(), server.String())
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+original)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
+		require.NoError(t, err)
+		require.NoError(t, admin.Close(context.Background()))
+	})
+	return u.String()
+}
+
+func TestAuditFindsWhatDoesNotAddUp(t *testing.T) {
+	t.Parallel()
+	p := play(t)
+	report, err := audit.Run(t.Context(), p.config(t, p.adminURL))
+	require.NoError(t, err)
+	for _, c := range report.Checks {
+		require.Zero(t, c.Wrong, "%s: %v", c.Name, c.Examples)
+	}
+	require.True(t, report.Passed())
+	require.Greater(t, report.Orders, int64(10))
+	require.Zero(t, report.InFlight)
+
+	one := func(table, where string) string {
+		return fmt.Sprintf("ctid = (SELECT ctid FROM %s WHERE %s ORDER BY order_id LIMIT 1)", table, where)
+	}
+	for name, c := range map[string]struct {
+		check, says string
+		spoil       []string
+	}{
+		"a lost order": {"strangers", "has a payment", []string{
+			"DELETE FROM orders.order_events WHERE order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed' AND stock = 'none')",
+			"DELETE FROM orders.orders WHERE order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed' AND stock = 'none')"}},
+		"a second charge": {"charges", "charged 2 times", []string{`INSERT INTO payments.provider_ledger
+			(payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status)
+			SELECT 'pay_2', 'again', order_id, user_id, amount_minor, currency, payment_method, status
+			FROM payments.provider_ledger WHERE status = 'charged' LIMIT 1`}},
+		"a charge nobody knows": {"charges", "payments says no payment", []string{"DELETE FROM payments.payments WHERE " + one("payments.payments", "status = 'captured'")}},
+		"money kept":            {"outcome", "its money is kept", []string{"UPDATE payments.payments SET status = 'captured', reason = '' WHERE " + one("payments.payments", "status = 'refunded'")}},
+		"money given back":      {"charges", "payments says captured", []string{"UPDATE payments.provider_ledger SET status = 'refunded', refunded_at = now() - interval '1 hour' WHERE " + one("payments.provider_ledger", "status = 'charged'")}},
+		"another amount":        {"money", "confirmed orders come to", []string{"UPDATE orders.orders SET total_minor = total_minor + 1 WHERE " + one("orders.orders", "status = 'confirmed'")}},
+		"stock sold twice":      {"stock", "(orders: ", []string{"UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'record-brush'"}},
+		"a notification lost":   {"notified", "nobody was told", []string{"DELETE FROM notifications.notifications WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
+		"one not sent":          {"notified", "is not sent", []string{"UPDATE notifications.notifications SET status = 'pending', sent_at = NULL, created_at = now() - interval '1 hour' WHERE " + one("notifications.notifications", "kind = 'failed'")}},
+		"another one":           {"notified", "was told to be rejected", []string{"UPDATE notifications.notifications SET kind = 'rejected' WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
+		"a gap in a timeline":   {"timeline", "numbered up to", []string{"DELETE FROM orders.order_events WHERE number = 2 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
+		"another end":           {"timeline", "of its timeline says", []string{"UPDATE orders.order_events SET status_to = 'failed' WHERE number = 3 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
+		"an outbox row":         {"outbox", "row ", []string{"INSERT INTO orders.outbox (topic, value, headers, created_at) VALUES ('orders', '', '[]', now() - interval '1 minute')"}},
+		"overdue":               {"overdue", "due since", []string{"UPDATE orders.orders SET status = 'pending', stock = 'none', reason = '', due_at = now() - interval '1 hour' WHERE " + one("orders.orders", "status = 'failed' AND total_minor > 0")}},
+		"parked":                {"parked", "not_json", []string{"UPDATE orders.dead_letters SET state = 'parked' WHERE reason = 'not_json'"}},
+		"kept aside":            {"parked", "kept aside", []string{"INSERT INTO orders.held_messages (order_id, event, topic, partition, record_offset, record_time, held_at) VALUES ('x', 'payment_captured', 'payments', 0, 0, now(), now() - interval '1 hour')"}},
+		"another story":         {"topics", "the topics say", []string{"UPDATE orders.orders SET status = 'cancelled', reason = 'x', stock = 'none' WHERE " + one("orders.orders", "status = 'confirmed'")}},
+		"unknown to the topics": {"topics", "do not know it", []string{
+			"UPDATE notifications.notifications SET order_id = 'renamed' WHERE order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'failed' AND reason = 'card_declined')",
+			"INSERT INTO orders.orders SELECT 'renamed', user_id, total_minor, currency, payment_method, email, status, reason, stock, payment_id, late_payment, decided_by, version, created_at, updated_at, status_at, due_at, nudges, trace_parent FROM orders.orders WHERE order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'failed' AND reason = 'card_declined')"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			database := p.copied(t)
+			admin, err := pgx.Connect(t.Context(), database)
+			require.NoError(t, err)
+			for _, statement := range c.spoil {
+				tag, err := admin.Exec(t.Context(), statement)
+				require.NoError(t, err, statement)
+				require.NotZero(t, tag.RowsAffected(), statement)
+			}
+			require.NoError(t, admin.Close(t.Context()))
+			report, err := audit.Run(t.Context(), p.config(t, database))
+			require.NoError(t, err)
+			require.False(t, report.Passed())
+			for _, check := range report.Checks {
+				if check.Name == c.check {
+					require.NotZero(t, check.Wrong)
+					require.Contains(t, strings.Join(check.Examples, "\n"), c.says)
+				}
+			}
+		})
+	}
+}
+
+// What changed within the grace is not judged; an order that only the topics know is.
+func TestAuditOfASystemAtWork(t *testing.T) {
+	t.Parallel()
+	p := play(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.topics.Kafka.Brokers...))
+	require.NoError(t, err)
+	defer client.Close()
+	require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Topic: p.topics.Kafka.TopicPrefix + "orders",
+		Value: []byte(`{"order_id":"nobody-read-it","user_id":7,"total":1}`)}).FirstErr())
+
+	cfg := p.config(t, p.adminURL)
+	cfg.Grace = time.Hour
+	report, err := audit.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, report.Orders, report.InFlight)
+
+	cfg.Grace = 0
+	report, err = audit.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	last := report.Checks[len(report.Checks)-1]
+	require.Equal(t, "topics", last.Name)
+	require.Equal(t, []string{"nobody-read-it is pending on the topics, and there is no such order"}, last.Examples)
+}

@@ -1,0 +1,218 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pasdetrois/pkg/messages"
+)
+
+// file is all that is written about one order.
+type file struct {
+	id            string
+	order         *order
+	payment       *payment
+	entries       []entry
+	notifications []notification
+}
+
+// merge reads orders, payments, the provider's books and notifications side by side and checks order after order.
+func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
+	orders, err := read(ctx, ob, "orders", ordersSQL, scanOrder, func(o *order) string { return o.id })
+	if err != nil {
+		return err
+	}
+	// The two tables of payments share a connection, which can send one at a time: the provider's books get their own.
+	ledgerBook, err := open(ctx, "payments", a.cfg.PaymentsURL)
+	if err != nil {
+		return err
+	}
+	defer ledgerBook.close()
+	payments, err := read(ctx, pb, "payments", paymentsSQL, scanPayment, func(p *payment) string { return p.id })
+	if err != nil {
+		return err
+	}
+	ledger, err := read(ctx, ledgerBook, "the provider's books", ledgerSQL, scanEntry, func(e *entry) string { return e.id })
+	if err != nil {
+		return err
+	}
+	notifications, err := read(ctx, nb, "notifications", notificationsSQL, scanNotification, func(n *notification) string { return n.id })
+	if err != nil {
+		return err
+	}
+	var f file
+	for {
+		key, found := orders.lowest("", false)
+		key, found = payments.lowest(key, found)
+		key, found = ledger.lowest(key, found)
+		key, found = notifications.lowest(key, found)
+		if !found {
+			break
+		}
+		f = file{id: key, entries: f.entries[:0], notifications: f.notifications[:0]}
+		orders.take(key, func(o order) { f.order = &o })
+		payments.take(key, func(p payment) { f.payment = &p })
+		ledger.take(key, func(e entry) { f.entries = append(f.entries, e) })
+		notifications.take(key, func(n notification) { f.notifications = append(f.notifications, n) })
+		a.judge(f)
+		if a.report.Orders > 0 && a.report.Orders%progressEvery == 0 {
+			a.cfg.Progress(a.report.Orders)
+		}
+	}
+	a.strangersInTopics()
+	return errors.Join(orders.err, payments.err, ledger.err, notifications.err)
+}
+
+// inFlight reports whether any of it changed too recently.
+func (a *audit) inFlight(f file) bool {
+	if f.order != nil && f.order.updated.After(a.before) || f.payment != nil && f.payment.updated.After(a.before) {
+		return true
+	}
+	for _, e := range f.entries {
+		if e.at.After(a.before) {
+			return true
+		}
+	}
+	for _, n := range f.notifications {
+		if n.at.After(a.before) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *audit) judge(f file) {
+	if f.order != nil {
+		a.report.Orders++
+		a.checks.timeline.look()
+	}
+	if a.inFlight(f) {
+		a.report.InFlight++
+		a.stories.forget(f.id)
+		return
+	}
+	a.charges(f)
+	if f.order == nil {
+		a.stranger(f)
+		return
+	}
+	a.checks.strangers.look()
+	a.overdue(f)
+	a.money(f)
+	a.outcome(f)
+	a.notified(f)
+	if a.checks.topics != nil {
+		a.told(f)
+	}
+}
+
+func (a *audit) stranger(f file) {
+	switch {
+	case f.payment != nil:
+		a.checks.strangers.offend(fmt.Sprintf("%s has a payment, %s", f.id, f.payment.status))
+	case len(f.entries) > 0:
+		a.checks.strangers.offend(fmt.Sprintf("%s is known to the provider alone, %s", f.id, f.entries[0].status))
+	default:
+		a.checks.strangers.offend(fmt.Sprintf("%s has a notification, %s", f.id, f.notifications[0].kind))
+	}
+	a.stories.forget(f.id)
+}
+
+func (a *audit) overdue(f file) {
+	a.checks.overdue.look()
+	if o := f.order; !settled(o.status) && o.due != nil && o.due.Before(a.before) {
+		a.checks.overdue.offend(fmt.Sprintf("%s is %s, due since %s", o.id, o.status, o.due.UTC().Format("2006-01-02 15:04:05")))
+	}
+}
+
+// money adds up what is kept and what is confirmed.
+func (a *audit) money(f file) {
+	if f.order.status == "confirmed" {
+		a.confirmed[f.order.currency] += f.order.total
+	}
+	if p := f.payment; p != nil && p.status == "captured" {
+		a.kept[p.currency] += p.amount
+	}
+}
+
+// charges checks the provider's books against payments.
+func (a *audit) charges(f file) {
+	taken := 0
+	var last entry
+	for _, e := range f.entries {
+		a.checks.charges.look()
+		if e.status == "charged" || e.status == "refunded" {
+			taken++
+			last = e
+		}
+	}
+	status, paymentID, paid := "no payment", "", int64(0)
+	if f.payment != nil {
+		status, paymentID, paid = f.payment.status, f.payment.paymentID, f.payment.amount
+	}
+	switch {
+	case taken > 1:
+		a.checks.charges.offend(fmt.Sprintf("%s was charged %d times", f.id, taken))
+	case taken == 0 && (status == "captured" || status == "refunded"):
+		a.checks.charges.offend(fmt.Sprintf("%s: payments says %s, the provider never took money", f.id, status))
+	case taken == 1 && last.status == "charged" && (status != "captured" || paymentID != last.paymentID || paid != last.amount):
+		a.checks.charges.offend(fmt.Sprintf("%s: the provider keeps %s as %s, payments says %s", f.id, amount(last.amount, last.currency), last.paymentID, status))
+	case taken == 1 && last.status == "refunded" && status == "captured":
+		a.checks.charges.offend(fmt.Sprintf("%s: the provider gave %s back, payments says captured", f.id, amount(last.amount, last.currency)))
+	}
+}
+
+// outcome checks a settled order against its payment.
+func (a *audit) outcome(f file) {
+	o := f.order
+	if !settled(o.status) {
+		return
+	}
+	a.checks.outcome.look()
+	p := f.payment
+	switch {
+	case o.status != "confirmed" && p != nil && p.status == "captured":
+		a.checks.outcome.offend(fmt.Sprintf("%s is %s, and its money is kept", o.id, o.status))
+	case o.status == "confirmed" && (p == nil || p.status != "captured"):
+		a.checks.outcome.offend(fmt.Sprintf("%s is confirmed without a captured payment", o.id))
+	case o.status == "confirmed" && (p.amount != o.total || p.currency != o.currency || p.paymentID != o.paymentID):
+		a.checks.outcome.offend(fmt.Sprintf("%s is confirmed over %s, its payment is over %s", o.id, amount(o.total, o.currency), amount(p.amount, p.currency)))
+	}
+}
+
+// notified checks that a settled order's end was told, once: that it cannot be twice is a key of the table.
+func (a *audit) notified(f file) {
+	o := f.order
+	if !settled(o.status) {
+		return
+	}
+	a.checks.notified.look()
+	told := false
+	for _, n := range f.notifications {
+		switch {
+		case n.kind == o.status && n.status == "pending":
+			a.checks.notified.offend(fmt.Sprintf("%s: the notification that it is %s is not sent", o.id, n.kind))
+			told = true
+		case n.kind == o.status:
+			told = true
+		case n.kind == messages.KindConfirmed && (o.status == "cancelled" || o.status == "failed"): // it was, before
+		case n.kind == messages.KindFraudAlert && o.status == "failed":
+		case n.kind == "": // somebody else's, about the order
+		default:
+			a.checks.notified.offend(fmt.Sprintf("%s is %s, and was told to be %s", o.id, o.status, n.kind))
+		}
+	}
+	if !told {
+		a.checks.notified.offend(fmt.Sprintf("%s is %s, and nobody was told", o.id, o.status))
+	}
+}
+
+func settled(status string) bool {
+	return status == "confirmed" || status == "rejected" || status == "failed" || status == "cancelled"
+}
+
+// amount writes minor units as people read them.
+func amount(minor int64, currency string) string {
+	return messages.Money{Minor: minor, Currency: currency}.String()
+}

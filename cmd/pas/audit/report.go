@@ -1,0 +1,71 @@
+package audit
+
+import (
+	"slices"
+	"time"
+)
+
+// examplesKept is how many offenders of each check are named.
+const examplesKept = 10
+
+// Check is one thing that must hold.
+type Check struct {
+	Name     string   `json:"check"`
+	Holds    string   `json:"holds"` // what must hold, in words
+	Looked   int64    `json:"looked_at"`
+	Wrong    int64    `json:"wrong"`
+	Examples []string `json:"examples"` // the first offenders and what is wrong with each
+}
+
+// Report is what came of an audit.
+type Report struct {
+	Orders   int64         `json:"orders"`
+	InFlight int64         `json:"in_flight"` // changed too recently to be judged
+	Checks   []*Check      `json:"checks"`
+	Took     time.Duration `json:"-"`
+}
+
+// Passed reports whether everything holds.
+func (r *Report) Passed() bool {
+	return !slices.ContainsFunc(r.Checks, func(c *Check) bool { return c.Wrong > 0 })
+}
+
+// look counts what was looked at.
+func (c *Check) look() { c.Looked++ }
+
+// offend counts an offender and says what is wrong with it.
+func (c *Check) offend(what string) {
+	c.Wrong++
+	if len(c.Examples) < examplesKept {
+		c.Examples = append(c.Examples, what)
+	}
+}
+
+// The checks, in the order of the report.
+type checks struct {
+	stock, timeline, outcome, money, charges, notified, overdue, outbox, strangers, parked, topics *Check
+}
+
+func newChecks() checks {
+	c := func(name, holds string) *Check { return &Check{Name: name, Holds: holds, Examples: []string{}} }
+	return checks{
+		stock:     c("stock", "stocked = available + reserved + sold, and the orders hold exactly what is reserved and sold"),
+		timeline:  c("timeline", "each order's changes are numbered without a gap and end in its status"),
+		outcome:   c("outcome", "each settled order and its payment agree"),
+		money:     c("money", "captured less refunded is what the confirmed orders come to, by currency"),
+		charges:   c("charges", "the provider took money at most once for each order, and keeps what payments says"),
+		notified:  c("notified", "each settled order has one notification of its outcome, and it was sent"),
+		overdue:   c("overdue", "no order is unsettled beyond its deadline"),
+		outbox:    c("outbox", "every outbox row was published"),
+		strangers: c("strangers", "no payment, charge or notification is about an order that does not exist"),
+		parked:    c("parked", "no message is parked or kept aside"),
+	}
+}
+
+func (c checks) all() []*Check {
+	list := []*Check{c.stock, c.timeline, c.outcome, c.money, c.charges, c.notified, c.overdue, c.outbox, c.strangers, c.parked}
+	if c.topics != nil {
+		list = append(list, c.topics)
+	}
+	return list
+}

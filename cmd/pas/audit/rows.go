@@ -1,0 +1,88 @@
+package audit
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+type order struct {
+	id, status, reason, currency, paymentID string
+	total, version                          int64
+	updated                                 time.Time
+	due                                     *time.Time
+}
+
+const ordersSQL = `SELECT order_id, status, reason, currency, payment_id, total_minor, version, updated_at, due_at
+FROM orders ORDER BY order_id COLLATE "C"`
+
+func scanOrder(r pgx.Rows, o *order) error {
+	return r.Scan(&o.id, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.updated, &o.due)
+}
+
+// Orders whose timeline does not lead to what they are.
+const timelineSQL = `
+SELECT o.order_id || ' is ' || o.status || ', change ' || o.version || ' of its timeline says ' || COALESCE(e.status_to, 'nothing')
+FROM orders o LEFT JOIN order_events e ON e.order_id = o.order_id AND e.number = o.version
+WHERE e.status_to IS DISTINCT FROM o.status
+UNION ALL
+SELECT order_id || ' has ' || count(*) || ' changes, numbered up to ' || max(number)
+FROM order_events GROUP BY order_id HAVING count(*) <> max(number)
+UNION ALL
+SELECT e.order_id || ' goes on from ' || e.status_from || ' at change ' || e.number || ', not from ' || before.status_to
+FROM order_events e JOIN order_events before ON before.order_id = e.order_id AND before.number = e.number - 1
+WHERE e.status_from <> before.status_to`
+
+type payment struct {
+	id, status, currency, paymentID string
+	amount                          int64
+	updated                         time.Time
+}
+
+const paymentsSQL = `SELECT order_id, status, currency, payment_id, amount_minor, updated_at
+FROM payments ORDER BY order_id COLLATE "C"`
+
+func scanPayment(r pgx.Rows, p *payment) error {
+	return r.Scan(&p.id, &p.status, &p.currency, &p.paymentID, &p.amount, &p.updated)
+}
+
+// entry is one of the provider's own books.
+type entry struct {
+	id, status, currency, paymentID string
+	amount                          int64
+	at                              time.Time
+}
+
+const ledgerSQL = `SELECT order_id, status, currency, payment_id, amount_minor, COALESCE(refunded_at, created_at)
+FROM provider_ledger ORDER BY order_id COLLATE "C"`
+
+func scanEntry(r pgx.Rows, e *entry) error {
+	return r.Scan(&e.id, &e.status, &e.currency, &e.paymentID, &e.amount, &e.at)
+}
+
+type notification struct {
+	id, kind, status string
+	at               time.Time
+}
+
+const notificationsSQL = `SELECT order_id, COALESCE(kind, ''), status, COALESCE(sent_at, created_at)
+FROM notifications WHERE order_id IS NOT NULL ORDER BY order_id COLLATE "C"`
+
+func scanNotification(r pgx.Rows, n *notification) error {
+	return r.Scan(&n.id, &n.kind, &n.status, &n.at)
+}
+
+// What every order holds of a product, beside what the product says.
+const stockSQL = `WITH held AS (
+  SELECT l.sku, sum(l.quantity) FILTER (WHERE o.stock = 'reserved') AS reserved, sum(l.quantity) FILTER (WHERE o.stock = 'sold') AS sold
+  FROM orders o JOIN order_lines l USING (order_id) WHERE o.stock <> 'none' GROUP BY l.sku)
+SELECT i.sku, i.available, i.reserved, i.sold, i.stocked, COALESCE(h.reserved, 0), COALESCE(h.sold, 0)
+FROM inventory i LEFT JOIN held h USING (sku) ORDER BY 1`
+
+const outboxSQL = `SELECT id, topic, COALESCE(convert_from(key, 'UTF8'), ''), created_at < now() - $1::interval FROM outbox ORDER BY id`
+
+const parkedSQL = `SELECT 'dead letter ' || id || ': ' || topic || '/' || partition || '@' || record_offset || ' ' || reason
+FROM dead_letters WHERE state IN ('parked', 'replaying') ORDER BY id`
+
+const heldSQL = `SELECT 'kept aside: ' || event || ' of order ' || order_id FROM held_messages
+WHERE held_at < now() - $1::interval ORDER BY id`

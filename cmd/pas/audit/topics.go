@@ -1,0 +1,193 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/pkg/messages"
+)
+
+// story is what the topics tell of one order. It is kept small: there is one in memory for each order.
+type story struct {
+	told     told
+	captured int64 // minor units of the latest capture
+}
+
+// told is the set of what was said.
+type told uint16
+
+const (
+	placed told = 1 << iota
+	rejected
+	requested
+	captured
+	failed
+	refundAsked
+	refunded
+	saidConfirmed
+	saidRejected
+	saidFailed
+	saidCancelled
+	wasAside // a message of it was a dead letter
+)
+
+// position is where a record stands.
+type position struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+const positionsSQL = `SELECT topic, partition, record_offset FROM dead_letters`
+
+// positions returns where the dead letters of the book stand, whatever became of them.
+func positions(ctx context.Context, b *book) (map[position]bool, error) {
+	rows, err := b.tx.Query(ctx, positionsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read dead letters: %w", err)
+	}
+	all := map[position]bool{}
+	var p position
+	_, err = pgx.ForEachRow(rows, []any{&p.topic, &p.partition, &p.offset}, func() error {
+		all[p] = true
+		return nil
+	})
+	return all, err
+}
+
+// stories are the stories by order id.
+type stories map[string]story
+
+func (s stories) forget(id string) { delete(s, id) }
+
+// readStories reads the four topics from their beginning to where they end now.
+func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) (stories, error) {
+	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
+	for _, t := range messages.Topics() {
+		cfg.Topics = append(cfg.Topics, t.Name)
+	}
+	f, err := feed.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all := stories{}
+	for {
+		records, err := f.Poll(ctx)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			all.tell(r, aside[position{r.Topic, r.Partition, r.Offset}])
+		}
+	}
+}
+
+// tell adds what one record says, which orders may have set aside. What is no message of the contract says nothing: the
+// services park it.
+func (s stories) tell(r *kgo.Record, aside bool) {
+	m, err := messages.Decode(messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp})
+	if err != nil {
+		return
+	}
+	is := told(0)
+	id := m.Event.Key()
+	st := s[id]
+	switch e := m.Event.(type) {
+	case messages.OrderPlaced:
+		is = placed
+	case messages.OrderRejected:
+		is = rejected
+	case messages.PaymentRequested:
+		is = requested
+	case messages.PaymentCaptured:
+		is, st.captured = captured, e.Amount.Minor
+	case messages.PaymentFailed:
+		is = failed
+	case messages.RefundRequested:
+		is = refundAsked
+	case messages.PaymentRefunded:
+		is = refunded
+	case messages.NotificationRequested:
+		switch {
+		case e.OrderID == "":
+			return
+		case e.Kind == messages.KindConfirmed:
+			is = saidConfirmed
+		case e.Kind == messages.KindRejected:
+			is = saidRejected
+		case e.Kind == messages.KindFailed:
+			is = saidFailed
+		case e.Kind == messages.KindCancelled:
+			is = saidCancelled
+		}
+	}
+	if aside {
+		is |= wasAside
+	}
+	st.told |= is
+	s[id] = st
+}
+
+// status returns the status that the story leads to. The four ends are told by a notification, which is published with
+// the decision; before that, what was asked and answered tells how far the order has come.
+func (s story) status() string {
+	has := func(t told) bool { return s.told&t != 0 }
+	switch {
+	case has(saidCancelled):
+		return "cancelled"
+	case has(saidFailed):
+		return "failed"
+	case has(saidRejected) && has(rejected):
+		return "rejected"
+	case has(refundAsked):
+		return "cancelling"
+	case has(saidConfirmed) && has(captured):
+		return "confirmed"
+	case has(requested):
+		return "awaiting_payment"
+	case has(placed):
+		return "pending"
+	default:
+		return "unknown"
+	}
+}
+
+// told compares an order with its story.
+func (a *audit) told(f file) {
+	a.checks.topics.look()
+	s, known := a.stories[f.id]
+	a.stories.forget(f.id)
+	o := f.order
+	switch {
+	case !known:
+		a.checks.topics.offend(fmt.Sprintf("%s is %s, and the topics do not know it", o.id, o.status))
+	case s.told&placed == 0:
+		a.checks.topics.offend(fmt.Sprintf("%s is %s, and was never placed on the topics", o.id, o.status))
+	case s.status() != o.status:
+		a.checks.topics.offend(fmt.Sprintf("%s is %s, the topics say %s", o.id, o.status, s.status()))
+	case o.status == "confirmed" && s.captured != o.total:
+		a.checks.topics.offend(fmt.Sprintf("%s is over %s, the topics say %s were captured", o.id, amount(o.total, o.currency), amount(s.captured, o.currency)))
+	}
+}
+
+// strangersInTopics names orders that are on the topics and nowhere else, unless their messages were dead letters.
+func (a *audit) strangersInTopics() {
+	for id, s := range a.stories {
+		if s.told&(placed|captured|requested) != 0 && s.told&wasAside == 0 {
+			a.checks.topics.offend(fmt.Sprintf("%s is %s on the topics, and there is no such order", id, s.status()))
+		}
+	}
+}

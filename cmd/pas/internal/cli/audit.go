@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/cmd/pas/feed"
+)
+
+func (a *app) audit() *cobra.Command {
+	kafka := &kafkaFlags{}
+	var databaseURL string
+	var grace time.Duration
+	var topics bool
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Compare what every service, the payment provider and the topics say of every order",
+		Long: `Read the three services' databases and check that everything adds up: stock, money, charges, notifications, deadlines,
+the outbox. With --topics, every order's state is also rebuilt from the four topics alone, which must then still hold every
+message, and compared. Nothing is written. A system at work can be audited: what changed within --grace is counted and not
+judged.
+
+The databases: AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL, AUDIT_PAYMENTS_DATABASE_URL and
+AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE. The role auditor, which "pas migrate" makes, may
+read what is needed and nothing else. Exit code 1 when something does not hold.`,
+		Example: `  AUDIT_DATABASE_URL=postgres://auditor:auditor@localhost:5432/pasdetrois pas audit
+  pas audit --topics --brokers localhost:9092
+  pas audit --grace 0s --json | jq '.checks[] | select(.wrong > 0)'`,
+		Args: args(cobra.NoArgs),
+		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
+			if grace < 0 {
+				return usagef("--grace %s is less than 0", grace)
+			}
+			cfg := audit.Config{Grace: grace}
+			if err := a.auditURLs(databaseURL, &cfg); err != nil {
+				return err
+			}
+			if topics {
+				at, err := a.kafka(*kafka)
+				if err != nil {
+					return err
+				}
+				cfg.Topics = &feed.Config{Kafka: at, OpenTime: connectTime}
+			}
+			cfg.Progress = func(orders int64) { a.note("%d orders compared", orders) }
+			report, err := audit.Run(cmd.Context(), cfg)
+			if err != nil {
+				return explainAudit(err, cfg)
+			}
+			return a.showAudit(report)
+		}),
+	}
+	kafka.add(cmd)
+	cmd.Flags().StringVar(&databaseURL, "database-url", "", "the database; better in the environment, where other users do not see it")
+	cmd.Flags().DurationVar(&grace, "grace", 10*time.Second, "how long a change may take to be everywhere")
+	cmd.Flags().BoolVar(&topics, "topics", false, "rebuild every order's state from the topics, too")
+	return cmd
+}
+
+// auditURLs fills in the databases.
+func (a *app) auditURLs(flag string, cfg *audit.Config) error {
+	common, err := a.secret("AUDIT_DATABASE_URL", flag)
+	if err != nil {
+		return err
+	}
+	for name, into := range map[string]*string{"ORDERS": &cfg.OrdersURL, "PAYMENTS": &cfg.PaymentsURL, "NOTIFICATIONS": &cfg.NotificationsURL} {
+		variable := "AUDIT_" + name + "_DATABASE_URL"
+		if *into, err = a.secret(variable, ""); err != nil {
+			return err
+		}
+		if *into == "" {
+			*into, variable = common, "AUDIT_DATABASE_URL"
+		}
+		if *into == "" {
+			return usagef("no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois")
+		}
+		if u, err := url.Parse(*into); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			return usagef("%s is not a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", variable)
+		}
+	}
+	return nil
+}
+
+func explainAudit(err error, cfg audit.Config) error {
+	var answer *pgconn.PgError
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &answer) && answer.Code == "42P01", errors.As(err, &answer) && answer.Code == "42501":
+		return hint(errors.New(answer.Message), "bring the database to the newest version with `pas migrate`, and use the role auditor")
+	case errors.As(err, &answer):
+		return hint(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")
+	case errors.As(err, &connect):
+		return hint(fmt.Errorf("cannot connect to Postgres at %s:%d", connect.Config.Host, connect.Config.Port), "check host and port in AUDIT_DATABASE_URL")
+	case cfg.Topics != nil:
+		return explainFeed(err, *cfg.Topics)
+	}
+	return err
+}
+
+func (a *app) showAudit(r *audit.Report) error {
+	failed := 0
+	rows := make([][]string, 0, len(r.Checks))
+	for _, c := range r.Checks {
+		result := "ok"
+		if c.Wrong > 0 {
+			result = "WRONG"
+			failed++
+		}
+		rows = append(rows, []string{c.Name, result, strconv.FormatInt(c.Looked, 10), strconv.FormatInt(c.Wrong, 10), c.Holds})
+	}
+	var verdict error
+	if failed > 0 {
+		verdict = fmt.Errorf("%d of %d checks do not hold", failed, len(r.Checks))
+	}
+	if a.json {
+		view := struct {
+			*audit.Report
+			Passed  bool    `json:"passed"`
+			Seconds float64 `json:"seconds"`
+		}{r, r.Passed(), r.Took.Seconds()}
+		return errors.Join(a.printer().JSON(view), verdict)
+	}
+	p := a.printer()
+	p.Table([]string{"CHECK", "RESULT", "LOOKED AT", "WRONG", "WHAT MUST HOLD"}, rows, "LOOKED AT", "WRONG")
+	for _, c := range r.Checks {
+		for _, example := range c.Examples {
+			p.Line("  %s: %s", c.Name, strings.TrimSpace(example))
+		}
+		if more := c.Wrong - int64(len(c.Examples)); more > 0 {
+			p.Line("  %s: and %d more", c.Name, more)
+		}
+	}
+	p.Line("")
+	p.Line("%d orders, %d in flight, in %.1f s", r.Orders, r.InFlight, r.Took.Seconds())
+	return verdict
+}
