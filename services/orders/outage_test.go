@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -216,4 +217,21 @@ func TestServiceStartsBeforeKafkaAndPostgresExist(t *testing.T) {
 	w.observe()
 	w.everyOnce([]string{"o"})
 	s.says(http.StatusOK)
+}
+
+// A container that is killed while it still drains has worked for nothing: what it had in hand is done again. Twice the
+// drain (for what is in work, then for the outbox), 5 s to leave a hanging broker's groups and 5 s to close its producer.
+func TestTheLongestShutdownFitsIntoTheContainersGrace(t *testing.T) {
+	t.Parallel()
+	compose, err := os.ReadFile("../../deploy/compose/compose.yaml")
+	require.NoError(t, err)
+	_, service, found := strings.Cut(string(compose), "x-service:")
+	require.True(t, found)
+	_, grace, found := strings.Cut(service, "stop_grace_period: ")
+	require.True(t, found)
+	grace, _, _ = strings.Cut(grace, "\n")
+	given, err := time.ParseDuration(grace)
+	require.NoError(t, err)
+	drain := configFrom(t, map[string]string{"DATABASE_URL": "postgres://o@localhost/o"}).DrainTimeout
+	require.Greater(t, given, 2*drain+5*time.Second+5*time.Second)
 }
