@@ -11,6 +11,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
+)
+
+const (
+	// storeTimeout lets an operator hear within 2 s that the database does not answer.
+	storeTimeout = 1500 * time.Millisecond
+	retryAfter   = 2 // seconds
 )
 
 // Body is a letter as the admin API shows it. Key, value and header values that are not UTF-8 text are shown in the
@@ -110,9 +118,11 @@ func Register(api huma.API, store *Store, worker *Worker) {
 			if in.Cursor != "" {
 				f.After, _ = strconv.ParseInt(in.Cursor, 10, 64)
 			}
+			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			defer cancel()
 			letters, err := store.List(ctx, f)
 			if err != nil {
-				return nil, problem(err)
+				return nil, worker.problem(err)
 			}
 			out := &listOutput{}
 			out.Body.Items = []Body{}
@@ -128,41 +138,53 @@ func Register(api huma.API, store *Store, worker *Worker) {
 	show := func(ctx context.Context, id int64) (*letterOutput, error) {
 		l, err := store.Get(ctx, id)
 		if err != nil {
-			return nil, problem(err)
+			return nil, worker.problem(err)
 		}
 		return &letterOutput{Body: full(l)}, nil
 	}
 	huma.Register(api, huma.Operation{OperationID: "get-dead-letter", Method: http.MethodGet, Path: "/dead-letters/{id}",
-		Summary: "Show a parked message whole", Tags: tags, Errors: []int{http.StatusNotFound}},
-		func(ctx context.Context, in *idInput) (*letterOutput, error) { return show(ctx, in.ID) })
+		Summary: "Show a parked message whole", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
+		func(ctx context.Context, in *idInput) (*letterOutput, error) {
+			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			defer cancel()
+			return show(ctx, in.ID)
+		})
 	huma.Register(api, huma.Operation{OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/replay",
 		DefaultStatus: http.StatusAccepted, Summary: "Handle a parked message again", Tags: tags,
 		Description: "The message goes through its use case again in the background; look at it again for the outcome: `replayed`, or `parked` with the new reason.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict}},
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *idInput) (*letterOutput, error) {
+			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			defer cancel()
 			if err := store.Replay(ctx, in.ID); err != nil {
-				return nil, problem(err)
+				return nil, worker.problem(err)
 			}
 			worker.Wake()
 			return show(ctx, in.ID)
 		})
 	huma.Register(api, huma.Operation{OperationID: "discard-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/discard",
-		Summary: "Give a parked message up", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict}},
+		Summary: "Give a parked message up", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *idInput) (*letterOutput, error) {
+			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			defer cancel()
 			if err := store.Discard(ctx, in.ID); err != nil {
-				return nil, problem(err)
+				return nil, worker.problem(err)
 			}
 			return show(ctx, in.ID)
 		})
 }
 
-func problem(err error) error {
+func (w *Worker) problem(err error) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrNotParked):
 		return huma.Error409Conflict(err.Error() + ": only a parked message can be replayed or discarded")
+	case pgdb.IsUnavailable(err):
+		w.log.Warn("the database is not available", "err", err)
+		return httpx.Unavailable("the database does not answer", retryAfter)
 	default:
-		return err
+		w.log.Error("a request failed", "err", err)
+		return huma.Error500InternalServerError("an unexpected error happened")
 	}
 }

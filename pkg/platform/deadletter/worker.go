@@ -18,8 +18,9 @@ const (
 	workerPoll = 2 * time.Second
 	// replayLease is how long one replica may be busy with a letter before another may take it over.
 	replayLease = time.Minute
-	// replayTimeout bounds one replay; it stays below the lease.
+	// replayTimeout bounds one replay, and noteTimeout the note of its outcome; together they stay below the lease.
 	replayTimeout = 30 * time.Second
+	noteTimeout   = 10 * time.Second
 )
 
 // Replayer puts one record through its use case again and publishes the results; bus.Consumer is one.
@@ -81,11 +82,14 @@ WHERE id = (SELECT id FROM dead_letters
             ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING ` + letterColumns
 
-const replayedSQL = `UPDATE dead_letters SET state = 'replayed', claimed_at = NULL, changed_at = now() WHERE id = $1 AND state = 'replaying'`
+// Only the newest claim notes the outcome: one that lost its lease does not know what became of the letter.
+const replayedSQL = `
+UPDATE dead_letters SET state = 'replayed', claimed_at = NULL, changed_at = now()
+WHERE id = $1 AND state = 'replaying' AND attempts = $2`
 
 const failedAgainSQL = `
-UPDATE dead_letters SET state = 'parked', claimed_at = NULL, changed_at = now(), reason = $2, detail = $3
-WHERE id = $1 AND state = 'replaying'`
+UPDATE dead_letters SET state = 'parked', claimed_at = NULL, changed_at = now(), reason = $3, detail = $4
+WHERE id = $1 AND state = 'replaying' AND attempts = $2`
 
 func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 	rows, err := w.store.pool.Query(ctx, claimSQL, replayLease.String())
@@ -100,12 +104,12 @@ func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 		return false, fmt.Errorf("claim a dead letter: %w", err)
 	}
 
-	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
+	failure := w.handle(ctx, l)
+	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
-	failure := w.replayer.Handle(work, l.Record)
 	if failure == nil {
 		w.log.Info("dead letter replayed", "topic", l.Record.Topic, "partition", l.Record.Partition, "offset", l.Record.Offset, "attempt", l.Attempts)
-		_, err = w.store.pool.Exec(work, replayedSQL, l.ID)
+		_, err = w.store.pool.Exec(note, replayedSQL, l.ID, l.Attempts)
 	} else {
 		reason := l.Reason // a transient failure says nothing new about the message
 		if fault.KindOf(failure) == fault.Permanent {
@@ -113,10 +117,16 @@ func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 		}
 		w.log.Warn("dead letter failed again", "topic", l.Record.Topic, "partition", l.Record.Partition, "offset", l.Record.Offset,
 			"attempt", l.Attempts, "status", reason, "err", failure)
-		_, err = w.store.pool.Exec(work, failedAgainSQL, l.ID, reason, printable(failure.Error()))
+		_, err = w.store.pool.Exec(note, failedAgainSQL, l.ID, l.Attempts, reason, printable(failure.Error()))
 	}
 	if err != nil {
 		return true, fmt.Errorf("note the replay of dead letter %d: %w", l.ID, err)
 	}
 	return true, nil
+}
+
+func (w *Worker) handle(ctx context.Context, l Letter) error {
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
+	defer cancel()
+	return w.replayer.Handle(work, l.Record)
 }

@@ -49,6 +49,7 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	cfg := huma.DefaultConfig(title, version)
 	cfg.Info.Description = description
 	cfg.DocsPath = ""
+	cfg.Transformers = append(cfg.Transformers, discreet)
 	cfg.CreateHooks = nil // no "$schema" in answers: they are what the contract says and nothing else
 	api := humago.New(mux, cfg)
 	docs := swgui.New(title, "/openapi.json", "/docs")
@@ -78,6 +79,14 @@ func routed(mux *http.ServeMux, next http.Handler) http.Handler {
 			fallback.ServeHTTP(w, r)
 		}
 	})
+}
+
+// discreet takes the cause out of the answer to an error that nobody foresaw: it is nobody's business outside.
+func discreet(_ huma.Context, _ string, v any) (any, error) {
+	if e, ok := v.(*huma.ErrorModel); ok && e.Status >= http.StatusInternalServerError {
+		e.Errors = nil
+	}
+	return v, nil
 }
 
 func notAllowed(w http.ResponseWriter, r *http.Request, allowed string) {

@@ -42,6 +42,11 @@ func TestAPanicTellsTheClientNothing(t *testing.T) {
 	require.NotContains(t, problemOf(t, setup(t).do("GET", "/panics", ""), 500), "secret")
 }
 
+func TestAnErrorThatNobodyForesawTellsTheClientNothing(t *testing.T) {
+	t.Parallel()
+	require.NotContains(t, problemOf(t, setup(t).do("GET", "/broken", ""), 500), "secret")
+}
+
 func TestAnAbortedAnswerIsNotTurnedIntoAWholeOne(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -79,6 +79,8 @@ func TestADatabaseThatIsDownIsWaitedFor(t *testing.T) {
 		w.proxy.become(mode)
 		out, result, _ := w.waiting()
 		out.says(t, "failed to connect")
+		require.Eventually(t, func() bool { return w.proxy.asked() >= 3 }, 30*time.Second, 5*time.Millisecond)
+		require.Len(t, out.lines(), 1, "not a line for every attempt")
 		require.Empty(t, result)
 		w.proxy.become(forwards)
 		require.NoError(t, <-result)

@@ -91,6 +91,7 @@ type proxy struct {
 	mu     sync.Mutex
 	mode   int
 	conns  []net.Conn
+	taken  int // connections, since the last change
 	all    sync.WaitGroup
 }
 
@@ -128,7 +129,14 @@ func (p *proxy) become(mode int) {
 	for _, c := range p.conns {
 		_ = c.Close()
 	}
-	p.conns = nil
+	p.conns, p.taken = nil, 0
+}
+
+// asked tells how many connections there were since the last change.
+func (p *proxy) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken
 }
 
 // keep remembers connections to cut. It returns the mode.
@@ -136,6 +144,7 @@ func (p *proxy) keep(conns ...net.Conn) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns = append(p.conns, conns...)
+	p.taken++
 	return p.mode
 }
 

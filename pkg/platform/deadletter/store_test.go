@@ -1,0 +1,125 @@
+package deadletter_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/pgdb"
+)
+
+func TestALetterKeepsTheRecordByteForByte(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for i, r := range []messages.Record{
+		record(0),
+		{Topic: "things", Partition: 2, Offset: 1, Time: at}, // a tombstone without a key
+		{Topic: "things", Partition: 2, Offset: 2, Time: at, Key: []byte{}, Value: []byte{}},
+		{Topic: "things", Partition: 2, Offset: 3, Time: at, Key: []byte{0, 0xff}, Value: []byte("\x00\xff{"),
+			Headers: []messages.Header{{Key: "a\xff", Value: []byte{0, 0xfe}}, {Key: "a\xff", Value: nil}, {Key: "", Value: []byte{}}}},
+	} {
+		require.NoError(t, w.Park(t.Context(), r, "invalid_message", "why", "stack"))
+		letters, err := w.List(t.Context(), deadletter.Filter{Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, letters, i+1)
+		got := letters[i]
+		require.True(t, got.Record.Time.Equal(r.Time))
+		got.Record.Time = r.Time
+		require.Equal(t, r, got.Record)
+		require.Equal(t, "invalid_message why stack parked", got.Reason+" "+got.Detail+" "+got.Stack+" "+got.State)
+		require.WithinDuration(t, time.Now(), got.ParkedAt, time.Hour)
+	}
+}
+
+func TestTextThatPostgresDoesNotTakeIsMadePrintable(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.NoError(t, w.Park(t.Context(), record(0), "panic", "a\x00b\xffc", "d\x00"))
+	letters, err := w.List(t.Context(), deadletter.Filter{Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, "a\uFFFDb\uFFFDc", letters[0].Detail)
+	require.Equal(t, "d\uFFFD", letters[0].Stack)
+}
+
+func TestARecordIsParkedOnce(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	id := w.park(7)
+	require.NoError(t, w.Discard(t.Context(), id))
+	require.NoError(t, w.Park(t.Context(), record(7), "panic", "again", "stack"))
+	l := w.letter(id)
+	require.Equal(t, "not_json "+deadletter.StateDiscarded, l.Reason+" "+l.State, "a redelivery changes nothing")
+
+	later := record(7) // the topic was made anew
+	later.Time = at.Add(time.Second)
+	require.NoError(t, w.Park(t.Context(), later, "panic", "", ""))
+	letters, err := w.List(t.Context(), deadletter.Filter{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, letters, 2)
+}
+
+func TestParkingCanBePartOfATransaction(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	changed := errors.New("changed my mind")
+	require.ErrorIs(t, pgdb.InTx(t.Context(), w.db, func(ctx context.Context, tx pgx.Tx) error {
+		require.NoError(t, deadletter.Park(ctx, tx, record(1), "not_json", "", ""))
+		return changed
+	}), changed)
+	letters, err := w.List(t.Context(), deadletter.Filter{Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, letters)
+}
+
+func TestOnlyAParkedLetterCanBeReplayedOrDiscarded(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for i, state := range []string{deadletter.StateReplaying, deadletter.StateReplayed, deadletter.StateDiscarded} {
+		id := w.park(int64(i))
+		_, err := w.db.Exec(t.Context(), `UPDATE dead_letters SET state = $2 WHERE id = $1`, id, state)
+		require.NoError(t, err)
+		require.ErrorIs(t, w.Replay(t.Context(), id), deadletter.ErrNotParked, state)
+		require.ErrorIs(t, w.Discard(t.Context(), id), deadletter.ErrNotParked, state)
+		require.Equal(t, state, w.letter(id).State)
+	}
+	require.ErrorIs(t, w.Replay(t.Context(), 999), deadletter.ErrNotFound)
+	require.ErrorIs(t, w.Discard(t.Context(), 999), deadletter.ErrNotFound)
+	_, err := w.Get(t.Context(), 999)
+	require.ErrorIs(t, err, deadletter.ErrNotFound)
+}
+
+func TestTheGaugeCountsWhatIsOpenByReason(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(w.Collector())
+	n, err := testutil.GatherAndCount(reg)
+	require.NoError(t, err)
+	require.Zero(t, n)
+
+	ids := []int64{w.park(1), w.park(2), w.park(3)}
+	require.NoError(t, w.Park(t.Context(), record(4), "panic", "", ""))
+	require.NoError(t, w.Replay(t.Context(), ids[0]))
+	require.NoError(t, w.Discard(t.Context(), ids[1]))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "pasdetrois_dead_letters", families[0].GetName())
+	got := map[string]float64{}
+	for _, m := range families[0].GetMetric() {
+		got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+	}
+	require.Equal(t, map[string]float64{"not_json": 2, "panic": 1}, got)
+
+	w.db.Close()
+	n, err = testutil.GatherAndCount(reg)
+	require.NoError(t, err, "a scrape gets what else there is")
+	require.Zero(t, n)
+}
