@@ -17,7 +17,7 @@ import (
 const (
 	roundsApart      = 3 // each service at a moment of its own, and perhaps again while it comes up
 	roundsAtOnce     = 1 // all three services in the same moment
-	roundsUnheard    = 2 // all three services while the broker takes next to nothing from them: decided, committed, not published
+	roundsUnheard    = 1 // all three services while the broker takes next to nothing from them: decided, committed, not published
 	roundsBroker     = 2 // the broker
 	roundsEverything = 2 // the broker, and while it is dead all three services: nothing in work could be published
 )

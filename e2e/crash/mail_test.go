@@ -17,8 +17,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mailTakes is how long the mail server takes over an email, so that there is one to be cut off.
-const mailTakes = 30 * time.Millisecond
+// mailTakes is how long the mail server takes to accept a recipient, and again to accept an email, so that there are some
+// to be cut off before it has them, and some of which only it knows that it has them.
+const mailTakes = 150 * time.Millisecond
+
+func takeTime() {
+	timer := time.NewTimer(mailTakes)
+	defer timer.Stop()
+	<-timer.C
+}
 
 // mailbox is a mail server that keeps every email it took, in the moment in which it answers for it.
 type mailbox struct {
@@ -74,6 +81,7 @@ func (d *delivery) Reset()                               {}
 func (d *delivery) Logout() error                        { return nil }
 
 func (d *delivery) Rcpt(to string, _ *smtp.RcptOptions) error {
+	takeTime()
 	d.to = to
 	return nil
 }
@@ -83,9 +91,7 @@ func (d *delivery) Data(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("read an email: %w", err)
 	}
-	timer := time.NewTimer(mailTakes)
-	defer timer.Stop()
-	<-timer.C
+	takeTime()
 	order, kind := about(msg.Header.Get("Subject"))
 	d.mu.Lock()
 	defer d.mu.Unlock()
