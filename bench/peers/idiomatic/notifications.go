@@ -23,9 +23,9 @@ type notifications struct {
 const insertNotificationSQL = `INSERT INTO notifications (message_id, order_id, kind, user_id, message) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT ON CONSTRAINT notification_once_per_order_and_kind DO NOTHING`
 
-// onNotifications sends an email, once unless the process dies between the email and the commit. It counts as sent when
+// onNotificationRequested sends an email, once unless the process dies between the email and the commit. It counts as sent when
 // that is committed.
-func (n notifications) onNotifications(ctx context.Context, m messages.Message) error {
+func (n notifications) onNotificationRequested(ctx context.Context, m messages.Message) error {
 	r, ok := m.Event.(messages.NotificationRequested)
 	if !ok {
 		return nil

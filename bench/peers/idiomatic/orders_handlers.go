@@ -27,12 +27,10 @@ func (o orders) place(ctx context.Context, userID string, items []messages.Item)
 	return placed.OrderID, err
 }
 
-// onOrders reserves the stock of an order and asks for its payment.
-func (o orders) onOrders(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
-	placed, ok := m.Event.(messages.OrderPlaced)
-	if !ok {
-		return nil, nil
-	}
+// onOrderPlaced reserves the stock of an order and asks for its payment.
+func (o orders) onOrderPlaced(
+	ctx context.Context, tx pgx.Tx, placed messages.OrderPlaced, m messages.Message,
+) ([]messages.Message, error) {
 	is, err := o.lock(ctx, tx, placed.OrderID)
 	if errors.Is(err, pgx.ErrNoRows) { // a foreign producer's
 		if _, err := o.insert(ctx, tx, placed); err != nil {
@@ -69,12 +67,10 @@ func (o orders) onOrders(ctx context.Context, tx pgx.Tx, m messages.Message) ([]
 	return []messages.Message{request}, nil
 }
 
-// onPayments confirms an order that is paid.
-func (o orders) onPayments(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
-	captured, ok := m.Event.(messages.PaymentCaptured)
-	if !ok {
-		return nil, nil
-	}
+// onPaymentCaptured confirms an order that is paid.
+func (o orders) onPaymentCaptured(
+	ctx context.Context, tx pgx.Tx, captured messages.PaymentCaptured, m messages.Message,
+) ([]messages.Message, error) {
 	is, err := o.lock(ctx, tx, captured.OrderID)
 	if err != nil {
 		return nil, err
@@ -97,12 +93,10 @@ func (o orders) onPayments(ctx context.Context, tx pgx.Tx, m messages.Message) (
 	return []messages.Message{confirmed}, nil
 }
 
-// onFailures ends an order that could not be paid.
-func (o orders) onFailures(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
-	failed, ok := m.Event.(messages.PaymentFailed)
-	if !ok {
-		return nil, nil
-	}
+// onPaymentFailed ends an order that could not be paid.
+func (o orders) onPaymentFailed(
+	ctx context.Context, tx pgx.Tx, failed messages.PaymentFailed, m messages.Message,
+) ([]messages.Message, error) {
 	is, err := o.lock(ctx, tx, failed.OrderID)
 	if err != nil {
 		return nil, err

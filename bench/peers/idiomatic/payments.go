@@ -26,12 +26,10 @@ ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = l.idempotency_key 
 VALUES ($1, $2, $3, $4, $5, $6, $7)`
 )
 
-// onPayments charges an order once.
-func (p payments) onPayments(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error) {
-	r, ok := m.Event.(messages.PaymentRequested)
-	if !ok {
-		return nil, nil
-	}
+// onPaymentRequested charges an order once.
+func (p payments) onPaymentRequested(
+	ctx context.Context, tx pgx.Tx, r messages.PaymentRequested, m messages.Message,
+) ([]messages.Message, error) {
 	var amount messages.Money
 	var status, reason, paymentID string
 	err := tx.QueryRow(ctx, paymentSQL, r.OrderID).Scan(&amount.Minor, &amount.Currency, &status, &reason, &paymentID)

@@ -74,20 +74,20 @@ func newRouter(log watermill.LoggerAdapter) (*message.Router, error) {
 
 // wire adds the handlers of the service's role, and its Forwarder where it publishes in transactions.
 func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer) (groups []string, err error) {
-	handlers := map[string]func(ctx context.Context, m messages.Message) error{}
+	handlers := map[string]handler{}
 	publishesInTx := s.cfg.outputs == outputsForwarder
 	switch s.name {
 	case roleOrders:
 		o := orders{s}
-		handlers[messages.TopicOrders] = s.inTx(o.onOrders)
-		handlers[messages.TopicPayments] = s.inTx(o.onPayments)
-		handlers[messages.TopicOrderFailures] = s.inTx(o.onFailures)
+		handlers[messages.TopicOrders] = on(s, o.onOrderPlaced)
+		handlers[messages.TopicPayments] = on(s, o.onPaymentCaptured)
+		handlers[messages.TopicOrderFailures] = on(s, o.onPaymentFailed)
 		mux.HandleFunc("POST /orders", o.servePlace)
 		publishesInTx = true // what no message triggers has nothing else that would try again
 	case rolePayments:
-		handlers[messages.TopicPayments] = s.inTx(payments{s}.onPayments)
+		handlers[messages.TopicPayments] = on(s, payments{s}.onPaymentRequested)
 	case roleNotifications:
-		handlers[messages.TopicNotifications] = notifications{service: s, mail: mail}.onNotifications
+		handlers[messages.TopicNotifications] = notifications{service: s, mail: mail}.onNotificationRequested
 		mux.HandleFunc("GET /emails", mail.serveSent)
 		publishesInTx = false
 	}

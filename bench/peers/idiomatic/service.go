@@ -27,11 +27,11 @@ type service struct {
 	log   watermill.LoggerAdapter
 }
 
-// handler changes the service's state for one message, within tx, and returns what is to be published.
-type handler func(ctx context.Context, tx pgx.Tx, m messages.Message) ([]messages.Message, error)
+// handler handles one message, of any event of its topic.
+type handler func(ctx context.Context, m messages.Message) error
 
 // consume adds a handler for a topic to the router and returns its consumer group.
-func (s *service) consume(router *message.Router, topic string, handle func(ctx context.Context, m messages.Message) error) (group string, err error) {
+func (s *service) consume(router *message.Router, topic string, handle handler) (group string, err error) {
 	group = s.cfg.groupPrefix + s.name + "." + topic
 	subscriber, err := newSubscriber(s.cfg, group, s.log)
 	if err != nil {
@@ -50,15 +50,22 @@ func (s *service) consume(router *message.Router, topic string, handle func(ctx 
 	return group, nil
 }
 
-// inTx makes one message one transaction.
-func (s *service) inTx(h handler) func(ctx context.Context, m messages.Message) error {
+// change changes the service's state for one event, within tx, and returns what is to be published.
+type change[E messages.Event] func(ctx context.Context, tx pgx.Tx, e E, m messages.Message) ([]messages.Message, error)
+
+// on makes a handler of a change: one message, one transaction. Other events of the topic are none of its business.
+func on[E messages.Event](s *service, change change[E]) handler {
 	return func(ctx context.Context, m messages.Message) error {
+		e, ok := m.Event.(E)
+		if !ok {
+			return nil
+		}
 		if s.cfg.outputs == outputsForwarder {
-			return s.transact(ctx, func(tx pgx.Tx) ([]messages.Message, error) { return h(ctx, tx, m) })
+			return s.transact(ctx, func(tx pgx.Tx) ([]messages.Message, error) { return change(ctx, tx, e, m) })
 		}
 		var out []messages.Message
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
-			out, err = h(ctx, tx, m)
+			out, err = change(ctx, tx, e, m)
 			return err
 		})
 		if err != nil {

@@ -6,7 +6,7 @@ import threading
 
 import psycopg
 
-from streams import Message, Outgoing, Service, Streams
+from streams import Handler, Message, Outgoing, Service, Streams
 
 INSERT = """INSERT INTO notifications (message_id, order_id, kind, user_id, message) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT ON CONSTRAINT notification_once_per_order_and_kind DO NOTHING"""
@@ -22,10 +22,11 @@ class Notifications(Service):
         self.count, self.last = 0, ""
         self.just_sent = ""
 
-    def handle(self, tx: psycopg.Connection, event: str, body: Message) -> list[Outgoing]:
+    def handlers(self) -> dict[str, Handler]:
+        return {"notification_requested": self.on_requested}
+
+    def on_requested(self, tx: psycopg.Connection, body: Message) -> list[Outgoing]:
         """Sends an email, once unless the process dies between the email and the commit."""
-        if event != "notification_requested":
-            return []
         order_id, kind, user_id = str(body["order_id"]), body.get("kind", ""), str(body["user_id"])
         self.just_sent = ""
         if tx.execute(INSERT, (f"{order_id}.{kind}", order_id, kind, user_id, body["message"])).rowcount:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from streams import Message, Outgoing, Service
+from streams import Handler, Message, Outgoing, Service
 
 PRICES = "SELECT sku, price_minor FROM inventory WHERE sku = ANY(%s)"
 INSERT_ORDER = """INSERT INTO orders (order_id, user_id, total_minor, currency, status)
@@ -40,15 +40,8 @@ class Orders(Service):
                           ).get(timeout=30)
         return order_id
 
-    def handle(self, tx: psycopg.Connection, event: str, body: Message) -> list[Outgoing]:
-        match event:
-            case "order_placed":
-                return self.on_placed(tx, body)
-            case "payment_captured":
-                return self.on_captured(tx, body)
-            case "payment_failed":
-                return self.on_failed(tx, body)
-        return []
+    def handlers(self) -> dict[str, Handler]:
+        return {"order_placed": self.on_placed, "payment_captured": self.on_captured, "payment_failed": self.on_failed}
 
     def on_placed(self, tx: psycopg.Connection, body: Message) -> list[Outgoing]:
         """Keeps the order, reserves its stock and asks for its payment."""
@@ -62,7 +55,10 @@ class Orders(Service):
             for number, item in enumerate(items, 1):
                 tx.execute(INSERT_LINE, (order_id, number, item["sku"], item["quantity"], prices[item["sku"]]))
             tx.execute(INSERT_EVENT, (order_id, 1, "order_placed", "", "pending"))
-        order = self.lock(tx, order_id)
+            lines = sorted(({"sku": item["sku"], "quantity": item["quantity"]} for item in items), key=lambda line: line["sku"])
+            order = {"id": order_id, "user_id": user_id, "total": total, "status": "pending", "version": 1, "lines": lines}
+        else:
+            order = self.lock(tx, order_id)
         if order["status"] == "pending":
             if not self.reserve(tx, order["lines"]):
                 self.advance(tx, order, "order_placed", "rejected", "out_of_stock")

@@ -4,7 +4,7 @@ import uuid
 
 import psycopg
 
-from streams import Message, Outgoing, Service
+from streams import Handler, Message, Outgoing, Service
 
 FRAUD_LIMIT = 900_00  # cents
 PAYMENT = "SELECT reason, payment_id FROM payments WHERE order_id = %s"
@@ -19,10 +19,11 @@ class Payments(Service):
     name = "payments"
     topics = ["payments"]
 
-    def handle(self, tx: psycopg.Connection, event: str, body: Message) -> list[Outgoing]:
+    def handlers(self) -> dict[str, Handler]:
+        return {"payment_requested": self.on_requested}
+
+    def on_requested(self, tx: psycopg.Connection, body: Message) -> list[Outgoing]:
         """Charges an order once, and tells how that ended, again if it is asked again."""
-        if event != "payment_requested":
-            return []
         order_id, user_id, amount = str(body["order_id"]), str(body["user_id"]), body["amount"]
         minor = int(amount * 100)
         known = tx.execute(PAYMENT, (order_id,)).fetchone()

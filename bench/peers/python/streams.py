@@ -4,6 +4,7 @@ import datetime
 import decimal
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ EVENT_OF_TOPIC = {"orders": "order_placed", "payments": "payment_requested", "no
 
 Message = dict[str, Any]
 Outgoing = tuple[str, Message]  # topic without prefix, body
+Handler = Callable[[psycopg.Connection, Message], list[Outgoing]]
 
 
 def encode(body: Message) -> bytes:
@@ -51,7 +53,7 @@ class Streams:
 
 
 class Service:
-    """A service: a name, the topics that it reads, and what it does for a message."""
+    """A service: a name, the topics that it reads, and what it does for each event that is its business."""
 
     name: str
     topics: list[str]
@@ -60,8 +62,8 @@ class Service:
         self.streams = streams
         self.consuming = False
 
-    def handle(self, tx: psycopg.Connection, event: str, body: Message) -> list[Outgoing]:
-        """Changes the service's state for one message, within the transaction, and returns what follows from it."""
+    def handlers(self) -> dict[str, Handler]:
+        """Returns, by event, what changes the service's state within a transaction and returns what follows from it."""
         raise NotImplementedError
 
     def committed(self) -> None:
@@ -83,13 +85,16 @@ class Service:
 
     def work(self, connection: psycopg.Connection, batch: dict) -> None:
         """Handles what one poll returned, one transaction a message, and waits for the acknowledgements of all."""
-        sent = []
+        sent, handlers = [], self.handlers()
         for records in batch.values():
             for record in records:
                 body = decode(record.value)
                 event = body.get("event") or EVENT_OF_TOPIC.get(record.topic.removeprefix(self.streams.topic_prefix), "")
+                handle = handlers.get(event)
+                if handle is None:
+                    continue
                 with connection.transaction():
-                    following = self.handle(connection, event, body)
+                    following = handle(connection, body)
                 self.committed()
                 sent += [self.streams.send(topic, message) for topic, message in following]
         if sent:
