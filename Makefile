@@ -59,6 +59,13 @@ test-crash: ## kill -9 each service and the broker under load, on a real Kafka, 
 	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags crash ./e2e/crash
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags crash -count=1 -v -timeout 12m ./e2e/crash
 
+.PHONY: test-full
+test-full: ## the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
+	go vet -tags full ./cmd/pas/windows
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags full ./cmd/pas/windows
+	@deploy/spark/install .cache/spark
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags full -count=1 -v -timeout 30m -run TestSpark ./cmd/pas/windows
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@tools/lint $(MODULES)

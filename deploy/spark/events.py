@@ -194,7 +194,7 @@ def read_time(s):
     zone = found[8]
     if zone and zone != "Z":
         hours, minutes = int(zone[1:3]), int(zone[-2:])
-        if hours > 24 or minutes > 59:
+        if hours > 24 or minutes > 60:  # as Go reads it
             return None
         seconds -= (1 if zone[0] == "+" else -1) * (hours * 3600 + minutes * 60)
     nanoseconds = int(((found[7] or "") + "000000000")[:9])

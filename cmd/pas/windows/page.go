@@ -18,6 +18,8 @@ var files embed.FS
 const (
 	// aliveEvery is how often a page that has nothing new is told that it is still connected.
 	aliveEvery = 15 * time.Second
+	// readTime is how long a request may take to arrive.
+	readTime = 10 * time.Second
 	// writeTime is how long a page may take to take what it is sent.
 	writeTime = 10 * time.Second
 	// stopTime bounds the end of requests in flight.
@@ -65,7 +67,7 @@ func (p *Page) Serve(ctx context.Context, l net.Listener) error {
 	mux.Handle("GET /", http.FileServerFS(pages))
 	mux.HandleFunc("GET /windows", p.serveLatest)
 	mux.HandleFunc("GET /stream", p.serveStream)
-	server := &http.Server{Handler: guarded(mux), ReadHeaderTimeout: writeTime, ReadTimeout: writeTime,
+	server := &http.Server{Handler: guarded(mux), ReadHeaderTimeout: readTime,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()

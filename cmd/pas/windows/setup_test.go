@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,10 +55,12 @@ type counting struct {
 	Topics   []string
 	Database string
 	Follow   bool
+	Job      string // "" = test
+	Fast     bool   // large batches, as the tool makes them
 }
 
 func (c counting) job() Job {
-	job := Job{Name: "test", Size: testSize, Grace: testGrace}
+	job := Job{Name: cmp.Or(c.Job, "test"), Size: testSize, Grace: testGrace}
 	for _, t := range c.Topics {
 		job.Topics = append(job.Topics, c.Kafka.TopicPrefix+t)
 	}
@@ -68,14 +71,18 @@ func (c counting) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, c.Database)
 }
 
-// config makes many small batches, each stored at once.
+// config makes many small batches, each stored at once, unless it shall be fast.
 func (c counting) config() Config {
-	return Config{
+	cfg := Config{
 		Feed: feed.Config{Kafka: c.Kafka, Topics: c.Topics, Start: feed.Start{Beginning: true}, Follow: c.Follow,
 			OpenTime: 30 * time.Second, Most: 100},
 		Size: testSize, Grace: testGrace, Every: time.Millisecond, Idle: time.Hour,
 		Show: func(Window) {}, Note: func(string) {},
 	}
+	if c.Fast {
+		cfg.Feed.Most, cfg.Every = 0, time.Second
+	}
+	return cfg
 }
 
 func (c counting) run(ctx context.Context) (Summary, error) {
@@ -113,7 +120,7 @@ func (c counting) traffic(t *testing.T, n int, seed uint64) expected {
 	want := expected{rows: map[string]string{}}
 	newest := map[string]time.Time{}
 	sums := map[string][3]int64{}
-	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	begin := time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i := range n {
 		r := &kgo.Record{Topic: c.Kafka.TopicPrefix + c.Topics[random.IntN(len(c.Topics))], Partition: int32(random.IntN(3))}
 		at := begin.Add(time.Duration(i) * 10 * time.Minute / time.Duration(n)).Add(-time.Duration(random.ExpFloat64() * float64(20*time.Second))).Truncate(time.Millisecond)
@@ -175,8 +182,8 @@ func (c counting) stored(t *testing.T) map[string]string {
 	conn, err := c.connect(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
-	const query = `SELECT window_start, event, currency, count, round(sum, 2)::text, late FROM windows.counts WHERE job = 'test'`
-	rows, err := conn.Query(t.Context(), query)
+	const query = `SELECT window_start, event, currency, count, round(sum, 2)::text, late FROM windows.counts WHERE job = $1`
+	rows, err := conn.Query(t.Context(), query, c.job().Name)
 	require.NoError(t, err)
 	found := map[string]string{}
 	var start time.Time

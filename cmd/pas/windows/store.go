@@ -26,7 +26,7 @@ const (
 // Job is what is counted under one name.
 type Job struct {
 	Name   string
-	Topics []string // with their prefix, sorted
+	Topics []string // with their prefix
 	Size   time.Duration
 	Grace  time.Duration
 }
@@ -56,6 +56,7 @@ type Store struct {
 // OpenStore connects, makes the tables when they are missing, takes the job's lock and reads how far the job is; a new job
 // is nowhere. Its errors are Postgres's, *BusyError or *DifferentJobError.
 func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), job Job, prefix string) (*Store, error) {
+	job.Topics = slices.Sorted(slices.Values(job.Topics))
 	s := &Store{job: job, prefix: prefix, connect: connect}
 	err := s.open(ctx)
 	if err == nil {

@@ -1,0 +1,206 @@
+//go:build full
+
+package windows
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestSparkAndPasCountTheSame gives `pas windows` and the Spark job the same 200,000 records and compares every count, sum
+// and watermark; then it ends either in the middle and lets the other go on.
+func TestSparkAndPasCountTheSame(t *testing.T) {
+	t.Parallel()
+	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test-full`")
+	records := 200_000
+	if given := os.Getenv("PAS_TEST_RECORDS"); given != "" {
+		var err error
+		records, err = strconv.Atoi(given)
+		require.NoError(t, err)
+	}
+	const odd = 20_000
+	c := setup(t, "web-events", "payments", "orders")
+	c.Fast = true
+	plain := c
+	plain.Topics = []string{"web-events", "payments"}
+	want := plain.traffic(t, records-odd, 7)
+	c.odd(t, "orders", odd)
+
+	pas := c.named("pas")
+	began := time.Now()
+	cpu := pas.inChild(t)
+	t.Logf("pas windows: %d records in %.1f s, %.1f s of CPU", records, time.Since(began).Seconds(), cpu.Seconds())
+	require.Subset(t, pas.stored(t), want.rows)
+	require.Greater(t, len(pas.stored(t)), len(want.rows))
+
+	spark := c.named("spark")
+	began = time.Now()
+	counters, cpu := spark.inSpark(t, 2_000_000)
+	t.Logf("windows.py: %d records in %.1f s, %.1f s of CPU", records, time.Since(began).Seconds(), cpu.Seconds())
+	require.EqualValues(t, records, counters.Read)
+	require.Equal(t, pas.stored(t), spark.stored(t))
+	require.Equal(t, pas.positions(t), spark.positions(t))
+
+	handed := c.named("handed to spark")
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := handed.config()
+	cfg.Feed.Follow, cfg.Feed.Most, cfg.Every = true, 1000, time.Millisecond
+	cfg.Live = func(s Snapshot) {
+		if s.Counters.Read > int64(records/3) {
+			cancel()
+		}
+	}
+	store, err := handed.open(t, handed.job())
+	require.NoError(t, err)
+	cfg.Store = store
+	first, err := Run(ctx, cfg)
+	require.NoError(t, err)
+	store.Close()
+	cancel()
+	require.Less(t, first.Read, int64(records))
+	counters, _ = handed.inSpark(t, 2_000_000)
+	require.EqualValues(t, records, first.Read+counters.Read)
+	require.Equal(t, pas.stored(t), handed.stored(t))
+
+	killed := c.named("killed")
+	killed.killSpark(t)
+	second, err := killed.run(t.Context())
+	require.NoError(t, err)
+	require.Positive(t, second.Read)
+	require.Less(t, second.Read, int64(records))
+	require.Equal(t, pas.stored(t), killed.stored(t))
+	require.Equal(t, pas.positions(t), killed.positions(t))
+}
+
+func (c counting) named(job string) counting {
+	c.Job = job
+	return c
+}
+
+func (c counting) positions(t *testing.T) map[place]position {
+	t.Helper()
+	conn, err := c.connect(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	at, err := positions(t.Context(), conn, c.Job, c.Kafka.TopicPrefix)
+	require.NoError(t, err)
+	return at
+}
+
+// inChild counts what there is in a process of its own and returns what CPU it took.
+func (c counting) inChild(t *testing.T) time.Duration {
+	t.Helper()
+	encoded, err := json.Marshal(c)
+	require.NoError(t, err)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childVariable+"="+string(encoded))
+	child.Stderr = os.Stderr
+	require.NoError(t, child.Run())
+	return child.ProcessState.UserTime() + child.ProcessState.SystemTime()
+}
+
+// spark prepares the Spark job, in a session of its own so that all its processes can be found.
+func (c counting) spark(t *testing.T, atOnce int) *exec.Cmd {
+	t.Helper()
+	installed, err := filepath.Abs("../../../.cache/spark")
+	require.NoError(t, err)
+	python := filepath.Join(installed, "venv", "bin", "python")
+	require.FileExists(t, python, "run `make test-full`, which installs it")
+	job := exec.Command(python, append([]string{"-B", filepath.Join(sparkFolder, "windows.py"), "--job", c.Job, "--from-beginning", "--once",
+		"--at-once", strconv.Itoa(atOnce)}, c.Topics...)...)
+	job.Env = append(os.Environ(), "DATABASE_URL="+c.Database, "KAFKA_BROKERS="+strings.Join(c.Kafka.Brokers, ","),
+		"KAFKA_TOPIC_PREFIX="+c.Kafka.TopicPrefix, "SPARK_KAFKA_JARS="+filepath.Join(installed, "jars"))
+	job.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return job
+}
+
+// inSpark counts what there is with Spark and returns what CPU it took, as far as it was seen.
+func (c counting) inSpark(t *testing.T, atOnce int) (Counters, time.Duration) {
+	t.Helper()
+	job := c.spark(t, atOnce)
+	var stdout, stderr bytes.Buffer
+	job.Stdout, job.Stderr = &stdout, &stderr
+	require.NoError(t, job.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- job.Wait() }()
+	seen := map[int]time.Duration{}
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-ended:
+			require.NoError(t, err, stderr.String())
+			var counters Counters
+			require.NoError(t, json.Unmarshal(stdout.Bytes(), &counters), stdout.String())
+			var total time.Duration
+			for cpu := range maps.Values(seen) {
+				total += cpu
+			}
+			return counters, total
+		case <-look.C:
+			maps.Copy(seen, session(job.Process.Pid))
+		}
+	}
+}
+
+// killSpark kills the Spark job, all its processes at once, when it has stored something and not everything.
+func (c counting) killSpark(t *testing.T) {
+	t.Helper()
+	store, err := c.open(t, c.job()) // makes the job, so that there is something to look at
+	require.NoError(t, err)
+	store.Close()
+	job := c.spark(t, 10_000)
+	var stderr bytes.Buffer
+	job.Stderr = &stderr
+	require.NoError(t, job.Start())
+	require.Eventually(t, func() bool {
+		for _, at := range c.positions(t) {
+			if at.watermark != noEvent {
+				return true
+			}
+		}
+		return false
+	}, 5*time.Minute, 10*time.Millisecond, "it stored nothing")
+	require.NoError(t, syscall.Kill(-job.Process.Pid, syscall.SIGKILL))
+	require.Error(t, job.Wait(), "it was not killed in the middle")
+	for len(session(job.Process.Pid)) > 0 { // Python workers may have groups of their own
+		for pid := range session(job.Process.Pid) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// session returns the CPU time of each process of a session, by process id.
+func session(id int) map[int]time.Duration {
+	const tick = 10 * time.Millisecond
+	found := map[int]time.Duration{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
+		_, rest, _ := strings.Cut(string(content), ") ")
+		fields := strings.Fields(rest) // from the third field on
+		if len(fields) < 15 || fields[3] != strconv.Itoa(id) || fields[0] == "Z" {
+			continue
+		}
+		user, _ := strconv.ParseInt(fields[11], 10, 64)
+		system, _ := strconv.ParseInt(fields[12], 10, 64)
+		found[pid] = time.Duration(user+system) * tick
+	}
+	return found
+}
