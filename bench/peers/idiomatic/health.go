@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,9 +30,14 @@ func newHealth(cfg config, router *message.Router) (*health, error) {
 
 func (h *health) check() error {
 	if !h.router.IsRunning() || h.router.IsClosed() {
-		return fmt.Errorf("the router does not run")
+		return errors.New("the router does not run")
 	}
-	groups, err := h.admin.DescribeConsumerGroups(slices.Clone(h.groups))
+	return assigned(h.admin, h.groups)
+}
+
+// assigned returns nil when every group has members that agree who reads what.
+func assigned(admin sarama.ClusterAdmin, names []string) error {
+	groups, err := admin.DescribeConsumerGroups(slices.Clone(names))
 	if err != nil {
 		return err
 	}

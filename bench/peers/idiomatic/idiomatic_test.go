@@ -139,6 +139,14 @@ func TestRepeatedMessagesHaveOneEffect(t *testing.T) {
 	}
 }
 
+func TestGroupThatNobodyIsInIsNotHealthy(t *testing.T) {
+	t.Parallel()
+	h, err := newHealth(config{brokers: testkit.Brokers(t)}, nil)
+	require.NoError(t, err)
+	defer h.admin.Close()
+	require.ErrorContains(t, assigned(h.admin, []string{testkit.Prefix(t) + "nobody"}), "nobody")
+}
+
 func TestConfigurationTellsEverythingThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, err := readConfig(func(name string) string {
