@@ -92,7 +92,7 @@ func (s *Site) inspect(ctx context.Context) error {
 		return fmt.Errorf("look at the settings of Postgres: %w", err)
 	}
 	if fsync != "on" || commit != "on" {
-		return fmt.Errorf("Postgres has fsync=%s and synchronous_commit=%s: both must be on, or the figures say nothing", fsync, commit)
+		return fmt.Errorf("fsync=%s and synchronous_commit=%s in Postgres: both must be on, or the figures say nothing", fsync, commit)
 	}
 	if content, err := os.ReadFile(filepath.Join(folder, "postmaster.pid")); err == nil {
 		first, _, _ := strings.Cut(string(content), "\n")

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) (result
 	cfg := config{topic: getenv("KAFKA_TOPIC"), group: getenv("KAFKA_GROUP"), databaseURL: getenv("DATABASE_ADMIN_URL")}
 	var err error
 	if cfg.messages, err = strconv.Atoi(getenv("N")); err != nil || cfg.messages < 2 {
-		return result{}, fmt.Errorf("N must be a number above 1, not %q", getenv("N"))
+		return result{}, fmt.Errorf("the number of messages, N=%q, must be above 1", getenv("N"))
 	}
 	if getenv("KAFKA_BROKERS") == "" || cfg.topic == "" {
 		return result{}, errors.New("KAFKA_BROKERS and KAFKA_TOPIC must be set")
