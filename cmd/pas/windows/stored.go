@@ -79,14 +79,25 @@ func storedRows(ctx context.Context, db database, job string, from int64, each f
 	return nil
 }
 
-// load puts the job's windows on a board that were not shown as closed yet.
+// load puts the windows on a board that are open, and the newest closed ones in case something comes for them.
 func (s *Store) load(ctx context.Context, b *board) error {
+	closed := lowest(s.stored)
 	from := int64(firstTime)
-	if watermark := lowest(s.stored); watermark != noEvent {
-		from = max(from, watermark-b.size-b.grace+1)
+	if closed != noEvent {
+		newest, err := newest(ctx, s.conn, s.job.Name, kept)
+		if err != nil {
+			return err
+		}
+		from = max(from, min(newest, closed-b.size-b.grace+1))
 	}
-	b.forgotten = from - 1 // shown as closed, by whoever counted them
-	return storedRows(ctx, s.conn, s.job.Name, from, func(k key, events, late int64, sum *big.Int) { b.add(k, events, late, sum) })
+	b.forgotten = from - 1
+	err := storedRows(ctx, s.conn, s.job.Name, from, func(k key, events, late int64, sum *big.Int) { b.add(k, events, late, sum) })
+	for start, w := range b.windows {
+		if start+b.size+b.grace <= closed {
+			w.closed, w.dirty = true, false // was shown
+		}
+	}
+	return err
 }
 
 // firstTime is the year 1, in milliseconds since 1970.

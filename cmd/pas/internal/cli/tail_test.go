@@ -66,6 +66,7 @@ func TestTailShowsWhatIsThereAndCountsWhatIsNoJSON(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"--order 1001":            "orders/0@0",
 		"--order 1002":            "",
+		"--order 2":               "",
 		"--user 7":                "web-events/0@0",
 		"--user ada --event x":    "",
 		"--event order_placed":    "orders/0@0",
