@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/pkg/messages"
+)
+
+// orderHistory is everything known of one order, as --json shows it.
+type orderHistory struct {
+	OrderID       string                `json:"order_id"`
+	Order         *client.Order         `json:"order"`
+	Timeline      []client.Event        `json:"timeline"`
+	Payment       *client.Payment       `json:"payment"`
+	Notifications []client.Notification `json:"notifications"`
+	DeadLetters   []serviceLetter       `json:"dead_letters"`
+	NoAnswer      []string              `json:"no_answer"` // services that could not be asked, and why
+}
+
+type serviceLetter struct {
+	Service string `json:"service"`
+	client.DeadLetter
+}
+
+// lettersRead is how many dead letters of a service are looked through.
+const lettersRead = 1000
+
+func (a *app) orderHistory() *cobra.Command {
+	return &cobra.Command{
+		Use:   "history ORDER-ID",
+		Short: "Show everything that the three services know of an order",
+		Long: `Ask all three services what they know of one order: its timeline, payment, notifications, and the dead letters that name
+it, in the order in which it happened. A service that does not answer is named and the rest is shown; the exit code is 1 then,
+and when nobody knows the order.`,
+		Example: `  pas order history 1001
+  pas order history 0199c7a2-7f0e-7c3a-9a56-0f6f4f1b2c3d --json`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
+			h, err := gather(cmd.Context(), c, given[0])
+			if len(h.NoAnswer) == len(client.Services()) {
+				return err // nobody answers
+			}
+			if h.Order == nil && h.Payment == nil && len(h.Notifications) == 0 && len(h.DeadLetters) == 0 && err == nil {
+				return fmt.Errorf("no service knows order %s", given[0])
+			}
+			if a.json {
+				return errors.Join(a.printer().JSON(h), err)
+			}
+			showHistory(a.printer(), h)
+			return err
+		}),
+	}
+}
+
+// gather asks all services. The error joins what kept some of them from answering.
+func gather(ctx context.Context, c *client.Client, id string) (orderHistory, error) {
+	h := orderHistory{OrderID: id, Timeline: []client.Event{}, Notifications: []client.Notification{}, DeadLetters: []serviceLetter{}, NoAnswer: []string{}}
+	var errs []error
+	asked := map[string]bool{}
+	failed := func(service string, err error) {
+		if err != nil && !isNotFound(err) && !asked[service] {
+			asked[service] = true
+			h.NoAnswer = append(h.NoAnswer, service)
+			errs = append(errs, err)
+		}
+	}
+	if order, err := c.Order(ctx, id, 0); err == nil {
+		h.Order = &order
+		h.Timeline, err = c.Timeline(ctx, id)
+		failed(client.Orders, err)
+	} else {
+		failed(client.Orders, err)
+	}
+	if payment, err := c.Payment(ctx, id); err == nil {
+		h.Payment = &payment
+	} else {
+		failed(client.Payments, err)
+	}
+	notifications, err := c.Notifications(ctx, id)
+	failed(client.Notifications, err)
+	h.Notifications = append(h.Notifications, notifications...)
+	for _, service := range client.Services() {
+		letters, err := lettersOf(ctx, c, service, id)
+		failed(service, err)
+		h.DeadLetters = append(h.DeadLetters, letters...)
+	}
+	return h, errors.Join(errs...)
+}
+
+func isNotFound(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p) && p.Status == http.StatusNotFound
+}
+
+// lettersOf returns the dead letters of a service whose key or body names the order. A list has no bodies, so letters with
+// another key, which cannot be the order's, are passed over and those without one are read.
+func lettersOf(ctx context.Context, c *client.Client, service, id string) ([]serviceLetter, error) {
+	all, err := c.DeadLetters(ctx, service, client.LetterAll, lettersRead)
+	if err != nil {
+		return nil, err
+	}
+	var found []serviceLetter
+	for _, l := range all {
+		if l.Key != "" && l.Key != id {
+			continue
+		}
+		whole, err := c.DeadLetter(ctx, service, l.ID)
+		if err != nil {
+			return found, err
+		}
+		if l.Key == id || names(whole, id) {
+			found = append(found, serviceLetter{service, whole})
+		}
+	}
+	return found, nil
+}
+
+// names reports whether the letter's body is about the order, whole or broken.
+func names(l client.DeadLetter, id string) bool {
+	m, err := messages.Decode(messages.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Value: l.Bytes(), Time: l.Time})
+	if err == nil {
+		return m.Event.Key() == id
+	}
+	return strings.Contains(string(l.Bytes()), `"`+id+`"`)
+}
+
+// happening is one line of a history.
+type happening struct {
+	at            time.Time
+	service, what string
+}
+
+func showHistory(p *render.Printer, h orderHistory) {
+	var lines []happening
+	add := func(at time.Time, service, format string, args ...any) {
+		lines = append(lines, happening{at, service, fmt.Sprintf(format, args...)})
+	}
+	for _, e := range h.Timeline {
+		add(e.At, client.Orders, "%-22s %s%s", render.Plain(e.Event), p.Status(e.To), detail(e.Detail))
+	}
+	if h.Payment != nil {
+		add(h.Payment.UpdatedAt, client.Payments, "%-22s %s %s%s", "payment "+render.Plain(h.Payment.Status), h.Payment.Amount, h.Payment.Currency,
+			detail(cmp.Or(h.Payment.Reason, h.Payment.PaymentID)))
+	}
+	for _, n := range h.Notifications {
+		add(n.SentAt, client.Notifications, "%-22s %s to %s: %s", "notification "+render.Plain(n.Status), render.Plain(n.Kind), render.Plain(n.To), render.Plain(n.Message))
+	}
+	for _, l := range h.DeadLetters {
+		add(l.ParkedAt, l.Service, "%-22s %d from %s/%d@%d, %s: %s", "dead letter "+render.Plain(l.State), l.ID, l.Topic, l.Partition, l.Offset,
+			render.Plain(l.Reason), render.Plain(l.Detail))
+	}
+	// What has not happened yet, an email that is to be sent, comes last.
+	slices.SortStableFunc(lines, func(a, b happening) int {
+		if a.at.IsZero() != b.at.IsZero() {
+			if a.at.IsZero() {
+				return 1
+			}
+			return -1
+		}
+		return a.at.Compare(b.at)
+	})
+	if h.Order != nil {
+		p.Order(*h.Order, nil)
+	} else {
+		p.Line("order %s is unknown to orders", p.Bold(render.Plain(h.OrderID)))
+	}
+	for _, l := range lines {
+		at := "not yet"
+		if !l.at.IsZero() {
+			at = l.at.UTC().Format("2006-01-02 15:04:05.000")
+		}
+		p.Line("  %-23s  %-13s  %s", at, l.service, l.what)
+	}
+	for _, service := range h.NoAnswer {
+		p.Line("  %-23s  %-13s  could not be asked", "", service)
+	}
+}
+
+func detail(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "  " + render.Plain(text)
+}
