@@ -66,6 +66,16 @@ test-full: ## the Spark job and `pas windows` count the same 200,000 records on 
 	@deploy/spark/install .cache/spark
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags full -count=1 -v -timeout 30m -run TestSpark ./cmd/pas/windows
 
+.PHONY: bench-quick
+bench-quick: ## measure beside the peers and the limits, on a real Kafka, in under 5 minutes: docs/performance.md
+	@go build -trimpath -o bin/ ./bench
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka bin/bench -form quick
+
+.PHONY: bench
+bench: ## the same in full: five rounds, a backlog of a million orders, ten minutes of load; about an hour
+	@go build -trimpath -o bin/ ./bench
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' KAFKA_OPTS='$(or $(KAFKA_OPTS),-XX:TieredStopAtLevel=4)' tools/with-kafka bin/bench -form full
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@tools/lint $(MODULES)

@@ -7,28 +7,29 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"pasdetrois/bench/arm"
+	"pasdetrois/bench/page"
 	"pasdetrois/bench/process"
+	"pasdetrois/bench/results"
 	"pasdetrois/bench/site"
 	"pasdetrois/bench/trial"
 )
 
 // campaign is one run of the benchmark.
 type campaign struct {
-	cfg   config
-	out   io.Writer
-	began time.Time
-	work  string // a folder that goes away at the end
-	bench *trial.Bench
+	cfg     config
+	out     io.Writer
+	began   time.Time
+	work    string // a folder that goes away at the end
+	bench   *trial.Bench
+	found   *results.Results
+	unbuilt map[string]error // peers that cannot be run here
 }
-
-func allParts() []string   { return []string{"saturation"} }
-func quickParts() []string { return []string{"saturation"} }
-
-func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, part) }
 
 // say tells what is going on, with the time since the start.
 func (c *campaign) say(format string, args ...any) {
@@ -54,21 +55,29 @@ func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) 
 	return c, nil
 }
 
-// build builds the services.
+func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, part) }
+
+// build builds the services, this program for its handlers, and the peers.
 func (c *campaign) build(ctx context.Context) error {
 	args := []string{"build", "-buildvcs=false", "-trimpath", "-o", c.bench.Bin + string(filepath.Separator)}
 	for _, name := range arm.Services() {
 		args = append(args, "./services/"+name+"/cmd/"+name)
 	}
+	args = append(args, "./bench")
 	if _, err := process.Run(ctx, c.cfg.root, nil, "go", args...); err != nil {
 		return fmt.Errorf("build the services: %w", err)
 	}
-	for _, name := range c.cfg.arms {
-		if name == "pas" {
-			continue
-		}
+	peers := slices.DeleteFunc(slices.Clone(c.cfg.arms), func(name string) bool { return name == results.Pas })
+	if c.has(relay) || c.has(lanes) {
+		peers = append(peers, stock)
+	}
+	c.unbuilt = map[string]error{}
+	for _, name := range peers {
 		if err := arm.BuildPeer(ctx, c.cfg.root, name, c.bench.Bin); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			c.unbuilt[name] = err // told where its number is missing
 		}
 	}
 	return nil
@@ -82,15 +91,81 @@ func (c *campaign) close() error {
 	return errors.Join(err, os.RemoveAll(c.work))
 }
 
+// run measures, tells, and writes what it found, also when it was interrupted after the first round.
 func (c *campaign) run(ctx context.Context) error {
-	for round := range c.cfg.rounds {
-		for _, a := range []arm.Arm{arm.Pas(), arm.Idiomatic(), arm.Python()} {
-			s, err := c.bench.Saturate(ctx, a, trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200})
-			if err != nil {
+	c.found = &results.Results{Date: c.began, Form: c.cfg.form, Real: c.bench.Site.Real, Clients: c.cfg.clients,
+		Host: results.Host{CPUs: runtime.NumCPU(), System: system(), Before: process.Load()}, Versions: c.bench.Site.Versions(ctx)}
+	c.found.Versions["go"] = strings.TrimPrefix(runtime.Version(), "go")
+	for round := 1; round <= c.cfg.rounds; round++ {
+		for _, s := range c.inRounds() {
+			if err := c.try(ctx, s, round); err != nil {
 				return err
 			}
-			c.say("round %d %s: %d orders in %.1f s, %.0f orders/s, %.0f 202s/s, %v us", round+1, a.Name, s.Orders, s.Seconds, s.Settled, s.Accepted, s.CPUMicros)
 		}
 	}
+	for _, s := range c.afterwards() {
+		if err := c.try(ctx, s, 0); err != nil {
+			return err
+		}
+	}
+	return c.finish()
+}
+
+// step is something to measure.
+type step struct {
+	name string
+	part string // the step is left out unless this part is asked for
+	once bool   // in the first round only, in the quick form
+	do   func(ctx context.Context, round int) error
+}
+
+// try runs a step. What fails has no number, which is told, and the others go on; only an interruption ends the run.
+func (c *campaign) try(ctx context.Context, s step, round int) error {
+	if !c.has(s.part) || s.once && c.cfg.form == quick && round > 1 {
+		return nil
+	}
+	if c.cfg.limit > 0 && time.Since(c.began) > c.cfg.limit {
+		c.missing(s.name, round, fmt.Errorf("no time was left: the quick form ends after %s", c.cfg.limit))
+		return nil
+	}
+	err := s.do(ctx, round)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		c.missing(s.name, round, err)
+	}
 	return nil
+}
+
+func (c *campaign) missing(what string, round int, why error) {
+	text := strings.Join(strings.Fields(why.Error()), " ")
+	c.say("NO NUMBER for %s: %s", what, text)
+	c.found.Missing = append(c.found.Missing, results.Missing{What: what, Round: round, Why: text})
+}
+
+// finish judges and writes.
+func (c *campaign) finish() error {
+	c.found.Host.After = process.Load()
+	c.found.Seconds = time.Since(c.began).Seconds()
+	c.found.Judge()
+	name, err := c.found.Write(c.cfg.out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "\n%s\n", page.Text(c.found))
+	for _, g := range c.found.Goals {
+		fmt.Fprintln(c.out, g.Line())
+	}
+	fmt.Fprintf(c.out, "\n%s\n", name)
+	if c.cfg.docs == "" {
+		return nil
+	}
+	return page.Update(c.cfg.docs, c.found)
+}
+
+// system names the operating system and its kernel.
+func system() string {
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + string(kernel))
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 )
 
 // config is what was asked for.
@@ -21,16 +22,43 @@ type config struct {
 	out         string // the folder of results
 	docs        string // the folder of performance.md
 	root        string // of the repository
+	backlog     int
+	soak        time.Duration
 	serve       string // this process is a handler to be measured
 	brokers     []string
 	databaseURL string
-	kafkaLocal  string // the script that runs Kafka's own tools; "" = there is none
+	limit       time.Duration // after it, nothing new is begun; 0 = no limit
+	kafkaLocal  string        // the script that runs Kafka's own tools; "" = there is none
 }
 
 const (
 	quick = "quick"
 	full  = "full"
+
+	// quickLimit leaves the last step of the quick form time to end within five minutes.
+	quickLimit = 4*time.Minute + 15*time.Second
 )
+
+// The parts of a run. Those in rounds are measured in every round, one after the other.
+const (
+	saturation = "saturation" // closed loops of the arms
+	limitsPart = "limits"     // pgbench, Kafka's own tools
+	ingest     = "ingest"     // 202s alone
+	hot        = "hot"        // all orders on one product, and too few pieces
+	replicas   = "replicas"   // two of each service
+	relay      = "relay"      // outbox to Kafka
+	lanes      = "lanes"      // one partition
+	latency    = "latency"    // open loops, at shares of saturation
+	scaling    = "scaling"    // more partitions and replicas
+	backlog    = "backlog"    // many messages waiting
+	soak       = "soak"       // ten minutes, with a transaction open
+)
+
+func quickParts() []string {
+	return []string{saturation, limitsPart, ingest, hot, replicas, relay, lanes, latency}
+}
+
+func allParts() []string { return append(quickParts(), scaling, backlog, soak) }
 
 func allArms() []string { return []string{"pas", "idiomatic", "python"} }
 
@@ -46,6 +74,8 @@ func flags(c *config, arms, parts *string) *flag.FlagSet {
 	f.StringVar(&c.out, "out", "bench/results", "folder for the results as JSON")
 	f.StringVar(&c.docs, "docs", "docs", "folder of performance.md, whose table and plots are written anew; empty = leave them")
 	f.StringVar(&c.root, "root", ".", "root of the repository, where the programs are built")
+	f.IntVar(&c.backlog, "backlog", 1_000_000, "messages that wait in the part backlog")
+	f.DurationVar(&c.soak, "soak", 10*time.Minute, "how long the part soak loads the services")
 	f.StringVar(&c.serve, "serve", "", "be a handler that is measured: noop or transaction")
 	return f
 }
@@ -73,6 +103,12 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	}
 	if c.seconds < 0 || c.seconds > 3600 {
 		wrong("-seconds %v is not between 0 and 3600", c.seconds)
+	}
+	if c.backlog < 1 || c.backlog > 100_000_000 {
+		wrong("-backlog %d is not between 1 and 100000000", c.backlog)
+	}
+	if c.soak < time.Second {
+		wrong("-soak %s is less than 1s", c.soak)
 	}
 	if c.serve != "" && c.serve != "noop" && c.serve != "transaction" {
 		wrong("-serve %q is neither noop nor transaction", c.serve)
@@ -117,9 +153,11 @@ func chosen(flag, given string, known []string, wrong func(string, ...any)) []st
 
 // applyForm fills in what was left to the form.
 func (c *config) applyForm() {
-	rounds, seconds, parts := 3, 3.0, quickParts()
+	rounds, seconds, parts := 3, 2.0, quickParts()
+	c.limit = quickLimit
 	if c.form == full {
 		rounds, seconds, parts = 5, 10.0, allParts()
+		c.limit = 0
 	}
 	if c.rounds == 0 {
 		c.rounds = rounds

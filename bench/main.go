@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return usageError{err}
 	}
 	if cfg.serve != "" {
-		return serve(ctx, cfg, getenv)
+		return serve(ctx, cfg.serve, getenv)
 	}
 	c, err := prepare(ctx, cfg, out)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,15 +36,40 @@ type RunningPas struct {
 // stockSQL makes products, and pieces of all of them for any run.
 const stockSQL = `
 INSERT INTO orders.inventory (sku, name, price_minor, currency)
-SELECT format('bench-%s', lpad(n::text, 2, '0')), 'A product', 1000 + n, 'USD' FROM generate_series(0, 63) AS n;
+SELECT format('bench-%s', lpad(n::text, 2, '0')), 'A product', 1000 + n, 'USD' FROM generate_series(0, 63) AS n
+ON CONFLICT DO NOTHING;
 UPDATE orders.inventory SET available = 1000000000, stocked = 1000000000 + sold + reserved`
+
+// Stock migrates a database for pas and puts the products into it, unless they are there.
+func Stock(ctx context.Context, adminURL string) error {
+	if err := migrations.Up(ctx, adminURL); err != nil {
+		return err
+	}
+	return books{adminURL}.execute(ctx, stockSQL)
+}
+
+// Analyze lets a database count its rows.
+func Analyze(ctx context.Context, adminURL string) error { return books{adminURL}.Analyze(ctx) }
+
+// Database is a superuser's URL to its database.
+func (r *RunningPas) Database() string { return r.url }
+
+// Clean has the database take away what no transaction sees any more.
+func (r *RunningPas) Clean(ctx context.Context) error { return r.execute(ctx, "VACUUM ANALYZE") }
+
+const scarceSQL = `INSERT INTO orders.inventory (sku, name, price_minor, currency, available, stocked) VALUES ('bench-scarce', 'A rare product', 1000, 'USD', $1, $1)`
+
+// ScarceProduct puts all orders on the product of Scarce.
+func ScarceProduct(int) string { return "bench-scarce" }
+
+// Scarce makes a product of which there are only so many pieces.
+func (r *RunningPas) Scarce(ctx context.Context, pieces int) error {
+	return r.execute(ctx, strings.ReplaceAll(scarceSQL, "$1", strconv.Itoa(pieces)))
+}
 
 // StartPas starts the services named, each as often as e says, and returns when all are ready.
 func StartPas(ctx context.Context, e Env, services ...string) (*RunningPas, error) {
-	if err := migrations.Up(ctx, e.Plot.AdminURL); err != nil {
-		return nil, err
-	}
-	if err := (books{e.Plot.AdminURL}).execute(ctx, stockSQL); err != nil {
+	if err := Stock(ctx, e.Plot.AdminURL); err != nil {
 		return nil, err
 	}
 	r := &RunningPas{books: books{e.Plot.AdminURL}, public: map[string][]string{}, admin: map[string][]string{}}
@@ -57,7 +83,7 @@ func StartPas(ctx context.Context, e Env, services ...string) (*RunningPas, erro
 			p, err := process.Start(process.Spec{
 				Name: replicaName(service, replica), Path: filepath.Join(e.Bin, service), Logs: e.Logs,
 				Env: append([]string{
-					"DATABASE_URL=" + asRole(e.Plot.AdminURL, service), "KAFKA_BROKERS=" + strings.Join(e.Brokers, ","),
+					"DATABASE_URL=" + AsRole(e.Plot.AdminURL, service), "KAFKA_BROKERS=" + strings.Join(e.Brokers, ","),
 					"KAFKA_TOPIC_PREFIX=" + e.Plot.Prefix, "KAFKA_GROUP_PREFIX=" + e.Plot.Prefix,
 					"HTTP_ADDR=" + addresses[0], "ADMIN_ADDR=" + addresses[1],
 				}, e.Extra[service]...),
@@ -84,8 +110,8 @@ func replicaName(service string, replica int) string {
 	return fmt.Sprintf("%s-%d", service, replica+1)
 }
 
-// asRole returns the URL for a service's role, whose password is its name.
-func asRole(adminURL, role string) string {
+// AsRole returns the URL for a service's role, whose password is its name.
+func AsRole(adminURL, role string) string {
 	u, err := url.Parse(adminURL)
 	if err != nil {
 		return adminURL
@@ -94,9 +120,9 @@ func asRole(adminURL, role string) string {
 	return u.String()
 }
 
-// Target implements Running. With several replicas, the first one takes all orders over HTTP.
+// Target implements Running.
 func (r *RunningPas) Target(sku func(int) string) load.Target {
-	return load.Target{Address: r.public["orders"][0], Body: func(n int) []byte { return body(n, sku(n)) }}
+	return load.Target{Addresses: r.public["orders"], Body: func(n int) []byte { return body(n, sku(n)) }}
 }
 
 // Processes implements Running.

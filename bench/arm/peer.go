@@ -113,7 +113,7 @@ func (r *runningPeer) Processes() []*process.Process { return r.processes }
 func (r *runningPeer) Stop() error                   { return process.StopAll(r.processes) }
 
 func (r *runningPeer) Target(sku func(int) string) load.Target {
-	return load.Target{Address: r.orders, Body: func(n int) []byte { return body(n, sku(n)) }}
+	return load.Target{Addresses: []string{r.orders}, Body: func(n int) []byte { return body(n, sku(n)) }}
 }
 
 func (r *runningPeer) Emails(ctx context.Context) (int, error) {

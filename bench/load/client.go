@@ -16,6 +16,10 @@ import (
 // answerTime is how long an answer may take.
 const answerTime = 60 * time.Second
 
+// idleTime is how long a connection may have been silent to be used again: servers close those that are silent for long,
+// and a request may meet that on its way.
+const idleTime = 2 * time.Second
+
 // conn is one connection that is kept open. net/http's client would cost more than the handlers that are measured.
 type conn struct {
 	address string
@@ -23,17 +27,24 @@ type conn struct {
 	net     net.Conn
 	in      *bufio.Reader
 	out     []byte
+	used    time.Time
 	stop    func() bool
 }
 
 func dial(ctx context.Context, address, path string) (*conn, error) {
+	c := &conn{address: address, path: path}
+	return c, c.open(ctx)
+}
+
+func (c *conn) open(ctx context.Context) error {
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", address)
+	opened, err := d.DialContext(ctx, "tcp", c.address)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
+		return fmt.Errorf("connect to %s: %w", c.address, err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	return &conn{address: address, path: path, net: c, in: bufio.NewReader(c), stop: stop}, nil
+	c.net, c.in, c.used = opened, bufio.NewReader(opened), time.Now()
+	c.stop = context.AfterFunc(ctx, func() { _ = opened.SetDeadline(time.Unix(1, 0)) })
+	return nil
 }
 
 func (c *conn) close() {
@@ -43,6 +54,12 @@ func (c *conn) close() {
 
 // post sends one request and returns the status of its answer.
 func (c *conn) post(ctx context.Context, body []byte) (status int, err error) {
+	if time.Since(c.used) > idleTime {
+		c.close()
+		if err := c.open(ctx); err != nil {
+			return 0, err
+		}
+	}
 	c.out = c.out[:0]
 	c.out = append(c.out, "POST "+c.path+" HTTP/1.1\r\nHost: "+c.address+"\r\nContent-Type: application/json\r\nContent-Length: "...)
 	c.out = strconv.AppendInt(c.out, int64(len(body)), 10)
@@ -58,6 +75,7 @@ func (c *conn) post(ctx context.Context, body []byte) (status int, err error) {
 		return 0, fmt.Errorf("post: %w", err)
 	}
 	status, err = readAnswer(c.in)
+	c.used = time.Now()
 	if err != nil && ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}

@@ -12,10 +12,10 @@ import (
 
 // Target is where orders are placed.
 type Target struct {
-	Address string                                 // host:port
-	Path    string                                 // "" = /orders
-	Body    func(n int) []byte                     // of the nth order
-	Place   func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
+	Addresses []string                               // host:port each; connections are spread over them
+	Path      string                                 // "" = /orders
+	Body      func(n int) []byte                     // of the nth order
+	Place     func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
 }
 
 // Placed is what came of placing orders.
@@ -47,9 +47,9 @@ func Closed(ctx context.Context, to Target, clients, first, n int) (Placed, erro
 	var next, refused atomic.Int64
 	var wg sync.WaitGroup
 	placed.First = time.Now()
-	for range min(clients, n) {
+	for client := range min(clients, n) {
 		wg.Go(func() {
-			c, err := to.connect(ctx)
+			c, err := to.connect(ctx, client)
 			if err != nil {
 				cancel(err)
 				return
@@ -89,9 +89,9 @@ func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (
 	var wg sync.WaitGroup
 	var connected sync.WaitGroup
 	connected.Add(clients)
-	for range clients {
+	for client := range clients {
 		wg.Go(func() {
-			c, err := to.connect(ctx)
+			c, err := to.connect(ctx, client)
 			connected.Done()
 			if err != nil {
 				cancel(err)
@@ -134,14 +134,14 @@ type placer struct {
 	conn   *conn // nil: Target.Place
 }
 
-func (t Target) connect(ctx context.Context) (*placer, error) {
+func (t Target) connect(ctx context.Context, client int) (*placer, error) {
 	if t.Place != nil {
 		return &placer{target: t}, nil
 	}
 	if t.Path == "" {
 		t.Path = "/orders"
 	}
-	c, err := dial(ctx, t.Address, t.Path)
+	c, err := dial(ctx, t.Addresses[client%len(t.Addresses)], t.Path)
 	return &placer{target: t, conn: c}, err
 }
 

@@ -43,7 +43,7 @@ func TestClosedLoopPlacesEachOrderOnce(t *testing.T) {
 		now--
 		mu.Unlock()
 	})
-	placed, err := load.Closed(t.Context(), load.Target{Address: address, Body: text}, 5, 100, 300)
+	placed, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 5, 100, 300)
 	require.NoError(t, err)
 	require.Len(t, seen, 300)
 	for n := 100; n < 400; n++ {
@@ -71,7 +71,7 @@ func TestWhatIsRefusedIsAskedForAgainAndCounted(t *testing.T) {
 		taken++
 		w.WriteHeader(http.StatusAccepted)
 	})
-	placed, err := load.Closed(t.Context(), load.Target{Address: address, Body: text}, 1, 0, 4)
+	placed, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 1, 0, 4)
 	require.NoError(t, err)
 	require.Equal(t, 3, placed.Refused)
 	require.Equal(t, 4, taken)
@@ -80,11 +80,11 @@ func TestWhatIsRefusedIsAskedForAgainAndCounted(t *testing.T) {
 func TestAnotherAnswerEndsTheLoad(t *testing.T) {
 	t.Parallel()
 	address := server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnprocessableEntity) })
-	_, err := load.Closed(t.Context(), load.Target{Address: address, Body: text}, 3, 0, 100)
+	_, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 3, 0, 100)
 	require.ErrorContains(t, err, "answered 422")
-	_, err = load.Open(t.Context(), load.Target{Address: address, Body: text}, 3, 0, 100, 1000)
+	_, err = load.Open(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 3, 0, 100, 1000)
 	require.ErrorContains(t, err, "answered 422")
-	_, err = load.Closed(t.Context(), load.Target{Address: "127.0.0.1:1", Body: text}, 3, 0, 100)
+	_, err = load.Closed(t.Context(), load.Target{Addresses: []string{"127.0.0.1:1"}, Body: text}, 3, 0, 100)
 	require.Error(t, err)
 }
 
@@ -104,7 +104,7 @@ func TestOpenLoopCountsFromWhenAnOrderWasDue(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
-	placed, err := load.Open(t.Context(), load.Target{Address: address, Body: text}, 1, 0, 50, 1000)
+	placed, err := load.Open(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 1, 0, 50, 1000)
 	require.NoError(t, err)
 	require.Len(t, placed.Intended, 50)
 	late := 0
@@ -120,7 +120,7 @@ func TestOpenLoopCountsFromWhenAnOrderWasDue(t *testing.T) {
 func TestOpenLoopKeepsItsRate(t *testing.T) {
 	t.Parallel()
 	address := server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
-	placed, err := load.Open(t.Context(), load.Target{Address: address, Body: text}, 16, 0, 400, 800)
+	placed, err := load.Open(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 16, 0, 400, 800)
 	require.NoError(t, err)
 	planned := placed.Intended[399].Sub(placed.First)
 	require.InDelta(t, 0.5, planned.Seconds(), 0.12, "400 orders at 800 a second")
@@ -135,7 +135,7 @@ func TestChunkedAnswersAreReadToTheirEnd(t *testing.T) {
 		w.(http.Flusher).Flush()
 		_, _ = io.WriteString(w, "long answer")
 	})
-	_, err := load.Closed(t.Context(), load.Target{Address: address, Body: text}, 2, 0, 40)
+	_, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text}, 2, 0, 40)
 	require.NoError(t, err)
 }
 
@@ -154,7 +154,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 		<-arrived
 		cancel(gone)
 	}()
-	_, err := load.Closed(ctx, load.Target{Address: address, Body: text}, 4, 0, 100)
+	_, err := load.Closed(ctx, load.Target{Addresses: []string{address}, Body: text}, 4, 0, 100)
 	require.ErrorIs(t, err, gone)
 }
 

@@ -61,8 +61,21 @@ func (c *counter) await(ctx context.Context) (float64, error) {
 
 func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// Fill writes n order_placed messages, each of an order of its own, to a topic.
+// Fill writes n orders without items to a topic.
 func Fill(ctx context.Context, brokers []string, topic string, n int) error {
+	return fill(ctx, brokers, topic, n, func(i int) []byte {
+		return fmt.Appendf(nil, `{"order_id":"waiting-%d","user_id":"u-%d","total":49.99}`, i, i)
+	})
+}
+
+// FillOrders writes n orders, each for one piece of the product that sku chooses, to a topic.
+func FillOrders(ctx context.Context, brokers []string, topic string, n int, sku func(int) string) error {
+	return fill(ctx, brokers, topic, n, func(i int) []byte {
+		return fmt.Appendf(nil, `{"order_id":"waiting-%d","user_id":"u-%d","items":[{"sku":%q,"quantity":1}]}`, i, i, sku(i))
+	})
+}
+
+func fill(ctx context.Context, brokers []string, topic string, n int, value func(int) []byte) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MaxBufferedRecords(50_000))
 	if err != nil {
 		return fmt.Errorf("fill topic %s: %w", topic, err)
@@ -71,8 +84,7 @@ func Fill(ctx context.Context, brokers []string, topic string, n int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for i := range n {
-		value := fmt.Appendf(nil, `{"order_id":"waiting-%d","user_id":"u-%d","total":49.99}`, i, i)
-		client.Produce(ctx, &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "waiting-%d", i), Value: value}, func(_ *kgo.Record, err error) {
+		client.Produce(ctx, &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "waiting-%d", i), Value: value(i)}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				cancel(err)
 			}

@@ -2,6 +2,7 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"pasdetrois/bench/stats"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 )
@@ -42,8 +44,8 @@ func (w watching) PublishRecords(ctx context.Context, records ...messages.Record
 	return err
 }
 
-// with runs a relay. acked is told what Kafka has acknowledged.
-func (r Relay) with(ctx context.Context, acked func([]messages.Record), do func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error) (err error) {
+// with runs a relay that leaves rows to memory for grace. acked is told what Kafka has acknowledged.
+func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messages.Record), do func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error) (err error) {
 	pool, err := pgdb.Open(pgdb.Config{URL: r.OrdersDB, Schema: "orders", AppName: "bench", MaxConns: 16}, silent())
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func (r Relay) with(ctx context.Context, acked func([]messages.Record), do func(
 		return err
 	}
 	defer producer.Close()
-	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: watching{producer, acked}, Log: silent(), Poll: 20 * time.Millisecond})
+	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: watching{producer, acked}, Log: silent(), Grace: grace, Poll: 20 * time.Millisecond})
 	running, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -65,7 +67,7 @@ func (r Relay) with(ctx context.Context, acked func([]messages.Record), do func(
 // Recover measures how many messages a second the relay moves that somebody left behind in the table.
 func (r Relay) Recover(ctx context.Context, n int) (rate float64, err error) {
 	done := newCounter(n)
-	err = r.with(ctx, func(records []messages.Record) { done.count(len(records)) }, func(pool *pgxpool.Pool, _ *outbox.Relay, start func()) error {
+	err = r.with(ctx, 100*time.Millisecond, func(records []messages.Record) { done.count(len(records)) }, func(pool *pgxpool.Pool, _ *outbox.Relay, start func()) error {
 		if _, err := commit(ctx, pool, 0, n); err != nil {
 			return err
 		}
@@ -80,7 +82,7 @@ func (r Relay) Recover(ctx context.Context, n int) (rate float64, err error) {
 func (r Relay) Relay(ctx context.Context, n int) (rate float64, err error) {
 	n = min(n, memoryRows)
 	done := newCounter(n)
-	err = r.with(ctx, func(records []messages.Record) { done.count(len(records)) }, func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error {
+	err = r.with(ctx, patience, func(records []messages.Record) { done.count(len(records)) }, func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error {
 		start()
 		if err := pause(ctx, time.Second); err != nil { // until it has looked at the table
 			return err
@@ -111,13 +113,28 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 		mu.Unlock()
 		done.count(len(records))
 	}
-	err = r.with(ctx, acked, func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error {
+	err = r.with(ctx, patience, acked, func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error {
 		start()
 		if err := pause(ctx, time.Second); err != nil {
 			return err
 		}
-		var wg sync.WaitGroup
-		defer wg.Wait()
+		// Commits share transactions as they do in the product.
+		committing := coalesce.New(coalesce.Config[int, error]{Workers: 2, Handle: func(ctx context.Context, batch []int) []error {
+			rows, err := commitAll(ctx, pool, batch)
+			now := time.Now()
+			mu.Lock()
+			for _, row := range rows {
+				committed[string(row.Record.Key)] = now
+			}
+			mu.Unlock()
+			relay.Enqueue(rows...)
+			errs := make([]error, len(batch))
+			for i := range errs {
+				errs[i] = err
+			}
+			return errs
+		}})
+		defer committing.Close()
 		errs := make(chan error, n)
 		at := time.Now()
 		for i := range n {
@@ -125,23 +142,15 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 			if err := pause(ctx, time.Until(at)); err != nil {
 				return err
 			}
-			wg.Go(func() {
-				rows, err := commit(ctx, pool, i, 1)
-				if err != nil {
-					errs <- err
-					return
-				}
-				mu.Lock()
-				committed[string(rows[0].Record.Key)] = time.Now()
-				mu.Unlock()
-				relay.Enqueue(rows...)
-			})
+			go func() {
+				err, ended := committing.Do(ctx, i)
+				errs <- errors.Join(err, ended)
+			}()
 		}
-		wg.Wait()
-		select {
-		case err := <-errs:
-			return err
-		default:
+		for range n {
+			if err := <-errs; err != nil {
+				return err
+			}
 		}
 		_, err := done.await(ctx)
 		return err
@@ -149,23 +158,36 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 	return stats.Latencies(times), err
 }
 
-// commit commits n messages, many in a transaction.
+// commit commits the messages from first on, many in a transaction.
 func commit(ctx context.Context, pool *pgxpool.Pool, first, n int) (rows []outbox.Row, err error) {
 	for from := first; from < first+n; from += inOneTx {
-		var all []messages.Message
+		var batch []int
 		for i := from; i < min(from+inOneTx, first+n); i++ {
-			id := fmt.Sprintf("relayed-%d", i)
-			all = append(all, messages.Message{ID: messages.ID(id, messages.EventOrderPlaced, "bench"), Source: "orders", Time: time.Now(),
-				Event: messages.OrderPlaced{OrderID: id, UserID: "user", Total: messages.Money{Minor: 4999, Currency: "USD"}}})
+			batch = append(batch, i)
 		}
-		err := pgdb.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
-			added, err := outbox.Add(ctx, tx, all...)
-			rows = append(rows, added...)
-			return err
-		})
+		added, err := commitAll(ctx, pool, batch)
 		if err != nil {
 			return nil, err
 		}
+		rows = append(rows, added...)
+	}
+	return rows, nil
+}
+
+// commitAll commits messages in one transaction.
+func commitAll(ctx context.Context, pool *pgxpool.Pool, batch []int) (rows []outbox.Row, err error) {
+	all := make([]messages.Message, len(batch))
+	for n, i := range batch {
+		id := fmt.Sprintf("relayed-%d", i)
+		all[n] = messages.Message{ID: messages.ID(id, messages.EventOrderPlaced, "bench"), Source: "orders", Time: time.Now(),
+			Event: messages.OrderPlaced{OrderID: id, UserID: "user", HasTotal: true, Total: messages.Money{Minor: 4999, Currency: "USD"}}}
+	}
+	err = pgdb.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err = outbox.Add(ctx, tx, all...)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return rows, nil
 }

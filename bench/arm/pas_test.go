@@ -1,0 +1,131 @@
+package arm_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/bench/arm"
+	"pasdetrois/bench/process"
+	"pasdetrois/bench/site"
+	"pasdetrois/bench/trial"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// bench is a site and the built services. Kafka is KAFKA_BROKERS, else an embedded broker.
+func bench(t *testing.T) *trial.Bench {
+	t.Helper()
+	bin := t.TempDir()
+	args := []string{"build", "-o", bin + "/"}
+	for _, name := range arm.Services() {
+		args = append(args, "./services/"+name+"/cmd/"+name)
+	}
+	_, err := process.Run(t.Context(), "../..", nil, "go", append(args, "./bench")...)
+	require.NoError(t, err)
+	var cfg site.Config
+	if given := os.Getenv("KAFKA_BROKERS"); given != "" {
+		cfg.Brokers = strings.Split(given, ",")
+	}
+	s, err := site.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return &trial.Bench{Site: s, Bin: bin, Logs: t.TempDir()}
+}
+
+// TestPas has a few orders measured in every way that there is. The subtests share what takes long to start.
+func TestPas(t *testing.T) {
+	t.Parallel()
+	b := bench(t)
+	few := trial.Options{Clients: 8, Seconds: 0.1, MinOrders: 20, MaxOrders: 60}
+
+	t.Run("a closed loop is settled, costed and audited", func(t *testing.T) {
+		s, err := b.Saturate(t.Context(), arm.Pas(), few)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, s.Orders, 20)
+		require.Positive(t, s.Settled)
+		require.InDelta(t, float64(s.Orders)/s.Seconds, s.Settled, 1e-6)
+		require.GreaterOrEqual(t, s.Accepted, s.Settled, "an order is taken before it is settled")
+		for _, program := range append(arm.Services(), trial.Postgres) {
+			require.Contains(t, s.CPUMicros, program)
+		}
+		require.Positive(t, s.Whole())
+		require.Greater(t, s.PeakMiB["orders"], 5.0)
+		require.InDelta(t, s.Orders, s.Batches["order_placed"].Sum, 0, "every order came in some batch, and the warm-up's are left out")
+	})
+
+	t.Run("an open loop times each order from when it was due", func(t *testing.T) {
+		err := b.With(t.Context(), arm.Pas(), few, func(r arm.Running) error {
+			placed, _, err := b.Warm(t.Context(), r, few)
+			require.NoError(t, err)
+			out, err := b.OpenLoop(t.Context(), r, few, placed, 30, 100)
+			require.NoError(t, err)
+			require.Equal(t, 30, out.Emails.N)
+			require.Positive(t, out.Emails.P50)
+			require.LessOrEqual(t, out.Emails.P50, out.Emails.Max)
+			return r.Audit(t.Context(), placed+30)
+		})
+		require.NoError(t, err)
+	})
+
+	t.Run("two replicas, and more orders than pieces", func(t *testing.T) {
+		const orders, pieces = 40, 15
+		two := few
+		two.Replicas, two.SKU = 2, arm.ScarceProduct
+		err := b.With(t.Context(), arm.Pas(), two, func(r arm.Running) error {
+			require.Len(t, r.Processes(), 6)
+			pas := r.(*arm.RunningPas)
+			require.NoError(t, pas.Scarce(t.Context(), pieces))
+			_, err := b.Loop(t.Context(), r, two, 0, orders)
+			require.NoError(t, err)
+			goroutines, err := pas.Goroutines(t.Context())
+			require.NoError(t, err)
+			require.Positive(t, goroutines["payments-2"])
+			return pas.AuditWith(t.Context(), orders, orders-pieces)
+		})
+		require.NoError(t, err)
+	})
+
+	t.Run("the first step alone is counted", func(t *testing.T) {
+		for name, start := range map[string]func(context.Context, arm.Env) (*arm.Taker, error){
+			"no-op": arm.NoOp, "transaction": arm.Transaction, "orders alone": arm.OrdersAlone} {
+			rate, err := b.Take(t.Context(), name, start, few)
+			require.NoError(t, err, name)
+			require.Positive(t, rate, name)
+		}
+	})
+
+	t.Run("a run whose books do not add up is told", func(t *testing.T) {
+		frauds := map[string]string{
+			"charges: 6 instead of 5":          `INSERT INTO payments.provider_ledger (payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status) SELECT 'again', 'again', order_id, user_id, amount_minor, currency, '', 'charged' FROM payments.payments LIMIT 1`,
+			"pieces sold: 6 instead of 5":      `UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'bench-01'`,
+			"cents captured":                   `UPDATE payments.payments SET amount_minor = amount_minor + 1 WHERE order_id = (SELECT min(order_id) FROM payments.payments)`,
+			"messages in the outbox: 1":        `INSERT INTO orders.outbox (topic, value, headers, xid) VALUES ('orders', 'x', '[]', '9000000000000')`,
+			"notifications: 6 instead of 5":    `INSERT INTO notifications.notifications (message_id, order_id, kind, user_id, recipient, message, channel, status, next_attempt_at, requested_at, sent_at) VALUES ('x', 'x', 'confirmed', 'x', 'x', 'x', 'email', 'sent', now(), now(), now())`,
+			"orders confirmed: 4 instead of 5": `UPDATE orders.orders SET status = 'cancelled', reason = 'x', stock = 'none' WHERE order_id = (SELECT min(order_id) FROM orders.orders)`,
+			"notifications not sent: 1":        `UPDATE notifications.notifications SET status = 'failed', reason = 'x', sent_at = NULL WHERE id = (SELECT min(id) FROM notifications.notifications)`,
+			"dead letters: 1":                  `INSERT INTO payments.dead_letters (topic, partition, record_offset, record_time, reason, detail) VALUES ('t', 0, 0, now(), 'r', 'd')`,
+		}
+		err := b.With(t.Context(), arm.Pas(), few, func(r arm.Running) error {
+			_, err := b.Loop(t.Context(), r, few, 0, 5)
+			require.NoError(t, err)
+			require.NoError(t, r.Audit(t.Context(), 5))
+			pas := r.(*arm.RunningPas)
+			require.NoError(t, r.Stop()) // or it would repair some of it
+			for problem, fraud := range frauds {
+				problems, err := pas.ProblemsAfter(t.Context(), fraud, 5, 0)
+				require.NoError(t, err, problem)
+				require.Contains(t, strings.Join(problems, "; "), problem)
+			}
+			problems, err := pas.ProblemsAfter(t.Context(), "SELECT", 5, 0)
+			require.NoError(t, err)
+			require.Empty(t, problems)
+			return nil
+		})
+		require.NoError(t, err)
+	})
+}

@@ -1,0 +1,91 @@
+package page_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/bench/arm"
+	"pasdetrois/bench/page"
+	"pasdetrois/bench/results"
+	"pasdetrois/bench/stats"
+	"pasdetrois/bench/trial"
+)
+
+func found() *results.Results {
+	batches := map[string]arm.Histogram{"order_placed": {Bounds: []float64{1, 2}, Counts: []float64{1, 3}, Sum: 7}}
+	saturation := func(settled float64) trial.Saturation {
+		return trial.Saturation{Settled: settled, Batches: batches, Cost: trial.Cost{
+			CPUMicros: map[string]float64{"orders": 300, trial.Postgres: 100, trial.Kafka: 50}, PeakMiB: map[string]float64{"orders": 61.5}}}
+	}
+	r := &results.Results{Date: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC), Form: "quick", Real: true, Clients: 64,
+		Versions: map[string]string{"kafka": "4.3", "go": "1.26"}, Host: results.Host{CPUs: 2, System: "linux/amd64"},
+		Rounds: []results.Round{{Round: 1, Arm: results.Pas, Saturation: saturation(2000)}, {Round: 2, Arm: results.Pas, Saturation: saturation(2400)},
+			{Round: 1, Arm: results.Python, Saturation: trial.Saturation{Settled: 50, Cost: trial.Cost{CPUMicros: map[string]float64{"orders": 9000}}}}},
+		Latency: []results.Loaded{{Round: 1, Share: 0.5, Rate: 1100, Emails: stats.Latency{P50: 12.3, P99: 45.6}, Batches: batches}},
+		Missing: []results.Missing{{What: "idiomatic", Round: 1, Why: "it did not start"}}}
+	r.Add(results.PgbenchSingle, 1, 1800)
+	r.Judge()
+	return r
+}
+
+func TestTextTellsEveryArmAndWhatHasNoNumber(t *testing.T) {
+	t.Parallel()
+	text := page.Text(found())
+	for _, want := range []string{"pas", "2,200", "2,000", "2,400", "python", "1,800", "12.3", "45.6", "no number: idiomatic: it did not start"} {
+		require.Contains(t, text, want)
+	}
+	lines := strings.Split(text, "\n")
+	require.Equal(t, len(lines[0]), len(lines[1]), "columns are aligned")
+}
+
+// The page of the repository has every part that is generated, and what is around the parts stays.
+func TestUpdateWritesThePartsOfThePage(t *testing.T) {
+	t.Parallel()
+	original, err := os.ReadFile("../../docs/performance.md")
+	require.NoError(t, err)
+	docs := t.TempDir()
+	name := filepath.Join(docs, "performance.md")
+	require.NoError(t, os.WriteFile(name, original, 0o600))
+	for range 2 { // again changes nothing
+		require.NoError(t, page.Update(docs, found()))
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, want := range []string{"# Performance", "Measured on 2026-03-14 09:26 UTC, quick form", "| pas | 2,200 | 2,000 | 2,400 | 2 | 450 |",
+			"| pas | postgres | 100 |", "| 50 % | 1,100 | 12.3 |", "| order_placed | 1.75 | 1.75 |", "| G1 | ", "No number for idiomatic: it did not start"} {
+			require.Equal(t, 1, strings.Count(string(content), want), "%s in\n%s", want, content)
+		}
+	}
+	for _, picture := range []string{"throughput.svg", "latency.svg", "batches.svg"} {
+		svg, err := os.ReadFile(filepath.Join(docs, "img", picture))
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(svg), "<svg "))
+		require.Contains(t, string(original), "img/"+picture)
+	}
+}
+
+func TestAPageWithoutAPartIsRefused(t *testing.T) {
+	t.Parallel()
+	docs := t.TempDir()
+	require.Error(t, page.Update(docs, found()), "there is no page")
+	require.NoError(t, os.WriteFile(filepath.Join(docs, "performance.md"), []byte("# Performance\n<!-- bench: run -->\n"), 0o600))
+	require.Error(t, page.Update(docs, found()))
+}
+
+func TestResultsAreWrittenUnderTheirDate(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "results")
+	name, err := found().Write(folder)
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(folder, "2026-03-14T09-26-53Z.json"), name)
+	content, err := os.ReadFile(name)
+	require.NoError(t, err)
+	var read results.Results
+	require.NoError(t, json.Unmarshal(content, &read))
+	require.Equal(t, found(), &read)
+}

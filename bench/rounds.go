@@ -1,0 +1,346 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pasdetrois/bench/arm"
+	"pasdetrois/bench/limits"
+	"pasdetrois/bench/parts"
+	"pasdetrois/bench/process"
+	"pasdetrois/bench/results"
+	"pasdetrois/bench/site"
+	"pasdetrois/bench/stats"
+	"pasdetrois/bench/trial"
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+)
+
+// stock is the peer that runs stock parts of watermill alone.
+const stock = "stock"
+
+// inRounds are the steps of every round, in an order that puts what is compared side by side.
+func (c *campaign) inRounds() []step {
+	steps := []step{
+		c.closedLoop(results.Pas, arm.Pas(), trial.Options{}),
+		c.limit(results.PgbenchSingle, c.lifecycles(limits.SingleStatement)),
+		c.limit(results.PgbenchMany, c.lifecycles(limits.ManyStatements)),
+		c.closedLoop(results.Idiomatic, arm.Idiomatic(), trial.Options{}),
+		c.closedLoop(results.Python, arm.Python(), trial.Options{}),
+		{name: "ingest", part: ingest, do: c.ingest},
+		{name: results.OneProduct, part: hot, once: true, do: c.saturate(results.OneProduct, arm.Pas(), trial.Options{SKU: arm.OneProduct})},
+		{name: results.Oversold, part: hot, once: true, do: c.scarce},
+		{name: results.Replicas, part: replicas, once: true, do: c.saturate(results.Replicas, arm.Pas(), trial.Options{Replicas: 2})},
+		c.scaled(results.OnePartition, trial.Options{Partitions: partitions(1, 1)}),
+		c.scaled(results.ManyPartitions, trial.Options{Partitions: partitions(24, 12)}),
+		c.scaled(results.ThreeReplicas, trial.Options{Replicas: 3}),
+		{name: results.RelayMemory, part: relay, once: true, do: c.relayed(results.RelayMemory, parts.Relay.Relay)},
+		{name: results.Forwarder, part: relay, once: true, do: c.forwarded},
+		{name: results.RelayRecovery, part: relay, once: true, do: c.relayed(results.RelayRecovery, parts.Relay.Recover)},
+		{name: results.RelayAck99, part: relay, once: true, do: c.relayed(results.RelayAck99, c.acknowledged)},
+		{name: results.Lanes, part: lanes, once: true, do: c.onePartition},
+		{name: "floors", part: latency, once: true, do: c.floors},
+		{name: "latency", part: latency, once: true, do: c.latency},
+		{name: "Kafka's own tools", part: limitsPart, once: true, do: c.kafkaTools},
+	}
+	return slices.DeleteFunc(steps, func(s step) bool {
+		peer := s.name == results.Idiomatic || s.name == results.Python || s.name == results.Pas
+		return peer && !slices.Contains(c.cfg.arms, s.name)
+	})
+}
+
+func (c *campaign) closedLoop(name string, a arm.Arm, o trial.Options) step {
+	return step{name: name, part: saturation, do: c.saturate(name, a, o)}
+}
+
+// scaled is the product as something about it grows.
+func (c *campaign) scaled(name string, o trial.Options) step {
+	return step{name: name, part: scaling, do: c.saturate(name, arm.Pas(), o)}
+}
+
+// partitions returns the topics with so many partitions: orders, and each of the others.
+func partitions(orders, others int32) map[string]int32 {
+	p := site.Partitions()
+	for topic := range p {
+		p[topic] = others
+	}
+	p[messages.TopicOrders] = orders
+	return p
+}
+
+func (c *campaign) saturate(name string, a arm.Arm, o trial.Options) func(context.Context, int) error {
+	o.Clients, o.Seconds, o.MinOrders = c.cfg.clients, c.cfg.seconds, 200
+	return func(ctx context.Context, round int) error {
+		if err := c.unbuilt[a.Name]; err != nil {
+			return err
+		}
+		s, err := c.bench.Saturate(ctx, a, o)
+		if err != nil {
+			return err
+		}
+		c.found.Rounds = append(c.found.Rounds, results.Round{Round: round, Arm: name, Saturation: s})
+		c.say("round %d, %s: %.0f orders/s settled (%d in %.1f s), %.0f us of CPU each", round, name, s.Settled, s.Orders, s.Seconds, s.Whole())
+		return nil
+	}
+}
+
+// limit is a step that measures one figure.
+func (c *campaign) limit(name string, measure func(context.Context) (float64, error)) step {
+	return step{name: name, part: limitsPart, do: func(ctx context.Context, round int) error {
+		v, err := measure(ctx)
+		if err == nil {
+			c.figure(name, round, v)
+		}
+		return err
+	}}
+}
+
+func (c *campaign) figure(name string, round int, v float64) {
+	c.found.Add(name, round, v)
+	c.say("round %d, %s: %.4g", round, name, v)
+}
+
+// on makes a database and topics for a measurement and takes them away after it.
+func (c *campaign) on(ctx context.Context, partitions map[string]int32, do func(*site.Plot) error) error {
+	p, err := c.bench.Site.Plot(ctx, partitions)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(p), p.Clear())
+}
+
+func (c *campaign) lifecycles(script string) func(context.Context) (float64, error) {
+	return func(ctx context.Context) (v float64, err error) {
+		err = c.on(ctx, nil, func(p *site.Plot) error {
+			if err := arm.Stock(ctx, p.AdminURL); err != nil {
+				return err
+			}
+			// Once to warm up and count the rows, then for the figure.
+			if _, err := limits.Lifecycles(ctx, p.AdminURL, script, 1); err != nil {
+				return err
+			}
+			if err := arm.Analyze(ctx, p.AdminURL); err != nil {
+				return err
+			}
+			v, err = limits.Lifecycles(ctx, p.AdminURL, script, max(2, int(c.cfg.seconds)))
+			return err
+		})
+		return v, err
+	}
+}
+
+// ingest measures the first step alone, beside what it could be at most and what it would be without coalescing.
+func (c *campaign) ingest(ctx context.Context, round int) error {
+	o := trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200}
+	for _, t := range []struct {
+		name  string
+		start func(context.Context, arm.Env) (*arm.Taker, error)
+	}{{results.NoOp, arm.NoOp}, {results.Ingest, arm.OrdersAlone}, {results.Transaction, arm.Transaction}} {
+		v, err := c.bench.Take(ctx, t.name, t.start, o)
+		if err != nil {
+			return err
+		}
+		c.figure(t.name, round, v)
+	}
+	return nil
+}
+
+// scarce sells a product of which there are too few pieces.
+func (c *campaign) scarce(ctx context.Context, round int) error {
+	const pieces, orders = 100, 300
+	return c.bench.With(ctx, arm.Pas(), trial.Options{}, func(r arm.Running) error {
+		pas := r.(*arm.RunningPas)
+		if err := pas.Scarce(ctx, pieces); err != nil {
+			return err
+		}
+		o := trial.Options{Clients: c.cfg.clients, SKU: arm.ScarceProduct}
+		if _, err := c.bench.Loop(ctx, r, o, 0, orders); err != nil {
+			return err
+		}
+		if err := pas.AuditWith(ctx, orders, orders-pieces); err != nil {
+			return err
+		}
+		c.figure(results.Oversold, round, 0) // else the audit had failed
+		return nil
+	})
+}
+
+// floors measures what the way of an order is made of.
+func (c *campaign) floors(ctx context.Context, round int) error {
+	times := 300
+	if c.cfg.form == full {
+		times = 1000
+	}
+	return c.on(ctx, site.Partitions(), func(p *site.Plot) error {
+		hop, err := limits.Hop(ctx, c.bench.Site.Brokers, p.Prefix+messages.TopicOrders, times)
+		if err != nil {
+			return err
+		}
+		c.figure(results.Hop, round, hop.P50)
+		commit, err := limits.Commit(ctx, p.AdminURL, times)
+		if err != nil {
+			return err
+		}
+		c.figure(results.Commit, round, commit.P50)
+		lone, err := limits.Coalescing(ctx, 20_000)
+		if err != nil {
+			return err
+		}
+		c.figure(results.Coalescing, round, float64(lone)/float64(time.Microsecond))
+		return nil
+	})
+}
+
+// latency loads the product openly at shares of its saturation.
+func (c *campaign) latency(ctx context.Context, round int) error {
+	saturated, ok := results.Median(c.found.Of(results.Pas, results.Settled))
+	if !ok {
+		return errors.New("saturation was not measured, so its shares are unknown")
+	}
+	shares, seconds, least := []float64{0.01, 0.5}, 5.0, 100
+	if c.cfg.form == full {
+		shares, seconds, least = []float64{0.01, 0.1, 0.25, 0.5, 0.75, 0.9}, 15.0, 200
+	}
+	o := trial.Options{Clients: c.cfg.clients}
+	return c.bench.With(ctx, arm.Pas(), o, func(r arm.Running) error {
+		placed, _, err := c.bench.Warm(ctx, r, o)
+		if err != nil {
+			return err
+		}
+		for _, share := range shares {
+			rate := max(1, share*saturated)
+			n := max(20, int(rate*seconds), min(least, int(3*rate*seconds)))
+			got, err := c.bench.OpenLoop(ctx, r, o, placed, n, rate)
+			if err != nil {
+				return err
+			}
+			placed += n
+			c.found.Latency = append(c.found.Latency, results.Loaded{Round: round, Share: share, Rate: rate, Emails: got.Emails, Answers: got.Answers,
+				Batches: got.Batches, Refused: got.Refused, Cost: got.Cost, Load: got.Load})
+			c.say("round %d, open loop at %.0f %% (%.0f orders/s): email p50 %.1f ms, p99 %.1f ms", round, 100*share, rate, got.Emails.P50, got.Emails.P99)
+		}
+		return r.Audit(ctx, placed)
+	})
+}
+
+// relayed measures the relay alone, with n messages.
+func (c *campaign) relayed(name string, measure func(r parts.Relay, ctx context.Context, n int) (float64, error)) func(context.Context, int) error {
+	return func(ctx context.Context, round int) error {
+		return c.on(ctx, site.Partitions(), func(p *site.Plot) error {
+			if err := migrations.Up(ctx, p.AdminURL); err != nil {
+				return err
+			}
+			r := parts.Relay{Brokers: c.bench.Site.Brokers, Prefix: p.Prefix, OrdersDB: arm.AsRole(p.AdminURL, "orders")}
+			v, err := measure(r, ctx, c.relayedMessages())
+			if err == nil {
+				c.figure(name, round, v)
+			}
+			return err
+		})
+	}
+}
+
+func (c *campaign) relayedMessages() int {
+	if c.cfg.form == full {
+		return 20_000
+	}
+	return 5_000
+}
+
+// forwarded measures the stock forwarder in the same way.
+func (c *campaign) forwarded(ctx context.Context, round int) error {
+	return c.on(ctx, site.Partitions(), func(p *site.Plot) error {
+		v, err := c.stockPart(ctx, p, "forward", c.relayedMessages()/5)
+		if err == nil {
+			c.figure(results.Forwarder, round, v)
+		}
+		return err
+	})
+}
+
+// acknowledged measures how long the relay takes when it has half of what the product carries.
+func (c *campaign) acknowledged(r parts.Relay, ctx context.Context, _ int) (float64, error) {
+	saturated, ok := results.Median(c.found.Of(results.Pas, results.Settled))
+	if !ok {
+		return 0, errors.New("saturation was not measured, so half of it is unknown")
+	}
+	l, err := r.Latency(ctx, max(200, int(saturated/2*c.cfg.seconds)), saturated/2)
+	return l.P99, err
+}
+
+// stockPart runs a part of watermill alone and returns how many messages a second it did.
+func (c *campaign) stockPart(ctx context.Context, p *site.Plot, part string, n int) (float64, error) {
+	if err := c.unbuilt[stock]; err != nil {
+		return 0, err
+	}
+	out, err := process.Run(ctx, "", []string{
+		"KAFKA_BROKERS=" + strings.Join(c.bench.Site.Brokers, ","), "KAFKA_TOPIC=" + p.Prefix + messages.TopicOrders, "KAFKA_GROUP=" + p.Prefix + stock,
+		"DATABASE_ADMIN_URL=" + p.AdminURL, "N=" + strconv.Itoa(n), "WORK=" + handlerTime.String(),
+	}, filepath.Join(c.bench.Bin, "peer-"+stock), part)
+	if err != nil {
+		return 0, err
+	}
+	var told struct{ Messages, Seconds float64 }
+	if err := json.Unmarshal([]byte(out), &told); err != nil {
+		return 0, fmt.Errorf("stock %s: %w: %s", part, err, out)
+	}
+	rate, ok := stats.Ratio(told.Messages, told.Seconds)
+	if !ok {
+		return 0, fmt.Errorf("stock %s took no time: %s", part, out)
+	}
+	return rate, nil
+}
+
+// handlerTime is what a handler of the one partition takes for each call.
+const handlerTime = time.Millisecond
+
+func (c *campaign) onePartition(ctx context.Context, round int) error {
+	ours, theirs := 20_000, 1_000
+	if c.cfg.form == full {
+		ours, theirs = 100_000, 3_000
+	}
+	return c.on(ctx, partitions(1, 3), func(p *site.Plot) error {
+		if err := parts.Fill(ctx, c.bench.Site.Brokers, p.Prefix+messages.TopicOrders, ours); err != nil {
+			return err
+		}
+		v, err := c.stockPart(ctx, p, "consume", theirs)
+		if err != nil {
+			return err
+		}
+		c.figure(results.StockConsumer, round, v)
+		if v, err = parts.Consume(ctx, c.bench.Site.Brokers, p.Prefix, ours, handlerTime); err != nil {
+			return err
+		}
+		c.figure(results.Lanes, round, v)
+		return nil
+	})
+}
+
+func (c *campaign) kafkaTools(ctx context.Context, round int) error {
+	tools := limits.Tools{Script: c.cfg.kafkaLocal, Brokers: c.bench.Site.Brokers}
+	records, one := 100_000, 500
+	if c.cfg.form == full {
+		records, one = 500_000, 2_000
+	}
+	return c.on(ctx, site.Partitions(), func(p *site.Plot) error {
+		v, err := tools.Producer(ctx, p.Prefix+messages.TopicOrders, records)
+		if err != nil {
+			return err
+		}
+		c.figure(results.KafkaProducer, round, v)
+		p50, p99, err := tools.Latency(ctx, p.Prefix+messages.TopicPayments, one)
+		if err != nil {
+			return err
+		}
+		c.figure(results.KafkaLatency50, round, p50)
+		c.figure(results.KafkaLatency99, round, p99)
+		return nil
+	})
+}
