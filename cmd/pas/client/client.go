@@ -58,11 +58,18 @@ type Client struct {
 	answerTime time.Duration
 }
 
+// usualConnections is how many idle connections to a service are kept for the next requests.
+const usualConnections = 16
+
 // New returns a client for the services at the given endpoints.
-func New(at Endpoints) *Client {
+func New(at Endpoints) *Client { return NewBusy(at, usualConnections) }
+
+// NewBusy returns a client that keeps so many connections to each service: what asks a service for more at a time opens
+// a connection for each request and closes it again.
+func NewBusy(at Endpoints, connections int) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the services are addressed directly; a proxy for the outside world must not swallow loopback
-	transport.MaxIdleConnsPerHost = 16
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, connections
 	return &Client{at: at, http: &http.Client{Transport: transport}, answerTime: defaultAnswerTime}
 }
 

@@ -38,10 +38,29 @@ type Notification struct {
 	Channel string    `json:"channel"`
 	Status  string    `json:"status"`
 	SentAt  time.Time `json:"sent_at,omitzero"`
+	// CreatedAt is when the service learned of it.
+	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
 // Notifications returns what was sent because of an order.
 func (c *Client) Notifications(ctx context.Context, orderID string) ([]Notification, error) {
 	return list[Notification](ctx, c, call{service: Notifications, method: http.MethodGet, path: "/notifications",
 		query: url.Values{"order_id": {orderID}}}, 0)
+}
+
+// NotificationPage is a part of the list of all notifications.
+type NotificationPage struct {
+	Items      []Notification `json:"items"`
+	NextCursor string         `json:"next_cursor"` // of what is older; "" = there is none
+}
+
+// RecentNotifications returns the newest 500 notifications of all orders, newest first, or those that follow a cursor.
+func (c *Client) RecentNotifications(ctx context.Context, cursor string) (NotificationPage, error) {
+	query := url.Values{"limit": {"500"}}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	var p NotificationPage
+	_, err := c.do(ctx, call{service: Notifications, method: http.MethodGet, path: "/notifications", query: query}, &p)
+	return p, err
 }

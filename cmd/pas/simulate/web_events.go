@@ -1,0 +1,102 @@
+package simulate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// Topic is where shoppers' events are written to.
+const Topic = "web-events"
+
+// flushTime bounds how long the last events may take, and how long an event is tried to be written.
+const flushTime = 8 * time.Second
+
+// webEvent is an event's body on the wire.
+type webEvent struct {
+	Event     string      `json:"event"`
+	UserID    string      `json:"user_id"`
+	SessionID string      `json:"session_id"`
+	Page      string      `json:"page"`
+	SKU       string      `json:"sku,omitempty"`
+	Amount    json.Number `json:"amount,omitempty"`
+	Currency  string      `json:"currency,omitempty"` // when it is not the default one
+	Timestamp string      `json:"timestamp"`
+}
+
+func (s step) body(run string, began time.Time) ([]byte, error) {
+	e := s.event()
+	b := webEvent{Event: e.name, UserID: s.session.user, SessionID: fmt.Sprintf("%s-s%d", run, s.session.number), Page: e.page, SKU: e.sku,
+		Timestamp: began.Add(s.at).UTC().Format("2006-01-02T15:04:05.000Z07:00")}
+	if e.amount.Currency != "" {
+		b.Amount = json.Number(e.amount.Decimal())
+		if e.amount.Currency != messages.DefaultCurrency {
+			b.Currency = e.amount.Currency
+		}
+	}
+	return json.Marshal(b)
+}
+
+// Writer takes the events. Neither a slow one nor a broken one may delay orders: Write never waits.
+type Writer interface {
+	Write(user string, body []byte, at time.Time)
+	// Close waits for what was written. It returns how many events were lost, and an error that says why.
+	Close() (lost int64, err error)
+}
+
+// kafkaWriter writes events to the topic, a user's in their order.
+type kafkaWriter struct {
+	client *kgo.Client
+	topic  string
+	lost   atomic.Int64
+	why    atomic.Pointer[error]
+}
+
+// OpenWriter connects to Kafka and makes sure that the topic exists. Its errors are of the network or
+// *feed.UnknownTopicError.
+func OpenWriter(ctx context.Context, cfg bus.Config, within time.Duration) (Writer, error) {
+	reader, err := feed.Open(ctx, feed.Config{Kafka: cfg, Topics: []string{Topic}, OpenTime: within})
+	if err != nil {
+		return nil, err
+	}
+	reader.Close()
+	c, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ClientID("pas"), kgo.ProducerLinger(20*time.Millisecond),
+		kgo.RecordDeliveryTimeout(flushTime))
+	if err != nil {
+		return nil, err
+	}
+	return &kafkaWriter{client: c, topic: cfg.TopicPrefix + Topic}, nil
+}
+
+func (w *kafkaWriter) Write(user string, body []byte, at time.Time) {
+	r := &kgo.Record{Topic: w.topic, Key: []byte(user), Value: body, Timestamp: at}
+	w.client.TryProduce(context.Background(), r, func(_ *kgo.Record, err error) {
+		if err != nil {
+			w.lost.Add(1)
+			w.why.Store(&err)
+		}
+	})
+}
+
+func (w *kafkaWriter) Close() (int64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime+time.Second)
+	defer cancel()
+	err := w.client.Flush(ctx)
+	w.client.Close()
+	if why := w.why.Load(); why != nil {
+		err = *why
+	}
+	if w.lost.Load() == 0 && err == nil {
+		return 0, nil
+	}
+	return w.lost.Load(), errors.Join(err)
+}
