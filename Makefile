@@ -52,6 +52,7 @@ test-kafka: ## the same tests on a real Kafka: KAFKA_BROKERS, else one that is s
 test-clients: ## plain messages of another language's client (kafka-python) on a real Kafka; needs python3 with pip
 	@go vet -tags clients ./e2e
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestKafkaPython -v ./e2e
+	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test -count=1 -tags clients -run KafkaPythonPeer -v ./bench/peers/idiomatic
 
 .PHONY: test-crash
 test-crash: ## kill -9 each service and the broker under load, on a real Kafka, then count: nothing lost, nothing twice
