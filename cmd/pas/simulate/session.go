@@ -214,10 +214,12 @@ func (v *visit) spread(end time.Duration) {
 	for i := 1; i < len(events); i++ {
 		since[i] = since[i-1] + time.Duration(v.random.ExpFloat64()*float64(think))
 	}
-	took := since[len(since)-1]
-	room := min(end, maxSession)
-	for i := range events {
-		if took > room {
+	took, room := since[len(since)-1], maxSession
+	if end < took { // it cannot begin before the run: then somewhere in it, and not all such at its beginning
+		room = time.Duration(v.random.Float64() * float64(min(end, maxSession)))
+	}
+	if took > room {
+		for i := range since {
 			since[i] = time.Duration(float64(since[i]) / float64(took) * float64(room))
 		}
 	}

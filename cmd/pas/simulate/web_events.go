@@ -3,7 +3,6 @@ package simulate
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -95,8 +94,5 @@ func (w *kafkaWriter) Close() (int64, error) {
 	if why := w.why.Load(); why != nil {
 		err = *why
 	}
-	if w.lost.Load() == 0 && err == nil {
-		return 0, nil
-	}
-	return w.lost.Load(), errors.Join(err)
+	return w.lost.Load(), err
 }

@@ -35,7 +35,7 @@ func (a *app) liveLine() *liveLine {
 
 func (l *liveLine) progress(p simulate.Progress) {
 	text := fmt.Sprintf("%s of %s: %d sessions, %d orders, %d refused, %d open; p95 answer %s, email %s", p.Elapsed.Round(time.Second),
-		p.Duration, p.Sessions, p.Orders, p.Refused, p.Open, milliseconds(p.Answer.P95), milliseconds(p.Mail.P95))
+		p.Duration, p.Sessions, p.Orders, p.Refused, p.Open, latency(p.Answer, p.Answer.P95), latency(p.Mail, p.Mail.P95))
 	l.count++
 	if l.fd < 0 {
 		if l.count%plainEvery == 0 {
@@ -56,8 +56,12 @@ func (l *liveLine) end() {
 	}
 }
 
-func milliseconds(ms float64) string {
-	if ms >= 1000 {
+// latency writes one of the numbers of l.
+func latency(l simulate.Latency, ms float64) string {
+	switch {
+	case l.Count == 0:
+		return "-"
+	case ms >= 1000:
 		return fmt.Sprintf("%.2f s", ms/1000)
 	}
 	return fmt.Sprintf("%.1f ms", ms)
@@ -105,7 +109,7 @@ func (a *app) showSimulated(s simulate.Summary, settle time.Duration) error {
 	list("outcomes", s.Outcomes, unsettled...)
 	p.Line("")
 	row := func(name string, l simulate.Latency) []string {
-		return []string{name, fmt.Sprint(l.Count), milliseconds(l.P50), milliseconds(l.P95), milliseconds(l.P99), milliseconds(l.Max)}
+		return []string{name, fmt.Sprint(l.Count), latency(l, l.P50), latency(l, l.P95), latency(l, l.P99), latency(l, l.Max)}
 	}
 	p.Table([]string{"latency", "orders", "p50", "p95", "p99", "max"},
 		[][]string{row("POST to answer", s.ToAnswer), row("POST to email", s.ToEmail)}, "orders", "p50", "p95", "p99", "max")
