@@ -1,93 +1,80 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"io"
+	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sort"
-
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+	"regexp"
+	"slices"
+	"strconv"
 )
 
-// serverBinaries returns the folder that holds postgres and initdb.
-func serverBinaries(ctx context.Context) (string, error) {
-	if path, err := exec.LookPath("postgres"); err == nil {
-		if path, err = filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(path)) {
+// source says where the server's binaries may come from.
+type source struct {
+	path       string   // folders to look in first, as in PATH
+	places     []string // patterns of folders to look in then
+	kept       string   // folder where a download is kept
+	repository string   // Maven repository to download from; "" = the library's own choice
+	log        *slog.Logger
+}
+
+func usualSource(log *slog.Logger) (source, error) {
+	kept, err := keptFolder()
+	if err != nil {
+		return source{}, err
+	}
+	return source{
+		path: os.Getenv("PATH"),
+		places: []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin",
+			"/usr/local/opt/postgresql*/bin"},
+		kept:       kept,
+		repository: os.Getenv("PAS_POSTGRES_REPOSITORY"),
+		log:        log,
+	}, nil
+}
+
+// binaries returns the folder that holds postgres and initdb.
+func (s source) binaries(ctx context.Context) (string, error) {
+	for _, dir := range filepath.SplitList(s.path) {
+		if !filepath.IsAbs(dir) { // what lies in the working folder is not what is installed
+			continue
+		}
+		// A link leads to the folder that the rest of the installation is beside.
+		if path, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil && complete(filepath.Dir(path)) {
 			return filepath.Dir(path), nil
 		}
 	}
-	for _, pattern := range []string{
-		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin",
-	} {
+	for _, pattern := range s.places {
 		found, _ := filepath.Glob(pattern)
-		sort.Sort(sort.Reverse(sort.StringSlice(found))) // the newest first
+		slices.SortFunc(found, func(a, b string) int { return -cmp.Compare(version(a), version(b)) })
 		for _, dir := range found {
 			if complete(dir) {
 				return dir, nil
 			}
 		}
 	}
-	return download(ctx)
+	return s.download(ctx)
+}
+
+var number = regexp.MustCompile(`\d+(\.\d+)?`)
+
+// version is the last number in a folder's name. As numbers, 9.6 comes before 17.
+func version(dir string) float64 {
+	found := number.FindAllString(dir, -1)
+	if len(found) == 0 {
+		return 0
+	}
+	v, _ := strconv.ParseFloat(found[len(found)-1], 64)
+	return v
 }
 
 func complete(dir string) bool {
 	for _, tool := range []string{"postgres", "initdb"} {
-		if _, err := os.Stat(filepath.Join(dir, tool)); err != nil {
+		if info, err := os.Stat(filepath.Join(dir, tool)); err != nil || info.IsDir() {
 			return false
 		}
 	}
 	return true
-}
-
-// download fetches server binaries once and keeps them. The library can only fetch by starting a server of its own, and
-// as root that server's initdb refuses after the binaries are there: so the binaries decide, not the error.
-func download(context.Context) (string, error) {
-	root, err := downloadRoot()
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(root, "bin")
-	if complete(bin) {
-		return bin, nil
-	}
-	port, err := freePort()
-	if err != nil {
-		return "", err
-	}
-	scratch, err := os.MkdirTemp("", "pasdetrois-fetch-")
-	if err != nil {
-		return "", fmt.Errorf("make a folder: %w", err)
-	}
-	defer os.RemoveAll(scratch)
-	cfg := embeddedpostgres.DefaultConfig().Version(embeddedpostgres.V17).Port(uint32(port)).Logger(io.Discard).
-		BinariesPath(root).CachePath(filepath.Join(scratch, "cache")).RuntimePath(filepath.Join(scratch, "run"))
-	if repository := os.Getenv("PAS_POSTGRES_REPOSITORY"); repository != "" {
-		cfg = cfg.BinaryRepositoryURL(repository)
-	}
-	server := embeddedpostgres.NewDatabase(cfg)
-	startErr := server.Start()
-	if startErr == nil {
-		if err := server.Stop(); err != nil {
-			return "", fmt.Errorf("stop the server that came with the download: %w", err)
-		}
-	}
-	if !complete(bin) {
-		return "", fmt.Errorf("no Postgres server is installed and downloading one did not work: %w (install PostgreSQL, or set DATABASE_URL)", startErr)
-	}
-	return bin, nil
-}
-
-// downloadRoot is a folder that the server's user can read, which root's own cache is not.
-func downloadRoot() (string, error) {
-	if os.Geteuid() == 0 {
-		return filepath.Join(os.TempDir(), "pasdetrois-postgres-17"), nil
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w", err)
-	}
-	return filepath.Join(cache, "pasdetrois", "postgres-17"), nil
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,10 +23,10 @@ import (
 
 // PostgresConfig configures StartPostgres.
 type PostgresConfig struct {
-	DataDir string // "" = a temporary folder, removed at Stop; else kept and used again
-	Port    int    // 0 = any free port
-	Durable bool   // fsync and synchronous_commit as Postgres has them; else off
-	Log     *slog.Logger
+	DataDir string       // "" = a temporary folder, removed at Stop; else kept and used again
+	Port    int          // 0 = any free port
+	Durable bool         // fsync and synchronous_commit as Postgres has them; else off
+	Log     *slog.Logger // is told of a download; may be nil
 }
 
 // Postgres is a running private server. It listens on loopback only and trusts every connection from there.
@@ -38,6 +39,7 @@ type Postgres struct {
 
 const (
 	startTimeout = 60 * time.Second
+	retryTimeout = 15 * time.Second // how long a server that ends at once is started again
 	stopTimeout  = 20 * time.Second
 )
 
@@ -45,22 +47,21 @@ const (
 // loopback. As root it runs the server as an unprivileged user, because Postgres refuses to run as root. The server ends
 // with this process, also when it is killed (on Linux).
 func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	bin, err := serverBinaries(ctx)
+	from, err := usualSource(cfg.Log)
 	if err != nil {
 		return nil, err
 	}
+	bin, err := from.binaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	who, err := unprivileged()
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{port: cfg.Port}
-	if p.port == 0 {
-		if p.port, err = freePort(); err != nil {
-			return nil, err
-		}
-	}
+	p := &Postgres{}
 	base := cfg.DataDir
 	if base == "" {
 		if base, err = os.MkdirTemp("", "pasdetrois-postgres-"); err != nil {
@@ -68,14 +69,14 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 		}
 		p.temp = base
 	}
-	if err := p.start(ctx, bin, base, who, cfg.Durable); err != nil {
+	if err := p.start(ctx, bin, base, who, cfg); err != nil {
 		p.removeTemp()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Credential, durable bool) error {
+func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Credential, cfg PostgresConfig) error {
 	base, err := filepath.Abs(base)
 	if err != nil {
 		return fmt.Errorf("data folder: %w", err)
@@ -95,7 +96,7 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 			return fmt.Errorf("clear data folder: %w", err)
 		}
 		args := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"}
-		if !durable {
+		if !cfg.Durable {
 			args = append(args, "--no-sync")
 		}
 		initdb := command(ctx, filepath.Join(bin, "initdb"), base, who, args...)
@@ -103,9 +104,9 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 			return fmt.Errorf("initdb as %s: %w: %s (a folder that only root can enter cannot be used)", name(who), err, out)
 		}
 	}
-	args := []string{"-D", data, "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1",
+	args := []string{"-D", data, "-c", "listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "timezone=UTC"}
-	if !durable {
+	if !cfg.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
 	log, err := os.OpenFile(filepath.Join(base, "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -113,25 +114,38 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 		return fmt.Errorf("open the server's log: %w", err)
 	}
 	defer log.Close()
-	for {
+	for patience := time.Now().Add(retryTimeout); ; {
+		if p.port = cfg.Port; p.port == 0 {
+			if p.port, err = freePort(); err != nil {
+				return err
+			}
+		}
 		// Not bound to ctx: the server outlives its start.
-		p.cmd = command(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), base, who, args...)
+		p.cmd = command(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), base, who, append(args, "-p", strconv.Itoa(p.port))...)
 		p.cmd.Stdout, p.cmd.Stderr = log, log
 		if err := p.launch(); err != nil {
 			return fmt.Errorf("start postgres: %w", err)
 		}
-		err := p.waitReady(ctx)
+		err := p.waitReady(ctx, data)
 		if err == nil {
 			return nil
 		}
-		if stopErr := p.Stop(); stopErr != nil {
+		if stopErr := p.end(); stopErr != nil {
 			return errors.Join(err, stopErr)
 		}
-		// The server of a process that was killed a moment ago may still be ending on the same folder.
-		if !pause(ctx, 300*time.Millisecond) {
-			return fmt.Errorf("start postgres: %w (see %s)", err, log.Name())
+		// The server of a process that was killed a moment ago may still be ending on the same folder, and somebody may
+		// have been faster to take the free port.
+		if time.Now().After(patience) || !pause(ctx, 300*time.Millisecond) {
+			return fmt.Errorf("start postgres: %w: %s", err, lastLines(log.Name()))
 		}
 	}
+}
+
+// lastLines returns the end of the server's log, where it says why it ended.
+func lastLines(path string) string {
+	content, _ := os.ReadFile(path)
+	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(lines[max(0, len(lines)-3):], "; ")
 }
 
 // launch starts the server on a thread of its own, which lives as long as the server: the kernel ties the death signal
@@ -153,11 +167,11 @@ func (p *Postgres) launch() error {
 	return <-started
 }
 
-func (p *Postgres) waitReady(ctx context.Context) error {
+func (p *Postgres) waitReady(ctx context.Context, data string) error {
 	for {
-		conn, err := pgx.Connect(ctx, p.AdminURL("postgres"))
+		err := p.answers(ctx, data)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
 		}
 		select {
 		case <-p.exited:
@@ -169,6 +183,20 @@ func (p *Postgres) waitReady(ctx context.Context) error {
 	}
 }
 
+// answers reports whether it is our server that has the port.
+func (p *Postgres) answers(ctx context.Context, data string) error {
+	conn, err := pgx.Connect(ctx, p.AdminURL("postgres"))
+	if err != nil {
+		return err
+	}
+	var theirs string
+	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&theirs)
+	if err == nil && theirs != data {
+		err = fmt.Errorf("port %d belongs to another server", p.port)
+	}
+	return errors.Join(err, conn.Close(ctx))
+}
+
 // AdminURL returns a superuser's connection URL to the named database ("postgres" always exists).
 func (p *Postgres) AdminURL(database string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, database)
@@ -177,6 +205,10 @@ func (p *Postgres) AdminURL(database string) string {
 // Stop ends the server (fast shutdown) and removes a temporary data folder. Safe to call twice.
 func (p *Postgres) Stop() error {
 	defer p.removeTemp()
+	return p.end()
+}
+
+func (p *Postgres) end() error {
 	select {
 	case <-p.exited:
 		return nil

@@ -80,10 +80,8 @@ type DB struct {
 // when the test ends. The server is DATABASE_URL's (a superuser) when set, else a private one started once per process.
 func Database(t testing.TB, migrate Migrate) *DB {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-	defer cancel()
 	name := "test_" + strings.ToLower(rand.Text())
-	if err := clone(ctx, name, migrate); err != nil {
+	if err := clone(name, migrate); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -96,20 +94,23 @@ func Database(t testing.TB, migrate Migrate) *DB {
 	return &DB{AdminURL: withDatabase(shared.adminURL, name)}
 }
 
-func clone(ctx context.Context, name string, migrate Migrate) error {
+func clone(name string, migrate Migrate) error {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.adminURL == "" {
 		if given := os.Getenv("DATABASE_URL"); given != "" {
 			shared.adminURL = given
 		} else {
-			server, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{})
+			// It has limits of its own: where nothing is installed, the first test waits for a download.
+			server, err := embedded.StartPostgres(context.Background(), embedded.PostgresConfig{})
 			if err != nil {
 				return err
 			}
 			shared.postgres, shared.adminURL = server, server.AdminURL("postgres")
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
 	if shared.template == "" {
 		template := "template_" + strings.ToLower(rand.Text())
 		if err := admin(ctx, "CREATE DATABASE "+template); err != nil {

@@ -1,0 +1,15 @@
+package embedded
+
+import "context"
+
+// Source lets tests say where binaries may come from.
+type Source struct {
+	Path       string
+	Places     []string
+	Kept       string
+	Repository string
+}
+
+func (s Source) Binaries(ctx context.Context) (string, error) {
+	return source{path: s.Path, places: s.Places, kept: s.Kept, repository: s.Repository}.binaries(ctx)
+}
