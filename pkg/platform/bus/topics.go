@@ -33,18 +33,18 @@ type TopicInfo struct {
 // decision, not a repair.
 func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string, error) {
 	var created []string
-	err := withAdmin(ctx, cfg, func(_ sarama.Client, admin sarama.ClusterAdmin) error {
-		existing, err := admin.ListTopics()
+	err := withAdmin(ctx, cfg, func(client sarama.Client, admin sarama.ClusterAdmin) error {
+		existing, err := partitionsOfTopics(client)
 		if err != nil {
-			return fmt.Errorf("list topics: %w", err)
+			return err
 		}
 		var errs []error
 		for _, s := range specs {
 			name := cfg.TopicPrefix + s.Name
 			if have, ok := existing[name]; ok {
-				if have.NumPartitions < s.Partitions {
+				if have < s.Partitions {
 					errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide and use kafka-topics --alter, or delete it first",
-						name, have.NumPartitions, s.Partitions))
+						name, have, s.Partitions))
 				}
 				continue
 			}
@@ -108,24 +108,36 @@ func missingTopics(ctx context.Context, cfg Config, topics []string) ([]string, 
 		return nil, err
 	}
 	defer func() { _ = admin.Close() }()
-	if err := client.RefreshMetadata(); err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
-	}
-	existing, err := client.Topics()
+	existing, err := partitionsOfTopics(client)
 	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
-	}
-	have := make(map[string]bool, len(existing))
-	for _, t := range existing {
-		have[t] = true
+		return nil, err
 	}
 	var missing []string
 	for _, t := range topics {
-		if name := cfg.TopicPrefix + t; !have[name] {
+		if name := cfg.TopicPrefix + t; existing[name] == 0 {
 			missing = append(missing, name)
 		}
 	}
 	return missing, nil
+}
+
+// partitionsOfTopics returns how many partitions each topic has. It asks for nothing else: a shared Kafka has many topics,
+// and their configurations take long.
+func partitionsOfTopics(client sarama.Client) (map[string]int32, error) {
+	if err := client.RefreshMetadata(); err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	names, err := client.Topics()
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	existing := make(map[string]int32, len(names))
+	for _, name := range names {
+		if partitions, err := client.Partitions(name); err == nil { // else it was deleted a moment ago
+			existing[name] = int32(len(partitions))
+		}
+	}
+	return existing, nil
 }
 
 // withAdmin runs fn with a connection and gives up when ctx ends: the client's own calls take no context.
