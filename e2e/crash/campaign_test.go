@@ -42,7 +42,7 @@ func (c *campaign) run() error {
 		slices.Repeat([]round{{"one by one", c.apart}}, roundsApart),
 		slices.Repeat([]round{{"all at once", c.atOnce}}, roundsAtOnce))
 	if c.system.broker == nil {
-		c.log("THE BROKER IS NOT KILLED: %s", c.noBroker)
+		c.log("THE BROKER IS NEITHER KILLED NOR SLOWED DOWN: %s", c.noBroker)
 	} else {
 		rounds = slices.Concat(rounds,
 			slices.Repeat([]round{{"all unheard", c.unheard}}, roundsUnheard),
