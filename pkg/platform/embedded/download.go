@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -93,6 +94,7 @@ func (s source) fetch(parent string) error {
 		cfg = cfg.BinaryRepositoryURL(s.repository)
 	}
 	server := embeddedpostgres.NewDatabase(cfg)
+	defer http.DefaultClient.CloseIdleConnections() // the library's, which nobody needs again
 	startErr := server.Start()
 	if startErr == nil {
 		if err := server.Stop(); err != nil {

@@ -60,10 +60,7 @@ func serve(t *testing.T) *repository {
 		}
 	}))
 	r.url = server.URL
-	t.Cleanup(func() { // the library's own client keeps connections
-		http.DefaultClient.CloseIdleConnections()
-		server.Close()
-	})
+	t.Cleanup(server.Close)
 	return r
 }
 
