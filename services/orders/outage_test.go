@@ -219,6 +219,27 @@ func TestServiceStartsBeforeKafkaAndPostgresExist(t *testing.T) {
 	s.says(http.StatusOK)
 }
 
+// What it has in hand is in the table or unacknowledged: to stop during an outage loses nothing, and is no failure.
+func TestStoppingWhileKafkaAndPostgresAreDownIsNoFailure(t *testing.T) {
+	t.Parallel()
+	broker, postgres := testkit.OwnBroker(t), testkit.OwnPostgres(t)
+	require.NoError(t, migrations.Up(t.Context(), postgres.AdminURL))
+	w := setupOn(t, broker.Addrs(), postgres.DB)
+	s := w.start()
+	s.says(http.StatusOK)
+	broker.Stop()
+	require.Equal(t, http.StatusAccepted, s.place("o"))
+	postgres.Stop()
+	s.says(http.StatusServiceUnavailable)
+	s.stop()
+
+	postgres.Start()
+	broker.Start()
+	s = w.start()
+	w.everyOnce([]string{"o"})
+	s.says(http.StatusOK)
+}
+
 // A container that is killed while it still drains has worked for nothing: what it had in hand is done again. Twice the
 // drain (for what is in work, then for the outbox), 5 s to leave a hanging broker's groups and 5 s to close its producer.
 func TestTheLongestShutdownFitsIntoTheContainersGrace(t *testing.T) {
