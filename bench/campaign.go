@@ -91,7 +91,7 @@ func (c *campaign) close() error {
 	return errors.Join(err, os.RemoveAll(c.work))
 }
 
-// run measures, tells, and writes what it found, also when it was interrupted after the first round.
+// run measures, tells, and writes what it found. A run that was interrupted writes nothing.
 func (c *campaign) run(ctx context.Context) error {
 	c.found = &results.Results{Date: c.began, Form: c.cfg.form, Real: c.bench.Site.Real, Clients: c.cfg.clients,
 		Host: results.Host{CPUs: runtime.NumCPU(), System: system(), Before: process.Load()}, Versions: c.bench.Site.Versions(ctx)}
@@ -121,6 +121,9 @@ type step struct {
 
 // try runs a step. What fails has no number, which is told, and the others go on; only an interruption ends the run.
 func (c *campaign) try(ctx context.Context, s step, round int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if !c.has(s.part) || s.once && c.cfg.form == quick && round > 1 {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	interrupted := ctx.Err() != nil
 	stop()
 	var usage usageError
 	switch {
@@ -24,7 +25,7 @@ func main() {
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
-	case ctx.Err() != nil:
+	case interrupted:
 		fmt.Fprintln(os.Stderr, "bench: interrupted")
 		os.Exit(130)
 	default:

@@ -13,6 +13,9 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/bench/process"
 )
@@ -58,6 +61,38 @@ func Lifecycles(ctx context.Context, adminURL, script string, seconds int) (perS
 		return 0, err
 	}
 	return readTPS(out)
+}
+
+// variable is one of pgbench's in a script.
+var variable = regexp.MustCompile(`:(id|sku)\b`)
+
+// Once runs one lifecycle without pgbench.
+func Once(ctx context.Context, adminURL, script string, id, sku int) error {
+	content, err := scripts.ReadFile(script + ".sql")
+	if err != nil {
+		return fmt.Errorf("run the lifecycle: %w", err)
+	}
+	var sql strings.Builder
+	for line := range strings.Lines(string(content)) {
+		if !strings.HasPrefix(line, `\set`) {
+			sql.WriteString(line)
+		}
+	}
+	text := variable.ReplaceAllStringFunc(sql.String(), func(name string) string {
+		if name == ":id" {
+			return strconv.Itoa(id)
+		}
+		return strconv.Itoa(sku)
+	})
+	conn, err := pgx.Connect(ctx, adminURL)
+	if err != nil {
+		return fmt.Errorf("run the lifecycle: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.PgConn().Exec(ctx, text).ReadAll(); err != nil {
+		return fmt.Errorf("run the lifecycle: %w", err)
+	}
+	return nil
 }
 
 var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)

@@ -20,7 +20,24 @@ type Usage struct {
 
 // UsageOf reads the usage of a process and everything below it.
 func UsageOf(pid int) Usage {
-	stats := map[int]stat{}
+	stats, family := tree(pid)
+	var sum Usage
+	for _, member := range family {
+		sum.CPU += stats[member].own + stats[member].reaped
+		sum.Peak += peak(member)
+	}
+	return sum
+}
+
+// Below returns the processes that a process has started, and those that they have.
+func Below(pid int) []int {
+	_, family := tree(pid)
+	return family[min(1, len(family)):]
+}
+
+// tree returns what /proc tells of all processes, and which of them are one process and everything below it.
+func tree(pid int) (stats map[int]stat, family []int) {
+	stats = map[int]stat{}
 	children := map[int][]int{}
 	folders, _ := filepath.Glob("/proc/[0-9]*")
 	for _, folder := range folders {
@@ -29,17 +46,13 @@ func UsageOf(pid int) Usage {
 			children[s.parent] = append(children[s.parent], s.pid)
 		}
 	}
-	var sum Usage
 	for next := []int{pid}; len(next) > 0; next = next[1:] {
-		s, ok := stats[next[0]]
-		if !ok {
-			continue
+		if _, alive := stats[next[0]]; alive {
+			family = append(family, next[0])
+			next = append(next, children[next[0]]...)
 		}
-		sum.CPU += s.own + s.reaped
-		sum.Peak += peak(s.pid)
-		next = append(next, children[s.pid]...)
 	}
-	return sum
+	return stats, family
 }
 
 type stat struct {

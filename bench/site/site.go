@@ -247,3 +247,13 @@ func withDatabase(adminURL, name string) (string, error) {
 	u.Path = "/" + name
 	return u.String(), nil
 }
+
+// Count returns the number that a query gives.
+func (p *Plot) Count(ctx context.Context, sql string) (n int64, err error) {
+	conn, err := pgx.Connect(ctx, p.AdminURL)
+	if err != nil {
+		return 0, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return n, conn.QueryRow(ctx, sql).Scan(&n)
+}
