@@ -65,6 +65,7 @@ func forward(ctx context.Context, cfg config) (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("open a publisher: %w", err)
 	}
+	defer toKafka.Close()
 	pool, err := pgxpool.New(ctx, cfg.databaseURL)
 	if err != nil {
 		return result{}, fmt.Errorf("connect to Postgres: %w", err)
