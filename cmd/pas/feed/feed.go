@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -26,8 +27,8 @@ const (
 	widenEvery = 30 * time.Second
 	// createdTime is how long after its making a topic may still be unknown to some broker.
 	createdTime = 2 * time.Second
-	// closeTime bounds the last commit of a group's member.
-	closeTime = 5 * time.Second
+	// closeTime bounds the last commit of a group's member and its leaving.
+	closeTime = 3 * time.Second
 	// atOnce is what one Poll returns at most, when not told.
 	atOnce = 10_000
 )
@@ -88,6 +89,7 @@ func (e *GoneError) Error() string {
 type Feed struct {
 	cfg     Config
 	client  *kgo.Client
+	cut     context.CancelFunc // ends what the client does, also when Kafka does not answer
 	admin   *kadm.Client
 	known   map[string]map[int32]bool  // partitions that are read, by full name
 	begin   map[string]map[int32]int64 // by topic without prefix
@@ -115,15 +117,19 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A broker that takes the connection and says nothing keeps the first request past its context's end.
+	giveUp := sync.OnceFunc(client.Close)
+	inTime := context.AfterFunc(ctx, giveUp)
 	f := &Feed{cfg: cfg, client: client, admin: kadm.NewClient(client), known: map[string]map[int32]bool{}}
-	if err := f.open(ctx); err != nil {
-		client.Close()
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
-		}
-		return nil, err
+	err = f.open(ctx)
+	if inTime() && err == nil {
+		return f, nil
 	}
-	return f, nil
+	giveUp()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
+	}
+	return nil, err
 }
 
 func (c Config) group() []kgo.Opt {
@@ -278,12 +284,14 @@ func (f *Feed) Done(r *kgo.Record) {
 	f.client.MarkCommitRecords(&full)
 }
 
-// Close commits what was done and leaves the group.
+// Close commits what was done and leaves the group, if Kafka answers in time.
 func (f *Feed) Close() {
 	if f.cfg.Group != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
 		_ = f.client.CommitMarkedOffsets(ctx) // what is not committed is read again
+		_ = f.client.LeaveGroupContext(ctx)
 	}
+	f.cut()
 	f.client.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -122,5 +123,24 @@ func TestKnownOffsetsWinAndOthersBeginAtTheBeginning(t *testing.T) {
 		var gone *GoneError
 		require.ErrorAs(t, err, &gone)
 		require.Equal(t, GoneError{Topic: "events", Partition: 0, Next: next, First: 0, End: 3}, *gone)
+	}
+}
+
+func TestABrokerThatTakesConnectionsAndSaysNothingIsGivenUpInTime(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Open(t.Context(), Config{Kafka: bus.Config{Brokers: []string{l.Addr().String()}}, Topics: []string{"orders"}, OpenTime: 100 * time.Millisecond})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		require.ErrorContains(t, err, "kafka at "+l.Addr().String()+" does not answer")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	case <-time.After(9 * time.Second): // the client itself would take ten
+		require.Fail(t, "it goes on waiting")
 	}
 }
