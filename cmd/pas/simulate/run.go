@@ -20,7 +20,7 @@ const (
 	// hurry is how long a run that is interrupted waits for the outcomes of its orders.
 	hurry = 3 * time.Second
 	// openTime bounds the first look at the services.
-	openTime = 9 * time.Second
+	openTime = 8 * time.Second
 )
 
 // Shop is what shoppers ask of the services. *client.Client is one.

@@ -65,7 +65,7 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 				return err
 			}
 			if !flags.withoutWeb {
-				open = func(ctx context.Context) (simulate.Writer, error) { return simulate.OpenWriter(ctx, cfg, kafkaTime) }
+				open = func(ctx context.Context) (simulate.Writer, error) { return simulate.OpenWriter(ctx, cfg, connectTime) }
 			}
 			at, err := a.endpoints()
 			if err != nil {

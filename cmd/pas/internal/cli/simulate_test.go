@@ -157,7 +157,7 @@ func TestSimulateGivesUpOnAServiceThatDoesNotAnswer(t *testing.T) {
 	got := pas(t, environ, "simulate")
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.oneLine(t), "cannot reach orders at http://"+l.Addr().String()+": no answer in time")
-	require.Less(t, time.Since(began), 30*time.Second, "it is 9 seconds, but this machine may be slow")
+	require.Less(t, time.Since(began), 30*time.Second, "it is 8 seconds, but this machine may be slow")
 }
 
 func TestSimulateWithoutOneOrderTakenFails(t *testing.T) {
