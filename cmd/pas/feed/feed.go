@@ -13,7 +13,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -113,19 +112,21 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	if cfg.Group != "" {
 		options = append(options, cfg.group()...)
 	}
-	client, err := kgo.NewClient(options...)
+	life, cut := context.WithCancel(context.Background())
+	client, err := kgo.NewClient(append(options, kgo.WithContext(life))...)
 	if err != nil {
+		cut()
 		return nil, err
 	}
 	// A broker that takes the connection and says nothing keeps the first request past its context's end.
-	giveUp := sync.OnceFunc(client.Close)
-	inTime := context.AfterFunc(ctx, giveUp)
-	f := &Feed{cfg: cfg, client: client, admin: kadm.NewClient(client), known: map[string]map[int32]bool{}}
+	inTime := context.AfterFunc(ctx, cut)
+	f := &Feed{cfg: cfg, client: client, cut: cut, admin: kadm.NewClient(client), known: map[string]map[int32]bool{}}
 	err = f.open(ctx)
 	if inTime() && err == nil {
 		return f, nil
 	}
-	giveUp()
+	cut()
+	client.Close()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
 	}
