@@ -14,7 +14,8 @@ import (
 func TestServersOnThePathComeFirst(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	installed := install(t, filepath.Join(dir, "lib/17/bin"), "postgres", "initdb")
+	installed := install(t, filepath.Join(dir, "opt/16/bin"), "postgres", "initdb")
+	install(t, filepath.Join(dir, "lib/17/bin"), "postgres", "initdb")
 	elsewhere := install(t, filepath.Join(dir, "elsewhere"), "postgres", "initdb")
 	half := install(t, filepath.Join(dir, "half"), "postgres")
 	links := install(t, filepath.Join(dir, "links"))
