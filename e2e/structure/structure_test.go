@@ -3,6 +3,7 @@
 package structure_test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path"
@@ -102,13 +103,25 @@ func TestTheRulesNotice(t *testing.T) {
 // unwanted is text that no file of the repository has: work put off, folders of somebody's machine.
 var unwanted = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME)\b|(^|[\s"'=(` + "`" + `:])/(root|work|Users)/|/home/(?:[a-mo-z]|n[a-np-z])`)
 
+// hints are what any unwanted text has in it: looking for them first is much faster than the expression.
+var hints = []string{"TO" + "DO", "FIX" + "ME", "/ro" + "ot/", "/wo" + "rk/", "/Us" + "ers/", "/ho" + "me/"}
+
+func findUnwanted(line string) string {
+	for _, hint := range hints {
+		if strings.Contains(line, hint) {
+			return unwanted.FindString(line)
+		}
+	}
+	return ""
+}
+
 func TestNoFileHasUnwantedText(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"// TO" + "DO: later", "/ro" + "ot/go", "cd /wo" + "rk/main", "/ho" + "me/ada/x", "see \"/Us" + "ers/ada\""} {
-		require.Regexp(t, unwanted, bad)
+		require.NotEmpty(t, findUnwanted(bad), bad)
 	}
 	for _, good := range []string{"mktemp pas.XXXX" + "XX", "https://example.com/work/", "/home/nonroot", "/var/lib/postgresql"} {
-		require.NotRegexp(t, unwanted, good)
+		require.Empty(t, findUnwanted(good), good)
 	}
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -124,8 +137,11 @@ func TestNoFileHasUnwantedText(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if bytes.IndexByte(content, 0) >= 0 { // a binary that somebody built here
+			return nil
+		}
 		for number, line := range strings.Split(string(content), "\n") {
-			if found := unwanted.FindString(line); found != "" && path.Base(name) != "Dockerfile" {
+			if found := findUnwanted(line); found != "" && path.Base(name) != "Dockerfile" {
 				t.Errorf("%s:%d has %q", name, number+1, found)
 			}
 		}
