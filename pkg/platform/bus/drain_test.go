@@ -136,21 +136,21 @@ func TestLagIsReported(t *testing.T) {
 		return bus.Result{}
 	}))
 	f.publish("a", "b", "c")
-	testkit.Eventually(t, func() error {
-		families, err := c.registry.Gather()
-		if err != nil {
-			return err
-		}
-		for _, mf := range families {
-			if mf.GetName() == "pasdetrois_consumer_lag" {
-				for _, m := range mf.GetMetric() {
-					if m.GetGauge().GetValue() == 3 {
-						return nil
-					}
+	lag := func(want float64) {
+		testkit.Eventually(t, func() error {
+			families, err := c.registry.Gather()
+			if err != nil {
+				return err
+			}
+			for _, mf := range families {
+				if mf.GetName() == "pasdetrois_consumer_lag" && mf.GetMetric()[0].GetGauge().GetValue() == want {
+					return nil
 				}
 			}
-		}
-		return errors.New("no lag of 3 yet")
-	})
+			return fmt.Errorf("no lag of %v", want)
+		})
+	}
+	lag(3)
 	close(block)
+	lag(0)
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
@@ -54,6 +56,30 @@ func TestMissingTopicsAreNamedAndWaitedFor(t *testing.T) {
 			testkit.Eventually(t, func() error { return r.Check(t.Context()) })
 		})
 	}
+}
+
+// Somebody may delete a topic while the service runs.
+func TestATopicThatDisappearsIsNoticed(t *testing.T) {
+	t.Parallel()
+	f := setupAt(t, testkit.Brokers(t))
+	f.createTopics(1, messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures)
+	r := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }),
+		func(cfg *bus.ConsumerConfig) { cfg.Service = messages.ServiceOrders })
+	testkit.Eventually(t, func() error { return r.Check(t.Context()) })
+	name := f.cfg.TopicPrefix + messages.TopicNotifications
+	client, err := kgo.NewClient(kgo.SeedBrokers(f.cfg.Brokers...))
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TopicNames, req.Topics = []string{name}, []kmsg.DeleteTopicsRequestTopic{{Topic: &name}}
+	_, err = req.RequestWith(t.Context(), client)
+	require.NoError(t, err)
+	testkit.Eventually(t, func() error {
+		if err := r.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "topic "+name) {
+			return errors.Join(errors.New("readiness does not name the topic that is gone"), err)
+		}
+		return nil
+	})
 }
 
 func TestAConsumerThatWaitsForTopicsStopsAtOnce(t *testing.T) {
