@@ -48,6 +48,7 @@ func (c *campaign) inRounds() []step {
 		{name: results.Lanes, part: lanes, once: true, do: c.onePartition},
 		{name: "floors", part: latency, once: true, do: c.floors},
 		{name: "latency", part: latency, once: true, do: c.latency},
+		{name: "latency of the peers", part: latency, do: c.peerLatency},
 		{name: "Kafka's own tools", part: limitsPart, once: true, do: c.kafkaTools},
 	}
 	return slices.DeleteFunc(steps, func(s step) bool {
@@ -200,33 +201,55 @@ func (c *campaign) floors(ctx context.Context, round int) error {
 
 // latency loads the product openly at shares of its saturation.
 func (c *campaign) latency(ctx context.Context, round int) error {
-	saturated, ok := results.Median(c.found.Of(results.Pas, results.Settled))
-	if !ok {
-		return errors.New("saturation was not measured, so its shares are unknown")
-	}
-	shares, seconds, least := []float64{0.01, 0.5}, 5.0, 100
+	shares, seconds := []float64{0.01, 0.5}, 5.0
 	if c.cfg.form == full {
-		shares, seconds, least = []float64{0.01, 0.1, 0.25, 0.5, 0.75, 0.9}, 15.0, 200
+		shares, seconds = []float64{0.01, 0.1, 0.25, 0.5, 0.75, 0.9}, 15.0
+	}
+	return c.openLoops(ctx, arm.Pas(), round, shares, seconds)
+}
+
+// peerLatency loads the peers openly at half of their own saturation.
+func (c *campaign) peerLatency(ctx context.Context, round int) error {
+	var errs []error
+	for _, a := range []arm.Arm{arm.Idiomatic(), arm.Python()} {
+		if c.cfg.form == full && slices.Contains(c.cfg.arms, a.Name) {
+			errs = append(errs, c.openLoops(ctx, a, round, []float64{0.5}, 15))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// openLoops loads an arm openly, at one share of its saturation after the other.
+func (c *campaign) openLoops(ctx context.Context, a arm.Arm, round int, shares []float64, seconds float64) error {
+	saturated, ok := results.Median(c.found.Of(a.Name, results.Settled))
+	if !ok {
+		return fmt.Errorf("the saturation of %s was not measured, so its shares are unknown", a.Name)
 	}
 	o := trial.Options{Clients: c.cfg.clients}
-	return c.bench.With(ctx, arm.Pas(), o, func(r arm.Running) error {
+	return c.bench.With(ctx, a, o, func(r arm.Running) error {
 		placed, _, err := c.bench.Warm(ctx, r, o)
 		if err != nil {
 			return err
 		}
+		var all []results.Loaded
 		for _, share := range shares {
 			rate := max(1, share*saturated)
-			n := max(20, int(rate*seconds), min(least, int(3*rate*seconds)))
+			// A low rate gets more time, for its percentiles to mean something.
+			n := max(20, int(rate*seconds), min(200, int(3*rate*seconds)))
 			got, err := c.bench.OpenLoop(ctx, r, o, placed, n, rate)
 			if err != nil {
 				return err
 			}
 			placed += n
-			c.found.Latency = append(c.found.Latency, results.Loaded{Round: round, Share: share, Rate: rate, Emails: got.Emails, Answers: got.Answers,
+			all = append(all, results.Loaded{Arm: a.Name, Round: round, Share: share, Rate: rate, Emails: got.Emails, Answers: got.Answers,
 				Batches: got.Batches, Refused: got.Refused, Cost: got.Cost, Load: got.Load})
-			c.say("round %d, open loop at %.0f %% (%.0f orders/s): email p50 %.1f ms, p99 %.1f ms", round, 100*share, rate, got.Emails.P50, got.Emails.P99)
+			c.say("round %d, %s, open loop at %.0f %% (%.0f orders/s): email p50 %.1f ms, p99 %.1f ms", round, a.Name, 100*share, rate, got.Emails.P50, got.Emails.P99)
 		}
-		return r.Audit(ctx, placed)
+		if err := r.Audit(ctx, placed); err != nil {
+			return err
+		}
+		c.found.Latency = append(c.found.Latency, all...)
+		return nil
 	})
 }
 

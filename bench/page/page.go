@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"pasdetrois/bench/arm"
 	"pasdetrois/bench/plot"
 	"pasdetrois/bench/results"
 	"pasdetrois/bench/stats"
@@ -27,10 +28,53 @@ func Text(r *results.Results) string {
 			out.WriteString(t.text() + "\n")
 		}
 	}
-	for _, m := range r.Missing {
-		fmt.Fprintf(&out, "no number: %s: %s\n", m.What, m.Why)
+	for _, line := range missing(r) {
+		out.WriteString("no number for " + line + "\n")
 	}
 	return out.String()
+}
+
+// missing tells what has no number, and why, each reason once.
+func missing(r *results.Results) []string {
+	var reasons []string
+	of := map[string][]string{}
+	for _, m := range r.Missing {
+		if !slices.Contains(reasons, m.Why) {
+			reasons = append(reasons, m.Why)
+		}
+		what := m.What
+		if m.Round > 0 {
+			what = fmt.Sprintf("%s (round %d)", what, m.Round)
+		}
+		of[m.Why] = append(of[m.Why], what)
+	}
+	lines := make([]string, len(reasons))
+	for i, why := range reasons {
+		lines[i] = strings.Join(of[why], "; ") + ": " + why
+	}
+	return lines
+}
+
+// messagesOfAnOrder is how many messages carry an order from its POST to its email.
+const messagesOfAnOrder = 4
+
+// million is the arithmetic from the cost of an order to a million messages a second.
+func million(r *results.Results) string {
+	const orders = 1e6 / messagesOfAnOrder
+	t := table{{"program", "CPU/order, us", "processors for a million messages a second"}}
+	add := func(name string, us float64, measured bool) {
+		if measured && us > 0 {
+			t = append(t, []string{name, plot.Number(us), fmt.Sprintf("%.0f", orders*us/1e6)})
+		}
+	}
+	for _, name := range append(arm.Services(), trial.Postgres, trial.Kafka) {
+		us, ok := results.Median(r.Of(results.Pas, cpuOf(name)))
+		add(name, us, ok)
+	}
+	us, ok := results.Median(r.Of(results.Pas, results.Whole))
+	add("all", us, ok)
+	return fmt.Sprintf("An order is %d messages, so a million messages a second are %s orders a second.\n\n%s",
+		messagesOfAnOrder, plot.Number(orders), t.markdown())
 }
 
 // arms is the table of the closed loops.
@@ -113,11 +157,17 @@ func figures(r *results.Results) table {
 
 // latencies is the table of the open loops.
 func latencies(r *results.Results) table {
-	t := table{{"load", "orders/s", "p50 ms", "p95", "p99", "max", "batch, mean", "load average"}}
-	for _, share := range r.Shares() {
-		l, _ := r.At(share)
-		t = append(t, []string{fmt.Sprintf("%.0f %%", 100*share), plot.Number(l.Rate), plot.Number(l.Emails.P50), plot.Number(l.Emails.P95),
-			plot.Number(l.Emails.P99), plot.Number(l.Emails.Max), plot.Number(batch(trial.Saturation{Batches: l.Batches})), plot.Number(l.Load)})
+	t := table{{"arm", "load", "orders/s", "email p50 ms", "p95", "p99", "max", "answer p50 ms", "p99", "batch, mean", "load average"}}
+	for _, name := range []string{results.Pas, results.Idiomatic, results.Python} {
+		for _, share := range r.Shares(name) {
+			l, _ := r.At(name, share)
+			row := []string{name, fmt.Sprintf("%.0f %%", 100*share)}
+			for _, v := range []float64{l.Rate, l.Emails.P50, l.Emails.P95, l.Emails.P99, l.Emails.Max, l.Answers.P50, l.Answers.P99,
+				batch(trial.Saturation{Batches: l.Batches}), l.Load} {
+				row = append(row, plot.Number(v))
+			}
+			t = append(t, row)
+		}
 	}
 	return t
 }
@@ -130,8 +180,8 @@ func batches(r *results.Results) table {
 	}
 	var columns []column
 	events := map[string]bool{}
-	for _, share := range r.Shares() {
-		l, _ := r.At(share)
+	for _, share := range r.Shares(results.Pas) {
+		l, _ := r.At(results.Pas, share)
 		c := column{fmt.Sprintf("%.0f %%", 100*share), map[string]float64{}}
 		for event, h := range l.Batches {
 			c.mean[event], events[event] = h.Mean(), true
@@ -207,7 +257,7 @@ func Update(docs string, r *results.Results) error {
 	text := string(content)
 	for part, generated := range map[string]string{
 		"run": run(r), "arms": arms(r).markdown(), "programs": processes(r).markdown(), "figures": figures(r).markdown(),
-		"latency": latencies(r).markdown(), "batches": batches(r).markdown(), "goals": goals(r),
+		"latency": latencies(r).markdown(), "batches": batches(r).markdown(), "goals": goals(r), "million": million(r),
 	} {
 		if text, err = replace(text, part, generated); err != nil {
 			return fmt.Errorf("update %s: %w", name, err)
@@ -255,8 +305,8 @@ func run(r *results.Results) string {
 	if !r.Real {
 		out.WriteString("\n**Not on a real Kafka: no figure counts.**\n")
 	}
-	for _, m := range r.Missing {
-		fmt.Fprintf(&out, "\nNo number for %s: %s\n", m.What, m.Why)
+	for _, line := range missing(r) {
+		out.WriteString("\nNo number for " + line + "\n")
 	}
 	return out.String()
 }
@@ -281,8 +331,8 @@ func plots(r *results.Results) map[string]string {
 		bars = append(bars, plot.Bar{Label: name, Value: s.Median, Lowest: s.Min, Highest: s.Max})
 	}
 	var p50, p99, size []plot.Point
-	for _, share := range r.Shares() {
-		l, _ := r.At(share)
+	for _, share := range r.Shares(results.Pas) {
+		l, _ := r.At(results.Pas, share)
 		p50 = append(p50, plot.Point{X: 100 * share, Y: l.Emails.P50})
 		p99 = append(p99, plot.Point{X: 100 * share, Y: l.Emails.P99})
 		size = append(size, plot.Point{X: 100 * share, Y: batch(trial.Saturation{Batches: l.Batches})})

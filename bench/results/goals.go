@@ -143,8 +143,8 @@ func (r *Results) g2() Goal {
 }
 
 func (r *Results) g3() Goal {
-	half, a := r.At(halfLoad)
-	low, b := r.At(lowLoad)
+	half, a := r.At(Pas, halfLoad)
+	low, b := r.At(Pas, lowLoad)
 	floor, c := r.Floor()
 	overFloor, ok := stats.Ratio(half.Emails.P50, floor)
 	spread, ok2 := stats.Ratio(half.Emails.P99, half.Emails.P50)

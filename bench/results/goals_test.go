@@ -31,8 +31,8 @@ func good() *results.Results {
 		r.Add(results.Hop, round, 1)
 		r.Add(results.Commit, round, 1) // the floor is 4 + 6 ms
 		r.Add(results.Coalescing, round, 100)
-		r.Latency = append(r.Latency, results.Loaded{Round: round, Share: 0.01, Emails: stats.Latency{P50: 10, P99: 20}},
-			results.Loaded{Round: round, Share: 0.5, Emails: stats.Latency{P50: 15, P99: 75}})
+		r.Latency = append(r.Latency, results.Loaded{Arm: results.Pas, Round: round, Share: 0.01, Emails: stats.Latency{P50: 10, P99: 20}},
+			results.Loaded{Arm: results.Pas, Round: round, Share: 0.5, Emails: stats.Latency{P50: 15, P99: 75}})
 	}
 	r.Add(results.Oversold, 1, 0)
 	r.Add(results.RelayAck99, 1, 5)
@@ -173,15 +173,17 @@ func TestAtIsTheMedianOfTheRounds(t *testing.T) {
 	t.Parallel()
 	r := &results.Results{}
 	for i, p50 := range []float64{30, 10, 20} {
-		r.Latency = append(r.Latency, results.Loaded{Round: i, Share: 0.5, Emails: stats.Latency{P50: p50, P99: 100 - p50}})
+		r.Latency = append(r.Latency, results.Loaded{Arm: results.Pas, Round: i, Share: 0.5, Emails: stats.Latency{P50: p50, P99: 100 - p50}})
 	}
-	l, ok := r.At(0.5)
+	l, ok := r.At(results.Pas, 0.5)
 	require.True(t, ok)
 	require.InDelta(t, 20, l.Emails.P50, 0)
 	require.InDelta(t, 80, l.Emails.P99, 0)
-	_, ok = r.At(0.9)
+	_, ok = r.At(results.Idiomatic, 0.5)
 	require.False(t, ok)
-	require.Equal(t, []float64{0.5}, r.Shares())
+	_, ok = r.At(results.Pas, 0.9)
+	require.False(t, ok)
+	require.Equal(t, []float64{0.5}, r.Shares(results.Pas))
 }
 
 func TestCostLeavesTheLoadGeneratorOut(t *testing.T) {

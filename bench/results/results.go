@@ -93,8 +93,9 @@ const (
 
 // Loaded is what an open loop found.
 type Loaded struct {
+	Arm     string                   `json:"arm"`
 	Round   int                      `json:"round"`
-	Share   float64                  `json:"share"`     // of saturation
+	Share   float64                  `json:"share"`     // of the arm's own saturation
 	Rate    float64                  `json:"rate"`      // orders per second
 	Emails  stats.Latency            `json:"emails_ms"` // from when an order was due to its email
 	Answers stats.Latency            `json:"answers_ms"`
@@ -177,11 +178,11 @@ func (r *Results) Arms() []string {
 	return names
 }
 
-// At returns what the open loops at a share of saturation found: the median of the rounds, figure by figure.
-func (r *Results) At(share float64) (l Loaded, ok bool) {
+// At returns what an arm's open loops at a share of saturation found: the median of the rounds, figure by figure.
+func (r *Results) At(arm string, share float64) (l Loaded, ok bool) {
 	var same []Loaded
 	for _, one := range r.Latency {
-		if one.Share == share {
+		if one.Arm == arm && one.Share == share {
 			same = append(same, one)
 		}
 	}
@@ -201,15 +202,17 @@ func (r *Results) At(share float64) (l Loaded, ok bool) {
 	l.Emails.P95 = median(func(l Loaded) float64 { return l.Emails.P95 })
 	l.Emails.P99 = median(func(l Loaded) float64 { return l.Emails.P99 })
 	l.Emails.Max = median(func(l Loaded) float64 { return l.Emails.Max })
+	l.Answers.P50 = median(func(l Loaded) float64 { return l.Answers.P50 })
+	l.Answers.P99 = median(func(l Loaded) float64 { return l.Answers.P99 })
 	l.Load = median(func(l Loaded) float64 { return l.Load })
 	return l, true
 }
 
-// Shares returns the loads that were measured, ascending.
-func (r *Results) Shares() []float64 {
+// Shares returns the loads of an arm that were measured, ascending.
+func (r *Results) Shares(arm string) []float64 {
 	var shares []float64
 	for _, l := range r.Latency {
-		if !slices.Contains(shares, l.Share) {
+		if l.Arm == arm && !slices.Contains(shares, l.Share) {
 			shares = append(shares, l.Share)
 		}
 	}
