@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -57,9 +58,31 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 				errs = append(errs, fmt.Errorf("create topic %s: %w", name, err))
 			}
 		}
-		return errors.Join(errs...)
+		return errors.Join(append(errs, known(ctx, client, created))...)
 	})
 	return created, err
+}
+
+// knownTime bounds how long a broker may take to know of a topic that was made through it.
+const knownTime = 30 * time.Second
+
+// known waits until the brokers tell of the topics: Kafka answers that a topic is made before it does.
+func known(ctx context.Context, client sarama.Client, names []string) error {
+	ctx, cancel := context.WithTimeout(ctx, knownTime)
+	defer cancel()
+	for {
+		existing, err := partitionsOfTopics(client)
+		if err != nil {
+			return err
+		}
+		missing := slices.IndexFunc(names, func(name string) bool { return existing[name] == 0 })
+		if missing < 0 {
+			return nil
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return fmt.Errorf("topic %s was made, and the brokers do not know of it: %w", names[missing], ctx.Err())
+		}
+	}
 }
 
 // ListTopics describes every topic that carries the prefix, prefix removed, by name. Kafka's internal topics are left out.
