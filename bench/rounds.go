@@ -242,7 +242,7 @@ func (c *campaign) openLoops(ctx context.Context, a arm.Arm, round int, shares [
 			}
 			placed += n
 			all = append(all, results.Loaded{Arm: a.Name, Round: round, Share: share, Rate: rate, Emails: got.Emails, Answers: got.Answers,
-				Batches: got.Batches, Refused: got.Refused, Cost: got.Cost, Load: got.Load})
+				Batches: got.Batches, Steps: got.Steps, Refused: got.Refused, Cost: got.Cost, Load: got.Load})
 			c.say("round %d, %s, open loop at %.0f %% (%.0f orders/s): email p50 %.1f ms, p99 %.1f ms", round, a.Name, 100*share, rate, got.Emails.P50, got.Emails.P99)
 		}
 		if err := r.Audit(ctx, placed); err != nil {

@@ -151,6 +151,42 @@ func (r *RunningPas) LastEmail(ctx context.Context) (emails int, last time.Time,
 	return emails, last, r.read(ctx, []any{&emails, &last}, func() {}, lastSQL)
 }
 
+// Step is a part of the way of an order, and how long it took.
+type Step struct {
+	Name string  `json:"name"`
+	P50  float64 `json:"p50_ms"`
+	P99  float64 `json:"p99_ms"`
+}
+
+// stepsSQL times the way by what the services have written down of it, each by its own clock on the same machine.
+const stepsSQL = `
+WITH ways AS (
+  SELECT placed.at AS placed, reserved.at AS reserved, p.created_at AS paid, confirmed.at AS confirmed, n.created_at AS asked, n.sent_at AS sent
+  FROM orders.orders o
+  JOIN orders.order_events placed ON placed.order_id = o.order_id AND placed.number = 1
+  JOIN orders.order_events reserved ON reserved.order_id = o.order_id AND reserved.status_to = 'awaiting_payment'
+  JOIN orders.order_events confirmed ON confirmed.order_id = o.order_id AND confirmed.status_to = 'confirmed'
+  JOIN payments.payments p ON p.order_id = o.order_id
+  JOIN notifications.notifications n ON n.order_id = o.order_id
+  WHERE o.created_at >= $1
+), steps (number, name, took) AS (
+  SELECT 1, 'order taken, until its stock is set aside', reserved - placed FROM ways
+  UNION ALL SELECT 2, 'until it is paid', paid - reserved FROM ways
+  UNION ALL SELECT 3, 'until it is confirmed', confirmed - paid FROM ways
+  UNION ALL SELECT 4, 'until its notification is kept', asked - confirmed FROM ways
+  UNION ALL SELECT 5, 'until its email is emitted', sent - asked FROM ways
+)
+SELECT name, 1000 * percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM took))::float8,
+  1000 * percentile_disc(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM took))::float8
+FROM steps GROUP BY number, name ORDER BY number`
+
+// Steps returns where the time of the orders since a moment went.
+func (r *RunningPas) Steps(ctx context.Context, since time.Time) (steps []Step, err error) {
+	var s Step
+	err = r.read(ctx, []any{&s.Name, &s.P50, &s.P99}, func() { steps = append(steps, s) }, stepsSQL, since)
+	return steps, err
+}
+
 // Batches returns how large the batches were since the last call of MarkBatches, by event.
 func (r *RunningPas) Batches(ctx context.Context) (map[string]Histogram, error) {
 	now, err := r.histograms(ctx)

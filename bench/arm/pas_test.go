@@ -67,6 +67,13 @@ func TestPas(t *testing.T) {
 			require.Equal(t, 30, out.Emails.N)
 			require.Positive(t, out.Emails.P50)
 			require.LessOrEqual(t, out.Emails.P50, out.Emails.Max)
+			require.Len(t, out.Steps, 5)
+			sum := 0.0
+			for _, step := range out.Steps {
+				require.Positive(t, step.P50, step.Name)
+				sum += step.P50
+			}
+			require.Less(t, sum, 2*out.Emails.Max, "the steps are the way of these orders")
 			return r.Audit(t.Context(), placed+30)
 		})
 		require.NoError(t, err)

@@ -23,7 +23,7 @@ type table [][]string
 // Text returns the tables for a terminal.
 func Text(r *results.Results) string {
 	var out strings.Builder
-	for _, t := range []table{arms(r), figures(r), latencies(r)} {
+	for _, t := range []table{arms(r), figures(r), latencies(r), steps(r)} {
 		if len(t) > 1 {
 			out.WriteString(t.text() + "\n")
 		}
@@ -172,6 +172,28 @@ func latencies(r *results.Results) table {
 	return t
 }
 
+// steps is the table of where an order's time goes, at each load.
+func steps(r *results.Results) table {
+	head := []string{"p50 ms of each step"}
+	var names []string
+	at := map[string][]string{}
+	for _, share := range r.Shares(results.Pas) {
+		l, _ := r.At(results.Pas, share)
+		head = append(head, fmt.Sprintf("%.0f %%", 100*share))
+		for _, s := range l.Steps {
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+			at[s.Name] = append(at[s.Name], plot.Number(s.P50))
+		}
+	}
+	t := table{head}
+	for _, name := range names {
+		t = append(t, append([]string{name}, at[name]...))
+	}
+	return t
+}
+
 // batches is the table of how large batches were, by event, at saturation and at each load.
 func batches(r *results.Results) table {
 	type column struct {
@@ -257,7 +279,7 @@ func Update(docs string, r *results.Results) error {
 	text := string(content)
 	for part, generated := range map[string]string{
 		"run": run(r), "arms": arms(r).markdown(), "programs": processes(r).markdown(), "figures": figures(r).markdown(),
-		"latency": latencies(r).markdown(), "batches": batches(r).markdown(), "goals": goals(r), "million": million(r),
+		"latency": latencies(r).markdown(), "steps": steps(r).markdown(), "batches": batches(r).markdown(), "goals": goals(r), "million": million(r),
 	} {
 		if text, err = replace(text, part, generated); err != nil {
 			return fmt.Errorf("update %s: %w", name, err)

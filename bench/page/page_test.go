@@ -27,7 +27,8 @@ func found() *results.Results {
 		Versions: map[string]string{"kafka": "4.3", "go": "1.26"}, Host: results.Host{CPUs: 2, System: "linux/amd64"},
 		Rounds: []results.Round{{Round: 1, Arm: results.Pas, Saturation: saturation(2000)}, {Round: 2, Arm: results.Pas, Saturation: saturation(2400)},
 			{Round: 1, Arm: results.Python, Saturation: trial.Saturation{Settled: 50, Cost: trial.Cost{CPUMicros: map[string]float64{"orders": 9000}}}}},
-		Latency: []results.Loaded{{Arm: results.Pas, Round: 1, Share: 0.5, Rate: 1100, Emails: stats.Latency{P50: 12.3, P99: 45.6}, Batches: batches}},
+		Latency: []results.Loaded{{Arm: results.Pas, Round: 1, Share: 0.5, Rate: 1100, Emails: stats.Latency{P50: 12.3, P99: 45.6}, Batches: batches,
+			Steps: []arm.Step{{Name: "until it is paid", P50: 3.5}}}},
 		Missing: []results.Missing{{What: "idiomatic", Round: 1, Why: "it did not start"}}}
 	r.Add(results.PgbenchSingle, 1, 1800)
 	r.Judge()
@@ -57,7 +58,7 @@ func TestUpdateWritesThePartsOfThePage(t *testing.T) {
 		content, err := os.ReadFile(name)
 		require.NoError(t, err)
 		for _, want := range []string{"# Performance", "Measured on 2026-03-14 09:26 UTC, quick form", "| pas | 2,200 | 2,000 | 2,400 | 2 | 450 |",
-			"| pas | postgres | 100 |", "| pas | 50 % | 1,100 | 12.3 |", "| order_placed | 1.75 | 1.75 |", "| G1 | ", "No number for idiomatic (round 1): it did not start",
+			"| pas | postgres | 100 |", "| pas | 50 % | 1,100 | 12.3 |", "| order_placed | 1.75 | 1.75 |", "| until it is paid | 3.50 |", "| G1 | ", "No number for idiomatic (round 1): it did not start",
 			// 450 us an order and 4 messages in it: a million messages a second are 250,000 orders, 112.5 processors.
 			"| all | 450 | 112 |"} {
 			require.Equal(t, 1, strings.Count(string(content), want), "%s in\n%s", want, content)

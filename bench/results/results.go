@@ -100,6 +100,7 @@ type Loaded struct {
 	Emails  stats.Latency            `json:"emails_ms"` // from when an order was due to its email
 	Answers stats.Latency            `json:"answers_ms"`
 	Batches map[string]arm.Histogram `json:"batches"`
+	Steps   []arm.Step               `json:"steps,omitempty"`
 	Refused int                      `json:"refused"`
 	trial.Cost
 	Load float64 `json:"load_average"`

@@ -17,6 +17,7 @@ type Open struct {
 	Answers stats.Latency
 	Refused int
 	Batches map[string]arm.Histogram
+	Steps   []arm.Step
 	Load    float64
 	Cost
 }
@@ -49,6 +50,11 @@ func (b *Bench) OpenLoop(ctx context.Context, r arm.Running, o Options, placed, 
 	}
 	if _, err := lastEmail(ctx, r, placed+n); err != nil { // all of them are written down now
 		return out, err
+	}
+	if pas != nil {
+		if out.Steps, err = pas.Steps(ctx, got.First); err != nil {
+			return out, err
+		}
 	}
 	sent, err := r.SentAt(ctx)
 	if err != nil {
