@@ -40,7 +40,7 @@ func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
 // The Java, Python and C clients must put a key on the same partition. Values from Kafka's own hash of the key.
 func TestKeysGoWhereOtherClientsPutThem(t *testing.T) {
 	t.Parallel()
-	p := sarama.NewMurmur2Partitioner("orders")
+	p := producerConfig(t.Context(), "x").Producer.Partitioner("orders")
 	for key, want := range map[string]int32{"21": int32((-973932308 & 0x7fffffff) % 6), "foobar": int32((-790332482 & 0x7fffffff) % 6)} {
 		got, err := p.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, 6)
 		require.NoError(t, err)
