@@ -41,7 +41,9 @@ func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
 func TestKeysGoWhereOtherClientsPutThem(t *testing.T) {
 	t.Parallel()
 	p := producerConfig(t.Context(), "x").Producer.Partitioner("orders")
-	for key, want := range map[string]int32{"21": int32((-973932308 & 0x7fffffff) % 6), "foobar": int32((-790332482 & 0x7fffffff) % 6)} {
+	for key, hash := range map[string]int32{"21": -973932308, "foobar": -790332482, "abc": 479470107, "a-little-bit-long-string": -985981536,
+		"a-little-bit-longer-string": -1486304829, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971} {
+		want := (hash & 0x7fffffff) % 6
 		got, err := p.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, 6)
 		require.NoError(t, err)
 		require.Equal(t, want, got, key)
