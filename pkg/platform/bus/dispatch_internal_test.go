@@ -171,3 +171,20 @@ func TestAFailureInABatchIsRemembered(t *testing.T) {
 	_, err = d.dispatch(t.Context(), orderRecord(t, "o1"), seenNothing, inBatch(cl))
 	require.Error(t, err, "a batch that was given up is not handled")
 }
+
+// A topic carries what others are meant to act on, and what nobody knows yet.
+func TestEventsThatAreForOthersAreAcknowledged(t *testing.T) {
+	t.Parallel()
+	d := newTestDispatcher(t, &published{}, func(context.Context, []In[messages.OrderPlaced]) []Result {
+		panic("not for this use case")
+	})
+	r, err := messages.Message{ID: "m", Source: "test", Time: time.Unix(1700000000, 0),
+		Event: messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: messages.Money{Minor: 100, Currency: "USD"}}}.Record()
+	require.NoError(t, err)
+	done, err := d.dispatch(t.Context(), r, seenNothing, single)
+	require.NoError(t, err)
+	require.Equal(t, ignored, done)
+	done, err = d.dispatch(t.Context(), messages.Record{Topic: messages.TopicOrders, Value: []byte(`{"event": "order_praised"}`)}, seenNothing, single)
+	require.NoError(t, err)
+	require.Equal(t, ignored, done)
+}
