@@ -188,3 +188,42 @@ func TestEventsThatAreForOthersAreAcknowledged(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ignored, done)
 }
+
+// What may come of another message in the batch is tried alone at once; what is the message's own fault need not be.
+func TestABatchThatFailedIsDoneOverOneByOne(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err   error
+		sizes []int
+	}{
+		"transient": {errors.New("deadlock"), []int{1, 3, 1, 1, 1}},
+		"permanent": {fault.New("contradicts_state", "no"), []int{1, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var sizes []int
+				open := make(chan struct{})
+				d := newTestDispatcher(t, &published{}, func(_ context.Context, batch []In[messages.OrderPlaced]) []Result {
+					sizes = append(sizes, len(batch))
+					<-open
+					results := make([]Result, len(batch))
+					if len(batch) > 1 {
+						for i := range results {
+							results[i].Err = c.err
+						}
+					}
+					return results
+				})
+				var all sync.WaitGroup
+				for _, cl := range newClaims("", newGate(), newFailures()).newLanes(t.Context())[:4] {
+					all.Go(func() { _, _ = d.dispatch(t.Context(), orderRecord(t, "o"), seenNothing, inBatch(cl)) })
+					synctest.Wait()
+				}
+				close(open)
+				all.Wait()
+				require.Equal(t, c.sizes, sizes)
+			})
+		})
+	}
+}
