@@ -29,6 +29,9 @@ func found() *results.Results {
 			{Round: 1, Arm: results.Python, Saturation: trial.Saturation{Settled: 50, Cost: trial.Cost{CPUMicros: map[string]float64{"orders": 9000}}}}},
 		Latency: []results.Loaded{{Arm: results.Pas, Round: 1, Share: 0.5, Rate: 1100, Emails: stats.Latency{P50: 12.3, P99: 45.6}, Batches: batches,
 			Steps: []arm.Step{{Name: "until it is paid", P50: 3.5}}}},
+		Soak: []results.Sample{{Second: 10, MiB: map[string]float64{"orders": 60}, Goroutines: map[string]int{"orders": 900}},
+			{Second: 20, MiB: map[string]float64{"orders": 72}}, {Second: 30, MiB: map[string]float64{"orders": 70}},
+			{Second: 40, MiB: map[string]float64{"orders": 61}, Goroutines: map[string]int{"orders": 901}}},
 		Missing: []results.Missing{{What: "idiomatic", Round: 1, Why: "it did not start"}}}
 	r.Add(results.PgbenchSingle, 1, 1800)
 	r.Judge()
@@ -58,7 +61,7 @@ func TestUpdateWritesThePartsOfThePage(t *testing.T) {
 		content, err := os.ReadFile(name)
 		require.NoError(t, err)
 		for _, want := range []string{"# Performance", "Measured on 2026-03-14 09:26 UTC, quick form", "| pas | 2,200 | 2,000 | 2,400 | 2 | 450 |",
-			"| pas | postgres | 100 |", "| pas | 50 % | 1,100 | 12.3 |", "| order_placed | 1.75 | 1.75 |", "| until it is paid | 3.50 |", "| G1 | ", "No number for idiomatic (round 1): it did not start",
+			"| pas | postgres | 100 |", "| pas | 50 % | 1,100 | 12.3 |", "| order_placed | 1.75 | 1.75 |", "| until it is paid | 3.50 |", "| orders | 60 | 61 | 72 | 900 | 901 |", "| G1 | ", "No number for idiomatic (round 1): it did not start",
 			// 450 us an order and 4 messages in it: a million messages a second are 250,000 orders, 112.5 processors.
 			"| all | 450 | 112 |"} {
 			require.Equal(t, 1, strings.Count(string(content), want), "%s in\n%s", want, content)

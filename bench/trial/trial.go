@@ -80,7 +80,7 @@ type Saturation struct {
 
 const (
 	warmOrders  = 256
-	warmSeconds = 2.0
+	warmSeconds = 1.0
 	patience    = 30 * time.Second // without any email
 )
 
@@ -151,7 +151,7 @@ func (b *Bench) Warm(ctx context.Context, r arm.Running, o Options) (placed int,
 	if o.MaxOrders > 0 {
 		n = min(n, o.MaxOrders)
 	}
-	for range 2 {
+	for range 3 {
 		began := time.Now()
 		if _, err := load.Closed(ctx, r.Target(o.sku()), o.Clients, placed, n); err != nil {
 			return placed, rate, err
