@@ -1,0 +1,73 @@
+package arm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// settleTime is how long what follows the last email may take: deleting from the outbox, writing down what was sent.
+const settleTime = 30 * time.Second
+
+// Audit implements Running.
+func (r *RunningPas) Audit(ctx context.Context, orders int) error {
+	return r.AuditWith(ctx, orders, 0)
+}
+
+// AuditWith is Audit where so many of the orders had to be rejected because the stock ran out.
+func (r *RunningPas) AuditWith(ctx context.Context, orders, rejected int) error {
+	for deadline := time.Now().Add(settleTime); ; {
+		problems, err := r.audit(ctx, orders, rejected)
+		if err != nil {
+			return err
+		}
+		if len(problems) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the audit failed: %s", strings.Join(problems, "; "))
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// auditSQL counts what has to be as it is said beside it.
+const auditSQL = `
+SELECT what, found::bigint, wanted::bigint FROM (VALUES
+  ('orders', (SELECT count(*) FROM orders.orders), $1::bigint),
+  ('orders confirmed', (SELECT count(*) FROM orders.orders WHERE status = 'confirmed'), $1::bigint - $2::bigint),
+  ('orders rejected', (SELECT count(*) FROM orders.orders WHERE status = 'rejected'), $2::bigint),
+  ('products whose pieces do not add up', (SELECT count(*) FROM orders.inventory WHERE available + reserved + sold <> stocked), 0),
+  ('pieces still set aside', (SELECT coalesce(sum(reserved), 0) FROM orders.inventory), 0),
+  ('pieces sold', (SELECT coalesce(sum(sold), 0) FROM orders.inventory),
+     (SELECT coalesce(sum(l.quantity), 0) FROM orders.order_lines l JOIN orders.orders o USING (order_id) WHERE o.status = 'confirmed')),
+  ('cents captured', (SELECT coalesce(sum(amount_minor), 0) FROM payments.payments WHERE status = 'captured'),
+     (SELECT coalesce(sum(total_minor), 0) FROM orders.orders WHERE status = 'confirmed')),
+  ('payments', (SELECT count(*) FROM payments.payments), $1::bigint - $2::bigint),
+  ('cents taken by the provider', (SELECT coalesce(sum(amount_minor), 0) FROM payments.provider_ledger WHERE status = 'charged'),
+     (SELECT coalesce(sum(total_minor), 0) FROM orders.orders WHERE status = 'confirmed')),
+  ('charges', (SELECT count(*) FROM payments.provider_ledger), $1::bigint - $2::bigint),
+  ('orders charged', (SELECT count(DISTINCT order_id) FROM payments.provider_ledger), $1::bigint - $2::bigint),
+  ('notifications', (SELECT count(*) FROM notifications.notifications), $1::bigint),
+  ('orders told of', (SELECT count(DISTINCT order_id) FROM notifications.notifications), $1::bigint),
+  ('notifications not sent', (SELECT count(*) FROM notifications.notifications WHERE status <> 'sent'), 0),
+  ('messages in the outbox', (SELECT count(*) FROM orders.outbox), 0),
+  ('messages kept aside', (SELECT count(*) FROM orders.held_messages), 0),
+  ('dead letters', (SELECT count(*) FROM orders.dead_letters) + (SELECT count(*) FROM payments.dead_letters)
+     + (SELECT count(*) FROM notifications.dead_letters), 0)
+) AS counted (what, found, wanted) WHERE found <> wanted`
+
+func (r *RunningPas) audit(ctx context.Context, orders, rejected int) ([]string, error) {
+	var problems []string
+	var what string
+	var found, wanted int64
+	err := r.read(ctx, []any{&what, &found, &wanted}, func() {
+		problems = append(problems, fmt.Sprintf("%s: %d instead of %d", what, found, wanted))
+	}, auditSQL, orders, rejected)
+	slices.Sort(problems)
+	return problems, err
+}
