@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"pasdetrois/bench/arm"
 	"pasdetrois/bench/limits"
