@@ -59,7 +59,7 @@ func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, p
 
 // build builds the services, this program for its handlers, and the peers.
 func (c *campaign) build(ctx context.Context) error {
-	args := []string{"build", "-buildvcs=false", "-trimpath", "-o", c.bench.Bin + string(filepath.Separator)}
+	args := []string{"build", "-buildvcs=false", "-o", c.bench.Bin + string(filepath.Separator)}
 	for _, name := range arm.Services() {
 		args = append(args, "./services/"+name+"/cmd/"+name)
 	}

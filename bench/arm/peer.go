@@ -42,7 +42,7 @@ func BuildPeer(ctx context.Context, root, name, bin string) error {
 	}
 	target := filepath.Join(bin, "peer-"+name)
 	if _, err := os.Stat(filepath.Join(source, "main.go")); err == nil {
-		if _, err := process.Run(ctx, source, nil, "go", "build", "-buildvcs=false", "-trimpath", "-o", target, "."); err != nil {
+		if _, err := process.Run(ctx, source, nil, "go", "build", "-buildvcs=false", "-o", target, "."); err != nil {
 			return fmt.Errorf("build the peer %s: %w", name, err)
 		}
 		return nil

@@ -20,6 +20,9 @@ type table [][]string
 // Text returns the tables for a terminal.
 func Text(r *results.Results) string {
 	var out strings.Builder
+	if !r.Real {
+		out.WriteString("NOT ON A REAL KAFKA: no figure counts\n\n")
+	}
 	for _, t := range []table{arms(r), figures(r), latencies(r), steps(r), soaked(r)} {
 		if len(t) > 1 {
 			out.WriteString(t.text() + "\n")

@@ -46,6 +46,10 @@ func TestTextTellsEveryArmAndWhatHasNoNumber(t *testing.T) {
 	}
 	lines := strings.Split(text, "\n")
 	require.Equal(t, len(lines[0]), len(lines[1]), "columns are aligned")
+	embedded := found()
+	embedded.Real = false
+	require.Contains(t, page.Text(embedded), "no figure counts")
+	require.NotContains(t, text, "no figure counts")
 }
 
 // The page of the repository has every part that is generated, and what is around the parts stays.
