@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -50,6 +51,31 @@ func TestDrainLetsTheMessageInWorkFinishAndCommitsIt(t *testing.T) {
 		return bus.Result{}
 	}))
 	require.Equal(t, "second", next(t, begun))
+}
+
+// Parking is part of the work on a message: the drain waits for it, and for its acknowledgement.
+func TestDrainLetsAMessageBeParkedAndCommitsIt(t *testing.T) {
+	t.Parallel()
+	f := setup(t, 1)
+	f.parked.hold = make(chan struct{})
+	c := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result {
+		return bus.Result{Err: fault.New("contradicts_state", "no")}
+	}))
+	f.publish("o1")
+	next(t, f.parked.ch)
+	stopped := make(chan error, 1)
+	go func() { stopped <- c.stop() }()
+	testkit.Eventually(t, func() error {
+		if !c.Draining() {
+			return errors.New("not draining yet")
+		}
+		return nil
+	})
+	require.Equal(t, 1, c.InWork())
+	close(f.parked.hold)
+	require.NoError(t, next(t, stopped))
+	require.Len(t, f.parked.all(), 1)
+	require.NoError(t, f.committed(1)())
 }
 
 func TestDrainIsBounded(t *testing.T) {

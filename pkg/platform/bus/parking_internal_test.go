@@ -39,3 +39,35 @@ func TestParkingOutlivesAShutdownAndIsBounded(t *testing.T) {
 	require.NoError(t, err, "a parked message is acknowledged")
 	require.Equal(t, "contradicts_state", parked)
 }
+
+// A panic counts for the record that was being handled, delivery after delivery.
+func TestExactlyTheThirdPanicParks(t *testing.T) {
+	t.Parallel()
+	parked := 0
+	c := newTestConsumer(t, "localhost:1")
+	c.cfg.Parker = parkerFunc(func(context.Context, messages.Record, string) error {
+		parked++
+		return nil
+	})
+	deliver := c.parking(recovering(func(*message.Message) ([]*message.Message, error) { panic("again") }))
+	for delivery := 1; delivery <= 3; delivery++ {
+		_, err := deliver(message.NewMessage("", nil))
+		require.Equal(t, delivery < 3, err != nil, "delivery %d: %v", delivery, err)
+	}
+	require.Equal(t, 1, parked)
+}
+
+// What was handled is in work until its acknowledgement is marked; what failed is not, until it is delivered again.
+func TestWhatWasHandledStaysInWorkUntilItIsMarked(t *testing.T) {
+	t.Parallel()
+	c := newTestConsumer(t, "localhost:1")
+	msg := message.NewMessage("", nil)
+	_, err := c.gated(func(*message.Message) ([]*message.Message, error) { return nil, nil })(msg)
+	require.NoError(t, err)
+	require.Equal(t, 1, c.InWork())
+	c.claims.of(msg).settle()
+	require.Zero(t, c.InWork())
+	_, err = c.gated(func(*message.Message) ([]*message.Message, error) { return nil, context.DeadlineExceeded })(msg)
+	require.Error(t, err)
+	require.Zero(t, c.InWork())
+}

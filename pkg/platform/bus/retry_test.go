@@ -21,20 +21,22 @@ func TestSlowAttemptIsCutAndTriedAgainWithAFreshContext(t *testing.T) {
 	f := setup(t, 1)
 	attempts := make(chan error, 10)
 	var n atomic.Int64
-	f.consume(one(func(ctx context.Context, _ bus.In[messages.OrderPlaced]) bus.Result {
+	r := f.consume(one(func(ctx context.Context, _ bus.In[messages.OrderPlaced]) bus.Result {
 		attempts <- ctx.Err()
 		if n.Add(1) == 1 {
 			<-ctx.Done()
 			return bus.Result{Err: ctx.Err()}
 		}
 		return bus.Result{}
-	}), func(c *bus.ConsumerConfig) { c.HandleTimeout = 300 * time.Millisecond })
+	}), func(c *bus.ConsumerConfig) { c.HandleTimeout = time.Second })
 	f.publish("o1")
 	require.NoError(t, next(t, attempts))
 	require.NoError(t, next(t, attempts), "the second attempt began with a context that had ended")
 	testkit.Eventually(t, f.committed(1))
 	require.Empty(t, attempts)
 	require.Empty(t, f.parked.all(), "a time-out is transient")
+	require.Contains(t, r.samples(t), "messages_handled_total{event=order_placed,result=ok} 1")
+	require.NotContains(t, r.samples(t), "messages_handled_total{event=order_placed,result=transient} 1", "the time-out is that of one attempt")
 }
 
 // Whoever is down is not hammered: attempts come further and further apart.
@@ -130,4 +132,32 @@ func TestPanicsOfDifferentRecordsAreNotAddedUp(t *testing.T) {
 	require.Equal(t, "b", next(t, done))
 	require.Equal(t, "c", next(t, done))
 	require.Empty(t, f.parked.all())
+}
+
+// hanging is a Publisher whose first call waits until it is told to stop.
+type hanging struct {
+	bus.Publisher
+	calls atomic.Int64
+}
+
+func (h *hanging) Publish(ctx context.Context, msgs ...messages.Message) error {
+	if h.calls.Add(1) == 1 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return h.Publisher.Publish(ctx, msgs...)
+}
+
+// The time-out bounds publishing, too: Kafka may hang after the use case has committed.
+func TestPublishingThatHangsIsCutAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	f := setup(t, 1)
+	h := &hanging{Publisher: f.producer}
+	f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
+		return bus.Result{Publish: []messages.Message{{ID: "x", Time: in.Time,
+			Event: messages.PaymentRequested{OrderID: "o1", UserID: "u1", Amount: in.Event.Total}}}}
+	}), func(c *bus.ConsumerConfig) { c.Publisher, c.HandleTimeout = h, 500*time.Millisecond })
+	f.publish("o1")
+	testkit.Eventually(t, f.committed(1))
+	require.GreaterOrEqual(t, h.calls.Load(), int64(2))
 }

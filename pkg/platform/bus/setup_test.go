@@ -29,6 +29,7 @@ type parked struct {
 	letters []letter
 	err     error
 	ch      chan letter
+	hold    chan struct{} // when set, parking waits for it
 }
 
 type letter struct {
@@ -39,6 +40,10 @@ type letter struct {
 func newParked() *parked { return &parked{ch: make(chan letter, 1000)} }
 
 func (p *parked) Park(ctx context.Context, r messages.Record, reason, detail, stack string) error {
+	if p.hold != nil {
+		p.ch <- letter{r, reason, detail, stack}
+		<-p.hold
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := errors.Join(p.err, ctx.Err()); err != nil {
