@@ -43,7 +43,12 @@ func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) 
 	if c.work, err = os.MkdirTemp("", "pasdetrois-bench-"); err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	c.bench = &trial.Bench{Bin: filepath.Join(c.work, "bin"), Logs: c.work, Say: c.say}
+	c.bench = &trial.Bench{Bin: filepath.Join(c.work, "bin"), Logs: c.work, Profiles: cfg.profiles, Say: c.say}
+	if cfg.profiles != "" {
+		if err := os.MkdirAll(cfg.profiles, 0o755); err != nil {
+			return nil, errors.Join(fmt.Errorf("make the folder of profiles: %w", err), c.close())
+		}
+	}
 	if err := c.build(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
 	}

@@ -21,6 +21,7 @@ type config struct {
 	seconds     float64
 	out         string // the folder of results
 	docs        string // the folder of performance.md
+	profiles    string // the folder of CPU profiles; "" = none are taken
 	root        string // of the repository
 	backlog     int
 	soak        time.Duration
@@ -73,6 +74,7 @@ func flags(c *config, arms, parts *string) *flag.FlagSet {
 	f.Float64Var(&c.seconds, "seconds", 0, "how long one saturation shall take, about; 0 = what the form says")
 	f.StringVar(&c.out, "out", "bench/results", "folder for the results as JSON")
 	f.StringVar(&c.docs, "docs", "docs", "folder of performance.md, whose table and plots are written anew; empty = leave them")
+	f.StringVar(&c.profiles, "profiles", "", "folder for a CPU profile of each service during the closed loops; empty = none")
 	f.StringVar(&c.root, "root", ".", "root of the repository, where the programs are built")
 	f.IntVar(&c.backlog, "backlog", 1_000_000, "messages that wait in the part backlog")
 	f.DurationVar(&c.soak, "soak", 10*time.Minute, "how long the part soak loads the services")

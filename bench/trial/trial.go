@@ -21,7 +21,9 @@ type Bench struct {
 	Site *site.Site
 	Bin  string // the folder of the built programs
 	Logs string // a folder for what they write
-	Say  func(format string, args ...any)
+	// Profiles is a folder for CPU profiles of the services during each closed loop, the last one of each kept; "" = none.
+	Profiles string
+	Say      func(format string, args ...any)
 }
 
 // Options say how an arm is set up and loaded.
@@ -177,15 +179,22 @@ func (b *Bench) Loop(ctx context.Context, r arm.Running, o Options, placed, n in
 			return s, err
 		}
 	}
+	profiled := func() error { return nil }
+	if pas != nil && b.Profiles != "" {
+		profiled = pas.Profile(ctx, b.Profiles, max(1, int(o.Seconds)))
+	}
 	before := b.usage(r)
 	got, err := load.Closed(ctx, r.Target(o.sku()), o.Clients, placed, n)
 	if err != nil {
-		return s, err
+		return s, errors.Join(err, profiled())
 	}
 	if err := arm.AwaitEmails(ctx, r, placed+n, 50*time.Millisecond, patience); err != nil {
-		return s, err
+		return s, errors.Join(err, profiled())
 	}
 	after := b.usage(r)
+	if err := profiled(); err != nil {
+		return s, err
+	}
 	s = Saturation{Orders: n, Accepted: got.Rate(), Refused: got.Refused, Answers: stats.Latencies(got.Answers), Load: process.Load()}
 	s.Cost = costOf(before, after, n)
 	if pas != nil {

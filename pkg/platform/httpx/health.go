@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,8 @@ func NewHealth(checks ...Check) *Health { return &Health{checks: checks} }
 // Drain makes /readyz answer 503 from now on.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Mount wraps next with /livez, /readyz and, when gatherer is not nil, /metrics.
+// Mount wraps next with /livez, /readyz and, when gatherer is not nil, what only an operator may see: /metrics and Go's
+// profiles below /debug/pprof/.
 func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
@@ -46,6 +48,9 @@ func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Han
 	if gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 		mux.HandleFunc("/metrics", onlyRead)
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return mux
 }

@@ -100,7 +100,7 @@ func TestHealthIsOnlyRead(t *testing.T) {
 	}
 }
 
-func TestMetricsAreOnlyWhereAGathererIsGiven(t *testing.T) {
+func TestMetricsAndProfilesAreOnlyWhereAGathererIsGiven(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
 	things := prometheus.NewCounter(prometheus.CounterOpts{Name: "things_total", Help: "Things."})
@@ -114,6 +114,13 @@ func TestMetricsAreOnlyWhereAGathererIsGiven(t *testing.T) {
 	require.Contains(t, w.Body.String(), "things_total 1")
 
 	w = httptest.NewRecorder()
-	NewHealth().Mount(api, nil).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	problemOf(t, w.Result(), 404)
+	NewHealth().Mount(api, reg).ServeHTTP(w, httptest.NewRequest("GET", "/debug/pprof/goroutine?debug=1", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Contains(t, w.Body.String(), "goroutine profile")
+
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/profile", "/debug/pprof/trace"} {
+		w = httptest.NewRecorder()
+		NewHealth().Mount(api, nil).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		problemOf(t, w.Result(), 404)
+	}
 }
