@@ -46,6 +46,7 @@ const kept = 120
 type board struct {
 	size, grace int64
 	windows     map[int64]*content
+	shown       int64 // windows whose end and grace are not after this were shown, or are shown as soon as they have something
 	forgotten   int64 // the newest closed window that is not on the board any more
 }
 
@@ -65,7 +66,7 @@ type total struct {
 }
 
 func newBoard(size, grace time.Duration) *board {
-	return &board{size: size.Milliseconds(), grace: grace.Milliseconds(), windows: map[int64]*content{}, forgotten: noEvent}
+	return &board{size: size.Milliseconds(), grace: grace.Milliseconds(), windows: map[int64]*content{}, shown: noEvent, forgotten: noEvent}
 }
 
 // add adds a row of a window.
@@ -98,14 +99,27 @@ func (b *board) apply(added *batch) {
 	}
 }
 
+// missing returns the forgotten windows that the batch adds events to.
+func (b *board) missing(added *batch) []int64 {
+	missing := map[int64]bool{}
+	for k, c := range added.cells {
+		if c.events > 0 && b.windows[k.start] == nil && k.start <= b.forgotten {
+			missing[k.start] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(missing))
+}
+
 // close returns what is to be shown now, oldest first: the windows that ended and whose grace is over by the watermark,
-// and closed ones to which something was added. It forgets the oldest closed windows.
+// and closed ones to which something was added. It forgets the oldest closed windows. What is over stays over when the
+// watermark goes back, as that of a partition does which was idle and has old events then.
 func (b *board) close(watermark int64) []Window {
 	var shown []Window
+	b.shown = max(b.shown, watermark)
 	starts := slices.Sorted(maps.Keys(b.windows))
 	for _, start := range starts {
 		w := b.windows[start]
-		if !w.dirty || start+b.size+b.grace > watermark {
+		if !w.dirty || !b.over(start) {
 			continue
 		}
 		corrected := w.closed
@@ -123,6 +137,9 @@ func (b *board) close(watermark int64) []Window {
 	}
 	return shown
 }
+
+// over reports whether the window's end and grace are over.
+func (b *board) over(start int64) bool { return start+b.size+b.grace <= b.shown }
 
 // open returns the windows that are not closed, oldest first.
 func (b *board) open() []Window {

@@ -14,7 +14,8 @@
 //
 // A window is shown as closed when the watermarks of all partitions are beyond its end and grace; a partition that had
 // nothing to read for a while does not hold it back once the clock is beyond too. If something that is not late comes
-// for a window after that, the window is shown once more, as corrected.
+// for a window after that, the window is shown once more, as corrected, and whole as long as it is remembered: the newest
+// windows are, with a Store all.
 //
 // # What a restart changes
 //
@@ -22,4 +23,8 @@
 // start even before anything is read. A process that dies at any moment leaves counts that belong exactly to the offsets
 // beside them. Two processes cannot count for one job: a lock says so to the second, and the offsets are compared before
 // each write in case the lock was lost with its connection.
+//
+// Up to when windows were shown is stored too, after they were. So a window that was shown as closed is not shown again
+// after a restart unless something came for it, and one that a process counted and did not live to show is shown by the
+// next. After a kill between the two a window may be shown twice, the same each time.
 package windows

@@ -117,6 +117,7 @@ func TestInterruptedAndStartedAgainItGoesOn(t *testing.T) {
 	c := setup(t, "web-events")
 	want := c.traffic(t, 3_000, 3)
 	var total Counters
+	shown := map[time.Time]Window{} // as it was shown last
 	c.Follow = true
 	for total.Read < want.Read {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -125,6 +126,7 @@ func TestInterruptedAndStartedAgainItGoesOn(t *testing.T) {
 		cfg := c.config()
 		cfg.Store = store
 		cfg.Note = func(text string) { t.Error(text) }
+		cfg.Show = func(w Window) { shown[w.Start] = w }
 		cfg.Live = func(s Snapshot) {
 			if s.Counters.Read > 500 || total.Read+s.Counters.Read == want.Read {
 				cancel()
@@ -134,6 +136,9 @@ func TestInterruptedAndStartedAgainItGoesOn(t *testing.T) {
 		require.NoError(t, err)
 		total.add(summary.Counters)
 		require.NotEmpty(t, summary.Open)
+		for _, w := range summary.Open {
+			shown[w.Start] = w
+		}
 		store.Close()
 		cancel()
 	}
@@ -144,6 +149,8 @@ func TestInterruptedAndStartedAgainItGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	var counted, late int64
 	for _, w := range list {
+		require.Equal(t, w.Count, shown[w.Start].Count, "it is shown whole at last")
+		require.Equal(t, w.Open, shown[w.Start].Open)
 		counted += w.Count
 		late += w.Late
 	}

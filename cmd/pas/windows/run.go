@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,8 @@ type run struct {
 	next    time.Time           // when to store and show
 	summary Summary
 	changed bool
+	// unmarked says that windows were shown and the store does not know it yet.
+	unmarked bool
 }
 
 // Run counts until ctx ends, or until the end of what there is without Feed.Follow.
@@ -177,6 +180,7 @@ func (r *run) flush(ctx context.Context, now time.Time) error {
 		}
 	}
 	read := r.batch.counters.Read
+	r.recall(ctx)
 	r.board.apply(r.batch)
 	r.summary.add(r.batch.counters)
 	r.batch = newBatch()
@@ -185,12 +189,32 @@ func (r *run) flush(ctx context.Context, now time.Time) error {
 		r.summary.Shown++
 		r.cfg.Show(w)
 	}
+	if r.unmarked = r.unmarked || len(closed) > 0; r.unmarked && r.cfg.Store != nil {
+		r.unmarked = r.cfg.Store.markShown(ctx, r.board.shown) != nil // the next flush tries again
+	}
 	if r.cfg.Live != nil && (read > 0 || len(closed) > 0 || !r.changed) {
 		r.changed = true
 		r.cfg.Live(Snapshot{r.board.all(), r.summary.Counters})
 	}
 	r.next = time.Now().Add(r.cfg.Every)
 	return nil
+}
+
+// recall puts windows back on the board that were forgotten and are in the stored batch, so that they are shown whole. When
+// Postgres does not answer, only what was added to them is shown, and said to be so.
+func (r *run) recall(ctx context.Context) {
+	if r.cfg.Store == nil {
+		return
+	}
+	starts := r.board.missing(r.batch)
+	if len(starts) == 0 || r.cfg.Store.recall(ctx, r.board, starts) != nil {
+		return
+	}
+	for k := range r.batch.cells {
+		if _, back := slices.BinarySearch(starts, k.start); back {
+			delete(r.batch.cells, k)
+		}
+	}
 }
 
 // store writes the batch, again and again while Postgres is away. Nothing is read meanwhile.

@@ -9,6 +9,10 @@ CREATE TABLE IF NOT EXISTS windows.jobs (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Windows whose end and grace are not after this time were shown as closed, in full. NULL: none was. Who counts without
+-- showing leaves it as it is.
+ALTER TABLE windows.jobs ADD COLUMN IF NOT EXISTS shown_ms bigint;
+
 -- How far each partition is in counts; both change in one transaction.
 CREATE TABLE IF NOT EXISTS windows.offsets (
     job          text    NOT NULL REFERENCES windows.jobs,

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -51,6 +52,7 @@ type Store struct {
 	connect func(context.Context) (*pgx.Conn, error)
 	conn    *pgx.Conn
 	stored  map[place]position // as the table has it
+	shown   int64              // as the table has it: see windows.jobs
 }
 
 // OpenStore connects, makes the tables when they are missing, takes the job's lock and reads how far the job is; a new job
@@ -64,6 +66,9 @@ func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, er
 	}
 	if err == nil {
 		s.stored, err = positions(ctx, s.conn, job.Name, prefix)
+	}
+	if err == nil {
+		s.shown, err = shownTo(ctx, s.conn, job.Name)
 	}
 	if err != nil {
 		s.Close()
@@ -102,7 +107,7 @@ func (s *Store) open(ctx context.Context) error {
 // begin makes what is missing: the tables, the job's row.
 func (s *Store) begin(ctx context.Context) error {
 	const (
-		present = `SELECT to_regclass('windows.counts') IS NOT NULL`
+		present = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('windows.jobs') AND attname = 'shown_ms')`
 		create  = `INSERT INTO windows.jobs (job, topics, size_ms, grace_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 	)
 	var have bool
@@ -160,6 +165,34 @@ func (s *Store) apply(ctx context.Context, b *batch) error {
 	for p, at := range b.places {
 		s.stored[p] = at
 	}
+	s.shown = min(s.shown, s.untouched(b))
+	return nil
+}
+
+// untouched returns up to when windows may have been shown in full although the batch is added.
+func (s *Store) untouched(b *batch) int64 {
+	untouched := int64(math.MaxInt64)
+	for k, c := range b.cells {
+		if c.events > 0 {
+			untouched = min(untouched, k.start+s.job.Size.Milliseconds()+s.job.Grace.Milliseconds()-1)
+		}
+	}
+	return untouched
+}
+
+// markShown notes that the windows up to then were shown. When it fails they are shown once more after a restart.
+func (s *Store) markShown(ctx context.Context, upTo int64) error {
+	const mark = `UPDATE windows.jobs SET shown_ms = $2 WHERE job = $1`
+	if s.conn == nil || s.conn.IsClosed() {
+		if err := s.open(ctx); err != nil {
+			s.Close()
+			return err
+		}
+	}
+	if _, err := s.conn.Exec(ctx, mark, s.job.Name, upTo); err != nil {
+		return fmt.Errorf("note what was shown: %w", err)
+	}
+	s.shown = upTo
 	return nil
 }
 
@@ -190,6 +223,13 @@ func (s *Store) transact(ctx context.Context, b *batch) error {
 	}
 	if err := s.write(ctx, tx, b); err != nil {
 		return err
+	}
+	if upTo := s.untouched(b); upTo < s.shown {
+		// Died before it shows them again, the process shows them after its restart.
+		const back = `UPDATE windows.jobs SET shown_ms = $2 WHERE job = $1`
+		if _, err := tx.Exec(ctx, back, s.job.Name, upTo); err != nil {
+			return err
+		}
 	}
 	return tx.Commit(ctx)
 }

@@ -52,14 +52,26 @@ func positions(ctx context.Context, db database, job, prefix string) (map[place]
 	return at, nil
 }
 
-// storedRows calls each for every stored row of the windows that start at from (milliseconds since 1970) or later.
-func storedRows(ctx context.Context, db database, job string, from int64, each func(k key, events, late int64, sum *big.Int)) error {
+// shownTo returns up to when the job's windows were shown.
+func shownTo(ctx context.Context, db database, job string) (int64, error) {
+	const query = `SELECT coalesce(shown_ms, $2) FROM windows.jobs WHERE job = $1`
+	var upTo int64
+	if err := db.QueryRow(ctx, query, job, int64(noEvent)).Scan(&upTo); err != nil {
+		return 0, fmt.Errorf("read what was shown: %w", err)
+	}
+	return upTo, nil
+}
+
+// storedRows calls each for every stored row of the windows that start at from (milliseconds since 1970) or later, or only
+// of those that start at one of these times.
+func storedRows(ctx context.Context, db database, job string, from int64, only []int64, each func(k key, events, late int64, sum *big.Int)) error {
 	const query = `
 		SELECT (extract(epoch FROM window_start) * 1000)::bigint, event, currency, count, late, sum::text
 		FROM windows.counts
 		WHERE job = $1 AND window_start >= 'epoch'::timestamptz + $2 * interval '1 ms'
+			AND ($3::bigint[] IS NULL OR (extract(epoch FROM window_start) * 1000)::bigint = ANY ($3))
 		ORDER BY window_start`
-	rows, err := db.Query(ctx, query, job, from)
+	rows, err := db.Query(ctx, query, job, from, only)
 	if err != nil {
 		return fmt.Errorf("read windows: %w", err)
 	}
@@ -79,25 +91,40 @@ func storedRows(ctx context.Context, db database, job string, from int64, each f
 	return nil
 }
 
-// load puts the windows on a board that are open, and the newest closed ones in case something comes for them.
+// load puts the windows on a board that something may still come for, and the newest ones.
 func (s *Store) load(ctx context.Context, b *board) error {
-	closed := lowest(s.stored)
 	from := int64(firstTime)
-	if closed != noEvent {
+	if closed := lowest(s.stored); closed != noEvent {
 		newest, err := newest(ctx, s.conn, s.job.Name, kept)
 		if err != nil {
 			return err
 		}
 		from = max(from, min(newest, closed-b.size-b.grace+1))
 	}
-	b.forgotten = from - 1
-	err := storedRows(ctx, s.conn, s.job.Name, from, func(k key, events, late int64, sum *big.Int) { b.add(k, events, late, sum) })
+	b.forgotten, b.shown = from-1, s.shown
+	err := storedRows(ctx, s.conn, s.job.Name, from, nil, b.add)
 	for start, w := range b.windows {
-		if start+b.size+b.grace <= closed {
+		if b.over(start) {
 			w.closed, w.dirty = true, false // was shown
 		}
 	}
 	return err
+}
+
+// recall puts forgotten windows back on a board, whole, as they are stored.
+func (s *Store) recall(ctx context.Context, b *board, starts []int64) error {
+	if s.conn == nil {
+		return errors.New("there is no connection")
+	}
+	whole := newBoard(s.job.Size, s.job.Grace)
+	if err := storedRows(ctx, s.conn, s.job.Name, starts[0], starts, whole.add); err != nil {
+		return err
+	}
+	for start, w := range whole.windows {
+		w.closed = true
+		b.windows[start] = w
+	}
+	return nil
 }
 
 // firstTime is the year 1, in milliseconds since 1970.
@@ -163,9 +190,13 @@ func History(ctx context.Context, conn *pgx.Conn, job string, since time.Time, l
 	if !since.IsZero() {
 		from = max(from, since.UnixMilli())
 	}
-	closed := lowest(at)
+	shown, err := shownTo(ctx, conn, job)
+	if err != nil {
+		return stored, nil, err
+	}
+	closed := max(lowest(at), shown)
 	var list []Window
-	err = storedRows(ctx, conn, job, from, func(k key, events, late int64, sum *big.Int) {
+	err = storedRows(ctx, conn, job, from, nil, func(k key, events, late int64, sum *big.Int) {
 		start := time.UnixMilli(k.start).UTC()
 		if len(list) == 0 || !list[len(list)-1].Start.Equal(start) {
 			list = append(list, Window{Start: start, End: start.Add(stored.Size),
