@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/cmd/pas/kafka"
 	"pasdetrois/pkg/platform/bus"
 )
 
@@ -102,13 +103,14 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
 	defer cancel()
 	cfg.Most, cfg.WidenEvery = cmp.Or(cfg.Most, atOnce), cmp.Or(cfg.WidenEvery, widenEvery)
-	options := []kgo.Opt{
-		kgo.SeedBrokers(cfg.Kafka.Brokers...),
-		kgo.ClientID("pas"),
+	options, err := kafka.Options(cfg.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	options = append(options,
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // they tell how far a partition was read
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-	}
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if cfg.Group != "" {
 		options = append(options, cfg.group()...)
 	}

@@ -6,12 +6,16 @@ import (
 	"log/slog"
 	"regexp"
 	"time"
+
+	"pasdetrois/pkg/platform/bus"
 )
 
 // Config configures a Server.
 type Config struct {
 	// Brokers are Kafka's bootstrap addresses.
 	Brokers []string
+	// Kafka says how to be let in there; its own Brokers and prefixes are not used.
+	Kafka bus.Config
 	// Allow names the topics that may be written. None = nothing can be written.
 	Allow []string
 	// Reserved names consumer groups that nobody may join here: they belong to programs that would lose messages.

@@ -94,7 +94,12 @@ func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
 	}
 	i.mu.Unlock()
 	connected, hangUp := context.WithCancel(context.Background())
-	client, err := kgo.NewClient(append(append(connectionOptions(i.server.cfg), opts...),
+	options, err := connectionOptions(i.server.cfg)
+	if err != nil {
+		hangUp()
+		return err
+	}
+	client, err := kgo.NewClient(append(append(options, opts...),
 		kgo.WithContext(connected),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(i.settings.begin()),

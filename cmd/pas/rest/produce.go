@@ -10,27 +10,32 @@ import (
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/kafka"
 )
 
 // producerOptions make an acknowledged record durable and written once (acks from all in-sync replicas, idempotent: the
 // library's defaults), and a record that Kafka does not take in time a failed one.
-func producerOptions(cfg Config) []kgo.Opt {
-	return append(connectionOptions(cfg),
+func producerOptions(cfg Config) ([]kgo.Opt, error) {
+	options, err := connectionOptions(cfg)
+	return append(options,
 		kgo.RecordDeliveryTimeout(kafkaTime),
 		kgo.RecordPartitioner(chooser{kgo.StickyKeyPartitioner(nil)}),
 		kgo.MaxBufferedBytes(64<<20),
 		kgo.UnknownTopicRetries(1),
-	)
+	), err
 }
 
 // connectionOptions make a Kafka that takes connections and says nothing a failure before the caller's patience ends.
-func connectionOptions(cfg Config) []kgo.Opt {
-	return []kgo.Opt{
-		kgo.SeedBrokers(cfg.Brokers...),
+func connectionOptions(cfg Config) ([]kgo.Opt, error) {
+	where := cfg.Kafka
+	where.Brokers = cfg.Brokers
+	options, err := kafka.Options(where)
+	return append(options,
 		kgo.ClientID("pas-rest"),
 		kgo.DialTimeout(hangTime),
 		kgo.RequestTimeoutOverhead(hangTime),
-	}
+	), err
 }
 
 // produceRequest is the body of a produce call. Schemas are for formats that this server does not have; the fields are

@@ -48,7 +48,11 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	client, err := kgo.NewClient(producerOptions(cfg)...)
+	options, err := producerOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return nil, err
 	}

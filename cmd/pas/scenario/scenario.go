@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/platform/bus"
 )
 
 // Need is a capability that a scenario wants from its Env beyond addresses.
@@ -47,6 +48,7 @@ type Env struct {
 	GroupPrefix string
 	// Control is nil when the services are not ours to stop.
 	Control Control
+	Kafka       bus.Config // how to be let in there; its Brokers and prefixes are not used
 	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
 	Emails func() []Email
 	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):

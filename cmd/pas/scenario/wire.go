@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/kafka"
 	"pasdetrois/pkg/messages"
 )
 
@@ -57,7 +58,13 @@ func (a *act) openWire() {
 		return
 	}
 	w := &wire{prefix: a.env.TopicPrefix, groups: a.env.GroupPrefix, next: map[string]map[int32]int64{}}
-	plain, err := kgo.NewClient(kgo.SeedBrokers(a.env.Brokers...))
+	where := a.env.Kafka
+	where.Brokers = a.env.Brokers
+	options, err := kafka.Options(where)
+	if !a.try(err, "connect to Kafka") {
+		return
+	}
+	plain, err := kgo.NewClient(options...)
 	if !a.try(err, "connect to Kafka") {
 		return
 	}
@@ -75,14 +82,13 @@ func (a *act) openWire() {
 		from[o.Topic][o.Partition] = kgo.NewOffset().At(o.Offset)
 		w.next[w.contract(o.Topic)][o.Partition] = o.Offset
 	})
-	w.client, err = kgo.NewClient(
-		kgo.SeedBrokers(a.env.Brokers...),
+	w.client, err = kgo.NewClient(append(options,
 		kgo.ConsumePartitions(from),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // they count as read, or the end of a topic with transactions would never be reached
 		kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-	)
+	)...)
 	if !a.try(err, "connect to Kafka") {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/cmd/pas/kafka"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 )
@@ -77,7 +78,11 @@ func OpenWriter(ctx context.Context, cfg bus.Config, within time.Duration) (Writ
 }
 
 func newWriter(cfg bus.Config, within time.Duration) (Writer, error) {
-	c, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ClientID("pas"), kgo.ProducerLinger(20*time.Millisecond))
+	options, err := kafka.Options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c, err := kgo.NewClient(append(options, kgo.ProducerLinger(20*time.Millisecond))...)
 	if err != nil {
 		return nil, err
 	}

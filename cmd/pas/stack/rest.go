@@ -45,7 +45,7 @@ func (s *Stack) startREST() error {
 	if s.proxy == nil {
 		return nil
 	}
-	cfg := rest.Config{Brokers: s.kafka.Brokers, Reserved: Groups(s.cfg.GroupPrefix), Log: s.cfg.Log.With("service", "rest")}
+	cfg := rest.Config{Brokers: s.kafka.Brokers, Kafka: s.kafka, Reserved: Groups(s.cfg.GroupPrefix), Log: s.cfg.Log.With("service", "rest")}
 	for _, topic := range Topics(1) {
 		cfg.Allow = append(cfg.Allow, s.cfg.TopicPrefix+topic.Name)
 	}

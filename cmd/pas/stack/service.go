@@ -11,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caarlos0/env/v11"
-
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
 	"pasdetrois/services/payments"
@@ -235,8 +234,8 @@ func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener
 
 // launch parses and validates the configuration as run.Main does, and runs the service.
 func launch[C interface{ Validate() error }](ctx context.Context, environ map[string]string, log *slog.Logger,
-	run func(context.Context, C, *slog.Logger) error, adjust func(*C)) error {
-	cfg, err := env.ParseAsWithOptions[C](env.Options{Environment: environ})
+	start func(context.Context, C, *slog.Logger) error, adjust func(*C)) error {
+	cfg, err := run.Parse[C](environ)
 	if err != nil {
 		return err
 	}
@@ -244,5 +243,5 @@ func launch[C interface{ Validate() error }](ctx context.Context, environ map[st
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	return run(ctx, cfg, log)
+	return start(ctx, cfg, log)
 }

@@ -30,6 +30,8 @@ type Config struct {
 	DatabaseURL string
 	// Brokers are used instead of an embedded broker. Missing topics are created there.
 	Brokers []string
+	// Kafka says how to be let in there; its own Brokers and prefixes are not used. The services read it from Environ.
+	Kafka bus.Config
 	// TopicPrefix and GroupPrefix isolate the stack on a shared Kafka.
 	TopicPrefix, GroupPrefix string
 	// ReplicationFactor of topics that are created; 0 = 1.
@@ -147,7 +149,8 @@ func (s *Stack) startBroker() error {
 		s.broker = broker
 		brokers = broker.Addrs()
 	}
-	s.kafka = bus.Config{Brokers: brokers, TopicPrefix: s.cfg.TopicPrefix, GroupPrefix: s.cfg.GroupPrefix}
+	s.kafka = s.cfg.Kafka
+	s.kafka.Brokers, s.kafka.TopicPrefix, s.kafka.GroupPrefix = brokers, s.cfg.TopicPrefix, s.cfg.GroupPrefix
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if _, err := bus.CreateTopics(ctx, s.kafka, Topics(max(s.cfg.ReplicationFactor, 1))); err != nil {

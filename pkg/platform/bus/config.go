@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/access"
 )
 
 // Config says where Kafka is. Services embed it in their own Config.
@@ -16,6 +20,9 @@ type Config struct {
 	Brokers     []string `env:"KAFKA_BROKERS" envDefault:"localhost:9092" desc:"Kafka bootstrap addresses, host:port, comma separated"`
 	TopicPrefix string   `env:"KAFKA_TOPIC_PREFIX" desc:"put before every topic's name"`
 	GroupPrefix string   `env:"KAFKA_GROUP_PREFIX" desc:"put before every consumer group's name"`
+	Compression string   `env:"KAFKA_COMPRESSION" envDefault:"none" desc:"of what is written: none, gzip, snappy, lz4 or zstd"`
+
+	Access access.Settings
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{0,100}$`)
@@ -37,7 +44,10 @@ func (c Config) Validate() error {
 	if !validPrefix.MatchString(c.GroupPrefix) {
 		errs = append(errs, fmt.Errorf("KAFKA_GROUP_PREFIX %q: use letters, digits, '.', '_' and '-'", c.GroupPrefix))
 	}
-	return errors.Join(errs...)
+	if c.Compression != "" && !slices.Contains(compressions(), c.Compression) {
+		errs = append(errs, fmt.Errorf("KAFKA_COMPRESSION: %q is none of %s", c.Compression, strings.Join(compressions(), ", ")))
+	}
+	return errors.Join(append(errs, c.Access.Validate())...)
 }
 
 // protocolVersion is what we speak: old enough for every broker still maintained, new enough for idempotent producers,

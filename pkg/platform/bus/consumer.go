@@ -180,10 +180,14 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
+	sc := consumerConfig(lines, "pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout)
+	if err := c.cfg.secure(sc); err != nil {
+		return nil, err
+	}
 	return kafka.NewSubscriber(kafka.SubscriberConfig{
 		Brokers:               c.cfg.Brokers,
 		Unmarshaler:           c.claims,
-		OverwriteSaramaConfig: consumerConfig(lines, "pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout),
+		OverwriteSaramaConfig: sc,
 		ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
 		Tracer:                c.claims,
 	}, watermillLogger(c.log))

@@ -137,6 +137,9 @@ func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Clien
 	sc := baseConfig(ctx, "pasdetrois-"+service+"-admin")
 	sc.Metadata.Retry.Max = 1
 	client, err := sarama.NewClient(cfg.Brokers, sc)
+	if err := cfg.secure(sc); err != nil {
+		return nil, nil, err
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
 	}

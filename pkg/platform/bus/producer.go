@@ -70,7 +70,11 @@ func (p *Producer) connect(ctx context.Context) {
 
 // open connects once. It leaves nothing behind when it fails, which the client's own constructor does.
 func (p *Producer) open(ctx context.Context) (sarama.Client, sarama.SyncProducer, error) {
-	client, err := sarama.NewClient(p.cfg.Brokers, producerConfig(ctx, "pasdetrois-"+p.service))
+	sc := producerConfig(ctx, "pasdetrois-"+p.service)
+	if err := p.cfg.secure(sc); err != nil {
+		return nil, nil, err
+	}
+	client, err := sarama.NewClient(p.cfg.Brokers, sc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to %v: %w", p.cfg.Brokers, err)
 	}

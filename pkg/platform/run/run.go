@@ -79,7 +79,7 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 		return exitUsage
 	}
 
-	cfg, err := parse[C](environ)
+	cfg, err := Parse[C](environ)
 	if command == "healthcheck" {
 		if err == nil || cfg.Admin() != "" {
 			err = healthcheck(ctx, cfg.Admin())
@@ -119,9 +119,9 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 func first(a, _ string) string  { return a }
 func second(_, b string) string { return b }
 
-// parse reads C from environ, with the files that NAME_FILE variables name. A value that cannot be read is left at its
+// Parse reads C from environ, with the files that NAME_FILE variables name. A value that cannot be read is left at its
 // default, so that the rest can still be validated.
-func parse[C Config](environ map[string]string) (C, error) {
+func Parse[C any](environ map[string]string) (C, error) {
 	var cfg C
 	fields, err := env.GetFieldParams(&cfg)
 	if err != nil {

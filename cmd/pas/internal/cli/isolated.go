@@ -13,7 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/cmd/pas/kafka"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/bus"
 )
 
 // cleanUpTime bounds how long removing a demo's topics and database may take.
@@ -25,6 +27,7 @@ type borrowed struct {
 	name     string
 	adminURL string // of the server, "" when Postgres is embedded
 	brokers  []string
+	kafka    bus.Config
 }
 
 // borrow fills the stack's configuration with a fresh database and prefixed topics on the servers that the environment
@@ -32,11 +35,12 @@ type borrowed struct {
 func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) {
 	b := &borrowed{name: "pas_demo_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12], adminURL: a.Environ["DATABASE_URL"]}
 	if brokers := a.Environ["KAFKA_BROKERS"]; brokers != "" {
-		kafka, err := a.kafka(kafkaFlags{})
+		given, err := a.kafka(kafkaFlags{})
 		if err != nil {
 			return b, err
 		}
-		b.brokers = kafka.Brokers
+		b.brokers, b.kafka = given.Brokers, given
+		cfg.Kafka, cfg.Environ = given, a.kafkaEnviron()
 		cfg.Brokers, cfg.TopicPrefix, cfg.GroupPrefix = b.brokers, b.name+".", b.name+"."
 	}
 	if b.adminURL == "" {
@@ -54,6 +58,17 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 	u.Path = "/" + b.name
 	cfg.DatabaseURL = u.String()
 	return b, nil
+}
+
+// kafkaEnviron is how the services of a demo are let in by a Kafka that is not its own.
+func (a *app) kafkaEnviron() map[string]string {
+	environ := map[string]string{}
+	for name, value := range a.Environ {
+		if strings.HasPrefix(name, "KAFKA_") {
+			environ[name] = value
+		}
+	}
+	return environ
 }
 
 // describe says what the demo starts.
@@ -99,7 +114,11 @@ func (b *borrowed) sql(ctx context.Context, statement string) error {
 }
 
 func (b *borrowed) deleteTopics(ctx context.Context) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.brokers...))
+	options, err := kafka.Options(b.kafka)
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return err
 	}

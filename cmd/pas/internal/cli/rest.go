@@ -54,7 +54,7 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 			if err != nil {
 				return err
 			}
-			cfg.Brokers = where.Brokers
+			cfg.Brokers, cfg.Kafka = where.Brokers, where
 			return a.serveRest(cmd.Context(), addr, cfg)
 		}),
 	}

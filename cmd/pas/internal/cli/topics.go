@@ -15,6 +15,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/run"
 )
 
 // kafkaTime bounds each command that talks to Kafka.
@@ -40,18 +41,16 @@ func (f *kafkaFlags) addTo(flags flagSet) {
 	flags.StringVar(&f.prefix, "topic-prefix", "", "put before every topic's name (default $KAFKA_TOPIC_PREFIX)")
 }
 
+// kafka reads the same variables as the services, each also as …_FILE; flags come first.
 func (a *app) kafka(f kafkaFlags) (bus.Config, error) {
-	cfg := bus.Config{Brokers: f.brokers, TopicPrefix: f.prefix}
-	if len(cfg.Brokers) == 0 {
-		cfg.Brokers = []string{"localhost:9092"}
-		if value := a.Environ["KAFKA_BROKERS"]; value != "" {
-			cfg.Brokers = strings.Split(value, ",")
-		}
+	cfg, err := run.Parse[bus.Config](a.Environ)
+	if len(f.brokers) > 0 {
+		cfg.Brokers = f.brokers
 	}
-	if cfg.TopicPrefix == "" {
-		cfg.TopicPrefix = a.Environ["KAFKA_TOPIC_PREFIX"]
+	if f.prefix != "" {
+		cfg.TopicPrefix = f.prefix
 	}
-	if err := cfg.Validate(); err != nil {
+	if err = errors.Join(err, cfg.Validate()); err != nil {
 		return cfg, usagef("%s", err)
 	}
 	return cfg, nil

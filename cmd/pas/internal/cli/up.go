@@ -135,9 +135,11 @@ func (a *app) serviceEnviron() map[string]string {
 	environ := map[string]string{}
 	for name, value := range a.Environ {
 		switch name {
-		case "HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_TOPIC_PREFIX", "KAFKA_GROUP_PREFIX", "LOG_LEVEL", "LOG_FORMAT":
+		case "HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT":
 		default:
-			environ[name] = value
+			if !strings.HasPrefix(name, "KAFKA_") { // the broker is our own
+				environ[name] = value
+			}
 		}
 	}
 	return environ

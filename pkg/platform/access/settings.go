@@ -1,0 +1,152 @@
+// Package access is how a client is let in by Kafka: the security protocol, who it says it is, and whom it trusts. It
+// knows no Kafka library; package bus and the tool hand these settings to theirs.
+package access
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Settings are read from the environment. The zero value is PLAINTEXT.
+type Settings struct {
+	Protocol  string `env:"KAFKA_SECURITY_PROTOCOL" envDefault:"PLAINTEXT" desc:"PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
+	Mechanism string `env:"KAFKA_SASL_MECHANISM" desc:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"`
+	Username  string `env:"KAFKA_SASL_USERNAME" desc:"of PLAIN and SCRAM"`
+	Password  string `env:"KAFKA_SASL_PASSWORD" desc:"of PLAIN and SCRAM"`
+
+	TokenURL     string   `env:"KAFKA_OAUTH_TOKEN_URL" desc:"where OAUTHBEARER gets its tokens, with the grant client_credentials"`
+	ClientID     string   `env:"KAFKA_OAUTH_CLIENT_ID" desc:"of OAUTHBEARER"`
+	ClientSecret string   `env:"KAFKA_OAUTH_CLIENT_SECRET" desc:"of OAUTHBEARER"`
+	Scopes       []string `env:"KAFKA_OAUTH_SCOPES" desc:"of OAUTHBEARER, comma separated"`
+	Extensions   []string `env:"KAFKA_OAUTH_EXTENSIONS" desc:"NAME=VALUE that OAUTHBEARER tells the broker, comma separated"`
+
+	CA         string `env:"KAFKA_TLS_CA" desc:"certificates of who may sign the brokers': PEM, or the name of a file; empty: those of this machine"`
+	Cert       string `env:"KAFKA_TLS_CERT" desc:"client certificate with its chain: PEM, or the name of a file"`
+	Key        string `env:"KAFKA_TLS_KEY" desc:"key of the client certificate: PEM, or the name of a file"`
+	ServerName string `env:"KAFKA_TLS_SERVER_NAME" desc:"name that the brokers' certificates must have, where it is not their host's"`
+}
+
+// The protocols and mechanisms, as Kafka calls them.
+const (
+	Plaintext     = "PLAINTEXT"
+	SSL           = "SSL"
+	SASLPlaintext = "SASL_PLAINTEXT"
+	SASLSSL       = "SASL_SSL"
+
+	Plain       = "PLAIN"
+	ScramSHA256 = "SCRAM-SHA-256"
+	ScramSHA512 = "SCRAM-SHA-512"
+	OAuthBearer = "OAUTHBEARER"
+)
+
+func protocols() []string  { return []string{Plaintext, SSL, SASLPlaintext, SASLSSL} }
+func mechanisms() []string { return []string{Plain, ScramSHA256, ScramSHA512, OAuthBearer} }
+
+// TLS reports whether connections are encrypted.
+func (s Settings) TLS() bool { return s.Protocol == SSL || s.Protocol == SASLSSL }
+
+// SASL reports whether the client logs in.
+func (s Settings) SASL() bool { return s.Protocol == SASLPlaintext || s.Protocol == SASLSSL }
+
+// Validate returns all problems joined. It reads the files that are named.
+func (s Settings) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Protocol != "" && !slices.Contains(protocols(), s.Protocol) {
+		wrong("KAFKA_SECURITY_PROTOCOL: %q is none of %s", s.Protocol, strings.Join(protocols(), ", "))
+		return errors.Join(errs...) // what else has to be there depends on it
+	}
+	s.validateLogin(wrong)
+	if s.TLS() {
+		if _, err := s.TLSConfig(); err != nil {
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	}
+	for _, v := range []setting{{"KAFKA_TLS_CA", s.CA}, {"KAFKA_TLS_CERT", s.Cert}, {"KAFKA_TLS_KEY", s.Key}, {"KAFKA_TLS_SERVER_NAME", s.ServerName}} {
+		tokens := v.name == "KAFKA_TLS_CA" && s.Mechanism == OAuthBearer // it signs for the token endpoint too
+		if v.value != "" && !tokens {
+			wrong("%s is set, and KAFKA_SECURITY_PROTOCOL %s uses no TLS: set it to SSL or SASL_SSL", v.name, s.protocol())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// setting is a variable and what it says.
+type setting struct{ name, value string }
+
+func (s Settings) protocol() string {
+	if s.Protocol == "" {
+		return Plaintext
+	}
+	return s.Protocol
+}
+
+// validateLogin: a login that is given and would not be used is a mistake, and an expensive one.
+func (s Settings) validateLogin(wrong func(string, ...any)) {
+	password := []setting{{"KAFKA_SASL_USERNAME", s.Username}, {"KAFKA_SASL_PASSWORD", s.Password}}
+	oauth := []setting{{"KAFKA_OAUTH_TOKEN_URL", s.TokenURL}, {"KAFKA_OAUTH_CLIENT_ID", s.ClientID}, {"KAFKA_OAUTH_CLIENT_SECRET", s.ClientSecret}}
+	needed := func(settings []setting) {
+		for _, v := range settings {
+			if v.value == "" {
+				wrong("%s is empty: KAFKA_SASL_MECHANISM %s needs it (or %s_FILE)", v.name, s.Mechanism, v.name)
+			}
+		}
+	}
+	if !s.SASL() {
+		for _, v := range slices.Concat([]setting{{"KAFKA_SASL_MECHANISM", s.Mechanism}}, password, oauth) {
+			if v.value != "" {
+				wrong("%s is set, and KAFKA_SECURITY_PROTOCOL %s does not log in: set it to SASL_SSL or SASL_PLAINTEXT", v.name, s.protocol())
+			}
+		}
+		return
+	}
+	switch s.Mechanism {
+	case Plain, ScramSHA256, ScramSHA512:
+		needed(password)
+	case OAuthBearer:
+		needed(oauth)
+		if u, err := url.Parse(s.TokenURL); s.TokenURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			wrong("KAFKA_OAUTH_TOKEN_URL is not a URL such as https://login.example.com/oauth2/token")
+		}
+		if _, err := s.extensions(); err != nil {
+			wrong("%w", err)
+		}
+	case "":
+		wrong("KAFKA_SASL_MECHANISM is empty: KAFKA_SECURITY_PROTOCOL %s needs one of %s", s.Protocol, strings.Join(mechanisms(), ", "))
+	default:
+		wrong("KAFKA_SASL_MECHANISM: %q is none of %s", s.Mechanism, strings.Join(mechanisms(), ", "))
+	}
+}
+
+func (s Settings) extensions() (map[string]string, error) {
+	if len(s.Extensions) == 0 {
+		return nil, nil
+	}
+	all := make(map[string]string, len(s.Extensions))
+	for _, e := range s.Extensions {
+		name, value, ok := strings.Cut(strings.TrimSpace(e), "=")
+		if !ok || name == "" || value == "" || name == "auth" {
+			return nil, fmt.Errorf("KAFKA_OAUTH_EXTENSIONS: %q is not NAME=VALUE", e)
+		}
+		all[name] = value
+	}
+	return all, nil
+}
+
+// Who says who the client is, for people; it has no secret in it.
+func (s Settings) Who() string {
+	switch {
+	case s.SASL() && s.Mechanism == OAuthBearer:
+		return fmt.Sprintf("client %q (%s)", s.ClientID, s.Mechanism)
+	case s.SASL():
+		return fmt.Sprintf("user %q (%s)", s.Username, s.Mechanism)
+	case s.Cert != "":
+		return "the client certificate"
+	default:
+		return "an anonymous client"
+	}
+}

@@ -1,0 +1,85 @@
+package bus
+
+import (
+	"fmt"
+
+	"github.com/IBM/sarama"
+	"github.com/xdg-go/scram"
+
+	"pasdetrois/pkg/platform/access"
+)
+
+// secure makes a client's configuration log in, encrypt and compress as c says.
+func (c Config) secure(sc *sarama.Config) error {
+	if c.Access.TLS() {
+		cfg, err := c.Access.TLSConfig()
+		if err != nil {
+			return err
+		}
+		sc.Net.TLS.Enable, sc.Net.TLS.Config = true, cfg
+	}
+	if c.Access.SASL() {
+		if err := login(c.Access, sc); err != nil {
+			return err
+		}
+	}
+	return sc.Producer.Compression.UnmarshalText([]byte(c.compression()))
+}
+
+func (c Config) compression() string {
+	if c.Compression == "" {
+		return "none"
+	}
+	return c.Compression
+}
+
+func login(s access.Settings, sc *sarama.Config) error {
+	sasl := &sc.Net.SASL
+	sasl.Enable, sasl.Handshake, sasl.Version = true, true, sarama.SASLHandshakeV1
+	sasl.Mechanism = sarama.SASLMechanism(s.Mechanism)
+	sasl.User, sasl.Password = s.Username, s.Password
+	switch s.Mechanism {
+	case access.ScramSHA256:
+		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA256} }
+	case access.ScramSHA512:
+		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA512} }
+	case access.OAuthBearer:
+		tokens, err := access.NewTokens(s)
+		if err != nil {
+			return err
+		}
+		sasl.TokenProvider = tokenProvider{tokens}
+	}
+	return nil
+}
+
+// scramClient is one login with a password that is never sent.
+type scramClient struct {
+	hash         scram.HashGeneratorFcn
+	conversation *scram.ClientConversation
+}
+
+func (c *scramClient) Begin(user, password, authzID string) error {
+	client, err := c.hash.NewClient(user, password, authzID)
+	if err != nil {
+		return fmt.Errorf("prepare the login: %w", err)
+	}
+	c.conversation = client.NewConversation()
+	return nil
+}
+
+func (c *scramClient) Step(challenge string) (string, error) { return c.conversation.Step(challenge) }
+
+func (c *scramClient) Done() bool { return c.conversation.Done() }
+
+type tokenProvider struct{ tokens *access.Tokens }
+
+func (p tokenProvider) Token() (*sarama.AccessToken, error) {
+	token, extensions, err := p.tokens.Token()
+	if err != nil {
+		return nil, err
+	}
+	return &sarama.AccessToken{Token: token, Extensions: extensions}, nil
+}
+
+func compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
