@@ -98,7 +98,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},
 		},
 		[]run.Component{
-			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(letters, replays)), reg), log)},
+			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
 		},
 	)
 }
@@ -127,8 +127,9 @@ func publicAPI(notifications *app.App, log *slog.Logger) http.Handler {
 	return handler
 }
 
-func adminAPI(letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
-	api, handler := httpx.NewAPI("Pas de Trois: notifications, admin", version, "Messages that notifications could not handle.")
+func adminAPI(messages *bus.Consumer, letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: notifications, admin", version, "What notifications consumes, and messages that it could not handle.")
+	bus.Register(api, messages)
 	deadletter.Register(api, letters, replays)
 	return handler
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/app"
@@ -16,9 +17,10 @@ func publicAPI(orders *app.App, log *slog.Logger) http.Handler {
 	return handler
 }
 
-func adminAPI(orders *app.App, letters *deadletter.Store, replays *deadletter.Worker, log *slog.Logger) http.Handler {
-	api, handler := httpx.NewAPI("Pas de Trois: orders, admin", version, "The catalogue, and messages that orders could not handle.")
+func adminAPI(orders *app.App, messages *bus.Consumer, letters *deadletter.Store, replays *deadletter.Worker, log *slog.Logger) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: orders, admin", version, "The catalogue, what orders consumes, and messages that it could not handle.")
 	httpapi.New(orders, log).RegisterAdmin(api)
+	bus.Register(api, messages)
 	deadletter.Register(api, letters, replays)
 	return handler
 }

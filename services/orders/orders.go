@@ -105,7 +105,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
-			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(orders, letters, replays, log)), reg), log)},
+			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(orders, messages, letters, replays, log)), reg), log)},
 		},
 	)
 }

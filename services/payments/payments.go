@@ -114,7 +114,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "http", Run: serve(public, health.Mount(requests.Measure(publicAPI(payments, log)), nil), log)},
 		},
 		[]run.Component{
-			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(letters, replays)), reg), log)},
+			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
 		},
 	)
 }
@@ -125,8 +125,9 @@ func publicAPI(payments *app.App, log *slog.Logger) http.Handler {
 	return handler
 }
 
-func adminAPI(letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
-	api, handler := httpx.NewAPI("Pas de Trois: payments, admin", version, "Messages that payments could not handle.")
+func adminAPI(messages *bus.Consumer, letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: payments, admin", version, "What payments consumes, and messages that it could not handle.")
+	bus.Register(api, messages)
 	deadletter.Register(api, letters, replays)
 	return handler
 }

@@ -49,6 +49,7 @@ type Consumer struct {
 	failing *failures
 	monitor *monitor
 	metrics *metrics
+	pauses  *pauses
 	joined  atomic.Bool // subscribed to all topics
 	// subscriber makes what reads one topic; its connections are cut when lines ends.
 	subscriber func(lines context.Context, topic string) (message.Subscriber, error)
@@ -80,6 +81,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		monitor: newMonitor(cfg.Config, cfg.Service, topics, needs, m.lag),
 	}
 	c.subscriber = c.kafkaSubscriber
+	c.pauses = newPauses()
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(pausedGauge(c.pauses))
+	}
 	return c, nil
 }
 
@@ -104,7 +109,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		<-monitored
 	}()
 	defer c.dispatcher.close()
-	return c.consume(ctx)
+	return c.takeTurns(ctx)
 }
 
 func (c *Consumer) waitForTopics(ctx context.Context) error {
@@ -157,6 +162,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	case <-router.Running():
 		started()
 		c.joined.Store(true)
+		c.pauses.consuming()
 	}
 	c.log.Info("consuming", "topic", c.topics)
 
@@ -223,12 +229,13 @@ func (c *Consumer) InWork() int { return c.gate.inside() }
 func (c *Consumer) Draining() bool { return c.gate.isClosed() }
 
 // Check is the readiness check: nil while Kafka answers, the topics exist, they are subscribed to, and no handler is
-// failing for a transient cause. It asks nobody: the state is kept up to date in the background.
+// failing for a transient cause. It asks nobody: the state is kept up to date in the background. A service whose consumers
+// were paused is ready: it answers requests, and taking those away as well would make an outage of a pause.
 func (c *Consumer) Check(context.Context) error {
 	if err := c.monitor.check(); err != nil {
 		return errors.Join(err, c.failing.check())
 	}
-	if !c.joined.Load() {
+	if !c.joined.Load() && !c.pauses.paused() {
 		return errors.New("kafka: not subscribed yet")
 	}
 	return c.failing.check()

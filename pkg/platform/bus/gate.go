@@ -50,7 +50,14 @@ func (g *gate) isClosed() bool {
 	return g.closed
 }
 
-// drain closes the gate and waits until nobody is in or ctx ends, which is an error. Call it once.
+// open undoes drain: the gate admits messages again.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed, g.empty = false, make(chan struct{})
+}
+
+// drain closes the gate and waits until nobody is in or ctx ends, which is an error. Call it once before open.
 func (g *gate) drain(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true

@@ -1,0 +1,181 @@
+package bus
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The states of a Consumer.
+const (
+	StateStarting  = "starting"  // waits for Kafka and the topics, or joins its groups
+	StateConsuming = "consuming" // is a member of its groups
+	StatePausing   = "pausing"   // finishes what is in work, then leaves its groups
+	StatePaused    = "paused"    // is a member of no group
+)
+
+// Status says what a Consumer does.
+type Status struct {
+	State       string
+	PausedUntil time.Time // when it goes on by itself; zero when nobody asked it to pause
+	InWork      int       // messages
+	Groups      []Group
+}
+
+// Group is one consumer group of the service, with the topic that it reads, both as the brokers call them.
+type Group struct {
+	Group, KafkaTopic string
+	Topic             string // as the contract calls it
+}
+
+// pauses remembers until when the consumer is asked to pause. Every pause has an end: whoever asked for it may be gone.
+type pauses struct {
+	mu      sync.Mutex
+	until   time.Time
+	state   string
+	changed chan struct{} // closed, and replaced, when until changes
+}
+
+func newPauses() *pauses { return &pauses{state: StateStarting, changed: make(chan struct{})} }
+
+// Pause makes the consumer finish what is in work and leave its groups, then wait until the given time, Resume, or a later
+// Pause with another time. It returns at once; Status says how far it is.
+func (c *Consumer) Pause(until time.Time) { c.pauses.set(until) }
+
+// Resume ends a pause. Without one it does nothing.
+func (c *Consumer) Resume() { c.pauses.set(time.Time{}) }
+
+// Status says what the consumer does just now.
+func (c *Consumer) Status() Status {
+	s := Status{InWork: c.InWork()}
+	s.State, s.PausedUntil = c.pauses.read()
+	for _, topic := range c.topics {
+		s.Groups = append(s.Groups, Group{Group: c.cfg.group(c.cfg.Service, topic), KafkaTopic: c.cfg.TopicPrefix + topic, Topic: topic})
+	}
+	return s
+}
+
+func (p *pauses) set(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = until
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *pauses) read() (state string, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().After(p.until) {
+		return p.state, time.Time{}
+	}
+	return p.state, p.until
+}
+
+func (p *pauses) become(state string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = state
+}
+
+// consuming notes that the groups are joined, unless a pause was asked for meanwhile.
+func (p *pauses) consuming() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == StateStarting {
+		p.state = StateConsuming
+	}
+}
+
+func (p *pauses) paused() bool {
+	state, _ := p.read()
+	return state == StatePaused || state == StatePausing
+}
+
+// wanted reports whether a pause is asked for, for how long, and what tells of a change.
+func (p *pauses) wanted() (left time.Duration, changed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.until), p.changed
+}
+
+// untilWanted returns a context that ends with ctx or when a pause is asked for.
+func (p *pauses) untilWanted(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			left, changed := p.wanted()
+			if left > 0 {
+				p.become(StatePausing)
+				cancel()
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
+// untilOver waits until no pause is asked for, and reports whether ctx is still alive then.
+func (p *pauses) untilOver(ctx context.Context) bool {
+	for {
+		left, changed := p.wanted()
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+}
+
+// takeTurns consumes until ctx ends, except while a pause is asked for.
+func (c *Consumer) takeTurns(ctx context.Context) error {
+	for {
+		if left, _ := c.pauses.wanted(); left > 0 {
+			c.pauses.become(StatePaused)
+			c.log.Info("paused: nothing is consumed until somebody says resume or the pause ends by itself")
+			if !c.pauses.untilOver(ctx) {
+				return nil
+			}
+			c.log.Info("resumed")
+		}
+		c.pauses.become(StateStarting)
+		turn, end := c.pauses.untilWanted(ctx)
+		err := c.consume(turn)
+		paused := turn.Err() != nil
+		end()
+		if ctx.Err() != nil || !paused {
+			return err
+		}
+		if err != nil {
+			c.log.Warn("paused before consuming had begun", "err", err)
+		}
+		c.gate.open()
+	}
+}
+
+// pausedGauge is 1 while the consumer is not a member of its groups because somebody asked for it.
+func pausedGauge(p *pauses) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "pasdetrois_consumer_paused",
+		Help: "1 while the service's consumers are paused by an operator, else 0.",
+	}, func() float64 {
+		if p.paused() {
+			return 1
+		}
+		return 0
+	})
+}
