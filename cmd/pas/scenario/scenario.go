@@ -44,11 +44,13 @@ type Email struct {
 type Env struct {
 	Client      *client.Client
 	Brokers     []string
+	Kafka       bus.Config // how to be let in there; its Brokers and prefixes are not used
 	TopicPrefix string
 	GroupPrefix string
 	// Control is nil when the services are not ours to stop.
 	Control Control
-	Kafka       bus.Config // how to be let in there; its Brokers and prefixes are not used
+	// Books is nil when the databases are not ours to look at.
+	Books Books
 	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
 	Emails func() []Email
 	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):

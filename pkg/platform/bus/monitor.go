@@ -136,10 +136,10 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
 	sc := baseConfig(ctx, "pasdetrois-"+service+"-admin")
 	sc.Metadata.Retry.Max = 1
-	client, err := sarama.NewClient(cfg.Brokers, sc)
 	if err := cfg.secure(sc); err != nil {
 		return nil, nil, err
 	}
+	client, err := sarama.NewClient(cfg.Brokers, sc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
 	}
