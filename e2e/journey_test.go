@@ -53,5 +53,5 @@ func TestScenarios(t *testing.T) {
 		})
 		played++
 	}
-	require.GreaterOrEqual(t, played, 12)
+	require.GreaterOrEqual(t, played, 14)
 }

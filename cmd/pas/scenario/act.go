@@ -17,6 +17,7 @@ const (
 	defaultPatience = 20 * time.Second
 	pollEvery       = 20 * time.Millisecond
 	showTime        = 5 * time.Second
+	undoTime        = 5 * time.Second
 )
 
 // act is one performance of a scenario. Its error is sticky: after the first expectation that does not hold, every
@@ -30,7 +31,10 @@ type act struct {
 	notes  []string
 	// stopped services are started again when the act ends, also when it fails in between.
 	stopped []string
-	err     error
+	// undo is done when the act ends, latest first, also when it fails in between.
+	undo      []func(context.Context) error
+	misplaced map[string]int64 // pieces by sku: see misplace
+	err       error
 }
 
 func newAct(ctx context.Context, env *Env) *act {
@@ -38,12 +42,17 @@ func newAct(ctx context.Context, env *Env) *act {
 	return &act{ctx: ctx, env: env, suffix: id[:8]}
 }
 
-// close ends the Kafka connections of the act and starts what it stopped.
+// close undoes what must not stay, ends the Kafka connections of the act and starts what it stopped.
 func (a *act) close() error {
+	var errs []error
+	for _, undo := range slices.Backward(a.undo) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), undoTime)
+		errs = append(errs, undo(ctx))
+		cancel()
+	}
 	if a.wire != nil {
 		a.wire.close()
 	}
-	var errs []error
 	for _, service := range a.stopped {
 		if err := a.env.Control.StartService(context.WithoutCancel(a.ctx), service); err != nil {
 			errs = append(errs, fmt.Errorf("start %s again: %w", service, err))
@@ -88,10 +97,7 @@ func (a *act) until(what string, check func(ctx context.Context) error) {
 	if !a.ok() {
 		return
 	}
-	patience := a.env.Patience
-	if patience <= 0 {
-		patience = defaultPatience
-	}
+	patience := a.patience()
 	ctx, cancel := context.WithTimeout(a.ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(pollEvery)
@@ -117,6 +123,14 @@ func (a *act) until(what string, check func(ctx context.Context) error) {
 		case <-tick.C:
 		}
 	}
+}
+
+// patience bounds each wait.
+func (a *act) patience() time.Duration {
+	if a.env.Patience <= 0 {
+		return defaultPatience
+	}
+	return a.env.Patience
 }
 
 // hopelessError marks what waiting cannot mend.

@@ -13,8 +13,12 @@ import (
 // Need is a capability that a scenario wants from its Env beyond addresses.
 type Need string
 
-// NeedControl is the need for an Env.Control: the scenario stops and starts services.
-const NeedControl Need = "control of the services"
+const (
+	// NeedControl is the need for an Env.Control: the scenario stops and starts services.
+	NeedControl Need = "control of the services"
+	// NeedBooks is the need for Env.Books: the scenario looks at the databases of all services.
+	NeedBooks Need = "the books of all services"
+)
 
 // Scenario is one thing that can happen to an order.
 type Scenario struct {
@@ -85,9 +89,10 @@ func (s Scenario) Run(ctx context.Context, env *Env) error { return Play(ctx, en
 func (s Scenario) Missing(env *Env) []Need {
 	var missing []Need
 	for _, need := range s.Needs {
-		if need != NeedControl || env.Control == nil {
-			missing = append(missing, need)
+		if need == NeedControl && env.Control != nil || need == NeedBooks && env.Books != nil {
+			continue
 		}
+		missing = append(missing, need)
 	}
 	return missing
 }
@@ -116,6 +121,7 @@ func All() []Scenario {
 		Confirmed(), OutOfStock(), UnknownSKU(), CardDeclined(), SuspectedFraud(),
 		CancelledBeforePayment(), CancelledAfterPayment(),
 		PostedTwice(), ForeignMessage(), DeliveredTwice(), PoisonMessage(), NotificationsRestarted(),
+		SimulatedTraffic(), Audited(),
 	}
 }
 

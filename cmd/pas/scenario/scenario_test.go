@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/cmd/pas/audit"
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/scenario"
 )
@@ -97,6 +98,8 @@ func TestEveryScenarioCanFail(t *testing.T) {
 		"not parked":         {scenario.PoisonMessage(), client.Orders, noLetters, "should park"},
 		"parked as other":    {scenario.PoisonMessage(), client.Orders, letterField("reason", "oops"), "reason of the dead letter"},
 		"not as written":     {scenario.PoisonMessage(), client.Orders, letterField("value", "x"), "value of the dead letter"},
+		"ordered for less":   {scenario.SimulatedTraffic(), client.Orders, field("total", json.Number("1.00")), "the checkouts in the windows"},
+		"shoppers not told":  {scenario.SimulatedTraffic(), client.Notifications, noItems, "simulated orders are not settled"},
 		"never replayed":     {scenario.PoisonMessage(), client.Orders, letterField("state", "parked"), "should be replayed"},
 	} {
 		t.Run(c.scenario.Name+"/"+name, func(t *testing.T) {
@@ -141,6 +144,16 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 			changed.Control = pretended{}
 			return &changed
 		}, "ready, although it is stopped"},
+		{"a spoiled book overlooked", scenario.Audited(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			changed := *env
+			changed.Books = books{overlooking, env.Books.Misplace}
+			return &changed
+		}, "and the audit found []"},
+		{"books that disagree", scenario.Audited(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			changed := *env
+			changed.Books = books{disagreeing(env.Books), env.Books.Misplace}
+			return &changed
+		}, "every book should agree with the others: not within 5s: money: 5 USD are missing"},
 		{"an email meanwhile", scenario.NotificationsRestarted(), emailWhileStopped, "although notifications is stopped"},
 	} {
 		t.Run(c.scenario.Name+"/"+c.name, func(t *testing.T) { // one at a time: they stop services
@@ -151,6 +164,33 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 	}
 	require.NoError(t, scenario.CancelledBeforePayment().Run(t.Context(), s.Env()))
 	require.NoError(t, scenario.NotificationsRestarted().Run(t.Context(), s.Env()), "what failed left every service running")
+	require.NoError(t, scenario.Audited().Run(t.Context(), s.Env()), "what failed left nothing spoiled")
+}
+
+// books are Books made of functions.
+type books struct {
+	audit    func(context.Context) (*audit.Report, error)
+	misplace func(context.Context, string, int64) error
+}
+
+func (b books) Audit(ctx context.Context) (*audit.Report, error) { return b.audit(ctx) }
+
+func (b books) Misplace(ctx context.Context, sku string, pieces int64) error {
+	return b.misplace(ctx, sku, pieces)
+}
+
+// overlooking finds everything in order.
+func overlooking(context.Context) (*audit.Report, error) { return &audit.Report{}, nil }
+
+// disagreeing tells of an offence that there is not.
+func disagreeing(real scenario.Books) func(context.Context) (*audit.Report, error) {
+	return func(ctx context.Context) (*audit.Report, error) {
+		report, err := real.Audit(ctx)
+		if err == nil {
+			report.Checks = append(report.Checks, &audit.Check{Name: "money", Wrong: 1, Examples: []string{"5 USD are missing"}})
+		}
+		return report, err
+	}
 }
 
 // pretended is a Control that only says so.

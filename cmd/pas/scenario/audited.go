@@ -1,0 +1,115 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/pkg/messages"
+)
+
+// Books are the databases behind the services.
+type Books interface {
+	// Audit compares them with each other and with the topics; nothing counts as in flight.
+	Audit(ctx context.Context) (*audit.Report, error)
+	// Misplace books pieces of a product as sold that nobody bought; negative ones put it right again.
+	Misplace(ctx context.Context, sku string, pieces int64) error
+}
+
+// Audited expects all that has happened on the system to add up, and a spoiled book to be found. It spoils one of its own
+// products, and puts it right.
+func Audited() Scenario {
+	return Scenario{Name: "audited", Title: "every book agrees with the others and with the topics; a spoiled one is found",
+		Needs: []Need{NeedBooks}, play: func(a *act) {
+			a.openWire()
+			sku := a.product("ledger line", "7.00", 5)
+			order := a.settled(a.place(a.order("max", sku, 2)).OrderID, "confirmed", "")
+			a.emails(order.OrderID, messages.KindConfirmed)
+			if !a.ok() {
+				return
+			}
+			a.quiet(order.OrderID)
+			a.balanced()
+
+			a.misplace(sku, 1)
+			report := a.audit()
+			wrong := offences(report)
+			if a.ok() && (len(wrong) != 1 || !strings.Contains(wrong[0], sku)) {
+				a.fail("a piece of %s was booked as sold that nobody bought, and the audit found %v", sku, wrong)
+			}
+			for _, w := range wrong {
+				a.note("a piece booked as sold that nobody bought is found: %s", w)
+			}
+			a.misplace(sku, -1)
+			a.balanced()
+			a.stock(sku, 3, 0, 2)
+		}}
+}
+
+// balanced waits until every check holds: other orders' last messages may still be on their way.
+func (a *act) balanced() {
+	var report *audit.Report
+	a.until("every book should agree with the others", func(ctx context.Context) error {
+		var err error
+		if report, err = a.env.Books.Audit(ctx); err != nil {
+			return err
+		}
+		if wrong := offences(report); len(wrong) > 0 {
+			return fmt.Errorf("%s", strings.Join(wrong, "; "))
+		}
+		return nil
+	})
+	if a.ok() {
+		a.note("%d checks hold over %d orders, rebuilt from the topics as well", len(report.Checks), report.Orders)
+	}
+}
+
+func (a *act) audit() *audit.Report {
+	if !a.ok() {
+		return nil
+	}
+	report, err := a.env.Books.Audit(a.ctx)
+	a.try(err, "audit")
+	return report
+}
+
+// misplace spoils the books, or puts them right. What is spoiled when the act ends is put right then.
+func (a *act) misplace(sku string, pieces int64) {
+	if !a.ok() {
+		return
+	}
+	if a.misplaced == nil {
+		a.misplaced = map[string]int64{}
+		a.undo = append(a.undo, a.putRight)
+	}
+	if a.try(a.env.Books.Misplace(a.ctx, sku, pieces), "misplace %d of %s", pieces, sku) {
+		a.misplaced[sku] += pieces
+	}
+}
+
+// putRight takes back what is still misplaced.
+func (a *act) putRight(ctx context.Context) error {
+	var errs []error
+	for sku, pieces := range a.misplaced {
+		if pieces != 0 {
+			errs = append(errs, a.env.Books.Misplace(ctx, sku, -pieces))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// offences names what does not hold.
+func offences(r *audit.Report) []string {
+	var wrong []string
+	if r == nil {
+		return wrong
+	}
+	for _, c := range r.Checks {
+		if c.Wrong > 0 {
+			wrong = append(wrong, fmt.Sprintf("%s: %s", c.Name, strings.Join(c.Examples, ", ")))
+		}
+	}
+	return wrong
+}

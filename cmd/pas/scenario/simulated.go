@@ -1,0 +1,229 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/cmd/pas/simulate"
+	"pasdetrois/cmd/pas/windows"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+)
+
+const (
+	// simulatedTime is how long there is traffic, and simulatedRate the orders per second.
+	simulatedTime, simulatedRate = 2 * time.Second, 15
+	// simulatedStock is more than can be bought in that time.
+	simulatedStock = 1_000_000
+)
+
+// SimulatedTraffic lets shoppers loose for a moment, counts what they do in windows of time meanwhile, and expects the
+// windows to have every event and every cent.
+func SimulatedTraffic() Scenario {
+	return Scenario{Name: "simulated-traffic", Title: "shoppers browse and order: windows of time count every event", play: func(a *act) {
+		for name, price := range map[string]string{"overture": "12.50", "swan song": "39.00", "curtain call": "120.00"} {
+			a.product(name, price, simulatedStock)
+		}
+		shop := &ownShop{Shop: a.env.Client, suffix: a.suffix, totals: map[string]messages.Money{}}
+		where := a.webEvents()
+		count := a.countWindows(where)
+		sent := a.simulate(where, shop)
+		a.until("the windows should have every event", func(context.Context) error {
+			if want, got := total(sent.Events), count.read.Load(); got < want {
+				return fmt.Errorf("they have %d of %d", got, want)
+			}
+			return nil
+		})
+		count.end(a)
+		expect(a, "what the windows counted", fmt.Sprint(sent.Events), fmt.Sprint(count.events))
+		a.noteWindows(count)
+		checkouts, ordered := a.sum(count.checkouts), a.sum(slices.Collect(maps.Values(shop.totals)))
+		expect(a, "the checkouts in the windows", ordered, checkouts)
+		expect(a, "orders placed", sent.Orders, int64(len(shop.totals)))
+		if len(shop.placed) > 0 {
+			a.watch(shop.placed[0])
+		}
+		a.note("%d sessions, %d orders of together %s: %s", sent.Sessions, sent.Orders, ordered, listed(sent.Outcomes))
+		a.note("from POST to email: p50 %.0f ms, p95 %.0f ms, at most %.0f ms", sent.ToEmail.P50, sent.ToEmail.P95, sent.ToEmail.Max)
+	}}
+}
+
+// ownShop is the shop with the products of one performance only. It remembers the orders that it took.
+type ownShop struct {
+	simulate.Shop
+	suffix string
+	mu     sync.Mutex
+	placed []string
+	totals map[string]messages.Money
+}
+
+func (s *ownShop) Inventory(ctx context.Context) ([]client.Stock, error) {
+	all, err := s.Shop.Inventory(ctx)
+	return slices.DeleteFunc(all, func(p client.Stock) bool { return !strings.HasSuffix(p.SKU, s.suffix) }), err
+}
+
+func (s *ownShop) Place(ctx context.Context, order client.NewOrder, opts client.PlaceOptions) (client.Order, client.Answer, error) {
+	taken, answer, err := s.Shop.Place(ctx, order, opts)
+	if err != nil {
+		return taken, answer, err
+	}
+	paid, err := messages.ParseMoney(taken.Total.String(), taken.Currency)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.placed, s.totals[taken.OrderID] = append(s.placed, taken.OrderID), paid
+	return taken, answer, err
+}
+
+// webEvents makes a topic for the events of this performance, which is deleted at the end.
+func (a *act) webEvents() bus.Config {
+	where := a.env.Kafka
+	where.Brokers, where.TopicPrefix, where.GroupPrefix = a.env.Brokers, a.env.TopicPrefix+a.suffix+".", a.env.GroupPrefix
+	a.openWire()
+	if !a.ok() {
+		return where
+	}
+	a.undo = append(a.undo, func(ctx context.Context) error {
+		_, err := a.wire.admin.DeleteTopics(ctx, where.TopicPrefix+simulate.Topic)
+		return err
+	})
+	_, err := bus.CreateTopics(a.ctx, where, []bus.TopicSpec{{Name: simulate.Topic, Partitions: 1, ReplicationFactor: 1}})
+	a.try(err, "create topic %s", simulate.Topic)
+	return where
+}
+
+// simulate has the shoppers' traffic and expects that every order was taken and has its outcome.
+func (a *act) simulate(where bus.Config, shop simulate.Shop) simulate.Summary {
+	if !a.ok() {
+		return simulate.Summary{}
+	}
+	traffic := simulate.Traffic{Seed: 1, Users: 50, Rate: simulatedRate, Duration: simulatedTime, Buy: 0.3,
+		Declined: 0.1, OverLimit: 0.03, Cancelled: 0.1, FraudLimit: 900}
+	summary, err := simulate.Run(a.ctx, simulate.Config{Traffic: traffic, Run: "simulated-" + a.suffix, Shop: shop,
+		Open: func(ctx context.Context) (simulate.Writer, error) {
+			return simulate.OpenWriter(ctx, where, a.patience())
+		},
+		Settle: a.patience(), Progress: func(simulate.Progress) {}})
+	a.try(err, "simulate traffic")
+	if a.ok() && summary.Unsettled > 0 {
+		a.fail("%d simulated orders are not settled, for example %v", summary.Unsettled, summary.UnsettledExamples)
+	}
+	expect(a, "orders taken", summary.Orders, summary.Taken)
+	expect(a, "orders with an outcome", summary.Orders, total(summary.Outcomes))
+	expect(a, "lost events", int64(0), summary.EventsLost)
+	return summary
+}
+
+// windowCount counts in windows of a second while it goes on. events and checkouts belong to the caller after end.
+type windowCount struct {
+	read      atomic.Int64
+	cancel    context.CancelFunc
+	done      chan error
+	windows   []windows.Window
+	events    map[string]int64
+	checkouts []messages.Money
+}
+
+// countWindows begins to count; everything that is written from now on is counted.
+func (a *act) countWindows(where bus.Config) *windowCount {
+	c := &windowCount{events: map[string]int64{}, done: make(chan error, 1)}
+	if !a.ok() {
+		return c
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	c.cancel = cancel
+	ready := make(chan struct{})
+	cfg := windows.Config{Feed: feed.Config{Kafka: where, Topics: []string{simulate.Topic}, Follow: true, OpenTime: a.patience()},
+		Size: time.Second, Every: 100 * time.Millisecond, Idle: time.Minute,
+		Ready: func() { close(ready) },
+		Show:  func(w windows.Window) { c.windows = append(c.windows, w) },
+		Live:  func(s windows.Snapshot) { c.read.Store(s.Counters.Read) },
+		Note:  func(string) {},
+	}
+	go func() {
+		summary, err := windows.Run(ctx, cfg)
+		c.windows = append(c.windows, summary.Open...)
+		c.done <- err
+	}()
+	select {
+	case <-ready:
+	case err := <-c.done:
+		c.done <- err
+		a.try(errors.Join(err, a.ctx.Err()), "count in windows")
+	}
+	return c
+}
+
+// end stops counting and adds the windows up.
+func (c *windowCount) end(a *act) {
+	if c.cancel == nil {
+		return
+	}
+	c.cancel()
+	a.try(<-c.done, "count in windows")
+	for _, w := range c.windows {
+		for _, e := range w.Events {
+			c.events[e.Name] += e.Count
+			if e.Name == "checkout" {
+				for _, sum := range e.Sums {
+					c.checkouts = append(c.checkouts, a.money(sum.Amount, sum.Currency))
+				}
+			}
+		}
+	}
+}
+
+func (a *act) noteWindows(c *windowCount) {
+	for _, w := range c.windows {
+		events := map[string]int64{}
+		for _, e := range w.Events {
+			events[e.Name] = e.Count
+		}
+		a.note("%s to %s  %3d events: %s", w.Start.Format("15:04:05"), w.End.Format("15:04:05"), w.Count, listed(events))
+	}
+}
+
+// sum adds amounts of one currency.
+func (a *act) sum(amounts []messages.Money) messages.Money {
+	var sum messages.Money
+	for i, amount := range amounts {
+		if i == 0 {
+			sum = amount
+			continue
+		}
+		var err error
+		sum, err = sum.Add(amount)
+		a.try(err, "add amounts")
+	}
+	return sum
+}
+
+func total(counted map[string]int64) int64 {
+	var total int64
+	for _, n := range counted {
+		total += n
+	}
+	return total
+}
+
+// listed writes counts, most first.
+func listed(counted map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(counted), func(a, b string) int {
+		if counted[a] != counted[b] {
+			return int(counted[b] - counted[a])
+		}
+		return strings.Compare(a, b)
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", counted[name], name)
+	}
+	return strings.Join(names, ", ")
+}
