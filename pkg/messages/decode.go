@@ -66,7 +66,7 @@ func Decode(r Record) (Message, error) {
 	if event == nil {
 		return Message{}, fmt.Errorf("%w %s on topic %s", ErrUnknownEvent, quoted(name), r.Topic)
 	}
-	m := Message{Event: event, ID: h.messageID(r), Source: h.source, TraceParent: h.traceParent}
+	m := Message{Event: event, ID: h.messageID(r), Source: h.source, OrderTime: h.orderTime, TraceParent: h.traceParent}
 	sent, ok := c.timestamp()
 	switch {
 	case ok:

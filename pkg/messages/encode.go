@@ -26,7 +26,7 @@ func (m Message) Record() (Record, error) {
 	}
 	r := Record{Topic: m.Event.Topic(), Value: value, Time: at}
 	key := m.Event.Key()
-	r.Headers = make([]Header, 0, 8)
+	r.Headers = make([]Header, 0, 9)
 	set := func(name, value string) { r.Headers = append(r.Headers, Header{Key: name, Value: []byte(value)}) }
 	set(headerSpecVersion, specVersion)
 	set(headerID, m.ID)
@@ -36,6 +36,9 @@ func (m Message) Record() (Record, error) {
 	if key != "" {
 		r.Key = []byte(key)
 		set(headerSubject, key)
+	}
+	if !m.OrderTime.IsZero() {
+		set(headerOrderTime, m.OrderTime.UTC().Format(timeLayout))
 	}
 	set(headerContentType, contentType)
 	parent := traceParent(m.TraceParent)
@@ -58,6 +61,9 @@ func (m Message) check() error {
 	}
 	if _, ok := inRange(m.Time); !ok && !m.Time.IsZero() {
 		return errors.New("time is outside the years 1 to 9999")
+	}
+	if _, ok := inRange(m.OrderTime); !ok && !m.OrderTime.IsZero() {
+		return errors.New("order time is outside the years 1 to 9999")
 	}
 	return m.Event.Validate()
 }

@@ -163,6 +163,27 @@ func TestTheLargestMessagesFit(t *testing.T) {
 	}
 }
 
+func TestOrderTimeIsAHeaderOnlyWhenItIsKnown(t *testing.T) {
+	t.Parallel()
+	event := messages.NotificationRequested{UserID: "u", Message: "m", Channel: "email"}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	r := record(t, messages.Message{ID: "m", Event: event, OrderTime: at})
+	if got := headerOf(r, "ce_ordertime"); got != "2026-01-02T02:04:05Z" {
+		t.Errorf("ce_ordertime %q", got)
+	}
+	if m, err := messages.Decode(r); err != nil || !m.OrderTime.Equal(at) {
+		t.Errorf("read %v, %v", m.OrderTime, err)
+	}
+	r = record(t, messages.Message{ID: "m", Event: event})
+	if m, err := messages.Decode(r); err != nil || headerOf(r, "ce_ordertime") != "" || !m.OrderTime.IsZero() {
+		t.Errorf("an order time out of nothing: %v, %v", m.OrderTime, err)
+	}
+	r.Headers = append(r.Headers, messages.Header{Key: "ce_ordertime", Value: []byte("soon")})
+	if m, err := messages.Decode(r); err != nil || !m.OrderTime.IsZero() {
+		t.Errorf("a malformed header counts as absent: %v, %v", m.OrderTime, err)
+	}
+}
+
 func TestHeadersStandInOneOrder(t *testing.T) {
 	t.Parallel()
 	want := []string{"ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "ce_subject", "content-type", "traceparent"}

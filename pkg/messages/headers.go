@@ -13,6 +13,7 @@ const (
 	headerSource      = "ce_source"
 	headerTime        = "ce_time"
 	headerSubject     = "ce_subject"
+	headerOrderTime   = "ce_ordertime"
 	headerContentType = "content-type"
 	headerTraceParent = "traceparent"
 	// headerWatermillID is what watermill's default marshaler writes.
@@ -54,7 +55,7 @@ func serviceOf(source string) string {
 // message is refused for them.
 type headers struct {
 	id, watermillID, typ, source, traceParent string
-	time                                      time.Time
+	time, orderTime                           time.Time
 }
 
 func readHeaders(list []Header) headers {
@@ -74,11 +75,9 @@ func readHeaders(list []Header) headers {
 		case headerSource:
 			setName(&h.source, v)
 		case headerTime:
-			if t, err := time.Parse(time.RFC3339Nano, string(v)); err == nil {
-				if t, ok := inRange(t); ok {
-					h.time = t
-				}
-			}
+			setTime(&h.time, v)
+		case headerOrderTime:
+			setTime(&h.orderTime, v)
 		case headerTraceParent:
 			if t := traceParent(string(v)); t != "" {
 				h.traceParent = t
@@ -87,6 +86,14 @@ func readHeaders(list []Header) headers {
 	}
 	h.source = serviceOf(h.source)
 	return h
+}
+
+func setTime(to *time.Time, v []byte) {
+	if t, err := time.Parse(time.RFC3339Nano, string(v)); err == nil {
+		if t, ok := inRange(t); ok {
+			*to = t
+		}
+	}
 }
 
 func setName(to *string, v []byte) {

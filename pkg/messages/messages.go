@@ -66,6 +66,9 @@ type Message struct {
 	Source string
 	// Time is when the message was made: the body's timestamp, else the header ce_time, else the record's time.
 	Time time.Time
+	// OrderTime is when the order that the message is about was received, zero when its publisher does not say. It is there
+	// to be measured with, and decides nothing.
+	OrderTime time.Time
 	// TraceParent is the W3C trace context, "" when there is none.
 	TraceParent string
 }

@@ -68,7 +68,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	notifications := app.New(kept, emails, metrics, log)
 
 	letters := deadletter.NewStore(pool)
-	reg.MustRegister(letters.Collector())
+	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
 	// There is no publisher: what comes out of this service is email.
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, DrainTimeout: cfg.DrainTimeout})

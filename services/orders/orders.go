@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL,
 	})
 	letters := deadletter.NewStore(pool)
-	reg.MustRegister(kept.Collector(), letters.Collector())
+	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool))
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg,
 		DrainTimeout: cfg.DrainTimeout})

@@ -86,7 +86,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Now:        time.Now,
 	})
 	letters := deadletter.NewStore(pool)
-	reg.MustRegister(letters.Collector())
+	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg,
 		DrainTimeout: cfg.DrainTimeout})

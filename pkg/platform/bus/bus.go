@@ -12,6 +12,7 @@ type In[E messages.Event] struct {
 	ID          string
 	Event       E
 	Time        time.Time // when the message was made
+	OrderTime   time.Time // when the order was received, zero when the message does not say
 	TraceParent string
 	Record      messages.Record // as read, for parking and keeping aside
 }
@@ -39,7 +40,7 @@ func On[E messages.Event](h Handler[E]) Route {
 		handle: func(ctx context.Context, batch []In[messages.Event]) []Result {
 			typed := make([]In[E], len(batch))
 			for i, in := range batch {
-				typed[i] = In[E]{ID: in.ID, Event: in.Event.(E), Time: in.Time, TraceParent: in.TraceParent, Record: in.Record}
+				typed[i] = In[E]{ID: in.ID, Event: in.Event.(E), Time: in.Time, OrderTime: in.OrderTime, TraceParent: in.TraceParent, Record: in.Record}
 			}
 			return h(ctx, typed)
 		}}

@@ -67,7 +67,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.DrainTimeout == 0 {
 		cfg.DrainTimeout = 10 * time.Second
 	}
-	m := newMetrics(cfg.Metrics)
+	m := newMetrics(cfg.Metrics, eventsOf(cfg.Table))
 	d, err := newDispatcher(cfg.Service, cfg.Table, cfg.Publisher, cfg.Log, m, cfg.HandleTimeout)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c := &Consumer{
 		cfg: cfg, log: cfg.Log, topics: topics, needs: needs, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
 		failing: failing, metrics: m, dispatcher: d,
-		monitor: newMonitor(cfg.Config, cfg.Service, topics, needs, m.lag),
+		monitor: newMonitor(cfg.Config, cfg.Service, topics, needs, m),
 	}
 	c.subscriber = c.kafkaSubscriber
 	c.pauses = newPauses()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,7 +114,7 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		d.log.Debug("ignored", "event", event, "topic", r.Topic, "message_id", m.ID)
 		return ignored, nil
 	}
-	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, TraceParent: m.TraceParent, Record: r}
+	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, OrderTime: m.OrderTime, TraceParent: m.TraceParent, Record: r}
 	result := run(ctx, route, in)
 	if result.Err != nil {
 		return "", result.Err
@@ -153,6 +154,18 @@ func (t Table) topics() []string {
 		}
 	}
 	return topics
+}
+
+// eventsOf returns the events that the table's topics carry by the contract, whether it has a use for them or not.
+func eventsOf(t Table) []string {
+	topics := t.topics()
+	var events []string
+	for _, typ := range messages.Registry() {
+		if slices.Contains(topics, typ.Topic) {
+			events = append(events, typ.Name)
+		}
+	}
+	return events
 }
 
 // traceID returns the trace id within a traceparent header, "" when there is none.

@@ -32,7 +32,7 @@ func (p *published) PublishRecords(context.Context, ...messages.Record) error { 
 
 func newTestDispatcher(t *testing.T, p Publisher, h Handler[messages.OrderPlaced]) *dispatcher {
 	t.Helper()
-	d, err := newDispatcher("test", Table{On(h)}, p, quiet(), newMetrics(nil), time.Minute)
+	d, err := newDispatcher("test", Table{On(h)}, p, quiet(), newMetrics(nil, nil), time.Minute)
 	require.NoError(t, err)
 	t.Cleanup(d.close)
 	return d
@@ -117,9 +117,9 @@ func TestAUseCaseThatAnswersWithTheWrongNumberOfResultsIsNotAcknowledged(t *test
 func TestATableNamesEachEventOnceAndAtLeastOne(t *testing.T) {
 	t.Parallel()
 	h := func(context.Context, []In[messages.OrderPlaced]) []Result { return nil }
-	_, err := newDispatcher("test", Table{On(h), On(h)}, nil, quiet(), newMetrics(nil), time.Minute)
+	_, err := newDispatcher("test", Table{On(h), On(h)}, nil, quiet(), newMetrics(nil, nil), time.Minute)
 	require.ErrorContains(t, err, "event order_placed has two routes")
-	_, err = newDispatcher("test", nil, nil, quiet(), newMetrics(nil), time.Minute)
+	_, err = newDispatcher("test", nil, nil, quiet(), newMetrics(nil, nil), time.Minute)
 	require.ErrorContains(t, err, "at least one route")
 	other := On(func(context.Context, []In[messages.PaymentRequested]) []Result { return nil })
 	again := On(func(context.Context, []In[messages.PaymentCaptured]) []Result { return nil })

@@ -1,6 +1,10 @@
 package bus
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pasdetrois/pkg/platform/fault"
+)
 
 // metrics of one consumer.
 type metrics struct {
@@ -10,9 +14,43 @@ type metrics struct {
 	failures prometheus.Counter
 	parked   *prometheus.CounterVec // by reason
 	lag      *prometheus.GaugeVec   // by topic and partition
+	next     *prometheus.GaugeVec   // by topic and partition
+
+	byEvent map[string]eventMetrics // of every event that may come; "" is none of them. Never written after newMetrics.
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// eventMetrics are looked up once: a message costs no search for its labels.
+type eventMetrics struct {
+	results [3]prometheus.Counter // by fault.Kind
+	ok      prometheus.Counter
+	seconds prometheus.Observer
+}
+
+// unknownEvent stands for what could not be decoded, and for events that the contract does not have.
+const unknownEvent = "unknown"
+
+// of returns the metrics of an event.
+func (m *metrics) of(event string) eventMetrics {
+	if e, ok := m.byEvent[event]; ok {
+		return e
+	}
+	return m.byEvent[""]
+}
+
+func (m *metrics) resolve(event string) eventMetrics {
+	return eventMetrics{
+		ok: m.handled.WithLabelValues(event, "ok"),
+		results: [...]prometheus.Counter{
+			fault.Transient: m.handled.WithLabelValues(event, "transient"),
+			fault.Permanent: m.handled.WithLabelValues(event, "permanent"),
+			fault.Cancelled: m.handled.WithLabelValues(event, "cancelled"),
+		},
+		seconds: m.seconds.WithLabelValues(event),
+	}
+}
+
+// newMetrics makes the metrics of a consumer whose topics carry events, and registers them unless reg is nil.
+func newMetrics(reg prometheus.Registerer, events []string) *metrics {
 	m := &metrics{
 		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pasdetrois_messages_handled_total",
@@ -40,9 +78,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "pasdetrois_consumer_lag",
 			Help: "Records of the partition that the service's consumer group has not committed yet.",
 		}, []string{"topic", "partition"}),
+		next: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pasdetrois_consumer_next_offset",
+			Help: "Offset of the partition that the service's consumer group will read next, as committed.",
+		}, []string{"topic", "partition"}),
+	}
+	m.byEvent = map[string]eventMetrics{"": m.resolve(unknownEvent)}
+	for _, event := range events {
+		m.byEvent[event] = m.resolve(event)
 	}
 	if reg != nil {
-		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag)
+		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag, m.next)
 	}
 	return m
 }

@@ -146,15 +146,13 @@ func (c *Consumer) telemetry(next message.HandlerFunc) message.HandlerFunc {
 		begin := time.Now()
 		out, err := next(msg)
 		_, event := c.claims.of(msg).read()
-		if event == "" {
-			event = "unknown"
-		}
-		result := "ok"
+		m := c.metrics.of(event)
+		m.seconds.Observe(time.Since(begin).Seconds())
 		if err != nil {
-			result = [...]string{fault.Transient: "transient", fault.Permanent: "permanent", fault.Cancelled: "cancelled"}[fault.KindOf(err)]
+			m.results[fault.KindOf(err)].Inc()
+		} else {
+			m.ok.Inc()
 		}
-		c.metrics.handled.WithLabelValues(event, result).Inc()
-		c.metrics.seconds.WithLabelValues(event).Observe(time.Since(begin).Seconds())
 		return out, err
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -25,15 +24,15 @@ type monitor struct {
 	service string
 	topics  []string // that the service reads
 	needs   []string // all that must be there
-	lag     *prometheus.GaugeVec
+	metrics *metrics
 
 	mu     sync.Mutex
 	lastOK time.Time
 	err    error
 }
 
-func newMonitor(cfg Config, service string, topics, needs []string, lag *prometheus.GaugeVec) *monitor {
-	return &monitor{cfg: cfg, service: service, topics: topics, needs: needs, lag: lag, err: errors.New("not connected yet")}
+func newMonitor(cfg Config, service string, topics, needs []string, metrics *metrics) *monitor {
+	return &monitor{cfg: cfg, service: service, topics: topics, needs: needs, metrics: metrics, err: errors.New("not connected yet")}
 }
 
 // report records the outcome of one question to Kafka.
@@ -125,7 +124,9 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 					return fmt.Errorf("oldest offset of %s/%d: %w", name, p, err)
 				}
 			}
-			m.lag.WithLabelValues(topic, strconv.Itoa(int(p))).Set(float64(max(newest-next, 0)))
+			partition := strconv.Itoa(int(p))
+			m.metrics.lag.WithLabelValues(topic, partition).Set(float64(max(newest-next, 0)))
+			m.metrics.next.WithLabelValues(topic, partition).Set(float64(next))
 		}
 	}
 	return nil

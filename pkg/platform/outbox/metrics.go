@@ -19,25 +19,25 @@ const (
 )
 
 type metrics struct {
-	published *prometheus.CounterVec // by path
-	spilled   prometheus.Counter
+	fromMemory, recovered prometheus.Counter // published, by path
+	spilled               prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, pool *pgxpool.Pool) *metrics {
+	published := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pasdetrois_outbox_published_total",
+		Help: "Messages published from the outbox, by path: memory, right after the commit; recovery, from the table.",
+	}, []string{"path"})
 	m := &metrics{
-		published: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pasdetrois_outbox_published_total",
-			Help: "Messages published from the outbox, by path: memory, right after the commit; recovery, from the table.",
-		}, []string{"path"}),
+		fromMemory: published.WithLabelValues(pathMemory),
+		recovered:  published.WithLabelValues(pathRecovery),
 		spilled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pasdetrois_outbox_spilled_total",
 			Help: "Messages that were left to recovery because memory was full, or for the order of their key.",
 		}),
 	}
-	m.published.WithLabelValues(pathMemory)
-	m.published.WithLabelValues(pathRecovery)
 	if reg != nil {
-		reg.MustRegister(m.published, m.spilled, &collector{pool: pool,
+		reg.MustRegister(published, m.spilled, &collector{pool: pool,
 			pending: prometheus.NewDesc("pasdetrois_outbox_pending",
 				"Messages in the outbox that are not known to be published, counted up to 100,000.", nil, nil),
 			oldest: prometheus.NewDesc("pasdetrois_outbox_oldest_age_seconds",

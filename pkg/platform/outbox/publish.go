@@ -36,7 +36,7 @@ func (r *Relay) publish(ctx context.Context, rows []Row) bool {
 	for attempt := 1; ; attempt++ {
 		err := r.cfg.Publisher.PublishRecords(ctx, recordsOf(rows)...)
 		if err == nil {
-			r.metrics.published.WithLabelValues(pathMemory).Add(float64(len(rows)))
+			r.metrics.fromMemory.Add(float64(len(rows)))
 			return true
 		}
 		if attempt == 1 || attempt%10 == 0 {

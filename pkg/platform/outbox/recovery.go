@@ -242,7 +242,7 @@ func (l *leader) page(ctx context.Context, below string) (reach, error) {
 		if err := l.relay.cfg.Publisher.PublishRecords(ctx, recordsOf(left)...); err != nil {
 			return 0, fmt.Errorf("publish what was left in the outbox: %w", err)
 		}
-		l.relay.metrics.published.WithLabelValues(pathRecovery).Add(float64(len(left)))
+		l.relay.metrics.recovered.Add(float64(len(left)))
 		l.relay.cfg.Log.Info(fmt.Sprintf("published %d messages that were left in the outbox", len(left)))
 		if err := l.delete(ctx, left); err != nil {
 			return 0, err

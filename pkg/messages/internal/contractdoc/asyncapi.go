@@ -96,6 +96,7 @@ func headerSchema() *Schema {
 			text("ce_source", "/pasdetrois/<service>"),
 			{"ce_time", &Schema{Type: "string", Format: "date-time", Description: "When it happened."}},
 			text("ce_subject", "The order id."),
+			{"ce_ordertime", &Schema{Type: "string", Format: "date-time", Description: "When the order was received; in messages that say something of an order's outcome, to measure with."}},
 			{"content-type", &Schema{Const: "application/json"}},
 			text("traceparent", "W3C trace context. Passed on to everything that the message leads to."),
 		}}

@@ -208,7 +208,7 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	label := emailSent
 	switch o.Status {
 	case domain.Sent:
-		d.cfg.Metrics.sent(n.RequestedAt, now)
+		d.cfg.Metrics.sent(n, now)
 	case domain.Failed:
 		label = emailFailed
 		d.cfg.Log.Error("email refused for good", "order_id", n.OrderID, "message_id", n.MessageID, "attempt", n.Attempts+1,

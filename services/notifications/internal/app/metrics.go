@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/services/notifications/internal/domain"
 )
 
 // Metrics counts what becomes of notifications.
@@ -15,6 +16,7 @@ type Metrics struct {
 	emails        *prometheus.CounterVec
 	sendSeconds   *prometheus.HistogramVec
 	endToEnd      prometheus.Histogram
+	orderToEmail  *prometheus.HistogramVec // by kind
 }
 
 // The values of the label status of emails_total and of email_send_seconds.
@@ -50,8 +52,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from when a message asking for a notification was made until its email was sent.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
 		}),
+		orderToEmail: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "order_to_email_seconds",
+			Help:    "Time from the receipt of an order until the email about its outcome was sent, by kind.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
+		}, []string{"kind"}),
 	}
-	reg.MustRegister(m.notifications, m.repetitions, m.emails, m.sendSeconds, m.endToEnd)
+	reg.MustRegister(m.notifications, m.repetitions, m.emails, m.sendSeconds, m.endToEnd, m.orderToEmail)
 	// Outcomes that have not happened yet are 0, not unknown: an alert on their increase needs that.
 	for _, status := range []string{emailSent, emailFailed, emailRetried} {
 		m.emails.WithLabelValues(status)
@@ -62,15 +69,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) added(kind string) {
+func (m *Metrics) added(kind string) { m.notifications.WithLabelValues(kindLabel(kind)).Inc() }
+
+func kindLabel(kind string) string {
 	switch kind {
 	case messages.KindConfirmed, messages.KindRejected, messages.KindFailed, messages.KindCancelled, messages.KindFraudAlert:
+		return kind
 	case "":
-		kind = "none"
+		return "none"
 	default:
-		kind = "other" // a foreign producer's own words must not become label values without end
+		return "other" // a foreign producer's own words must not become label values without end
 	}
-	m.notifications.WithLabelValues(kind).Inc()
 }
 
 func (m *Metrics) repeated(same bool) {
@@ -87,6 +96,9 @@ func (m *Metrics) attempted(status string, took time.Duration) {
 }
 
 // sent observes the whole way of an email. A producer's clock that runs ahead counts as no time at all.
-func (m *Metrics) sent(requestedAt, sentAt time.Time) {
-	m.endToEnd.Observe(max(0, sentAt.Sub(requestedAt)).Seconds())
+func (m *Metrics) sent(n domain.Notification, sentAt time.Time) {
+	m.endToEnd.Observe(max(0, sentAt.Sub(n.RequestedAt)).Seconds())
+	if !n.OrderedAt.IsZero() {
+		m.orderToEmail.WithLabelValues(kindLabel(n.Kind)).Observe(max(0, sentAt.Sub(n.OrderedAt)).Seconds())
+	}
 }

@@ -17,6 +17,7 @@ func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messag
 	wanted := make([]domain.Notification, len(batch))
 	for i, in := range batch {
 		wanted[i] = domain.New(in.ID, in.Time, in.Event)
+		wanted[i].OrderedAt, wanted[i].TraceParent = in.OrderTime, in.TraceParent
 	}
 	// The lease runs from before the transaction, so that it ends here before it ends in the database.
 	claimedAt := time.Now()

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"pasdetrois/pkg/messages"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
@@ -56,4 +58,29 @@ func TestSettledWhileItIsClaimedAgain(t *testing.T) {
 	w.must(r, about("1001", messages.KindCancelled)) // goes the same way behind it
 	w.settled(map[domain.Status]int{domain.Sent: 2})
 	w.mail.requireEachOnce(t, 2)
+}
+
+// A customer waits from the order on, not from the message that a service made of it.
+func TestTimeFromOrderToEmailIsMeasured(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	r := w.replica()
+	confirmed := about("1001", messages.KindConfirmed)
+	confirmed.OrderTime = time.Now().Add(-time.Hour)
+	w.must(r, confirmed, plain("m1", "of no order"))
+	w.start(r)
+	w.settled(map[domain.Status]int{domain.Sent: 2})
+
+	families, err := r.metrics.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == "pasdetrois_notifications_order_to_email_seconds" {
+			require.Len(t, f.GetMetric(), 1)
+			require.Equal(t, messages.KindConfirmed, f.GetMetric()[0].GetLabel()[0].GetValue())
+			require.EqualValues(t, 1, f.GetMetric()[0].GetHistogram().GetSampleCount())
+			require.InDelta(t, 3600, f.GetMetric()[0].GetHistogram().GetSampleSum(), 600)
+			return
+		}
+	}
+	require.Fail(t, "it is not measured")
 }

@@ -38,6 +38,8 @@ type Notification struct {
 	Claim    int    // number of the latest claim: how often somebody set out to send it
 
 	RequestedAt time.Time // when the message was made
+	OrderedAt   time.Time // when the order was received, zero when the message did not say
+	TraceParent string    // of the message, "" when it had none
 	CreatedAt   time.Time
 	SentAt      time.Time // zero unless Sent
 }

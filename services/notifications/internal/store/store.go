@@ -22,20 +22,24 @@ type Store struct{ pool *pgxpool.Pool }
 func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 const columns = `id, message_id, order_id, kind, user_id, recipient, message, channel, status, reason, attempts, claim,
-	requested_at, created_at, sent_at`
+	requested_at, created_at, sent_at, ordered_at, trace_parent`
 
 func scan(row pgx.CollectableRow) (domain.Notification, error) {
 	var (
 		n             domain.Notification
 		orderID, kind pgtype.Text
 		sentAt        pgtype.Timestamptz
+		orderedAt     pgtype.Timestamptz
 	)
 	err := row.Scan(&n.ID, &n.MessageID, &orderID, &kind, &n.UserID, &n.To, &n.Message, &n.Channel, &n.Status, &n.Reason,
-		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt)
+		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt, &orderedAt, &n.TraceParent)
 	n.OrderID, n.Kind = orderID.String, kind.String
 	n.RequestedAt, n.CreatedAt = n.RequestedAt.UTC(), n.CreatedAt.UTC()
 	if sentAt.Valid {
 		n.SentAt = sentAt.Time.UTC()
+	}
+	if orderedAt.Valid {
+		n.OrderedAt = orderedAt.Time.UTC()
 	}
 	return n, err
 }
@@ -52,10 +56,13 @@ func query(ctx context.Context, q pgdb.Querier, sql string, args ...any) ([]doma
 // Without a conflict target, ON CONFLICT covers both unique keys. A row that another row of the same statement has just
 // inserted conflicts as well, so duplicates within a batch need no care: the first one wins.
 const addSQL = `
-INSERT INTO notifications (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, next_attempt_at)
-SELECT message_id, NULLIF(order_id, ''), NULLIF(kind, ''), user_id, recipient, message, channel, requested_at, now() + $9::interval
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-	WITH ORDINALITY AS n (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, place)
+INSERT INTO notifications (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, next_attempt_at,
+	ordered_at, trace_parent)
+SELECT message_id, NULLIF(order_id, ''), NULLIF(kind, ''), user_id, recipient, message, channel, requested_at, now() + $9::interval,
+	ordered_at, trace_parent
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+		$10::timestamptz[], $11::text[])
+	WITH ORDINALITY AS n (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, ordered_at, trace_parent, place)
 ORDER BY place
 ON CONFLICT DO NOTHING
 RETURNING ` + columns
@@ -72,7 +79,7 @@ func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time
 	var kept []app.Kept
 	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
 		added, err := query(ctx, tx, addSQL, args.messageID, args.orderID, args.kind, args.userID, args.recipient,
-			args.message, args.channel, args.requestedAt, lease)
+			args.message, args.channel, args.requestedAt, lease, args.orderedAt, args.traceParent)
 		if err != nil {
 			return fmt.Errorf("insert: %w", err)
 		}
@@ -144,14 +151,15 @@ func existing(ctx context.Context, tx pgx.Tx, batch []domain.Notification, byKey
 
 // arrays holds a batch by column, the way unnest wants it.
 type arrays struct {
-	messageID, orderID, kind, userID, recipient, message, channel []string
-	requestedAt                                                   []time.Time
+	messageID, orderID, kind, userID, recipient, message, channel, traceParent []string
+	requestedAt                                                                []time.Time
+	orderedAt                                                                  []pgtype.Timestamptz
 }
 
 func newColumns(size int) *arrays {
 	text := func() []string { return make([]string, 0, size) }
 	return &arrays{messageID: text(), orderID: text(), kind: text(), userID: text(), recipient: text(), message: text(),
-		channel: text(), requestedAt: make([]time.Time, 0, size)}
+		channel: text(), traceParent: text(), requestedAt: make([]time.Time, 0, size), orderedAt: make([]pgtype.Timestamptz, 0, size)}
 }
 
 func (a *arrays) add(n domain.Notification) {
@@ -163,4 +171,6 @@ func (a *arrays) add(n domain.Notification) {
 	a.message = append(a.message, n.Message)
 	a.channel = append(a.channel, n.Channel)
 	a.requestedAt = append(a.requestedAt, n.RequestedAt)
+	a.orderedAt = append(a.orderedAt, pgtype.Timestamptz{Time: n.OrderedAt, Valid: !n.OrderedAt.IsZero()})
+	a.traceParent = append(a.traceParent, n.TraceParent)
 }

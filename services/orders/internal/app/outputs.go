@@ -85,8 +85,10 @@ func items(o *domain.Order) []messages.Item {
 }
 
 func notification(o *domain.Order, kind, format string, args ...any) messages.Message {
-	return message(o, kind, messages.NotificationRequested{UserID: o.UserID, Message: fmt.Sprintf(format, args...),
+	m := message(o, kind, messages.NotificationRequested{UserID: o.UserID, Message: fmt.Sprintf(format, args...),
 		Channel: messages.ChannelEmail, OrderID: o.ID, Kind: kind, To: o.Email})
+	m.OrderTime = o.CreatedAt
+	return m
 }
 
 func message(o *domain.Order, step string, e messages.Event) messages.Message {

@@ -4,33 +4,87 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pasdetrois/services/orders/internal/domain"
 )
 
-// scrapeTimeout keeps a scrape short when the database is slow: the gauge is left out then.
-const scrapeTimeout = time.Second
+const (
+	// scrapeTimeout keeps a scrape short when the database is slow: the gauges are left out then.
+	scrapeTimeout = time.Second
+	// maxCounted bounds the cost of counting: that many unsettled orders are a sight in any case.
+	maxCounted = 100_000
+	// sweepGrace is what an order may be over its deadline before that counts: it is swept now and then.
+	sweepGrace = time.Minute
+)
 
-type heldCollector struct {
-	store *Store
-	desc  *prometheus.Desc
+type collector struct {
+	store    *Store
+	deadline time.Duration
+
+	held, unsettled, overdue *prometheus.Desc
 }
 
-// Collector returns the gauge of messages kept aside, counted in the table at each scrape.
-func (s *Store) Collector() prometheus.Collector {
-	return &heldCollector{store: s, desc: prometheus.NewDesc("pasdetrois_orders_held",
-		"Messages kept aside now because their order has not arrived.", nil, nil)}
+// Collector returns the gauges of orders that are not settled and of messages kept aside, counted in the tables at each
+// scrape: every replica tells the same. An order is overdue when it has stood in its status for longer than deadline.
+func (s *Store) Collector(deadline time.Duration) prometheus.Collector {
+	return &collector{store: s, deadline: deadline,
+		held: prometheus.NewDesc("pasdetrois_orders_held",
+			"Messages kept aside now because their order has not arrived.", nil, nil),
+		unsettled: prometheus.NewDesc("pasdetrois_orders_unsettled",
+			"Orders that are not settled now, by status, counted up to 100,000 in all.", []string{"status"}, nil),
+		overdue: prometheus.NewDesc("pasdetrois_orders_overdue",
+			"Orders that have stood in their status for longer than PAYMENT_TIMEOUT and a minute, by status.", []string{"status"}, nil)}
 }
 
-func (c *heldCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.held
+	ch <- c.unsettled
+	ch <- c.overdue
+}
 
-const countHeldSQL = `SELECT count(*) FROM held_messages`
+const (
+	countHeldSQL = `SELECT count(*) FROM held_messages`
+	// due_at is there while an order is open, and its index holds no other orders.
+	countOpenSQL = `SELECT status, count(*), count(*) FILTER (WHERE status_at < $1)
+FROM (SELECT status, status_at FROM orders WHERE due_at IS NOT NULL LIMIT $2) AS open GROUP BY status`
+)
 
-func (c *heldCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	var n int64
-	if err := c.store.pool.QueryRow(ctx, countHeldSQL).Scan(&n); err != nil {
+	gauge := func(d *prometheus.Desc, n int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	var held int64
+	if err := c.store.pool.QueryRow(ctx, countHeldSQL).Scan(&held); err != nil {
 		return
 	}
-	ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n))
+	open, overdue, err := c.countOpen(ctx)
+	if err != nil {
+		return
+	}
+	gauge(c.held, held)
+	for _, status := range domain.Statuses() {
+		if !status.Settled() {
+			gauge(c.unsettled, open[status], string(status))
+			gauge(c.overdue, overdue[status], string(status))
+		}
+	}
+}
+
+func (c *collector) countOpen(ctx context.Context) (open, overdue map[domain.Status]int64, err error) {
+	rows, err := c.store.pool.Query(ctx, countOpenSQL, time.Now().Add(-c.deadline-sweepGrace), maxCounted)
+	if err != nil {
+		return nil, nil, err
+	}
+	open, overdue = make(map[domain.Status]int64), make(map[domain.Status]int64)
+	var status domain.Status
+	var n, late int64
+	_, err = pgx.ForEachRow(rows, []any{&status, &n, &late}, func() error {
+		open[status], overdue[status] = n, late
+		return nil
+	})
+	return open, overdue, err
 }

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
@@ -266,24 +264,4 @@ func TestNewer(t *testing.T) {
 	newer, err := w.Newer(t.Context(), map[string]int64{"o": 0, "p": 1, "q": 0})
 	require.NoError(t, err)
 	require.Equal(t, []domain.Order{*w.read("o")}, newer)
-}
-
-func TestCollectorCountsWhatIsKeptAside(t *testing.T) {
-	t.Parallel()
-	w := setup(t)
-	require.NoError(t, w.InTx(t.Context(), func(ctx context.Context, tx app.Tx) error {
-		_, err := tx.Hold(ctx, app.Held{OrderID: "o", Event: "e", Record: messages.Record{Topic: "t", Time: at}, HeldAt: at})
-		return err
-	}))
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(w.Collector())
-	testkit.Eventually(t, func() error {
-		families, err := reg.Gather()
-		if err != nil || len(families) == 0 {
-			return errors.Join(err, errors.New("not measured"))
-		}
-		require.Equal(t, "pasdetrois_orders_held", families[0].GetName())
-		require.InDelta(t, 1, families[0].GetMetric()[0].GetGauge().GetValue(), 0)
-		return nil
-	})
 }
