@@ -53,6 +53,8 @@ type Env struct {
 	GroupPrefix string
 	// Control is nil when the services are not ours to stop.
 	Control Control
+	// Books is nil when the databases are not ours to look at.
+	Books Books
 	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
 	Emails func() []Email
 	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):
