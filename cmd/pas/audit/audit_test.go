@@ -50,7 +50,7 @@ func play(t *testing.T) played {
 }
 
 // config audits the database as the role that may only read.
-func (p played) config(t *testing.T, database string) audit.Config {
+func (p played) config(t testing.TB, database string) audit.Config {
 	t.Helper()
 	u, err := url.Parse(database)
 	require.NoError(t, err)
