@@ -60,6 +60,19 @@ test-crash: ## kill -9 each service and the broker under load, on a real Kafka, 
 	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags crash ./e2e/crash
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags crash -count=1 -v -timeout 12m ./e2e/crash
 
+# Prometheus and promtool, built once with Go; PROMETHEUS and PROMTOOL may name others.
+PROMETHEUS ?= $(abspath .cache/prometheus/prometheus)
+PROMTOOL   ?= $(abspath .cache/prometheus/promtool)
+$(abspath .cache/prometheus)/%: tools/prometheus/go.mod
+	@echo "building $* (some minutes the first time)"
+	@cd tools/prometheus && GOWORK=off go build -tags remove_all_sd,enable_dns_sd -o $@ github.com/prometheus/prometheus/cmd/$*
+
+.PHONY: alerts
+alerts: $(PROMTOOL) ## check the alert rules, and that each alert fires when it should and only then
+	@cd deploy/compose/prometheus && $(PROMTOOL) check rules --lint=all --lint-fatal alerts.yml
+	@cd deploy/compose/prometheus && $(PROMTOOL) check config prometheus.yml
+	@cd deploy/compose/prometheus && $(PROMTOOL) test rules alerts_test.yml
+
 .PHONY: test-full
 test-full: ## the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
 	go vet -tags full ./cmd/pas/windows
