@@ -75,10 +75,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		}
 	}()
 
+	simulated := provider.NewSimulated(provider.Config{Books: books, Latency: cfg.ProviderLatency,
+		ErrorRate: cfg.ProviderErrorRate, Random: rand.Float64})
+	defer simulated.Close()
 	payments := app.New(app.Config{
-		Store: store.New(pool),
-		Provider: provider.Measure(provider.NewSimulated(provider.Config{Books: books, Latency: cfg.ProviderLatency,
-			ErrorRate: cfg.ProviderErrorRate, Random: rand.Float64}), reg),
+		Store:      store.New(pool),
+		Provider:   provider.Measure(simulated, reg),
 		FraudLimit: limit,
 		AlertEmail: cfg.FraudAlertEmail,
 		Metrics:    app.NewMetrics(reg),

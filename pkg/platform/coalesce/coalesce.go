@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -136,8 +137,10 @@ func (c *Coalescer[In, Out]) enqueue(l *call[In, Out]) bool {
 // Close ends the context of the batch that is being handled, if any.
 func (c *Coalescer[In, Out]) Close() { c.cancel() }
 
-// run handles batch after batch until nobody waits.
+// run handles batch after batch until nobody waits. It lets go of the processor once before the first: calls that are
+// about to be made, by goroutines that can run already, share it.
 func (c *Coalescer[In, Out]) run() {
+	runtime.Gosched()
 	for batch := c.take(); len(batch) > 0; batch = c.take() {
 		c.handleAll(batch)
 	}

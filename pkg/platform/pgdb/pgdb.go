@@ -23,6 +23,12 @@ const (
 	waitEvery      = 250 * time.Millisecond
 )
 
+// plannerOff is what no statement of a service should use: each of them finds its rows by key, a few of many. A prepared
+// statement keeps the plan that was made for it when the tables were small, where reading all of a table looks cheapest,
+// and goes on with it while they grow. Without jit, because a plan that cannot do otherwise counts as so dear that it would
+// be compiled each time.
+var plannerOff = [...]string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"}
+
 // Config says which database, as whom.
 type Config struct {
 	URL      string // postgres://orders:secret@host:5432/db
@@ -39,6 +45,9 @@ func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
 	}
 	if cfg.Schema != "" {
 		c.ConnConfig.RuntimeParams["search_path"] = cfg.Schema
+	}
+	for _, off := range plannerOff {
+		c.ConnConfig.RuntimeParams[off] = "off"
 	}
 	if cfg.AppName != "" {
 		c.ConnConfig.RuntimeParams["application_name"] = cfg.AppName

@@ -29,6 +29,28 @@ func TestOpenUsesTheSchemaAndTheNameOfTheService(t *testing.T) {
 	require.EqualValues(t, 3, pool.Config().MaxConns)
 }
 
+// A plan that is made while a table is small is kept while it grows.
+func TestRowsAreFoundByKeyAlsoInSmallTables(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	admin := w.open(pgdb.Config{URL: w.admin, Schema: "shop"})
+	_, err := admin.Exec(t.Context(), `CREATE TABLE shelves (id text PRIMARY KEY, size int);
+INSERT INTO shelves SELECT n, n FROM generate_series(1, 20) n`)
+	require.NoError(t, err)
+	for _, sql := range []string{
+		`SELECT * FROM shelves WHERE id = ANY('{1,2,3,4,5,6,7,8}')`,
+		`UPDATE shelves s SET size = u.size FROM unnest('{1,2,3}'::text[], '{1,2,3}'::int[]) u (id, size) WHERE s.id = u.id`,
+	} {
+		rows, err := admin.Query(t.Context(), "EXPLAIN (FORMAT JSON) "+sql)
+		require.NoError(t, err)
+		plan, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		require.Contains(t, plan, `"Index Name": "shelves_pkey"`)
+		require.NotContains(t, plan, "Seq Scan")
+		require.NotContains(t, plan, "JIT")
+	}
+}
+
 func TestOpenRefusesWhatIsNoURLWithoutTellingThePassword(t *testing.T) {
 	t.Parallel()
 	_, err := pgdb.Open(pgdb.Config{URL: "postgres://shop:sesame@local host/shop"}, nil)

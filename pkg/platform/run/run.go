@@ -103,6 +103,7 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 		return exitUsage
 	}
 
+	tuneGC(environ)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// From the first signal on a second one has its usual effect: it ends the process.
@@ -218,6 +219,22 @@ func healthcheck(ctx context.Context, admin string) error {
 		return fmt.Errorf("healthcheck: %s", resp.Status)
 	}
 	return nil
+}
+
+// The garbage collector's settings when the environment has none: a service keeps few things alive and makes many short-lived
+// ones, so by Go's own default it would collect many times a second.
+const (
+	gcPercent   = 400
+	memoryLimit = 192 << 20
+)
+
+func tuneGC(environ map[string]string) {
+	if environ["GOGC"] == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if environ["GOMEMLIMIT"] == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 }
 
 // Component is a long-running part of a service.

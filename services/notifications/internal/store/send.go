@@ -37,25 +37,27 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]do
 }
 
 // That an email was sent is true whoever has the claim by now. Any other end counts only under the claim it was
-// attempted under.
+// attempted under. The status that is expected comes with the row: written into the statement, it would lead the planner
+// to walk through the index of what is pending instead of looking the id up.
 const settleSQL = `
 UPDATE notifications n
 SET status = o.status, reason = o.reason, attempts = n.attempts + 1, sent_at = o.sent_at, next_attempt_at = now() + o.pause
-FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[], $6::interval[])
-	AS o (id, claim, status, reason, sent_at, pause)
-WHERE n.id = o.id AND n.status = 'pending' AND (o.status = 'sent' OR n.claim = o.claim)`
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[])
+	AS o (id, claim, was, status, reason, sent_at, pause)
+WHERE n.id = o.id AND n.status = o.was AND (o.status = 'sent' OR n.claim = o.claim)`
 
 // Settle implements app.Store.
 func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
 	size := len(outcomes)
 	ids, claims := make([]int64, size), make([]int32, size)
-	statuses, reasons := make([]string, size), make([]string, size)
+	were, statuses, reasons := make([]string, size), make([]string, size), make([]string, size)
 	sentAt, pauses := make([]pgtype.Timestamptz, size), make([]time.Duration, size)
 	for i, o := range outcomes {
+		were[i] = string(domain.Pending)
 		ids[i], claims[i], statuses[i], reasons[i], pauses[i] = o.ID, int32(o.Claim), string(o.Status), o.Reason, o.Pause
 		sentAt[i] = pgtype.Timestamptz{Time: o.SentAt, Valid: o.Status == domain.Sent}
 	}
-	if _, err := s.pool.Exec(ctx, settleSQL, ids, claims, statuses, reasons, sentAt, pauses); err != nil {
+	if _, err := s.pool.Exec(ctx, settleSQL, ids, claims, were, statuses, reasons, sentAt, pauses); err != nil {
 		return fmt.Errorf("settle notifications: %w", err)
 	}
 	return nil

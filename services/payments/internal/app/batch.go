@@ -11,7 +11,7 @@ import (
 )
 
 // providerCalls bounds how many provider calls one batch makes at a time.
-const providerCalls = 16
+const providerCalls = 64
 
 // errOvertaken sends a message back to be handled once more: what it was judged by is not what it must be judged by.
 var errOvertaken = errors.New("the payment changed meanwhile")

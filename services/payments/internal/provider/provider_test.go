@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,61 @@ func TestChargeOncePerKeyInARace(t *testing.T) {
 		require.Equal(t, first, other)
 	}
 	require.Equal(t, 1, charges(t, books))
+}
+
+// Charges that come at once are entered by one statement, which can meet a key only once.
+func TestChargesThatComeAtOnceAreEachEnteredOnce(t *testing.T) {
+	t.Parallel()
+	books := setup(t)
+	p := provider.NewSimulated(provider.Config{Books: books})
+	const keys, times = 40, 3
+	ids := make([]string, keys*times)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() {
+			answer, err := p.Charge(t.Context(), charge(fmt.Sprintf("k%d", i%keys), provider.MethodVisa))
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = answer.PaymentID
+		})
+	}
+	wg.Wait()
+	different := map[string]bool{}
+	for i, id := range ids {
+		require.Equal(t, ids[i%keys], id, "the same key gets the same answer")
+		different[id] = true
+	}
+	require.Len(t, different, keys)
+	require.Equal(t, keys, charges(t, books))
+	var calls int
+	require.NoError(t, books.QueryRow(t.Context(), `SELECT sum(charge_calls) FROM provider_ledger`).Scan(&calls))
+	require.Equal(t, keys*times, calls)
+}
+
+// One that the books refuse fails alone, however many are entered with it.
+func TestAChargeThatCannotBeEnteredFailsAlone(t *testing.T) {
+	t.Parallel()
+	books := setup(t)
+	p := provider.NewSimulated(provider.Config{Books: books})
+	const good = 20
+	errs := make([]error, good+1)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			c := charge(fmt.Sprintf("k%d", i), provider.MethodVisa)
+			if i == good {
+				c.Amount.Minor = -1
+			}
+			_, errs[i] = p.Charge(t.Context(), c)
+		})
+	}
+	wg.Wait()
+	for _, err := range errs[:good] {
+		require.NoError(t, err)
+	}
+	require.Error(t, errs[good])
+	require.Equal(t, good, charges(t, books))
 }
 
 func TestChargeRefusesAKeyOfAnotherCharge(t *testing.T) {

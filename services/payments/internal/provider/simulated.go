@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
@@ -47,10 +49,23 @@ type Config struct {
 }
 
 // Simulated is an app.Provider that moves no money but keeps books as if it did: the table provider_ledger.
-type Simulated struct{ cfg Config }
+type Simulated struct {
+	cfg Config
+	// Charges that come at the same moment are entered together: a real provider has many servers, not our one database.
+	charges *coalesce.Coalescer[app.Charge, entered]
+}
 
-// NewSimulated makes a provider.
-func NewSimulated(cfg Config) *Simulated { return &Simulated{cfg: cfg} }
+// NewSimulated makes a provider. Close it when nobody calls it any more.
+func NewSimulated(cfg Config) *Simulated {
+	s := &Simulated{cfg: cfg}
+	s.charges = coalesce.New(coalesce.Config[app.Charge, entered]{
+		Handle: s.enter, Failed: func(e entered) bool { return e.err != nil },
+	})
+	return s
+}
+
+// Close ends what is being entered.
+func (s *Simulated) Close() { s.charges.Close() }
 
 // call is what every request to the provider goes through.
 func (s *Simulated) call(ctx context.Context, do func(ctx context.Context) error) error {
@@ -84,36 +99,100 @@ func (s *Simulated) call(ctx context.Context, do func(ctx context.Context) error
 const chargeSQL = `
 INSERT INTO provider_ledger AS l
   (payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status, decline_reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[])
+  AS new (payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status, decline_reason)
+ORDER BY new.idempotency_key
 ON CONFLICT ON CONSTRAINT provider_key_used_once DO UPDATE SET
   charge_calls = l.charge_calls + 1,
   status = CASE WHEN l.status = 'erring' AND l.charge_calls >= $10
-                 AND (l.user_id, l.amount_minor, l.currency) = ($4, $5, $6)
+                 AND (l.user_id, l.amount_minor, l.currency) = (excluded.user_id, excluded.amount_minor, excluded.currency)
                 THEN 'charged' ELSE l.status END
-RETURNING payment_id, user_id, amount_minor, currency, status, decline_reason`
+RETURNING idempotency_key, payment_id, user_id, amount_minor, currency, status, decline_reason`
+
+// entered is what stands in the ledger after a charge.
+type entered struct {
+	key, paymentID, userID string
+	amount                 messages.Money
+	status, reason         string
+	err                    error
+}
+
+// enter enters charges. A statement can meet a key only once: those that come again in the same batch go into the next.
+func (s *Simulated) enter(ctx context.Context, charges []app.Charge) []entered {
+	results := make([]entered, len(charges))
+	for todo := indexes(charges); len(todo) > 0; {
+		var again []int
+		at := make(map[string]int, len(todo)) // by key
+		for _, i := range todo {
+			if _, twice := at[charges[i].Key]; twice {
+				again = append(again, i)
+				continue
+			}
+			at[charges[i].Key] = i
+		}
+		found, err := s.enterOnce(ctx, charges, at)
+		for _, i := range at {
+			results[i].err = err
+		}
+		for _, e := range found {
+			results[at[e.key]] = e
+		}
+		todo = again
+	}
+	return results
+}
+
+func indexes[T any](s []T) []int {
+	all := make([]int, len(s))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+func (s *Simulated) enterOnce(ctx context.Context, charges []app.Charge, at map[string]int) ([]entered, error) {
+	n := len(at)
+	ids, keys, orders, users := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	amounts, currencies, methods := make([]int64, 0, n), make([]string, 0, n), make([]string, 0, n)
+	statuses, reasons := make([]string, 0, n), make([]string, 0, n)
+	for _, i := range at {
+		c := charges[i]
+		status, reason := judge(c.Method)
+		ids, keys, orders, users = append(ids, newPaymentID()), append(keys, c.Key), append(orders, c.OrderID), append(users, c.UserID)
+		amounts, currencies, methods = append(amounts, c.Amount.Minor), append(currencies, c.Amount.Currency), append(methods, c.Method)
+		statuses, reasons = append(statuses, status), append(reasons, reason)
+	}
+	rows, err := s.cfg.Books.Query(ctx, chargeSQL, ids, keys, orders, users, amounts, currencies, methods, statuses, reasons, FlakyFailures)
+	if err != nil {
+		return nil, fmt.Errorf("enter %d charges: %w", n, err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e entered, err error) {
+		err = row.Scan(&e.key, &e.paymentID, &e.userID, &e.amount.Minor, &e.amount.Currency, &e.status, &e.reason)
+		return e, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("enter %d charges: %w", n, err)
+	}
+	return found, nil
+}
 
 // Charge implements app.Provider.
 func (s *Simulated) Charge(ctx context.Context, c app.Charge) (domain.Answer, error) {
 	var answer domain.Answer
 	err := s.call(ctx, func(ctx context.Context) error {
-		status, reason := judge(c.Method)
-		var paymentID, userID, currency string
-		var minor int64
-		err := s.cfg.Books.QueryRow(ctx, chargeSQL, newPaymentID(), c.Key, c.OrderID, c.UserID, c.Amount.Minor,
-			c.Amount.Currency, c.Method, status, reason, FlakyFailures).
-			Scan(&paymentID, &userID, &minor, &currency, &status, &reason)
-		if err != nil {
-			return fmt.Errorf("enter the charge of order %s: %w", c.OrderID, err)
+		e, err := s.charges.Do(ctx, c)
+		if err = errors.Join(err, e.err); err != nil {
+			return fmt.Errorf("charge order %s: %w", c.OrderID, err)
 		}
 		switch {
-		case userID != c.UserID || minor != c.Amount.Minor || currency != c.Amount.Currency:
+		case e.userID != c.UserID || e.amount != c.Amount:
 			return app.ErrKeyReused
-		case status == statusErring:
+		case e.status == statusErring:
 			return ErrUnavailable
-		case status == statusDeclined:
-			answer.Declined = reason
+		case e.status == statusDeclined:
+			answer.Declined = e.reason
 		default: // charged, or charged and refunded since: the same answer as the first time
-			answer.PaymentID = paymentID
+			answer.PaymentID = e.paymentID
 		}
 		return nil
 	})
