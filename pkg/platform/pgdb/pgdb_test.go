@@ -34,7 +34,7 @@ func TestRowsAreFoundByKeyAlsoInSmallTables(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	admin := w.open(pgdb.Config{URL: w.admin, Schema: "shop"})
-	_, err := admin.Exec(t.Context(), `CREATE TABLE shelves (id text PRIMARY KEY, size int);
+	_, err := admin.Exec(t.Context(), `CREATE SCHEMA shop; CREATE TABLE shelves (id text PRIMARY KEY, size int);
 INSERT INTO shelves SELECT n, n FROM generate_series(1, 20) n`)
 	require.NoError(t, err)
 	for _, sql := range []string{
