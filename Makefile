@@ -73,6 +73,12 @@ alerts: $(PROMTOOL) ## check the alert rules, and that each alert fires when it 
 	@cd deploy/compose/prometheus && $(PROMTOOL) check config prometheus.yml
 	@cd deploy/compose/prometheus && $(PROMTOOL) test rules alerts_test.yml
 
+.PHONY: observability
+observability: $(PROMETHEUS) ## scrape the running services with a real Prometheus: each metric of dashboard and alerts is there
+	@go vet -tags observability ./e2e/observability
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags observability ./e2e/observability
+	@PROMETHEUS='$(PROMETHEUS)' go test -tags observability -count=1 -v -timeout 10m ./e2e/observability
+
 .PHONY: test-full
 test-full: ## the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
 	go vet -tags full ./cmd/pas/windows
