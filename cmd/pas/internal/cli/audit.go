@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/feed"
 )
 
@@ -29,7 +30,8 @@ message, and compared. Nothing is written. A system at work can be audited: what
 judged.
 
 The databases: AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL, AUDIT_PAYMENTS_DATABASE_URL and
-AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE. The role auditor, which "pas migrate" makes, may
+AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE; without them, that of a "pas up" which
+runs with its data in ./pas-data. The role auditor, which "pas migrate" makes, may
 read what is needed and nothing else. Exit code 1 when something does not hold.`,
 		Example: `  AUDIT_DATABASE_URL=postgres://auditor:auditor@localhost:5432/pasdetrois pas audit
   pas audit --topics --brokers localhost:9092
@@ -67,29 +69,51 @@ read what is needed and nothing else. Exit code 1 when something does not hold.`
 
 // auditURLs fills in the databases.
 func (a *app) auditURLs(flag string, cfg *audit.Config) error {
-	common, err := a.secret("AUDIT_DATABASE_URL", flag)
-	if err != nil {
-		return err
-	}
-	for name, into := range map[string]*string{"ORDERS": &cfg.OrdersURL, "PAYMENTS": &cfg.PaymentsURL, "NOTIFICATIONS": &cfg.NotificationsURL} {
-		variable := "AUDIT_" + name + "_DATABASE_URL"
-		if *into, err = a.secret(variable, ""); err != nil {
+	for name, into := range map[string]*string{client.Orders: &cfg.OrdersURL, client.Payments: &cfg.PaymentsURL, client.Notifications: &cfg.NotificationsURL} {
+		var err error
+		if *into, err = a.auditURL(name, flag); err != nil {
 			return err
-		}
-		if *into == "" {
-			*into, variable = common, "AUDIT_DATABASE_URL"
-		}
-		if *into == "" {
-			return usagef("no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois")
-		}
-		if u, err := url.Parse(*into); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-			return usagef("%s is not a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", variable)
 		}
 	}
 	return nil
 }
 
+// auditURL returns the database of a service, for a role that may read it.
+func (a *app) auditURL(service, flag string) (string, error) {
+	variable := "AUDIT_" + strings.ToUpper(service) + "_DATABASE_URL"
+	target, err := a.secret(variable, "")
+	if err == nil && target == "" {
+		variable = "AUDIT_DATABASE_URL"
+		target, err = a.secret(variable, flag)
+	}
+	if err != nil {
+		return "", err
+	}
+	if target == "" {
+		variable, target = upFile, runningHere()
+	}
+	if target == "" {
+		return "", usagef("no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois")
+	}
+	if u, err := url.Parse(target); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return "", usagef("%s is not a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", variable)
+	}
+	return target, nil
+}
+
 func explainAudit(err error, cfg audit.Config) error {
+	var hinted *hintedError
+	switch explained := explainAuditor(err); {
+	case errors.As(explained, &hinted):
+		return explained
+	case cfg.Topics != nil:
+		return explainFeed(err, *cfg.Topics)
+	}
+	return err
+}
+
+// explainAuditor adds what to do when the databases cannot be read.
+func explainAuditor(err error) error {
 	var answer *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
@@ -99,8 +123,6 @@ func explainAudit(err error, cfg audit.Config) error {
 		return hint(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")
 	case errors.As(err, &connect):
 		return hint(fmt.Errorf("cannot connect to Postgres at %s:%d", connect.Config.Host, connect.Config.Port), "check host and port in AUDIT_DATABASE_URL")
-	case cfg.Topics != nil:
-		return explainFeed(err, *cfg.Topics)
 	}
 	return err
 }

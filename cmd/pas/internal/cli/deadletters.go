@@ -184,13 +184,13 @@ func (a *app) lettersReplay() *cobra.Command {
 		Long: `Put parked messages through their service again, and wait for the outcome. One that fails again is parked again,
 with the new reason; the command then fails (exit code 1).`,
 		Example: `  pas dead-letters replay 3 --service orders`,
-	}, replay, func(service string, l client.DeadLetter) {
+	}, replayLetter, func(service string, l client.DeadLetter) {
 		a.printer().Line("dead letter %d of %s: %s", l.ID, service, a.printer().Status(l.State))
 	})
 }
 
-// replay asks for the replay and waits until it is over.
-func replay(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
+// replayLetter asks for the replay and waits until it is over.
+func replayLetter(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
 	letter, err := c.ReplayDeadLetter(ctx, service, id)
 	if err != nil {
 		return letter, err

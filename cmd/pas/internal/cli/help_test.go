@@ -18,7 +18,7 @@ func commands() [][]string {
 		{"inventory"}, {"inventory", "put"}, {"inventory", "restock"},
 		{"dead-letters"}, {"dead-letters", "list"}, {"dead-letters", "show"}, {"dead-letters", "replay"}, {"dead-letters", "discard"},
 		{"topics"}, {"topics", "create"}, {"topics", "list"}, {"topics", "describe"},
-		{"simulate"}, {"tail"}, {"windows"}, {"windows", "history"}, {"rest"}, {"audit"}, {"migrate"}, {"version"},
+		{"simulate"}, {"tail"}, {"windows"}, {"windows", "history"}, {"rest"}, {"audit"}, {"replay"}, {"migrate"}, {"version"},
 	}
 }
 

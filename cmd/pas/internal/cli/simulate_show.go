@@ -34,8 +34,12 @@ func (a *app) liveLine() *liveLine {
 }
 
 func (l *liveLine) progress(p simulate.Progress) {
-	text := fmt.Sprintf("%s of %s: %d sessions, %d orders, %d refused, %d open; p95 answer %s, email %s", p.Elapsed.Round(time.Second),
-		p.Duration, p.Sessions, p.Orders, p.Refused, p.Open, latency(p.Answer, p.Answer.P95), latency(p.Mail, p.Mail.P95))
+	l.show(fmt.Sprintf("%s of %s: %d sessions, %d orders, %d refused, %d open; p95 answer %s, email %s", p.Elapsed.Round(time.Second),
+		p.Duration, p.Sessions, p.Orders, p.Refused, p.Open, latency(p.Answer, p.Answer.P95), latency(p.Mail, p.Mail.P95)))
+}
+
+// show replaces what the line said.
+func (l *liveLine) show(text string) {
 	l.count++
 	if l.fd < 0 {
 		if l.count%plainEvery == 0 {

@@ -37,8 +37,12 @@ type flagSet interface {
 }
 
 func (f *kafkaFlags) addTo(flags flagSet) {
-	flags.StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
+	f.addBrokers(flags)
 	flags.StringVar(&f.prefix, "topic-prefix", "", "put before every topic's name (default $KAFKA_TOPIC_PREFIX)")
+}
+
+func (f *kafkaFlags) addBrokers(flags flagSet) {
+	flags.StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
 }
 
 // kafka reads the same variables as the services, each also as …_FILE; flags come first.

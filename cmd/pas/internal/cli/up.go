@@ -105,6 +105,8 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool
 	if err != nil {
 		return a.explainUp(err, logPath)
 	}
+	forget := remember(filepath.Join(data, filepath.Base(upFile)), s)
+	defer forget()
 	a.announce(ctx, s, data, logPath, time.Since(began))
 	var died error
 	select {

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/migrations"
+)
+
+// upFile is where a "pas up" with its data in the usual folder says where its database is: the port is another one each
+// time.
+const upFile = "pas-data/up.json"
+
+// running is what the file says.
+type running struct {
+	AuditURL string `json:"audit_database_url"`
+}
+
+// remember writes the file for as long as the system runs. Without it, other commands have to be told.
+func remember(path string, s *stack.Stack) (forget func()) {
+	u, err := url.Parse(s.AdminURL())
+	if err != nil {
+		return func() {}
+	}
+	u.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
+	content, err := json.Marshal(running{AuditURL: u.String()})
+	if err != nil || os.WriteFile(path, content, 0o600) != nil {
+		return func() {}
+	}
+	return func() { _ = os.Remove(path) }
+}
+
+// runningHere returns the auditor's URL of the system that runs with its data in the usual folder, "" when none does.
+func runningHere() string {
+	content, err := os.ReadFile(upFile)
+	var r running
+	if err != nil || json.Unmarshal(content, &r) != nil {
+		return ""
+	}
+	return r.AuditURL
+}

@@ -1,0 +1,245 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// From says where to begin. The zero value is the beginning.
+type From struct {
+	Time   time.Time // the first record at this time or later
+	Offset *int64    // in each partition
+}
+
+// RangeError says that no record stands at the offset.
+type RangeError struct {
+	Topic       string
+	Partition   int32
+	Offset      int64
+	First, Next int64 // the oldest record there is, and the first one that was not handled yet
+}
+
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("offset %d is not between %d and %d, which is what there is of %s/%d and was handled", e.Offset, e.First, e.Next-1, e.Topic, e.Partition)
+}
+
+// BusyError says that somebody still is a member of a group that has to be empty.
+type BusyError struct {
+	Group   string
+	Members []string
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("the consumer group %s still has %d members, %s", e.Group, len(e.Members), strings.Join(e.Members, ", "))
+}
+
+// group is a consumer group of the service.
+type group struct {
+	client.ConsumerGroup
+	committed map[int32]int64 // up to where it had handled when it was paused, by partition
+	target    map[int32]int64 // where it begins again: only partitions of which something is read again
+}
+
+// again is how many offsets are read again. There may be fewer records: some offsets have none.
+func (g group) again() (n int64) {
+	for partition, target := range g.target {
+		n += g.committed[partition] - target
+	}
+	return n
+}
+
+// brokers asks and changes the groups' offsets.
+type brokers struct {
+	client *kgo.Client
+	admin  *kadm.Client
+	cut    context.CancelFunc
+}
+
+func connect(ctx context.Context, cfg bus.Config) (*brokers, error) {
+	options, err := kafka.Options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	c, err := kgo.NewClient(append(options, kgo.WithContext(life))...)
+	if err != nil {
+		cut()
+		return nil, err
+	}
+	b := &brokers{client: c, admin: kadm.NewClient(c), cut: cut}
+	// A broker that takes the connection and says nothing keeps the first request past its context's end.
+	inTime := context.AfterFunc(ctx, cut)
+	err = c.Ping(ctx)
+	if inTime() && err == nil {
+		return b, nil
+	}
+	b.close()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Brokers, ","), ctx.Err())
+	}
+	return nil, fmt.Errorf("connect to Kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
+}
+
+func (b *brokers) close() {
+	b.cut()
+	b.client.Close()
+}
+
+// committed returns up to where the group has handled its topic, by partition.
+func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup) (map[int32]int64, error) {
+	fetched, err := b.admin.FetchOffsets(ctx, g.Group)
+	if errors.Is(err, kerr.GroupIDNotFound) { // nobody ever joined it
+		fetched, err = nil, nil
+	}
+	if err == nil {
+		err = fetched.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask how far %s is: %w", g.Group, err)
+	}
+	committed := map[int32]int64{}
+	for partition, o := range fetched[g.KafkaTopic] {
+		if o.At >= 0 {
+			committed[partition] = o.At
+		}
+	}
+	return committed, nil
+}
+
+// plan finds out where to begin again in the group's topic.
+func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, partition int32) (group, error) {
+	planned := group{ConsumerGroup: g, target: map[int32]int64{}}
+	var err error
+	if planned.committed, err = b.committed(ctx, g); err != nil {
+		return planned, err
+	}
+	firsts, err := listed(b.admin.ListStartOffsets(ctx, g.KafkaTopic))
+	if err != nil {
+		return planned, err
+	}
+	begin := firsts
+	if !from.Time.IsZero() {
+		if begin, err = listed(b.admin.ListOffsetsAfterMilli(ctx, from.Time.UnixMilli(), g.KafkaTopic)); err != nil {
+			return planned, err
+		}
+	}
+	if _, exists := firsts[partition]; partition >= 0 && !exists {
+		return planned, &PartitionError{Topic: g.Topic, Partition: partition, Partitions: len(firsts)}
+	}
+	for _, p := range slices.Sorted(maps.Keys(firsts)) {
+		next, handled := planned.committed[p]
+		if partition >= 0 && p != partition {
+			continue
+		}
+		target := begin[p]
+		if from.Offset != nil {
+			target = *from.Offset
+			if target < firsts[p] || target >= next {
+				return planned, &RangeError{Topic: g.Topic, Partition: p, Offset: target, First: firsts[p], Next: next}
+			}
+		}
+		if handled && target < next { // never forward: that would skip what was not handled
+			planned.target[p] = target
+		}
+	}
+	return planned, nil
+}
+
+// PartitionError says that a topic does not have the partition.
+type PartitionError struct {
+	Topic      string
+	Partition  int32
+	Partitions int
+}
+
+func (e *PartitionError) Error() string {
+	return fmt.Sprintf("topic %s has no partition %d: they are numbered 0 to %d", e.Topic, e.Partition, e.Partitions-1)
+}
+
+func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask Kafka for offsets: %w", err)
+	}
+	byPartition := map[int32]int64{}
+	offsets.Each(func(o kadm.ListedOffset) { byPartition[o.Partition] = o.Offset })
+	return byPartition, nil
+}
+
+// members returns who still is a member of the groups.
+func (b *brokers) members(ctx context.Context, groups []client.ConsumerGroup) error {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.Group
+	}
+	described, err := b.admin.DescribeGroups(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("ask for the members of the consumer groups: %w", err)
+	}
+	for _, name := range names {
+		g := described[name]
+		switch {
+		case errors.Is(g.Err, kerr.GroupIDNotFound):
+		case g.Err != nil:
+			return fmt.Errorf("ask for the members of %s: %w", name, g.Err)
+		case len(g.Members) > 0:
+			busy := &BusyError{Group: name}
+			for _, m := range g.Members {
+				busy.Members = append(busy.Members, m.ClientID+" at "+strings.TrimPrefix(m.ClientHost, "/"))
+			}
+			return busy
+		}
+	}
+	return nil
+}
+
+// reset moves the group back. The brokers refuse it while the group has members.
+func (b *brokers) reset(ctx context.Context, g group) error {
+	var offsets kadm.Offsets
+	for partition, target := range g.target {
+		offsets.AddOffset(g.KafkaTopic, partition, target, -1)
+	}
+	done, err := b.admin.CommitOffsets(ctx, g.Group, offsets)
+	if err == nil {
+		err = done.Error()
+	}
+	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) {
+		return &BusyError{Group: g.Group, Members: []string{"who joined just now"}}
+	}
+	if err != nil {
+		return fmt.Errorf("move %s back: %w", g.Group, err)
+	}
+	return nil
+}
+
+// left returns how much of what is read again is not handled yet.
+func (b *brokers) left(ctx context.Context, groups []group) (left int64, err error) {
+	for _, g := range groups {
+		if len(g.target) == 0 {
+			continue
+		}
+		at, err := b.committed(ctx, g.ConsumerGroup)
+		if err != nil {
+			return 0, err
+		}
+		for partition, target := range g.target {
+			left += max(g.committed[partition]-max(at[partition], target), 0)
+		}
+	}
+	return left, nil
+}

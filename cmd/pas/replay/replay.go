@@ -1,0 +1,312 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// callTime bounds one question to the service, to Kafka or to the database.
+const callTime = 8 * time.Second
+
+// Config says what to replay.
+type Config struct {
+	Service  string
+	Topics   []string         // as the contract calls them; none = all that the service reads
+	From     From             // where to begin
+	Only     int32            // partition; -1 = all
+	Replicas []*client.Client // one for each replica of the service
+	Kafka    bus.Config
+	Database string        // URL of a role that may read the service's schema
+	Lease    time.Duration // how long the service stays paused when we are gone; 0 = 60 s
+	PauseTo  time.Duration // how long the pause may take to begin; 0 = 45 s
+	Patience time.Duration // how long nothing may be handled before it is given up; 0 = 2 m
+	// Progress is told of each step, and then how far it is. May be nil.
+	Progress func(Progress)
+}
+
+// Progress is how far a replay is.
+type Progress struct {
+	Step  string // what begins now; "" = nothing new
+	Total int64  // offsets that are read again
+	Left  int64
+	Took  time.Duration // since the service went on
+}
+
+// Topic is what was read again of one topic.
+type Topic struct {
+	Topic      string      `json:"topic"`
+	Group      string      `json:"group"`
+	Messages   int64       `json:"messages"`
+	Partitions []Partition `json:"partitions"`
+}
+
+// Partition is what was read again of one partition: the offsets from From up to, without, To.
+type Partition struct {
+	Partition int32 `json:"partition"`
+	From      int64 `json:"from"`
+	To        int64 `json:"to"`
+}
+
+// Report is what came of a replay.
+type Report struct {
+	Service  string        `json:"service"`
+	Topics   []Topic       `json:"topics"`
+	Messages int64         `json:"messages"` // that were to be read again
+	Handled  int64         `json:"handled"`  // of them
+	Paused   time.Duration `json:"-"`        // how long the service consumed nothing
+	Took     time.Duration `json:"-"`
+	*Comparison
+}
+
+// UnknownTopicError says that the service does not read a topic.
+type UnknownTopicError struct {
+	Service, Topic string
+	Reads          []string
+}
+
+func (e *UnknownTopicError) Error() string {
+	return fmt.Sprintf("%s does not read the topic %q: it reads %s", e.Service, e.Topic, strings.Join(e.Reads, ", "))
+}
+
+// StuckError says that the service handles nothing any more.
+type StuckError struct {
+	Service string
+	Left    int64
+	For     time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("%s handled nothing for %s, %d messages are left", e.Service, e.For, e.Left)
+}
+
+// Run replays. An error means that it could not be done, or not to its end; the report, when there is one, says how far it
+// came and has no Comparison then. The service consumes again in any case, or does when the lease is over.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	if cfg.Lease == 0 {
+		cfg.Lease = time.Minute
+	}
+	if cfg.PauseTo == 0 {
+		cfg.PauseTo = 45 * time.Second
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 2 * time.Minute
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Progress) {}
+	}
+	r := &run{Config: cfg, began: time.Now()}
+	defer r.close()
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if r.again() == 0 {
+		return r.report(), nil
+	}
+	return r.do(ctx)
+}
+
+type run struct {
+	Config
+	began    time.Time
+	brokers  *brokers
+	all      []client.ConsumerGroup
+	selected []client.ConsumerGroup
+	groups   []group // all of them; those that are not selected have no target
+	before   *snapshot
+	moved    bool // some group was moved back
+	handled  int64
+	paused   time.Duration
+}
+
+func (r *run) close() {
+	r.before.remove()
+	if r.brokers != nil {
+		r.brokers.close()
+	}
+}
+
+func (r *run) step(format string, args ...any) {
+	r.Progress(Progress{Step: fmt.Sprintf(format, args...)})
+}
+
+// prepare finds out everything that can be wrong before anything is touched.
+func (r *run) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	for i, replica := range r.Replicas {
+		consumers, err := replica.Consumers(ctx, r.Service)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			r.all = consumers.Groups
+		} else if !slices.Equal(r.all, consumers.Groups) {
+			return fmt.Errorf("%s and %s are not replicas of one service: their consumer groups differ",
+				r.Replicas[0].Endpoint(r.Service).Admin, replica.Endpoint(r.Service).Admin)
+		}
+	}
+	var reads []string
+	for _, g := range r.all {
+		reads = append(reads, g.Topic)
+		if len(r.Topics) == 0 || slices.Contains(r.Topics, g.Topic) {
+			r.selected = append(r.selected, g)
+		}
+	}
+	for _, topic := range r.Topics {
+		if !slices.Contains(reads, topic) {
+			return &UnknownTopicError{Service: r.Service, Topic: topic, Reads: reads}
+		}
+	}
+	var err error
+	if r.brokers, err = connect(ctx, r.Kafka); err != nil {
+		return err
+	}
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	return reachable(ctx, r.Database, r.Service)
+}
+
+// plan finds out how far the groups are and where to begin again.
+func (r *run) plan(ctx context.Context) error {
+	r.groups = nil
+	for _, g := range r.all {
+		planned := group{ConsumerGroup: g}
+		var err error
+		if slices.Contains(r.selected, g) {
+			planned, err = r.brokers.plan(ctx, g, r.From, r.Only)
+		} else {
+			planned.committed, err = r.brokers.committed(ctx, g)
+		}
+		if err != nil {
+			return err
+		}
+		r.groups = append(r.groups, planned)
+	}
+	return nil
+}
+
+func (r *run) again() (n int64) {
+	for _, g := range r.groups {
+		n += g.again()
+	}
+	return n
+}
+
+// do replays what prepare found possible.
+func (r *run) do(ctx context.Context) (*Report, error) {
+	paused := time.Now()
+	resume, err := r.pause(ctx)
+	if err == nil {
+		err = r.rewind(ctx)
+	}
+	err = errors.Join(err, resume())
+	r.paused = time.Since(paused)
+	switch {
+	case err != nil && r.moved:
+		return r.report(), err
+	case err != nil:
+		return nil, err
+	}
+	r.step("%s consumes again", r.Service)
+	if err := r.follow(ctx); err != nil {
+		return r.report(), err
+	}
+	r.step("comparing the state of %s with that before", r.Service)
+	report := r.report()
+	report.Comparison, err = r.compare(ctx)
+	report.Took = time.Since(r.began)
+	return report, err
+}
+
+// rewind reads the state and moves the groups back, while the service is paused.
+func (r *run) rewind(ctx context.Context) error {
+	if err := r.plan(ctx); err != nil { // more was handled meanwhile
+		return err
+	}
+	r.step("reading the state of %s", r.Service)
+	var err error
+	if r.before, err = take(ctx, r.Database, r.Service); err != nil {
+		return err
+	}
+	for _, g := range r.groups {
+		if n := g.again(); n > 0 {
+			if err := r.brokers.reset(ctx, g); err != nil {
+				return err
+			}
+			r.moved = true
+			r.step("moved %s back by %d messages", g.Group, n)
+		}
+	}
+	return nil
+}
+
+// follow waits until all that was handled before is handled again.
+func (r *run) follow(ctx context.Context) error {
+	total := r.again()
+	began, moved, last := time.Now(), time.Now(), total
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		left, err := r.brokers.left(ctx, r.groups)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			r.handled = total - left
+			r.Progress(Progress{Total: total, Left: left, Took: time.Since(began)})
+			if left == 0 {
+				return nil
+			}
+			if left != last {
+				moved, last = time.Now(), left
+			}
+		}
+		if time.Since(moved) > r.Patience {
+			return errors.Join(&StuckError{Service: r.Service, Left: last, For: r.Patience}, err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+const followEvery = 250 * time.Millisecond
+
+func (r *run) compare(ctx context.Context) (*Comparison, error) {
+	after, err := take(ctx, r.Database, r.Service)
+	if err != nil {
+		return nil, err
+	}
+	defer after.remove()
+	c := newCauses(r.Service, r.Kafka, r.groups)
+	return compare(r.Service, r.before, after, c.suspect, c.explained, func() error {
+		r.step("looking for what else explains the differences")
+		return c.read(ctx)
+	})
+}
+
+func (r *run) report() *Report {
+	report := &Report{Service: r.Service, Topics: []Topic{}, Messages: r.again(), Handled: r.handled, Paused: r.paused, Took: time.Since(r.began)}
+	for _, g := range r.groups {
+		if !slices.Contains(r.selected, g.ConsumerGroup) {
+			continue
+		}
+		t := Topic{Topic: g.Topic, Group: g.Group, Messages: g.again(), Partitions: []Partition{}}
+		for partition, from := range g.target {
+			t.Partitions = append(t.Partitions, Partition{partition, from, g.committed[partition]})
+		}
+		slices.SortFunc(t.Partitions, func(a, b Partition) int { return int(a.Partition - b.Partition) })
+		report.Topics = append(report.Topics, t)
+	}
+	return report
+}

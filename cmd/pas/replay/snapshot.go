@@ -1,0 +1,173 @@
+package replay
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// row is what is remembered of one row of a table.
+type row struct {
+	table   int // index in the tables
+	key     string
+	about   string // order or message id; "" = nothing but the key
+	settled bool
+	alone   string // what the row came to without a message, "" when a message brought it there
+	is      string // in words
+	hash    string
+}
+
+// snapshot is the state of one moment, in a file: memory does not grow with the orders.
+type snapshot struct{ file *os.File }
+
+// take reads all tables in one read-only transaction, which shows one moment.
+func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database of %s: %w", service, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err == nil {
+		_, err = tx.Exec(ctx, "SET LOCAL search_path = "+pgx.Identifier{service}.Sanitize())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the database of %s: %w", service, err)
+	}
+	file, err := os.CreateTemp("", "pas-replay-*")
+	if err != nil {
+		return nil, fmt.Errorf("keep the state for comparing: %w", err)
+	}
+	s := &snapshot{file}
+	w := bufio.NewWriterSize(file, 1<<16)
+	for i, t := range tables(service) {
+		if err := copyTable(ctx, tx, i, t, w); err != nil {
+			s.remove()
+			return nil, err
+		}
+	}
+	if err := w.Flush(); err != nil {
+		s.remove()
+		return nil, fmt.Errorf("keep the state for comparing: %w", err)
+	}
+	return s, nil
+}
+
+func copyTable(ctx context.Context, tx pgx.Tx, index int, t table, w *bufio.Writer) error {
+	rows, err := tx.Query(ctx, t.sql)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.name, err)
+	}
+	r := row{table: index}
+	_, err = pgx.ForEachRow(rows, []any{&r.key, &r.about, &r.settled, &r.alone, &r.is, &r.hash}, func() error { return r.write(w) })
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.name, err)
+	}
+	return nil
+}
+
+func (s *snapshot) remove() {
+	if s != nil {
+		_ = s.file.Close()
+		_ = os.Remove(s.file.Name())
+	}
+}
+
+func (r *row) write(w *bufio.Writer) error {
+	settled := byte(0)
+	if r.settled {
+		settled = 1
+	}
+	err := errors.Join(w.WriteByte(byte(r.table)), w.WriteByte(settled))
+	for _, text := range []string{r.key, r.about, r.alone, r.is, r.hash} {
+		_, lengthErr := w.Write(binary.AppendUvarint(nil, uint64(len(text))))
+		_, textErr := w.WriteString(text)
+		err = errors.Join(err, lengthErr, textErr)
+	}
+	return err
+}
+
+// reader reads a snapshot from its beginning, one row ahead.
+type reader struct {
+	r    *bufio.Reader
+	next *row // nil at the end
+}
+
+func (s *snapshot) read() (*reader, error) {
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	r := &reader{r: bufio.NewReaderSize(s.file, 1<<16)}
+	return r, r.turn()
+}
+
+func (r *reader) turn() error {
+	r.next = nil
+	var head [2]byte
+	if _, err := io.ReadFull(r.r, head[:]); err != nil {
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		return err
+	}
+	next := &row{table: int(head[0]), settled: head[1] == 1}
+	for _, text := range []*string{&next.key, &next.about, &next.alone, &next.is, &next.hash} {
+		length, err := binary.ReadUvarint(r.r)
+		if err != nil {
+			return err
+		}
+		b := make([]byte, length)
+		if _, err := io.ReadFull(r.r, b); err != nil {
+			return err
+		}
+		*text = string(b)
+	}
+	r.next = next
+	return nil
+}
+
+// sooner reports whether r comes before other in a snapshot.
+func (r *row) sooner(other *row) bool {
+	if r.table != other.table {
+		return r.table < other.table
+	}
+	return r.key < other.key
+}
+
+// pair hands the rows of two snapshots over together: each key once, nil for the side that does not have it.
+func pair(before, after *snapshot, each func(was, is *row)) error {
+	a, err := before.read()
+	if err != nil {
+		return fmt.Errorf("read the kept state: %w", err)
+	}
+	b, err := after.read()
+	if err != nil {
+		return fmt.Errorf("read the kept state: %w", err)
+	}
+	for a.next != nil || b.next != nil {
+		var was, is *row
+		if b.next == nil || a.next != nil && !b.next.sooner(a.next) {
+			was = a.next
+		}
+		if a.next == nil || b.next != nil && !a.next.sooner(b.next) {
+			is = b.next
+		}
+		each(was, is)
+		if was != nil {
+			err = a.turn()
+		}
+		if is != nil {
+			err = errors.Join(err, b.turn())
+		}
+		if err != nil {
+			return fmt.Errorf("read the kept state: %w", err)
+		}
+	}
+	return nil
+}
