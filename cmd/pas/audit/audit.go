@@ -52,7 +52,7 @@ type audit struct {
 	before time.Time // what changed later is in flight
 	// By currency, in minor units: captured and not refunded; confirmed.
 	kept, confirmed map[string]int64
-	stories         stories
+	stories         *stories // nil without Topics
 }
 
 func (a *audit) run(ctx context.Context) error {

@@ -13,7 +13,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// story is what the topics tell of one order. It is kept small: there is one in memory for each order.
+// story is what the topics tell of one order.
 type story struct {
 	told     told
 	captured int64 // minor units of the latest capture
@@ -61,13 +61,9 @@ func positions(ctx context.Context, b *book) (map[position]bool, error) {
 	return all, err
 }
 
-// stories are the stories by order id.
-type stories map[string]story
-
-func (s stories) forget(id string) { delete(s, id) }
 
 // readStories reads the four topics from their beginning to where they end now.
-func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) (stories, error) {
+func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) (*stories, error) {
 	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
 	for _, t := range messages.Topics() {
 		cfg.Topics = append(cfg.Topics, t.Name)
@@ -77,7 +73,7 @@ func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) 
 		return nil, err
 	}
 	defer f.Close()
-	all := stories{}
+	all := newStories()
 	for {
 		records, err := f.Poll(ctx)
 		if errors.Is(err, io.EOF) {
@@ -97,14 +93,15 @@ func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) 
 
 // tell adds what one record says, which orders may have set aside. What is no message of the contract says nothing: the
 // services park it.
-func (s stories) tell(r *kgo.Record, aside bool) {
-	m, err := messages.Decode(messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp})
+func (s *stories) tell(r *kgo.Record, aside bool) {
+	m, err := messages.Decode(messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
+		Headers: headers(r), Time: r.Timestamp})
 	if err != nil {
 		return
 	}
 	is := told(0)
 	id := m.Event.Key()
-	st := s[id]
+	st, _ := s.of(id)
 	switch e := m.Event.(type) {
 	case messages.OrderPlaced:
 		is = placed
@@ -138,7 +135,15 @@ func (s stories) tell(r *kgo.Record, aside bool) {
 		is |= wasAside
 	}
 	st.told |= is
-	s[id] = st
+	s.keep(id, st)
+}
+
+func headers(r *kgo.Record) []messages.Header {
+	list := make([]messages.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		list[i] = messages.Header{Key: h.Key, Value: h.Value}
+	}
+	return list
 }
 
 // status returns the status that the story leads to. The four ends are told by a notification, which is published with
@@ -168,7 +173,7 @@ func (s story) status() string {
 // told compares an order with its story.
 func (a *audit) told(f file) {
 	a.checks.topics.look()
-	s, known := a.stories[f.id]
+	s, known := a.stories.of(f.id)
 	a.stories.forget(f.id)
 	o := f.order
 	switch {
@@ -185,7 +190,7 @@ func (a *audit) told(f file) {
 
 // strangersInTopics names orders that are on the topics and nowhere else, unless their messages were dead letters.
 func (a *audit) strangersInTopics() {
-	for id, s := range a.stories {
+	for id, s := range a.stories.all() {
 		if s.told&(placed|captured|requested) != 0 && s.told&wasAside == 0 {
 			a.checks.topics.offend(fmt.Sprintf("%s is %s on the topics, and there is no such order", id, s.status()))
 		}

@@ -31,6 +31,8 @@ const (
 	closeTime = 3 * time.Second
 	// atOnce is what one Poll returns at most, when not told.
 	atOnce = 10_000
+	// fetchBytes is what Kafka sends at a time at most, compressed: a busy topic does not fill the memory.
+	fetchBytes = 4 << 20
 )
 
 // Config says what to read.
@@ -110,6 +112,7 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	options = append(options,
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // they tell how far a partition was read
+		kgo.FetchMaxBytes(fetchBytes),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if cfg.Group != "" {
 		options = append(options, cfg.group()...)
