@@ -20,7 +20,7 @@ import (
 )
 
 // TestSparkAndPasCountTheSame gives `pas windows` and the Spark job the same 200,000 records and compares every count, sum
-// and watermark; then it ends either in the middle and lets the other go on.
+// and watermark; then Spark goes on where `pas windows` stopped, is killed, and `pas windows` goes on where Spark was.
 func TestSparkAndPasCountTheSame(t *testing.T) {
 	t.Parallel()
 	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test-full`")
@@ -53,7 +53,7 @@ func TestSparkAndPasCountTheSame(t *testing.T) {
 	require.Equal(t, pas.stored(t), spark.stored(t))
 	require.Equal(t, pas.positions(t), spark.positions(t))
 
-	handed := c.named("handed to spark")
+	handed := c.named("handed on")
 	ctx, cancel := context.WithCancel(t.Context())
 	cfg := handed.config()
 	cfg.Feed.Follow, cfg.Feed.Most, cfg.Every = true, 1000, time.Millisecond
@@ -70,18 +70,15 @@ func TestSparkAndPasCountTheSame(t *testing.T) {
 	store.Close()
 	cancel()
 	require.Less(t, first.Read, int64(records))
-	counters, _ = handed.inSpark(t, 2_000_000)
-	require.EqualValues(t, records, first.Read+counters.Read)
-	require.Equal(t, pas.stored(t), handed.stored(t))
-
-	killed := c.named("killed")
-	killed.killSpark(t)
-	second, err := killed.run(t.Context())
+	began = time.Now()
+	handed.killSpark(t)
+	t.Logf("windows.py went on and was killed after %.1f s", time.Since(began).Seconds())
+	last, err := handed.run(t.Context())
 	require.NoError(t, err)
-	require.Positive(t, second.Read)
-	require.Less(t, second.Read, int64(records))
-	require.Equal(t, pas.stored(t), killed.stored(t))
-	require.Equal(t, pas.positions(t), killed.positions(t))
+	require.Positive(t, last.Read)
+	require.Less(t, last.Read, int64(records)-first.Read)
+	require.Equal(t, pas.stored(t), handed.stored(t))
+	require.Equal(t, pas.positions(t), handed.positions(t))
 }
 
 func (c counting) named(job string) counting {
@@ -122,6 +119,9 @@ func (c counting) spark(t *testing.T, atOnce int) *exec.Cmd {
 		"--at-once", strconv.Itoa(atOnce)}, c.Topics...)...)
 	job.Env = append(os.Environ(), "DATABASE_URL="+c.Database, "KAFKA_BROKERS="+strings.Join(c.Kafka.Brokers, ","),
 		"KAFKA_TOPIC_PREFIX="+c.Kafka.TopicPrefix, "SPARK_KAFKA_JARS="+filepath.Join(installed, "jars"))
+	if os.Getenv("PAS_TEST_RECORDS") == "" { // most of a short run is its JVM's start: nothing runs long enough to be compiled well
+		job.Env = append(job.Env, "JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+	}
 	job.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return job
 }
@@ -155,23 +155,16 @@ func (c counting) inSpark(t *testing.T, atOnce int) (Counters, time.Duration) {
 	}
 }
 
-// killSpark kills the Spark job, all its processes at once, when it has stored something and not everything.
+// killSpark kills the Spark job, all its processes at once, when it has stored something more and not everything.
 func (c counting) killSpark(t *testing.T) {
 	t.Helper()
-	store, err := c.open(t, c.job()) // makes the job, so that there is something to look at
-	require.NoError(t, err)
-	store.Close()
+	before := c.positions(t)
 	job := c.spark(t, 10_000)
 	var stderr bytes.Buffer
 	job.Stderr = &stderr
 	require.NoError(t, job.Start())
 	require.Eventually(t, func() bool {
-		for _, at := range c.positions(t) {
-			if at.watermark != noEvent {
-				return true
-			}
-		}
-		return false
+		return !maps.Equal(before, c.positions(t))
 	}, 5*time.Minute, 10*time.Millisecond, "it stored nothing")
 	require.NoError(t, syscall.Kill(-job.Process.Pid, syscall.SIGKILL))
 	require.Error(t, job.Wait(), "it was not killed in the middle")
