@@ -81,6 +81,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	health := httpx.NewHealth(
 		httpx.Check{Name: "postgres", Run: pool.Ping},
 		httpx.Check{Name: "consumer", Run: messages.Check},
+		httpx.Check{Name: "topics", Run: messages.Topics},
 	)
 	// Emails stop after all that can ask for them. The admin side comes last: it tells who asks that the rest is draining.
 	return run.Stages(ctx, log,

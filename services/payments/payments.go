@@ -102,6 +102,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		httpx.Check{Name: "postgres", Run: pool.Ping},
 		httpx.Check{Name: "kafka_producer", Run: producer.Check},
 		httpx.Check{Name: "consumer", Run: messages.Check},
+		httpx.Check{Name: "topics", Run: messages.Topics},
 	)
 	// The admin side is in the last stage: it tells who asks that the rest is draining.
 	return run.Stages(ctx, log,

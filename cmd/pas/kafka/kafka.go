@@ -3,8 +3,10 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
@@ -70,4 +72,13 @@ func login(s access.Settings) (sasl.Mechanism, error) {
 	default:
 		return nil, fmt.Errorf("KAFKA_SASL_MECHANISM: %q is unknown", s.Mechanism)
 	}
+}
+
+// Explain says in one line what to do about an error of the client, where that is known.
+func Explain(cfg bus.Config, err error) error {
+	var code *kerr.Error
+	if errors.As(err, &code) {
+		return access.Explain(cfg.Brokers, cfg.Access, err, code.Code)
+	}
+	return access.Explain(cfg.Brokers, cfg.Access, err, access.CodeNone)
 }

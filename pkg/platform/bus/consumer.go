@@ -43,7 +43,6 @@ type Consumer struct {
 	cfg     ConsumerConfig
 	log     *slog.Logger
 	topics  []string // that it reads
-	needs   []string // topics, and those that its use cases and its outbox write
 	gate    *gate
 	claims  *claims
 	failing *failures
@@ -74,11 +73,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	}
 	g, failing := newGate(), newFailures()
 	topics := cfg.Table.topics()
-	needs := topicsOf(cfg.Service, topics)
 	c := &Consumer{
-		cfg: cfg, log: cfg.Log, topics: topics, needs: needs, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
+		cfg: cfg, log: cfg.Log, topics: topics, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
 		failing: failing, metrics: m, dispatcher: d,
-		monitor: newMonitor(cfg.Config, cfg.Service, topics, needs, m),
+		monitor: newMonitor(cfg.Config, cfg.Service, topics, m),
 	}
 	c.subscriber = c.kafkaSubscriber
 	c.pauses = newPauses()
@@ -114,12 +112,12 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 func (c *Consumer) waitForTopics(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		missing, err := missingTopics(ctx, c.cfg.Config, c.needs)
-		if err == nil && len(missing) == 0 {
-			return nil
-		}
+		err := c.monitor.askOnce(ctx)
 		if err == nil {
-			err = fmt.Errorf("topics are missing: %v (create them with `pas topics create`)", missing)
+			if err := c.Topics(ctx); err != nil {
+				c.log.Warn("few partitions", "err", err)
+			}
+			return nil
 		}
 		c.monitor.report(err)
 		if attempt == 1 || attempt%10 == 0 {
@@ -147,7 +145,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 			return fmt.Errorf("subscribe to %s: %w", topic, err)
 		}
 		router.AddConsumerHandler(c.cfg.Service+"."+topic, c.cfg.TopicPrefix+topic,
-			patient{Subscriber: subscriber, stop: linesCtx, log: c.log}, c.handleMessage)
+			patient{Subscriber: subscriber, stop: linesCtx, log: c.log, cfg: c.cfg.Config}, c.handleMessage)
 	}
 
 	// The router must outlive ctx: it cancels messages in work as soon as its own context ends.
@@ -227,6 +225,9 @@ func (c *Consumer) InWork() int { return c.gate.inside() }
 
 // Draining reports whether the consumer has stopped to admit messages.
 func (c *Consumer) Draining() bool { return c.gate.isClosed() }
+
+// Topics is a readiness check that always passes: a *Remark says what there is to know about the topics.
+func (c *Consumer) Topics(context.Context) error { return c.monitor.remarks() }
 
 // Check is the readiness check: nil while Kafka answers, the topics exist, they are subscribed to, and no handler is
 // failing for a transient cause. It asks nobody: the state is kept up to date in the background. A service whose consumers

@@ -15,7 +15,9 @@ func TestEveryClientIsToldHowToLogInAndToCompress(t *testing.T) {
 		access.Plain:       func(s *access.Settings) { s.Username, s.Password = "ada", "secret" },
 		access.ScramSHA256: func(s *access.Settings) { s.Username, s.Password = "ada", "secret" },
 		access.ScramSHA512: func(s *access.Settings) { s.Username, s.Password = "ada", "secret" },
-		access.OAuthBearer: func(s *access.Settings) { s.TokenURL, s.ClientID, s.ClientSecret = "http://login/token", "ada", "secret" },
+		access.OAuthBearer: func(s *access.Settings) {
+			s.TokenURL, s.ClientID, s.ClientSecret = "http://login/token", "ada", "secret"
+		},
 	} {
 		cfg := Config{Brokers: []string{"kafka:1"}, Compression: "zstd", Access: access.Settings{Protocol: access.SASLSSL, Mechanism: mechanism, ServerName: "name"}}
 		set(&cfg.Access)

@@ -23,16 +23,17 @@ type monitor struct {
 	cfg     Config
 	service string
 	topics  []string // that the service reads
-	needs   []string // all that must be there
+	uses    []use    // all that must be there, and allowed
 	metrics *metrics
 
 	mu     sync.Mutex
 	lastOK time.Time
 	err    error
+	few    string // which topics have few partitions
 }
 
-func newMonitor(cfg Config, service string, topics, needs []string, metrics *metrics) *monitor {
-	return &monitor{cfg: cfg, service: service, topics: topics, needs: needs, metrics: metrics, err: errors.New("not connected yet")}
+func newMonitor(cfg Config, service string, topics []string, metrics *metrics) *monitor {
+	return &monitor{cfg: cfg, service: service, topics: topics, uses: usesOf(service, topics), metrics: metrics, err: errors.New("not connected yet")}
 }
 
 // report records the outcome of one question to Kafka.
@@ -56,6 +57,26 @@ func (m *monitor) check() error {
 	default:
 		return nil
 	}
+}
+
+// remarks returns a *Remark when there is something to know that keeps nothing from working.
+func (m *monitor) remarks() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.few == "" {
+		return nil
+	}
+	return &Remark{m.few}
+}
+
+// askOnce asks on a connection of its own.
+func (m *monitor) askOnce(ctx context.Context) error {
+	client, admin, err := connectAdmin(ctx, m.cfg, m.service)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = admin.Close() }()
+	return m.ask(client, admin)
 }
 
 // run asks until ctx ends.
@@ -92,10 +113,22 @@ func (m *monitor) run(ctx context.Context) {
 }
 
 func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
-	for _, topic := range m.needs {
-		if err := client.RefreshMetadata(m.cfg.TopicPrefix + topic); err != nil {
-			return fmt.Errorf("topic %s: %w", m.cfg.TopicPrefix+topic, err)
-		}
+	names := make([]string, len(m.uses))
+	for i, u := range m.uses {
+		names[i] = m.cfg.TopicPrefix + u.topic
+	}
+	states, err := askTopics(client, names)
+	if err != nil {
+		return m.cfg.explain(err)
+	}
+	if err := m.cfg.judge(m.uses, states); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.few = m.cfg.few(m.uses, states)
+	m.mu.Unlock()
+	if err := client.RefreshMetadata(names...); err != nil {
+		return m.cfg.explained("list topics", err)
 	}
 	for _, topic := range m.topics {
 		name := m.cfg.TopicPrefix + topic
@@ -108,7 +141,7 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 			committed, err = &sarama.OffsetFetchResponse{}, nil // nobody ever joined it: nothing is committed
 		}
 		if err != nil {
-			return fmt.Errorf("committed offsets of %s: %w", name, err)
+			return m.cfg.explained("committed offsets of "+name, err)
 		}
 		for _, p := range partitions {
 			newest, err := client.GetOffset(name, p, sarama.OffsetNewest)
@@ -142,7 +175,7 @@ func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Clien
 	}
 	client, err := sarama.NewClient(cfg.Brokers, sc)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
+		return nil, nil, cfg.explained(fmt.Sprintf("connect to %v", cfg.Brokers), err)
 	}
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {

@@ -14,6 +14,7 @@ type patient struct {
 	message.Subscriber
 	stop context.Context
 	log  *slog.Logger
+	cfg  Config
 }
 
 func (p patient) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
@@ -23,7 +24,7 @@ func (p patient) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 			return received, nil
 		}
 		if p.stop.Err() == nil {
-			p.log.Warn("could not subscribe, trying again", "topic", topic, "attempt", attempt, "err", err)
+			p.log.Warn("could not subscribe, trying again", "topic", topic, "attempt", attempt, "err", p.cfg.explain(err))
 		}
 		if !pause(p.stop, backoff(attempt, time.Second, 5*time.Second)) {
 			none := make(chan *message.Message)

@@ -76,12 +76,12 @@ func (p *Producer) open(ctx context.Context) (sarama.Client, sarama.SyncProducer
 	}
 	client, err := sarama.NewClient(p.cfg.Brokers, sc)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to %v: %w", p.cfg.Brokers, err)
+		return nil, nil, p.cfg.explained(fmt.Sprintf("connect to %v", p.cfg.Brokers), err)
 	}
 	sender, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {
 		_ = client.Close()
-		return nil, nil, fmt.Errorf("open a producer at %v: %w", p.cfg.Brokers, err)
+		return nil, nil, p.cfg.explained(fmt.Sprintf("open a producer at %v", p.cfg.Brokers), err)
 	}
 	return client, sender, nil
 }
@@ -120,7 +120,7 @@ func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Recor
 		go func() {
 			for _, r := range run {
 				if _, _, err := p.sender.SendMessage(toSarama(r, p.cfg.TopicPrefix)); err != nil {
-					done <- fmt.Errorf("publish to %s: %w", r.Topic, err)
+					done <- fmt.Errorf("publish to %s: %w", r.Topic, p.cfg.explain(err))
 					return
 				}
 			}

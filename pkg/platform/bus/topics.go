@@ -124,26 +124,6 @@ func topicsOf(service string, reads []string) []string {
 	return needs
 }
 
-// missingTopics returns those of topics that do not exist.
-func missingTopics(ctx context.Context, cfg Config, topics []string) ([]string, error) {
-	client, admin, err := connectAdmin(ctx, cfg, "check")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = admin.Close() }()
-	existing, err := partitionsOfTopics(client)
-	if err != nil {
-		return nil, err
-	}
-	var missing []string
-	for _, t := range topics {
-		if name := cfg.TopicPrefix + t; existing[name] == 0 {
-			missing = append(missing, name)
-		}
-	}
-	return missing, nil
-}
-
 // partitionsOfTopics returns how many partitions each topic has. It asks for nothing else: a shared Kafka has many topics,
 // and their configurations take long.
 func partitionsOfTopics(client sarama.Client) (map[string]int32, error) {
@@ -170,7 +150,7 @@ func withAdmin(ctx context.Context, cfg Config, fn func(sarama.Client, sarama.Cl
 	}
 	client, admin, err := connectAdmin(ctx, cfg, "tool")
 	if err == nil {
-		err = fn(client, admin)
+		err = cfg.explain(fn(client, admin))
 		_ = admin.Close() // closes the client with it
 	}
 	if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/pprof"
 	"sync"
@@ -16,7 +17,8 @@ import (
 // checkTimeout bounds one readiness check: a dependency that hangs is one that is not ready.
 const checkTimeout = time.Second
 
-// Check is one named readiness check. It should return when its context ends; it is given up on in any case.
+// Check is one named readiness check. It should return when its context ends; it is given up on in any case. An error with
+// a method Passed that returns true is no failure: it is told all the same.
 type Check struct {
 	Name string
 	Run  func(ctx context.Context) error
@@ -63,13 +65,16 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	for _, c := range h.checks {
 		all.Go(func() {
 			result := "ok"
-			if err := bounded(r.Context(), c.Run); err != nil {
+			err := bounded(r.Context(), c.Run)
+			var remark interface{ Passed() bool }
+			passed := err == nil || errors.As(err, &remark) && remark.Passed()
+			if err != nil {
 				result = err.Error()
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			checks[c.Name] = result
-			ready = ready && result == "ok"
+			ready = ready && passed
 		})
 	}
 	all.Wait()

@@ -124,3 +124,15 @@ func TestMetricsAndProfilesAreOnlyWhereAGathererIsGiven(t *testing.T) {
 		problemOf(t, w.Result(), 404)
 	}
 }
+
+type remark struct{}
+
+func (remark) Error() string { return "few partitions" }
+func (remark) Passed() bool  { return true }
+
+func TestARemarkIsToldAndIsNoFailure(t *testing.T) {
+	t.Parallel()
+	code, body := ask(t, NewHealth(healthy("postgres"), Check{"topics", func(context.Context) error { return remark{} }}), "/readyz")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, readiness{"ready", map[string]string{"postgres": "ok", "topics": "few partitions"}}, body)
+}

@@ -118,7 +118,9 @@ func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Conf
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return hint(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
+	where := cfg.Kafka
+	where.Brokers = cfg.Brokers
+	return explainKafka(err, where)
 }
 
 func (a *app) announceRest(view restView, log *slog.Logger) {

@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pasdetrois/cmd/pas/kafka"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/run"
 )
@@ -75,8 +77,14 @@ func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Con
 
 // explainKafka adds what to do when Kafka cannot be reached. Whatever else it says is said already.
 func explainKafka(err error, cfg bus.Config) error {
+	var explained *access.Problem
 	var network net.Error
-	if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
+	if err = kafka.Explain(cfg, err); errors.As(err, &explained) {
+		if explained.Unreachable == "" {
+			return explained
+		}
+		err = fmt.Errorf("connect to Kafka at %s: %s", strings.Join(cfg.Brokers, ","), explained.Unreachable)
+	} else if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return hint(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))

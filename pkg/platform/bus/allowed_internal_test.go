@@ -1,0 +1,55 @@
+package bus
+
+import (
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/access"
+)
+
+func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
+	t.Parallel()
+	cfg := Config{TopicPrefix: "x.", Access: access.Settings{Protocol: access.SASLSSL, Mechanism: access.Plain, Username: "ada"}}
+	uses := usesOf(messages.ServiceNotifications, []string{messages.TopicNotifications})
+	require.Equal(t, []use{{topic: messages.TopicNotifications, read: true}}, uses)
+	uses = usesOf(messages.ServicePayments, []string{messages.TopicPayments})
+	require.Contains(t, uses, use{topic: messages.TopicPayments, read: true, write: true})
+	require.Contains(t, uses, use{topic: messages.TopicNotifications, write: true})
+
+	states := func(allowed int32) map[string]topicState {
+		all := map[string]topicState{}
+		for _, u := range uses {
+			all["x."+u.topic] = topicState{partitions: 1, allowed: allowed}
+		}
+		return all
+	}
+	for _, allowed := range []int32{mayRead | mayWrite, noneTold, 0} {
+		require.NoError(t, cfg.judge(uses, states(allowed)))
+	}
+	err := cfg.judge(uses, states(mayWrite))
+	require.EqualError(t, err, `user "ada" (PLAIN) may not read x.payments: give it these ACLs, docs/operations.md has the list`)
+	require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed)
+	require.ErrorContains(t, cfg.judge(uses, states(mayRead)), "may not write x.payments, write x.")
+	hidden := states(mayRead | mayWrite)
+	hidden["x.payments"] = topicState{forbidden: true}
+	require.ErrorContains(t, cfg.judge(uses, hidden), "may not read and write x.payments:")
+	delete(hidden, "x.payments")
+	require.ErrorContains(t, cfg.judge(uses, hidden), "topics are missing: [x.payments]")
+}
+
+func TestFewPartitionsAreARemarkAndNoFailure(t *testing.T) {
+	t.Parallel()
+	cfg := Config{TopicPrefix: "x."}
+	uses := []use{{topic: messages.TopicOrders}}
+	require.Empty(t, cfg.few(uses, map[string]topicState{"x.orders": {partitions: 6}}))
+	require.Contains(t, cfg.few(uses, map[string]topicState{"x.orders": {partitions: 2}}), "x.orders has 2 instead of 6")
+	m := newMonitor(cfg, "test", nil, nil)
+	require.NoError(t, m.remarks())
+	m.few = "few"
+	var remark *Remark
+	require.ErrorAs(t, m.remarks(), &remark)
+	require.True(t, remark.Passed())
+}

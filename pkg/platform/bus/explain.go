@@ -1,0 +1,22 @@
+package bus
+
+import (
+	"errors"
+
+	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/access"
+)
+
+// explain says in one line what to do about an error of the connection to Kafka, where that is known.
+func (c Config) explain(err error) error {
+	var code sarama.KError
+	switch {
+	case errors.As(err, &code):
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed): // wrapped so that errors.As does not find it
+		code = sarama.ErrSASLAuthenticationFailed
+	case errors.Is(err, sarama.ErrOutOfBrokers) && c.Access.SASL() && errors.Unwrap(err) == nil:
+		code = sarama.ErrUnsupportedSASLMechanism // the only refusal that the client keeps to itself
+	}
+	return access.Explain(c.Brokers, c.Access, err, int16(code))
+}
