@@ -75,6 +75,13 @@ func (e *UnknownTopicError) Error() string {
 	return fmt.Sprintf("%s does not read the topic %q: it reads %s", e.Service, e.Topic, strings.Join(e.Reads, ", "))
 }
 
+// OtherServiceError says that another service answers.
+type OtherServiceError struct{ Service, Admin, Group string }
+
+func (e *OtherServiceError) Error() string {
+	return fmt.Sprintf("%s is not %s: it reads as the consumer group %s", e.Admin, e.Service, e.Group)
+}
+
 // StuckError says that the service handles nothing any more.
 type StuckError struct {
 	Service string
@@ -144,6 +151,11 @@ func (r *run) prepare(ctx context.Context) error {
 		consumers, err := replica.Consumers(ctx, r.Service)
 		if err != nil {
 			return err
+		}
+		for _, g := range consumers.Groups {
+			if !strings.HasSuffix(g.Group, r.Service+"."+g.Topic) {
+				return &OtherServiceError{Service: r.Service, Group: g.Group, Admin: replica.Endpoint(r.Service).Admin}
+			}
 		}
 		if i == 0 {
 			r.all = consumers.Groups

@@ -174,7 +174,9 @@ func TestOnlyWhatIsAskedForIsReadAgain(t *testing.T) {
 	require.Nil(t, none.Comparison)
 
 	var outside *replay.RangeError
-	_, err = run(func(c *replay.Config) { c.Topics, c.Only, c.From.Offset = []string{"payments"}, busiest.Partition, &busiest.To })
+	_, err = run(func(c *replay.Config) {
+		c.Topics, c.Only, c.From.Offset = []string{"payments"}, busiest.Partition, &busiest.To
+	})
 	require.ErrorAs(t, err, &outside)
 	require.Equal(t, &replay.RangeError{Topic: "payments", Partition: busiest.Partition, Offset: busiest.To, Next: busiest.To}, outside)
 	var topic *replay.UnknownTopicError

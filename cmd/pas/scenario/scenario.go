@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/replay"
 	"pasdetrois/pkg/platform/bus"
 )
 
@@ -18,6 +19,8 @@ const (
 	NeedControl Need = "control of the services"
 	// NeedBooks is the need for Env.Books: the scenario looks at the databases of all services.
 	NeedBooks Need = "the books of all services"
+	// NeedReplay is the need for Env.Replay: the scenario lets services read their topics again.
+	NeedReplay Need = "a way to replay topics"
 )
 
 // Scenario is one thing that can happen to an order.
@@ -55,6 +58,8 @@ type Env struct {
 	Control Control
 	// Books is nil when the databases are not ours to look at.
 	Books Books
+	// Replay lets a service read its topics again from their beginning. It is nil when that is not ours to do.
+	Replay func(ctx context.Context, service string) (*replay.Report, error)
 	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
 	Emails func() []Email
 	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):
@@ -89,7 +94,7 @@ func (s Scenario) Run(ctx context.Context, env *Env) error { return Play(ctx, en
 func (s Scenario) Missing(env *Env) []Need {
 	var missing []Need
 	for _, need := range s.Needs {
-		if need == NeedControl && env.Control != nil || need == NeedBooks && env.Books != nil {
+		if need == NeedControl && env.Control != nil || need == NeedBooks && env.Books != nil || need == NeedReplay && env.Replay != nil {
 			continue
 		}
 		missing = append(missing, need)
@@ -121,7 +126,7 @@ func All() []Scenario {
 		Confirmed(), OutOfStock(), UnknownSKU(), CardDeclined(), SuspectedFraud(),
 		CancelledBeforePayment(), CancelledAfterPayment(),
 		PostedTwice(), ForeignMessage(), DeliveredTwice(), PoisonMessage(), NotificationsRestarted(),
-		SimulatedTraffic(), Audited(),
+		SimulatedTraffic(), Audited(), Replayed(),
 	}
 }
 

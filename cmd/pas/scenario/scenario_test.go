@@ -13,6 +13,7 @@ import (
 
 	"pasdetrois/cmd/pas/audit"
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/replay"
 	"pasdetrois/cmd/pas/scenario"
 )
 
@@ -154,6 +155,28 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 			changed.Books = books{disagreeing(env.Books), env.Books.Misplace}
 			return &changed
 		}, "every book should agree with the others: not within 5s: money: 5 USD are missing"},
+		{"a row that differs", scenario.Replayed(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			return replaying(env, func(r *replay.Report) {
+				r.Different, r.Differences = 1, []replay.Difference{{Table: "payments", Row: "x"}}
+			})
+		}, "and 1 rows differ, first {payments x"},
+		{"nothing read again", scenario.Replayed(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			return replaying(env, func(r *replay.Report) { r.Comparison = nil })
+		}, "had nothing to read again"},
+		{"charged again", scenario.Replayed(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			var charged []string
+			changed := replaying(env, func(*replay.Report) { charged = []string{"charged"} })
+			changed.Ledger = func(ctx context.Context, orderID string) ([]string, error) {
+				entries, err := env.Ledger(ctx, orderID)
+				return append(entries, charged...), err
+			}
+			return changed
+		}, "is charged charged, expected charged"},
+		{"emailed again", scenario.Replayed(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
+			var again []scenario.Email
+			changed := replaying(env, func(*replay.Report) { again = env.Emails() })
+			return withEmails(changed, func(emails []scenario.Email) []scenario.Email { return append(emails, again...) })
+		}, "email lines are [confirmed confirmed"},
 		{"an email meanwhile", scenario.NotificationsRestarted(), emailWhileStopped, "although notifications is stopped"},
 	} {
 		t.Run(c.scenario.Name+"/"+c.name, func(t *testing.T) { // one at a time: they stop services
@@ -165,6 +188,20 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 	require.NoError(t, scenario.CancelledBeforePayment().Run(t.Context(), s.Env()))
 	require.NoError(t, scenario.NotificationsRestarted().Run(t.Context(), s.Env()), "what failed left every service running")
 	require.NoError(t, scenario.Audited().Run(t.Context(), s.Env()), "what failed left nothing spoiled")
+	require.NoError(t, scenario.Replayed().Run(t.Context(), s.Env()))
+}
+
+// replaying is an environment whose reports of replays are changed.
+func replaying(env *scenario.Env, change func(*replay.Report)) *scenario.Env {
+	changed := *env
+	changed.Replay = func(ctx context.Context, service string) (*replay.Report, error) {
+		report, err := env.Replay(ctx, service)
+		if err == nil {
+			change(report)
+		}
+		return report, err
+	}
+	return &changed
 }
 
 // books are Books made of functions.

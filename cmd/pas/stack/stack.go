@@ -210,7 +210,7 @@ func (s *Stack) Stop() error {
 // Env returns what scenarios need to be played on this stack.
 func (s *Stack) Env() *scenario.Env {
 	return &scenario.Env{Client: s.client, Brokers: s.kafka.Brokers, Kafka: s.kafka, TopicPrefix: s.kafka.TopicPrefix,
-		GroupPrefix: s.kafka.GroupPrefix, Control: s, Books: s, Emails: s.Emails, Ledger: s.Ledger}
+		GroupPrefix: s.kafka.GroupPrefix, Control: s, Books: s, Replay: s.Replay, Emails: s.Emails, Ledger: s.Ledger}
 }
 
 // Client returns a client of the three services.

@@ -157,6 +157,7 @@ func explainReplay(err error, cfg replay.Config) error {
 	var outside *replay.RangeError
 	var busy *replay.BusyError
 	var stuck *replay.StuckError
+	var other *replay.OtherServiceError
 	var unreachable *client.UnreachableError
 	switch {
 	case err == nil:
@@ -165,6 +166,8 @@ func explainReplay(err error, cfg replay.Config) error {
 		return usagef("%s", err)
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.As(err, &other):
+		return hint(err, "give the admin URL of %s with --admin or PAS_%s_ADMIN_URL", cfg.Service, strings.ToUpper(cfg.Service))
 	case errors.As(err, &outside):
 		return hint(err, "give another --from, or choose a partition with --topic and --partition")
 	case errors.As(err, &busy):
@@ -231,7 +234,7 @@ func (a *app) showReplayed(r *replay.Report, err error) error {
 	}
 	p.Table([]string{"topic", "group", "messages", "offsets"}, rows, "messages")
 	p.Line("")
-	p.Line("%s read %d of %d messages again in %.1f s; it consumed nothing for %.1f s of them.", r.Service, r.Handled, r.Messages, r.Took.Seconds(), r.Paused.Seconds())
+	p.Line("%s read %d of %d messages again in %.1f s; it was paused for %.1f s of them.", r.Service, r.Handled, r.Messages, r.Took.Seconds(), r.Paused.Seconds())
 	if r.Comparison == nil {
 		p.Line("The state was not compared. %s consumes on.", r.Service)
 		return err

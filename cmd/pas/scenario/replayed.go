@@ -1,0 +1,54 @@
+package scenario
+
+import (
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/pkg/messages"
+)
+
+// Replayed lets every service read its topics again from their beginning, and expects nothing to come of it: no row
+// differs, nobody is charged again, no email goes out again.
+func Replayed() Scenario {
+	return Scenario{Name: "replayed", Title: "every service reads its topics again: the same state, no second charge, no second email",
+		Needs: []Need{NeedReplay}, play: func(a *act) {
+			a.openWire()
+			sku := a.product("da capo", "11.00", 10)
+			paid := a.settled(a.place(a.order("noa", sku, 2)).OrderID, "confirmed", "").OrderID
+			order := a.order("noa", sku, 1)
+			order.PaymentMethod = cardDeclined
+			declined := a.settled(a.place(order).OrderID, "failed", "card_declined").OrderID
+			if !a.ok() {
+				return
+			}
+			a.quiet(paid, declined)
+			for _, service := range client.Services() {
+				a.readAgain(service)
+			}
+			a.quiet(paid, declined)
+			a.settled(paid, "confirmed", "")
+			a.payment(paid, "captured", "22.00", "")
+			a.emails(paid, messages.KindConfirmed)
+			a.emails(declined, messages.KindFailed)
+			a.stock(sku, 8, 0, 2)
+		}}
+}
+
+// readAgain lets the service read its topics again and expects its state to be the same then.
+func (a *act) readAgain(service string) {
+	if !a.ok() {
+		return
+	}
+	report, err := a.env.Replay(a.ctx, service)
+	if !a.try(err, "let %s read its topics again", service) {
+		return
+	}
+	switch {
+	case report.Comparison == nil:
+		a.fail("%s had nothing to read again", service)
+	case !report.Equal():
+		a.fail("%s read %d messages again, and %d rows differ, first %v", service, report.Messages, report.Different, report.Differences[0])
+	}
+	if !a.ok() {
+		return
+	}
+	a.note("%s read %d messages again: %d rows are as before", service, report.Messages, report.Rows)
+}
