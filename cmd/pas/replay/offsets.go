@@ -33,6 +33,9 @@ type RangeError struct {
 }
 
 func (e *RangeError) Error() string {
+	if e.Next <= e.First {
+		return fmt.Sprintf("nothing that is left of %s/%d was handled before, so there is no offset to replay it from", e.Topic, e.Partition)
+	}
 	return fmt.Sprintf("offset %d is not between %d and %d, which is what there is of %s/%d and was handled", e.Offset, e.First, e.Next-1, e.Topic, e.Partition)
 }
 

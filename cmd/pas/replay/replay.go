@@ -15,6 +15,9 @@ import (
 // callTime bounds one question to the service, to Kafka or to the database.
 const callTime = 8 * time.Second
 
+// commitTime is how long after a message was handled it may be before that is committed.
+const commitTime = time.Second
+
 // Config says what to replay.
 type Config struct {
 	Service  string
@@ -114,7 +117,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	if r.again() == 0 {
-		return r.report(), nil
+		if err := r.lookAgain(ctx); err != nil || r.again() == 0 {
+			return r.report(), err
+		}
 	}
 	return r.do(ctx)
 }
@@ -203,6 +208,16 @@ func (r *run) plan(ctx context.Context) error {
 		r.groups = append(r.groups, planned)
 	}
 	return nil
+}
+
+// lookAgain makes sure that there is nothing to replay: what was handled is committed a little later.
+func (r *run) lookAgain(ctx context.Context) error {
+	select {
+	case <-time.After(commitTime):
+		return r.plan(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (r *run) again() (n int64) {

@@ -123,6 +123,19 @@ func when(words string, do func()) func(replay.Progress) {
 	}
 }
 
+// rewind moves the groups of a service that is stopped back to their beginning.
+func (w *world) rewind(service string) {
+	w.t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(w.Brokers()...))
+	require.NoError(w.t, err)
+	defer c.Close()
+	var offsets kadm.Offsets
+	for partition := range int32(3) {
+		offsets.AddOffset(w.prefix+service, partition, 0, -1)
+	}
+	require.NoError(w.t, kadm.NewClient(c).CommitAllOffsets(w.t.Context(), w.prefix+service+"."+service, offsets))
+}
+
 func (w *world) consuming(service string) {
 	w.t.Helper()
 	testkit.Eventually(w.t, func() error {

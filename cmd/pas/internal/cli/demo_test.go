@@ -157,6 +157,16 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `["notifications", "order-failures", "orders", "payments"]`, string(topics))
 
+	kept := filepath.Join(dir, "data", "up.json") // where pas audit and pas replay look, when the folder is the usual one
+	content, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	var running struct {
+		AuditURL string `json:"audit_database_url"`
+	}
+	require.NoError(t, json.Unmarshal(content, &running))
+	got = pas(t, map[string]string{"AUDIT_DATABASE_URL": running.AuditURL}, "audit")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr+got.stdout)
+
 	second := pas(t, nil, "up", "--json", "--data", filepath.Join(dir, "other"), "--port-offset", strconv.Itoa(offset))
 	require.Equal(t, cli.ExitFailure, second.code)
 	require.Equal(t, fmt.Sprintf("port %d, wanted for orders, is used by another program; stop that program, or move all ports up with --port-offset 1000", 8080+offset),
@@ -170,6 +180,7 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 		require.Fail(t, "it did not end")
 	}
 	require.Empty(t, stderr.String())
+	require.NoFileExists(t, kept)
 }
 
 // freeOffset finds an offset at which no port that `pas up` wants is taken.
