@@ -80,11 +80,17 @@ observability: $(PROMETHEUS) ## scrape the running services with a real Promethe
 	@PROMETHEUS='$(PROMETHEUS)' go test -tags observability -count=1 -v -timeout 10m ./e2e/observability
 
 .PHONY: test-full
-test-full: ## the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
+test-full: test-matrix ## what `make test-matrix` does, and the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
 	go vet -tags full ./cmd/pas/windows
 	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags full ./cmd/pas/windows
 	@deploy/spark/install .cache/spark
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags full -count=1 -v -timeout 30m -run TestSpark ./cmd/pas/windows
+
+.PHONY: test-matrix
+test-matrix: ## every way to be let in by a real Kafka, and three brokers of which one dies; starts its own
+	go vet -tags matrix ./e2e/matrix
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags matrix ./e2e/matrix
+	KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' go test -tags matrix -count=1 -v -timeout 15m ./e2e/matrix
 
 .PHONY: bench-quick
 bench-quick: ## measure beside the peers and the limits, on a real Kafka, in under 5 minutes: docs/performance.md

@@ -201,7 +201,7 @@ func TestServiceStartsBeforeKafkaAndPostgresExist(t *testing.T) {
 
 	postgres.Start()
 	require.NoError(t, migrations.Up(t.Context(), postgres.AdminURL))
-	s.says(http.StatusServiceUnavailable, `"postgres":"ok"`, `"consumer":"kafka: connect to `)
+	s.says(http.StatusServiceUnavailable, `"postgres":"ok"`, `"consumer":"kafka: Kafka at `)
 	require.Equal(t, http.StatusAccepted, s.place("o"), "Kafka is not needed to take an order")
 
 	broker.Start()
