@@ -8,6 +8,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,16 +73,48 @@ func (a *audit) run(ctx context.Context) error {
 		return err
 	}
 	defer notifications.close()
-	if a.cfg.Topics != nil {
-		a.checks.topics = &Check{Name: "topics", Holds: "each order's state, rebuilt from the topics alone, is the one that is kept", Examples: []string{}}
-		aside, err := positions(ctx, orders)
-		if err != nil {
-			return err
-		}
-		if a.stories, err = readStories(ctx, *a.cfg.Topics, aside); err != nil {
-			return err
-		}
+	if err := a.ofEachAndTopics(ctx, orders, payments, notifications); err != nil {
+		return err
 	}
+	if err := a.merge(ctx, orders, payments, notifications); err != nil {
+		return err
+	}
+	a.total()
+	return nil
+}
+
+// ofEachAndTopics asks the databases while the topics are read, which takes longer. What fails first ends both.
+func (a *audit) ofEachAndTopics(ctx context.Context, orders, payments, notifications *book) error {
+	if a.cfg.Topics == nil {
+		return a.ofEachAlone(ctx, orders, payments, notifications)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	a.checks.topics = &Check{Name: "topics", Holds: "each order's state, rebuilt from the topics alone, is the one that is kept", Examples: []string{}}
+	aside, err := positions(ctx, orders)
+	if err != nil {
+		return err
+	}
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		if a.stories, err = readStories(ctx, *a.cfg.Topics, aside); err != nil {
+			stop()
+		}
+		read <- err
+	}()
+	asked := a.ofEachAlone(ctx, orders, payments, notifications)
+	if asked != nil {
+		stop()
+	}
+	if err := <-read; err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return asked
+}
+
+// ofEachAlone checks what one service's database can tell.
+func (a *audit) ofEachAlone(ctx context.Context, orders, payments, notifications *book) error {
 	if err := a.ofOrdersAlone(ctx, orders); err != nil {
 		return err
 	}
@@ -90,10 +123,6 @@ func (a *audit) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.merge(ctx, orders, payments, notifications); err != nil {
-		return err
-	}
-	a.total()
 	return nil
 }
 

@@ -8,6 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// connectTime bounds how long a database may take to answer.
+const connectTime = 8 * time.Second
+
 // book is one service's database, read in one transaction that sees one moment and cannot write.
 type book struct {
 	name string
@@ -17,7 +20,9 @@ type book struct {
 }
 
 func open(ctx context.Context, name, url string) (*book, error) {
-	conn, err := pgx.Connect(ctx, url)
+	connecting, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	conn, err := pgx.Connect(connecting, url)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database of %s: %w", name, err)
 	}

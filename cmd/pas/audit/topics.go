@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -61,7 +63,6 @@ func positions(ctx context.Context, b *book) (map[position]bool, error) {
 	return all, err
 }
 
-
 // readStories reads the four topics from their beginning to where they end now.
 func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) (*stories, error) {
 	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
@@ -85,57 +86,88 @@ func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) 
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range records {
-			all.tell(r, aside[position{r.Topic, r.Partition, r.Offset}])
+		for _, t := range hear(records, aside) {
+			all.tell(t)
 		}
 	}
 }
 
-// tell adds what one record says, which orders may have set aside. What is no message of the contract says nothing: the
-// services park it.
-func (s *stories) tell(r *kgo.Record, aside bool) {
+// hear reads records on all cores, and returns what they tell in their order.
+func hear(records []*kgo.Record, aside map[position]bool) []telling {
+	heard := make([]telling, len(records))
+	share := max(1, (len(records)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var listeners sync.WaitGroup
+	for from := 0; from < len(records); from += share {
+		listeners.Go(func() {
+			for i := from; i < min(from+share, len(records)); i++ {
+				r := records[i]
+				heard[i] = listen(r)
+				if aside[position{r.Topic, r.Partition, r.Offset}] {
+					heard[i].is |= wasAside
+				}
+			}
+		})
+	}
+	listeners.Wait()
+	return heard
+}
+
+// telling is what one record tells of an order.
+type telling struct {
+	id       string // "" = nothing
+	is       told
+	captured int64 // minor units, when it is of a capture
+}
+
+// listen reads one record. What is no message of the contract tells nothing: the services park it.
+func listen(r *kgo.Record) telling {
 	m, err := messages.Decode(messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
 		Headers: headers(r), Time: r.Timestamp})
 	if err != nil {
-		return
+		return telling{}
 	}
-	is := told(0)
-	id := m.Event.Key()
-	st, _ := s.of(id)
+	t := telling{id: m.Event.Key()}
 	switch e := m.Event.(type) {
 	case messages.OrderPlaced:
-		is = placed
+		t.is = placed
 	case messages.OrderRejected:
-		is = rejected
+		t.is = rejected
 	case messages.PaymentRequested:
-		is = requested
+		t.is = requested
 	case messages.PaymentCaptured:
-		is, st.captured = captured, e.Amount.Minor
+		t.is, t.captured = captured, e.Amount.Minor
 	case messages.PaymentFailed:
-		is = failed
+		t.is = failed
 	case messages.RefundRequested:
-		is = refundAsked
+		t.is = refundAsked
 	case messages.PaymentRefunded:
-		is = refunded
+		t.is = refunded
 	case messages.NotificationRequested:
 		switch {
-		case e.OrderID == "":
-			return
 		case e.Kind == messages.KindConfirmed:
-			is = saidConfirmed
+			t.is = saidConfirmed
 		case e.Kind == messages.KindRejected:
-			is = saidRejected
+			t.is = saidRejected
 		case e.Kind == messages.KindFailed:
-			is = saidFailed
+			t.is = saidFailed
 		case e.Kind == messages.KindCancelled:
-			is = saidCancelled
+			t.is = saidCancelled
 		}
 	}
-	if aside {
-		is |= wasAside
+	return t
+}
+
+// tell adds what a record tells of an order.
+func (s *stories) tell(t telling) {
+	if t.id == "" {
+		return
 	}
-	st.told |= is
-	s.keep(id, st)
+	st, _ := s.of(t.id)
+	st.told |= t.is
+	if t.is&captured != 0 {
+		st.captured = t.captured
+	}
+	s.keep(t.id, st)
 }
 
 func headers(r *kgo.Record) []messages.Header {

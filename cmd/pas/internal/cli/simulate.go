@@ -119,7 +119,7 @@ func (s *simulateFlags) complete(seeded bool) error {
 	}
 	switch {
 	case !(t.Rate > 0 && t.Rate <= maxRate):
-		return usagef("--rate %g is not between 0 and %d orders per second", t.Rate, maxRate)
+		return usagef("--rate %g is not more than 0 and at most %d orders per second", t.Rate, maxRate)
 	case t.Duration <= 0:
 		return usagef("--duration %s is not more than 0", t.Duration)
 	case t.Users < 1 || t.Users > maxUsers:

@@ -97,7 +97,7 @@ func total(counts map[string]int64) (sum int64) {
 func TestSimulateRefusesFlagsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
-		"--rate 0":             "--rate 0 is not between 0 and 10000 orders per second",
+		"--rate 0":             "--rate 0 is not more than 0 and at most 10000 orders per second",
 		"--rate NaN":           "--rate NaN is not",
 		"--rate 10001":         "--rate 10001 is not",
 		"--rate fast":          "pas simulate --help",
