@@ -126,7 +126,7 @@ func All() []Scenario {
 		Confirmed(), OutOfStock(), UnknownSKU(), CardDeclined(), SuspectedFraud(),
 		CancelledBeforePayment(), CancelledAfterPayment(),
 		PostedTwice(), ForeignMessage(), DeliveredTwice(), PoisonMessage(), NotificationsRestarted(),
-		SimulatedTraffic(), Audited(), Replayed(),
+		SimulatedTraffic(), Replayed(), Audited(),
 	}
 }
 
