@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/notifications/internal/email"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	EmailConcurrency int           `env:"EMAIL_CONCURRENCY" envDefault:"4" desc:"emails being sent at once"`
 	EmailTimeout     time.Duration `env:"EMAIL_TIMEOUT" envDefault:"10s" desc:"of one attempt to send an email; what a killed process left behind is sent 5 s later than that"`
 	EmailRetryMax    time.Duration `env:"EMAIL_RETRY_MAX" envDefault:"5m" desc:"longest pause between two attempts; the first is 1 s, each one twice as long"`
+
+	Tracing tracing.Settings
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -76,6 +79,9 @@ func (c Config) Validate() error {
 	}
 	if c.EmailRetryMax < time.Second || c.EmailRetryMax > 24*time.Hour {
 		wrong("EMAIL_RETRY_MAX: %s is not between 1s and 24h", c.EmailRetryMax)
+	}
+	if err := c.Tracing.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {

@@ -19,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/consumer"
 	"pasdetrois/services/notifications/internal/domain"
@@ -50,10 +51,16 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 
+	tracer, err := tracing.Start(cfg.Tracing, service, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service}, log)
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, Tracer: tracer.Postgres()}, log)
 	if err != nil {
 		return err
 	}
@@ -62,7 +69,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg.MustRegister(kept.Collector(log))
 
 	metrics := app.NewMetrics(reg)
-	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Metrics: metrics, Log: log,
+	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Metrics: metrics, Log: log, Tracer: tracer,
 		Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout,
 		Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, DrainTimeout: cfg.DrainTimeout})
 	notifications := app.New(kept, emails, metrics, log)
@@ -71,7 +78,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
 	// There is no publisher: what comes out of this service is email.
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
-		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, DrainTimeout: cfg.DrainTimeout})
+		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
+		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
 	}
@@ -93,7 +101,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(requests.Measure(publicAPI(notifications, log)), nil), log)},
+			{Name: "http", Run: serve(public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(notifications, log))), nil), log)},
 		},
 		[]run.Component{
 			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},

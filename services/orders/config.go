@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/tracing"
 )
 
 // Config is everything that can be set. A program that runs the service in its own process fills it itself.
@@ -28,6 +29,8 @@ type Config struct {
 	SweepInterval     time.Duration `env:"SWEEP_INTERVAL" envDefault:"1s" desc:"how often timeouts are looked for"`
 	OutboxGrace       time.Duration `env:"OUTBOX_GRACE" envDefault:"2s" desc:"how old a message in the outbox must be to be published from the table"`
 	OutboxPoll        time.Duration `env:"OUTBOX_POLL" envDefault:"500ms" desc:"how often the outbox table is looked at"`
+
+	Tracing tracing.Settings
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -80,6 +83,9 @@ func (c Config) Validate() error {
 		if d.value <= 0 {
 			wrong("%s: %s must be more than 0s", d.name, d.value)
 		}
+	}
+	if err := c.Tracing.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {

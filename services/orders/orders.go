@@ -21,6 +21,7 @@ import (
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/consumer"
 	"pasdetrois/services/orders/internal/domain"
@@ -46,10 +47,17 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer admin.Close()
 
+	tracer, err := tracing.Start(cfg.Tracing, service, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: cfg.MaxConns}, log)
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: cfg.MaxConns,
+		Tracer: tracer.Postgres()}, log)
 	if err != nil {
 		return err
 	}
@@ -58,6 +66,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	producer.Trace(tracer)
 	defer func() {
 		if err := producer.Close(); err != nil {
 			log.Warn("stopping", "err", err)
@@ -68,14 +77,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Grace: cfg.OutboxGrace, Poll: cfg.OutboxPoll, DrainTimeout: cfg.DrainTimeout})
 	kept := store.New(pool, relay)
 	orders := app.New(app.Config{
-		Store: kept, Metrics: app.NewMetrics(reg), Log: log, Now: time.Now, NewID: newID,
+		Store: kept, Metrics: app.NewMetrics(reg), Log: log, Now: time.Now, NewID: newID, Tracer: tracer,
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL,
 	})
 	letters := deadletter.NewStore(pool)
 	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool))
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
-		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg,
+		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
@@ -101,7 +110,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(public, health.Mount(requests.Measure(publicAPI(orders, log)), nil), log)},
+			{Name: "http", Run: serve(public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(orders, log))), nil), log)},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},

@@ -11,6 +11,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/payments/internal/domain"
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 
 	ProviderLatency   time.Duration `env:"PROVIDER_LATENCY" envDefault:"0s" desc:"how long each call to the simulated provider takes"`
 	ProviderErrorRate float64       `env:"PROVIDER_ERROR_RATE" envDefault:"0" desc:"share of provider calls, 0 to 1, that get no answer"`
+
+	Tracing tracing.Settings
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -70,6 +73,9 @@ func (c Config) Validate() error {
 	}
 	if !(c.ProviderErrorRate >= 0 && c.ProviderErrorRate <= 1) {
 		wrong("PROVIDER_ERROR_RATE: %v is not between 0 and 1", c.ProviderErrorRate)
+	}
+	if err := c.Tracing.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {

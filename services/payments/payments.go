@@ -20,6 +20,7 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/consumer"
 	"pasdetrois/services/payments/internal/domain"
@@ -51,10 +52,16 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer admin.Close()
 
+	tracer, err := tracing.Start(cfg.Tracing, service, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service}, log)
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, Tracer: tracer.Postgres()}, log)
 	if err != nil {
 		return err
 	}
@@ -69,6 +76,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	producer.Trace(tracer)
 	defer func() {
 		if err := producer.Close(); err != nil {
 			log.Warn("stopping", "err", err)
@@ -80,7 +88,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer simulated.Close()
 	payments := app.New(app.Config{
 		Store:      store.New(pool),
-		Provider:   provider.Measure(simulated, reg),
+		Provider:   provider.Measure(simulated, reg, tracer),
 		FraudLimit: limit,
 		AlertEmail: cfg.FraudAlertEmail,
 		Metrics:    app.NewMetrics(reg),
@@ -90,7 +98,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	letters := deadletter.NewStore(pool)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
-		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg,
+		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
@@ -114,7 +122,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(requests.Measure(publicAPI(payments, log)), nil), log)},
+			{Name: "http", Run: serve(public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(payments, log))), nil), log)},
 		},
 		[]run.Component{
 			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},

@@ -22,6 +22,8 @@ type In[E messages.Event] struct {
 type Result struct {
 	Publish []messages.Message
 	Err     error
+
+	batch string // traceparent of the batch it was answered in, when spans are made
 }
 
 // Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/tracing"
 )
 
 // Parker keeps messages that can never succeed. deadletter.Store is one.
@@ -31,6 +32,7 @@ type ConsumerConfig struct {
 	Parker        Parker
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
+	Tracer        *tracing.Tracer
 	HandleTimeout time.Duration // one attempt; 0 = 30 s
 	DrainTimeout  time.Duration // how long messages in work may take to finish at shutdown; 0 = 10 s
 }
@@ -71,6 +73,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.tracer = cfg.Tracer
 	g, failing := newGate(), newFailures()
 	topics := cfg.Table.topics()
 	c := &Consumer{

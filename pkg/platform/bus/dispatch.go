@@ -12,6 +12,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/tracing"
 )
 
 // dispatcher turns a record into a use case's call and the call's result into publications.
@@ -20,6 +21,7 @@ type dispatcher struct {
 	routes    map[string]*route // by topic + "/" + event
 	publisher Publisher
 	log       *slog.Logger
+	tracer    *tracing.Tracer
 }
 
 // route is a Route with what makes batches of the messages that wait for it.
@@ -37,7 +39,8 @@ func newDispatcher(service string, table Table, publisher Publisher, log *slog.L
 		}
 		size := m.batch.WithLabelValues(r.event)
 		d.routes[key] = &route{r, coalesce.New(coalesce.Config[In[messages.Event], Result]{
-			Handle: r.handle, Timeout: timeout,
+			Timeout: timeout,
+			Handle:  func(ctx context.Context, batch []In[messages.Event]) []Result { return d.batch(ctx, r, batch) },
 			Failed:  func(r Result) bool { return r.Err != nil && fault.KindOf(r.Err) != fault.Permanent },
 			Observe: func(n int) { size.Observe(float64(n)) },
 		})}
@@ -115,16 +118,30 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		return ignored, nil
 	}
 	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, OrderTime: m.OrderTime, TraceParent: m.TraceParent, Record: r}
-	result := run(ctx, route, in)
-	if result.Err != nil {
-		return "", result.Err
-	}
-	if err := d.publish(ctx, in, result.Publish); err != nil {
+	if err := d.handle(ctx, route, in, run); err != nil {
 		return "", err
 	}
 	d.log.Debug("handled", "event", event, "order_id", m.Event.Key(), "message_id", m.ID, "topic", r.Topic,
 		"partition", r.Partition, "offset", r.Offset, "trace_id", traceID(m.TraceParent))
 	return handled, nil
+}
+
+// handle runs the use case and publishes what came of it.
+func (d *dispatcher) handle(ctx context.Context, route *route, in In[messages.Event], run runner) (err error) {
+	var span *tracing.Span
+	if d.tracer.On() {
+		ctx, span = d.process(ctx, in)
+		defer func() { span.End(err) }()
+		in.TraceParent = span.TraceParent()
+	}
+	result := run(ctx, route, in)
+	if result.batch != "" {
+		span.Link(result.batch)
+	}
+	if result.Err != nil {
+		return result.Err
+	}
+	return d.publish(ctx, in, result.Publish)
 }
 
 // publish sends a use case's outputs as part of the trace of the message that caused them.
@@ -136,7 +153,9 @@ func (d *dispatcher) publish(ctx context.Context, in In[messages.Event], out []m
 		in.TraceParent = messages.NewTraceParent() // one trace for all that the message causes
 	}
 	for i := range out {
-		if out[i].TraceParent == "" {
+		// An output may belong to the trace of what it is about, rather than that of the message; within one trace the
+		// message is what it comes from.
+		if out[i].TraceParent == "" || d.tracer.On() && tracing.SameTrace(out[i].TraceParent, in.TraceParent) {
 			out[i].TraceParent = in.TraceParent
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/tracing"
 )
 
 // closeTimeout bounds how long Close waits for a broker that no longer answers.
@@ -22,6 +23,7 @@ type Producer struct {
 	cfg     Config
 	service string
 	log     *slog.Logger
+	tracer  *tracing.Tracer
 
 	cutLines  context.CancelFunc // also ends connecting
 	connected chan struct{}      // closed once sender is set
@@ -45,6 +47,9 @@ func NewProducer(cfg Config, service string, log *slog.Logger) (*Producer, error
 	go p.connect(ctx)
 	return p, nil
 }
+
+// Trace makes a span of each record that is published from now on. Call it before the first one.
+func (p *Producer) Trace(t *tracing.Tracer) { p.tracer = t }
 
 func (p *Producer) connect(ctx context.Context) {
 	defer close(p.stopped)
@@ -107,6 +112,16 @@ func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Recor
 	if len(records) == 0 {
 		return nil
 	}
+	if p.tracer.On() {
+		traced, end := sending(ctx, p.tracer, records)
+		err := p.send(ctx, traced)
+		end(err)
+		return err
+	}
+	return p.send(ctx, records)
+}
+
+func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 	select {
 	case <-p.connected:
 	case <-ctx.Done():

@@ -31,10 +31,11 @@ var plannerOff = [...]string{"enable_seqscan", "enable_hashjoin", "enable_mergej
 
 // Config says which database, as whom.
 type Config struct {
-	URL      string // postgres://orders:secret@host:5432/db
-	Schema   string // becomes the search_path; the service's own schema
-	AppName  string // application_name in pg_stat_activity
-	MaxConns int32  // 0 = pgx's default
+	URL      string          // postgres://orders:secret@host:5432/db
+	Schema   string          // becomes the search_path; the service's own schema
+	AppName  string          // application_name in pg_stat_activity
+	MaxConns int32           // 0 = pgx's default
+	Tracer   pgx.QueryTracer // told of each statement; nil = nobody
 }
 
 // Open makes a pool. It does not connect: a database that is down is waited for, not exited for.
@@ -53,6 +54,7 @@ func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
 		c.ConnConfig.RuntimeParams["application_name"] = cfg.AppName
 	}
 	c.ConnConfig.ConnectTimeout = connectTimeout
+	c.ConnConfig.Tracer = cfg.Tracer
 	if cfg.MaxConns > 0 {
 		c.MaxConns = cfg.MaxConns
 	}

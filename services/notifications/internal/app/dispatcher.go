@@ -11,6 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -20,6 +24,7 @@ type DispatcherConfig struct {
 	Sender      Sender
 	Metrics     *Metrics
 	Log         *slog.Logger
+	Tracer      *tracing.Tracer
 	Backoff     domain.Backoff // zero = from 1 s to 5 min
 	Concurrency int            // emails being sent at once; 0 = 4
 	SendTimeout time.Duration  // of one attempt; 0 = 10 s
@@ -202,7 +207,14 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	ctx, cancel := context.WithTimeout(sending, d.cfg.SendTimeout)
 	defer cancel()
 	began := time.Now()
+	var span *tracing.Span
+	if d.cfg.Tracer.On() {
+		ctx, span = d.cfg.Tracer.Begin(ctx, trace.SpanKindClient, "send email", n.TraceParent,
+			attribute.String("messaging.message.id", n.MessageID), attribute.String("order_id", n.OrderID),
+			attribute.String("kind", n.Kind), attribute.Int("attempt", n.Attempts+1))
+	}
 	err := d.handOver(ctx, n.Email())
+	span.End(err)
 	now := time.Now()
 	o := outcome(n, err, now, d.cfg.Backoff, rand.Float64())
 	label := emailSent

@@ -20,6 +20,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -166,6 +167,7 @@ type Config struct {
 	HeldTimeout time.Duration
 	// KeyTTL is how long an idempotency key is remembered.
 	KeyTTL time.Duration
+	Tracer *tracing.Tracer
 }
 
 // App is the use cases. Safe for concurrent use.

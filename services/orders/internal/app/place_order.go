@@ -8,6 +8,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -49,9 +50,15 @@ func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempoten
 		r.OrderID, r.newID = a.NewID(), true
 	}
 	if r.TraceParent == "" {
+		r.TraceParent = tracing.Parent(ctx)
+	}
+	if r.TraceParent == "" {
 		r.TraceParent = messages.NewTraceParent()
 	}
 	out, err := a.placing.Do(ctx, r)
+	if out.batch != "" {
+		tracing.Current(ctx).Link(out.batch)
+	}
 	if errors.Is(err, coalesce.ErrFull) {
 		err = ErrBusy
 	}
@@ -71,6 +78,7 @@ type placeOutcome struct {
 	placed Placed
 	err    error
 	whole  bool
+	batch  string // traceparent of the batch it was in, when spans are made
 }
 
 // The limits of placing. More requests than may wait would not be answered in time; two transactions at a time, because
@@ -83,9 +91,31 @@ const (
 
 func newPlacing(a *App) *coalesce.Coalescer[placeRequest, placeOutcome] {
 	return coalesce.New(coalesce.Config[placeRequest, placeOutcome]{
-		Handle: a.placeAll, Failed: func(o placeOutcome) bool { return o.whole },
+		Handle: a.placeTraced, Failed: func(o placeOutcome) bool { return o.whole },
 		Workers: placingAtOnce, Waiting: placingWaiting, Timeout: placingTimeout,
 	})
+}
+
+// placeTraced is placeAll within the span of the batch.
+func (a *App) placeTraced(ctx context.Context, batch []placeRequest) []placeOutcome {
+	if !a.Tracer.On() {
+		return a.placeAll(ctx, batch)
+	}
+	parents := make([]string, len(batch))
+	for i, r := range batch {
+		parents[i] = r.TraceParent
+	}
+	ctx, span := a.Tracer.Batch(ctx, "place_order", parents)
+	outcomes := a.placeAll(ctx, batch)
+	var err error
+	if outcomes[0].whole {
+		err = outcomes[0].err
+	}
+	span.End(err)
+	for i := range outcomes {
+		outcomes[i].batch = span.TraceParent()
+	}
+	return outcomes
 }
 
 // placeAll places a batch of orders in one transaction. An order that breaks a rule fails alone.

@@ -240,7 +240,7 @@ func TestLatencyEndsWithTheCaller(t *testing.T) {
 func TestMeasured(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	p := provider.Measure(provider.NewSimulated(provider.Config{Books: setup(t)}), reg)
+	p := provider.Measure(provider.NewSimulated(provider.Config{Books: setup(t)}), reg, nil)
 
 	_, err := p.Charge(t.Context(), charge("k1", provider.MethodVisa))
 	require.NoError(t, err)

@@ -1,0 +1,184 @@
+package tracing
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	scope = "pasdetrois/pkg/platform/tracing"
+	// flushTimeout bounds what a shutdown does for spans.
+	flushTimeout = 3 * time.Second
+
+	headerTraceParent = "traceparent"
+)
+
+// Tracer makes spans. nil makes none.
+type Tracer struct {
+	log      *slog.Logger
+	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
+	giveUp   context.CancelFunc
+}
+
+// Start returns the service's tracer, nil when the settings name no endpoint. It connects in the background. Close it when
+// all that makes spans has stopped.
+func Start(s Settings, service string, log *slog.Logger) (*Tracer, error) {
+	if s.Endpoint == "" {
+		return nil, nil
+	}
+	exporter, err := s.exporter(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	// What OTEL_RESOURCE_ATTRIBUTES says comes on top.
+	described, err := resource.Merge(resource.NewSchemaless(attribute.String("service.name", service),
+		attribute.String("service.namespace", "pas-de-trois")), resource.Environment())
+	if err != nil {
+		return nil, err
+	}
+	closing, giveUp := context.WithCancel(context.Background())
+	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(described), sdktrace.WithBatcher(
+		&reporting{SpanExporter: exporter, log: log, collector: s.collector(), closing: closing}))
+	return &Tracer{log: log, provider: provider, tracer: provider.Tracer(scope), giveUp: giveUp}, nil
+}
+
+// Close exports what is left, for a few seconds at most. No span may be begun after it.
+func (t *Tracer) Close() {
+	if t == nil {
+		return
+	}
+	stop := time.AfterFunc(flushTimeout, t.giveUp)
+	defer stop.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout+time.Second)
+	defer cancel()
+	if err := t.provider.Shutdown(ctx); err != nil {
+		t.log.Warn("the last traces were not exported in time", "err", err)
+	}
+	t.giveUp()
+}
+
+// Flush exports what has ended so far.
+func (t *Tracer) Flush(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	return t.provider.ForceFlush(ctx)
+}
+
+// On reports whether spans are made: what they need must not be worked out otherwise.
+func (t *Tracer) On() bool { return t != nil }
+
+// Span is a span that has begun; nil is none.
+type Span struct{ span trace.Span }
+
+// Begin begins a span: a child of parent, a W3C traceparent, else of ctx's span, else the first of a new trace.
+func (t *Tracer) Begin(ctx context.Context, kind trace.SpanKind, name, parent string, attrs ...attribute.KeyValue) (context.Context, *Span) {
+	if t == nil {
+		return ctx, nil
+	}
+	ctx, span := t.tracer.Start(within(ctx, parent), name, trace.WithSpanKind(kind), trace.WithAttributes(attrs...))
+	return ctx, &Span{span}
+}
+
+// Batch begins the span of a batch: a child of the first parent, linked with all of them.
+func (t *Tracer) Batch(ctx context.Context, name string, parents []string) (context.Context, *Span) {
+	if t == nil || len(parents) == 0 {
+		return ctx, nil
+	}
+	var links []trace.Link
+	for _, p := range parents[1:] {
+		if c := spanContext(p); c.IsValid() {
+			links = append(links, trace.Link{SpanContext: c})
+		}
+	}
+	ctx, span := t.tracer.Start(within(ctx, parents[0]), name, trace.WithLinks(links...),
+		trace.WithAttributes(attribute.Int("messaging.batch.message_count", len(parents))))
+	return ctx, &Span{span}
+}
+
+// TraceParent returns the span as a W3C traceparent, "" when there is none.
+func (s *Span) TraceParent() string {
+	if s == nil {
+		return ""
+	}
+	return format(s.span.SpanContext())
+}
+
+// Current returns the span of ctx.
+func Current(ctx context.Context) *Span { return &Span{trace.SpanFromContext(ctx)} }
+
+// Link links the span with one of another trace, given as a traceparent. Within one trace there is nothing to link.
+func (s *Span) Link(traceParent string) {
+	if s == nil {
+		return
+	}
+	if c := spanContext(traceParent); c.IsValid() && c.TraceID() != s.span.SpanContext().TraceID() {
+		s.span.AddLink(trace.Link{SpanContext: c})
+	}
+}
+
+// End ends the span, with the error of what it did or nil.
+func (s *Span) End(err error) {
+	if s == nil {
+		return
+	}
+	if err != nil {
+		s.span.RecordError(err)
+		s.span.SetStatus(codes.Error, err.Error())
+	}
+	s.span.End()
+}
+
+// Parent returns the W3C traceparent of ctx's span, "" when it has none.
+func Parent(ctx context.Context) string { return format(trace.SpanContextFromContext(ctx)) }
+
+// SameTrace reports whether two traceparents are of one trace.
+func SameTrace(a, b string) bool {
+	const traceID = len("00-4bf92f3577b34da6a3ce929d0e0e4736")
+	return len(a) > traceID && len(b) > traceID && a[:traceID] == b[:traceID]
+}
+
+// Postgres returns what traces the statements of a pool, within spans that have begun; nil when spans are not made.
+func (t *Tracer) Postgres() pgx.QueryTracer {
+	if t == nil {
+		return nil
+	}
+	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider), otelpgx.WithMeterProvider(metricnoop.NewMeterProvider()),
+		otelpgx.WithDisableAcquireTracer())
+}
+
+func within(ctx context.Context, parent string) context.Context {
+	if c := spanContext(parent); c.IsValid() {
+		return trace.ContextWithRemoteSpanContext(ctx, c)
+	}
+	return ctx
+}
+
+func spanContext(traceParent string) trace.SpanContext {
+	if traceParent == "" {
+		return trace.SpanContext{}
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{headerTraceParent: traceParent})
+	return trace.SpanContextFromContext(ctx)
+}
+
+func format(c trace.SpanContext) string {
+	if !c.IsValid() {
+		return ""
+	}
+	const hex = "0123456789abcdef"
+	flags := byte(c.TraceFlags()) & byte(trace.FlagsSampled)
+	return "00-" + c.TraceID().String() + "-" + c.SpanID().String() + "-0" + hex[flags:flags+1]
+}
