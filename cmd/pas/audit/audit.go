@@ -25,19 +25,22 @@ type Config struct {
 	Grace time.Duration
 	// Topics, when not nil, is where the four topics are: every order's state is rebuilt from them alone and compared.
 	Topics *feed.Config
-	// Progress is told how many orders were compared so far, from time to time. May be nil.
-	Progress func(orders int64)
+	// Progress is told from time to time how many messages were read so far, and then how many orders compared. May be nil.
+	Progress func(messages, orders int64)
 }
 
-// progressEvery is how many orders pass between two calls of Progress.
-const progressEvery = 50_000
+// So many messages, or orders, pass between two calls of Progress.
+const (
+	messagesEvery = 500_000
+	ordersEvery   = 100_000
+)
 
 // Run audits. An error means that it could not be done; what does not hold is in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	began := time.Now()
 	a := &audit{cfg: cfg, checks: newChecks(), report: &Report{}, kept: map[string]int64{}, confirmed: map[string]int64{}}
 	if cfg.Progress == nil {
-		a.cfg.Progress = func(int64) {}
+		a.cfg.Progress = func(int64, int64) {}
 	}
 	if err := a.run(ctx); err != nil {
 		return nil, err
@@ -54,6 +57,7 @@ type audit struct {
 	// By currency, in minor units: captured and not refunded; confirmed.
 	kept, confirmed map[string]int64
 	stories         *stories // nil without Topics
+	messages        int64    // read for them
 }
 
 func (a *audit) run(ctx context.Context) error {
@@ -98,7 +102,7 @@ func (a *audit) ofEachAndTopics(ctx context.Context, orders, payments, notificat
 	read := make(chan error, 1)
 	go func() {
 		var err error
-		if a.stories, err = readStories(ctx, *a.cfg.Topics, aside); err != nil {
+		if a.stories, err = a.readStories(ctx, aside); err != nil {
 			stop()
 		}
 		read <- err

@@ -56,8 +56,8 @@ func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
 		ledger.take(key, func(e entry) { f.entries = append(f.entries, e) })
 		notifications.take(key, func(n notification) { f.notifications = append(f.notifications, n) })
 		a.judge(f)
-		if a.report.Orders > 0 && a.report.Orders%progressEvery == 0 {
-			a.cfg.Progress(a.report.Orders)
+		if a.report.Orders > 0 && a.report.Orders%ordersEvery == 0 {
+			a.cfg.Progress(a.messages, a.report.Orders)
 		}
 	}
 	a.strangersInTopics()

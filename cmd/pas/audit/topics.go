@@ -64,7 +64,8 @@ func positions(ctx context.Context, b *book) (map[position]bool, error) {
 }
 
 // readStories reads the four topics from their beginning to where they end now.
-func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) (*stories, error) {
+func (a *audit) readStories(ctx context.Context, aside map[position]bool) (*stories, error) {
+	cfg := *a.cfg.Topics
 	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
 	for _, t := range messages.Topics() {
 		cfg.Topics = append(cfg.Topics, t.Name)
@@ -88,6 +89,9 @@ func readStories(ctx context.Context, cfg feed.Config, aside map[position]bool) 
 		}
 		for _, t := range hear(records, aside) {
 			all.tell(t)
+			if a.messages++; a.messages%messagesEvery == 0 {
+				a.cfg.Progress(a.messages, 0)
+			}
 		}
 	}
 }

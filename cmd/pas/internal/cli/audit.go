@@ -52,7 +52,13 @@ read what is needed and nothing else. Exit code 1 when something does not hold.`
 				}
 				cfg.Topics = &feed.Config{Kafka: at, OpenTime: connectTime}
 			}
-			cfg.Progress = func(orders int64) { a.note("%d orders compared", orders) }
+			cfg.Progress = func(messages, orders int64) {
+				if orders == 0 {
+					a.note("%d messages read", messages)
+					return
+				}
+				a.note("%d orders compared", orders)
+			}
 			report, err := audit.Run(cmd.Context(), cfg)
 			if err != nil {
 				return explainAudit(err, cfg)
