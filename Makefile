@@ -102,6 +102,11 @@ bench: ## the same in full: five rounds, a backlog of a million orders, ten minu
 	@go build -trimpath -o bin/ ./bench
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' KAFKA_OPTS='$(or $(KAFKA_OPTS),-XX:TieredStopAtLevel=4)' tools/with-kafka bin/bench -form full
 
+.PHONY: bench-audit
+bench-audit: ## how long `pas audit` takes over a million orders, without and with the topics, and how much memory; ORDERS=20000 makes fewer
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' PAS_AUDIT_ORDERS='$(or $(ORDERS),1000000)' tools/with-kafka \
+	  go test -run '^$$' -bench Audit -benchtime 1x -timeout 60m ./cmd/pas/audit
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@tools/lint $(MODULES)
