@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/replay"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 // A message that is published again has the id of the first time: it explains no difference. One with another id does,
@@ -135,4 +137,51 @@ func TestAServiceThatHandlesNothingAnyMoreIsGivenUp(t *testing.T) {
 	require.NotZero(t, stuck.Left)
 	require.Equal(t, client.Notifications, stuck.Service)
 	require.NoError(t, w.StartService(t.Context(), client.Notifications))
+}
+
+// An order that is cancelled has moved on, although orders was sent no message about it.
+func TestAStepThatNoMessageCausesExplainsADifference(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	order, _, err := w.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{Wait: time.Minute})
+	require.NoError(t, err)
+	require.Equal(t, "confirmed", order.Status)
+	cfg := w.config(client.Orders)
+	cfg.Progress = when("comparing", func() {
+		require.NoError(t, w.StopService(t.Context(), client.Payments)) // nothing answers the refund
+		_, err := w.Client().Cancel(t.Context(), order.OrderID)
+		require.NoError(t, err)
+	})
+	report, err := replay.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.True(t, report.Equal(), "%v", report.Differences)
+	require.Equal(t, int64(1), report.MovedOn)
+}
+
+// What was not handled yet is never skipped, whatever time is given.
+func TestAGroupNeverMovesForward(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.play()
+	_, err := w.Client().PauseConsumers(t.Context(), client.Payments, time.Hour)
+	require.NoError(t, err)
+	testkit.Eventually(t, func() error {
+		consumers, err := w.Client().Consumers(t.Context(), client.Payments)
+		if err == nil && consumers.State != client.ConsumersPaused {
+			err = errors.New(consumers.State)
+		}
+		return err
+	})
+	order, _, err := w.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	w.reaches(order.OrderID, "awaiting_payment")
+
+	cfg := w.config(client.Payments)
+	cfg.From.Time = time.Now()
+	report, err := replay.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Zero(t, report.Messages)
+	_, err = w.Client().ResumeConsumers(t.Context(), client.Payments)
+	require.NoError(t, err)
+	w.reaches(order.OrderID, "confirmed")
 }

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func TestARowThatDiffersIsNamed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.play()
+	handled := strconv.Itoa(int(w.handled()))
 	for name, c := range map[string]struct {
 		service, spoil, table, says string
 	}{
@@ -63,7 +65,7 @@ func TestARowThatDiffersIsNamed(t *testing.T) {
 			WHERE order_id = (SELECT min(order_id) FROM orders.orders JOIN orders.order_lines USING (order_id) WHERE status = 'failed')`, "orders", "failed at change 3"},
 		"sold twice": {client.Orders, `UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'record-brush'`,
 			"inventory", "0 reserved and 1 sold beyond what orders hold"},
-		"parked again": {client.Orders, `INSERT INTO orders.dead_letters (topic, partition, record_offset, record_time, reason, detail) VALUES ('payments', 0, 0, now(), 'again', '')`,
+		"parked again": {client.Orders, `INSERT INTO orders.dead_letters (topic, partition, record_offset, record_time, reason, detail) VALUES ('payments', PARTITION, 0, now(), 'again', '')`,
 			"dead_letters", "parked as again"},
 		"refunded": {client.Payments, `UPDATE payments.payments SET status = 'refunded', reason = 'x' WHERE order_id = (SELECT min(order_id) FROM payments.payments WHERE status = 'captured')`,
 			"payments", "refunded"},
@@ -76,7 +78,7 @@ func TestARowThatDiffersIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { // one after the other: a service is replayed once at a time
 			cfg := w.config(c.service)
-			cfg.Progress = when("moved ", func() { w.spoil(c.spoil) })
+			cfg.Progress = when("moved ", func() { w.spoil(strings.ReplaceAll(c.spoil, "PARTITION", handled)) })
 			report, err := replay.Run(t.Context(), cfg)
 			require.NoError(t, err)
 			require.False(t, report.Equal())
@@ -100,15 +102,9 @@ func TestASystemAtWorkMovesOnMeanwhile(t *testing.T) {
 		require.NoError(t, err)
 		return order
 	}
-	settled := func(id, status string) {
-		require.Eventually(t, func() bool {
-			order, err := w.Client().Order(t.Context(), id, 0)
-			return err == nil && order.Status == status
-		}, time.Minute, 20*time.Millisecond)
-	}
 	for _, service := range client.Services() {
 		kept := place().OrderID
-		settled(kept, "confirmed")
+		w.reaches(kept, "confirmed")
 		cfg := w.config(service)
 		var placed string
 		cfg.Progress = when("reading the state", func() { // nothing is consumed by this service now
@@ -120,8 +116,8 @@ func TestASystemAtWorkMovesOnMeanwhile(t *testing.T) {
 			when("comparing", func() {
 				_, err := w.Client().Cancel(t.Context(), kept)
 				require.NoError(t, err)
-				settled(placed, "confirmed")
-				settled(kept, "cancelled")
+				w.reaches(placed, "confirmed")
+				w.reaches(kept, "cancelled")
 			})(p)
 		}
 		report, err := replay.Run(t.Context(), cfg)

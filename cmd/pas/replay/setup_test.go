@@ -123,6 +123,35 @@ func when(words string, do func()) func(replay.Progress) {
 	}
 }
 
+// handled returns a partition of payments of which orders has handled something.
+func (w *world) handled() int32 {
+	w.t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(w.Brokers()...))
+	require.NoError(w.t, err)
+	defer c.Close()
+	committed, err := kadm.NewClient(c).FetchOffsets(w.t.Context(), w.prefix+"orders.payments")
+	require.NoError(w.t, err)
+	for partition, o := range committed[w.prefix+"payments"] {
+		if o.At > 0 {
+			return partition
+		}
+	}
+	require.Fail(w.t, "nothing was handled")
+	return 0
+}
+
+// reaches waits until the order has the status.
+func (w *world) reaches(orderID, status string) {
+	w.t.Helper()
+	testkit.Eventually(w.t, func() error {
+		order, err := w.Client().Order(w.t.Context(), orderID, 0)
+		if err == nil && order.Status != status {
+			err = errors.New(orderID + " is " + order.Status)
+		}
+		return err
+	})
+}
+
 // rewind moves the groups of a service that is stopped back to their beginning.
 func (w *world) rewind(service string) {
 	w.t.Helper()

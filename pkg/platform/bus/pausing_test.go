@@ -102,6 +102,7 @@ func TestAPausedConsumerStops(t *testing.T) {
 	r := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
 	r.Pause(time.Now().Add(time.Hour)) // before or while it starts: no matter
 	r.is(t, bus.StatePaused)
+	testkit.Eventually(t, func() error { return r.Check(t.Context()) })
 	require.NoError(t, r.stop())
 }
 
