@@ -121,8 +121,10 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 	if err := d.handle(ctx, route, in, run); err != nil {
 		return "", err
 	}
-	d.log.Debug("handled", "event", event, "order_id", m.Event.Key(), "message_id", m.ID, "topic", r.Topic,
-		"partition", r.Partition, "offset", r.Offset, "trace_id", traceID(m.TraceParent))
+	if d.log.Enabled(ctx, slog.LevelDebug) {
+		d.log.Debug("handled", "event", event, "order_id", m.Event.Key(), "message_id", m.ID, "topic", r.Topic,
+			"partition", r.Partition, "offset", r.Offset, "trace_id", traceID(m.TraceParent))
+	}
 	return handled, nil
 }
 
