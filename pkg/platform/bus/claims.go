@@ -19,8 +19,8 @@ type claims struct {
 	gate        *gate
 	failing     *failures
 
-	lanes  int // of each partition
-	window int // messages of a partition between the oldest unfinished one and the newest taken up
+	lanes  int    // of each partition
+	window bounds // of what is taken up of a partition from its oldest unfinished message on
 
 	mu   sync.Mutex
 	live map[claimKey][]*claim // by lane

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"errors"
 	"hash/fnv"
 	"slices"
@@ -11,11 +12,14 @@ import (
 
 const (
 	// lanesPerPartition is how many messages of one partition may be in work at a time.
-	lanesPerPartition = 64
-	// windowPerPartition bounds what is taken up of one partition behind its oldest unfinished message: how much a crash
-	// repeats, and how much memory a lane that is held up can cost.
-	windowPerPartition = 1024
+	lanesPerPartition = 256
+	// queuePerLane is how many messages may wait for one lane before they hold up those behind them.
+	queuePerLane = 64
 )
+
+// windowPerPartition bounds what is taken up of one partition behind its oldest unfinished message: how much a crash
+// repeats, and how much memory a lane that is held up can cost.
+var windowPerPartition = bounds{messages: 4096, bytes: 8 << 20}
 
 // laneOf returns the lane of a record: records of one key share it. The hash is another one than the partitioner's (murmur2),
 // else the keys of one partition would fall on few lanes. A record without key has nothing to stay behind.
@@ -25,7 +29,9 @@ func laneOf(m *sarama.ConsumerMessage, lanes int) int {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(m.Key)
-	return int(h.Sum64() % uint64(lanes))
+	sum := h.Sum64()
+	sum ^= sum >> 33 // the low bits alone, which are what is left of a power of two, differ too little
+	return int(sum * 0x9e3779b97f4a7c15 >> 33 % uint64(lanes))
 }
 
 // split consumes a partition's claim through lanes: each is a claim of its own for consume, with its own messages one at a
@@ -33,29 +39,36 @@ func laneOf(m *sarama.ConsumerMessage, lanes int) int {
 //
 // It returns when the session has ended and every lane has finished what it had in work; what was queued behind is left for
 // whoever reads the partition next.
-func split(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, size int, lanes []*claim,
+func split(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, size bounds, lanes []*claim,
 	consume func(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error,
 ) error {
-	w := newWindow(size)
-	queues := make([]chan *sarama.ConsumerMessage, len(lanes))
-	errs := make([]error, len(lanes))
-	var consumers sync.WaitGroup
-	for i, cl := range lanes {
-		queues[i] = make(chan *sarama.ConsumerMessage, size) // has room for all that the window lets in
-		consumers.Go(func() {
-			errs[i] = consume(laneSession{session, w, cl}, laneClaim{sc, queues[i]})
-		})
-	}
-	distribute(session, sc, w, queues)
-	consumers.Wait()
-	return errors.Join(errs...)
+	s := &splitter{ConsumerGroupSession: session, claim: sc, window: newWindow(size), lanes: lanes, consume: consume,
+		queues: make([]chan *sarama.ConsumerMessage, len(lanes)), errs: make([]error, len(lanes))}
+	s.distribute()
+	s.consumers.Wait()
+	return errors.Join(s.errs...)
+}
+
+// splitter is the work of split.
+type splitter struct {
+	sarama.ConsumerGroupSession
+	claim     sarama.ConsumerGroupClaim
+	window    *window
+	lanes     []*claim
+	consume   func(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error
+	queues    []chan *sarama.ConsumerMessage // by lane; nil until its first message
+	errs      []error                        // by lane
+	consumers sync.WaitGroup
 }
 
 // distribute hands each message to the queue of its lane until the claim or the session ends; then it empties the queues
 // and closes them.
-func distribute(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, w *window, queues []chan *sarama.ConsumerMessage) {
+func (s *splitter) distribute() {
 	defer func() {
-		for _, q := range queues {
+		for _, q := range s.queues {
+			if q == nil {
+				continue
+			}
 			for len(q) > 0 {
 				select {
 				case <-q:
@@ -65,24 +78,34 @@ func distribute(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClai
 			close(q)
 		}
 	}()
-	ended := session.Context().Done()
+	ended := s.Context().Done()
 	for {
 		select {
-		case m, ok := <-sc.Messages():
-			if !ok {
+		case m, ok := <-s.claim.Messages():
+			if !ok || !s.window.begin(m, ended) {
 				return
 			}
 			select {
-			case w.room <- struct{}{}:
+			case s.queue(laneOf(m, len(s.lanes))) <- m:
 			case <-ended:
 				return
 			}
-			w.begin(m)
-			queues[laneOf(m, len(queues))] <- m
 		case <-ended:
 			return
 		}
 	}
+}
+
+// queue returns the queue of a lane, which begins to be consumed with its first message.
+func (s *splitter) queue(lane int) chan<- *sarama.ConsumerMessage {
+	if s.queues[lane] == nil {
+		q := make(chan *sarama.ConsumerMessage, queuePerLane)
+		s.queues[lane] = q
+		s.consumers.Go(func() {
+			s.errs[lane] = s.consume(laneSession{s.ConsumerGroupSession, s.window, s.lanes[lane]}, laneClaim{s.claim, q})
+		})
+	}
+	return s.queues[lane]
 }
 
 // laneClaim is the part of a partition's claim that goes through one lane.
@@ -108,13 +131,18 @@ func (s laneSession) MarkMessage(m *sarama.ConsumerMessage, metadata string) {
 	s.claim.settle()
 }
 
+// bounds are how much a window holds at most.
+type bounds struct{ messages, bytes int }
+
 // window is what was taken up of a partition and may not be marked yet. Its offsets grow, with gaps: compaction and
 // transactions leave some out.
 type window struct {
-	room chan struct{} // a slot for each message from begin until it is marked
+	bounds
+	freed chan struct{} // is told, at least once, when something was marked
 
 	mu    sync.Mutex
 	slots []slot // in the order of offsets; the first one is unfinished
+	bytes int    // of all slots
 }
 
 type slot struct {
@@ -122,21 +150,40 @@ type slot struct {
 	finished bool
 }
 
-func newWindow(size int) *window { return &window{room: make(chan struct{}, size)} }
+func newWindow(size bounds) *window { return &window{bounds: size, freed: make(chan struct{}, 1)} }
 
-// begin takes up the next message of the partition. There is room for it: the caller has put it into room.
-func (w *window) begin(m *sarama.ConsumerMessage) {
+// begin takes up the next message of the partition once there is room for it, and reports false when that ended before.
+func (w *window) begin(m *sarama.ConsumerMessage, ended <-chan struct{}) bool {
+	for !w.take(m) {
+		select {
+		case <-w.freed:
+		case <-ended:
+			return false
+		}
+	}
+	return true
+}
+
+// take takes m up unless the window is full. A message of any size fits into an empty one.
+func (w *window) take(m *sarama.ConsumerMessage) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.slots) > 0 && (len(w.slots) >= w.messages || w.bytes+sizeOf(m) > w.bounds.bytes) {
+		return false
+	}
 	w.slots = append(w.slots, slot{message: m})
+	w.bytes += sizeOf(m)
+	return true
 }
+
+func sizeOf(m *sarama.ConsumerMessage) int { return len(m.Key) + len(m.Value) }
 
 // finish notes that m is done and returns the newest message up to which everything is, or nil while m waits for one
 // before it.
 func (w *window) finish(m *sarama.ConsumerMessage) (last *sarama.ConsumerMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i, ok := slices.BinarySearchFunc(w.slots, m.Offset, func(s slot, offset int64) int { return int(s.message.Offset - offset) })
+	i, ok := slices.BinarySearchFunc(w.slots, m.Offset, func(s slot, offset int64) int { return cmp.Compare(s.message.Offset, offset) })
 	if !ok {
 		return nil
 	}
@@ -144,10 +191,16 @@ func (w *window) finish(m *sarama.ConsumerMessage) (last *sarama.ConsumerMessage
 	n := 0
 	for n < len(w.slots) && w.slots[n].finished {
 		last = w.slots[n].message
+		w.bytes -= sizeOf(last)
 		w.slots[n] = slot{} // not kept in memory by what follows
-		<-w.room
 		n++
 	}
 	w.slots = w.slots[n:]
+	if n > 0 {
+		select {
+		case w.freed <- struct{}{}:
+		default:
+		}
+	}
 	return last
 }

@@ -52,16 +52,16 @@ func TestTheMarkNeverPassesAnUnfinishedMessage(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(1, 40).Draw(t, "size")
-		w := newWindow(size)
+		w := newWindow(bounds{messages: size, bytes: 1 << 20})
 		offset, marked := int64(0), int64(-1)
 		var open []*sarama.ConsumerMessage
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
-			if rapid.Bool().Draw(t, "begin") && len(w.room) < size {
-				offset += int64(rapid.IntRange(1, 5).Draw(t, "gap"))
-				w.room <- struct{}{}
-				m := record(offset, "")
-				w.begin(m)
+			if m := record(offset+int64(rapid.IntRange(1, 5).Draw(t, "gap")), ""); rapid.Bool().Draw(t, "begin") && w.take(m) {
+				offset = m.Offset
 				open = append(open, m)
+				if len(w.slots) > size {
+					t.Fatalf("%d messages are taken up", len(w.slots))
+				}
 			} else if len(open) > 0 {
 				i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
 				if last := w.finish(open[i]); last != nil {
@@ -86,9 +86,71 @@ func TestTheMarkNeverPassesAnUnfinishedMessage(t *testing.T) {
 		if marked != offset && offset > 0 {
 			t.Fatalf("marked %d in the end, not %d", marked, offset)
 		}
-		if len(w.room) != 0 || len(w.slots) != 0 {
-			t.Fatalf("%d slots are kept for nothing", len(w.room)+len(w.slots))
+		if w.bytes != 0 || len(w.slots) != 0 {
+			t.Fatalf("%d slots are kept for nothing, and %d bytes", len(w.slots), w.bytes)
 		}
+	})
+}
+
+func TestTheWindowIsBoundedInBytesToo(t *testing.T) {
+	t.Parallel()
+	w := newWindow(bounds{messages: 100, bytes: 1000})
+	large := &sarama.ConsumerMessage{Offset: 1, Value: make([]byte, 5000)}
+	require.True(t, w.take(large), "a message of any size fits into an empty window")
+	small := &sarama.ConsumerMessage{Offset: 2, Key: make([]byte, 100), Value: make([]byte, 400)}
+	require.False(t, w.take(small))
+	require.Equal(t, large, w.finish(large))
+	require.True(t, w.take(small))
+	half := &sarama.ConsumerMessage{Offset: 3, Value: make([]byte, 500)}
+	require.True(t, w.take(half))
+	next := &sarama.ConsumerMessage{Offset: 4, Value: []byte("1")}
+	require.False(t, w.take(next))
+	require.Nil(t, w.finish(half))
+	require.False(t, w.take(next), "what waits for one before it still counts")
+
+	synctest.Test(t, func(t *testing.T) {
+		w := newWindow(bounds{messages: 1, bytes: 1000})
+		ended := make(chan struct{})
+		require.True(t, w.begin(small, ended))
+		taken := make(chan bool)
+		go func() { taken <- w.begin(half, ended) }()
+		synctest.Wait()
+		w.finish(small)
+		require.True(t, <-taken, "it is taken up when there is room")
+		go func() { taken <- w.begin(next, ended) }()
+		synctest.Wait()
+		close(ended)
+		require.False(t, <-taken)
+	})
+}
+
+// One lane that stands still does not hold up the others, as long as it has room for what comes.
+func TestAFullLaneHoldsUpThePartition(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := keysOfTwoLanes(t, 8)
+		l := startLanes(t, 8, 1000, a, b)
+		close(l.tickets[b])
+		go func() {
+			for offset := range int64(2 * queuePerLane) {
+				select {
+				case l.claim.messages <- record(offset, a):
+				case <-l.session.ctx.Done():
+					return
+				}
+			}
+			l.claim.messages <- record(2*queuePerLane, b)
+		}()
+		synctest.Wait()
+		require.Equal(t, []int64{0}, l.taken())
+		for range 2 * queuePerLane {
+			l.tickets[a] <- struct{}{}
+		}
+		synctest.Wait()
+		require.Len(t, l.taken(), 2*queuePerLane+1)
+		require.Equal(t, int64(2*queuePerLane+1), l.session.upTo())
+		l.cancel()
+		require.NoError(t, <-l.done)
 	})
 }
 
@@ -128,7 +190,8 @@ func startLanes(t *testing.T, lanes, window int, keys ...string) *lanesUnderTest
 		}
 		return nil
 	}
-	go func() { l.done <- split(l.session, l.claim, window, c.newLanes(ctx), consume) }()
+	size := bounds{messages: window, bytes: 1 << 20}
+	go func() { l.done <- split(l.session, l.claim, size, c.newLanes(ctx), consume) }()
 	return l
 }
 
