@@ -20,6 +20,7 @@ const (
 	CodeClusterForbidden  int16 = 31
 	CodeInvalidTimestamp  int16 = 32
 	CodeMechanism         int16 = 33
+	CodeNoLogin           int16 = 34
 	CodeReplicationFactor int16 = 38
 	CodePolicy            int16 = 44
 	CodeLogin             int16 = 58
@@ -71,8 +72,8 @@ func (s Settings) explainCode(where string, code int16) string {
 			return fmt.Sprintf("%s refused the token of %s: check issuer, audience and scope that the broker wants, and the clocks", where, s.Who())
 		}
 		return fmt.Sprintf("%s refused to log in %s: check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD", where, s.Who())
-	case CodeMechanism:
-		return fmt.Sprintf("%s does not offer KAFKA_SASL_MECHANISM %s: use one that its listener offers", where, s.Mechanism)
+	case CodeMechanism, CodeNoLogin:
+		return fmt.Sprintf("%s does not offer KAFKA_SASL_MECHANISM %s: use one that its listener offers, and its KAFKA_SECURITY_PROTOCOL", where, s.Mechanism)
 	case CodeTopicForbidden, CodeGroupForbidden, CodeClusterForbidden:
 		what := map[int16]string{CodeTopicForbidden: "the topics", CodeGroupForbidden: "the consumer groups",
 			CodeClusterForbidden: "the cluster (Create, or IdempotentWrite)"}[code]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +19,18 @@ import (
 type TopicSpec struct {
 	Name              string
 	Partitions        int32
-	ReplicationFactor int16
+	ReplicationFactor int16 // -1 = the cluster's default
+	MinISR            int16 // copies that a write needs; 0 = the cluster's default
+}
+
+// detail is the specification as the client wants it.
+func (s TopicSpec) detail() *sarama.TopicDetail {
+	d := &sarama.TopicDetail{NumPartitions: s.Partitions, ReplicationFactor: s.ReplicationFactor}
+	if s.MinISR > 0 {
+		value := strconv.Itoa(int(s.MinISR))
+		d.ConfigEntries = map[string]*string{"min.insync.replicas": &value}
+	}
+	return d
 }
 
 // TopicInfo describes an existing topic.
@@ -49,7 +61,7 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 				}
 				continue
 			}
-			err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: s.Partitions, ReplicationFactor: s.ReplicationFactor}, false)
+			err := admin.CreateTopic(name, s.detail(), false)
 			switch {
 			case err == nil:
 				created = append(created, name)

@@ -43,6 +43,7 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"dead-letters show x --service orders": "\"x\" is not the id of a dead letter: ids are numbers, see `pas dead-letters list`",
 		"dead-letters list --state lost":       "--state \"lost\" is none of parked, replaying, replayed, discarded, all",
 		"topics create --replication-factor 0": "--replication-factor 0 is less than 1",
+		"topics create --min-isr 2":            "--min-isr 2 is not between 0 and the replication factor 1",
 		"topics create --partitions mail=3":    "--partitions names \"mail\", which is none of orders, payments, notifications, order-failures",
 		"topics create --partitions orders=0":  "--partitions orders=0 is not between 1 and 10000",
 		"topics create web-events":             "say how many partitions web-events shall have: --partitions 1",

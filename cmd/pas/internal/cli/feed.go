@@ -54,7 +54,7 @@ func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.
 func explainFeed(err error, cfg feed.Config) error {
 	var unknown *feed.UnknownTopicError
 	if errors.As(err, &unknown) {
-		return hint(err, "create it with `pas topics create %s --partitions 1`", unknown.Topic)
+		return hint(err, "create it with `pas topics create %s --partitions 1`%s", unknown.Topic, unseen(cfg.Kafka))
 	}
 	return explainKafka(err, cfg.Kafka)
 }

@@ -62,6 +62,14 @@ func (a *app) kafka(f kafkaFlags) (bus.Config, error) {
 	return cfg, nil
 }
 
+// unseen reminds of topics that exist and that a client may not see.
+func unseen(cfg bus.Config) string {
+	if !cfg.Access.SASL() && cfg.Access.Cert == "" {
+		return ""
+	}
+	return fmt.Sprintf("; if it exists, %s may not see it: give it the ACLs Describe and Read", cfg.Access.Who())
+}
+
 // withKafka makes a command's RunE that talks to Kafka.
 func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Config, given []string) error) func(*cobra.Command, []string) error {
 	return a.runs(func(cmd *cobra.Command, given []string) error {
@@ -197,7 +205,7 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 			for _, name := range names {
 				i := slices.IndexFunc(infos, func(t bus.TopicInfo) bool { return t.Name == name })
 				if i < 0 {
-					return hint(fmt.Errorf("there is no topic %q", cfg.TopicPrefix+name), "create the four topics with `pas topics create`")
+					return hint(fmt.Errorf("there is no topic %q", cfg.TopicPrefix+name), "create the four topics with `pas topics create`%s", unseen(cfg))
 				}
 				found = append(found, infos[i])
 			}

@@ -19,7 +19,7 @@ const maxPartitions = 10_000
 var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 
 func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
-	var replication int16
+	var replication, minISR int16
 	var partitions []string
 	cmd := &cobra.Command{
 		Use:   "create [TOPIC…]",
@@ -28,16 +28,22 @@ func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
 order-failures with 3 each. With names, create those topics instead: one that is none of the four needs --partitions.
 Running it again changes nothing. A topic with fewer partitions than asked is an error.`,
 		Example: `  pas topics create
-  pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3
+  pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3 --min-isr 2
   pas topics create --partitions orders=12,payments=6
   pas topics create web-events --partitions 1`,
 		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
-			if replication < 1 {
+			if replication < 1 && replication != -1 {
 				return usagef("--replication-factor %d is less than 1", replication)
+			}
+			if minISR < 0 || replication > 0 && minISR > replication {
+				return usagef("--min-isr %d is not between 0 and the replication factor %d", minISR, replication)
 			}
 			specs, err := topicSpecs(names, replication, partitions)
 			if err != nil {
 				return err
+			}
+			for i := range specs {
+				specs[i].MinISR = minISR
 			}
 			created, err := bus.CreateTopics(ctx, cfg, specs)
 			if err != nil {
@@ -46,7 +52,8 @@ Running it again changes nothing. A topic with fewer partitions than asked is an
 			return a.showCreated(specs, created, cfg.TopicPrefix)
 		}),
 	}
-	cmd.Flags().Int16Var(&replication, "replication-factor", 1, "copies of each partition: 3 on a real cluster")
+	cmd.Flags().Int16Var(&replication, "replication-factor", 1, "copies of each partition: 3 on a real cluster, -1 = what the cluster is set to")
+	cmd.Flags().Int16Var(&minISR, "min-isr", 0, "copies that a write waits for: 2 of 3 (0 = what the cluster is set to)")
 	cmd.Flags().StringSliceVar(&partitions, "partitions", nil, "numbers of partitions: 1 for all, or such as orders=12,payments=6")
 	return cmd
 }
