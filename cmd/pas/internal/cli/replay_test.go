@@ -51,21 +51,23 @@ func TestReplayShowsThatNothingChangesOrWhatDid(t *testing.T) {
 	got = pas(t, environ, "replay", "--service", "orders", "--topic", "orders,payments", "--from", "10m ago", "--json")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
 	var said struct {
-		Equal                     *bool
-		Messages, Handled, Rows   int64
-		State_before, State_after string
-		Topics                    []struct{ Topic string }
-		Differences               []any
-		Paused_seconds, Seconds   float64
+		Equal                   *bool
+		Messages, Handled, Rows int64
+		StateBefore             string `json:"state_before"`
+		StateAfter              string `json:"state_after"`
+		Topics                  []struct{ Topic string }
+		Differences             []any
+		PausedSeconds           float64 `json:"paused_seconds"`
+		Seconds                 float64
 	}
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &said))
 	require.True(t, *said.Equal)
-	require.Equal(t, said.State_before, said.State_after)
+	require.Equal(t, said.StateBefore, said.StateAfter)
 	require.Len(t, said.Topics, 2)
 	require.Equal(t, said.Messages, said.Handled)
 	require.NotZero(t, said.Rows)
 	require.NotNil(t, said.Differences)
-	require.Greater(t, said.Seconds, said.Paused_seconds)
+	require.Greater(t, said.Seconds, said.PausedSeconds)
 
 	got = pas(t, environ, "replay", "--service", "notifications", "--from", time.Now().Format(time.RFC3339Nano))
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
