@@ -79,6 +79,10 @@ observability: $(PROMETHEUS) ## scrape the running services with a real Promethe
 	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags observability ./e2e/observability
 	@PROMETHEUS='$(PROMETHEUS)' go test -tags observability -count=1 -v -timeout 10m ./e2e/observability
 
+.PHONY: pictures
+pictures: $(PROMETHEUS) ## draw docs/img/order-trace.svg and docs/img/dashboard.svg from what runs now; about two minutes
+	@PROMETHEUS='$(PROMETHEUS)' PICTURES='$(abspath docs/img)' go test -tags observability -count=1 -run TestPictures ./e2e/observability
+
 .PHONY: test-full
 test-full: test-matrix ## what `make test-matrix` does, and the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
 	go vet -tags full ./cmd/pas/windows

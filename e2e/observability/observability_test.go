@@ -173,7 +173,7 @@ func TestDashboardAndAlertsAreAboutWhatTheServicesServe(t *testing.T) {
 		there := scrape(t, s)
 		uses := dashboard(t)
 		for _, a := range alerts(t) {
-			uses = append(uses, use{"alert " + a.Alert, a.Expr})
+			uses = append(uses, use{where: "alert " + a.Alert, expr: a.Expr})
 		}
 		for _, u := range uses {
 			wrong, err := p.problems(u.expr, there)
@@ -229,19 +229,23 @@ func TestDashboardAndAlertsAreAboutWhatTheServicesServe(t *testing.T) {
 
 // keepOrdering places orders until the test ends: a rate wants something that moves.
 func keepOrdering(t *testing.T, s *stack.Stack) {
+	order := client.NewOrder{UserID: "u", Total: "1.00"}
+	declined, suspicious := order, order
+	declined.PaymentMethod, suspicious.Total = "pm_card_chargeDeclined", "1000.00"
+	sold := []client.NewOrder{order, order, order, declined, order, order, suspicious, order}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		for {
+		for n := 0; ; n++ {
 			select {
 			case <-ctx.Done():
 				done <- nil
 				return
 			case <-tick.C:
 			}
-			if _, _, err := s.Client().Place(ctx, client.NewOrder{UserID: "u", Total: "1.00"}, client.PlaceOptions{}); err != nil && ctx.Err() == nil {
+			if _, _, err := s.Client().Place(ctx, sold[n%len(sold)], client.PlaceOptions{}); err != nil && ctx.Err() == nil {
 				done <- err
 				return
 			}

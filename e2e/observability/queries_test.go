@@ -17,7 +17,7 @@ import (
 )
 
 // use is one expression that somebody depends on.
-type use struct{ where, expr string }
+type use struct{ where, expr, legend string }
 
 // dashboard returns every expression of every panel, and of the annotations.
 func dashboard(t *testing.T) []use {
@@ -27,7 +27,7 @@ func dashboard(t *testing.T) []use {
 	var board struct {
 		Panels []struct {
 			Title, Type string
-			Targets     []struct{ Expr string }
+			Targets     []struct{ Expr, LegendFormat string }
 		}
 		Annotations struct{ List []struct{ Name, Expr string } }
 	}
@@ -36,7 +36,7 @@ func dashboard(t *testing.T) []use {
 	for _, panel := range board.Panels {
 		require.True(t, panel.Type == "row" || len(panel.Targets) > 0, "panel %q shows nothing", panel.Title)
 		for _, target := range panel.Targets {
-			uses = append(uses, use{"panel " + panel.Title, target.Expr})
+			uses = append(uses, use{"panel " + panel.Title, target.Expr, target.LegendFormat})
 		}
 	}
 	require.Greater(t, len(uses), 25)
