@@ -129,33 +129,68 @@ func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 	}
 
 	// Sending takes no context and may sit out a broker's restart: the wait is ours to end.
-	done := make(chan error, len(records))
-	runs := inKeyOrder(records)
-	for _, run := range runs {
-		go func() {
-			for _, r := range run {
-				if _, _, err := p.sender.SendMessage(toSarama(r, p.cfg.TopicPrefix)); err != nil {
-					done <- fmt.Errorf("publish to %s: %w", r.Topic, p.cfg.explain(err))
-					return
-				}
-			}
-			done <- nil
-		}()
+	done := make(chan error, 1)
+	go func() { done <- p.sendRuns(inKeyOrder(records)) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("publish: not acknowledged in time, may be written: %w", ctx.Err())
 	}
+}
+
+// sendRuns sends the first record of every run at the same time, then the second ones, and so on. A run ends with a record
+// that failed: what follows would overtake it.
+func (p *Producer) sendRuns(runs [][]messages.Record) error {
 	var errs []error
-	for range runs {
-		select {
-		case err := <-done:
-			errs = append(errs, err)
-		case <-ctx.Done():
-			return fmt.Errorf("publish: not acknowledged in time, may be written: %w", ctx.Err())
+	for place := 0; len(runs) > 0; place++ {
+		together := make([]*sarama.ProducerMessage, len(runs))
+		for i, run := range runs {
+			together[i] = toSarama(run[place], p.cfg.TopicPrefix)
 		}
+		failed := p.sendTogether(together)
+		unfinished := runs[:0]
+		for i, run := range runs {
+			if err := failed[together[i]]; err != nil {
+				errs = append(errs, fmt.Errorf("publish to %s: %w", run[place].Topic, p.cfg.explain(err)))
+			} else if place+1 < len(run) {
+				unfinished = append(unfinished, run)
+			}
+		}
+		runs = unfinished
 	}
 	return errors.Join(errs...)
 }
 
+// sendTogether returns what keeps a message from being written, for those that are not.
+func (p *Producer) sendTogether(all []*sarama.ProducerMessage) map[*sarama.ProducerMessage]error {
+	failed := map[*sarama.ProducerMessage]error{}
+	if len(all) == 1 {
+		if _, _, err := p.sender.SendMessage(all[0]); err != nil {
+			failed[all[0]] = err
+		}
+		return failed
+	}
+	err := p.sender.SendMessages(all)
+	var several sarama.ProducerErrors
+	switch {
+	case errors.As(err, &several):
+		for _, e := range several {
+			failed[e.Msg] = e.Err
+		}
+	case err != nil:
+		for _, m := range all {
+			failed[m] = err
+		}
+	}
+	return failed
+}
+
 // inKeyOrder splits records into runs that must be written one after the other: same topic, same key.
 func inKeyOrder(records []messages.Record) [][]messages.Record {
+	if len(records) == 1 {
+		return [][]messages.Record{records}
+	}
 	type lane struct{ topic, key string }
 	index := make(map[lane]int, len(records))
 	var runs [][]messages.Record

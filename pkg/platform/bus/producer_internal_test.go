@@ -33,6 +33,19 @@ func (s *sender) SendMessage(m *sarama.ProducerMessage) (int32, int64, error) {
 	return 0, 0, nil
 }
 
+func (s *sender) SendMessages(all []*sarama.ProducerMessage) error {
+	var failed sarama.ProducerErrors
+	for _, m := range all {
+		if _, _, err := s.SendMessage(m); err != nil {
+			failed = append(failed, &sarama.ProducerError{Msg: m, Err: err})
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return failed
+}
+
 func connectedTo(s *sender) *Producer {
 	connected := make(chan struct{})
 	close(connected)

@@ -11,7 +11,7 @@ import (
 
 const (
 	// pageSize is how many rows recovery reads and publishes at a time.
-	pageSize = 500
+	pageSize = 1000
 	// maxStanding is how many rows may stand in the table for memory to open: their lanes are remembered.
 	maxStanding = 50_000
 	// statementTimeout bounds what recovery asks the database for.
