@@ -1,6 +1,9 @@
 package outbox
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // lane is what is published in order: rows of one topic and key.
 type lane struct{ topic, key string }
@@ -80,6 +83,24 @@ func (m *memory) take(r Row) bool {
 	}
 	q.rows = append(q.rows, r)
 	return true
+}
+
+// readyWith returns q and what else is ready just now, limit queues at most.
+func (m *memory) readyWith(q *queue, limit int) []*queue {
+	runtime.Gosched() // whoever is about to hand rows over
+	queues := []*queue{q}
+	for len(queues) < limit {
+		select {
+		case q, ok := <-m.ready:
+			if !ok {
+				return queues
+			}
+			queues = append(queues, q)
+		default:
+			return queues
+		}
+	}
+	return queues
 }
 
 // begin takes the waiting rows of a queue.

@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,7 +14,11 @@ import (
 // maxDelete is how many rows are deleted by one statement.
 const maxDelete = 1000
 
-// publishLanes publishes lane by lane until memory is finished and empty, or ctx ends.
+// maxTogether is how many lanes are published by one call.
+const maxTogether = 64
+
+// publishLanes publishes the lanes that are ready, those of one moment together, until memory is finished and empty, or ctx
+// ends.
 func (r *Relay) publishLanes(ctx context.Context, published chan<- []Row) {
 	for {
 		select {
@@ -20,23 +26,52 @@ func (r *Relay) publishLanes(ctx context.Context, published chan<- []Row) {
 			if !ok {
 				return
 			}
-			rows := r.memory.begin(q)
-			if r.publish(ctx, rows) {
-				published <- rows
-			}
-			r.memory.end(q)
+			r.publishTogether(ctx, r.memory.readyWith(q, maxTogether), published)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// publishTogether publishes the rows of several queues by one call. When that fails one of them may be the cause, so each
+// is tried again alone.
+func (r *Relay) publishTogether(ctx context.Context, queues []*queue, published chan<- []Row) {
+	each := make([][]Row, len(queues))
+	for i, q := range queues {
+		each[i] = r.memory.begin(q)
+	}
+	if all := slices.Concat(each...); r.try(ctx, all) == nil {
+		published <- all
+		for _, q := range queues {
+			r.memory.end(q)
+		}
+		return
+	}
+	var alone sync.WaitGroup
+	for i, q := range queues {
+		alone.Go(func() {
+			if rows := r.stillThere(ctx, each[i]); len(rows) > 0 && r.publish(ctx, rows) {
+				published <- rows
+			}
+			r.memory.end(q)
+		})
+	}
+	alone.Wait()
+}
+
+func (r *Relay) try(ctx context.Context, rows []Row) error {
+	err := r.cfg.Publisher.PublishRecords(ctx, recordsOf(rows)...)
+	if err == nil {
+		r.metrics.fromMemory.Add(float64(len(rows)))
+	}
+	return err
+}
+
 // publish tries until it has worked, and reports false when ctx ended before.
 func (r *Relay) publish(ctx context.Context, rows []Row) bool {
 	for attempt := 1; ; attempt++ {
-		err := r.cfg.Publisher.PublishRecords(ctx, recordsOf(rows)...)
+		err := r.try(ctx, rows)
 		if err == nil {
-			r.metrics.fromMemory.Add(float64(len(rows)))
 			return true
 		}
 		if attempt == 1 || attempt%10 == 0 {

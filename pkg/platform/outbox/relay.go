@@ -18,7 +18,7 @@ const (
 	defaultGrace       = 2 * time.Second
 	defaultPoll        = 500 * time.Millisecond
 	defaultDrain       = 5 * time.Second
-	defaultConcurrency = 128
+	defaultConcurrency = 4
 	defaultMaxRows     = 10_000
 	defaultMaxBytes    = 32 << 20
 )
@@ -33,7 +33,7 @@ type Config struct {
 	Poll      time.Duration         // how often recovery looks; 500 ms
 	// DrainTimeout bounds what Run still publishes after its context ended; 5 s. What is left stays in the table.
 	DrainTimeout time.Duration
-	Concurrency  int // how many keys are published at a time; 128
+	Concurrency  int // how many calls publish at a time, each what is ready; 4
 	MaxRows      int // how many rows may be in memory; 10,000
 	MaxBytes     int // how many bytes of messages may be in memory; 32 MiB
 }
