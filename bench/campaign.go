@@ -120,7 +120,7 @@ func (c *campaign) run(ctx context.Context) error {
 type step struct {
 	name string
 	part string // the step is left out unless this part is asked for
-	once bool   // in the first round only, in the quick form
+	once bool   // in the first rounds only: it stands alone, or beside something of the same round
 	do   func(ctx context.Context, round int) error
 }
 
@@ -129,7 +129,7 @@ func (c *campaign) try(ctx context.Context, s step, round int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !c.has(s.part) || s.once && c.cfg.form == quick && round > 1 {
+	if !c.has(s.part) || s.once && round > c.cfg.onceRounds {
 		return nil
 	}
 	if c.cfg.limit > 0 && time.Since(c.began) > c.cfg.limit {

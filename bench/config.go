@@ -15,6 +15,7 @@ import (
 type config struct {
 	form        string
 	rounds      int
+	onceRounds  int // the rounds that what is measured once takes part in
 	arms        []string
 	parts       []string
 	clients     int
@@ -156,8 +157,9 @@ func chosen(flag, given string, known []string, wrong func(string, ...any)) []st
 // applyForm fills in what was left to the form.
 func (c *config) applyForm() {
 	rounds, seconds, parts := 3, 2.0, quickParts()
-	c.limit = quickLimit
+	c.limit, c.onceRounds = quickLimit, 1
 	if c.form == full {
+		c.onceRounds = 2
 		rounds, seconds, parts = 5, 10.0, allParts()
 		c.limit = 0
 	}

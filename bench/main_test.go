@@ -108,7 +108,7 @@ func TestHelp(t *testing.T) {
 func TestAStepThatFailsHasNoNumber(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	c := &campaign{cfg: config{form: quick, parts: []string{saturation}}, out: &out, began: time.Now(), found: &results.Results{}}
+	c := &campaign{cfg: config{form: quick, onceRounds: 1, parts: []string{saturation}}, out: &out, began: time.Now(), found: &results.Results{}}
 	ran := 0
 	good := step{name: "good", part: saturation, do: func(context.Context, int) error { ran++; return nil }}
 	require.NoError(t, c.try(t.Context(), step{name: "bad", part: saturation, do: func(context.Context, int) error { return errors.New("two\nlines") }}, 1))

@@ -41,7 +41,7 @@ func (c *campaign) inRounds() []step {
 		{name: results.Lanes, part: lanes, once: true, do: c.onePartition},
 		{name: "floors", part: latency, once: true, do: c.floors},
 		{name: "latency", part: latency, once: true, do: c.latency},
-		{name: "latency of the peers", part: latency, do: c.peerLatency},
+		{name: "latency of the peers", part: latency, once: true, do: c.peerLatency},
 		{name: "Kafka's own tools", part: limitsPart, once: true, do: c.kafkaTools},
 	}
 	return slices.DeleteFunc(steps, func(s step) bool {
@@ -56,7 +56,7 @@ func (c *campaign) closedLoop(name string, a arm.Arm, o trial.Options) step {
 
 // scaled is the product as something about it grows.
 func (c *campaign) scaled(name string, o trial.Options) step {
-	return step{name: name, part: scaling, do: c.saturate(name, arm.Pas(), o)}
+	return step{name: name, part: scaling, once: true, do: c.saturate(name, arm.Pas(), o)}
 }
 
 // partitions returns the topics with so many partitions: orders, and each of the others.
