@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -121,11 +122,7 @@ func serve(env string) error {
 	server := smtp.NewServer(b)
 	server.Domain, server.AllowInsecureAuth = "mail.test", true
 	server.ErrorLog = discard{}
-	addr := cfg.Addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := listen(cfg.Addr)
 	if err != nil {
 		return err
 	}
@@ -141,6 +138,22 @@ func serve(env string) error {
 		os.Exit(0)
 	}()
 	return server.Serve(listener)
+}
+
+// listen listens on addr, or on a port that no outgoing connection is given by the system: one that is started again must
+// find its port free.
+func listen(addr string) (net.Listener, error) {
+	if addr != "" {
+		return net.Listen("tcp", addr)
+	}
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mathrand.IntN(20_000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 func selfSigned() (tls.Certificate, string, error) {
