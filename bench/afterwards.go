@@ -19,8 +19,8 @@ import (
 // afterwards are the long steps, done once.
 func (c *campaign) afterwards() []step {
 	return []step{
-		{name: "backlog", part: backlog, do: c.drain},
 		{name: "soak", part: soak, do: c.soaked},
+		{name: "backlog", part: backlog, do: c.drain},
 	}
 }
 

@@ -133,7 +133,7 @@ func (c *campaign) try(ctx context.Context, s step, round int) error {
 		return nil
 	}
 	if c.cfg.limit > 0 && time.Since(c.began) > c.cfg.limit {
-		c.missing(s.name, round, fmt.Errorf("no time was left: the quick form ends after %s", c.cfg.limit))
+		c.missing(s.name, round, fmt.Errorf("no time was left: nothing is begun after %s", c.cfg.limit))
 		return nil
 	}
 	err := s.do(ctx, round)
