@@ -31,8 +31,8 @@ judged.
 
 The databases: AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL, AUDIT_PAYMENTS_DATABASE_URL and
 AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE; without them, that of a "pas up" which
-runs with its data in ./pas-data. The role auditor, which "pas migrate" makes, may
-read what is needed and nothing else. Exit code 1 when something does not hold.`,
+runs with its data in ./pas-data. The role auditor, which "pas migrate" makes and
+gives the password of that URL, may read what is needed and nothing else. Exit code 1 when something does not hold.`,
 		Example: `  AUDIT_DATABASE_URL=postgres://auditor:auditor@localhost:5432/pasdetrois pas audit
   pas audit --topics --brokers localhost:9092
   pas audit --grace 0s --json | jq '.checks[] | select(.wrong > 0)'`,
@@ -86,12 +86,7 @@ func (a *app) auditURLs(flag string, cfg *audit.Config) error {
 
 // auditURL returns the database of a service, for a role that may read it.
 func (a *app) auditURL(service, flag string) (string, error) {
-	variable := "AUDIT_" + strings.ToUpper(service) + "_DATABASE_URL"
-	target, err := a.secret(variable, "")
-	if err == nil && target == "" {
-		variable = "AUDIT_DATABASE_URL"
-		target, err = a.secret(variable, flag)
-	}
+	variable, target, err := a.auditSetting(service, flag)
 	if err != nil {
 		return "", err
 	}
@@ -105,6 +100,17 @@ func (a *app) auditURL(service, flag string) (string, error) {
 		return "", usagef("%s is not a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", variable)
 	}
 	return target, nil
+}
+
+// auditSetting returns what is set for a service's database and the name of that setting; "" when nothing is.
+func (a *app) auditSetting(service, flag string) (variable, target string, err error) {
+	variable = "AUDIT_" + strings.ToUpper(service) + "_DATABASE_URL"
+	target, err = a.secret(variable, "")
+	if err == nil && target == "" {
+		variable = "AUDIT_DATABASE_URL"
+		target, err = a.secret(variable, flag)
+	}
+	return variable, target, err
 }
 
 func explainAudit(err error, cfg audit.Config) error {

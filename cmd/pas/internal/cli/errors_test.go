@@ -106,6 +106,10 @@ func TestAWrongEnvironmentExitsTwo(t *testing.T) {
 	require.Equal(t, "ORDERS_DATABASE_URL is not a URL with the user orders, such as postgres://orders:secret@localhost:5432/pasdetrois", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)
 
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x", "AUDIT_DATABASE_URL": "postgres://postgres:x@y/z"}, "migrate")
+	require.Equal(t, "AUDIT_DATABASE_URL is not a URL with the user auditor, such as postgres://auditor:secret@localhost:5432/pasdetrois", got.oneLine(t))
+	require.Equal(t, cli.ExitUsage, got.code)
+
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x"}, "migrate", "--service", "mail")
 	require.Equal(t, "--service \"mail\" is none of orders, payments, notifications", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)

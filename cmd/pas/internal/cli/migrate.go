@@ -36,7 +36,8 @@ DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.
 
 Each role is called as its service. Where ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL (or
 …_FILE) is set, the URL that the service itself will use, the role gets the password in it; else a new role's password is
-its name, and a role that exists keeps what it has.`,
+its name, and a role that exists keeps what it has. The same is done for the role auditor with AUDIT_DATABASE_URL, or
+AUDIT_ORDERS_DATABASE_URL and so on (see "pas audit").`,
 		Example: `  DATABASE_ADMIN_URL=postgres://postgres:secret@localhost:5432/pasdetrois pas migrate
   DATABASE_ADMIN_URL_FILE=/run/secrets/admin_url ORDERS_DATABASE_URL_FILE=/run/secrets/orders_url pas migrate --json
   pas migrate --service orders    # where each service has a database of its own`,
@@ -85,27 +86,55 @@ func (a *app) secret(name, flag string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-// passwords reads the password of each service's role from the URL that the service will use, where that is known.
+// passwords reads the passwords of the services' roles and of the auditor from the URLs that they will use, where those are
+// known.
 func (a *app) passwords(services []string) (map[string]string, error) {
 	passwords := map[string]string{}
+	var auditSetting string // where the auditor's password is from
 	for _, service := range services {
-		name := strings.ToUpper(service) + "_DATABASE_URL"
-		own, err := a.secret(name, "")
+		setting := strings.ToUpper(service) + "_DATABASE_URL"
+		own, err := a.secret(setting, "")
 		if err != nil {
 			return nil, err
 		}
-		if own == "" {
-			continue
+		password, err := passwordOf(service, setting, own)
+		if err != nil {
+			return nil, err
 		}
-		u, err := url.Parse(own)
-		if err != nil || u.User == nil || u.User.Username() != service {
-			return nil, usagef("%s is not a URL with the user %[2]s, such as postgres://%[2]s:secret@localhost:5432/pasdetrois", name, service)
-		}
-		if password, given := u.User.Password(); given && password != "" {
+		if password != "" {
 			passwords[service] = password
+		}
+
+		setting, own, err = a.auditSetting(service, "")
+		if err != nil {
+			return nil, err
+		}
+		if password, err = passwordOf(migrations.Auditor, setting, own); err != nil {
+			return nil, err
+		}
+		switch before := passwords[migrations.Auditor]; {
+		case password == "" || password == before:
+		case before != "":
+			return nil, usagef("%s and %s have different passwords for the role %s: where each service has a database of its own, migrate one after the other with --service",
+				auditSetting, setting, migrations.Auditor)
+		default:
+			passwords[migrations.Auditor], auditSetting = password, setting
 		}
 	}
 	return passwords, nil
+}
+
+// passwordOf returns the password that the URL of a setting has for a role; "" when there is none.
+func passwordOf(role, setting, target string) (string, error) {
+	if target == "" {
+		return "", nil
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.User == nil || u.User.Username() != role {
+		return "", usagef("%s is not a URL with the user %[2]s, such as postgres://%[2]s:secret@localhost:5432/pasdetrois", setting, role)
+	}
+	password, _ := u.User.Password()
+	return password, nil
 }
 
 func (a *app) migrateTo(ctx context.Context, target string, services []string, passwords map[string]string) error {
@@ -118,24 +147,23 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, p
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTime)
 	defer cancel()
-	for _, service := range services {
-		if password, given := passwords[service]; given {
-			if err := migrations.SetPassword(ctx, target, service, password); err != nil {
-				return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
-			}
+	roles := slices.Sorted(maps.Keys(passwords))
+	for _, role := range roles {
+		if err := migrations.SetPassword(ctx, target, role, passwords[role]); err != nil {
+			return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
 		}
+	}
+	for _, service := range services {
 		if err := migrations.UpService(ctx, target, service); err != nil {
 			return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
 		}
 	}
 	if a.json {
 		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": services,
-			"passwords_set": slices.Sorted(maps.Keys(passwords))})
+			"passwords_set": roles})
 	}
-	for _, service := range services {
-		if _, given := passwords[service]; given {
-			a.printer().Line("The role %s has the password of its URL.", service)
-		}
+	for _, role := range roles {
+		a.printer().Line("The role %s has the password of its URL.", role)
 	}
 	a.printer().Line("At the newest version in %s: %s.", u.Redacted(), strings.Join(services, ", "))
 	return nil

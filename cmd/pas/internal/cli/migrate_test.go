@@ -6,6 +6,8 @@ import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,6 +61,53 @@ func schemas(t *testing.T, admin *pgx.Conn) []string {
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	return names
+}
+
+func TestMigrateSetsTheAuditorsPasswordOfTheURLThatAuditWillUse(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	admin, err := pgx.Connect(t.Context(), server.AdminURL("postgres"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, admin.Close(context.Background())) })
+	migrate := func(environ map[string]string, arguments ...string) answer {
+		environ = maps.Clone(environ)
+		environ["DATABASE_ADMIN_URL"] = server.AdminURL("postgres")
+		return pas(t, environ, append([]string{"migrate"}, arguments...)...)
+	}
+
+	file := filepath.Join(t.TempDir(), "url")
+	require.NoError(t, os.WriteFile(file, []byte("postgres://auditor:it%27s%20one@db/pas\n"), 0o600))
+	got := migrate(map[string]string{"AUDIT_DATABASE_URL_FILE": file}, "--json")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	var view struct {
+		PasswordsSet []string `json:"passwords_set"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &view))
+	require.Equal(t, []string{"auditor"}, view.PasswordsSet)
+	require.True(t, hasPassword(t, admin, "auditor", "it's one"), "also a role that is made now never has its name as password")
+	require.True(t, hasPassword(t, admin, "orders", "orders"))
+
+	got = migrate(map[string]string{"AUDIT_DATABASE_URL": "postgres://auditor@db/pas"})
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.NotContains(t, got.stdout, "auditor")
+	require.True(t, hasPassword(t, admin, "auditor", "it's one"), "kept")
+
+	got = migrate(map[string]string{"AUDIT_DATABASE_URL": "postgres://auditor:two@db/pas"})
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "The role auditor has the password of its URL.")
+	require.True(t, hasPassword(t, admin, "auditor", "two"))
+
+	apart := map[string]string{"AUDIT_ORDERS_DATABASE_URL": "postgres://auditor:three@db/orders", "AUDIT_PAYMENTS_DATABASE_URL": "postgres://auditor:four@db/payments"}
+	got = migrate(apart)
+	require.Equal(t, cli.ExitUsage, got.code)
+	require.Equal(t, "AUDIT_ORDERS_DATABASE_URL and AUDIT_PAYMENTS_DATABASE_URL have different passwords for the role auditor: "+
+		"where each service has a database of its own, migrate one after the other with --service", got.oneLine(t))
+	require.True(t, hasPassword(t, admin, "auditor", "two"), "kept")
+	got = migrate(apart, "--service", "payments")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.True(t, hasPassword(t, admin, "auditor", "four"))
 }
 
 // hasPassword checks a password against the server's SCRAM-SHA-256 verifier (RFC 5803): the private server trusts every
