@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"pasdetrois/cmd/pas/client"
 )
 
@@ -106,26 +104,4 @@ func (r *run) askAll(ctx context.Context, ask func(context.Context, *client.Clie
 	}
 	all.Wait()
 	return errors.Join(errs...)
-}
-
-// reachable makes sure that the state can be read.
-func reachable(ctx context.Context, databaseURL, service string) error {
-	conn, err := pgx.Connect(ctx, databaseURL)
-	if err != nil {
-		return fmt.Errorf("connect to the database of %s: %w", service, err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	tx, err := conn.Begin(ctx)
-	if err == nil {
-		_, err = tx.Exec(ctx, "SET LOCAL search_path = "+pgx.Identifier{service}.Sanitize())
-	}
-	for _, t := range tables(service) {
-		if err == nil {
-			_, err = tx.Exec(ctx, "EXPLAIN "+t.sql)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("read the database of %s: %w", service, err)
-	}
-	return nil
 }

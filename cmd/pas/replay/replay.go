@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"pasdetrois/cmd/pas/client"
@@ -40,60 +38,6 @@ type Progress struct {
 	Total int64  // offsets that are read again
 	Left  int64
 	Took  time.Duration // since the service went on
-}
-
-// Topic is what was read again of one topic.
-type Topic struct {
-	Topic      string      `json:"topic"`
-	Group      string      `json:"group"`
-	Messages   int64       `json:"messages"`
-	Partitions []Partition `json:"partitions"`
-}
-
-// Partition is what was read again of one partition: the offsets from From up to, without, To.
-type Partition struct {
-	Partition int32 `json:"partition"`
-	From      int64 `json:"from"`
-	To        int64 `json:"to"`
-}
-
-// Report is what came of a replay.
-type Report struct {
-	Service  string        `json:"service"`
-	Topics   []Topic       `json:"topics"`
-	Messages int64         `json:"messages"` // that were to be read again
-	Handled  int64         `json:"handled"`  // of them
-	Paused   time.Duration `json:"-"`        // how long the service consumed nothing
-	Took     time.Duration `json:"-"`
-	*Comparison
-}
-
-// UnknownTopicError says that the service does not read a topic.
-type UnknownTopicError struct {
-	Service, Topic string
-	Reads          []string
-}
-
-func (e *UnknownTopicError) Error() string {
-	return fmt.Sprintf("%s does not read the topic %q: it reads %s", e.Service, e.Topic, strings.Join(e.Reads, ", "))
-}
-
-// OtherServiceError says that another service answers.
-type OtherServiceError struct{ Service, Admin, Group string }
-
-func (e *OtherServiceError) Error() string {
-	return fmt.Sprintf("%s is not %s: it reads as the consumer group %s", e.Admin, e.Service, e.Group)
-}
-
-// StuckError says that the service handles nothing any more.
-type StuckError struct {
-	Service string
-	Left    int64
-	For     time.Duration
-}
-
-func (e *StuckError) Error() string {
-	return fmt.Sprintf("%s handled nothing for %s, %d messages are left", e.Service, e.For, e.Left)
 }
 
 // Run replays. An error means that it could not be done, or not to its end; the report, when there is one, says how far it
@@ -148,85 +92,6 @@ func (r *run) step(format string, args ...any) {
 	r.Progress(Progress{Step: fmt.Sprintf(format, args...)})
 }
 
-// prepare finds out everything that can be wrong before anything is touched.
-func (r *run) prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	for i, replica := range r.Replicas {
-		consumers, err := replica.Consumers(ctx, r.Service)
-		if err != nil {
-			return err
-		}
-		for _, g := range consumers.Groups {
-			if !strings.HasSuffix(g.Group, r.Service+"."+g.Topic) {
-				return &OtherServiceError{Service: r.Service, Group: g.Group, Admin: replica.Endpoint(r.Service).Admin}
-			}
-		}
-		if i == 0 {
-			r.all = consumers.Groups
-		} else if !slices.Equal(r.all, consumers.Groups) {
-			return fmt.Errorf("%s and %s are not replicas of one service: their consumer groups differ",
-				r.Replicas[0].Endpoint(r.Service).Admin, replica.Endpoint(r.Service).Admin)
-		}
-	}
-	var reads []string
-	for _, g := range r.all {
-		reads = append(reads, g.Topic)
-		if len(r.Topics) == 0 || slices.Contains(r.Topics, g.Topic) {
-			r.selected = append(r.selected, g)
-		}
-	}
-	for _, topic := range r.Topics {
-		if !slices.Contains(reads, topic) {
-			return &UnknownTopicError{Service: r.Service, Topic: topic, Reads: reads}
-		}
-	}
-	var err error
-	if r.brokers, err = connect(ctx, r.Kafka); err != nil {
-		return err
-	}
-	if err := r.plan(ctx); err != nil {
-		return err
-	}
-	return reachable(ctx, r.Database, r.Service)
-}
-
-// plan finds out how far the groups are and where to begin again.
-func (r *run) plan(ctx context.Context) error {
-	r.groups = nil
-	for _, g := range r.all {
-		planned := group{ConsumerGroup: g}
-		var err error
-		if slices.Contains(r.selected, g) {
-			planned, err = r.brokers.plan(ctx, g, r.From, r.Only)
-		} else {
-			planned.committed, err = r.brokers.committed(ctx, g)
-		}
-		if err != nil {
-			return err
-		}
-		r.groups = append(r.groups, planned)
-	}
-	return nil
-}
-
-// lookAgain makes sure that there is nothing to replay: what was handled is committed a little later.
-func (r *run) lookAgain(ctx context.Context) error {
-	select {
-	case <-time.After(commitTime):
-		return r.plan(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (r *run) again() (n int64) {
-	for _, g := range r.groups {
-		n += g.again()
-	}
-	return n
-}
-
 // do replays what prepare found possible.
 func (r *run) do(ctx context.Context) (*Report, error) {
 	paused := time.Now()
@@ -275,6 +140,17 @@ func (r *run) rewind(ctx context.Context) error {
 	return nil
 }
 
+// StuckError says that the service handles nothing any more.
+type StuckError struct {
+	Service string
+	Left    int64
+	For     time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("%s handled nothing for %s, %d messages are left", e.Service, e.For, e.Left)
+}
+
 // follow waits until all that was handled before is handled again.
 func (r *run) follow(ctx context.Context) error {
 	total := r.again()
@@ -320,20 +196,4 @@ func (r *run) compare(ctx context.Context) (*Comparison, error) {
 		r.step("looking for what else explains the differences")
 		return c.read(ctx)
 	})
-}
-
-func (r *run) report() *Report {
-	report := &Report{Service: r.Service, Topics: []Topic{}, Messages: r.again(), Handled: r.handled, Paused: r.paused, Took: time.Since(r.began)}
-	for _, g := range r.groups {
-		if !slices.Contains(r.selected, g.ConsumerGroup) {
-			continue
-		}
-		t := Topic{Topic: g.Topic, Group: g.Group, Messages: g.again(), Partitions: []Partition{}}
-		for partition, from := range g.target {
-			t.Partitions = append(t.Partitions, Partition{partition, from, g.committed[partition]})
-		}
-		slices.SortFunc(t.Partitions, func(a, b Partition) int { return int(a.Partition - b.Partition) })
-		report.Topics = append(report.Topics, t)
-	}
-	return report
 }

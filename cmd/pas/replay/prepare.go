@@ -1,0 +1,129 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// UnknownTopicError says that the service does not read a topic.
+type UnknownTopicError struct {
+	Service, Topic string
+	Reads          []string
+}
+
+func (e *UnknownTopicError) Error() string {
+	return fmt.Sprintf("%s does not read the topic %q: it reads %s", e.Service, e.Topic, strings.Join(e.Reads, ", "))
+}
+
+// OtherServiceError says that another service answers.
+type OtherServiceError struct{ Service, Admin, Group string }
+
+func (e *OtherServiceError) Error() string {
+	return fmt.Sprintf("%s is not %s: it reads as the consumer group %s", e.Admin, e.Service, e.Group)
+}
+
+// prepare finds out everything that can be wrong before anything is touched.
+func (r *run) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	for i, replica := range r.Replicas {
+		consumers, err := replica.Consumers(ctx, r.Service)
+		if err != nil {
+			return err
+		}
+		for _, g := range consumers.Groups {
+			if !strings.HasSuffix(g.Group, r.Service+"."+g.Topic) {
+				return &OtherServiceError{Service: r.Service, Group: g.Group, Admin: replica.Endpoint(r.Service).Admin}
+			}
+		}
+		if i == 0 {
+			r.all = consumers.Groups
+		} else if !slices.Equal(r.all, consumers.Groups) {
+			return fmt.Errorf("%s and %s are not replicas of one service: their consumer groups differ",
+				r.Replicas[0].Endpoint(r.Service).Admin, replica.Endpoint(r.Service).Admin)
+		}
+	}
+	var reads []string
+	for _, g := range r.all {
+		reads = append(reads, g.Topic)
+		if len(r.Topics) == 0 || slices.Contains(r.Topics, g.Topic) {
+			r.selected = append(r.selected, g)
+		}
+	}
+	for _, topic := range r.Topics {
+		if !slices.Contains(reads, topic) {
+			return &UnknownTopicError{Service: r.Service, Topic: topic, Reads: reads}
+		}
+	}
+	var err error
+	if r.brokers, err = connect(ctx, r.Kafka); err != nil {
+		return err
+	}
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	return reachable(ctx, r.Database, r.Service)
+}
+
+// plan finds out how far the groups are and where to begin again.
+func (r *run) plan(ctx context.Context) error {
+	r.groups = nil
+	for _, g := range r.all {
+		planned := group{ConsumerGroup: g}
+		var err error
+		if slices.Contains(r.selected, g) {
+			planned, err = r.brokers.plan(ctx, g, r.From, r.Only)
+		} else {
+			planned.committed, err = r.brokers.committed(ctx, g)
+		}
+		if err != nil {
+			return err
+		}
+		r.groups = append(r.groups, planned)
+	}
+	return nil
+}
+
+// lookAgain makes sure that there is nothing to replay: what was handled is committed a little later.
+func (r *run) lookAgain(ctx context.Context) error {
+	select {
+	case <-time.After(commitTime):
+		return r.plan(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *run) again() (n int64) {
+	for _, g := range r.groups {
+		n += g.again()
+	}
+	return n
+}
+
+// reachable makes sure that the state can be read.
+func reachable(ctx context.Context, databaseURL, service string) error {
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		return fmt.Errorf("connect to the database of %s: %w", service, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	tx, err := conn.Begin(ctx)
+	if err == nil {
+		_, err = tx.Exec(ctx, "SET LOCAL search_path = "+pgx.Identifier{service}.Sanitize())
+	}
+	for _, t := range tables(service) {
+		if err == nil {
+			_, err = tx.Exec(ctx, "EXPLAIN "+t.sql)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read the database of %s: %w", service, err)
+	}
+	return nil
+}
