@@ -186,7 +186,11 @@ func TestPortsAndProbesAreTheServicesOwn(t *testing.T) {
 		require.Equal(t, ports["http"], b.services[service].Spec.Ports[0].Port)
 		require.Equal(t, ports["admin"], b.services[service+"-admin"].Spec.Ports[0].Port)
 		require.Equal(t, "/livez", c.LivenessProbe.HTTPGet.Path)
-		require.Equal(t, "/readyz", c.ReadinessProbe.HTTPGet.Path)
+		readiness := "/readyz"
+		if service == client.Orders {
+			readiness = "/readyz?for=requests"
+		}
+		require.Equal(t, readiness, c.ReadinessProbe.HTTPGet.Path)
 		require.Equal(t, "/livez", c.StartupProbe.HTTPGet.Path)
 		var allowed []int32
 		for _, rule := range b.policies[service].Spec.Ingress {

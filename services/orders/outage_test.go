@@ -37,8 +37,21 @@ func (s *service) place(orderID string) int {
 // says waits until readiness answers with the status and every text.
 func (s *service) says(status int, texts ...string) {
 	s.t.Helper()
+	s.readiness(s.admin+"/readyz", status, texts...)
+	live, _ := s.get(s.admin + "/livez")
+	require.Equal(s.t, http.StatusOK, live, "an outage of others must not have the service restarted")
+}
+
+// takesRequests waits until a load balancer is told to send requests, or not to.
+func (s *service) takesRequests(status int) {
+	s.t.Helper()
+	s.readiness(s.public+"/readyz?for=requests", status)
+}
+
+func (s *service) readiness(url string, status int, texts ...string) {
+	s.t.Helper()
 	testkit.Eventually(s.t, func() error {
-		got, body := s.get(s.admin + "/readyz")
+		got, body := s.get(url)
 		if got != status {
 			return fmt.Errorf("readiness is %d: %s", got, body)
 		}
@@ -49,8 +62,6 @@ func (s *service) says(status int, texts ...string) {
 		}
 		return nil
 	})
-	live, _ := s.get(s.admin + "/livez")
-	require.Equal(s.t, http.StatusOK, live, "an outage of others must not have the service restarted")
 }
 
 // places counts the records of each message on the topics, by message id.
@@ -140,6 +151,7 @@ func TestOrdersAreTakenWhileKafkaIsDownAndGoOnWhenItIsBack(t *testing.T) {
 		require.Equal(t, http.StatusAccepted, s.place(orders[len(orders)-1]))
 	}
 	s.says(http.StatusServiceUnavailable, `"postgres":"ok"`, `"consumer":"kafka: `)
+	s.takesRequests(http.StatusOK)
 	testkit.Eventually(t, func() error {
 		if n := w.rows("outbox"); n != 20 {
 			return fmt.Errorf("%d messages wait in the outbox", n)
@@ -173,6 +185,7 @@ func TestMessagesWaitWhilePostgresIsDown(t *testing.T) {
 	require.NotContains(t, body, `"postgres":"ok"`)
 	require.Contains(t, body, `"kafka_producer":"ok"`)
 	require.Equal(t, http.StatusServiceUnavailable, s.place("o"))
+	s.takesRequests(http.StatusServiceUnavailable)
 
 	postgres.Start()
 	for i := range n {

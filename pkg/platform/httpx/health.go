@@ -20,11 +20,14 @@ const checkTimeout = time.Second
 // Check is one named readiness check. It should return when its context ends; it is given up on in any case. An error with
 // a method Passed that returns true is no failure: it is told all the same.
 type Check struct {
-	Name string
-	Run  func(ctx context.Context) error
+	Name     string
+	Run      func(ctx context.Context) error
+	Requests bool // no request can be answered without it
 }
 
-// Health answers /livez (no dependencies) and /readyz (each check by name; 503 when one fails or while draining).
+// Health answers /livez (no dependencies), /readyz (each check by name; 503 when one fails or while draining) and
+// /readyz?for=requests, the same with those checks only that requests need. A load balancer asks the latter: what all
+// instances share and no request needs must not take all of them out at once.
 type Health struct {
 	checks   []Check
 	draining atomic.Bool
@@ -62,7 +65,15 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	ready := true
 	var mu sync.Mutex
 	var all sync.WaitGroup
+	purpose := r.URL.Query().Get("for")
+	if purpose != "" && purpose != "requests" {
+		answer(w, http.StatusBadRequest, map[string]any{"status": "for takes nothing but requests"})
+		return
+	}
 	for _, c := range h.checks {
+		if purpose == "requests" && !c.Requests {
+			continue
+		}
 		all.Go(func() {
 			result := "ok"
 			err := bounded(r.Context(), c.Run)

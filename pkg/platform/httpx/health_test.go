@@ -20,7 +20,7 @@ type readiness struct {
 }
 
 func healthy(name string) Check {
-	return Check{name, func(context.Context) error { return nil }}
+	return Check{Name: name, Run: func(context.Context) error { return nil }}
 }
 
 // ask asks a mounted Health.
@@ -44,18 +44,44 @@ func TestReadyNamesEveryCheck(t *testing.T) {
 
 func TestOneFailingCheckIsEnoughToBeNotReady(t *testing.T) {
 	t.Parallel()
-	away := Check{"kafka", func(context.Context) error { return errors.New("no broker") }}
+	away := Check{Name: "kafka", Run: func(context.Context) error { return errors.New("no broker") }}
 	code, body := ask(t, NewHealth(healthy("postgres"), away), "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Equal(t, readiness{"not ready", map[string]string{"postgres": "ok", "kafka": "no broker"}}, body)
+}
+
+func TestReadyForRequestsAsksOnlyWhatRequestsNeed(t *testing.T) {
+	t.Parallel()
+	var lost error
+	postgres := Check{Name: "postgres", Run: func(context.Context) error { return lost }, Requests: true}
+	kafka := Check{Name: "kafka", Run: func(context.Context) error { panic("asked") }}
+	h := NewHealth(postgres, kafka)
+	code, body := ask(t, h, "/readyz?for=requests")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, readiness{"ready", map[string]string{"postgres": "ok"}}, body)
+
+	lost = errors.New("no server")
+	code, body = ask(t, h, "/readyz?for=requests")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, readiness{"not ready", map[string]string{"postgres": "no server"}}, body)
+
+	lost = nil
+	h.Drain()
+	code, body = ask(t, h, "/readyz?for=requests")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, "draining", body.Status)
+
+	code, body = ask(t, h, "/readyz?for=request")
+	require.Equal(t, http.StatusBadRequest, code)
+	require.Equal(t, "for takes nothing but requests", body.Status)
 }
 
 func TestACheckThatHangsIsGivenUpOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		gone := make(chan struct{})
-		hung := Check{"kafka", func(context.Context) error { <-gone; return nil }} // looks at no context
-		slow := Check{"postgres", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		hung := Check{Name: "kafka", Run: func(context.Context) error { <-gone; return nil }} // looks at no context
+		slow := Check{Name: "postgres", Run: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		start := time.Now()
 		code, body := ask(t, NewHealth(hung, slow, healthy("disk")), "/readyz")
 		require.Equal(t, http.StatusServiceUnavailable, code)
@@ -80,7 +106,7 @@ func TestDrainingIsNotReadyButAlive(t *testing.T) {
 
 func TestAliveAsksNoDependency(t *testing.T) {
 	t.Parallel()
-	asked := Check{"kafka", func(context.Context) error { panic("asked") }}
+	asked := Check{Name: "kafka", Run: func(context.Context) error { panic("asked") }}
 	code, _ := ask(t, NewHealth(asked), "/livez")
 	require.Equal(t, http.StatusOK, code)
 }
@@ -132,7 +158,7 @@ func (remark) Passed() bool  { return true }
 
 func TestARemarkIsToldAndIsNoFailure(t *testing.T) {
 	t.Parallel()
-	code, body := ask(t, NewHealth(healthy("postgres"), Check{"topics", func(context.Context) error { return remark{} }}), "/readyz")
+	code, body := ask(t, NewHealth(healthy("postgres"), Check{Name: "topics", Run: func(context.Context) error { return remark{} }}), "/readyz")
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, readiness{"ready", map[string]string{"postgres": "ok", "topics": "few partitions"}}, body)
 }
