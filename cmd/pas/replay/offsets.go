@@ -161,6 +161,29 @@ func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, p
 	return planned, nil
 }
 
+// behind finds out what the group has not handled of all that its topic has now.
+func (b *brokers) behind(ctx context.Context, g client.ConsumerGroup) (group, error) {
+	unread := group{ConsumerGroup: g}
+	handled, err := b.committed(ctx, g)
+	if err != nil {
+		return unread, err
+	}
+	firsts, err := listed(b.admin.ListStartOffsets(ctx, g.KafkaTopic))
+	if err != nil {
+		return unread, err
+	}
+	if unread.committed, err = listed(b.admin.ListEndOffsets(ctx, g.KafkaTopic)); err != nil {
+		return unread, err
+	}
+	unread.target = map[int32]int64{}
+	for partition, first := range firsts {
+		if at := max(handled[partition], first); at < unread.committed[partition] {
+			unread.target[partition] = at
+		}
+	}
+	return unread, nil
+}
+
 // PartitionError says that a topic does not have the partition.
 type PartitionError struct {
 	Topic      string

@@ -60,6 +60,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.awaitOthers(ctx); err != nil {
+		return nil, err
+	}
 	if r.again() == 0 {
 		if err := r.lookAgain(ctx); err != nil || r.again() == 0 {
 			return r.report(), err

@@ -44,6 +44,7 @@ func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep the state for comparing: %w", err)
 	}
+	_ = os.Remove(file.Name()) // it lives as long as it is open, also when we are killed; where that is not possible, remove does it
 	s := &snapshot{file}
 	w := bufio.NewWriterSize(file, 1<<16)
 	for i, t := range tables(service) {

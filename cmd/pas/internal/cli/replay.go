@@ -42,8 +42,9 @@ with what the orders hold of it. Rows that were not settled are counted and not 
 another reason than the replay: a message that was not handled before, a call over HTTP, a deadline. Replay no dead letters
 meanwhile: what comes of them counts as a difference.
 
-The pause is for a minute at a time and renewed: a service never stays paused because pas was killed. Ctrl-C lets the service
-go on at once. With several replicas, give the admin URL of each with --admin.
+The pause is for a minute at a time and renewed: a service never stays paused because pas was killed. A replay that finds the
+service paused, by another one or by one that was killed, waits until that is over and what was moved back is read. Ctrl-C
+lets the service go on at once. With several replicas, give the admin URL of each with --admin.
 
 The database: AUDIT_DATABASE_URL or AUDIT_SERVICE_DATABASE_URL (see "pas audit"); without it, that of a "pas up" which runs
 with its data in ./pas-data.`,
@@ -74,7 +75,7 @@ with its data in ./pas-data.`,
 	f.Int32Var(&flags.partition, "partition", -1, "only this partition of --topic")
 	f.StringSliceVar(&flags.admins, "admin", nil, "admin URL of a replica; repeat it for each (default $PAS_…_ADMIN_URL, else the usual port)")
 	f.StringVar(&flags.databaseURL, "database-url", "", "the database; better in the environment, where other users do not see it")
-	f.DurationVar(&flags.patience, "patience", 2*time.Minute, "give up when nothing was handled for so long")
+	f.DurationVar(&flags.patience, "patience", 2*time.Minute, "give up when nothing was handled for so long, or another pause goes on")
 	return cmd
 }
 
@@ -158,6 +159,7 @@ func explainReplay(err error, cfg replay.Config) error {
 	var busy *replay.BusyError
 	var stuck *replay.StuckError
 	var other *replay.OtherServiceError
+	var paused *replay.PausedError
 	var unreachable *client.UnreachableError
 	switch {
 	case err == nil:
@@ -172,6 +174,8 @@ func explainReplay(err error, cfg replay.Config) error {
 		return hint(err, "give another --from, or choose a partition with --topic and --partition")
 	case errors.As(err, &busy):
 		return hint(err, "give the admin URL of every replica of %s with --admin; nothing was moved back", cfg.Service)
+	case errors.As(err, &paused):
+		return hint(err, "wait for the end of the other replay, or end the pause with POST /consumers/resume at the admin URL of %s", cfg.Service)
 	case errors.As(err, &stuck):
 		return hint(err, "see /readyz and the log of %s; it goes on reading by itself", cfg.Service)
 	case errors.As(err, &unreachable):
