@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"pasdetrois/pkg/platform/pace"
 	"pasdetrois/services/orders/internal/app"
 )
 
@@ -14,7 +15,8 @@ type sweep struct {
 	run  func(context.Context) (int, error)
 }
 
-// sweepers runs every sweep each interval until ctx ends. Each replica does: they take different rows.
+// sweepers runs every sweep each interval until ctx ends, less often when that takes long. Each replica does: they take
+// different rows.
 func sweepers(orders *app.App, interval time.Duration, log *slog.Logger) func(context.Context) error {
 	sweeps := []sweep{
 		{"payment timeouts", orders.ExpirePayments},
@@ -23,10 +25,9 @@ func sweepers(orders *app.App, interval time.Duration, log *slog.Logger) func(co
 		{"idempotency keys", orders.PruneKeys},
 	}
 	return func(ctx context.Context) error {
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
 		failures := 0
 		for {
+			began := time.Now()
 			failed := false
 			for _, s := range sweeps {
 				// Work that has begun is finished: a cancelled commit would leave us not knowing.
@@ -42,9 +43,11 @@ func sweepers(orders *app.App, interval time.Duration, log *slog.Logger) func(co
 			} else {
 				failures = 0
 			}
+			pause := time.NewTimer(pace.Pause(interval, time.Since(began)))
 			select {
-			case <-tick.C:
+			case <-pause.C:
 			case <-ctx.Done():
+				pause.Stop()
 				return nil
 			}
 		}

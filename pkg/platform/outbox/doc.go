@@ -14,6 +14,9 @@
 // behind the cursor, however late a transaction commits; and the memory path had its chance for Grace. What this process
 // has in memory is left to the memory path. A transaction that stays open for long delays recovery, not the memory path.
 //
+// The index of that order can be used by nothing but reads that say `xid > '0'`: to a planner that last saw the table empty, a
+// scan of it would look as cheap as finding rows by their ids.
+//
 // What holds: a committed row is published at least once. It is published twice when a process dies between Kafka's
 // acknowledgement and the delete, and it can be when another replica has had it in memory for longer than Grace; the
 // message id is the same then. Rows of one topic and key that one process hands over are published in that order, also

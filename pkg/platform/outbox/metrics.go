@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -23,7 +22,7 @@ type metrics struct {
 	spilled               prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, pool *pgxpool.Pool) *metrics {
+func newMetrics(reg prometheus.Registerer, f *front) *metrics {
 	published := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pasdetrois_outbox_published_total",
 		Help: "Messages published from the outbox, by path: memory, right after the commit; recovery, from the table.",
@@ -37,7 +36,7 @@ func newMetrics(reg prometheus.Registerer, pool *pgxpool.Pool) *metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(published, m.spilled, &collector{pool: pool,
+		reg.MustRegister(published, m.spilled, &collector{front: f,
 			pending: prometheus.NewDesc("pasdetrois_outbox_pending",
 				"Messages in the outbox that are not known to be published, counted up to 100,000.", nil, nil),
 			oldest: prometheus.NewDesc("pasdetrois_outbox_oldest_age_seconds",
@@ -48,7 +47,7 @@ func newMetrics(reg prometheus.Registerer, pool *pgxpool.Pool) *metrics {
 
 // collector counts in the table at each scrape: every replica tells the same, and a crash does not make it forget.
 type collector struct {
-	pool            *pgxpool.Pool
+	front           *front
 	pending, oldest *prometheus.Desc
 }
 
@@ -57,16 +56,19 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.oldest
 }
 
-const pendingSQL = `SELECT
-  (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted),
-  coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY id LIMIT 1), 0)`
+const pendingSQL = `SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
+FROM (SELECT created_at FROM outbox WHERE xid > '0'::xid8 AND xid >= $1::text::xid8 ORDER BY xid, id LIMIT $2) AS counted`
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
+	from, _, err := c.front.advance(ctx)
+	if err != nil {
+		return
+	}
 	var n int64
 	var age float64
-	if err := c.pool.QueryRow(ctx, pendingSQL, maxCounted).Scan(&n, &age); err != nil {
+	if err := c.front.pool.QueryRow(ctx, pendingSQL, from, maxCounted).Scan(&n, &age); err != nil {
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(n))

@@ -52,7 +52,7 @@ func (r *Relay) recover(ctx, working context.Context) {
 	}
 }
 
-const standingSQL = `SELECT id, topic, key FROM outbox LIMIT $1`
+const standingSQL = `SELECT id, topic, key FROM outbox WHERE xid > '0'::xid8 AND xid >= $1::text::xid8 ORDER BY xid, id LIMIT $2`
 
 // tendMemory opens memory when it is closed and may open, and opens the lanes whose rows were recovered.
 func (r *Relay) tendMemory(ctx context.Context) error {
@@ -68,7 +68,11 @@ func (r *Relay) tendMemory(ctx context.Context) error {
 	if !r.memory.roomToOpen() {
 		return nil
 	}
-	rows, err := r.cfg.Pool.Query(ctx, standingSQL, maxStanding+1)
+	from, _, err := r.front.advance(ctx)
+	var rows pgx.Rows
+	if err == nil {
+		rows, err = r.cfg.Pool.Query(ctx, standingSQL, from, maxStanding+1)
+	}
 	var standing []Row
 	if err == nil {
 		standing, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (out Row, err error) {
@@ -114,7 +118,8 @@ const (
 
 // Rows of a restored database carry xids of another cluster, which may lie in our future. No open transaction has an
 // xid at or above the snapshot's xmax, so rows that are visible and say so are such rows.
-const adoptSQL = `UPDATE outbox SET xid = pg_current_xact_id() WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())`
+const adoptSQL = `UPDATE outbox SET xid = pg_current_xact_id()
+WHERE xid > '0'::xid8 AND xid >= pg_snapshot_xmax(pg_current_snapshot())`
 
 // elect returns nil without an error when another replica holds the lock.
 func (r *Relay) elect(ctx context.Context) (*leader, error) {
@@ -212,7 +217,7 @@ const (
 
 // The text of the xid must not be called xid: ORDER BY would take it for the column, and sort 10 before 9.
 const pageSQL = `SELECT id, xid::text AS xid_text, topic, key, value, headers, created_at FROM outbox
-WHERE (xid, id) > ($1::text::xid8, $2) AND xid < $3::text::xid8 ORDER BY outbox.xid, id LIMIT $4`
+WHERE xid > '0'::xid8 AND (xid, id) > ($1::text::xid8, $2) AND xid < $3::text::xid8 ORDER BY outbox.xid, id LIMIT $4`
 
 // page publishes and deletes the next rows and moves the cursor behind them.
 func (l *leader) page(ctx context.Context, below string) (reach, error) {

@@ -42,6 +42,7 @@ type Config struct {
 type Relay struct {
 	cfg     Config
 	memory  *memory
+	front   *front
 	metrics *metrics
 }
 
@@ -53,7 +54,8 @@ func NewRelay(cfg Config) *Relay {
 	setDefault(&cfg.Concurrency, defaultConcurrency)
 	setDefault(&cfg.MaxRows, defaultMaxRows)
 	setDefault(&cfg.MaxBytes, defaultMaxBytes)
-	return &Relay{cfg: cfg, memory: newMemory(cfg.MaxRows, cfg.MaxBytes), metrics: newMetrics(cfg.Metrics, cfg.Pool)}
+	f := newFront(cfg.Pool)
+	return &Relay{cfg: cfg, memory: newMemory(cfg.MaxRows, cfg.MaxBytes), front: f, metrics: newMetrics(cfg.Metrics, f)}
 }
 
 func setDefault[T comparable](v *T, value T) {
@@ -68,6 +70,12 @@ func (r *Relay) Enqueue(rows ...Row) {
 	if spilled := r.memory.add(rows); spilled > 0 {
 		r.metrics.spilled.Add(float64(spilled))
 	}
+}
+
+// Oldest returns when the oldest message in the outbox was put there, zero when there is none.
+func (r *Relay) Oldest(ctx context.Context) (time.Time, error) {
+	_, at, err := r.front.advance(ctx)
+	return at, err
 }
 
 // Run publishes until ctx ends, then finishes what is in memory, for DrainTimeout at most. It returns nil: what it could

@@ -31,7 +31,7 @@ CREATE TABLE outbox (
   headers    jsonb       NOT NULL,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX outbox_commit_order ON outbox (xid, id);`
+CREATE INDEX outbox_commit_order ON outbox (xid, id) WHERE xid > '0'::xid8;`
 
 func migrate(ctx context.Context, adminURL string) error {
 	conn, err := pgx.Connect(ctx, adminURL)

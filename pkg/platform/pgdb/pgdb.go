@@ -25,9 +25,11 @@ const (
 
 // plannerOff is what no statement of a service should use: each of them finds its rows by key, a few of many. A prepared
 // statement keeps the plan that was made for it when the tables were small, where reading all of a table looks cheapest,
-// and goes on with it while they grow. Without jit, because a plan that cannot do otherwise counts as so dear that it would
+// and goes on with it while they grow. Small tables that change all the time are the worst: a scan of their index goes over all
+// rows that an open transaction keeps. Without jit, because a plan that cannot do otherwise counts as so dear that it would
 // be compiled each time.
-var plannerOff = [...]string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"}
+var plannerOff = [...]string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
+	"enable_material", "jit"}
 
 // Config says which database, as whom.
 type Config struct {

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/pace"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -129,6 +130,7 @@ func (d *Dispatcher) release(writing context.Context) {
 func (d *Dispatcher) poll(stop context.Context) {
 	failed := false
 	for {
+		began := time.Now()
 		limit := min(d.room(), d.cfg.Capacity/4+1)
 		if limit > 0 {
 			due, err := d.claimDue(stop, limit)
@@ -143,7 +145,7 @@ func (d *Dispatcher) poll(stop context.Context) {
 				continue
 			}
 		}
-		if !sleep(stop, d.cfg.Poll) {
+		if !sleep(stop, pace.Pause(d.cfg.Poll, time.Since(began))) {
 			return
 		}
 	}

@@ -52,7 +52,7 @@ func setup(t testing.TB) *world {
 }
 
 func newWorld(db *pgxpool.Pool, c *clock) *world {
-	w := &world{db: db, relay: &relay{}, reg: prometheus.NewRegistry(), clock: c}
+	w := &world{db: db, relay: &relay{Relay: outbox.NewRelay(outbox.Config{Pool: db})}, reg: prometheus.NewRegistry(), clock: c}
 	w.App = app.New(app.Config{Store: store.New(db, w.relay), Metrics: app.NewMetrics(w.reg),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: c.Now, NewID: w.newID,
 		Policy:      domain.Policy{PaymentTimeout: paymentTimeout, RepublishAfter: republishAfter},
@@ -88,6 +88,8 @@ func (c *clock) pass(d time.Duration) {
 
 // relay keeps what was handed over after commits.
 type relay struct {
+	*outbox.Relay // does not run
+
 	mu   sync.Mutex
 	rows []outbox.Row
 }

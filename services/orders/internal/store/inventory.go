@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -44,17 +45,22 @@ func (s *Store) oneProduct(ctx context.Context, what, sql, sku string, args ...a
 	return p, nil
 }
 
-// A row that was inserted, and not updated, has no xmax.
-const putProductSQL = `INSERT INTO inventory (sku, name, price_minor, currency) VALUES ($1, $2, $3, $4)
-ON CONFLICT (sku) DO UPDATE SET name = EXCLUDED.name, price_minor = EXCLUDED.price_minor, currency = EXCLUDED.currency
-RETURNING xmax = 0, ` + productColumns
+const putProductSQL = `WITH changed AS (
+  UPDATE inventory SET name = $2, price_minor = $3, currency = $4 WHERE sku = $1 RETURNING ` + productColumns + `
+), made AS (
+  INSERT INTO inventory (sku, name, price_minor, currency) SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM changed)
+  RETURNING ` + productColumns + `
+)
+SELECT false AS created, ` + productColumns + ` FROM changed UNION ALL SELECT true, ` + productColumns + ` FROM made`
 
 // PutProduct implements app.Store.
-func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages.Money) (domain.Product, bool, error) {
-	var p domain.Product
-	var created bool
-	err := s.pool.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(&created, &p.SKU, &p.Name,
-		&p.Price.Minor, &p.Price.Currency, &p.Available, &p.Reserved, &p.Sold, &p.Stocked)
+func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
+	put := func() error {
+		return s.pool.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(append([]any{&created}, fieldsOf(&p)...)...)
+	}
+	if err = put(); pgdb.IsUniqueViolation(err, "") { // somebody made it at the same moment
+		err = put()
+	}
 	if err != nil {
 		return p, false, fmt.Errorf("put product %s: %w", sku, err)
 	}

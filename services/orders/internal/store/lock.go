@@ -80,13 +80,23 @@ func (t *transaction) DueOrders(ctx context.Context, status domain.Status, now t
 const productColumns = `sku, name, price_minor, currency, available, reserved, sold, stocked`
 
 func scanProduct(row pgx.CollectableRow) (p domain.Product, err error) {
-	err = row.Scan(&p.SKU, &p.Name, &p.Price.Minor, &p.Price.Currency, &p.Available, &p.Reserved, &p.Sold, &p.Stocked)
+	err = row.Scan(fieldsOf(&p)...)
 	return p, err
 }
 
-const (
-	catalogueSQL    = `SELECT ` + productColumns + ` FROM inventory WHERE sku = ANY($1) ORDER BY sku`
-	lockProductsSQL = catalogueSQL + ` FOR UPDATE`
+// fieldsOf returns where productColumns go.
+func fieldsOf(p *domain.Product) []any {
+	return []any{&p.SKU, &p.Name, &p.Price.Minor, &p.Price.Currency, &p.Available, &p.Reserved, &p.Sold, &p.Stocked}
+}
+
+// newestSQL finds each product at the end of its versions. All others that stand in the index are of the past: as many as
+// changes since the oldest open transaction began.
+const newestSQL = `SELECT ` + productColumns + `, version FROM unnest($1::text[]) WITH ORDINALITY AS wanted (wanted_sku, place)
+CROSS JOIN LATERAL (SELECT * FROM inventory WHERE sku = wanted_sku ORDER BY version DESC LIMIT 1 %s) AS newest ORDER BY place`
+
+var (
+	catalogueSQL    = fmt.Sprintf(newestSQL, "")
+	lockProductsSQL = fmt.Sprintf(newestSQL, "FOR UPDATE")
 )
 
 // LockProducts implements app.Tx.
@@ -107,7 +117,15 @@ func (t *transaction) products(ctx context.Context, sql string, skus []string) (
 	if err != nil {
 		return nil, fmt.Errorf("read products: %w", err)
 	}
-	products, err := pgx.CollectRows(rows, scanProduct)
+	if t.versions == nil {
+		t.versions = make(map[string]int64, len(skus))
+	}
+	products, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p domain.Product, err error) {
+		var version int64
+		err = row.Scan(append(fieldsOf(&p), &version)...)
+		t.versions[p.SKU] = version
+		return p, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read products: %w", err)
 	}

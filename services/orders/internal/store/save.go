@@ -22,7 +22,7 @@ var errChanged = errors.New("is not as it was read")
 func (t *transaction) Save(ctx context.Context, w app.Work) error {
 	var batch pgx.Batch
 	queueOrders(&batch, w.Orders)
-	queueStock(&batch, w.Stock)
+	t.queueStock(&batch, w.Stock)
 	queueApplied(&batch, w.Applied)
 	if batch.Len() > 0 {
 		if err := t.tx.SendBatch(ctx, &batch).Close(); err != nil {
@@ -120,17 +120,19 @@ func queueEvents(batch *pgx.Batch, orders []*domain.Order) {
 }
 
 // The CHECKs of the table refuse a move that would take pieces that are not there.
-const moveStockSQL = `UPDATE inventory AS i SET available = i.available + m.available, reserved = i.reserved + m.reserved,
-  sold = i.sold + m.sold
-FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS m (sku, available, reserved, sold)
-WHERE i.sku = m.sku`
+const moveStockSQL = `UPDATE inventory AS i SET version = i.version + 1, available = i.available + m.available,
+  reserved = i.reserved + m.reserved, sold = i.sold + m.sold
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS m (sku, version, available, reserved, sold)
+WHERE i.sku = m.sku AND i.version = m.version`
 
-func queueStock(batch *pgx.Batch, moves []app.StockMove) {
+// queueStock moves pieces of products that the transaction has locked.
+func (t *transaction) queueStock(batch *pgx.Batch, moves []app.StockMove) {
 	if len(moves) == 0 {
 		return
 	}
 	batch.Queue(moveStockSQL,
 		column(moves, func(m app.StockMove) string { return m.SKU }),
+		column(moves, func(m app.StockMove) int64 { return t.versions[m.SKU] }),
 		column(moves, func(m app.StockMove) int64 { return m.Available }),
 		column(moves, func(m app.StockMove) int64 { return m.Reserved }),
 		column(moves, func(m app.StockMove) int64 { return m.Sold })).Exec(expect(len(moves), "product"))

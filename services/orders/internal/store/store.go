@@ -4,6 +4,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,9 +14,11 @@ import (
 	"pasdetrois/services/orders/internal/app"
 )
 
-// Relay takes over outbox rows after their commit. outbox.Relay is one.
+// Relay takes over outbox rows after their commit, and knows the oldest of those that wait. outbox.Relay is one.
 type Relay interface {
 	Enqueue(rows ...outbox.Row)
+	// Oldest returns when the oldest message in the outbox was put there, zero when there is none.
+	Oldest(ctx context.Context) (time.Time, error)
 }
 
 // Store implements app.Store.
@@ -46,9 +49,13 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx
 
 // transaction implements app.Tx.
 type transaction struct {
-	tx   pgx.Tx
-	rows []outbox.Row // to hand over after the commit
+	tx       pgx.Tx
+	rows     []outbox.Row     // to hand over after the commit
+	versions map[string]int64 // of the products that were read, by sku
 }
+
+// OldestUnpublished implements app.Store.
+func (s *Store) OldestUnpublished(ctx context.Context) (time.Time, error) { return s.relay.Oldest(ctx) }
 
 // notFound turns pgx's word for it into the app's.
 func notFound(err error) error {

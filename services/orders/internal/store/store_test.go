@@ -26,6 +26,8 @@ type nobody struct{}
 
 func (nobody) Enqueue(...outbox.Row) {}
 
+func (nobody) Oldest(context.Context) (time.Time, error) { return time.Time{}, nil }
+
 type world struct {
 	*store.Store
 	t  *testing.T
@@ -177,6 +179,9 @@ func TestPiecesThatAreNotThereCannotBeMoved(t *testing.T) {
 	w := setup(t)
 	move := func(m app.StockMove) error {
 		return w.InTx(t.Context(), func(ctx context.Context, tx app.Tx) error {
+			if _, err := tx.LockProducts(ctx, []string{m.SKU}); err != nil {
+				return err
+			}
 			return tx.Save(ctx, app.Work{Stock: []app.StockMove{m}})
 		})
 	}

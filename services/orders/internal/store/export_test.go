@@ -1,0 +1,9 @@
+package store
+
+// The statements whose cost is tested.
+var (
+	CatalogueSQL    = catalogueSQL
+	LockProductsSQL = lockProductsSQL
+)
+
+const MoveStockSQL = moveStockSQL

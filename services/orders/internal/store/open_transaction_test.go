@@ -1,0 +1,66 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/orders/internal/store"
+)
+
+func TestProductsAreFoundAtOnceHoweverOftenTheyChangedBesideAnOpenTransaction(t *testing.T) {
+	t.Parallel()
+	database := testkit.Database(t, migrations.Up)
+	db := database.OneConn(t, "orders")
+	const sku, changes = "vinyl-swan-lake", 2000
+	skus := []string{sku}
+	database.OpenTransaction(t)
+	_, err := db.Exec(t.Context(), fmt.Sprintf(`DO $$ BEGIN FOR v IN 0..%d LOOP
+		UPDATE inventory SET version = version + 1 WHERE sku = '%s' AND version = v;
+	END LOOP; END $$`, changes-1, sku))
+	require.NoError(t, err)
+	_, err = db.Exec(t.Context(), `ANALYZE inventory`) // it looks small now, and its index large
+	require.NoError(t, err)
+	var version int64
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT version FROM inventory WHERE sku = $1`, sku).Scan(&version))
+	require.EqualValues(t, changes, version)
+	for what, entries := range map[string]int64{
+		"read": testkit.IndexEntries(t, db, store.CatalogueSQL, skus),
+		"lock": testkit.IndexEntries(t, db, store.LockProductsSQL, skus),
+		"move": testkit.IndexEntries(t, db, store.MoveStockSQL, skus, []int64{version}, []int64{-1}, []int64{1}, []int64{0}),
+	} {
+		require.Positive(t, entries)
+		require.Less(t, entries, int64(10), "index entries gone over to %s", what)
+	}
+}
+
+func TestOneRowForAProductThatIsPutByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var many sync.WaitGroup
+	var mu sync.Mutex
+	created := 0
+	for i := range 8 {
+		many.Go(func() {
+			_, isNew, err := w.PutProduct(context.Background(), "tutu", "Tutu", messages.Money{Minor: int64(100 + i), Currency: "USD"})
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			if isNew {
+				created++
+			}
+		})
+	}
+	many.Wait()
+	require.Equal(t, 1, created)
+	w.violates("inventory_sku_once", `INSERT INTO inventory (sku, name, price_minor, currency, version) VALUES ('tutu', 'Tutu', 1, 'USD', 7)`)
+	w.violates("inventory_sku_once", `UPDATE inventory SET sku = 'tutu', version = 7 WHERE sku = 'record-brush'`)
+}
