@@ -115,6 +115,10 @@ bench-audit: ## how long `pas audit` takes over a million orders, without and wi
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@tools/lint $(MODULES)
 
+.PHONY: crds
+crds: ## fetch what the tests of deploy/kubernetes check custom resources against; needs Maven and Java 21
+	@cd e2e/kubernetes/definitions && go run .
+
 .PHONY: verify
 verify: ## generated files, go.mod files, each module alone, the repository's structure
 	@tools/verify $(MODULES)

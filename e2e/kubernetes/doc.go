@@ -1,2 +1,3 @@
-// Package kubernetes checks what deploy/kubernetes builds: that it is valid, and that it fits the services.
+// Package kubernetes checks what deploy/kubernetes builds: that an API server and the operators would take it, and
+// that it fits the services.
 package kubernetes
