@@ -135,6 +135,10 @@ tidy: ## tidy every go.mod as it is without the workspace
 compose-smoke: ## bring the containers up, place orders, kill the services, count
 	@DOCKER_LOCAL='$(DOCKER_LOCAL)' deploy/compose/smoke
 
+.PHONY: compose-cluster-smoke
+compose-cluster-smoke: ## three brokers and two of each service behind HAProxy: kill one of each under load, count; needs HAProxy's image
+	@DOCKER_LOCAL='$(DOCKER_LOCAL)' deploy/compose/cluster-smoke
+
 .PHONY: clean
 clean: ## remove bin/ and .cache/; data of `make up` stay
 	rm -rf bin .cache
