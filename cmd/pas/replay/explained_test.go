@@ -2,7 +2,6 @@ package replay_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/replay"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/pkg/platform/testkit"
 )
 
 // A message that is published again has the id of the first time: it explains no difference. One with another id does,
@@ -163,15 +161,11 @@ func TestAGroupNeverMovesForward(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.play()
-	_, err := w.Client().PauseConsumers(t.Context(), client.Payments, time.Hour)
+	// The state can be read, and nothing is handled.
+	lock, err := w.db.Begin(t.Context())
 	require.NoError(t, err)
-	testkit.Eventually(t, func() error {
-		consumers, err := w.Client().Consumers(t.Context(), client.Payments)
-		if err == nil && consumers.State != client.ConsumersPaused {
-			err = errors.New(consumers.State)
-		}
-		return err
-	})
+	_, err = lock.Exec(t.Context(), `LOCK TABLE payments.payments IN EXCLUSIVE MODE`)
+	require.NoError(t, err)
 	order, _, err := w.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{})
 	require.NoError(t, err)
 	w.reaches(order.OrderID, "awaiting_payment")
@@ -181,7 +175,22 @@ func TestAGroupNeverMovesForward(t *testing.T) {
 	report, err := replay.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Zero(t, report.Messages)
-	_, err = w.Client().ResumeConsumers(t.Context(), client.Payments)
-	require.NoError(t, err)
+	require.NoError(t, lock.Rollback(t.Context()))
 	w.reaches(order.OrderID, "confirmed")
+}
+
+// Whoever paused the service for longer than a replay does had a reason.
+func TestAReplayDoesNotEndSomebodysPause(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.play()
+	_, err := w.Client().PauseConsumers(t.Context(), client.Payments, time.Hour)
+	require.NoError(t, err)
+	var paused *replay.PausedError
+	_, err = replay.Run(t.Context(), w.config(client.Payments))
+	require.ErrorAs(t, err, &paused)
+	require.WithinDuration(t, time.Now().Add(time.Hour), paused.Until, 2*time.Minute)
+	consumers, err := w.Client().Consumers(t.Context(), client.Payments)
+	require.NoError(t, err)
+	require.NotNil(t, consumers.PausedUntil)
 }

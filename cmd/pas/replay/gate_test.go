@@ -79,16 +79,17 @@ func (w *world) check(holds bool, otherwise string, args ...any) {
 	}
 }
 
-func (w *world) eventually(holds func() bool, what string, args ...any) {
+func (w *world) eventually(holds func() bool, what string, args ...any) bool {
 	w.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(3 * time.Minute); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
 			w.t.Errorf("in vain it was waited until "+what, args...)
-			return
+			return false
 		}
 	}
+	return true
 }
 
 func (w *world) state(service string) client.Consumers {

@@ -117,7 +117,9 @@ func (w *world) killed(pas, service string, m moment) {
 	if m.again {
 		begin()
 	}
-	w.eventually(func() bool { return w.state(service).State == client.ConsumersConsuming }, "%s goes on", service)
+	if !w.eventually(func() bool { return w.state(service).State == client.ConsumersConsuming }, "%s goes on", service) {
+		return
+	}
 	w.check(!time.Now().Before(until), "somebody ended the pause of %s", service)
 	w.check((moved > 0) == m.moves, "%v messages of %s were moved back", moved, service)
 	w.eventually(func() bool { return w.handledBy(service)-handled >= moved }, "%s handles again the %v messages that were moved back", service, moved)

@@ -23,8 +23,11 @@ func (e *PausedError) Error() string {
 // moved the groups back, and then nobody knows how far they had been. So what they have to read is read first.
 func (r *run) awaitOthers(ctx context.Context) error {
 	until, err := r.pausedUntil(ctx)
-	if err != nil || until.IsZero() {
+	switch {
+	case err != nil || until.IsZero():
 		return err
+	case time.Until(until) > r.Lease+callTime: // no replay asks for that
+		return &PausedError{Service: r.Service, Until: until}
 	}
 	r.step("%s is paused by another replay or by one that was killed: waiting for the end of that, at %s unless it is renewed",
 		r.Service, until.Local().Format(time.TimeOnly))

@@ -175,7 +175,7 @@ func explainReplay(err error, cfg replay.Config) error {
 	case errors.As(err, &busy):
 		return hint(err, "give the admin URL of every replica of %s with --admin; nothing was moved back", cfg.Service)
 	case errors.As(err, &paused):
-		return hint(err, "wait for the end of the other replay, or end the pause with POST /consumers/resume at the admin URL of %s", cfg.Service)
+		return hint(err, "wait for that, or end the pause with POST /consumers/resume at the admin URL of %s", cfg.Service)
 	case errors.As(err, &stuck):
 		return hint(err, "see /readyz and the log of %s; it goes on reading by itself", cfg.Service)
 	case errors.As(err, &unreachable):
