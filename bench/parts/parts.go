@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/run"
 )
 
 // patience is how long a part may take for all of its messages.
@@ -59,6 +61,12 @@ func (c *counter) await(ctx context.Context) (float64, error) {
 	}
 }
 
+// collectAsShipped gives the garbage collector the setting that the services have, until its result is called.
+func collectAsShipped() (restore func()) {
+	percent := debug.SetGCPercent(run.GCPercent)
+	return func() { debug.SetGCPercent(percent) }
+}
+
 func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // Fill writes n orders without items to a topic.
@@ -99,6 +107,7 @@ func fill(ctx context.Context, brokers []string, topic string, n int, value func
 // Consume measures how many messages a second the bus hands to a handler that takes work for each call, as a transaction
 // does. n messages wait in the topic of orders.
 func Consume(ctx context.Context, brokers []string, prefix string, n int, work time.Duration) (float64, error) {
+	defer collectAsShipped()()
 	cfg := bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
 	producer, err := bus.NewProducer(cfg, "orders", silent())
 	if err != nil {

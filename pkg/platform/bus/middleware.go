@@ -51,6 +51,7 @@ func (c *Consumer) chain() []message.HandlerMiddleware {
 // gated admits messages until the drain begins. After that a message waits, untouched, for the router to close.
 func (c *Consumer) gated(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
+		growStack(0)
 		cl := c.claims.of(msg)
 		cl.remember(msg)
 		_, _, ok := cl.admit()

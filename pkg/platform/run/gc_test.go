@@ -24,6 +24,6 @@ func TestTheEnvironmentDecidesOnTheGarbageCollectorIfItSaysAnything(t *testing.T
 
 	tuneGC(nil)
 	percentNow, limitNow = set()
-	require.Equal(t, gcPercent, percentNow)
+	require.Equal(t, GCPercent, percentNow)
 	require.Equal(t, int64(memoryLimit), limitNow)
 }

@@ -224,13 +224,14 @@ func healthcheck(ctx context.Context, admin string) error {
 // The garbage collector's settings when the environment has none: a service keeps few things alive and makes many short-lived
 // ones, so by Go's own default it would collect many times a second.
 const (
-	gcPercent   = 400
+	// GCPercent is what GOGC is by default.
+	GCPercent   = 400
 	memoryLimit = 192 << 20
 )
 
 func tuneGC(environ map[string]string) {
 	if environ["GOGC"] == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(GCPercent)
 	}
 	if environ["GOMEMLIMIT"] == "" {
 		debug.SetMemoryLimit(memoryLimit)
