@@ -12,6 +12,7 @@ import (
 	"pasdetrois/bench/parts"
 	"pasdetrois/bench/process"
 	"pasdetrois/bench/results"
+	"pasdetrois/bench/stats"
 	"pasdetrois/bench/trial"
 	"pasdetrois/pkg/messages"
 )
@@ -54,6 +55,9 @@ func (c *campaign) drain(ctx context.Context, round int) error {
 	})
 }
 
+// soakLoops is how many loops one rate of the soak is the median of.
+const soakLoops = 3
+
 // soaked loads the services with half of what they carry for a long time, while a transaction that somebody forgot keeps
 // the database from cleaning up, and looks at their memory meanwhile.
 func (c *campaign) soaked(ctx context.Context, _ int) error {
@@ -68,12 +72,19 @@ func (c *campaign) soaked(ctx context.Context, _ int) error {
 		if err != nil {
 			return err
 		}
-		// The same loop three times: before, beside and after the open transaction.
+		// The same loops before, beside and after the open transaction: one loop may meet a slow moment of the machine.
 		size := max(200, int(saturated*c.cfg.seconds))
 		saturate := func() (float64, error) {
-			s, err := c.bench.Loop(ctx, r, o, placed, size)
-			placed += size
-			return s.Settled, err
+			var rates []float64
+			for range soakLoops {
+				s, err := c.bench.Loop(ctx, r, o, placed, size)
+				if err != nil {
+					return 0, err
+				}
+				placed += size
+				rates = append(rates, s.Settled)
+			}
+			return stats.Summarize(rates).Median, nil
 		}
 		before, err := saturate()
 		if err != nil {
