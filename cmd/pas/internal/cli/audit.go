@@ -25,14 +25,14 @@ func (a *app) audit() *cobra.Command {
 		Use:   "audit",
 		Short: "Compare what every service, the payment provider and the topics say of every order",
 		Long: `Read the three services' databases and check that everything adds up: stock, money, charges, notifications, deadlines,
-the outbox. With --topics, every order's state is also rebuilt from the four topics alone, which must then still hold every
-message, and compared. Nothing is written. A system at work can be audited: what changed within --grace is counted and not
-judged.
+the outbox. With --topics, every order's state is also rebuilt from the four topics alone, which must then still hold
+every message, and compared. Nothing is written. A system at work can be audited: what changed within --grace is
+counted and not judged.
 
 The databases: AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL, AUDIT_PAYMENTS_DATABASE_URL and
 AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE; without them, that of a "pas up" which
-runs with its data in ./pas-data. The role auditor, which "pas migrate" makes and
-gives the password of that URL, may read what is needed and nothing else. Exit code 1 when something does not hold.`,
+runs with its data in ./pas-data. The role auditor, which "pas migrate" makes and gives the password of that URL, may
+read what is needed and nothing else. Exit code 1 when something does not hold.`,
 		Example: `  AUDIT_DATABASE_URL=postgres://auditor:auditor@localhost:5432/pasdetrois pas audit
   pas audit --topics --brokers localhost:9092
   pas audit --grace 0s --json | jq '.checks[] | select(.wrong > 0)'`,

@@ -20,20 +20,27 @@ import (
 	"pasdetrois/pkg/platform/embedded"
 )
 
-// Roles belong to a whole server, so this test has one of its own.
-func TestMigrateSetsThePasswordsOfTheServicesOwnURLs(t *testing.T) {
-	t.Parallel()
+// ownServer starts a Postgres for this test alone, because roles belong to a whole server, and connects as its superuser.
+func ownServer(t *testing.T) (adminURL string, admin *pgx.Conn) {
+	t.Helper()
 	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	admin, err := pgx.Connect(t.Context(), server.AdminURL("postgres"))
+	adminURL = server.AdminURL("postgres")
+	admin, err = pgx.Connect(t.Context(), adminURL)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, admin.Close(context.Background())) })
+	return adminURL, admin
+}
+
+func TestMigrateSetsThePasswordsOfTheServicesOwnURLs(t *testing.T) {
+	t.Parallel()
+	adminURL, admin := ownServer(t)
 
 	file := filepath.Join(t.TempDir(), "url")
 	require.NoError(t, os.WriteFile(file, []byte("postgres://payments:it%27s%20two@db/pas\n"), 0o600))
 	environ := map[string]string{
-		"DATABASE_ADMIN_URL":         server.AdminURL("postgres"),
+		"DATABASE_ADMIN_URL":         adminURL,
 		"ORDERS_DATABASE_URL":        "postgres://orders:one@db/pas",
 		"PAYMENTS_DATABASE_URL_FILE": file,
 	}
@@ -45,7 +52,7 @@ func TestMigrateSetsThePasswordsOfTheServicesOwnURLs(t *testing.T) {
 	require.True(t, hasPassword(t, admin, "orders", "one"))
 	require.True(t, hasPassword(t, admin, "payments", "it's two"))
 
-	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": server.AdminURL("postgres"), "ORDERS_DATABASE_URL": "postgres://orders:other@db/pas"}, "migrate")
+	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": adminURL, "ORDERS_DATABASE_URL": "postgres://orders:other@db/pas"}, "migrate")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
 	require.Contains(t, got.stdout, "The role orders has the password of its URL.")
 	require.Equal(t, []string{"notifications", "orders", "payments"}, schemas(t, admin))
@@ -65,15 +72,10 @@ func schemas(t *testing.T, admin *pgx.Conn) []string {
 
 func TestMigrateSetsTheAuditorsPasswordOfTheURLThatAuditWillUse(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	admin, err := pgx.Connect(t.Context(), server.AdminURL("postgres"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, admin.Close(context.Background())) })
+	adminURL, admin := ownServer(t)
 	migrate := func(environ map[string]string, arguments ...string) answer {
 		environ = maps.Clone(environ)
-		environ["DATABASE_ADMIN_URL"] = server.AdminURL("postgres")
+		environ["DATABASE_ADMIN_URL"] = adminURL
 		return pas(t, environ, append([]string{"migrate"}, arguments...)...)
 	}
 
