@@ -53,7 +53,7 @@ const (
 	latency    = "latency"    // open loops, at shares of saturation
 	scaling    = "scaling"    // more partitions and replicas
 	backlog    = "backlog"    // many messages waiting
-	soak       = "soak"       // ten minutes, with a transaction open
+	soak       = "soak"       // ten minutes beside an open transaction, then a twin without one
 )
 
 func quickParts() []string {
@@ -78,7 +78,7 @@ func flags(c *config, arms, parts *string) *flag.FlagSet {
 	f.StringVar(&c.profiles, "profiles", "", "folder for a CPU profile of each service during the closed loops; empty = none")
 	f.StringVar(&c.root, "root", ".", "root of the repository, where the programs are built")
 	f.IntVar(&c.backlog, "backlog", 1_000_000, "messages that wait in the part backlog")
-	f.DurationVar(&c.soak, "soak", 10*time.Minute, "how long the part soak loads the services")
+	f.DurationVar(&c.soak, "soak", 10*time.Minute, "how long the part soak loads the services beside an open transaction; after less than 10m, what that costs is no figure")
 	f.DurationVar(&c.limit, "limit", 0, "after it, nothing new is begun; 0 = what the form says: 4m15s in the quick one, none in the full one")
 	f.StringVar(&c.serve, "serve", "", "be a handler that is measured: noop or transaction")
 	return f

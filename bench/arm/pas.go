@@ -53,9 +53,6 @@ func Analyze(ctx context.Context, adminURL string) error { return books{adminURL
 // Database is a superuser's URL to its database.
 func (r *RunningPas) Database() string { return r.url }
 
-// Clean has the database take away what no transaction sees any more.
-func (r *RunningPas) Clean(ctx context.Context) error { return r.execute(ctx, "VACUUM ANALYZE") }
-
 const scarceSQL = `INSERT INTO orders.inventory (sku, name, price_minor, currency, available, stocked) VALUES ('bench-scarce', 'A rare product', 1000, 'USD', $1, $1)`
 
 // ScarceProduct puts all orders on the product of Scarce.
