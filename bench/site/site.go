@@ -66,7 +66,9 @@ func (s *Site) open(ctx context.Context) error {
 		}
 		s.broker, s.Brokers = broker, broker.Addrs()
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.RetryTimeout(10*time.Second))
+	// What the client knows of topics is fresh, or Clear would not find those of a plot that lived for less than the 5 s
+	// for which it remembers them by default.
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.RetryTimeout(10*time.Second), kgo.MetadataMinAge(10*time.Millisecond))
 	if err != nil {
 		return fmt.Errorf("connect to Kafka at %v: %w", s.Brokers, err)
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/bench/site"
 	"pasdetrois/pkg/platform/embedded"
@@ -36,6 +38,13 @@ func TestAPlotIsItsOwnAndGoesAway(t *testing.T) {
 	_, err = b.Count(t.Context(), `SELECT 1`)
 	require.NoError(t, err)
 	require.NoError(t, b.Clear())
+
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...))
+	require.NoError(t, err)
+	defer client.Close()
+	left, err := kadm.NewClient(client).ListTopics(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left.Names(), "also when a plot is cleared soon after the topics were looked at")
 }
 
 // A Postgres that may forget what it committed would be faster, and its figures worth nothing.
