@@ -70,6 +70,13 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s answered %d: %s", p.Service, p.Status, strings.Join(strings.Fields(text), " "))
 }
 
+// Missing tells whether a service said that it does not know what it was asked about. Another program at that address may
+// answer 404 too, because it has no such path: that says nothing about an order.
+func Missing(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Status == http.StatusNotFound && p.Detail != "" && !strings.HasPrefix(p.Detail, "there is nothing at ")
+}
+
 // StatusOf returns the HTTP status behind err, or 0 when the service did not answer with a problem.
 func StatusOf(err error) int {
 	var p *Problem

@@ -94,7 +94,7 @@ func (a *app) auditURL(service, flag string) (string, error) {
 		variable, target = upFile, runningHere()
 	}
 	if target == "" {
-		return "", usagef("no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois")
+		return "", usagef("no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois, or start `pas up` in this folder")
 	}
 	if u, err := url.Parse(target); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return "", usagef("%s is not a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", variable)

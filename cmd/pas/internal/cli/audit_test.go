@@ -63,7 +63,7 @@ func TestAuditThatCannotBeDoneSaysWhatToDo(t *testing.T) {
 		database, want string
 		code           int
 	}{
-		"no database":  {"", "no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", cli.ExitUsage},
+		"no database":  {"", "no database is named: set AUDIT_DATABASE_URL (or AUDIT_DATABASE_URL_FILE) to a URL such as postgres://auditor:secret@localhost:5432/pasdetrois, or start `pas up` in this folder", cli.ExitUsage},
 		"no URL":       {"localhost", "AUDIT_DATABASE_URL is not a URL such as postgres://auditor:secret@localhost:5432/pasdetrois", cli.ExitUsage},
 		"nobody there": {gone["DATABASE_ADMIN_URL"], "check host and port in AUDIT_DATABASE_URL", cli.ExitFailure},
 		"no answer":    {"postgres://auditor:secret@" + silent.Addr().String() + "/pas", "check host and port in AUDIT_DATABASE_URL", cli.ExitFailure},

@@ -48,7 +48,7 @@ func Run(ctx context.Context, p Program) int {
 	root.SetArgs(p.Args)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	err := root.ExecuteContext(ctx)
+	failed, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
 	}
@@ -59,7 +59,7 @@ func Run(ctx context.Context, p Program) int {
 		code = ExitUsage
 	}
 	if !isUsage && !a.ran { // cobra's own words
-		line = withHint(line, "see `pas --help`")
+		line = withHint(line, "see `"+failed.CommandPath()+" --help`")
 	}
 	render.New(p.Stderr, a.colour, p.Environ).Line("pas: %s", oneLine(line))
 	return code
@@ -109,6 +109,7 @@ func (a *app) root() *cobra.Command {
 		a.topics(), a.simulate(), a.tail(), a.windows(), a.rest(), a.audit(), a.replay(), a.migrate(), a.version()} {
 		root.AddCommand(cmd)
 	}
+	checkHelp(root)
 	return root
 }
 
@@ -126,14 +127,32 @@ func asGroup(cmd *cobra.Command) {
 		if len(args) == 0 {
 			return nil
 		}
-		hint := ""
-		cmd.SuggestionsMinimumDistance = 2
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = ", did you mean " + strings.Join(near, " or ") + "?"
-		}
-		return usagef("%s has no command %q%s; see `%s --help`", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
+		return unknownCommand(cmd, args[0])
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		hint = ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s has no command %q%s; see `%s --help`", cmd.CommandPath(), name, hint, cmd.CommandPath())
+}
+
+// checkHelp lets `pas help` fail over a command that there is not, instead of showing the help of the one above it.
+func checkHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	cobra.CheckErr(err)
+	help.Args = func(_ *cobra.Command, names []string) error {
+		found, rest, err := root.Find(names)
+		if err == nil && len(rest) > 0 {
+			return unknownCommand(found, rest[0])
+		}
+		return err
+	}
 }
 
 // args makes an argument check whose failure shows how the command is used.

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +54,32 @@ func TestOrderWithJSONIsOneDocument(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &view))
 	require.Equal(t, "o-1", view.Order["order_id"])
 	require.Len(t, view.Timeline, 1)
+}
+
+func TestAnOrderThatCanNoLongerBeWaitedForIsNamed(t *testing.T) {
+	t.Parallel()
+	environ, _ := services(t, map[string]any{"POST /orders": anOrder("pending", ""),
+		"GET /orders/o-1": problem{Status: 503, Title: "Service Unavailable", Detail: "the database does not answer"}})
+	got := pas(t, environ, "order", "--user", "ada", "--total", "49", "--wait=5s")
+	require.Equal(t, "order o-1 was placed, but: orders answered 503: the database does not answer; try again in a few seconds", got.oneLine(t))
+	require.Equal(t, cli.ExitFailure, got.code)
+}
+
+// An address with another program behind it says nothing about an order.
+func TestAWrongAddressIsNoMissingOrder(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ path, arguments string }{
+		{"GET /orders/o-1", "show o-1"},
+		{"POST /orders/o-1/cancel", "cancel o-1"},
+		{"GET /inventory/x", "inventory x"},
+		{"GET /dead-letters/3", "dead-letters show 3 --service orders"},
+	} {
+		_, path, _ := strings.Cut(c.path, " ")
+		environ, _ := services(t, map[string]any{c.path: problem{Status: 404, Title: "Not Found", Detail: "there is nothing at " + path}})
+		got := pas(t, environ, strings.Fields(c.arguments)...)
+		require.Equal(t, "orders answered 404: there is nothing at "+path+"; check that PAS_ORDERS_URL and PAS_ORDERS_ADMIN_URL say where orders is", got.oneLine(t))
+		require.Equal(t, cli.ExitFailure, got.code)
+	}
 }
 
 func TestOrderThatIsWaitedForAndNotConfirmedExitsOne(t *testing.T) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,7 +146,7 @@ func (a *app) letterCommand(cmd *cobra.Command, do func(ctx context.Context, c *
 		views := []letterView{}
 		for _, id := range ids {
 			letter, err := do(cmd.Context(), c, service, id)
-			if client.StatusOf(err) == http.StatusNotFound {
+			if client.Missing(err) {
 				return hint(fmt.Errorf("%s has no dead letter %d", service, id), "see `pas dead-letters list --service %s --state all`", service)
 			}
 			if err != nil {

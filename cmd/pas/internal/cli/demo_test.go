@@ -169,8 +169,13 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 
 	second := pas(t, nil, "up", "--json", "--data", filepath.Join(dir, "other"), "--port-offset", strconv.Itoa(offset))
 	require.Equal(t, cli.ExitFailure, second.code)
-	require.Equal(t, fmt.Sprintf("port %d, wanted for orders, is used by another program; stop that program, or move all ports up with --port-offset 1000", 8080+offset),
+	require.Equal(t, fmt.Sprintf("port %d, wanted for orders, is used by another program; stop that program, or move all ports up with --port-offset 2000", 8080+offset),
 		second.oneLine(t))
+
+	data := filepath.Join(dir, "data")
+	second = pas(t, nil, "up", "--json", "--data", data, "--port-offset", strconv.Itoa(freeOffset(t)))
+	require.Equal(t, cli.ExitFailure, second.code)
+	require.Equal(t, "another `pas up` runs with its data in "+data+"; stop that one, or choose another folder with --data", second.oneLine(t))
 
 	cancel()
 	select {

@@ -43,6 +43,7 @@ func explain(err error) string {
 	var usage *usageError
 	var unreachable *client.UnreachableError
 	var busy *stack.PortBusyError
+	var refusal *client.Problem
 	switch {
 	case errors.As(err, &hinted):
 		return withHint(err.Error(), hinted.hint)
@@ -57,7 +58,10 @@ func explain(err error) string {
 		}
 		return withHint(err.Error(), fmt.Sprintf("start the system with `pas up`, or set %s to where it runs", variable))
 	case errors.As(err, &busy):
-		return withHint(err.Error(), "stop that program, or move all ports up with --port-offset 1000")
+		return withHint(err.Error(), "stop that program, or move all ports up with --port-offset 2000")
+	case errors.As(err, &refusal) && refusal.Status == http.StatusNotFound && !client.Missing(err):
+		variable := "PAS_" + strings.ToUpper(refusal.Service)
+		return withHint(err.Error(), fmt.Sprintf("check that %s_URL and %s_ADMIN_URL say where %s is", variable, variable, refusal.Service))
 	}
 	switch client.StatusOf(err) {
 	case http.StatusServiceUnavailable:

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ func (a *app) showStock(stocks []client.Stock) error {
 }
 
 func explainSKU(err error, sku string) error {
-	if client.StatusOf(err) == http.StatusNotFound {
+	if client.Missing(err) {
 		return hint(fmt.Errorf("there is no product %q", sku), "see `pas inventory`, or create it with `pas inventory put %s`", sku)
 	}
 	return err

@@ -87,6 +87,12 @@ Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclin
 func (a *app) waitFlag(cmd *cobra.Command, wait *time.Duration) {
 	cmd.Flags().DurationVar(wait, "wait", 0, "wait until the order is settled, at most this long (--wait alone: "+waitDefault+")")
 	cmd.Flags().Lookup("wait").NoOptDefVal = waitDefault
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *wait < 0 {
+			return usagef("--wait=%s is less than 0", *wait)
+		}
+		return nil
+	}
 }
 
 // parseOrder completes the order from the flags.
@@ -171,7 +177,7 @@ it is cancelled then.`,
 }
 
 func explainMissing(err error, id string) error {
-	if client.StatusOf(err) == http.StatusNotFound {
+	if client.Missing(err) {
 		return hint(fmt.Errorf("there is no order %q", id), "check the id; an order that came over Kafka may be among `pas dead-letters list`")
 	}
 	return err
@@ -185,10 +191,11 @@ func (a *app) finish(ctx context.Context, c *client.Client, order client.Order, 
 		if left <= 0 {
 			break
 		}
-		var err error
-		if order, err = c.Order(ctx, order.OrderID, min(left, maxWait)); err != nil {
+		now, err := c.Order(ctx, order.OrderID, min(left, maxWait))
+		if err != nil {
 			return fmt.Errorf("order %s was placed, but: %w", order.OrderID, err)
 		}
+		order = now
 	}
 	timeline, err := c.Timeline(ctx, order.OrderID)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +68,7 @@ func gather(ctx context.Context, c *client.Client, id string) (orderHistory, err
 	var errs []error
 	asked := map[string]bool{}
 	failed := func(service string, err error) {
-		if err != nil && !isNotFound(err) && !asked[service] {
+		if err != nil && !client.Missing(err) && !asked[service] {
 			asked[service] = true
 			h.NoAnswer = append(h.NoAnswer, service)
 			errs = append(errs, err)
@@ -96,11 +95,6 @@ func gather(ctx context.Context, c *client.Client, id string) (orderHistory, err
 		h.DeadLetters = append(h.DeadLetters, letters...)
 	}
 	return h, errors.Join(errs...)
-}
-
-func isNotFound(err error) bool {
-	var p *client.Problem
-	return errors.As(err, &p) && p.Status == http.StatusNotFound
 }
 
 // lettersOf returns the dead letters of a service whose key or body names the order. A list has no bodies, so letters with

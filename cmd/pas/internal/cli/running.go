@@ -2,8 +2,11 @@ package cli
 
 import (
 	"encoding/json"
+	"net"
 	"net/url"
 	"os"
+	"path/filepath"
+	"time"
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
@@ -34,10 +37,28 @@ func remember(path string, s *stack.Stack) (forget func()) {
 
 // runningHere returns the auditor's URL of the system that runs with its data in the usual folder, "" when none does.
 func runningHere() string {
-	content, err := os.ReadFile(upFile)
+	return readRunning(upFile).AuditURL
+}
+
+func readRunning(path string) running {
+	content, err := os.ReadFile(path)
 	var r running
 	if err != nil || json.Unmarshal(content, &r) != nil {
-		return ""
+		return running{}
 	}
-	return r.AuditURL
+	return r
+}
+
+// runsIn tells whether a system runs with its data in the folder. One that was killed left its file, and nobody answers.
+func runsIn(data string) bool {
+	u, err := url.Parse(readRunning(filepath.Join(data, filepath.Base(upFile))).AuditURL)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	conn, err := net.DialTimeout("tcp", u.Host, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/cmd/pas/tail"
 )
 
@@ -62,6 +64,8 @@ without them it is shown as it is, and the summary says how many there were. The
 				return usagef("--max %d is less than 0", most)
 			case group != "" && !cfg.Follow:
 				return usagef("--no-follow reads alone: leave out --group")
+			case slices.Contains(stack.Groups(a.Environ["KAFKA_GROUP_PREFIX"]), group):
+				return usagef("--group %q belongs to a service that would lose messages: choose another name", group)
 			}
 			if filter.Grep, err = pattern(grep); err != nil {
 				return usagef("--grep %q is no regular expression: %s", grep, err)

@@ -50,7 +50,7 @@ What the services read from the environment (FRAUD_LIMIT, PROVIDER_LATENCY, SMTP
 The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.
 Run the services against a real Kafka for that (compose.yaml).`,
 		Example: `  pas up
-  pas up --data /tmp/pas --port-offset 1000
+  pas up --data /tmp/pas --port-offset 2000
   FRAUD_LIMIT=100 pas up`,
 		Args: args(cobra.NoArgs),
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
@@ -103,6 +103,9 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool
 		return nil // Ctrl-C while starting; Start has cleaned up
 	}
 	if err != nil {
+		if runsIn(data) {
+			return hint(fmt.Errorf("another `pas up` runs with its data in %s", data), "stop that one, or choose another folder with --data")
+		}
 		return a.explainUp(err, logPath)
 	}
 	forget := remember(filepath.Join(data, filepath.Base(upFile)), s)
