@@ -49,6 +49,10 @@ func TestARefusalOfKafkaIsOneLineThatSaysWhatToDo(t *testing.T) {
 			})
 		}
 	}
+	t.Run("rest with its login", func(t *testing.T) {
+		t.Parallel()
+		require.Contains(t, startRESTWith(t, login("ada", "s3cret")).call(t, "GET", "/topics", "", ""), `"order-failures"`)
+	})
 	t.Run("missing ACL", func(t *testing.T) {
 		t.Parallel()
 		got := pas(t, login("bob", "b0b"), "topics", "create", "x", "--partitions", "1")

@@ -67,6 +67,11 @@ type restRun struct {
 
 func startREST(t *testing.T, arguments ...string) *restRun {
 	t.Helper()
+	return startRESTWith(t, map[string]string{"KAFKA_BROKERS": strings.Join(testkit.Brokers(t), ",")}, arguments...)
+}
+
+func startRESTWith(t *testing.T, environ map[string]string, arguments ...string) *restRun {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
@@ -75,8 +80,7 @@ func startREST(t *testing.T, arguments ...string) *restRun {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- cli.Run(ctx, cli.Program{Args: append([]string{"rest", "--addr", addr}, arguments...), Stdout: &run.stdout, Stderr: &run.stderr,
-			Environ: map[string]string{"KAFKA_BROKERS": strings.Join(testkit.Brokers(t), ",")}})
+		ended <- cli.Run(ctx, cli.Program{Args: append([]string{"rest", "--addr", addr}, arguments...), Stdout: &run.stdout, Stderr: &run.stderr, Environ: environ})
 	}()
 	code := -1
 	run.interrupt = func() int {

@@ -115,6 +115,13 @@ Adding partitions later moves orders to other partitions, so choose enough at on
 	return cmd
 }
 
+func partitions(n int32) string {
+	if n == 1 {
+		return "1 partition"
+	}
+	return fmt.Sprintf("%d partitions", n)
+}
+
 func (a *app) showCreated(specs []bus.TopicSpec, created []string, prefix string) error {
 	type row struct {
 		Name              string `json:"name"`
@@ -129,7 +136,7 @@ func (a *app) showCreated(specs []bus.TopicSpec, created []string, prefix string
 		list[i] = row{name, s.Partitions, s.ReplicationFactor, slices.Contains(created, name)}
 		if !a.json {
 			if list[i].Created {
-				p.Line("%s %s with %d partitions, replication factor %d", p.Good("created"), name, s.Partitions, s.ReplicationFactor)
+				p.Line("%s %s with %s, replication factor %d", p.Good("created"), name, partitions(s.Partitions), s.ReplicationFactor)
 			} else {
 				p.Line("%s %s exists already", p.Dim("kept"), name)
 			}
@@ -214,7 +221,7 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 			}
 			p := a.printer()
 			for _, t := range found {
-				p.Line("%s  %d partitions, replication factor %d", p.Bold(cfg.TopicPrefix+t.Name), t.Partitions, t.ReplicationFactor)
+				p.Line("%s  %s, replication factor %d", p.Bold(cfg.TopicPrefix+t.Name), partitions(t.Partitions), t.ReplicationFactor)
 				for _, key := range slices.Sorted(maps.Keys(t.Configs)) {
 					p.Line("  %s = %s", key, t.Configs[key])
 				}
