@@ -21,7 +21,8 @@ func TestBodiesThatDecodersDisagreeAboutAreRefused(t *testing.T) {
 		says   string
 	}{
 		"no JSON":                       {`name=a`, 400, "acceptable JSON"},
-		"cut off":                       {`{"name":"a"`, 400, "acceptable JSON"},
+		"cut off":                       {`{"name":"a"`, 400, "acceptable JSON: it ends too early"},
+		"cut off in a string":           {`{"name":"a`, 400, "acceptable JSON: it ends too early"},
 		"comma too many":                {`{"name":"a",}`, 400, "acceptable JSON"},
 		"comma missing":                 {`{"parts":["a" "b"]}`, 400, "acceptable JSON"},
 		"control character in a string": {"{\"name\":\"a\nb\"}", 400, "acceptable JSON"},

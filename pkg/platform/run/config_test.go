@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,13 @@ func TestSubcommands(t *testing.T) {
 			require.Contains(t, o.stdout, name)
 		}
 		require.NotContains(t, o.stdout, "Hook")
+		columns := map[int]bool{} // one, however long a name is
+		for line := range strings.Lines(o.stdout) {
+			if at := strings.Index(line, " default \""); at >= 0 {
+				columns[at] = true
+			}
+		}
+		require.Len(t, columns, 1, o.stdout)
 	}
 
 	o = call(t, nil, map[string]string{"DATABASE_URL": "x"}, "start")

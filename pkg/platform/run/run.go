@@ -176,8 +176,12 @@ func usage[C Config](w io.Writer, service string) {
 	if err != nil {
 		return
 	}
+	longest := 0
 	for _, f := range fields {
-		fmt.Fprintf(w, "  %-26s default %q\n", f.Key, f.DefaultValue)
+		longest = max(longest, len(f.Key))
+	}
+	for _, f := range fields {
+		fmt.Fprintf(w, "  %-*s  default %q\n", longest, f.Key, f.DefaultValue)
 	}
 }
 
