@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"pasdetrois/cmd/pas/client"
@@ -148,7 +149,7 @@ func Find(names ...string) ([]Scenario, error) {
 	}
 	for _, name := range names {
 		if wanted[name] {
-			return nil, fmt.Errorf("no scenario is called %q: there are %v", name, known)
+			return nil, fmt.Errorf("no scenario is called %q: there are %s", name, strings.Join(known, ", "))
 		}
 	}
 	return found, nil

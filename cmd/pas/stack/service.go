@@ -133,6 +133,15 @@ func (svc *service) stop() error {
 	return run.err
 }
 
+// forget keeps stop from telling again why a run ended that was told already.
+func (svc *service) forget(run *serviceRun) {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	if svc.current == run {
+		svc.current = nil
+	}
+}
+
 // close is stop, and closes listeners that wait for a run.
 func (svc *service) close() error {
 	err := svc.stop()
@@ -190,6 +199,7 @@ func (s *Stack) awaitReady(ctx context.Context, svc *service) error {
 		}
 		select {
 		case <-run.done:
+			svc.forget(run)
 			return fmt.Errorf("%s did not start: %w", svc.name, run.err)
 		case <-ctx.Done():
 			return fmt.Errorf("%s did not get ready: %w", svc.name, err)

@@ -109,7 +109,7 @@ func TestAWrongConfigurationOfAServiceIsToldAtStart(t *testing.T) {
 	t.Parallel()
 	_, err := stack.Start(t.Context(), stack.Config{Services: map[string]map[string]string{client.Payments: {"FRAUD_LIMIT": "much"}}})
 	require.ErrorContains(t, err, "payments did not start")
-	require.ErrorContains(t, err, "FRAUD_LIMIT")
+	require.Equal(t, 1, strings.Count(err.Error(), "FRAUD_LIMIT"), err)
 }
 
 func TestSettingsReachTheServices(t *testing.T) {

@@ -194,5 +194,5 @@ func TestDemoListsItsScenariosWithoutStartingAnything(t *testing.T) {
 
 	got = pas(t, nil, "demo", "--only", "nothing")
 	require.Equal(t, cli.ExitUsage, got.code)
-	require.Contains(t, got.oneLine(t), `--only: no scenario is called "nothing": there are [confirmed `)
+	require.Contains(t, got.oneLine(t), `--only: no scenario is called "nothing": there are confirmed, `)
 }
