@@ -37,6 +37,7 @@ type config struct {
 	Conns       int           `env:"CONNS" envDefault:"4"`
 	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat   string        `env:"LOG_FORMAT" envDefault:"json"`
+	Long        string        `env:"A_NAME_LONGER_THAN_ALL_OTHERS"`
 	Hook        func()        `env:"-"`
 }
 
