@@ -111,6 +111,20 @@ func TestEveryScenarioCanFail(t *testing.T) {
 	}
 }
 
+// A busy machine may lose an answer, or have none in time. Shoppers ask again then.
+func TestSimulatedOrdersArePlacedAgainWhenTheirAnswersAreLost(t *testing.T) {
+	t.Parallel()
+	var lost atomic.Int64
+	env := lying(t, setup(t).Env(), client.Orders, func(r *http.Request, _ int, resp *http.Response, body any) any {
+		if r.Method == http.MethodPost && r.URL.Path == "/orders" && resp.StatusCode == http.StatusAccepted && lost.Add(1)%3 == 1 {
+			resp.StatusCode = http.StatusServiceUnavailable
+		}
+		return body
+	})
+	require.NoError(t, scenario.SimulatedTraffic().Run(t.Context(), env))
+	require.Positive(t, lost.Load())
+}
+
 func TestScenariosThatStopServicesCanFail(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ const (
 	simulatedTime, simulatedRate = 2 * time.Second, 15
 	// simulatedStock is more than can be bought in that time.
 	simulatedStock = 1_000_000
+	// placeAttempts is how often an order is placed at most, placeAgain how long after the last time.
+	placeAttempts, placeAgain = 5, time.Second
 )
 
 // SimulatedTraffic lets shoppers loose for a moment, counts what they do in windows of time meanwhile, and expects the
@@ -71,8 +74,17 @@ func (s *ownShop) Inventory(ctx context.Context) ([]client.Stock, error) {
 	return slices.DeleteFunc(all, func(p client.Stock) bool { return !strings.HasSuffix(p.SKU, s.suffix) }), err
 }
 
+// Place places an order, again while the service is busy or does not answer: with its own id it stays one order.
 func (s *ownShop) Place(ctx context.Context, order client.NewOrder, opts client.PlaceOptions) (client.Order, client.Answer, error) {
 	taken, answer, err := s.Shop.Place(ctx, order, opts)
+	for attempt := 1; err != nil && attempt < placeAttempts && mayPass(client.StatusOf(err)); attempt++ {
+		select {
+		case <-ctx.Done():
+			return taken, answer, ctx.Err()
+		case <-time.After(placeAgain):
+			taken, answer, err = s.Shop.Place(ctx, order, opts)
+		}
+	}
 	if err != nil {
 		return taken, answer, err
 	}
@@ -81,6 +93,11 @@ func (s *ownShop) Place(ctx context.Context, order client.NewOrder, opts client.
 	defer s.mu.Unlock()
 	s.placed, s.totals[taken.OrderID] = append(s.placed, taken.OrderID), paid
 	return taken, answer, err
+}
+
+// mayPass reports whether the same request may be answered otherwise later. Without an answer there is no status.
+func mayPass(status int) bool {
+	return status == 0 || status == http.StatusTooManyRequests || status >= 500
 }
 
 // webEvents makes a topic for the events of this performance, which is deleted at the end.
