@@ -183,9 +183,12 @@ func commitAll(ctx context.Context, pool *pgxpool.Pool, batch []int) (rows []out
 		all[n] = messages.Message{ID: messages.ID(id, messages.EventOrderPlaced, "bench"), Source: "orders", Time: time.Now(),
 			Event: messages.OrderPlaced{OrderID: id, UserID: "user", HasTotal: true, Total: messages.Money{Minor: 4999, Currency: "USD"}}}
 	}
-	err = pgdb.InTx(ctx, pool, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err = outbox.Add(ctx, tx, all...)
-		return err
+	err = pgdb.InTx(ctx, pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		var batch pgx.Batch
+		if err := outbox.Add(&batch, func(added []outbox.Row) { rows = added }, all...); err != nil {
+			return err
+		}
+		return tx.Finish(ctx, &batch)
 	})
 	if err != nil {
 		return nil, err

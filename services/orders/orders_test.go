@@ -138,10 +138,9 @@ func TestRunPublishesWhatADeadProcessLeftInTheOutbox(t *testing.T) {
 	w := setup(t)
 	m := messages.Message{ID: messages.ID("o", messages.EventNotificationRequested, "left"), Source: "orders",
 		Event: messages.NotificationRequested{UserID: "u", OrderID: "o", Message: "left behind", Channel: "email"}}
-	require.NoError(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
-		_, err := outbox.Add(t.Context(), tx, m)
-		return err
-	}))
+	var batch pgx.Batch
+	require.NoError(t, outbox.Add(&batch, func([]outbox.Row) {}, m))
+	require.NoError(t, w.db.SendBatch(t.Context(), &batch).Close())
 	w.start()
 	require.Equal(t, m.Event, w.await("o", messages.EventNotificationRequested, "left"))
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -70,7 +69,7 @@ func TestParkingCanBePartOfATransaction(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	changed := errors.New("changed my mind")
-	require.ErrorIs(t, pgdb.InTx(t.Context(), w.db, func(ctx context.Context, tx pgx.Tx) error {
+	require.ErrorIs(t, pgdb.InTx(t.Context(), w.db, func(ctx context.Context, tx *pgdb.Tx) error {
 		require.NoError(t, deadletter.Park(ctx, tx, record(1), "not_json", "", ""))
 		return changed
 	}), changed)

@@ -27,8 +27,7 @@ func TestTheFrontStandsBeforeEveryRowThatMayStillCome(t *testing.T) {
 	late, err := w.pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = late.Rollback(context.Background()) }()
-	_, err = Add(t.Context(), late, note("late", 1))
-	require.NoError(t, err)
+	w.addIn(late, note("late", 1))
 
 	row := w.add("early", 1)
 	first := oldest()

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 
@@ -21,36 +20,37 @@ SELECT topic, key, value, headers FROM unnest($1::text[], $2::bytea[], $3::bytea
   AS m (topic, key, value, headers, ord) ORDER BY ord
 RETURNING id`
 
-// Add stores msgs in tx, in order. A message that cannot be encoded is an error, and so is the whole of Add.
-func Add(ctx context.Context, tx pgx.Tx, msgs ...messages.Message) ([]Row, error) {
+// Add queues the statement that stores msgs, in order, and hands over their rows when it has run. A message that cannot be
+// encoded is an error, and nothing is queued then.
+func Add(batch *pgx.Batch, stored func([]Row), msgs ...messages.Message) error {
 	if len(msgs) == 0 {
-		return nil, nil
+		return nil
 	}
 	rows := make([]Row, len(msgs))
 	topics, keys, values, headers := make([]string, len(msgs)), make([][]byte, len(msgs)), make([][]byte, len(msgs)), make([][]byte, len(msgs))
 	for i, m := range msgs {
 		r, err := m.Record()
 		if err != nil {
-			return nil, fmt.Errorf("put %s into the outbox: %w", m.ID, err)
+			return fmt.Errorf("put %s into the outbox: %w", m.ID, err)
 		}
 		rows[i].Record = r
 		topics[i], keys[i], values[i] = r.Topic, r.Key, r.Value
 		if headers[i], err = encodeHeaders(r.Headers); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	result, err := tx.Query(ctx, addSQL, topics, keys, values, headers)
-	if err != nil {
-		return nil, fmt.Errorf("put %d messages into the outbox: %w", len(msgs), err)
-	}
-	ids, err := pgx.CollectRows(result, pgx.RowTo[int64])
-	if err != nil {
-		return nil, fmt.Errorf("put %d messages into the outbox: %w", len(msgs), err)
-	}
-	for i := range rows {
-		rows[i].ID = ids[i]
-	}
-	return rows, nil
+	batch.Queue(addSQL, topics, keys, values, headers).Query(func(result pgx.Rows) error {
+		ids, err := pgx.CollectRows(result, pgx.RowTo[int64])
+		if err != nil {
+			return fmt.Errorf("put %d messages into the outbox: %w", len(msgs), err)
+		}
+		for i := range rows {
+			rows[i].ID = ids[i]
+		}
+		stored(rows)
+		return nil
+	})
+	return nil
 }
 
 // headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.

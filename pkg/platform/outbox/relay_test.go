@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/platform/testkit"
@@ -38,8 +39,7 @@ func TestRollingBackTakesTheMessagesBack(t *testing.T) {
 	w := setup(t)
 	tx, err := w.pool.Begin(t.Context())
 	require.NoError(t, err)
-	rows, err := Add(t.Context(), tx, note("o", 1), note("o", 2))
-	require.NoError(t, err)
+	rows := w.addIn(tx, note("o", 1), note("o", 2))
 	require.Less(t, rows[0].ID, rows[1].ID)
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.Zero(t, w.left())
@@ -47,14 +47,11 @@ func TestRollingBackTakesTheMessagesBack(t *testing.T) {
 
 func TestAddRefusesWhatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
-	w := setup(t)
-	tx, err := w.pool.Begin(t.Context())
-	require.NoError(t, err)
-	defer func() { _ = tx.Rollback(t.Context()) }()
 	bad := note("o", 1)
 	bad.ID = ""
-	_, err = Add(t.Context(), tx, note("o", 0), bad)
-	require.Error(t, err)
+	var batch pgx.Batch
+	require.Error(t, Add(&batch, nil, note("o", 0), bad))
+	require.Zero(t, batch.Len(), "all or nothing")
 }
 
 func TestKafkaDownThenBackLosesNothingAndKeepsOrder(t *testing.T) {

@@ -113,12 +113,19 @@ func (w *world) run(r *Relay) (stop func()) {
 // add commits one message for the order and returns its row.
 func (w *world) add(orderID string, n int) Row {
 	w.t.Helper()
-	tx, err := w.pool.Begin(w.t.Context())
-	require.NoError(w.t, err)
-	rows, err := Add(w.t.Context(), tx, note(orderID, n))
-	require.NoError(w.t, err)
-	require.NoError(w.t, tx.Commit(w.t.Context()))
-	return rows[0]
+	return w.addIn(w.pool, note(orderID, n))[0]
+}
+
+// addIn adds messages in a transaction, or in one of their own in the pool.
+func (w *world) addIn(db interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}, msgs ...messages.Message) (rows []Row) {
+	w.t.Helper()
+	var batch pgx.Batch
+	require.NoError(w.t, Add(&batch, func(added []Row) { rows = added }, msgs...))
+	require.NoError(w.t, db.SendBatch(w.t.Context(), &batch).Close())
+	require.Len(w.t, rows, len(msgs))
+	return rows
 }
 
 // note is the n-th message about an order.

@@ -12,14 +12,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"pasdetrois/pkg/platform/fault"
 )
 
 const (
 	// connectTimeout is short enough for an HTTP request to answer 503 in time when the database is gone.
 	connectTimeout = 1500 * time.Millisecond
-	rollbackWithin = 2 * time.Second
 	waitEvery      = 250 * time.Millisecond
 )
 
@@ -72,52 +69,6 @@ type Querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// ErrCommitUnknown is wrapped by InTx's error when the commit itself failed: the transaction may have happened.
-var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
-
-// reasonRefused is the reason of a message whose data the database will never take.
-const reasonRefused = "refused_by_database"
-
-// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. An error of the commit itself wraps
-// ErrCommitUnknown. The rollback uses a context that is not cancelled. Data that the database can never take (a broken
-// CHECK, a value out of range) is a permanent fault: trying again would hold up a partition for ever.
-func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	tx, err := pool.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	done := false
-	defer func() {
-		if done {
-			return
-		}
-		rollback, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
-		defer cancel()
-		_ = tx.Rollback(rollback) // the connection is thrown away when this fails
-	}()
-	if err := fn(ctx, tx); err != nil {
-		return classify(err)
-	}
-	done = true
-	if err := tx.Commit(ctx); err != nil {
-		var pg *pgconn.PgError
-		if errors.As(err, &pg) || errors.Is(err, pgx.ErrTxCommitRollback) {
-			return classify(fmt.Errorf("commit: %w", err)) // the server said no
-		}
-		return fmt.Errorf("commit: %w: %w", ErrCommitUnknown, err)
-	}
-	return nil
-}
-
-// classify makes errors permanent that the same data will always meet: SQLSTATE class 22 and broken CHECKs.
-func classify(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && fault.KindOf(err) == fault.Transient && (pg.Code[:2] == "22" || pg.Code == "23514") {
-		return fault.Wrap(reasonRefused, err)
-	}
-	return err
 }
 
 // migrated asks whether the schema in the search_path has at least one applied migration.

@@ -3,6 +3,8 @@ package pgdb_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -83,6 +85,13 @@ const (
 	hangs    // takes it and never answers
 	loses    // forwards up to COMMIT, and its answer no more
 )
+
+// commitBound is in what a client sends to have its prepared COMMIT executed: the unnamed portal, and the name that pgx
+// prepares the statement under. Preparing it has no portal.
+var commitBound = func() []byte {
+	sum := sha256.Sum256([]byte("commit"))
+	return []byte("\x00stmtcache_" + hex.EncodeToString(sum[:24]) + "\x00")
+}()
 
 // proxy stands between a pool and the server.
 type proxy struct {
@@ -171,7 +180,7 @@ func (p *proxy) handle(client net.Conn) {
 		buffer := make([]byte, 64<<10)
 		for {
 			n, err := client.Read(buffer)
-			if mode == loses && bytes.Contains(bytes.ToLower(buffer[:n]), []byte("commit")) {
+			if mode == loses && bytes.Contains(buffer[:n], commitBound) {
 				close(lost)
 				mode = forwards
 			}

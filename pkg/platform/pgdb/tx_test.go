@@ -17,7 +17,7 @@ import (
 
 // run runs one statement in InTx.
 func (w *world) run(sql string, args ...any) error {
-	return pgdb.InTx(w.t.Context(), w.pool, func(ctx context.Context, tx pgx.Tx) error {
+	return pgdb.InTx(w.t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		_, err := tx.Exec(ctx, sql, args...)
 		return err
 	})
@@ -28,7 +28,7 @@ func TestATransactionIsCommittedOrRolledBack(t *testing.T) {
 	w := setup(t)
 	require.NoError(t, w.run(insertSQL))
 	changed := errors.New("changed my mind")
-	require.ErrorIs(t, pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx pgx.Tx) error {
+	require.ErrorIs(t, pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM things`)
 		require.NoError(t, err)
 		return changed
@@ -42,7 +42,7 @@ func TestRollingBackNeedsNoLivingContext(t *testing.T) {
 	w := setup(t)
 	before := scan[int](t, w.pool, pidSQL)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := pgdb.InTx(ctx, w.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err := pgdb.InTx(ctx, w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		_, err := tx.Exec(ctx, insertSQL)
 		require.NoError(t, err)
 		cancel()
@@ -58,7 +58,7 @@ func TestAPanicRollsBackAndGivesTheConnectionBack(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	require.PanicsWithValue(t, "boom", func() {
-		_ = pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx pgx.Tx) error {
+		_ = pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 			_, err := tx.Exec(ctx, insertSQL)
 			require.NoError(t, err)
 			panic("boom")
@@ -80,6 +80,111 @@ func TestACommitWithoutAnAnswerIsUnknown(t *testing.T) {
 		"this one did happen")
 }
 
+// finish runs statements in one transaction, all in one round trip.
+func (w *world) finish(statements ...string) error {
+	return pgdb.InTx(w.t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		var batch pgx.Batch
+		for _, sql := range statements {
+			batch.Queue(sql)
+		}
+		return tx.Finish(ctx, &batch)
+	})
+}
+
+func TestTheLastStatementsAreCommittedWithoutAskingAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.NoError(t, w.finish())
+	require.NoError(t, w.finish(`SELECT 1`, insertSQL))
+	require.Equal(t, 1, scan[int](t, w.pool, countSQL))
+
+	w = setup(t)
+	w.proxy.become(loses)
+	err := w.finish(insertSQL)
+	require.ErrorIs(t, err, pgdb.ErrCommitUnknown)
+	require.Equal(t, fault.Transient, fault.KindOf(err))
+	direct := w.open(pgdb.Config{URL: w.admin})
+	require.Eventually(t, func() bool { return scan[int](t, direct, countSQL) == 1 }, 30*time.Second, time.Millisecond, "this one did happen")
+}
+
+func TestWhatFailsAmongTheLastStatementsKeepsTheOthersFromBeingCommitted(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	before := scan[int](t, w.pool, pidSQL)
+	for _, statements := range [][]string{
+		{insertSQL, `SELECT 1 / 0`},
+		{`SELECT 1 / 0`, insertSQL},
+		{`INSERT INTO things VALUES ('a', 1), ('b', 1)`}, // checked at the commit
+	} {
+		err := w.finish(statements...)
+		require.NotNil(t, pgError(err), "%v", err)
+		require.NotErrorIs(t, err, pgdb.ErrCommitUnknown)
+		require.Zero(t, scan[int](t, w.pool, countSQL))
+	}
+	require.Equal(t, before, scan[int](t, w.pool, pidSQL), "the connection is fit for use")
+
+	gone, cancel := context.WithCancel(t.Context())
+	err := pgdb.InTx(gone, w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		_, err := tx.Exec(ctx, insertSQL)
+		require.NoError(t, err)
+		cancel()
+		return tx.Finish(ctx, &pgx.Batch{})
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, pgdb.ErrCommitUnknown, "it was not even sent")
+	require.Zero(t, scan[int](t, w.pool, countSQL))
+}
+
+func TestATransactionThatIsOverTakesNothingMore(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.NoError(t, pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		var batch pgx.Batch
+		batch.Queue(countSQL)
+		require.NoError(t, tx.Finish(ctx, &batch))
+		_, err := tx.Exec(ctx, insertSQL)
+		require.ErrorIs(t, err, pgx.ErrTxClosed)
+		_, err = tx.Query(ctx, countSQL)
+		require.ErrorIs(t, err, pgx.ErrTxClosed)
+		require.ErrorIs(t, tx.QueryRow(ctx, countSQL).Scan(), pgx.ErrTxClosed)
+		require.ErrorIs(t, tx.Send(ctx, &batch), pgx.ErrTxClosed)
+		require.ErrorIs(t, tx.Finish(ctx, &batch), pgx.ErrTxClosed)
+		return nil
+	}))
+	require.Zero(t, scan[int](t, w.pool, countSQL))
+}
+
+// However it begins, all of it is one transaction.
+func TestATransactionBeginsWithItsFirstStatement(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const inBlockSQL = `SELECT pg_current_xact_id()::text || now()::text`
+	for name, first := range map[string]func(ctx context.Context, tx *pgdb.Tx, place *string) error{
+		"row": func(ctx context.Context, tx *pgdb.Tx, place *string) error {
+			return tx.QueryRow(ctx, inBlockSQL).Scan(place)
+		},
+		"rows": func(ctx context.Context, tx *pgdb.Tx, place *string) (err error) {
+			rows, err := tx.Query(ctx, inBlockSQL)
+			if err == nil {
+				*place, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+			}
+			return err
+		},
+		"batch": func(ctx context.Context, tx *pgdb.Tx, place *string) error {
+			var batch pgx.Batch
+			batch.Queue(inBlockSQL).QueryRow(func(row pgx.Row) error { return row.Scan(place) })
+			return tx.Send(ctx, &batch)
+		},
+	} {
+		var one, other string
+		require.NoError(t, pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+			require.NoError(t, first(ctx, tx, &one))
+			return tx.QueryRow(ctx, inBlockSQL).Scan(&other)
+		}), name)
+		require.Equal(t, one, other, name)
+	}
+}
+
 func TestACommitThatTheServerRefusesIsNoMystery(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -87,7 +192,7 @@ func TestACommitThatTheServerRefusesIsNoMystery(t *testing.T) {
 	require.True(t, pgdb.IsUniqueViolation(err, "thing_size_once"), "%v", err)
 	require.NotErrorIs(t, err, pgdb.ErrCommitUnknown)
 
-	err = pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err = pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		_, err := tx.Exec(ctx, `SELECT 1 / 0`)
 		require.Error(t, err)
 		return nil // as if nothing had happened
@@ -133,7 +238,7 @@ func TestWhatMayPassIsTransient(t *testing.T) {
 func TestACauseThatIsKnownKeepsItsReason(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	err := pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err := pgdb.InTx(t.Context(), w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO things VALUES ('a', 0)`)
 		return fault.Wrap("contradicts_state", err)
 	})

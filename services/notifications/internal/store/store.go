@@ -67,7 +67,8 @@ ORDER BY place
 ON CONFLICT DO NOTHING
 RETURNING ` + columns
 
-// Add implements app.Store.
+// Add implements app.Store. The insert is one statement, so it is a transaction of its own: what is read afterwards was
+// committed before.
 func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]app.Kept, error) {
 	if len(batch) == 0 {
 		return nil, nil
@@ -76,24 +77,16 @@ func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time
 	for _, n := range batch {
 		args.add(n)
 	}
-	var kept []app.Kept
-	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
-		added, err := query(ctx, tx, addSQL, args.messageID, args.orderID, args.kind, args.userID, args.recipient,
-			args.message, args.channel, args.requestedAt, lease, args.orderedAt, args.traceParent)
-		if err != nil {
-			return fmt.Errorf("insert: %w", err)
-		}
-		kept, err = answers(ctx, tx, batch, added)
-		return err
-	})
+	added, err := query(ctx, s.pool, addSQL, args.messageID, args.orderID, args.kind, args.userID, args.recipient,
+		args.message, args.channel, args.requestedAt, lease, args.orderedAt, args.traceParent)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keep notifications: %w", err)
 	}
-	return kept, nil
+	return s.answers(ctx, batch, added)
 }
 
 // answers pairs each wanted notification with the one that is stored under its key: added just now, or before.
-func answers(ctx context.Context, tx pgx.Tx, batch, added []domain.Notification) ([]app.Kept, error) {
+func (s *Store) answers(ctx context.Context, batch, added []domain.Notification) ([]app.Kept, error) {
 	byKey := make(map[string]domain.Notification, len(batch))
 	fresh := make(map[string]bool, len(added))
 	for _, n := range added {
@@ -101,7 +94,7 @@ func answers(ctx context.Context, tx pgx.Tx, batch, added []domain.Notification)
 		fresh[n.Key()] = true
 	}
 	if len(added) < len(batch) {
-		if err := existing(ctx, tx, batch, byKey); err != nil {
+		if err := s.existing(ctx, batch, byKey); err != nil {
 			return nil, err
 		}
 	}
@@ -118,8 +111,6 @@ func answers(ctx context.Context, tx pgx.Tx, batch, added []domain.Notification)
 	return kept, nil
 }
 
-// What another transaction committed while the insert waited for it is seen here: each statement of a READ COMMITTED
-// transaction has its own snapshot.
 const existingSQL = `
 SELECT ` + columns + ` FROM notifications
 	JOIN unnest($1::text[], $2::text[]) AS wanted (wanted_order, wanted_kind)
@@ -127,7 +118,7 @@ SELECT ` + columns + ` FROM notifications
 UNION
 SELECT ` + columns + ` FROM notifications WHERE message_id = ANY($3) AND (order_id IS NULL OR kind IS NULL)`
 
-func existing(ctx context.Context, tx pgx.Tx, batch []domain.Notification, byKey map[string]domain.Notification) error {
+func (s *Store) existing(ctx context.Context, batch []domain.Notification, byKey map[string]domain.Notification) error {
 	args := newColumns(len(batch))
 	for _, n := range batch {
 		if _, ok := byKey[n.Key()]; !ok {
@@ -137,7 +128,7 @@ func existing(ctx context.Context, tx pgx.Tx, batch []domain.Notification, byKey
 	if len(args.messageID) == 0 {
 		return nil
 	}
-	found, err := query(ctx, tx, existingSQL, args.orderID, args.kind, args.messageID)
+	found, err := query(ctx, s.pool, existingSQL, args.orderID, args.kind, args.messageID)
 	if err != nil {
 		return fmt.Errorf("read what is kept already: %w", err)
 	}

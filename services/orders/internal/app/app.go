@@ -59,9 +59,10 @@ type Tx interface {
 	// LockOrders returns those of the orders that exist, by id, locked. The ids of the others are locked by name: nobody
 	// else can make such an order, or decide on its absence, until the transaction ends.
 	LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error)
-	// LockProducts returns those of the products that exist, locked in the order of their skus.
-	LockProducts(ctx context.Context, skus []string) (domain.Stock, error)
-	// Catalogue is LockProducts without the lock, for reading prices.
+	// LockProducts returns those of the products that exist, locked in the order of their skus, and what is kept aside for
+	// the orders, oldest first.
+	LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []Held, error)
+	// Catalogue returns those of the products that exist, for reading prices.
 	Catalogue(ctx context.Context, skus []string) (domain.Stock, error)
 	// DueOrders locks and returns at most limit orders in the status that are due, except those that somebody else has
 	// locked.
@@ -69,18 +70,15 @@ type Tx interface {
 
 	// Hold keeps a message aside. It reports whether the message is a dead letter already, and is not kept then.
 	Hold(ctx context.Context, h Held) (parked bool, err error)
-	// Held returns what is kept aside for the orders, oldest first.
-	Held(ctx context.Context, orderIDs []string) ([]Held, error)
 	// HeldSince locks and returns at most limit messages kept aside before the time given, except those that somebody
 	// else has locked.
 	HeldSince(ctx context.Context, before time.Time, limit int) ([]Held, error)
 
 	// ClaimKeys locks keys, of which no two are equal, until the transaction ends, and returns what is kept under each.
 	ClaimKeys(ctx context.Context, keys []Idempotency, now time.Time) ([]KeyClaim, error)
-	// KeepAnswers keeps answers under keys that were claimed.
-	KeepAnswers(ctx context.Context, answers []KeptAnswer, now time.Time) error
 
-	// Save writes everything, or returns an error that no part of it survives.
+	// Save writes everything and commits; the transaction is over then. Nothing of it survives an error, unless that is of the
+	// commit itself.
 	Save(ctx context.Context, w Work) error
 }
 
@@ -106,6 +104,8 @@ type Work struct {
 	Outbox  []messages.Message // in order
 	Applied []int64            // messages kept aside that are dealt with
 	Park    []Parked
+	Answers []KeptAnswer // under keys that were claimed
+	Now     time.Time    // when they are kept
 }
 
 // StockMove says by how much a product's pieces moved.

@@ -17,52 +17,25 @@ import (
 // The same order again with the same content is a repetition; with other content it is parked. So is an order whose
 // stated total the catalogue contradicts.
 func (a *App) OnOrderPlaced(ctx context.Context, batch []bus.In[messages.OrderPlaced]) []bus.Result {
-	var held map[string][]Held
 	return onMessages(ctx, a, batch,
-		func(w *work) []domain.Line {
-			var lines []domain.Line
+		func(w *work) (lines []domain.Line, heldFor []string) {
 			for _, in := range batch {
-				if w.orders[in.Event.OrderID] == nil {
+				o := w.orders[in.Event.OrderID]
+				if o == nil {
 					lines = append(lines, domain.PlacementOf(in.Event, "").Lines...)
 				}
-			}
-			return lines
-		},
-		func(ctx context.Context, w *work, in bus.In[messages.OrderPlaced]) (bus.Result, error) {
-			if held == nil {
-				var err error
-				if held, err = a.heldFor(ctx, w, batch); err != nil {
-					return bus.Result{}, err
+				if o == nil || o.Status == domain.Pending {
+					heldFor = append(heldFor, in.Event.OrderID)
 				}
 			}
-			result, err := a.orderStep(w, in, held)
-			if err != nil {
-				held = nil // nothing of this attempt is kept
-			}
-			return result, err
+			return lines, heldFor
+		},
+		func(_ context.Context, w *work, in bus.In[messages.OrderPlaced]) (bus.Result, error) {
+			return a.orderStep(w, in)
 		})
 }
 
-// heldFor returns what was kept aside for the orders that are about to go through the order step, by order id.
-func (a *App) heldFor(ctx context.Context, w *work, batch []bus.In[messages.OrderPlaced]) (map[string][]Held, error) {
-	var ids []string
-	for _, in := range batch {
-		if o := w.orders[in.Event.OrderID]; o == nil || o.Status == domain.Pending {
-			ids = append(ids, in.Event.OrderID)
-		}
-	}
-	held := make(map[string][]Held)
-	if len(ids) == 0 {
-		return held, nil
-	}
-	all, err := w.tx.Held(ctx, ids)
-	for _, h := range all {
-		held[h.OrderID] = append(held[h.OrderID], h)
-	}
-	return held, err
-}
-
-func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced], held map[string][]Held) (bus.Result, error) {
+func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, error) {
 	p := domain.PlacementOf(in.Event, in.TraceParent)
 	o := w.orders[p.OrderID]
 	if o == nil {
@@ -85,8 +58,8 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced], held map[strin
 	// What was kept aside speaks of a payment, so it comes first: a paid order need not ask for its payment. Only an
 	// order that could not even be priced is rejected before.
 	var result bus.Result
-	waiting := held[o.ID]
-	delete(held, o.ID)
+	waiting := w.held[o.ID]
+	delete(w.held, o.ID)
 	if o.Total.Minor != 0 {
 		if err := a.applyHeld(w, o, waiting); err != nil {
 			return bus.Result{}, err

@@ -13,7 +13,7 @@ import (
 // OnPaymentCaptured confirms the order and sells its stock; domain.Order.Capture says what it means in every status. For
 // an order that nobody knows it is kept aside.
 func (a *App) OnPaymentCaptured(ctx context.Context, batch []bus.In[messages.PaymentCaptured]) []bus.Result {
-	return onMessages(ctx, a, batch, noLines,
+	return onMessages(ctx, a, batch, nothingElse,
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentCaptured]) (bus.Result, error) {
 			o := w.orders[in.Event.OrderID]
 			if o == nil {

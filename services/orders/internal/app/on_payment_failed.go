@@ -11,7 +11,7 @@ import (
 // OnPaymentFailed ends an order that was not paid and gives its stock back; domain.Order.Fail says what it means in
 // every status. For an order that nobody knows it is kept aside.
 func (a *App) OnPaymentFailed(ctx context.Context, batch []bus.In[messages.PaymentFailed]) []bus.Result {
-	return onMessages(ctx, a, batch, noLines,
+	return onMessages(ctx, a, batch, nothingElse,
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentFailed]) (bus.Result, error) {
 			o := w.orders[in.Event.OrderID]
 			if o == nil {

@@ -10,7 +10,7 @@ import (
 // OnPaymentRefunded ends an order that was being cancelled and gives its stock back; domain.Order.Refund says what it
 // means in every status. Refunds are asked for by us, so one for an order that nobody knows is parked.
 func (a *App) OnPaymentRefunded(ctx context.Context, batch []bus.In[messages.PaymentRefunded]) []bus.Result {
-	return onMessages(ctx, a, batch, noLines,
+	return onMessages(ctx, a, batch, nothingElse,
 		func(_ context.Context, w *work, in bus.In[messages.PaymentRefunded]) (bus.Result, error) {
 			e := in.Event
 			o := w.orders[e.OrderID]

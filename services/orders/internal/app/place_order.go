@@ -130,7 +130,6 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 		if err != nil {
 			return err
 		}
-		var kept []KeptAnswer
 		for _, i := range open {
 			r, o := batch[i], &outcomes[i]
 			if o.placed, o.err = a.place(w, r.Placement, stock); o.err != nil || r.key == nil {
@@ -140,9 +139,9 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 			if err != nil {
 				return err
 			}
-			kept = append(kept, r.keep(answer, w.now))
+			w.out.Answers = append(w.out.Answers, r.keep(answer, w.now))
 		}
-		return w.tx.KeepAnswers(ctx, kept, w.now)
+		return nil
 	})
 	if err != nil {
 		for i := range outcomes {

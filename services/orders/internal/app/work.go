@@ -18,11 +18,13 @@ type work struct {
 	orders map[string]*domain.Order // those that exist, by id
 	stock  domain.Stock
 	before map[string]domain.Product // stock as it was read
+	held   map[string][]Held         // kept aside for the orders, by id
 	out    Work
 }
 
 func (a *App) newWork(tx Tx) *work {
-	return &work{tx: tx, now: a.now(), orders: make(map[string]*domain.Order), stock: make(domain.Stock)}
+	now := a.now()
+	return &work{tx: tx, now: now, orders: make(map[string]*domain.Order), stock: make(domain.Stock), out: Work{Now: now}}
 }
 
 // inWork runs decide and saves what it decided, in one transaction. Call committed with the result.
@@ -49,21 +51,23 @@ func (w *work) lockOrders(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// lockStock reads the products of the lines given and of those orders that may still move stock, locked by sku.
-func (w *work) lockStock(ctx context.Context, lines []domain.Line) error {
+// lockStock reads the products of the lines given and of those orders that may still move stock, locked by sku, and what is
+// kept aside for the orders given.
+func (w *work) lockStock(ctx context.Context, lines []domain.Line, orderIDs []string) error {
 	skus := skusOf(lines)
 	for _, o := range w.orders {
 		if !o.Status.Settled() {
 			skus = append(skus, skusOf(o.Lines)...)
 		}
 	}
-	if len(skus) == 0 {
-		return nil
-	}
 	slices.Sort(skus)
-	stock, err := w.tx.LockProducts(ctx, slices.Compact(skus))
+	stock, held, err := w.tx.LockProducts(ctx, slices.Compact(skus), orderIDs)
 	if err != nil {
 		return err
+	}
+	w.held = make(map[string][]Held)
+	for _, h := range held {
+		w.held[h.OrderID] = append(w.held[h.OrderID], h)
 	}
 	w.stock, w.before = stock, make(map[string]domain.Product, len(stock))
 	for sku, p := range stock {
@@ -122,10 +126,11 @@ func snapshot(o *domain.Order) domain.Order {
 	return s
 }
 
-// onMessages is the frame of the use cases that messages trigger: it locks the orders of the batch and their stock, has
-// each message decided by its turn, saves, and answers all of them with the error when that could not be done.
+// onMessages is the frame of the use cases that messages trigger: it locks the orders of the batch, their stock and what
+// they need besides, has each message decided by its turn, saves, and answers all of them with the error when that could
+// not be done.
 func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E],
-	lines func(w *work) []domain.Line,
+	needs func(w *work) (lines []domain.Line, heldFor []string),
 	decide func(ctx context.Context, w *work, in bus.In[E]) (bus.Result, error),
 ) []bus.Result {
 	results := make([]bus.Result, len(batch))
@@ -137,7 +142,8 @@ func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E]
 		if err := w.lockOrders(ctx, ids); err != nil {
 			return err
 		}
-		if err := w.lockStock(ctx, lines(w)); err != nil {
+		lines, heldFor := needs(w)
+		if err := w.lockStock(ctx, lines, heldFor); err != nil {
 			return err
 		}
 		for i, in := range batch {
@@ -158,4 +164,5 @@ func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E]
 	return results
 }
 
-func noLines(*work) []domain.Line { return nil }
+// nothingElse is what use cases need besides the orders and their stock.
+func nothingElse(*work) ([]domain.Line, []string) { return nil, nil }

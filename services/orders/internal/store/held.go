@@ -52,21 +52,12 @@ const heldColumns = `id, order_id, event, topic, partition, record_offset, recor
 
 const heldSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE order_id = ANY($1) ORDER BY id FOR UPDATE`
 
-// Held implements app.Tx.
-func (t *transaction) Held(ctx context.Context, orderIDs []string) ([]app.Held, error) {
-	return t.held(ctx, heldSQL, orderIDs)
-}
-
 const heldSinceSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE held_at <= $1
 ORDER BY held_at LIMIT $2 FOR UPDATE SKIP LOCKED`
 
 // HeldSince implements app.Tx.
 func (t *transaction) HeldSince(ctx context.Context, before time.Time, limit int) ([]app.Held, error) {
-	return t.held(ctx, heldSinceSQL, before, limit)
-}
-
-func (t *transaction) held(ctx context.Context, sql string, args ...any) ([]app.Held, error) {
-	rows, err := t.tx.Query(ctx, sql, args...)
+	rows, err := t.tx.Query(ctx, heldSinceSQL, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read messages kept aside: %w", err)
 	}

@@ -28,26 +28,24 @@ type keptKey struct {
 // ClaimKeys implements app.Tx.
 func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now time.Time) ([]app.KeyClaim, error) {
 	names := column(keys, func(k app.Idempotency) string { return k.Key })
-	rows, err := t.tx.Query(ctx, tryKeysSQL, names)
-	if err != nil {
-		return nil, fmt.Errorf("lock idempotency keys: %w", err)
-	}
-	ours, err := pgx.CollectRows(rows, pgx.RowTo[bool])
-	if err != nil {
-		return nil, fmt.Errorf("lock idempotency keys: %w", err)
-	}
-	// A statement of its own, so that it sees what was committed before the locks were ours.
-	if rows, err = t.tx.Query(ctx, keysSQL, names); err != nil {
-		return nil, fmt.Errorf("read idempotency keys: %w", err)
-	}
+	var ours []bool
 	found := make(map[string]keptKey)
-	var k keptKey
-	_, err = pgx.ForEachRow(rows, []any{&k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
-		found[k.key] = k
-		return nil
+	var batch pgx.Batch
+	batch.Queue(tryKeysSQL, names).Query(func(rows pgx.Rows) (err error) {
+		ours, err = pgx.CollectRows(rows, pgx.RowTo[bool])
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read idempotency keys: %w", err)
+	// A statement of its own, so that it sees what was committed before the locks were ours.
+	batch.Queue(keysSQL, names).Query(func(rows pgx.Rows) error {
+		var k keptKey
+		_, err := pgx.ForEachRow(rows, []any{&k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
+			found[k.key] = k
+			return nil
+		})
+		return err
+	})
+	if err := t.tx.Send(ctx, &batch); err != nil {
+		return nil, fmt.Errorf("claim idempotency keys: %w", err)
 	}
 	claims := make([]app.KeyClaim, len(keys))
 	for i, key := range keys {
@@ -73,12 +71,11 @@ SELECT key, hash, status, location, etag, body, until, $8
 FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[])
   AS a (key, hash, status, location, etag, body, until)`
 
-// KeepAnswers implements app.Tx.
-func (t *transaction) KeepAnswers(ctx context.Context, answers []app.KeptAnswer, now time.Time) error {
+func queueAnswers(batch *pgx.Batch, answers []app.KeptAnswer, now time.Time) {
 	if len(answers) == 0 {
-		return nil
+		return
 	}
-	_, err := t.tx.Exec(ctx, keepAnswersSQL,
+	batch.Queue(keepAnswersSQL,
 		column(answers, func(a app.KeptAnswer) string { return a.Key }),
 		column(answers, func(a app.KeptAnswer) []byte { return a.RequestHash }),
 		column(answers, func(a app.KeptAnswer) int { return a.Status }),
@@ -91,10 +88,6 @@ func (t *transaction) KeepAnswers(ctx context.Context, answers []app.KeptAnswer,
 			}
 			return &a.RunningUntil
 		}), now)
-	if err != nil {
-		return fmt.Errorf("keep answers: %w", err)
-	}
-	return nil
 }
 
 const finishAnswerSQL = `UPDATE idempotency_keys

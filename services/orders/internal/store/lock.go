@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -20,11 +21,17 @@ const lockNamesSQL = `SELECT pg_advisory_xact_lock(name) FROM (
 
 // LockOrders implements app.Tx.
 func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error) {
-	orders, err := readOrders(ctx, t.tx, ids, lockOrdersSQL, ids)
-	if err != nil {
+	found := make(map[string]*domain.Order, len(ids))
+	keep := func(orders []*domain.Order) {
+		for _, o := range orders {
+			found[o.ID] = o
+		}
+	}
+	var batch pgx.Batch
+	queueRead(&batch, keep, ids, lockOrdersSQL, ids)
+	if err := t.tx.Send(ctx, &batch); err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
 	}
-	found := byID(orders)
 	var missing []string
 	for _, id := range ids {
 		if found[id] == nil {
@@ -34,16 +41,11 @@ func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]
 	if len(missing) == 0 {
 		return found, nil
 	}
-	if _, err := t.tx.Exec(ctx, lockNamesSQL, missing); err != nil {
+	var late pgx.Batch
+	late.Queue(lockNamesSQL, missing)
+	queueRead(&late, keep, missing, lockOrdersSQL, missing) // somebody may have made one while we waited for its name
+	if err := t.tx.Send(ctx, &late); err != nil {
 		return nil, fmt.Errorf("lock names of orders: %w", err)
-	}
-	// Somebody may have made one while we waited for its name.
-	late, err := readOrders(ctx, t.tx, missing, lockOrdersSQL, missing)
-	if err != nil {
-		return nil, fmt.Errorf("lock orders: %w", err)
-	}
-	for _, o := range late {
-		found[o.ID] = o
 	}
 	return found, nil
 }
@@ -100,38 +102,52 @@ var (
 )
 
 // LockProducts implements app.Tx.
-func (t *transaction) LockProducts(ctx context.Context, skus []string) (domain.Stock, error) {
-	return t.products(ctx, lockProductsSQL, skus)
+func (t *transaction) LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []app.Held, error) {
+	stock := make(domain.Stock, len(skus))
+	var held []app.Held
+	var batch pgx.Batch
+	if len(skus) > 0 {
+		t.queueProducts(&batch, stock, lockProductsSQL, skus)
+	}
+	if len(orderIDs) > 0 {
+		batch.Queue(heldSQL, orderIDs).Query(func(rows pgx.Rows) (err error) {
+			held, err = pgx.CollectRows(rows, scanHeld)
+			return err
+		})
+	}
+	if err := t.tx.Send(ctx, &batch); err != nil {
+		return nil, nil, fmt.Errorf("lock products: %w", err)
+	}
+	return stock, held, nil
 }
 
 // Catalogue implements app.Tx.
 func (t *transaction) Catalogue(ctx context.Context, skus []string) (domain.Stock, error) {
+	stock := make(domain.Stock, len(skus))
 	if len(skus) == 0 {
-		return domain.Stock{}, nil
+		return stock, nil
 	}
-	return t.products(ctx, catalogueSQL, skus)
-}
-
-func (t *transaction) products(ctx context.Context, sql string, skus []string) (domain.Stock, error) {
-	rows, err := t.tx.Query(ctx, sql, skus)
-	if err != nil {
+	var batch pgx.Batch
+	t.queueProducts(&batch, stock, catalogueSQL, skus)
+	if err := t.tx.Send(ctx, &batch); err != nil {
 		return nil, fmt.Errorf("read products: %w", err)
 	}
+	return stock, nil
+}
+
+// queueProducts queues one of the queries for the newest versions of products, and puts them into stock.
+func (t *transaction) queueProducts(batch *pgx.Batch, stock domain.Stock, sql string, skus []string) {
 	if t.versions == nil {
 		t.versions = make(map[string]int64, len(skus))
 	}
-	products, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p domain.Product, err error) {
+	batch.Queue(sql, skus).Query(func(rows pgx.Rows) error {
+		var p domain.Product
 		var version int64
-		err = row.Scan(append(fieldsOf(&p), &version)...)
-		t.versions[p.SKU] = version
-		return p, err
+		_, err := pgx.ForEachRow(rows, append(fieldsOf(&p), &version), func() error {
+			product := p
+			stock[p.SKU], t.versions[p.SKU] = &product, version
+			return nil
+		})
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read products: %w", err)
-	}
-	stock := make(domain.Stock, len(products))
-	for i := range products {
-		stock[products[i].SKU] = &products[i]
-	}
-	return stock, nil
 }

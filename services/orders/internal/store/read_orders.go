@@ -63,32 +63,30 @@ func byID(orders []*domain.Order) map[string]*domain.Order {
 	return m
 }
 
-// sender is a pool or a transaction.
-type sender interface {
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
-// readOrders runs a query for orders, and one for the lines of the orders with the given ids, in one round trip.
-func readOrders(ctx context.Context, db sender, ids []string, sql string, args ...any) ([]*domain.Order, error) {
+// queueRead queues a query for orders, and one for the lines of the orders with the given ids, and hands the orders over.
+func queueRead(batch *pgx.Batch, read func([]*domain.Order), ids []string, sql string, args ...any) {
 	var orders []*domain.Order
-	var batch pgx.Batch
 	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
 		orders, err = pgx.CollectRows(rows, scanOrder)
 		return err
 	})
-	batch.Queue(linesSQL, ids).Query(func(rows pgx.Rows) error { return addLines(byID(orders), rows) })
-	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, err
-	}
-	return orders, nil
+	batch.Queue(linesSQL, ids).Query(func(rows pgx.Rows) error {
+		if err := addLines(byID(orders), rows); err != nil {
+			return err
+		}
+		read(orders)
+		return nil
+	})
 }
 
 const orderSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
 
 // Order implements app.Store.
 func (s *Store) Order(ctx context.Context, id string) (domain.Order, error) {
-	orders, err := readOrders(ctx, s.pool, []string{id}, orderSQL, id)
-	if err != nil {
+	var orders []*domain.Order
+	var batch pgx.Batch
+	queueRead(&batch, func(found []*domain.Order) { orders = found }, []string{id}, orderSQL, id)
+	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return domain.Order{}, fmt.Errorf("read order %s: %w", id, err)
 	}
 	if len(orders) == 0 {

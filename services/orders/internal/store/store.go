@@ -34,7 +34,7 @@ func New(pool *pgxpool.Pool, relay Relay) *Store { return &Store{pool: pool, rel
 // in the table if they are there.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx) error) error {
 	var t *transaction
-	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		t = &transaction{tx: tx}
 		return fn(ctx, t)
 	})
@@ -49,7 +49,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx
 
 // transaction implements app.Tx.
 type transaction struct {
-	tx       pgx.Tx
+	tx       *pgdb.Tx
 	rows     []outbox.Row     // to hand over after the commit
 	versions map[string]int64 // of the products that were read, by sku
 }

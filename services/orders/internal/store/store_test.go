@@ -150,7 +150,7 @@ func TestAnOrderThatChangedSinceItWasReadIsNotOverwritten(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.save(one))
-	require.Error(t, w.save(other))
+	require.ErrorContains(t, w.save(other), "1 of 1: an order is not as it was read")
 	timeline, err := w.Timeline(t.Context(), "o", 0)
 	require.NoError(t, err)
 	require.Len(t, timeline, 2)
@@ -179,7 +179,7 @@ func TestPiecesThatAreNotThereCannotBeMoved(t *testing.T) {
 	w := setup(t)
 	move := func(m app.StockMove) error {
 		return w.InTx(t.Context(), func(ctx context.Context, tx app.Tx) error {
-			if _, err := tx.LockProducts(ctx, []string{m.SKU}); err != nil {
+			if _, _, err := tx.LockProducts(ctx, []string{m.SKU}, nil); err != nil {
 				return err
 			}
 			return tx.Save(ctx, app.Work{Stock: []app.StockMove{m}})
@@ -188,7 +188,7 @@ func TestPiecesThatAreNotThereCannotBeMoved(t *testing.T) {
 	var pg *pgconn.PgError
 	require.ErrorAs(t, move(app.StockMove{SKU: "turntable-limited", Available: -2, Reserved: 2}), &pg)
 	require.Equal(t, "inventory_available_not_negative", pg.ConstraintName)
-	require.Error(t, move(app.StockMove{SKU: "unheard of", Available: -1, Reserved: 1}))
+	require.ErrorContains(t, move(app.StockMove{SKU: "unheard of", Available: -1, Reserved: 1}), "a product is not as it was read")
 	require.NoError(t, move(app.StockMove{SKU: "turntable-limited", Available: -1, Reserved: 1}))
 }
 

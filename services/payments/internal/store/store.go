@@ -130,7 +130,7 @@ func arrays(ps []domain.Payment) []any {
 // Refund implements app.Store.
 func (s *Store) Refund(ctx context.Context, refunded, tombstones []domain.Payment) (map[string]app.Kept, error) {
 	kept := make(map[string]app.Kept, len(refunded)+len(tombstones))
-	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		if err := refund(ctx, tx, refunded, kept); err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS r (order_id, reason, u
 WHERE p.order_id = r.order_id AND p.status = 'captured'
 RETURNING p.order_id`
 
-func refund(ctx context.Context, tx pgx.Tx, refunded []domain.Payment, kept map[string]app.Kept) error {
+func refund(ctx context.Context, tx *pgdb.Tx, refunded []domain.Payment, kept map[string]app.Kept) error {
 	if len(refunded) == 0 {
 		return nil
 	}

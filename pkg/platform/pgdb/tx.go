@@ -1,0 +1,169 @@
+package pgdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/fault"
+)
+
+// ErrCommitUnknown is wrapped by InTx's error when the commit itself failed: the transaction may have happened.
+var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
+
+// reasonRefused is the reason of a message whose data the database will never take.
+const reasonRefused = "refused_by_database"
+
+const rollbackWithin = 2 * time.Second
+
+// Tx is a transaction of InTx. It begins with its first statement and, where Finish is used, ends with its last: neither
+// BEGIN nor COMMIT then takes a round trip of its own, and locks are held for that much less.
+type Tx struct {
+	conn  *pgxpool.Conn
+	begun bool
+	ended bool // committed, or nobody knows
+}
+
+// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. An error of the commit itself wraps
+// ErrCommitUnknown. The rollback uses a context that is not cancelled. Data that the database can never take (a broken
+// CHECK, a value out of range) is a permanent fault: trying again would hold up a partition for ever.
+func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx *Tx) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	tx := &Tx{conn: conn}
+	defer conn.Release() // throws the connection away when a transaction is still open on it
+	defer tx.rollback(ctx)
+	if err := fn(ctx, tx); err != nil {
+		return classify(err)
+	}
+	if tx.ended {
+		return nil
+	}
+	return classify(tx.Finish(ctx, &pgx.Batch{}))
+}
+
+func (tx *Tx) rollback(ctx context.Context) {
+	if !tx.begun || tx.ended {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
+	defer cancel()
+	_, _ = tx.conn.Exec(ctx, "rollback")
+}
+
+// begin begins the transaction for statements that are sent alone.
+func (tx *Tx) begin(ctx context.Context) error {
+	if tx.ended {
+		return pgx.ErrTxClosed
+	}
+	if tx.begun {
+		return nil
+	}
+	tx.begun = true
+	if _, err := tx.conn.Exec(ctx, "begin"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	return nil
+}
+
+// Exec implements Querier.
+func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if err := tx.begin(ctx); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return tx.conn.Exec(ctx, sql, args...)
+}
+
+// Query implements Querier.
+func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := tx.begin(ctx); err != nil {
+		return nil, err
+	}
+	return tx.conn.Query(ctx, sql, args...)
+}
+
+// QueryRow implements Querier.
+func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := tx.begin(ctx); err != nil {
+		return failedRow{err}
+	}
+	return tx.conn.QueryRow(ctx, sql, args...)
+}
+
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+// Send runs the queued statements in one round trip and hands each result to what was queued with it. After the first error
+// nothing more is run.
+func (tx *Tx) Send(ctx context.Context, batch *pgx.Batch) error {
+	if tx.ended {
+		return pgx.ErrTxClosed
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	return tx.conn.SendBatch(ctx, tx.beginning(batch)).Close()
+}
+
+// Finish is Send with the COMMIT behind the last statement: what is to stop the transaction has to be an error of the
+// server's. After it the transaction is over.
+func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
+	if tx.ended {
+		return pgx.ErrTxClosed
+	}
+	if !tx.begun && batch.Len() == 0 {
+		tx.ended = true
+		return nil
+	}
+	last := tx.beginning(batch)
+	committed := false
+	last.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() == "ROLLBACK" { // a statement had failed, and nobody minded
+			return fmt.Errorf("commit: %w", pgx.ErrTxCommitRollback)
+		}
+		committed = true
+		return nil
+	})
+	tx.ended = true
+	err := tx.conn.SendBatch(ctx, last).Close()
+	var pg *pgconn.PgError
+	switch {
+	case committed:
+		return nil
+	case errors.As(err, &pg), pgconn.SafeToRetry(err):
+		tx.ended = false // the server said no, or was not asked, and waits for the rollback
+		return err
+	case errors.Is(err, pgx.ErrTxCommitRollback):
+		return err
+	default:
+		return fmt.Errorf("commit: %w: %w", ErrCommitUnknown, err)
+	}
+}
+
+// beginning returns the batch with what begins the transaction in front of it, if it has not begun.
+func (tx *Tx) beginning(batch *pgx.Batch) *pgx.Batch {
+	all := &pgx.Batch{}
+	if !tx.begun {
+		tx.begun = true
+		all.Queue("begin")
+	}
+	all.QueuedQueries = append(all.QueuedQueries, batch.QueuedQueries...)
+	return all
+}
+
+// classify makes errors permanent that the same data will always meet: SQLSTATE class 22 and broken CHECKs.
+func classify(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && fault.KindOf(err) == fault.Transient && (pg.Code[:2] == "22" || pg.Code == "23514") {
+		return fault.Wrap(reasonRefused, err)
+	}
+	return err
+}
