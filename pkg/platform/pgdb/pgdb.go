@@ -49,6 +49,9 @@ func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
 	for _, off := range plannerOff {
 		c.ConnConfig.RuntimeParams[off] = "off"
 	}
+	// A batch below saturation is small, and Postgres takes a plan for just so few rows as cheaper than the one that it has: it
+	// would make one anew each time, which costs more than running it.
+	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	if cfg.AppName != "" {
 		c.ConnConfig.RuntimeParams["application_name"] = cfg.AppName
 	}

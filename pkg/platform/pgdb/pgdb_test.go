@@ -51,6 +51,22 @@ INSERT INTO shelves SELECT n, n FROM generate_series(1, 20) n`)
 	}
 }
 
+// A plan for the rows of just one batch looks cheaper than the one there is, and costs more to make than it saves.
+func TestAStatementIsPlannedOnce(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const sql = `SELECT name FROM things WHERE name = ANY($1)`
+	for range 20 {
+		_, err := w.pool.Exec(t.Context(), sql, []string{"a"})
+		require.NoError(t, err)
+	}
+	var anew, kept int
+	require.NoError(t, w.pool.QueryRow(t.Context(), `SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1`, sql).
+		Scan(&anew, &kept))
+	require.Zero(t, anew)
+	require.Equal(t, 20, kept)
+}
+
 func TestOpenRefusesWhatIsNoURLWithoutTellingThePassword(t *testing.T) {
 	t.Parallel()
 	_, err := pgdb.Open(pgdb.Config{URL: "postgres://shop:sesame@local host/shop"}, nil)

@@ -6,4 +6,8 @@ var (
 	LockProductsSQL = lockProductsSQL
 )
 
-const MoveStockSQL = moveStockSQL
+const (
+	MoveStockSQL = moveStockSQL
+	HeldSQL      = heldSQL
+	PruneKeysSQL = pruneKeysSQL
+)

@@ -50,7 +50,11 @@ func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 
 const heldColumns = `id, order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at`
 
-const heldSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE order_id = ANY($1) ORDER BY id FOR UPDATE`
+// Found first and ordered afterwards, so that the order cannot tempt the planner to read all of them by id.
+const heldSQL = `WITH found AS MATERIALIZED (
+  SELECT ` + heldColumns + ` FROM held_messages WHERE order_id = ANY($1) FOR UPDATE
+)
+SELECT * FROM found ORDER BY id`
 
 const heldSinceSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE held_at <= $1
 ORDER BY held_at LIMIT $2 FOR UPDATE SKIP LOCKED`

@@ -112,8 +112,8 @@ func notNil(b []byte) []byte {
 	return b
 }
 
-const pruneKeysSQL = `DELETE FROM idempotency_keys WHERE key IN (
-  SELECT key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
+const pruneKeysSQL = `DELETE FROM idempotency_keys WHERE key = ANY (ARRAY(
+  SELECT key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
 
 // PruneKeys implements app.Store.
 func (s *Store) PruneKeys(ctx context.Context, before time.Time, limit int) (int, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,6 +38,34 @@ func TestProductsAreFoundAtOnceHoweverOftenTheyChangedBesideAnOpenTransaction(t 
 	} {
 		require.Positive(t, entries)
 		require.Less(t, entries, int64(10), "index entries gone over to %s", what)
+	}
+}
+
+// A statement keeps the plan that it was given when its table was empty.
+func TestRowsAreFoundAtOnceInTablesThatGrew(t *testing.T) {
+	t.Parallel()
+	db := testkit.Database(t, migrations.Up).OneConn(t, "orders")
+	old := time.Now().Add(-time.Hour)
+	read := func() map[string]int64 {
+		return map[string]int64{
+			"held messages":    testkit.IndexEntries(t, db, store.HeldSQL, []string{"o-7"}),
+			"idempotency keys": testkit.IndexEntries(t, db, store.PruneKeysSQL, old, 10),
+		}
+	}
+	_, err := db.Exec(t.Context(), `ANALYZE held_messages, idempotency_keys`)
+	require.NoError(t, err)
+	read()
+	_, err = db.Exec(t.Context(), `INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, held_at)
+SELECT 'o-' || n, 'payment_captured', 'payments', 0, n, now(), now() FROM generate_series(1, 2000) n`)
+	require.NoError(t, err)
+	_, err = db.Exec(t.Context(), `INSERT INTO idempotency_keys (key, request_hash, status_code, location, etag, body, created_at)
+SELECT 'k-' || n, '', 202, '', '', '', now() FROM generate_series(1, 2000) n`)
+	require.NoError(t, err)
+	_, err = db.Exec(t.Context(), `UPDATE idempotency_keys SET created_at = $1 WHERE key = 'k-7'`, old.Add(-time.Hour))
+	require.NoError(t, err)
+	for what, entries := range read() {
+		require.Positive(t, entries)
+		require.Less(t, entries, int64(10), "index entries gone over to find %s", what)
 	}
 }
 
