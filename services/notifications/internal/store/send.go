@@ -22,7 +22,7 @@ WITH due AS (
 	FOR UPDATE SKIP LOCKED
 ), claimed AS (
 	UPDATE notifications n SET claim = n.claim + 1, next_attempt_at = now() + $2::interval
-	FROM due WHERE n.id = due.id
+	WHERE n.id = ANY (ARRAY(SELECT id FROM due)) -- a join may read all of them by id, as planned for a table that was empty
 	RETURNING n.*
 )
 SELECT ` + columns + ` FROM claimed ORDER BY id`
