@@ -41,12 +41,12 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, 
 	defer conn.Release() // throws the connection away when a transaction is still open on it
 	defer tx.rollback(ctx)
 	if err := fn(ctx, tx); err != nil {
-		return classify(err)
+		return Classify(err)
 	}
 	if tx.ended {
 		return nil
 	}
-	return classify(tx.Finish(ctx, &pgx.Batch{}))
+	return Classify(tx.Finish(ctx, &pgx.Batch{}))
 }
 
 func (tx *Tx) rollback(ctx context.Context) {
@@ -159,8 +159,9 @@ func (tx *Tx) beginning(batch *pgx.Batch) *pgx.Batch {
 	return all
 }
 
-// classify makes errors permanent that the same data will always meet: SQLSTATE class 22 and broken CHECKs.
-func classify(err error) error {
+// Classify makes errors permanent that the same data will always meet: SQLSTATE class 22 and broken CHECKs. InTx does so;
+// statements that are a transaction of their own need it.
+func Classify(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && fault.KindOf(err) == fault.Transient && (pg.Code[:2] == "22" || pg.Code == "23514") {
 		return fault.Wrap(reasonRefused, err)

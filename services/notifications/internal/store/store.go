@@ -80,7 +80,7 @@ func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time
 	added, err := query(ctx, s.pool, addSQL, args.messageID, args.orderID, args.kind, args.userID, args.recipient,
 		args.message, args.channel, args.requestedAt, lease, args.orderedAt, args.traceParent)
 	if err != nil {
-		return nil, fmt.Errorf("keep notifications: %w", err)
+		return nil, pgdb.Classify(fmt.Errorf("keep notifications: %w", err))
 	}
 	return s.answers(ctx, batch, added)
 }

@@ -17,6 +17,7 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
@@ -69,6 +70,15 @@ func TestAddKeepsEverything(t *testing.T) {
 	want.ID, want.Claim, want.CreatedAt = got.ID, got.Claim, got.CreatedAt
 	require.Equal(t, want, got)
 	require.Equal(t, []domain.Notification{want}, get(t, s))
+}
+
+func TestTextThatTheDatabaseNeverTakesIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, _ := setup(t)
+	n := about("o", "confirmed", "m")
+	n.Message = "a\x00b"
+	_, err := s.Add(t.Context(), []domain.Notification{n}, 0)
+	require.Equal(t, fault.Permanent, fault.KindOf(err), "%v", err)
 }
 
 func TestAddAnswersForEveryElementInOrder(t *testing.T) {

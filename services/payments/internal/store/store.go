@@ -62,7 +62,7 @@ func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[strin
 func (s *Store) Open(ctx context.Context, opened []domain.Payment) (map[string]app.Kept, error) {
 	kept := make(map[string]app.Kept, len(opened))
 	if err := open(ctx, s.pool, opened, kept); err != nil {
-		return nil, err
+		return nil, pgdb.Classify(err)
 	}
 	return kept, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
@@ -62,6 +63,15 @@ func TestOpenKeepsTheFirstDecision(t *testing.T) {
 	p, err := s.Payment(t.Context(), "o2")
 	require.NoError(t, err)
 	require.Equal(t, captured("o2"), p)
+}
+
+func TestTextThatTheDatabaseNeverTakesIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, _ := setup(t)
+	p := captured("o")
+	p.Method = "a\x00b"
+	_, err := s.Open(t.Context(), []domain.Payment{p})
+	require.Equal(t, fault.Permanent, fault.KindOf(err), "%v", err)
 }
 
 func TestOpenWaitsForADecisionUnderWay(t *testing.T) {
