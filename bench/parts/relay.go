@@ -99,17 +99,21 @@ func (r Relay) Relay(ctx context.Context, n int) (rate float64, err error) {
 	return rate, err
 }
 
-// Latency measures how long it takes from a commit to the acknowledgement by Kafka, at so many commits a second.
+// Latency measures how long it takes from a commit to the acknowledgement by Kafka, at so many commits a second. Those of the
+// first second warm it up.
 func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.Latency, err error) {
 	var mu sync.Mutex
-	committed := map[string]time.Time{}
+	committed := map[string]time.Time{} // by key
 	var times []time.Duration
-	done := newCounter(n)
+	warm := int(perSecond)
+	done := newCounter(warm + n)
 	acked := func(records []messages.Record) {
 		now := time.Now()
 		mu.Lock()
 		for _, record := range records {
-			times = append(times, now.Sub(committed[string(record.Key)]))
+			if at, counts := committed[string(record.Key)]; counts {
+				times = append(times, now.Sub(at))
+			}
 		}
 		mu.Unlock()
 		done.count(len(records))
@@ -124,8 +128,10 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 			rows, err := commitAll(ctx, pool, batch)
 			now := time.Now()
 			mu.Lock()
-			for _, row := range rows {
-				committed[string(row.Record.Key)] = now
+			for i, row := range rows {
+				if batch[i] >= warm {
+					committed[string(row.Record.Key)] = now
+				}
 			}
 			mu.Unlock()
 			relay.Enqueue(rows...)
@@ -136,9 +142,9 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 			return errs
 		}})
 		defer committing.Close()
-		errs := make(chan error, n)
+		errs := make(chan error, warm+n)
 		at := time.Now()
-		for i := range n {
+		for i := range warm + n {
 			at = at.Add(time.Duration(float64(time.Second) / perSecond))
 			if err := pause(ctx, time.Until(at)); err != nil {
 				return err
@@ -148,7 +154,7 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 				errs <- errors.Join(err, ended)
 			}()
 		}
-		for range n {
+		for range warm + n {
 			if err := <-errs; err != nil {
 				return err
 			}
