@@ -66,6 +66,12 @@ func TestReadingPaymentsFromTheirBeginningTakesNoMoney(t *testing.T) {
 	w.write(`{"order_id": "dear", "amount": 901, "user_id": 7}`)
 	w.await("dear", messages.EventPaymentFailed, "fail")
 	w.write(`no json`)
+	testkit.Eventually(t, func() error { // what was not fetched yet is not in the lag
+		if !strings.Contains(w.state(), "not_json") {
+			return errors.New("what is no JSON is not parked")
+		}
+		return nil
+	})
 	s.readAll(3)
 	s.stop()
 	before, published := w.state(), w.published.ids()
