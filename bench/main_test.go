@@ -148,6 +148,18 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// written returns the only results in the folder.
+func written(t *testing.T, folder string) (r results.Results) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	content, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &r))
+	return r
+}
+
 func TestARunTellsEveryGoalAndWritesItsResults(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -157,13 +169,7 @@ func TestARunTellsEveryGoalAndWritesItsResults(t *testing.T) {
 	for _, want := range []string{"G1 not measured: ", "G5 ", "G7 not measured: ", "arm "} {
 		require.Contains(t, string(out), "\n"+want)
 	}
-	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	require.NoError(t, err)
-	require.Len(t, files, 1)
-	content, err := os.ReadFile(files[0])
-	require.NoError(t, err)
-	var r results.Results
-	require.NoError(t, json.Unmarshal(content, &r))
+	r := written(t, folder)
 	require.Equal(t, []string{results.Pas, results.OneProduct}, r.Arms())
 	require.Len(t, r.Goals, 7)
 	require.Empty(t, r.Missing)

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -69,13 +66,7 @@ func TestASoakOfLessThanTenMinutesShowsBothTwinsAndGivesNoFigure(t *testing.T) {
 	require.Regexp(t, `saturation apart from a transaction open for \d+s: \[\d+ \d+ \d+ \d+ \d+\] orders/s\n`, string(out))
 	require.Regexp(t, `and beside it: \[\d+ \d+ \d+ \d+ \d+\] orders/s\n`, string(out))
 	require.Contains(t, string(out), "G6 not measured: ")
-	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	require.NoError(t, err)
-	require.Len(t, files, 1)
-	content, err := os.ReadFile(files[0])
-	require.NoError(t, err)
-	var r results.Results
-	require.NoError(t, json.Unmarshal(content, &r))
+	r := written(t, folder)
 	require.Empty(t, r.Figure(results.OpenTransaction))
 	require.Len(t, r.Missing, 1, "neither a loop nor an audit failed")
 	require.Contains(t, r.Missing[0].Why, "the transaction was open for less than 10 minutes")

@@ -13,7 +13,8 @@ import (
 	"pasdetrois/pkg/platform/fault"
 )
 
-// ErrCommitUnknown is wrapped by InTx's error when the commit itself failed: the transaction may have happened.
+// ErrCommitUnknown is wrapped by InTx's error when nobody answered what the COMMIT was sent with: the transaction may have
+// happened.
 var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
 
 // reasonRefused is the reason of a message whose data the database will never take.
