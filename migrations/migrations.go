@@ -5,11 +5,13 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -52,8 +54,8 @@ func Down(ctx context.Context, adminURL, service string) error {
 	})
 }
 
-// SetPassword gives a service's login role, or the auditor's, its password. The role is made when it is not there yet, so that it never has
-// the password that Up gives.
+// SetPassword gives a service's login role, or the auditor's, its password. The role is made when it is not there yet,
+// so that it never has the password that Up gives. Safe to run by several at a time: the last one's password stays.
 func SetPassword(ctx context.Context, adminURL, service, password string) error {
 	admin, _, err := connect(ctx, adminURL)
 	if err != nil {
@@ -67,10 +69,25 @@ func SetPassword(ctx context.Context, adminURL, service, password string) error 
 	if err := admin.QueryRow(ctx, passwordSQL, service, password).Scan(&alter); err != nil {
 		return fmt.Errorf("password of role %s: %w", service, err)
 	}
-	if _, err := admin.Exec(ctx, alter); err != nil {
+	for range alterTries {
+		if _, err = admin.Exec(ctx, alter); !changedMeanwhile(err) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("password of role %s: %w", service, err)
 	}
 	return nil
+}
+
+// Each try has waited for the end of a transaction that changed the role.
+const alterTries = 100
+
+// changedMeanwhile: "tuple concurrently updated", for which Postgres has no code of its own. No advisory lock keeps
+// others away: those belong to one database, and roles to the whole server.
+func changedMeanwhile(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "XX000"
 }
 
 // ALTER ROLE takes no parameters, so the server quotes them.
@@ -93,8 +110,7 @@ DO $$ BEGIN
   END IF;
 EXCEPTION WHEN unique_violation THEN NULL;
 END $$;
-CREATE SCHEMA IF NOT EXISTS %[1]s AUTHORIZATION %[1]s;
-REVOKE ALL ON SCHEMA %[1]s FROM PUBLIC;`
+CREATE SCHEMA IF NOT EXISTS %[1]s AUTHORIZATION %[1]s;`
 
 // bootstrapLock keeps two migrations of one database from making the same schema at once.
 const bootstrapLock = `SELECT pg_advisory_lock(7310461)`

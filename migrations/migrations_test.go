@@ -142,6 +142,59 @@ func TestUpWaitsForAnotherThatMakesTheSameSchemaJustNow(t *testing.T) {
 	require.NoError(t, <-result)
 }
 
+// While one caller's migration grants on the schema, the next one is already on its way to it.
+func TestUpDoesNotTouchASchemaThatAMigrationOfAnotherChangesJustNow(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	other, admin := w.as(""), w.as("")
+	tx, err := other.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `GRANT USAGE ON SCHEMA payments TO auditor`)
+	require.NoError(t, err)
+
+	result := make(chan error, 1)
+	go func() { result <- migrations.UpService(t.Context(), w.AdminURL, "payments") }()
+	testkit.Eventually(t, func() error {
+		if len(result) == 0 && len(w.lines(admin, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)) == 0 {
+			return errors.New("neither done nor waiting")
+		}
+		return nil
+	})
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-result)
+}
+
+// Roles belong to the whole server: another database's migration, or an operator, may change the same one.
+func TestSetPasswordWaitsForAnotherThatChangesTheRoleJustNow(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	w := &world{t: t}
+	adminURL := server.AdminURL("postgres")
+	other, admin := w.connect(adminURL), w.connect(adminURL)
+	require.NoError(t, migrations.SetPassword(t.Context(), adminURL, "payments", "before"))
+	tx, err := other.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `ALTER ROLE payments PASSWORD 'meanwhile'`)
+	require.NoError(t, err)
+	const verifierSQL = `SELECT rolpassword FROM pg_authid WHERE rolname = 'payments'`
+	meanwhile := w.lines(tx.Conn(), verifierSQL)
+
+	result := make(chan error, 1)
+	go func() { result <- migrations.SetPassword(t.Context(), adminURL, "payments", "after") }()
+	testkit.Eventually(t, func() error {
+		if len(w.lines(admin, `SELECT 'waits' FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)) == 0 {
+			return errors.New("nobody waits")
+		}
+		return nil
+	})
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-result)
+	require.NotEqual(t, meanwhile, w.lines(admin, verifierSQL))
+}
+
 // A server of its own, because roles belong to the whole server: here nobody has made them before.
 func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 	t.Parallel()
