@@ -101,6 +101,10 @@ func (c *campaign) run(ctx context.Context) error {
 	c.found = &results.Results{Date: c.began, Form: c.cfg.form, Real: c.bench.Site.Real, Clients: c.cfg.clients,
 		Host: results.Host{CPUs: runtime.NumCPU(), System: system(), Before: process.Load()}, Versions: c.bench.Site.Versions(ctx)}
 	c.found.Versions["go"] = strings.TrimPrefix(runtime.Version(), "go")
+	stolen, all := process.Stolen()
+	if err := c.warmUp(ctx); err != nil {
+		return err
+	}
 	for round := 1; round <= c.cfg.rounds; round++ {
 		for _, s := range c.inRounds() {
 			if err := c.try(ctx, s, round); err != nil {
@@ -113,7 +117,28 @@ func (c *campaign) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if stolenNow, allNow := process.Stolen(); allNow > all {
+		c.found.Host.Stolen = 100 * float64(stolenNow-stolen) / float64(allNow-all)
+	}
 	return c.finish()
+}
+
+// warmUp loads what all arms stand on, for no number. A broker that was just started has its code compiled while it works, and
+// a new Postgres makes its first files: without this the first arm would pay for all.
+func (c *campaign) warmUp(ctx context.Context) error {
+	if !c.has(saturation) {
+		return nil
+	}
+	s, err := c.bench.Saturate(ctx, arm.Pas(), trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.warmUp})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		c.missing("the warm-up", 0, err)
+		return nil
+	}
+	c.say("warmed up with %d orders", s.Orders)
+	return nil
 }
 
 // step is something to measure.

@@ -20,10 +20,11 @@ type config struct {
 	parts       []string
 	clients     int
 	seconds     float64
-	out         string // the folder of results
-	docs        string // the folder of performance.md
-	profiles    string // the folder of CPU profiles; "" = none are taken
-	root        string // of the repository
+	warmUp      float64 // seconds, before the first round
+	out         string  // the folder of results
+	docs        string  // the folder of performance.md
+	profiles    string  // the folder of CPU profiles; "" = none are taken
+	root        string  // of the repository
 	backlog     int
 	soak        time.Duration
 	serve       string // this process is a handler to be measured
@@ -162,10 +163,11 @@ func chosen(flag, given string, known []string, wrong func(string, ...any)) []st
 func (c *config) applyForm() {
 	rounds, seconds, parts := 3, 2.0, quickParts()
 	limit := quickLimit
-	c.onceRounds = 1
+	c.onceRounds, c.warmUp = 1, 3
 	if c.form == full {
 		c.onceRounds = 2
 		rounds, seconds, parts = 5, 10.0, allParts()
+		c.warmUp = 30
 		limit = 0
 	}
 	if c.limit == 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"time"
@@ -148,16 +149,23 @@ func get(ctx context.Context, url string) error {
 	return nil
 }
 
+// The ports of programs are below those that Linux, macOS and IANA give to outgoing connections: one of those may be taken
+// before the program listens on it.
+const firstPort, endOfPorts = 20_000, 32_768
+
 // freeAddresses finds n ports on loopback that nobody listens on.
 func freeAddresses(n int) ([]string, error) {
-	found := make([]string, n)
-	for i := range found {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	var found []string
+	for tries := 0; len(found) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(endOfPorts-firstPort)))
+		if err != nil && tries < 1000 {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
 		defer l.Close() // all are held until all are found: none is found twice
-		found[i] = l.Addr().String()
+		found = append(found, l.Addr().String())
 	}
 	return found, nil
 }

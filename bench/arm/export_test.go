@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+var FreeAddresses = freeAddresses
+
 // ProblemsAfter returns what the audit would find if somebody ran a statement, which nobody does.
 func (r *RunningPas) ProblemsAfter(ctx context.Context, sql string, orders, rejected int) (problems []string, err error) {
 	conn, err := pgx.Connect(ctx, r.url)

@@ -2,7 +2,9 @@ package arm_test
 
 import (
 	"context"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +18,23 @@ import (
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
+
+func TestAddressesAreNotAmongThoseOfOutgoingConnections(t *testing.T) {
+	t.Parallel()
+	found, err := arm.FreeAddresses(64)
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, address := range found {
+		_, port, err := net.SplitHostPort(address)
+		require.NoError(t, err)
+		require.False(t, seen[port])
+		seen[port] = true
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		require.Less(t, n, 32768)
+	}
+	require.Len(t, seen, 64)
+}
 
 // bench is a site and the built services. Kafka is KAFKA_BROKERS, else an embedded broker.
 func bench(t *testing.T) *trial.Bench {

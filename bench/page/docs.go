@@ -59,11 +59,19 @@ func replace(page, part, text string) (string, error) {
 	return before + begin + text + end + after, nil
 }
 
+// stolen tells what a virtual machine did not get; nothing where that is 0 or not told.
+func stolen(h results.Host) string {
+	if h.Stolen == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The hypervisor gave %.1f %% of the processors' time to other machines.", h.Stolen)
+}
+
 // run tells what was measured, where and when.
 func run(r *results.Results) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Measured on %s, %s form, %.0f minutes, %d CPUs shared by everything, %s. Load average %.1f before, %.1f after.\n",
-		r.Date.UTC().Format("2006-01-02 15:04 UTC"), r.Form, r.Seconds/60, r.Host.CPUs, r.Host.System, r.Host.Before, r.Host.After)
+	fmt.Fprintf(&out, "Measured on %s, %s form, %.0f minutes, %d CPUs shared by everything, %s. Load average %.1f before, %.1f after.%s\n",
+		r.Date.UTC().Format("2006-01-02 15:04 UTC"), r.Form, r.Seconds/60, r.Host.CPUs, r.Host.System, r.Host.Before, r.Host.After, stolen(r.Host))
 	var versions []string
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		versions = append(versions, name+" "+r.Versions[name])

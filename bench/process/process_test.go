@@ -81,3 +81,17 @@ func TestStatIsReadWhateverAProgramIsCalled(t *testing.T) {
 		require.False(t, ok, bad)
 	}
 }
+
+func TestStolenTimeIsToldBesideAllTime(t *testing.T) {
+	t.Parallel()
+	stolen, all := parseStolen("cpu  100 20 30 4000 5 6 7 832 90 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
+	require.Equal(t, 8320*time.Millisecond, stolen)
+	require.Equal(t, 50*time.Second, all, "the guests' 90 and 10 are in user and nice already")
+	stolen, all = parseStolen("cpu  1 2 3")
+	require.Zero(t, stolen)
+	require.Zero(t, all)
+	if _, err := os.Stat("/proc/stat"); err == nil {
+		_, all = Stolen()
+		require.Positive(t, all)
+	}
+}

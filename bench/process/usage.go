@@ -113,6 +113,30 @@ func Load() float64 {
 	return load
 }
 
+// Stolen returns the time of all processors that a hypervisor gave to others, and the time of all processors, since the
+// machine started; 0 and 0 where that is not told.
+func Stolen() (stolen, all time.Duration) {
+	content, _ := os.ReadFile("/proc/stat")
+	return parseStolen(string(content))
+}
+
+func parseStolen(stat string) (stolen, all time.Duration) {
+	line, _, _ := strings.Cut(stat, "\n")
+	fields := strings.Fields(line)
+	const first, steal = 1, 8 // "cpu", user, nice, system, idle, iowait, irq, softirq, steal; guests' time is user's too
+	if len(fields) <= steal {
+		return 0, 0
+	}
+	for i := first; i <= steal; i++ {
+		n, _ := strconv.ParseInt(fields[i], 10, 64)
+		all += time.Duration(n) * tick
+		if i == steal {
+			stolen = time.Duration(n) * tick
+		}
+	}
+	return stolen, all
+}
+
 // Own returns what this process has spent itself.
 func Own() Usage {
 	content, _ := os.ReadFile("/proc/self/stat")

@@ -37,6 +37,9 @@ type Host struct {
 	System string  `json:"system"`
 	Before float64 `json:"load_before"` // load average of a minute
 	After  float64 `json:"load_after"`
+	// Stolen is the percentage of the processors' time during the run that the hypervisor gave to other machines; 0 also
+	// where that is not told.
+	Stolen float64 `json:"stolen_percent"`
 }
 
 // Round is one closed loop of one arm.

@@ -81,9 +81,8 @@ type Saturation struct {
 }
 
 const (
-	warmOrders  = 256
-	warmSeconds = 1.0
-	patience    = 30 * time.Second // without any email
+	warmOrders = 256
+	patience   = 30 * time.Second // without any email
 )
 
 // With starts an arm on a place of its own, lets do use it, and takes everything away again.
@@ -153,7 +152,12 @@ func (b *Bench) Warm(ctx context.Context, r arm.Running, o Options) (placed int,
 	if o.MaxOrders > 0 {
 		n = min(n, o.MaxOrders)
 	}
-	for range 3 {
+	// The end of a short loop, when nothing comes in any more, is much of it: the rate of a longer one tells better how many
+	// orders last o.Seconds.
+	for i, seconds := range []float64{0, 1, max(1, o.Seconds/2)} {
+		if i > 0 {
+			n = Options{Seconds: seconds, MinOrders: n / 4, MaxOrders: o.MaxOrders}.orders(rate)
+		}
 		began := time.Now()
 		if _, err := load.Closed(ctx, r.Target(o.sku()), o.Clients, placed, n); err != nil {
 			return placed, rate, err
@@ -166,7 +170,6 @@ func (b *Bench) Warm(ctx context.Context, r arm.Running, o Options) (placed int,
 		if err := r.Analyze(ctx); err != nil {
 			return placed, rate, err
 		}
-		n = Options{Seconds: warmSeconds, MinOrders: n / 4, MaxOrders: o.MaxOrders}.orders(rate)
 	}
 	return placed, rate, nil
 }
