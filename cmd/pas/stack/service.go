@@ -242,16 +242,22 @@ func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener
 	}
 }
 
+// SettingsError says which of a service's settings are wrong.
+type SettingsError struct{ err error }
+
+func (e *SettingsError) Error() string { return e.err.Error() }
+func (e *SettingsError) Unwrap() error { return e.err }
+
 // launch parses and validates the configuration as run.Main does, and runs the service.
 func launch[C interface{ Validate() error }](ctx context.Context, environ map[string]string, log *slog.Logger,
 	start func(context.Context, C, *slog.Logger) error, adjust func(*C)) error {
 	cfg, err := run.Parse[C](environ)
 	if err != nil {
-		return err
+		return &SettingsError{err}
 	}
 	adjust(&cfg)
 	if err := cfg.Validate(); err != nil {
-		return err
+		return &SettingsError{err}
 	}
 	return start(ctx, cfg, log)
 }

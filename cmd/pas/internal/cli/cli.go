@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -103,7 +104,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s; see `%s --help`", err, cmd.CommandPath())
+		return usagef("%s; see `%s --help`", withoutFunction.ReplaceAllString(err.Error(), ""), cmd.CommandPath())
 	})
 	for _, cmd := range []*cobra.Command{a.demo(), a.up(), a.order(), a.show(), a.cancel(), a.inventory(), a.deadLetters(),
 		a.topics(), a.simulate(), a.tail(), a.windows(), a.rest(), a.audit(), a.replay(), a.migrate(), a.version()} {
@@ -112,6 +113,9 @@ func (a *app) root() *cobra.Command {
 	checkHelp(root)
 	return root
 }
+
+// withoutFunction is what Go's parsers put before what is wrong: their own name.
+var withoutFunction = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
 // runs makes a command's RunE: from here on a failure is no mistake of usage, unless it says so.
 func (a *app) runs(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {

@@ -114,13 +114,27 @@ func (w *trigger) Write(b []byte) (int, error) {
 	return w.Buffer.Write(b)
 }
 
-func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
-	t.Parallel()
-	offset := freeOffset(t)
-	dir, err := os.MkdirTemp("", "pas-up-*") // an unprivileged Postgres must reach it
+// upFolder is a folder that an unprivileged Postgres can reach.
+func upFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pas-up-*")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+func TestUpWithAWrongSettingOfAServiceExitsTwo(t *testing.T) {
+	t.Parallel()
+	got := pas(t, map[string]string{"FRAUD_LIMIT": "much"}, "up", "--json", "--data", filepath.Join(upFolder(t), "data"), "--port-offset", strconv.Itoa(freeOffset(t)))
+	require.Contains(t, got.oneLine(t), "FRAUD_LIMIT")
+	require.Equal(t, cli.ExitUsage, got.code)
+}
+
+func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
+	t.Parallel()
+	offset := freeOffset(t)
+	dir := upFolder(t)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -53,7 +53,6 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"topics create web-events":              "say how many partitions web-events shall have: --partitions 1",
 		"topics create x --partitions many":     "--partitions \"many\" is neither a number nor TOPIC=NUMBER",
 		"topics create a/b --partitions 1":      "\"a/b\" is no topic's name: use letters, digits, '.', '_' and '-'",
-		"topics list --brokers kafka":           "KAFKA_BROKERS: \"kafka\" is not host:port",
 		"tail":                                  "requires at least 1 arg(s), only received 0; usage: pas tail TOPIC… [flags]",
 		"tail x --since 1":                      "invalid argument \"1\" for \"--since\" flag: time: missing unit in duration \"1\"; see `pas tail --help`",
 		"tail x --since -1s":                    "--since -1s is in the future: write 10m for the last ten minutes",
@@ -77,6 +76,8 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 			"postgres://postgres:secret@localhost:5432/pasdetrois",
 		"migrate --database-admin-url localhost": "DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois",
 		"up --port-offset -1":                    "--port-offset -1 is not between 0 and 50000",
+		"up --rest=maybe":                        "invalid argument \"maybe\" for \"--rest\" flag: invalid syntax; see `pas up --help`",
+		"topics list --brokers kafka":            "--brokers: \"kafka\" is not host:port",
 		"up --data /dev/null/x":                  "--data: mkdir /dev/null: not a directory",
 		"version --color blue":                   "--color \"blue\" is none of auto, always, never",
 	} {

@@ -142,7 +142,7 @@ func TestReplayRefusesWhatMakesNoSense(t *testing.T) {
 		"--service orders --from 1 --partition 1":                                      "--partition is of one topic: give it with --topic",
 		"--service orders --from 1 --topic orders --partition -2":                      "--partition -2 is less than 0",
 		"--service orders --from 1 --patience 0s":                                      "--patience 0s is not more than 0",
-		"--service orders --from 1 --brokers x":                                        `KAFKA_BROKERS: "x" is not host:port`,
+		"--service orders --from 1 --brokers x":                                        `--brokers: "x" is not host:port`,
 		"--service orders --from 1":                                                    "no database is named: set AUDIT_DATABASE_URL",
 		"--service orders --from 1 --database-url localhost":                           "AUDIT_DATABASE_URL is not a URL such as",
 		"--service orders --from 1 --database-url postgres://x --admin localhost:9080": `--admin "localhost:9080" is not a URL such as http://127.0.0.1:9080`,

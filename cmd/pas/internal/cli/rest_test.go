@@ -22,7 +22,7 @@ import (
 func TestRESTRefusesWrongFlags(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
-		"--brokers kafka":    `KAFKA_BROKERS: "kafka" is not host:port`,
+		"--brokers kafka":    `--brokers: "kafka" is not host:port`,
 		"--allow a/b":        `--allow: "a/b" is not the name of a topic: use letters, digits, '.', '_' and '-'`,
 		"--addr 8082":        `--addr "8082" is not host:port, such as 127.0.0.1:8082`,
 		"--idle 0s":          `--idle 0s is not more than 0`,

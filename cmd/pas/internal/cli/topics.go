@@ -57,7 +57,11 @@ func (a *app) kafka(f kafkaFlags) (bus.Config, error) {
 		cfg.TopicPrefix = f.prefix
 	}
 	if err = errors.Join(err, cfg.Validate()); err != nil {
-		return cfg, usagef("%s", err)
+		text := err.Error()
+		if len(f.brokers) > 0 {
+			text = strings.ReplaceAll(text, "KAFKA_BROKERS", "--brokers")
+		}
+		return cfg, usagef("%s", text)
 	}
 	return cfg, nil
 }

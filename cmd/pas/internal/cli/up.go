@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -129,6 +130,10 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool
 }
 
 func (a *app) explainUp(err error, logPath string) error {
+	var settings *stack.SettingsError
+	if errors.As(err, &settings) {
+		return usagef("%s", err)
+	}
 	if explained := explain(err); explained != err.Error() {
 		return err // says already what to do
 	}
