@@ -151,23 +151,40 @@ func get(ctx context.Context, url string) error {
 
 // The ports of programs are below those that Linux, macOS and IANA give to outgoing connections: one of those may be taken
 // before the program listens on it.
-const firstPort, endOfPorts = 20_000, 32_768
+const firstPort, endOfPorts = 26_000, 32_768
 
-// freeAddresses finds n ports on loopback that nobody listens on.
-func freeAddresses(n int) ([]string, error) {
-	var found []string
-	for tries := 0; len(found) < n; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(endOfPorts-firstPort)))
-		if err != nil && tries < 1000 {
-			continue
+// reserve finds n ports on loopback that nobody listens on, for programs that are about to be started. Until release no other
+// caller gets them, in this process or another: the UDP port of the same number, which nobody here needs, is held meanwhile.
+func reserve(n int) (addresses []string, release func(), err error) {
+	var held []net.PacketConn
+	release = func() {
+		for _, h := range held {
+			_ = h.Close()
 		}
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // all are held until all are found: none is found twice
-		found = append(found, l.Addr().String())
 	}
-	return found, nil
+	for tries := 0; len(addresses) < n; tries++ {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(endOfPorts-firstPort))
+		h, err := net.ListenPacket("udp", address)
+		if err == nil {
+			held = append(held, h)
+			err = listenOnce(address)
+		}
+		if err == nil {
+			addresses = append(addresses, address)
+		} else if tries == 1000 {
+			release()
+			return nil, nil, fmt.Errorf("find a free port: %w", err)
+		}
+	}
+	return addresses, release, nil
+}
+
+func listenOnce(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // books is an arm's database.

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var FreeAddresses = freeAddresses
+var Reserve = reserve
 
 // ProblemsAfter returns what the audit would find if somebody ran a statement, which nobody does.
 func (r *RunningPas) ProblemsAfter(ctx context.Context, sql string, orders, rejected int) (problems []string, err error) {

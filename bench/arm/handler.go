@@ -34,10 +34,11 @@ func handler(ctx context.Context, e Env, kind string, keeps bool) (*Taker, error
 			return nil, err
 		}
 	}
-	addresses, err := freeAddresses(1)
+	addresses, release, err := reserve(1)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	p, err := process.Start(process.Spec{Name: kind, Path: filepath.Join(e.Bin, "bench"), Args: []string{"-serve", kind}, Logs: e.Logs,
 		Env: []string{"HTTP_ADDR=" + addresses[0], "DATABASE_URL=" + AsRole(e.Plot.AdminURL, "orders")}})
 	if err != nil {

@@ -69,13 +69,17 @@ func StartPas(ctx context.Context, e Env, services ...string) (*RunningPas, erro
 		return nil, err
 	}
 	r := &RunningPas{books: books{e.Plot.AdminURL}, public: map[string][]string{}, admin: map[string][]string{}}
+	replicas := max(1, e.Replicas)
+	free, release, err := reserve(2 * replicas * len(services))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	var ready []string
 	for _, service := range services {
-		for replica := range max(1, e.Replicas) {
-			addresses, err := freeAddresses(2)
-			if err != nil {
-				return nil, errors.Join(err, r.Stop())
-			}
+		for replica := range replicas {
+			var addresses []string
+			addresses, free = free[:2], free[2:]
 			p, err := process.Start(process.Spec{
 				Name: replicaName(service, replica), Path: filepath.Join(e.Bin, service), Logs: e.Logs,
 				Env: append([]string{

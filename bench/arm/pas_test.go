@@ -6,8 +6,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/bench/arm"
@@ -19,21 +21,33 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-func TestAddressesAreNotAmongThoseOfOutgoingConnections(t *testing.T) {
+func TestReservedPortsAreNobodyElses(t *testing.T) {
 	t.Parallel()
-	found, err := arm.FreeAddresses(64)
-	require.NoError(t, err)
-	seen := map[string]bool{}
-	for _, address := range found {
-		_, port, err := net.SplitHostPort(address)
-		require.NoError(t, err)
-		require.False(t, seen[port])
-		seen[port] = true
-		n, err := strconv.Atoi(port)
-		require.NoError(t, err)
-		require.Less(t, n, 32768)
+	seen := map[int]bool{}
+	var lock sync.Mutex
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			addresses, release, err := arm.Reserve(256)
+			if !assert.NoError(t, err) {
+				return
+			}
+			t.Cleanup(release)
+			lock.Lock()
+			defer lock.Unlock()
+			for _, address := range addresses {
+				_, text, err := net.SplitHostPort(address)
+				assert.NoError(t, err)
+				port, err := strconv.Atoi(text)
+				assert.NoError(t, err)
+				assert.False(t, seen[port], "given twice: %d", port)
+				assert.Less(t, port, 32_768, "of outgoing connections")
+				seen[port] = true
+			}
+		})
 	}
-	require.Len(t, seen, 64)
+	all.Wait()
+	require.Len(t, seen, 8*256)
 }
 
 // bench is a site and the built services. Kafka is KAFKA_BROKERS, else an embedded broker.

@@ -77,10 +77,11 @@ type runningPeer struct {
 
 func (p peer) start(ctx context.Context, e Env) (Running, error) {
 	r := &runningPeer{peer: p, books: books{e.Plot.AdminURL}, env: e}
-	addresses, err := freeAddresses(len(Services()))
+	addresses, release, err := reserve(len(Services()))
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	var ready []string
 	for i, role := range Services() {
 		started, err := process.Start(process.Spec{Name: role, Path: filepath.Join(e.Bin, "peer-"+p.name), Args: []string{role},
