@@ -165,12 +165,19 @@ func TestUpDoesNotTouchASchemaThatAMigrationOfAnotherChangesJustNow(t *testing.T
 	require.NoError(t, <-result)
 }
 
-// Roles belong to the whole server: another database's migration, or an operator, may change the same one.
-func TestSetPasswordWaitsForAnotherThatChangesTheRoleJustNow(t *testing.T) {
-	t.Parallel()
+// ownServer is a server on which nobody has made a role before.
+func ownServer(t *testing.T) *embedded.Postgres {
+	t.Helper()
 	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	return server
+}
+
+// Roles belong to the whole server: another database's migration, or an operator, may change the same one.
+func TestSetPasswordWaitsForAnotherThatChangesTheRoleJustNow(t *testing.T) {
+	t.Parallel()
+	server := ownServer(t)
 	w := &world{t: t}
 	adminURL := server.AdminURL("postgres")
 	other, admin := w.connect(adminURL), w.connect(adminURL)
@@ -198,12 +205,10 @@ func TestSetPasswordWaitsForAnotherThatChangesTheRoleJustNow(t *testing.T) {
 // A server of its own, because roles belong to the whole server: here nobody has made them before.
 func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	server := ownServer(t)
 	w := &world{t: t}
 	admin := w.connect(server.AdminURL("postgres"))
-	_, err = admin.Exec(t.Context(), `CREATE DATABASE other`)
+	_, err := admin.Exec(t.Context(), `CREATE DATABASE other`)
 	require.NoError(t, err)
 
 	const callers = 4 // of each database
@@ -245,9 +250,7 @@ func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 // Where Postgres is somebody else's to run there is no superuser to be had.
 func TestARoleThatMayMakeRolesAndSchemasIsEnough(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	server := ownServer(t)
 	w := &world{t: t, DB: &testkit.DB{AdminURL: server.AdminURL("managed")}}
 	for _, statement := range []string{`CREATE ROLE manager LOGIN CREATEROLE`, `CREATE DATABASE managed OWNER manager`} {
 		_, err := w.connect(server.AdminURL("postgres")).Exec(t.Context(), statement)

@@ -171,7 +171,7 @@ func reserve(n int) (addresses []string, release func(), err error) {
 		}
 		if err == nil {
 			addresses = append(addresses, address)
-		} else if tries == 1000 {
+		} else if tries >= 1000 {
 			release()
 			return nil, nil, fmt.Errorf("find a free port: %w", err)
 		}
