@@ -56,7 +56,7 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 			name := cfg.TopicPrefix + s.Name
 			if have, ok := existing[name]; ok {
 				if have < s.Partitions {
-					errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide and use kafka-topics --alter, or delete it first",
+					errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide: use kafka-topics --alter; or stop every service and tool that reads it, delete it, and create it again",
 						name, have, s.Partitions))
 				}
 				continue

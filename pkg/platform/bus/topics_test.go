@@ -136,6 +136,7 @@ func TestTopicsAreCreatedOnceAndNeverRepartitioned(t *testing.T) {
 	spec[0].Partitions = 3
 	_, err = bus.CreateTopics(t.Context(), f.cfg, spec)
 	require.ErrorContains(t, err, "exists with 2 partitions instead of 3")
+	require.ErrorContains(t, err, "stop every service", "readers go on at their old offsets in a topic that is made anew under them")
 	topics, err := bus.ListTopics(t.Context(), f.cfg)
 	require.NoError(t, err)
 	require.Len(t, topics, 2, "only those with the prefix")
