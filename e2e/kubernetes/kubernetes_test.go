@@ -20,6 +20,7 @@ import (
 
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
@@ -247,6 +248,8 @@ func TestTheComponentsFitTheContract(t *testing.T) {
 		partitions[topic.Name] = topic.Partitions
 		require.EqualValues(t, topic.Partitions, at(b.others["KafkaTopic/"+topic.Name], "spec", "partitions"))
 		require.EqualValues(t, 3, at(b.others["KafkaTopic/"+topic.Name], "spec", "replicas"))
+		require.EqualValues(t, bus.MaxBatchBytes, at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "max.message.bytes"))
+		require.EqualValues(t, bus.Retention.Milliseconds(), at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "retention.ms"))
 	}
 	for _, service := range client.Services() {
 		var want, got []string

@@ -159,14 +159,18 @@ func (s *Stack) startBroker() error {
 	return nil
 }
 
-// Topics returns the contract's four topics with their partitions.
+// Topics returns the contract's four topics with their partitions and settings.
 func Topics(replicationFactor int16) []bus.TopicSpec {
-	return []bus.TopicSpec{
-		{Name: messages.TopicOrders, Partitions: 6, ReplicationFactor: replicationFactor},
-		{Name: messages.TopicPayments, Partitions: 3, ReplicationFactor: replicationFactor},
-		{Name: messages.TopicNotifications, Partitions: 3, ReplicationFactor: replicationFactor},
-		{Name: messages.TopicOrderFailures, Partitions: 3, ReplicationFactor: replicationFactor},
+	specs := []bus.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: 6},
+		{Name: messages.TopicPayments, Partitions: 3},
+		{Name: messages.TopicNotifications, Partitions: 3},
+		{Name: messages.TopicOrderFailures, Partitions: 3},
 	}
+	for i := range specs {
+		specs[i].ReplicationFactor, specs[i].MaxBytes, specs[i].Retention = replicationFactor, bus.MaxBatchBytes, bus.Retention
+	}
+	return specs
 }
 
 func (s *Stack) folder(name string) string {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,16 +18,20 @@ import (
 type TopicSpec struct {
 	Name              string
 	Partitions        int32
-	ReplicationFactor int16 // -1 = the cluster's default
-	MinISR            int16 // copies that a write needs; 0 = the cluster's default
+	ReplicationFactor int16         // -1 = the cluster's default
+	MinISR            int16         // copies that a write needs; 0 = the cluster's default
+	MaxBytes          int32         // of one batch, as it is stored; 0 = the cluster's default
+	Retention         time.Duration // 0 = the cluster's default
 }
 
 // detail is the specification as the client wants it.
 func (s TopicSpec) detail() *sarama.TopicDetail {
 	d := &sarama.TopicDetail{NumPartitions: s.Partitions, ReplicationFactor: s.ReplicationFactor}
-	if s.MinISR > 0 {
-		value := strconv.Itoa(int(s.MinISR))
-		d.ConfigEntries = map[string]*string{"min.insync.replicas": &value}
+	if settings := s.settings(); len(settings) > 0 {
+		d.ConfigEntries = make(map[string]*string, len(settings))
+		for key, value := range settings {
+			d.ConfigEntries[key] = &value
+		}
 	}
 	return d
 }

@@ -126,32 +126,6 @@ func partitions(n int32) string {
 	return fmt.Sprintf("%d partitions", n)
 }
 
-func (a *app) showCreated(specs []bus.TopicSpec, created []string, prefix string) error {
-	type row struct {
-		Name              string `json:"name"`
-		Partitions        int32  `json:"partitions"`
-		ReplicationFactor int16  `json:"replication_factor"`
-		Created           bool   `json:"created"`
-	}
-	p := a.printer()
-	list := make([]row, len(specs))
-	for i, s := range specs {
-		name := prefix + s.Name
-		list[i] = row{name, s.Partitions, s.ReplicationFactor, slices.Contains(created, name)}
-		if !a.json {
-			if list[i].Created {
-				p.Line("%s %s with %s, replication factor %d", p.Good("created"), name, partitions(s.Partitions), s.ReplicationFactor)
-			} else {
-				p.Line("%s %s exists already", p.Dim("kept"), name)
-			}
-		}
-	}
-	if a.json {
-		return p.JSON(map[string]any{"items": list})
-	}
-	return nil
-}
-
 // topicView is a topic as --json shows it.
 type topicView struct {
 	Name              string            `json:"name"`

@@ -26,7 +26,9 @@ func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
 		Short: "Create those of the four topics, or of those named, that are missing",
 		Long: `Create those of the four topics that are missing: orders with 6 partitions, payments, notifications and
 order-failures with 3 each. With names, create those topics instead: one that is none of the four needs --partitions.
-Running it again changes nothing. A topic with fewer partitions than asked is an error.`,
+The four take batches of at most 128 KiB (max.message.bytes) and keep them for 7 days (retention.ms).
+Running it again changes nothing: it says which existing topic has other settings, and the command that changes them.
+A topic with fewer partitions than asked is an error.`,
 		Example: `  pas topics create
   pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3 --min-isr 2
   pas topics create --partitions orders=12,payments=6
@@ -49,7 +51,11 @@ Running it again changes nothing. A topic with fewer partitions than asked is an
 			if err != nil {
 				return explainKafka(err, cfg)
 			}
-			return a.showCreated(specs, created, cfg.TopicPrefix)
+			different, err := bus.DifferentTopics(ctx, cfg, specs)
+			if err != nil {
+				return explainKafka(err, cfg)
+			}
+			return a.showCreated(cfg, specs, created, different)
 		}),
 	}
 	cmd.Flags().Int16Var(&replication, "replication-factor", 1, "copies of each partition: 3 on a real cluster, -1 = what the cluster is set to")

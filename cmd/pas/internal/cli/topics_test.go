@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/internal/cli"
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -28,4 +29,32 @@ func TestTopicsOfAnyNameCanBeCreated(t *testing.T) {
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
 	require.Equal(t, "kept "+name+" exists already\n", got.stdout)
 	require.NotContains(t, pas(t, environ, "topics", "list").stdout, "payments")
+}
+
+// What was made before, or by hand, may have other settings: it is kept as it is, and the command that changes it is said.
+func TestTopicsWithOtherSettingsAreNamedWithTheCommandThatChangesThem(t *testing.T) {
+	t.Parallel()
+	environ := kafka(t)
+	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: environ["KAFKA_TOPIC_PREFIX"]}
+	_, err := bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: "orders", Partitions: 6, ReplicationFactor: 1, MaxBytes: 1 << 20}})
+	require.NoError(t, err)
+	got := pas(t, environ, "topics", "create")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "max.message.bytes is 1048576 instead of 131072")
+	require.Contains(t, got.stdout, "--alter --entity-type topics --entity-name "+cfg.TopicPrefix+"orders --add-config max.message.bytes=131072")
+	require.Equal(t, 1, strings.Count(got.stdout, "--alter"), "what was made now has the settings:\n%s", got.stdout)
+
+	topics, err := bus.ListTopics(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Len(t, topics, 4)
+	for _, topic := range topics {
+		want := "131072"
+		if topic.Name == "orders" {
+			want = "1048576"
+		}
+		require.Equal(t, want, topic.Configs["max.message.bytes"], "%s: nothing is changed silently", topic.Name)
+		if topic.Name != "orders" {
+			require.Equal(t, "604800000", topic.Configs["retention.ms"], topic.Name)
+		}
+	}
 }
