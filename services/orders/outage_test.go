@@ -23,6 +23,13 @@ import (
 // place sends an order over HTTP and returns the answer's status.
 func (s *service) place(orderID string) int {
 	s.t.Helper()
+	status, _ := s.post(orderID)
+	return status
+}
+
+// post sends an order over HTTP and returns the answer's status and headers.
+func (s *service) post(orderID string) (int, http.Header) {
+	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.public+"/orders",
 		strings.NewReader(fmt.Sprintf(`{"order_id": %q, "user_id": "u", "total": 49.99}`, orderID)))
 	require.NoError(s.t, err)
@@ -31,7 +38,7 @@ func (s *service) place(orderID string) int {
 	resp, err := client.Do(req)
 	require.NoError(s.t, err)
 	require.NoError(s.t, resp.Body.Close())
-	return resp.StatusCode
+	return resp.StatusCode, resp.Header
 }
 
 // says waits until readiness answers with the status and every text.

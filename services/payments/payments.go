@@ -107,7 +107,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 	requests := httpx.NewMetrics(reg)
 	health := httpx.NewHealth(
-		httpx.Check{Name: "postgres", Run: pool.Ping, Requests: true},
+		httpx.Check{Name: "postgres", Run: pgdb.Check(pool), Requests: true},
 		httpx.Check{Name: "kafka_producer", Run: producer.Check},
 		httpx.Check{Name: "consumer", Run: messages.Check},
 		httpx.Check{Name: "topics", Run: messages.Topics},

@@ -127,13 +127,19 @@ func TestWithoutADatabaseTheOperatorIsToldToComeBack(t *testing.T) {
 		require.NotContains(t, fmt.Sprint(w.do(c.method, c.path, http.StatusServiceUnavailable)), "nowhere")
 	}
 	require.Contains(t, w.said.String(), "the database is not available")
+
+	w = setup(t)
+	_, err := w.db.Exec(t.Context(), `ALTER TABLE dead_letters RENAME TO not_migrated_yet`)
+	require.NoError(t, err)
+	w.do("GET", "/dead-letters", http.StatusServiceUnavailable)
 }
 
 func TestAnUnexpectedErrorTellsNothingButTheLog(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, err := w.db.Exec(t.Context(), `DROP TABLE dead_letters`)
+	w.park(1)
+	_, err := w.db.Exec(t.Context(), `UPDATE dead_letters SET headers = '1'`)
 	require.NoError(t, err)
-	require.NotContains(t, fmt.Sprint(w.do("GET", "/dead-letters", http.StatusInternalServerError)), "dead_letters")
-	require.Contains(t, w.said.String(), `relation \"dead_letters\" does not exist`)
+	require.NotContains(t, fmt.Sprint(w.do("GET", "/dead-letters", http.StatusInternalServerError)), "headers")
+	require.Contains(t, w.said.String(), `headers of dead letter`)
 }

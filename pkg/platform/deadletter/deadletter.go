@@ -78,7 +78,7 @@ func Park(ctx context.Context, q pgdb.Querier, r messages.Record, reason, detail
 	if err != nil {
 		return fmt.Errorf("encode headers: %w", err)
 	}
-	if _, err := q.Exec(ctx, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
+	if _, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
 		reason, printable(detail), printable(stack)); err != nil {
 		return fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
@@ -128,11 +128,7 @@ const getSQL = `SELECT ` + letterColumns + ` FROM dead_letters WHERE id = $1`
 
 // Get returns one letter, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, id int64) (Letter, error) {
-	rows, err := s.pool.Query(ctx, getSQL, id)
-	if err != nil {
-		return Letter{}, fmt.Errorf("get dead letter %d: %w", id, err)
-	}
-	l, err := pgx.CollectExactlyOneRow(rows, scanLetter)
+	l, err := pgdb.CollectOne(ctx, s.pool, scanLetter, getSQL, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Letter{}, ErrNotFound
 	}
@@ -154,11 +150,7 @@ WHERE id > $1 AND ($2 = '' OR state = $2) ORDER BY id LIMIT $3`
 
 // List returns letters, oldest first.
 func (s *Store) List(ctx context.Context, f Filter) ([]Letter, error) {
-	rows, err := s.pool.Query(ctx, listSQL, f.After, f.State, f.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
-	}
-	letters, err := pgx.CollectRows(rows, scanLetter)
+	letters, err := pgdb.Collect(ctx, s.pool, scanLetter, listSQL, f.After, f.State, f.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
@@ -176,7 +168,7 @@ func (s *Store) Discard(ctx context.Context, id int64) error {
 }
 
 func (s *Store) change(ctx context.Context, id int64, state string) error {
-	tag, err := s.pool.Exec(ctx, changeSQL, id, state)
+	tag, err := pgdb.Exec(ctx, s.pool, changeSQL, id, state)
 	if err != nil {
 		return fmt.Errorf("mark dead letter %d %s: %w", id, state, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 const (
@@ -92,11 +93,7 @@ UPDATE dead_letters SET state = 'parked', claimed_at = NULL, changed_at = now(),
 WHERE id = $1 AND state = 'replaying' AND attempts = $2`
 
 func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
-	rows, err := w.store.pool.Query(ctx, claimSQL, replayLease.String())
-	if err != nil {
-		return false, fmt.Errorf("claim a dead letter: %w", err)
-	}
-	l, err := pgx.CollectExactlyOneRow(rows, scanLetter)
+	l, err := pgdb.CollectOne(ctx, w.store.pool, scanLetter, claimSQL, replayLease.String())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -109,7 +106,7 @@ func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 	defer cancel()
 	if failure == nil {
 		w.log.Info("dead letter replayed", "topic", l.Record.Topic, "partition", l.Record.Partition, "offset", l.Record.Offset, "attempt", l.Attempts)
-		_, err = w.store.pool.Exec(note, replayedSQL, l.ID, l.Attempts)
+		_, err = pgdb.Exec(note, w.store.pool, replayedSQL, l.ID, l.Attempts)
 	} else {
 		reason := l.Reason // a transient failure says nothing new about the message
 		if fault.KindOf(failure) == fault.Permanent {
@@ -117,7 +114,7 @@ func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 		}
 		w.log.Warn("dead letter failed again", "topic", l.Record.Topic, "partition", l.Record.Partition, "offset", l.Record.Offset,
 			"attempt", l.Attempts, "status", reason, "err", failure)
-		_, err = w.store.pool.Exec(note, failedAgainSQL, l.ID, l.Attempts, reason, printable(failure.Error()))
+		_, err = pgdb.Exec(note, w.store.pool, failedAgainSQL, l.ID, l.Attempts, reason, printable(failure.Error()))
 	}
 	if err != nil {
 		return true, fmt.Errorf("note the replay of dead letter %d: %w", l.ID, err)

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +38,9 @@ type Config struct {
 }
 
 // Open makes a pool. It does not connect: a database that is down is waited for, not exited for.
+//
+// Each connection leads to a server that takes writes, unless the URL sets target_session_attrs. An error that makes the
+// other connections useless too, such as a demoted server's, has all of them replaced.
 func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
@@ -55,15 +58,28 @@ func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
 	if cfg.AppName != "" {
 		c.ConnConfig.RuntimeParams["application_name"] = cfg.AppName
 	}
+	bound(c.ConnConfig, cfg.URL)
 	c.ConnConfig.ConnectTimeout = connectTimeout
 	c.ConnConfig.Tracer = cfg.Tracer
 	if cfg.MaxConns > 0 {
 		c.MaxConns = cfg.MaxConns
 	}
+	var opened atomic.Pointer[pgxpool.Pool]
+	before := c.ConnConfig.OnPgError
+	c.ConnConfig.OnPgError = func(conn *pgconn.PgConn, pg *pgconn.PgError) bool {
+		if !isOutdated(pg) {
+			return before(conn, pg)
+		}
+		if pool := opened.Load(); pool != nil {
+			pool.Reset()
+		}
+		return false // closes this one
+	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), c)
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
 	}
+	opened.Store(pool)
 	return pool, nil
 }
 
@@ -85,7 +101,7 @@ func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		if err == nil && migrated {
 			return nil
 		}
-		if err == nil || isUndefinedTable(err) {
+		if err == nil || isNotMigrated(err) {
 			err = errors.New("the schema is not migrated yet (run `pas migrate`)")
 		}
 		if ctx.Err() != nil {
@@ -102,35 +118,4 @@ func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		case <-t.C:
 		}
 	}
-}
-
-func isUndefinedTable(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "42P01"
-}
-
-// IsUnavailable reports whether err means that the database cannot be reached or refuses work just now (connection
-// refused or lost, shutting down, too many connections, time-out), as opposed to a statement that is wrong.
-func IsUnavailable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return false
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch pg.Code[:2] {
-		case "08", "53", "57", "58": // connection, resources, operator intervention, system error
-			return true
-		}
-		return false
-	}
-	var connect *pgconn.ConnectError
-	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, ErrCommitUnknown) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
-}
-
-// IsUniqueViolation reports whether err is a unique violation of the named constraint ("" = any).
-func IsUniqueViolation(err error, constraint string) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23505" && (constraint == "" || pg.ConstraintName == constraint)
 }

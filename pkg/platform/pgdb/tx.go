@@ -9,16 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"pasdetrois/pkg/platform/fault"
 )
 
 // ErrCommitUnknown is wrapped by InTx's error when nobody answered what the COMMIT was sent with: the transaction may have
 // happened.
 var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
-
-// reasonRefused is the reason of a message whose data the database will never take.
-const reasonRefused = "refused_by_database"
 
 const rollbackWithin = 2 * time.Second
 
@@ -30,10 +25,20 @@ type Tx struct {
 	ended bool // committed, or nobody knows
 }
 
-// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. An error of the commit itself wraps
-// ErrCommitUnknown. The rollback uses a context that is not cancelled. Data that the database can never take (a broken
-// CHECK, a value out of range) is a permanent fault: trying again would hold up a partition for ever.
+// beginSQL names the isolation level that the use cases are written for: a database may have another default.
+const beginSQL = "begin isolation level read committed"
+
+// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. When the database undoes the transaction
+// for a reason that a repetition cures, InTx runs fn again, a few times: fn must set its results anew each time.
+//
+// An error of the commit itself wraps ErrCommitUnknown. The rollback uses a context that is not cancelled. Data that the
+// database can never take (a broken CHECK, a value out of range) is a permanent fault: trying again would hold up a
+// partition for ever.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx *Tx) error) error {
+	return Classify(Retry(ctx, func(ctx context.Context) error { return inTx(ctx, pool, fn) }))
+}
+
+func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx *Tx) error) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -42,12 +47,12 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, 
 	defer conn.Release() // throws the connection away when a transaction is still open on it
 	defer tx.rollback(ctx)
 	if err := fn(ctx, tx); err != nil {
-		return Classify(err)
+		return err
 	}
 	if tx.ended {
 		return nil
 	}
-	return Classify(tx.Finish(ctx, &pgx.Batch{}))
+	return tx.Finish(ctx, &pgx.Batch{})
 }
 
 func (tx *Tx) rollback(ctx context.Context) {
@@ -68,7 +73,7 @@ func (tx *Tx) begin(ctx context.Context) error {
 		return nil
 	}
 	tx.begun = true
-	if _, err := tx.conn.Exec(ctx, "begin"); err != nil {
+	if _, err := tx.conn.Exec(ctx, beginSQL); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	return nil
@@ -154,18 +159,8 @@ func (tx *Tx) beginning(batch *pgx.Batch) *pgx.Batch {
 	all := &pgx.Batch{}
 	if !tx.begun {
 		tx.begun = true
-		all.Queue("begin")
+		all.Queue(beginSQL)
 	}
 	all.QueuedQueries = append(all.QueuedQueries, batch.QueuedQueries...)
 	return all
-}
-
-// Classify makes errors permanent that the same data will always meet: SQLSTATE class 22 and broken CHECKs. InTx does so;
-// statements that are a transaction of their own need it.
-func Classify(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && fault.KindOf(err) == fault.Transient && (pg.Code[:2] == "22" || pg.Code == "23514") {
-		return fault.Wrap(reasonRefused, err)
-	}
-	return err
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -222,10 +223,16 @@ func TestARequestHearsSoonThatTheDatabaseIsAway(t *testing.T) {
 	t.Cleanup(proxy.Close) // before the pool
 	hangs := handler(overStore(store.New(through)))
 	require.Empty(t, list(t, hangs, nil).Items)
+	admin, err := pgx.Connect(t.Context(), db.AdminURL)
+	require.NoError(t, err)
+	defer admin.Close(t.Context())
+	_, err = admin.Exec(t.Context(), `BEGIN; LOCK TABLE notifications.notifications`) // as a migration does
+	require.NoError(t, err)
 	proxy.Hang()
 	for name, h := range map[string]http.Handler{
 		"refuses": handler(overStore(store.New(open("postgres://notifications:notifications@127.0.0.1:1/none")))),
 		"hangs":   hangs,
+		"locked":  handler(overStore(store.New(open(db.URL("notifications") + "&lock_timeout=100ms")))),
 	} {
 		start := time.Now()
 		w := get(t, h, http.MethodGet, "/notifications")

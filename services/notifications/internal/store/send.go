@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
 )
@@ -57,7 +58,7 @@ func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
 		ids[i], claims[i], statuses[i], reasons[i], pauses[i] = o.ID, int32(o.Claim), string(o.Status), o.Reason, o.Pause
 		sentAt[i] = pgtype.Timestamptz{Time: o.SentAt, Valid: o.Status == domain.Sent}
 	}
-	if _, err := s.pool.Exec(ctx, settleSQL, ids, claims, were, statuses, reasons, sentAt, pauses); err != nil {
+	if _, err := pgdb.Exec(ctx, s.pool, settleSQL, ids, claims, were, statuses, reasons, sentAt, pauses); err != nil {
 		return fmt.Errorf("settle notifications: %w", err)
 	}
 	return nil
@@ -74,7 +75,7 @@ func (s *Store) Release(ctx context.Context, claimed []domain.Notification) erro
 	for i, n := range claimed {
 		ids[i], claims[i] = n.ID, int32(n.Claim)
 	}
-	if _, err := s.pool.Exec(ctx, releaseSQL, ids, claims); err != nil {
+	if _, err := pgdb.Exec(ctx, s.pool, releaseSQL, ids, claims); err != nil {
 		return fmt.Errorf("release notifications: %w", err)
 	}
 	return nil

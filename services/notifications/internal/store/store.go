@@ -46,11 +46,7 @@ func scan(row pgx.CollectableRow) (domain.Notification, error) {
 
 // query runs sql and returns the notifications it yields.
 func query(ctx context.Context, q pgdb.Querier, sql string, args ...any) ([]domain.Notification, error) {
-	rows, err := q.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
+	return pgdb.Collect(ctx, q, scan, sql, args...)
 }
 
 // Without a conflict target, ON CONFLICT covers both unique keys. A row that another row of the same statement has just

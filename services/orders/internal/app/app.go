@@ -26,7 +26,8 @@ import (
 
 // Store keeps orders, stock and what belongs to them. store.Store is the one over Postgres.
 type Store interface {
-	// InTx runs fn in one transaction and commits when it returns nil. An error may come after a commit that happened.
+	// InTx runs fn in one transaction and commits when it returns nil. It may run fn again after a transaction that was
+	// undone: fn sets its results anew each time. An error may come after a commit that happened.
 	InTx(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 
 	// Order returns an order with its lines, or ErrNotFound.

@@ -122,6 +122,7 @@ func (a *App) placeTraced(ctx context.Context, batch []placeRequest) []placeOutc
 func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome {
 	outcomes := make([]placeOutcome, len(batch))
 	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
+		clear(outcomes) // of a try before
 		open, err := w.claimKeys(ctx, batch, outcomes)
 		if err != nil {
 			return err

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/domain"
@@ -15,11 +13,7 @@ const productsSQL = `SELECT ` + productColumns + ` FROM inventory ORDER BY sku`
 
 // Products implements app.Store.
 func (s *Store) Products(ctx context.Context) ([]domain.Product, error) {
-	rows, err := s.pool.Query(ctx, productsSQL)
-	if err != nil {
-		return nil, fmt.Errorf("list products: %w", err)
-	}
-	products, err := pgx.CollectRows(rows, scanProduct)
+	products, err := pgdb.Collect(ctx, s.pool, scanProduct, productsSQL)
 	if err != nil {
 		return nil, fmt.Errorf("list products: %w", err)
 	}
@@ -34,11 +28,7 @@ func (s *Store) Product(ctx context.Context, sku string) (domain.Product, error)
 }
 
 func (s *Store) oneProduct(ctx context.Context, what, sql, sku string, args ...any) (domain.Product, error) {
-	rows, err := s.pool.Query(ctx, sql, append([]any{sku}, args...)...)
-	if err != nil {
-		return domain.Product{}, fmt.Errorf("%s %s: %w", what, sku, err)
-	}
-	p, err := pgx.CollectExactlyOneRow(rows, scanProduct)
+	p, err := pgdb.CollectOne(ctx, s.pool, scanProduct, sql, append([]any{sku}, args...)...)
 	if err != nil {
 		return domain.Product{}, fmt.Errorf("%s %s: %w", what, sku, notFound(err))
 	}
@@ -55,11 +45,11 @@ SELECT false AS created, ` + productColumns + ` FROM changed UNION ALL SELECT tr
 
 // PutProduct implements app.Store.
 func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
-	put := func() error {
+	put := func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(append([]any{&created}, fieldsOf(&p)...)...)
 	}
-	if err = put(); pgdb.IsUniqueViolation(err, "") { // somebody made it at the same moment
-		err = put()
+	if err = pgdb.Retry(ctx, put); pgdb.IsUniqueViolation(err, "") { // somebody made it at the same moment
+		err = pgdb.Retry(ctx, put)
 	}
 	if err != nil {
 		return p, false, fmt.Errorf("put product %s: %w", sku, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 )
 
@@ -96,7 +97,7 @@ WHERE key = $1 AND request_hash = $2 AND running_until IS NOT NULL`
 
 // FinishAnswer implements app.Store. A key that was forgotten meanwhile stays so.
 func (s *Store) FinishAnswer(ctx context.Context, key app.Idempotency, answer app.Answer) error {
-	_, err := s.pool.Exec(ctx, finishAnswerSQL, key.Key, key.RequestHash, answer.Status, answer.Location, answer.ETag,
+	_, err := pgdb.Exec(ctx, s.pool, finishAnswerSQL, key.Key, key.RequestHash, answer.Status, answer.Location, answer.ETag,
 		notNil(answer.Body))
 	if err != nil {
 		return fmt.Errorf("keep final answer: %w", err)
@@ -117,7 +118,7 @@ const pruneKeysSQL = `DELETE FROM idempotency_keys WHERE key = ANY (ARRAY(
 
 // PruneKeys implements app.Store.
 func (s *Store) PruneKeys(ctx context.Context, before time.Time, limit int) (int, error) {
-	tag, err := s.pool.Exec(ctx, pruneKeysSQL, before, limit)
+	tag, err := pgdb.Exec(ctx, s.pool, pruneKeysSQL, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("prune idempotency keys: %w", err)
 	}

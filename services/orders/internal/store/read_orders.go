@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -84,9 +85,12 @@ const orderSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
 // Order implements app.Store.
 func (s *Store) Order(ctx context.Context, id string) (domain.Order, error) {
 	var orders []*domain.Order
-	var batch pgx.Batch
-	queueRead(&batch, func(found []*domain.Order) { orders = found }, []string{id}, orderSQL, id)
-	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
+	err := pgdb.Retry(ctx, func(ctx context.Context) error {
+		var batch pgx.Batch
+		queueRead(&batch, func(found []*domain.Order) { orders = found }, []string{id}, orderSQL, id)
+		return s.pool.SendBatch(ctx, &batch).Close()
+	})
+	if err != nil {
 		return domain.Order{}, fmt.Errorf("read order %s: %w", id, err)
 	}
 	if len(orders) == 0 {
@@ -104,11 +108,7 @@ func (s *Store) Newer(ctx context.Context, versions map[string]int64) ([]domain.
 	for id, v := range versions {
 		ids, seen = append(ids, id), append(seen, v)
 	}
-	rows, err := s.pool.Query(ctx, newerSQL, ids, seen)
-	if err != nil {
-		return nil, fmt.Errorf("read changed orders: %w", err)
-	}
-	orders, err := pgx.CollectRows(rows, scanOrder)
+	orders, err := pgdb.Collect(ctx, s.pool, scanOrder, newerSQL, ids, seen)
 	if err != nil {
 		return nil, fmt.Errorf("read changed orders: %w", err)
 	}
@@ -123,10 +123,17 @@ func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain
 	for i, o := range orders {
 		ids[i] = o.ID
 	}
-	rows, err := s.pool.Query(ctx, linesSQL, ids)
-	if err == nil {
-		err = addLines(byID(orders), rows)
-	}
+	found := byID(orders)
+	err := pgdb.Retry(ctx, func(ctx context.Context) error {
+		for _, o := range orders {
+			o.Lines = nil
+		}
+		rows, err := s.pool.Query(ctx, linesSQL, ids)
+		if err != nil {
+			return err
+		}
+		return addLines(found, rows)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read lines of orders: %w", err)
 	}
@@ -161,11 +168,7 @@ func (s *Store) Orders(ctx context.Context, q app.Query) ([]domain.Order, error)
 	case q.Status != "":
 		sql, args = listStatusSQL, append(args, q.Status)
 	}
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list orders: %w", err)
-	}
-	orders, err := pgx.CollectRows(rows, scanOrder)
+	orders, err := pgdb.Collect(ctx, s.pool, scanOrder, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
@@ -177,15 +180,11 @@ WHERE order_id = $1 AND number > $2 ORDER BY number`
 
 // Timeline implements app.Store.
 func (s *Store) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
-	rows, err := s.pool.Query(ctx, timelineSQL, id, after)
-	if err != nil {
-		return nil, fmt.Errorf("read timeline of order %s: %w", id, err)
-	}
-	changes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c domain.Change, err error) {
+	changes, err := pgdb.Collect(ctx, s.pool, func(row pgx.CollectableRow) (c domain.Change, err error) {
 		err = row.Scan(&c.Number, &c.Event, &c.From, &c.To, &c.Detail, &c.At)
 		c.At = c.At.UTC()
 		return c, err
-	})
+	}, timelineSQL, id, after)
 	if err != nil {
 		return nil, fmt.Errorf("read timeline of order %s: %w", id, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -220,10 +221,16 @@ func TestARequestHearsSoonThatTheDatabaseIsAway(t *testing.T) {
 	t.Cleanup(proxy.Close) // before the pool
 	hangs := handler(app.New(app.Config{Store: store.New(through)}))
 	requireProblem(t, do(t, hangs, http.MethodGet, "/payments/o1"), http.StatusNotFound)
+	admin, err := pgx.Connect(t.Context(), db.AdminURL)
+	require.NoError(t, err)
+	defer admin.Close(t.Context())
+	_, err = admin.Exec(t.Context(), `BEGIN; LOCK TABLE payments.payments`) // as a migration does
+	require.NoError(t, err)
 	proxy.Hang()
 	for name, h := range map[string]http.Handler{
 		"refuses": handler(app.New(app.Config{Store: store.New(open("postgres://payments:payments@127.0.0.1:1/none"))})),
 		"hangs":   hangs,
+		"locked":  handler(app.New(app.Config{Store: store.New(open(db.URL("payments") + "&lock_timeout=100ms"))})),
 	} {
 		for _, path := range []string{"/payments/o1", "/payments"} {
 			start := time.Now()

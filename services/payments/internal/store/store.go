@@ -42,11 +42,7 @@ func (s *Store) Payments(ctx context.Context, orderIDs []string) (map[string]dom
 const paymentsSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = ANY($1)`
 
 func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[string]domain.Payment, error) {
-	rows, err := q.Query(ctx, paymentsSQL, orderIDs)
-	if err != nil {
-		return nil, fmt.Errorf("read payments: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, scan)
+	found, err := pgdb.Collect(ctx, q, scan, paymentsSQL, orderIDs)
 	if err != nil {
 		return nil, fmt.Errorf("read payments: %w", err)
 	}
@@ -85,11 +81,7 @@ func open(ctx context.Context, q pgdb.Querier, opened []domain.Payment, kept map
 	for _, p := range opened {
 		missing[p.OrderID] = p
 	}
-	rows, err := q.Query(ctx, openSQL, arrays(opened)...)
-	if err != nil {
-		return fmt.Errorf("keep payments: %w", err)
-	}
-	inserted, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	inserted, err := pgdb.Collect(ctx, q, pgx.RowTo[string], openSQL, arrays(opened)...)
 	if err != nil {
 		return fmt.Errorf("keep payments: %w", err)
 	}
@@ -131,6 +123,7 @@ func arrays(ps []domain.Payment) []any {
 func (s *Store) Refund(ctx context.Context, refunded, tombstones []domain.Payment) (map[string]app.Kept, error) {
 	kept := make(map[string]app.Kept, len(refunded)+len(tombstones))
 	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		clear(kept) // of a try before
 		if err := refund(ctx, tx, refunded, kept); err != nil {
 			return err
 		}
@@ -165,11 +158,7 @@ func refund(ctx context.Context, tx *pgdb.Tx, refunded []domain.Payment, kept ma
 	if _, err := tx.Exec(ctx, lockSQL, orders); err != nil {
 		return fmt.Errorf("lock payments: %w", err)
 	}
-	rows, err := tx.Query(ctx, refundSQL, orders, reasons, updated)
-	if err != nil {
-		return fmt.Errorf("refund payments: %w", err)
-	}
-	changed, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	changed, err := pgdb.Collect(ctx, tx, pgx.RowTo[string], refundSQL, orders, reasons, updated)
 	if err != nil {
 		return fmt.Errorf("refund payments: %w", err)
 	}
@@ -184,11 +173,7 @@ const paymentSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = $1`
 
 // Payment implements app.Store.
 func (s *Store) Payment(ctx context.Context, orderID string) (domain.Payment, error) {
-	rows, err := s.pool.Query(ctx, paymentSQL, orderID)
-	if err != nil {
-		return domain.Payment{}, fmt.Errorf("read the payment of order %s: %w", orderID, err)
-	}
-	p, err := pgx.CollectExactlyOneRow(rows, scan)
+	p, err := pgdb.CollectOne(ctx, s.pool, scan, paymentSQL, orderID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.Payment{}, app.ErrNotFound
 	}
@@ -216,11 +201,7 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Payment, error)
 	if q.UserID != "" {
 		sql, args = listOfUserSQL, append(args, q.UserID)
 	}
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list payments: %w", err)
-	}
-	items, err := pgx.CollectRows(rows, scan)
+	items, err := pgdb.Collect(ctx, s.pool, scan, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list payments: %w", err)
 	}

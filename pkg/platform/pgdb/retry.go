@@ -1,0 +1,81 @@
+package pgdb
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// tries is how often a statement or a transaction runs at most. All pauses together take less than 0.2 s: a request that
+	// waits is answered within 2 s.
+	tries      = 5
+	firstPause = 5 * time.Millisecond
+)
+
+// Retry runs op, and again while the database undoes it for a reason that a repetition cures: another transaction was in the
+// way, or a migration has changed a statement. It ends after a few tries, or with ctx. Op may run several times: it must
+// set its results anew each time.
+func Retry(ctx context.Context, op func(ctx context.Context) error) error {
+	for try := 1; ; try++ {
+		err := op(ctx)
+		if err == nil || try == tries || OutcomeOf(err) != Again {
+			return err
+		}
+		// Those that met each other must not meet again.
+		t := time.NewTimer(firstPause<<(try-1) + rand.N(firstPause<<(try-1)))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
+	}
+}
+
+// alone runs op with Retry when q runs each statement in a transaction of its own. Inside a transaction a statement cannot be
+// repeated: the server has given up all of it, and InTx repeats the whole.
+func alone(ctx context.Context, q Querier, op func(ctx context.Context) error) error {
+	if _, inside := q.(*Tx); inside {
+		return op(ctx)
+	}
+	return Retry(ctx, op)
+}
+
+// Exec runs one statement, and again as Retry does.
+func Exec(ctx context.Context, q Querier, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+	err = alone(ctx, q, func(ctx context.Context) (err error) {
+		tag, err = q.Exec(ctx, sql, args...)
+		return err
+	})
+	return tag, err
+}
+
+// Collect runs one statement, and again as Retry does, and returns its rows.
+func Collect[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql string, args ...any) (found []T, err error) {
+	err = alone(ctx, q, func(ctx context.Context) error {
+		rows, err := q.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return found, err
+}
+
+// CollectOne runs one statement, and again as Retry does, and returns its only row, or pgx.ErrNoRows or ErrTooManyRows.
+func CollectOne[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql string, args ...any) (found T, err error) {
+	err = alone(ctx, q, func(ctx context.Context) error {
+		rows, err := q.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectExactlyOneRow(rows, scan)
+		return err
+	})
+	return found, err
+}

@@ -1,0 +1,88 @@
+package pgdb
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// isolation is what the use cases are written for. A database or a role may have another default.
+const isolation = "default_transaction_isolation"
+
+// limits bound what a session may hold up. A process that is frozen or cut off cannot end its own transactions: its locks
+// stay until the server ends the session. Each is a parameter of the connection, and the URL may set another value.
+//
+// The server ignores the TCP settings where it cannot follow them, as on a Unix socket.
+var limits = [...]struct{ name, value string }{
+	{"statement_timeout", "20s"},                  // below the 30 s that a message has for one attempt
+	{"lock_timeout", "5s"},                        // what waits longer is told, and tried again
+	{"idle_in_transaction_session_timeout", "5s"}, // no transaction of ours waits for anything but Postgres
+	{"tcp_keepalives_idle", "10"},
+	{"tcp_keepalives_interval", "5"},
+	{"tcp_keepalives_count", "3"},
+	{"tcp_user_timeout", "25s"}, // for a session whose answer is not taken: keepalives do not run then
+}
+
+// checkConnectionSQL makes the server look for a client that is gone while a statement runs. Postgres before 14 does not know
+// the setting, and some platforms take 0 only: a startup parameter would be fatal there.
+const (
+	checkConnection    = "client_connection_check_interval"
+	checkConnectionSQL = "SET " + checkConnection + " = '5s'"
+)
+
+// bound sets the session's parameters that keep it from holding up others.
+func bound(c *pgx.ConnConfig, databaseURL string) {
+	c.RuntimeParams[isolation] = "read committed"
+	options := c.RuntimeParams["options"] // -c name=value, which a parameter of the same name would override
+	chosen := func(name string) bool {
+		_, set := c.RuntimeParams[name]
+		return set || strings.Contains(options, name)
+	}
+	for _, l := range limits {
+		if !chosen(l.name) {
+			c.RuntimeParams[l.name] = l.value
+		}
+	}
+	sql := readOnlySQL
+	if !chosen(checkConnection) {
+		sql += "; " + checkConnectionSQL
+	}
+	asked := c.ValidateConnect
+	writes := asked == nil && !choosesServer(databaseURL)
+	c.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if asked != nil {
+			if err := asked(ctx, conn); err != nil {
+				return err
+			}
+		}
+		return validate(ctx, conn, sql, writes)
+	}
+}
+
+// choosesServer reports whether the URL or the environment says which server may be used.
+func choosesServer(databaseURL string) bool {
+	const name = "target_session_attrs"
+	if os.Getenv("PGTARGETSESSIONATTRS") != "" {
+		return true
+	}
+	if u, err := url.Parse(databaseURL); err == nil && u.Scheme != "" {
+		return u.Query().Has(name)
+	}
+	return strings.Contains(databaseURL, name)
+}
+
+// validate looks at a new connection, in one round trip. A server that does not take checkConnectionSQL is used without it.
+func validate(ctx context.Context, conn *pgconn.PgConn, sql string, writes bool) error {
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	if err != nil && (serverError(err) == nil || len(results) == 0) {
+		return err
+	}
+	if writes && string(results[0].Rows[0][0]) == "on" {
+		return ErrReadOnly
+	}
+	return nil
+}

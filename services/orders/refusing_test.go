@@ -1,0 +1,160 @@
+package orders_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+// refusal is one way in which a database refuses for a while: what is done to it, and what takes that back.
+type refusal struct {
+	begin, end string
+	unready    string // what readiness says; "" = the service stays ready
+}
+
+// A client that keeps to HTTP repeats after 503 with Retry-After, and not after 500.
+func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
+	t.Parallel()
+	const cut = `; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'orders'`
+	postgres := testkit.OwnPostgres(t)
+	require.NoError(t, migrations.Up(t.Context(), postgres.AdminURL))
+	admin, err := pgx.Connect(t.Context(), postgres.AdminURL)
+	require.NoError(t, err)
+	defer admin.Close(t.Context())
+	askForPasswords(t, admin)
+	w := setupOn(t, testkit.Brokers(t), postgres.DB)
+	w.cfg.DatabaseURL += "&lock_timeout=200ms"
+	s := w.start()
+	for name, r := range map[string]refusal{
+		"read only":            {`ALTER SYSTEM SET default_transaction_read_only = on`, `ALTER SYSTEM RESET default_transaction_read_only`, "takes no writes"},
+		"another password":     {`ALTER ROLE orders PASSWORD 'another'` + cut, `ALTER ROLE orders PASSWORD 'orders'`, "password authentication failed"},
+		"too many connections": {`ALTER ROLE orders CONNECTION LIMIT 0` + cut, `ALTER ROLE orders CONNECTION LIMIT -1`, "too many connections"},
+		"no login":             {`ALTER ROLE orders NOLOGIN` + cut, `ALTER ROLE orders LOGIN`, "not permitted to log in"},
+		"locked":               {`BEGIN; LOCK TABLE orders.orders`, `COMMIT`, ""},
+		"a grant is lost":      {`ALTER TABLE orders.orders OWNER TO postgres`, `ALTER TABLE orders.orders OWNER TO orders`, ""},
+		"not migrated":         {`ALTER TABLE orders.outbox RENAME TO later`, `ALTER TABLE orders.later RENAME TO outbox`, ""},
+	} {
+		s.says(http.StatusOK)
+		require.Equal(t, http.StatusAccepted, s.place("before "+name))
+		do := func(sql string) {
+			t.Helper()
+			for _, part := range append(strings.Split(sql, "; "), `SELECT pg_reload_conf()`) {
+				_, err := admin.Exec(t.Context(), part)
+				require.NoError(t, err, part)
+			}
+		}
+		do(r.begin)
+		refused := 0
+		testkit.Eventually(t, func() error {
+			switch status, header := s.post("during " + name); {
+			case status == http.StatusServiceUnavailable && header.Get("Retry-After") != "":
+				refused++
+			case status >= 300 || refused > 0: // a setting takes a moment to be read
+				require.Fail(t, "not 503 with Retry-After", "%s: %d %v", name, status, header)
+			}
+			if refused < 5 {
+				return fmt.Errorf("%s: %d requests were refused", name, refused)
+			}
+			return nil
+		})
+		if r.unready != "" {
+			s.says(http.StatusServiceUnavailable, r.unready)
+			s.takesRequests(http.StatusServiceUnavailable)
+		}
+		do(r.end)
+		testkit.Eventually(t, func() error {
+			if status, _ := s.post("after " + name); status >= 300 {
+				return fmt.Errorf("%s: status %d", name, status)
+			}
+			return nil
+		})
+		w.await("after "+name, messages.EventPaymentRequested, "reserve")
+	}
+	s.says(http.StatusOK)
+	require.Zero(t, w.rows("dead_letters"), "nothing was parked")
+	require.NotContains(t, w.logs.String(), "a request failed")
+}
+
+// askForPasswords makes a server that trusts everybody ask the service's role for its password.
+func askForPasswords(t *testing.T, admin *pgx.Conn) {
+	t.Helper()
+	var path string
+	require.NoError(t, admin.QueryRow(t.Context(), `SHOW hba_file`).Scan(&path))
+	rules, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append([]byte("host all orders 127.0.0.1/32 scram-sha-256\n"), rules...), 0o600))
+	_, err = admin.Exec(t.Context(), `SELECT pg_reload_conf()`)
+	require.NoError(t, err)
+}
+
+func TestADefaultOfSerializableDoesNotHarm(t *testing.T) {
+	t.Parallel()
+	for _, level := range []string{"serializable", "repeatable read"} {
+		w := setup(t)
+		_, err := w.db.Exec(t.Context(), `ALTER ROLE CURRENT_USER IN DATABASE "`+w.database()+`" SET default_transaction_isolation = '`+level+`'`)
+		require.NoError(t, err)
+		s := w.start()
+		s.says(http.StatusOK)
+		answers := make(chan int, 96)
+		for client := range 12 {
+			go func() {
+				for n := range 8 {
+					status, _ := s.post(fmt.Sprintf("%d-%d", client, n))
+					answers <- status
+				}
+			}()
+		}
+		for range cap(answers) {
+			select {
+			case status := <-answers:
+				require.Equal(t, http.StatusAccepted, status)
+			case <-time.After(30 * time.Second):
+				require.FailNow(t, "no answer")
+			}
+		}
+		testkit.Eventually(t, func() error {
+			if n := w.rows("orders WHERE status = 'awaiting_payment'"); n != cap(answers) {
+				return fmt.Errorf("%d orders wait for their payment", n)
+			}
+			return nil
+		})
+	}
+}
+
+// A migration under a running service changes the results of statements that its connections have prepared.
+func TestATypeThatAMigrationChangesFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.start()
+	s.says(http.StatusOK)
+	for _, kind := range []string{"integer", "bigint", "integer", "bigint"} {
+		for n := range 20 {
+			id := fmt.Sprint(kind, n)
+			status, _ := s.post(id)
+			require.Less(t, status, 300)
+			status, body := s.get(s.public + "/orders/" + id)
+			require.Equal(t, http.StatusOK, status, body)
+			status, body = s.get(s.public + "/orders")
+			require.Equal(t, http.StatusOK, status, body)
+		}
+		_, err := w.db.Exec(t.Context(), `ALTER TABLE orders ALTER COLUMN nudges TYPE `+kind)
+		require.NoError(t, err)
+	}
+	s.says(http.StatusOK)
+}
+
+func (w *world) database() (name string) {
+	w.t.Helper()
+	require.NoError(w.t, w.db.QueryRow(w.t.Context(), `SELECT current_database()`).Scan(&name))
+	return name
+}
