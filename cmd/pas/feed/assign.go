@@ -16,6 +16,10 @@ func (f *Feed) assign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tops, err := listed(f.admin.ListEndOffsets(ctx, names...))
+	if err != nil {
+		return err
+	}
 	ends, err := listed(f.admin.ListCommittedOffsets(ctx, names...))
 	if err != nil {
 		return err
@@ -47,6 +51,7 @@ func (f *Feed) assign(ctx context.Context) error {
 				next = at
 			}
 			f.begin[topic][partition] = next
+			f.wait(topic, partition, max(next, end), tops[name][partition])
 			from[name][partition], f.known[name][partition] = kgo.NewOffset().At(next), true
 			if f.ends != nil && next < end {
 				if f.ends[name] == nil {
@@ -94,7 +99,10 @@ func (f *Feed) widen(ctx context.Context) error {
 	added := map[string]map[int32]kgo.Offset{}
 	for i, name := range f.cfg.names() {
 		if !topics.Has(name) {
-			return &UnknownTopicError{Topic: f.cfg.Topics[i], Exist: f.contractNames(topics.Names())}
+			return &RemadeError{Topic: f.cfg.Topics[i]}
+		}
+		if id := topics[name].ID; topics[name].Err == nil && id != (kadm.TopicID{}) && id != f.ids[name] {
+			return &RemadeError{Topic: f.cfg.Topics[i]}
 		}
 		for _, partition := range topics[name].Partitions.Numbers() {
 			if f.known[name][partition] {
@@ -110,5 +118,6 @@ func (f *Feed) widen(ctx context.Context) error {
 	if len(added) > 0 {
 		f.client.AddConsumePartitions(added)
 	}
+	f.lookForTransactions(ctx)
 	return nil
 }

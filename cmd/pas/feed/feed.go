@@ -8,7 +8,6 @@ package feed
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,15 +23,15 @@ import (
 
 const (
 	// widenEvery is how often a feed that reads alone looks for new partitions, when not told.
-	widenEvery = 30 * time.Second
+	widenEvery = 10 * time.Second
 	// createdTime is how long after its making a topic may still be unknown to some broker.
 	createdTime = 2 * time.Second
 	// closeTime bounds the last commit of a group's member and its leaving.
 	closeTime = 3 * time.Second
 	// atOnce is what one Poll returns at most, when not told.
 	atOnce = 10_000
-	// fetchBytes is what Kafka sends at a time at most, compressed: a busy topic does not fill the memory.
-	fetchBytes = 4 << 20
+	// roomBytes is what inflated batches may take that wait to be handed over. One always fits.
+	roomBytes = 16 << 20
 )
 
 // Config says what to read.
@@ -47,10 +46,16 @@ type Config struct {
 	Follow bool
 	// Most is how many records one Poll returns at most; 0 = 10,000.
 	Most int
-	// WidenEvery is how often a feed that reads alone looks for partitions that were added; 0 = 30 s.
+	// WidenEvery is how often a feed that reads alone looks for partitions that were added, for a topic that was made anew
+	// and for transactions that hold records back; 0 = 10 s.
 	WidenEvery time.Duration
 	// OpenTime bounds how long Open may take.
 	OpenTime time.Duration
+	// PassOver is told of each batch that Poll passes over, in its place between the records. It may be nil.
+	PassOver func(Passed)
+	// Waiting is told, while the feed follows and reads alone, of partitions whose records wait behind the same open
+	// transaction for longer than WidenEvery, once each. It may be nil.
+	Waiting func([]Waiting)
 }
 
 // Start says where to begin. The zero value begins with what comes from now on. A group begins there only where it has
@@ -61,30 +66,8 @@ type Start struct {
 	// At are the next offsets of partitions known from before, by topic without prefix. It wins over the others; one
 	// below what the log still has is an error (*GoneError), one beyond its end too.
 	At map[string]map[int32]int64
-}
-
-// UnknownTopicError says that a topic does not exist, and which do.
-type UnknownTopicError struct {
-	Topic string
-	Exist []string
-}
-
-func (e *UnknownTopicError) Error() string {
-	if len(e.Exist) == 0 {
-		return fmt.Sprintf("there is no topic %q, and no other either", e.Topic)
-	}
-	return fmt.Sprintf("there is no topic %q; there are %s", e.Topic, strings.Join(e.Exist, ", "))
-}
-
-// GoneError says that the record to read next is not in the log.
-type GoneError struct {
-	Topic            string
-	Partition        int32
-	Next, First, End int64
-}
-
-func (e *GoneError) Error() string {
-	return fmt.Sprintf("%s/%d was read up to offset %d, but the topic has %d to %d", e.Topic, e.Partition, e.Next, e.First, e.End)
+	// IDs are the ids of topics known from before, by topic without prefix. Another one is an error (*RemadeError).
+	IDs map[string]string
 }
 
 // Feed is an open reader of topics. One goroutine uses it.
@@ -97,10 +80,15 @@ type Feed struct {
 	begin   map[string]map[int32]int64 // by topic without prefix
 	ends    map[string]map[int32]int64 // what is still to be read without Follow, by full name
 	checked time.Time
+	room    room
+	ids     map[string]kadm.TopicID    // of the topics as they were at Open, by full name
+	waiting []Waiting                  // at Open
+	stable  map[string]map[int32]int64 // where reading ended at the last look, by full name
+	told    map[string]map[int32]bool  // partitions that Config.Waiting was told of
 }
 
 // Open connects, makes sure that the topics exist and fixes where to begin: what is written after it returned is handed
-// over. Its errors are of the network, *UnknownTopicError or *GoneError.
+// over. Its errors are of the network, *UnknownTopicError, *RemadeError or *GoneError.
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
 	defer cancel()
@@ -109,10 +97,13 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	options = append(options,
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	f := &Feed{cfg: cfg, known: map[string]map[int32]bool{}, ids: map[string]kadm.TopicID{}}
+	reading, err := kafka.ReadingOptions(f.room.take)
+	if err != nil {
+		return nil, err
+	}
+	options = append(append(options, reading...),
 		kgo.KeepControlRecords(), // they tell how far a partition was read
-		kgo.FetchMaxBytes(fetchBytes),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if cfg.Group != "" {
 		options = append(options, cfg.group()...)
@@ -125,7 +116,7 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	}
 	// A broker that takes the connection and says nothing keeps the first request past its context's end.
 	inTime := context.AfterFunc(ctx, cut)
-	f := &Feed{cfg: cfg, client: client, cut: cut, admin: kadm.NewClient(client), known: map[string]map[int32]bool{}}
+	f.client, f.cut, f.admin = client, cut, kadm.NewClient(client)
 	err = f.open(ctx)
 	if inTime() && err == nil {
 		return f, nil
@@ -148,6 +139,7 @@ func (c Config) group() []kgo.Opt {
 	}
 	return []kgo.Opt{
 		kgo.ConsumerGroup(c.Kafka.GroupPrefix + c.Group), kgo.ConsumeTopics(c.names()...),
+		kgo.Balancers(kgo.RangeBalancer()), // the rule that nearly every kind of client knows
 		kgo.ConsumeStartOffset(start), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.AutoCommitMarks(),
 	}
 }
@@ -181,7 +173,7 @@ func (f *Feed) exist(ctx context.Context) error {
 		}
 		missing := slices.IndexFunc(f.cfg.names(), func(name string) bool { return !existing.Has(name) })
 		if missing < 0 {
-			return nil
+			return f.identify(existing)
 		}
 		if time.Now().After(deadline) {
 			return &UnknownTopicError{Topic: f.cfg.Topics[missing], Exist: f.contractNames(existing.Names())}
@@ -220,7 +212,7 @@ func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 			return nil, err
 		}
 		fetches := f.poll(ctx)
-		if err := problem(fetches); err != nil {
+		if err := f.problem(ctx, fetches); err != nil {
 			return nil, err
 		}
 		records := f.handOver(fetches)
@@ -237,21 +229,10 @@ func (f *Feed) poll(ctx context.Context) kgo.Fetches {
 		ctx, cancel = context.WithDeadline(ctx, f.checked.Add(f.cfg.WidenEvery))
 		defer cancel()
 	}
-	return f.client.PollRecords(ctx, f.cfg.Most)
-}
-
-// problem returns the first error that waiting does not heal.
-func problem(fetches kgo.Fetches) error {
-	for _, e := range fetches.Errors() {
-		if errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, context.DeadlineExceeded) {
-			continue
-		}
-		if e.Topic == "" {
-			return fmt.Errorf("read from Kafka: %w", e.Err)
-		}
-		return fmt.Errorf("read %s/%d: %w", e.Topic, e.Partition, e.Err)
+	if f.client.BufferedFetchRecords() == 0 {
+		f.room.clear()
 	}
-	return nil
+	return f.client.PollRecords(ctx, f.cfg.Most)
 }
 
 // handOver picks the records that are a user's, and notes what was read.

@@ -26,6 +26,8 @@ type Config struct {
 	Ready func()
 	// Show is called for each record that the filter lets through. Its error ends the run.
 	Show func(Record) error
+	// PassOver is told of each batch that is passed over. It may be nil.
+	PassOver func(feed.Passed)
 }
 
 // Filter lets a record through that meets all conditions. The zero value lets everything through.
@@ -56,19 +58,31 @@ type Record struct {
 // Header is one header of a record.
 type Header struct{ Key, Value string }
 
-// Summary counts what a run came to: Read = Shown + Skipped. NotJSON of those read were no JSON object.
+// Summary counts what a run came to: Read = Shown + Skipped. NotJSON of those read were no JSON object. PassedOver are
+// batches that inflate too far; nothing is known of their records.
 type Summary struct {
-	Read, Shown, Skipped, NotJSON int64
+	Read, Shown, Skipped, NotJSON, PassedOver int64
+	// Waiting says what is there and cannot be read yet. A run that follows leaves it empty.
+	Waiting []feed.Waiting
 }
 
 // Run shows records until ctx ends or there is nothing more to show, which is no error.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	var s Summary
+	cfg.Feed.PassOver = func(p feed.Passed) {
+		s.PassedOver++
+		if cfg.PassOver != nil {
+			cfg.PassOver(p)
+		}
+	}
 	f, err := feed.Open(ctx, cfg.Feed)
 	if err != nil {
 		return s, err
 	}
 	defer f.Close()
+	if !cfg.Feed.Follow {
+		s.Waiting = f.Waiting()
+	}
 	if cfg.Ready != nil {
 		cfg.Ready()
 	}

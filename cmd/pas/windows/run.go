@@ -50,6 +50,8 @@ type Summary struct {
 	Counters
 	Shown int64
 	Open  []Window // what is not closed at the end
+	// Waiting says what is there and could not be read yet. A run that follows leaves it empty.
+	Waiting []feed.Waiting
 }
 
 // run is one run.
@@ -77,16 +79,26 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 			return r.summary, err
 		}
 		if len(at) > 0 { // what is not known from before has come since
-			r.cfg.Feed.Start = feed.Start{Beginning: true, At: offsets(at)}
+			r.cfg.Feed.Start = feed.Start{Beginning: true, At: offsets(at), IDs: cfg.Store.ids}
 		}
 	}
 	r.tally = newTally(cfg.Size, cfg.Grace, at)
+	r.cfg.Feed.PassOver = func(p feed.Passed) {
+		r.tally.passOver(r.batch, p)
+		cfg.Note(p.String() + ".")
+	}
 	f, err := feed.Open(ctx, r.cfg.Feed)
 	if err != nil {
 		return r.summary, err
 	}
 	defer f.Close()
 	r.feed = f
+	if !cfg.Feed.Follow {
+		r.summary.Waiting = f.Waiting()
+	}
+	if cfg.Store != nil {
+		maps.Copy(cfg.Store.ids, f.IDs())
+	}
 	if err := r.begin(ctx); err != nil {
 		return r.summary, err
 	}

@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS windows.offsets (
     PRIMARY KEY (job, topic, partition)
 );
 
+-- Kafka's id of the topic that these offsets belong to: a topic made anew under the same name has another. NULL: the program
+-- that counted did not keep it.
+ALTER TABLE windows.offsets ADD COLUMN IF NOT EXISTS topic_id text;
+
 CREATE TABLE IF NOT EXISTS windows.counts (
     job          text        NOT NULL REFERENCES windows.jobs,
     window_start timestamptz NOT NULL,

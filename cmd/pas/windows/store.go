@@ -53,6 +53,7 @@ type Store struct {
 	conn    *pgx.Conn
 	stored  map[place]position // as the table has it
 	shown   int64              // as the table has it: see windows.jobs
+	ids     map[string]string  // of topics without prefix: as the table has them, and then as Kafka says
 }
 
 // OpenStore connects, makes the tables when they are missing, takes the job's lock and reads how far the job is; a new job
@@ -69,6 +70,9 @@ func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, er
 	}
 	if err == nil {
 		s.shown, err = shownTo(ctx, s.conn, job.Name)
+	}
+	if err == nil {
+		s.ids, err = topicIDs(ctx, s.conn, job.Name, prefix)
 	}
 	if err != nil {
 		s.Close()
@@ -107,7 +111,7 @@ func (s *Store) open(ctx context.Context) error {
 // begin makes what is missing: the tables, the job's row.
 func (s *Store) begin(ctx context.Context) error {
 	const (
-		present = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('windows.jobs') AND attname = 'shown_ms')`
+		present = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('windows.offsets') AND attname = 'topic_id')`
 		create  = `INSERT INTO windows.jobs (job, topics, size_ms, grace_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 	)
 	var have bool
@@ -267,11 +271,11 @@ func (s *Store) write(ctx context.Context, tx pgx.Tx, b *batch) error {
 		ON CONFLICT (job, window_start, event, currency) DO UPDATE
 		SET count = c.count + excluded.count, sum = c.sum + excluded.sum, late = c.late + excluded.late`
 	const advance = `
-		INSERT INTO windows.offsets (job, topic, partition, next_offset, watermark_ms)
-		SELECT $1, topic, partition, next, nullif(watermark, $6)
-		FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS read (topic, partition, next, watermark)
+		INSERT INTO windows.offsets AS o (job, topic, partition, next_offset, watermark_ms, topic_id)
+		SELECT $1, topic, partition, next, nullif(watermark, $6), nullif(id, '')
+		FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $7::text[]) AS read (topic, partition, next, watermark, id)
 		ON CONFLICT (job, topic, partition) DO UPDATE
-		SET next_offset = excluded.next_offset, watermark_ms = excluded.watermark_ms`
+		SET next_offset = excluded.next_offset, watermark_ms = excluded.watermark_ms, topic_id = coalesce(excluded.topic_id, o.topic_id)`
 	var starts, events, lates []int64
 	var names, currencies, sums []string
 	for k, c := range b.cells {
@@ -283,13 +287,13 @@ func (s *Store) write(ctx context.Context, tx pgx.Tx, b *batch) error {
 			return err
 		}
 	}
-	var topics []string
+	var topics, ids []string
 	var partitions []int32
 	var next, watermarks []int64
 	for p, at := range b.places {
 		topics, partitions = append(topics, s.prefix+p.topic), append(partitions, p.partition)
-		next, watermarks = append(next, at.next), append(watermarks, at.watermark)
+		next, watermarks, ids = append(next, at.next), append(watermarks, at.watermark), append(ids, s.ids[p.topic])
 	}
-	_, err := tx.Exec(ctx, advance, s.job.Name, topics, partitions, next, watermarks, int64(noEvent))
+	_, err := tx.Exec(ctx, advance, s.job.Name, topics, partitions, next, watermarks, int64(noEvent), ids)
 	return err
 }

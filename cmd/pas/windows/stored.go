@@ -52,6 +52,25 @@ func positions(ctx context.Context, db database, job, prefix string) (map[place]
 	return at, nil
 }
 
+// topicIDs returns the ids of the topics that the job's offsets belong to.
+func topicIDs(ctx context.Context, db database, job, prefix string) (map[string]string, error) {
+	const query = `SELECT DISTINCT topic, topic_id FROM windows.offsets WHERE job = $1 AND topic_id IS NOT NULL`
+	rows, err := db.Query(ctx, query, job)
+	if err != nil {
+		return nil, fmt.Errorf("read the stored topics: %w", err)
+	}
+	ids := map[string]string{}
+	var topic, id string
+	_, err = pgx.ForEachRow(rows, []any{&topic, &id}, func() error {
+		ids[strings.TrimPrefix(topic, prefix)] = id
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the stored topics: %w", err)
+	}
+	return ids, nil
+}
+
 // shownTo returns up to when the job's windows were shown.
 func shownTo(ctx context.Context, db database, job string) (int64, error) {
 	const query = `SELECT coalesce(shown_ms, $2) FROM windows.jobs WHERE job = $1`

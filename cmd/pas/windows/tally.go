@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/feed"
 )
 
 // place is a partition of a topic, whose name has no prefix.
@@ -39,6 +41,7 @@ type Counters struct {
 	NotJSON    int64 `json:"not_json"`    // records that are no events
 	BadAmounts int64 `json:"bad_amounts"` // events whose amount cannot be read: counted, but in no sum
 	Ahead      int64 `json:"ahead"`       // events with a time too far ahead: counted under their record's time
+	PassedOver int64 `json:"passed_over"` // batches of records that inflate too far; nothing in them is read
 }
 
 func (c *Counters) add(o Counters) {
@@ -48,6 +51,7 @@ func (c *Counters) add(o Counters) {
 	c.NotJSON += o.NotJSON
 	c.BadAmounts += o.BadAmounts
 	c.Ahead += o.Ahead
+	c.PassedOver += o.PassedOver
 }
 
 // batch is what some records add to what was there before. Its sums cannot overflow: a batch has far less than a million
@@ -97,6 +101,18 @@ func (t *tally) add(b *batch, r *kgo.Record) {
 		t.count(b, e, at.watermark)
 		at.watermark = max(at.watermark, e.at)
 	}
+	t.at[p], b.places[p] = at, at
+}
+
+// passOver goes on behind a batch that was passed over.
+func (t *tally) passOver(b *batch, passed feed.Passed) {
+	p := place{passed.Topic, passed.Partition}
+	at, known := t.at[p]
+	if !known {
+		at.watermark = noEvent
+	}
+	at.next = passed.Next
+	b.counters.PassedOver++
 	t.at[p], b.places[p] = at, at
 }
 

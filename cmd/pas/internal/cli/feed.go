@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -47,14 +48,45 @@ func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.
 	if start.since > 0 {
 		from.Since = time.Now().Add(-start.since)
 	}
-	return feed.Config{Kafka: cfg, Topics: distinct, Start: from, Follow: !start.stop, OpenTime: kafkaTime}, nil
+	return feed.Config{Kafka: cfg, Topics: distinct, Start: from, Follow: !start.stop, OpenTime: kafkaTime, Waiting: a.noteWaiting}, nil
+}
+
+// noteWaiting says why records that are there are not shown.
+func (a *app) noteWaiting(waiting []feed.Waiting) {
+	for _, w := range waiting {
+		a.note("%s.", w)
+	}
+}
+
+func (a *app) notePassed(p feed.Passed) { a.note("%s.", p) }
+
+// passedOver is the end of a summary; "" when nothing was passed over.
+func passedOver(batches int64) string {
+	switch batches {
+	case 0:
+		return ""
+	case 1:
+		return " 1 batch was passed over."
+	default:
+		return fmt.Sprintf(" %d batches were passed over.", batches)
+	}
 }
 
 // explainFeed adds what to do when topics cannot be read.
 func explainFeed(err error, cfg feed.Config) error {
 	var unknown *feed.UnknownTopicError
-	if errors.As(err, &unknown) {
+	var remade *feed.RemadeError
+	var deleted *feed.DeletedError
+	var strange *feed.StrangeGroupError
+	switch {
+	case errors.As(err, &unknown):
 		return hint(err, "create it with `pas topics create %s --partitions 1`%s", unknown.Topic, unseen(cfg.Kafka))
+	case errors.As(err, &remade):
+		return hint(err, "if it is there again, start this command again with --from-beginning")
+	case errors.As(err, &deleted):
+		return hint(err, "start this command again, or let the topic keep its records for longer (retention.ms)")
+	case errors.As(err, &strange):
+		return hint(err, "choose another --group, or leave it out")
 	}
 	return explainKafka(err, cfg.Kafka)
 }

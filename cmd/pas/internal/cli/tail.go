@@ -83,11 +83,14 @@ without them it is shown as it is, and the summary says how many there were. The
 					showRecord(p, r, headers)
 					return nil
 				},
+				PassOver: a.notePassed,
 			})
 			if err != nil {
 				return explainFeed(err, cfg)
 			}
-			a.note("Read %d: %d shown, %d skipped; %d were no JSON.", summary.Read, summary.Shown, summary.Skipped, summary.NotJSON)
+			a.note("Read %d: %d shown, %d skipped; %d were no JSON.%s", summary.Read, summary.Shown, summary.Skipped, summary.NotJSON,
+				passedOver(summary.PassedOver))
+			a.noteWaiting(summary.Waiting)
 			return nil
 		}),
 	}

@@ -118,7 +118,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	stopped := context.Cause(ctx)
 	cancel(nil)
 	if err != nil {
-		return explainCounting(err, reading)
+		return explainCounting(err, reading, flags.store)
 	}
 	if stopped != nil && !errors.Is(stopped, context.Canceled) {
 		return stopped
@@ -126,8 +126,10 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	for _, w := range summary.Open {
 		a.showWindow(w)
 	}
-	a.note("Read %d: %d counted, %d late, %d no JSON; %d amounts unreadable, %d times too far ahead; %d windows closed, %d still open.",
-		summary.Read, summary.Counted, summary.Late, summary.NotJSON, summary.BadAmounts, summary.Ahead, summary.Shown, len(summary.Open))
+	a.note("Read %d: %d counted, %d late, %d no JSON; %d amounts unreadable, %d times too far ahead; %d windows closed, %d still open.%s",
+		summary.Read, summary.Counted, summary.Late, summary.NotJSON, summary.BadAmounts, summary.Ahead, summary.Shown, len(summary.Open),
+		passedOver(summary.PassedOver))
+	a.noteWaiting(summary.Waiting)
 	return nil
 }
 
@@ -238,13 +240,16 @@ func explainStored(err error) error {
 }
 
 // explainCounting adds what to do when windows cannot be counted.
-func explainCounting(err error, reading feed.Config) error {
+func explainCounting(err error, reading feed.Config, stored bool) error {
 	var gone *feed.GoneError
+	var remade *feed.RemadeError
 	var hinted *hintedError
 	explained := explainStored(err)
 	switch {
 	case errors.As(err, &gone):
 		return hint(err, "records were deleted before they were counted, or the topic was made anew: begin again with another --job")
+	case errors.As(err, &remade) && stored:
+		return hint(err, "what is stored was counted in the old topic: begin again with another --job")
 	case errors.As(explained, &hinted): // says already what to do
 		return explained
 	}
