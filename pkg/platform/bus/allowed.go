@@ -41,6 +41,7 @@ func usesOf(service string, reads []string) []use {
 
 // topicState is what a broker says of one topic.
 type topicState struct {
+	id         string // a topic that is made again under its name has another one; "" when the brokers are too old to tell
 	partitions int32
 	forbidden  bool  // to be described even
 	allowed    int32 // bits; noneTold when the broker does not say
@@ -54,8 +55,8 @@ func askTopics(client sarama.Client, names []string) (map[string]topicState, err
 	if broker == nil {
 		return nil, fmt.Errorf("list topics: %w", sarama.ErrOutOfBrokers)
 	}
-	// Version 8 is the first that tells what is allowed.
-	answer, err := broker.GetMetadata(&sarama.MetadataRequest{Version: 8, Topics: names, IncludeTopicAuthorizedOperations: true})
+	// Version 8 is the first that tells what is allowed, 10 the first that tells ids.
+	answer, err := broker.GetMetadata(&sarama.MetadataRequest{Version: 10, Topics: names, IncludeTopicAuthorizedOperations: true})
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
@@ -68,10 +69,17 @@ func askTopics(client sarama.Client, names []string) (map[string]topicState, err
 		case t.Err != sarama.ErrNoError && len(t.Partitions) == 0:
 			return nil, fmt.Errorf("topic %s: %w", t.Name, t.Err)
 		default:
-			states[t.Name] = topicState{partitions: int32(len(t.Partitions)), allowed: t.TopicAuthorizedOperations}
+			states[t.Name] = topicState{id: idOf(t.Uuid), partitions: int32(len(t.Partitions)), allowed: t.TopicAuthorizedOperations}
 		}
 	}
 	return states, nil
+}
+
+func idOf(id sarama.Uuid) string {
+	if id == (sarama.Uuid{}) {
+		return ""
+	}
+	return id.String()
 }
 
 // judge returns why the uses are not possible, nil when they are.

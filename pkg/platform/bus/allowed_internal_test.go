@@ -46,9 +46,9 @@ func TestFewPartitionsAreARemarkAndNoFailure(t *testing.T) {
 	uses := []use{{topic: messages.TopicOrders}}
 	require.Empty(t, cfg.few(uses, map[string]topicState{"x.orders": {partitions: 6}}))
 	require.Contains(t, cfg.few(uses, map[string]topicState{"x.orders": {partitions: 2}}), "x.orders has 2 instead of 6")
-	m := newMonitor(cfg, "test", nil, nil)
+	m := newMonitor(cfg, "test", nil, nil, quiet(), newSessions(), &notices{})
 	require.NoError(t, m.remarks())
-	m.few = "few"
+	m.told = []string{"few"}
 	var remark *Remark
 	require.ErrorAs(t, m.remarks(), &remark)
 	require.True(t, remark.Passed())

@@ -18,6 +18,8 @@ type claims struct {
 	topicPrefix string
 	gate        *gate
 	failing     *failures
+	sessions    *sessions
+	opener      *opener // nil: reading begins where the client says
 
 	lanes  int    // of each partition
 	window bounds // of what is taken up of a partition from its oldest unfinished message on
@@ -47,7 +49,7 @@ type claim struct {
 }
 
 func newClaims(topicPrefix string, g *gate, f *failures) *claims {
-	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, lanes: lanesPerPartition, window: windowPerPartition,
+	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, sessions: newSessions(), lanes: lanesPerPartition, window: windowPerPartition,
 		live: make(map[claimKey][]*claim)}
 }
 
@@ -115,7 +117,8 @@ type claimHandler struct {
 
 // ConsumeClaim consumes one partition through its lanes until the session ends.
 func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
-	lanes := h.claims.newLanes(session.Context())
+	own := h.claims.holding(session, sc.Topic())
+	lanes := h.claims.newLanes(own.Context())
 	key := claimKey{sc.Topic(), sc.Partition()}
 	h.claims.mu.Lock()
 	h.claims.live[key] = lanes
@@ -129,7 +132,7 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 		delete(h.claims.live, key)
 		h.claims.mu.Unlock()
 	}()
-	return split(session, sc, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)
+	return split(own, sc, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)
 }
 
 // begin takes up a newly read record.

@@ -35,6 +35,8 @@ type ConsumerConfig struct {
 	Tracer        *tracing.Tracer
 	HandleTimeout time.Duration // one attempt; 0 = 30 s
 	DrainTimeout  time.Duration // how long messages in work may take to finish at shutdown; 0 = 10 s
+
+	askEvery time.Duration // how often Kafka is asked how far the groups are; 0 = 5 s
 }
 
 // leaveTimeout bounds how long leaving the groups may take, once the drain is over and handlers are cancelled.
@@ -79,7 +81,14 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c := &Consumer{
 		cfg: cfg, log: cfg.Log, topics: topics, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
 		failing: failing, metrics: m, dispatcher: d,
-		monitor: newMonitor(cfg.Config, cfg.Service, topics, m),
+	}
+	c.claims.opener = &opener{cfg: cfg.Config, service: cfg.Service, log: cfg.Log, metrics: m, notices: &notices{}, sessions: c.claims.sessions}
+	c.monitor = newMonitor(cfg.Config, cfg.Service, topics, m, cfg.Log, c.claims.sessions, c.claims.opener.notices)
+	if cfg.askEvery > 0 {
+		c.monitor.every, c.monitor.patience = cfg.askEvery, 2*cfg.askEvery
+	}
+	for _, topic := range topics {
+		m.missed.WithLabelValues(topic) // from 0 on, so that the first loss is an increase
 	}
 	c.subscriber = c.kafkaSubscriber
 	c.pauses = newPauses()
@@ -118,7 +127,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 		err := c.monitor.askOnce(ctx)
 		if err == nil {
 			if err := c.Topics(ctx); err != nil {
-				c.log.Warn("few partitions", "err", err)
+				c.log.Warn("consuming can begin, and there is something to know", "err", err)
 			}
 			return nil
 		}
@@ -187,7 +196,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
-	sc := consumerConfig(lines, "pasdetrois-"+c.cfg.Service, c.cfg.HandleTimeout)
+	sc := consumerConfig(lines, clientID(c.cfg.Service), c.cfg.HandleTimeout)
 	if err := c.cfg.secure(sc); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ type metrics struct {
 	parked   *prometheus.CounterVec // by reason
 	lag      *prometheus.GaugeVec   // by topic and partition
 	next     *prometheus.GaugeVec   // by topic and partition
+	held     *prometheus.GaugeVec   // by topic and partition
+	missed   *prometheus.CounterVec // by topic
 
 	byEvent map[string]eventMetrics // of every event that may come; "" is none of them. Never written after newMetrics.
 }
@@ -76,19 +78,27 @@ func newMetrics(reg prometheus.Registerer, events []string) *metrics {
 		}, []string{"reason"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pasdetrois_consumer_lag",
-			Help: "Records of the partition that the service's consumer group has not committed yet.",
+			Help: "Offsets of the partition that can be read now and that the service's consumer group has not committed, up to the last of them that holds a record.",
 		}, []string{"topic", "partition"}),
 		next: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pasdetrois_consumer_next_offset",
 			Help: "Offset of the partition that the service's consumer group will read next, as committed.",
 		}, []string{"topic", "partition"}),
+		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pasdetrois_consumer_held_records",
+			Help: "Offsets of the partition that cannot be read because a producer has left a transaction open for 10 seconds or longer, else 0.",
+		}, []string{"topic", "partition"}),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pasdetrois_consumer_missed_records_total",
+			Help: "Offsets that were deleted from the topic before the service read them.",
+		}, []string{"topic"}),
 	}
 	m.byEvent = map[string]eventMetrics{"": m.resolve(unknownEvent)}
 	for _, event := range events {
 		m.byEvent[event] = m.resolve(event)
 	}
 	if reg != nil {
-		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag, m.next)
+		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag, m.next, m.held, m.missed)
 	}
 	return m
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,22 +20,34 @@ const (
 )
 
 // monitor asks Kafka now and then, on a connection of its own, how far the groups are behind and whether it answers.
-// Readiness and the lag metric read what it found, so neither ever waits for a broker.
+// Readiness and the metrics read what it found, so neither ever waits for a broker. It compares the topics with what the
+// sessions know of them, and commits what there is nothing to read of.
 type monitor struct {
-	cfg     Config
-	service string
-	topics  []string // that the service reads
-	uses    []use    // all that must be there, and allowed
-	metrics *metrics
+	cfg      Config
+	service  string
+	topics   []string // that the service reads
+	uses     []use    // all that must be there, and allowed
+	metrics  *metrics
+	log      *slog.Logger
+	sessions *sessions
+	notices  *notices
+	every    time.Duration // between two rounds of questions
+	patience time.Duration // with a transaction that is open
+
+	// Only the one that asks uses these.
+	watched   map[claimKey]*watched
+	ids       map[string]string // of the topics, by name on the broker
+	strangers []stranger
 
 	mu     sync.Mutex
 	lastOK time.Time
 	err    error
-	few    string // which topics have few partitions
+	told   []string // what readiness remarks on
 }
 
-func newMonitor(cfg Config, service string, topics []string, metrics *metrics) *monitor {
-	return &monitor{cfg: cfg, service: service, topics: topics, uses: usesOf(service, topics), metrics: metrics, err: errors.New("not connected yet")}
+func newMonitor(cfg Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *sessions, n *notices) *monitor {
+	return &monitor{cfg: cfg, service: service, topics: topics, uses: usesOf(service, topics), metrics: metrics, log: log,
+		sessions: s, notices: n, every: monitorEvery, patience: heldAfter, watched: make(map[claimKey]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
 }
 
 // report records the outcome of one question to Kafka.
@@ -62,11 +76,13 @@ func (m *monitor) check() error {
 // remarks returns a *Remark when there is something to know that keeps nothing from working.
 func (m *monitor) remarks() error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.few == "" {
+	told := slices.Clone(m.told)
+	m.mu.Unlock()
+	told = append(told, m.notices.current()...)
+	if len(told) == 0 {
 		return nil
 	}
-	return &Remark{m.few}
+	return &Remark{strings.Join(told, "; ")}
 }
 
 // askOnce asks on a connection of its own.
@@ -106,7 +122,7 @@ func (m *monitor) run(ctx context.Context) {
 		if err != nil {
 			disconnect()
 		}
-		if !pause(ctx, monitorEvery) {
+		if !pause(ctx, m.every) {
 			return
 		}
 	}
@@ -121,54 +137,81 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 	if err != nil {
 		return m.cfg.explain(err)
 	}
+	m.forgetGone(states)
+	m.compare(states)
 	if err := m.cfg.judge(m.uses, states); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	m.few = m.cfg.few(m.uses, states)
-	m.mu.Unlock()
 	if err := client.RefreshMetadata(names...); err != nil {
 		return m.cfg.explained("list topics", err)
 	}
 	for _, topic := range m.topics {
-		name := m.cfg.TopicPrefix + topic
-		partitions, err := client.Partitions(name)
-		if err != nil {
-			return fmt.Errorf("topic %s: %w", name, err)
-		}
-		committed, err := admin.ListConsumerGroupOffsets(m.cfg.group(m.service, topic), map[string][]int32{name: partitions})
-		if errors.Is(err, sarama.ErrGroupIDNotFound) {
-			committed, err = &sarama.OffsetFetchResponse{}, nil // nobody ever joined it: nothing is committed
-		}
-		if err != nil {
-			return m.cfg.explained("committed offsets of "+name, err)
-		}
-		for _, p := range partitions {
-			newest, err := client.GetOffset(name, p, sarama.OffsetNewest)
-			if err != nil {
-				return fmt.Errorf("newest offset of %s/%d: %w", name, p, err)
-			}
-			next := int64(-1)
-			if block := committed.GetBlock(name, p); block != nil {
-				next = block.Offset
-			}
-			if next < 0 { // nothing committed yet: the group will start at the oldest record
-				if next, err = client.GetOffset(name, p, sarama.OffsetOldest); err != nil {
-					return fmt.Errorf("oldest offset of %s/%d: %w", name, p, err)
-				}
-			}
-			partition := strconv.Itoa(int(p))
-			m.metrics.lag.WithLabelValues(topic, partition).Set(float64(max(newest-next, 0)))
-			m.metrics.next.WithLabelValues(topic, partition).Set(float64(next))
+		if err := m.askTopic(client, admin, topic, states[m.cfg.TopicPrefix+topic]); err != nil {
+			return err
 		}
 	}
+	if err := m.askMembers(client, admin); err != nil {
+		return err
+	}
+	m.tell(states)
 	return nil
+}
+
+// compare ends the sessions of topics that are not as they were when those began.
+func (m *monitor) compare(states map[string]topicState) {
+	for _, topic := range m.topics {
+		name := m.cfg.TopicPrefix + topic
+		state, exists := states[name]
+		if !exists {
+			continue // its readers try again until it is back
+		}
+		switch m.sessions.compare(name, state) {
+		case madeAgain:
+			m.notices.madeAgain(m.log, topic, state.id)
+		case resized:
+			m.log.Info("the number of partitions changed: they are shared out again", "topic", topic, "partitions", state.partitions)
+		}
+	}
+}
+
+// askMembers looks for strangers in the service's groups, and tells once of each.
+func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) error {
+	groups := make([]string, len(m.topics))
+	for i, topic := range m.topics {
+		groups[i] = m.cfg.group(m.service, topic)
+	}
+	strangers, err := askStrangers(client, admin, m.service, groups)
+	if err != nil {
+		return m.cfg.explain(err)
+	}
+	for _, s := range strangers {
+		if !slices.Contains(m.strangers, s) {
+			m.log.Warn("another program is a member of the service's consumer group and takes messages away: " + s.String())
+		}
+	}
+	m.strangers = strangers
+	return nil
+}
+
+// tell makes readiness remark on what was found.
+func (m *monitor) tell(states map[string]topicState) {
+	var told []string
+	if few := m.cfg.few(m.uses, states); few != "" {
+		told = append(told, few)
+	}
+	told = append(told, m.openTransactions(time.Now())...)
+	for _, s := range m.strangers {
+		told = append(told, "another program is a member of the service's consumer group and takes messages away: "+s.String())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = told
 }
 
 // connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
 // ctx ends.
 func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
-	sc := baseConfig(ctx, "pasdetrois-"+service+"-admin")
+	sc := baseConfig(ctx, clientID(service)+"-admin")
 	sc.Metadata.Retry.Max = 1
 	if err := cfg.secure(sc); err != nil {
 		return nil, nil, err

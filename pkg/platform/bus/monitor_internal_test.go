@@ -10,7 +10,7 @@ import (
 
 func TestReadinessOfKafkaIsTheLastAnswerWhileItIsFresh(t *testing.T) {
 	t.Parallel()
-	m := newMonitor(Config{}, "test", nil, nil)
+	m := newMonitor(Config{}, "test", nil, nil, quiet(), newSessions(), &notices{})
 	require.ErrorContains(t, m.check(), "not connected yet")
 	m.report(nil)
 	require.NoError(t, m.check())

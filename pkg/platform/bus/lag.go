@@ -1,0 +1,160 @@
+package bus
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// heldAfter is how long the last stable offset may stand below the end before that is told: a transaction of usual length
+// is nobody's business.
+const heldAfter = 10 * time.Second
+
+// watched is what the monitor knows of one partition from one round to the next.
+type watched struct {
+	next    int64   // that the group read next at the last round
+	nothing stretch // behind next
+	open    openTransaction
+}
+
+// openTransaction is one that keeps records of a partition from being read.
+type openTransaction struct {
+	first   int64     // its first record; what stands before can be read
+	records int64     // from there to the end
+	since   time.Time // when it was first seen; zero when there is none
+	told    bool
+}
+
+// see notes how far the log reaches now.
+func (o *openTransaction) see(log logState, now time.Time) {
+	switch {
+	case log.stable >= log.end:
+		*o = openTransaction{}
+	case o.since.IsZero() || o.first != log.stable:
+		*o = openTransaction{first: log.stable, since: now}
+	}
+	o.records = log.end - log.stable
+}
+
+// tells reports whether it has been open for so long that somebody should know.
+func (o *openTransaction) tells(now time.Time, patience time.Duration) bool {
+	return !o.since.IsZero() && now.Sub(o.since) >= patience
+}
+
+// lag is what the group has still to read of what can be read now.
+func (w *watched) lag(from int64, log logState) int64 {
+	return max(log.stable-max(from, w.nothing.after(from).to), 0)
+}
+
+// askTopic measures the partitions of one topic, and commits what there is nothing to read of.
+func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topic string, state topicState) error {
+	name := m.cfg.TopicPrefix + topic
+	held := m.sessions.of(name) // before the question how far the group is: see held.passed
+	partitions, err := client.Partitions(name)
+	if err != nil {
+		return fmt.Errorf("topic %s: %w", name, err)
+	}
+	far, err := m.cfg.askProgress(admin, m.cfg.group(m.service, topic), name, partitions)
+	if err != nil {
+		return err
+	}
+	logs, err := askLogs(client, map[string][]int32{name: partitions})
+	if err != nil {
+		return err
+	}
+	for _, p := range partitions {
+		key := claimKey{name, p}
+		next := startOf(far[p], state.id, logs[key]).offset
+		w := m.watch(key, state.id)
+		if next < logs[key].stable && next == w.next {
+			to := m.lookBehind(client, key, w, next, logs[key].stable)
+			if held != nil && held.topicID == state.id && next == far[p].next && to > next {
+				held.passed(p, to)
+			}
+		}
+		w.next = next
+		w.open.see(logs[key], time.Now())
+		m.show(topic, p, w, logs[key])
+	}
+	return nil
+}
+
+// lookBehind returns the offset up to which there is nothing to read behind next. A group that moves is not worth the
+// question, and where a record is known to stand it is not asked again.
+func (m *monitor) lookBehind(client sarama.Client, key claimKey, w *watched, next, stable int64) int64 {
+	if w.nothing.to > stable { // the brokers lost records, and others may have come
+		w.nothing = stretch{}
+	}
+	var err error
+	w.nothing, err = w.nothing.after(next).grow(client, key, stable)
+	if err != nil { // the record behind it may be one that cannot be read, and then the lag is true
+		m.log.Debug("could not look behind what was read", "topic", key.topic, "partition", key.partition, "offset", next, "err", err)
+	}
+	return min(w.nothing.to, stable)
+}
+
+// show sets the metrics of a partition, and the log line of a transaction that somebody has left open.
+func (m *monitor) show(topic string, p int32, w *watched, log logState) {
+	partition := strconv.Itoa(int(p))
+	m.metrics.lag.WithLabelValues(topic, partition).Set(float64(w.lag(w.next, log)))
+	m.metrics.next.WithLabelValues(topic, partition).Set(float64(w.next))
+	held := int64(0)
+	if w.open.tells(time.Now(), m.patience) {
+		held = w.open.records
+		if !w.open.told {
+			w.open.told = true
+			m.log.Warn("records wait for a transaction that another producer has left open", "topic", topic, "partition", p, "offset", w.open.first)
+		}
+	}
+	m.metrics.held.WithLabelValues(topic, partition).Set(float64(held))
+}
+
+// watch returns what is known of a partition of the topic with the id.
+func (m *monitor) watch(key claimKey, topicID string) *watched {
+	if m.ids[key.topic] != topicID {
+		m.ids[key.topic] = topicID
+		m.forget(func(k claimKey) bool { return k.topic == key.topic })
+	}
+	w := m.watched[key]
+	if w == nil {
+		w = &watched{next: -1}
+		m.watched[key] = w
+	}
+	return w
+}
+
+// forgetGone forgets partitions that are gone, with their series.
+func (m *monitor) forgetGone(states map[string]topicState) {
+	m.forget(func(key claimKey) bool {
+		state, exists := states[key.topic]
+		return !exists && !state.forbidden || exists && key.partition >= state.partitions
+	})
+}
+
+func (m *monitor) forget(which func(claimKey) bool) {
+	for key := range m.watched {
+		if which(key) {
+			topic, partition := key.topic[len(m.cfg.TopicPrefix):], strconv.Itoa(int(key.partition))
+			m.metrics.lag.DeleteLabelValues(topic, partition)
+			m.metrics.next.DeleteLabelValues(topic, partition)
+			m.metrics.held.DeleteLabelValues(topic, partition)
+			delete(m.watched, key)
+		}
+	}
+}
+
+// openTransactions says which records wait for the end of somebody's transaction.
+func (m *monitor) openTransactions(now time.Time) []string {
+	var texts []string
+	for key, w := range m.watched {
+		if w.open.tells(now, m.patience) {
+			texts = append(texts, fmt.Sprintf("%d records of %s/%d wait since %s for a transaction that another producer has left open, at offset %d",
+				w.open.records, key.topic, key.partition, w.open.since.UTC().Format("15:04:05 UTC"), w.open.first))
+		}
+	}
+	slices.Sort(texts)
+	return texts
+}

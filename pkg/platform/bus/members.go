@@ -1,0 +1,77 @@
+package bus
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/IBM/sarama"
+)
+
+// clientID is how the members of a service's groups call themselves.
+func clientID(service string) string { return "pasdetrois-" + service }
+
+// stranger is a member of one of the service's groups that is no replica of the service. It gets partitions like any
+// other, and their messages are lost to the service.
+type stranger struct{ group, client, host string }
+
+func (s stranger) String() string { return fmt.Sprintf("%s at %s in %s", s.client, s.host, s.group) }
+
+// askStrangers asks who is in the groups and returns those that are no replicas of the service.
+func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service string, groups []string) ([]stranger, error) {
+	described, err := admin.DescribeConsumerGroups(groups)
+	if err != nil {
+		return nil, fmt.Errorf("members of the consumer groups: %w", err)
+	}
+	var strangers []stranger
+	note := func(group, id, host string) {
+		if id != clientID(service) {
+			strangers = append(strangers, stranger{group, id, strings.TrimPrefix(host, "/")})
+		}
+	}
+	for _, g := range described {
+		for _, m := range g.Members {
+			note(g.GroupId, m.ClientId, m.ClientHost)
+		}
+		if g.State != "Dead" {
+			continue
+		}
+		// Brokers call a group dead that they do not know, or that a member of the newer protocol has taken over.
+		newer, err := askNewerGroup(client, g.GroupId)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range newer {
+			note(g.GroupId, m.ClientID, m.ClientHost)
+		}
+	}
+	slices.SortFunc(strangers, func(a, b stranger) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.client, b.client), cmp.Compare(a.host, b.host))
+	})
+	return slices.Compact(strangers), nil
+}
+
+// askNewerGroup returns the members of a group of the protocol that Kafka has from 4.0 on; none when there is no such group
+// or the brokers are older.
+func askNewerGroup(client sarama.Client, group string) ([]sarama.ConsumerGroupMemberDescription, error) {
+	coordinator, err := client.Coordinator(group)
+	if err != nil {
+		return nil, fmt.Errorf("coordinator of %s: %w", group, err)
+	}
+	req := sarama.NewConsumerGroupDescribeRequest(client.Config().Version)
+	req.GroupIDs = []string{group}
+	answer, err := coordinator.ConsumerGroupDescribe(req)
+	if errors.Is(err, sarama.ErrUnsupportedVersion) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("members of %s: %w", group, err)
+	}
+	var members []sarama.ConsumerGroupMemberDescription
+	for _, g := range answer.Groups {
+		members = append(members, g.Members...) // none when it has an error, as an unknown group has
+	}
+	return members, nil
+}

@@ -1,0 +1,107 @@
+package bus
+
+import (
+	"fmt"
+
+	"github.com/IBM/sarama"
+)
+
+// stretch is a part of a log that holds nothing for a reader of committed records: the ends of transactions, records of
+// those that were aborted, and what compaction has left. What it says stays true, because only decided transactions count.
+type stretch struct {
+	from, to int64 // to is not part of it
+	data     bool  // a record that is delivered stands at to
+}
+
+const (
+	// fetchesForNothing bounds how many questions one look costs; the next look goes on where this one ended.
+	fetchesForNothing = 16
+	fetchBytes        = 64 << 10
+)
+
+// after returns what is known of the log from an offset on.
+func (s stretch) after(offset int64) stretch {
+	if offset < s.from || offset > s.to {
+		return stretch{from: offset, to: offset}
+	}
+	return s
+}
+
+// grow looks further, up to the offset stable. It reads the log itself: the client keeps to itself how far it has read.
+func (s stretch) grow(client sarama.Client, key claimKey, stable int64) (stretch, error) {
+	for range fetchesForNothing {
+		if s.data || s.to >= stable {
+			return s, nil
+		}
+		block, err := fetchCommitted(client, key, s.to)
+		if err != nil {
+			return s, err
+		}
+		before := s.to
+		s.to, s.data = passNothing(block, s.to)
+		if s.to == before {
+			return s, nil
+		}
+	}
+	return s, nil
+}
+
+// fetchCommitted reads a little of a partition from an offset on, as a reader of committed records does.
+func fetchCommitted(client sarama.Client, key claimKey, offset int64) (*sarama.FetchResponseBlock, error) {
+	leader, err := client.Leader(key.topic, key.partition)
+	if err != nil {
+		return nil, fmt.Errorf("leader of %s/%d: %w", key.topic, key.partition, err)
+	}
+	// Version 11 is of Kafka 2.3; session 0 with epoch -1 asks for no session.
+	req := &sarama.FetchRequest{Version: 11, MinBytes: 1, MaxBytes: fetchBytes, Isolation: sarama.ReadCommitted, SessionEpoch: -1}
+	req.AddBlock(key.topic, key.partition, offset, fetchBytes, -1)
+	answer, err := leader.Fetch(req)
+	if err != nil {
+		return nil, fmt.Errorf("look into %s/%d: %w", key.topic, key.partition, err)
+	}
+	block := answer.GetBlock(key.topic, key.partition)
+	if block == nil {
+		return nil, fmt.Errorf("look into %s/%d: %w", key.topic, key.partition, sarama.ErrIncompleteResponse)
+	}
+	if block.Err != sarama.ErrNoError {
+		return nil, fmt.Errorf("look into %s/%d: %w", key.topic, key.partition, block.Err)
+	}
+	return block, nil
+}
+
+// passNothing returns the offset up to which the batches deliver nothing from an offset on, and whether it ended at a
+// record that is delivered.
+func passNothing(block *sarama.FetchResponseBlock, offset int64) (next int64, data bool) {
+	aborted := make(map[int64]bool) // by producer, at the batch that is looked at
+	begun := 0                      // of the aborted transactions, which come in the order of their first offsets
+	for _, records := range block.RecordsSet {
+		batch := records.RecordBatch
+		if batch == nil { // of a format from before there were transactions
+			return offset, len(records.MsgSet.Messages) > 0
+		}
+		if batch.PartialTrailingRecord {
+			return offset, false
+		}
+		for ; begun < len(block.AbortedTransactions) && block.AbortedTransactions[begun].FirstOffset <= batch.LastOffset(); begun++ {
+			aborted[block.AbortedTransactions[begun].ProducerID] = true
+		}
+		switch {
+		case batch.LastOffset() < offset || len(batch.Records) == 0:
+		case batch.Control:
+			if isAbort(batch) {
+				delete(aborted, batch.ProducerID)
+			}
+		case batch.IsTransactional && aborted[batch.ProducerID]:
+		default:
+			return max(offset, batch.FirstOffset), true
+		}
+		offset = max(offset, batch.LastOffset()+1)
+	}
+	return offset, false
+}
+
+// isAbort reports whether a control batch ends an aborted transaction: its key is a version and a type, two bytes each.
+func isAbort(batch *sarama.RecordBatch) bool {
+	key := batch.Records[0].Key
+	return len(key) >= 4 && key[2] == 0 && key[3] == byte(sarama.ControlRecordAbort)
+}

@@ -1,0 +1,154 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/IBM/sarama"
+)
+
+// opener decides where the reading of a partition begins when it becomes ours. The client's own rule is to go on at the
+// committed offset, and to take another one without a word when that is outside of the log.
+type opener struct {
+	cfg      Config
+	service  string
+	log      *slog.Logger
+	metrics  *metrics
+	notices  *notices
+	sessions *sessions
+}
+
+// start is where the reading of one partition begins, and why there.
+type start struct {
+	offset int64
+	why    reason
+	missed int64 // offsets before it that were deleted unread
+}
+
+type reason int
+
+const (
+	asCommitted reason = iota // or at the first record when nothing is committed
+	topicIsNew                // the committed offset belongs to a topic of the same name that was deleted
+	logIsShort                // the log ends before the committed offset: the brokers lost records
+	logWasCut                 // records behind the committed offset were deleted
+)
+
+// startOf decides where to begin in a log of the topic with the id.
+func startOf(far progress, topicID string, log logState) start {
+	switch {
+	case far.next < 0:
+		return start{offset: log.first}
+	case far.topicID != "" && topicID != "" && far.topicID != topicID:
+		return start{offset: log.first, why: topicIsNew}
+	case far.next > log.end:
+		return start{offset: log.first, why: logIsShort}
+	case far.next < log.first:
+		return start{offset: log.first, why: logWasCut, missed: log.first - far.next}
+	}
+	return start{offset: far.next}
+}
+
+// open takes over the partitions of a session before anything is read of them. An error ends the session, and the client
+// begins another one a second later.
+func (o *opener) open(session sarama.ConsumerGroupSession) error {
+	for topic, partitions := range session.Claims() {
+		if err := o.openTopic(session, topic, partitions); err != nil {
+			if session.Context().Err() == nil {
+				o.log.Warn("could not find out where to begin, trying again", "topic", topic, "err", err)
+			}
+			return fmt.Errorf("find out where to begin in %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+// openTopic asks on a connection of its own, which is cut when the session ends.
+func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, partitions []int32) error {
+	client, admin, err := connectAdmin(session.Context(), o.cfg, o.service)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = admin.Close() }() // closes the client with it
+	states, err := askTopics(client, []string{topic})
+	if err != nil {
+		return err
+	}
+	state, exists := states[topic]
+	switch {
+	case !exists:
+		return fmt.Errorf("the topic is missing: %w", sarama.ErrUnknownTopicOrPartition)
+	case o.sessions.isFormer(topic, state.id):
+		return errors.New("a broker does not know yet that the topic was made again")
+	}
+	short := topic[len(o.cfg.TopicPrefix):]
+	far, err := o.cfg.askProgress(admin, o.cfg.group(o.service, short), topic, partitions)
+	if err != nil {
+		return err
+	}
+	logs, err := askLogs(client, map[string][]int32{topic: partitions})
+	if err != nil {
+		return err
+	}
+	h := newHeld(session, topic, state)
+	found := make(map[reason]int)
+	for _, p := range partitions {
+		s := startOf(far[p], state.id, logs[claimKey{topic, p}])
+		if s.offset != far[p].next || state.id != far[p].topicID {
+			h.begin(p, s.offset)
+		}
+		found[s.why]++
+		if s.why == logWasCut {
+			o.missed(short, p, far[p].next, s)
+		}
+	}
+	if n := found[topicIsNew]; n > 0 {
+		o.notices.madeAgain(o.log, short, state.id)
+		o.log.Warn("offsets of the topic that was deleted do not count: reading begins at the first record", "topic", short, "partitions", n)
+	}
+	if n := found[logIsShort]; n > 0 {
+		text := fmt.Sprintf("%d partitions of %s end before the offset that was read up to: the brokers lost records, and reading begins at the first one", n, short)
+		o.log.Error(text, "topic", short)
+		o.notices.add(text)
+	}
+	o.sessions.set(h)
+	return nil
+}
+
+// missed tells of records that were deleted before they were read.
+func (o *opener) missed(topic string, partition int32, next int64, s start) {
+	o.metrics.missed.WithLabelValues(topic).Add(float64(s.missed))
+	text := fmt.Sprintf("%d records of %s/%d were deleted before they were read, offsets %d to %d", s.missed, topic, partition, next, s.offset-1)
+	o.log.Error(text, "topic", topic, "partition", partition, "offset", next)
+	o.notices.add(text)
+}
+
+// Setup looks where to begin before the claims of a session do.
+func (h *claimHandler) Setup(session sarama.ConsumerGroupSession) error {
+	if h.claims.opener != nil {
+		if err := h.claims.opener.open(session); err != nil {
+			return err
+		}
+	}
+	return h.ConsumerGroupHandler.Setup(session)
+}
+
+// Cleanup forgets the session when its claims have ended.
+func (h *claimHandler) Cleanup(session sarama.ConsumerGroupSession) error {
+	h.claims.sessions.unset(session)
+	return h.ConsumerGroupHandler.Cleanup(session)
+}
+
+// holding returns the session as the claims of a topic see it.
+func (c *claims) holding(session sarama.ConsumerGroupSession, topic string) *held {
+	if h := c.sessions.of(topic); h != nil && h.ConsumerGroupSession == session {
+		return h
+	}
+	// The topic changed before its claims began, and the session ends by itself.
+	h := newHeld(session, topic, topicState{})
+	if c.opener != nil {
+		h.end()
+	}
+	return h
+}

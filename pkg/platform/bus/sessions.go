@@ -1,0 +1,128 @@
+package bus
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/IBM/sarama"
+)
+
+// held is one session of a consumer group: the partitions of one topic that are ours until the next rebalance. It goes to
+// everything below in the place of the client's own session, so that each offset is marked together with the topic's id,
+// and so that it can be ended when the topic changes.
+type held struct {
+	sarama.ConsumerGroupSession
+	ctx        context.Context
+	end        context.CancelFunc
+	topic      string // as on the broker
+	topicID    string // when the session began; "" when the brokers know of none
+	partitions int32  // of the topic when the session began
+}
+
+func newHeld(session sarama.ConsumerGroupSession, topic string, state topicState) *held {
+	h := &held{ConsumerGroupSession: session, topic: topic, topicID: state.id, partitions: state.partitions}
+	h.ctx, h.end = context.WithCancel(session.Context())
+	return h
+}
+
+func (h *held) Context() context.Context { return h.ctx }
+
+func (h *held) MarkMessage(m *sarama.ConsumerMessage, _ string) {
+	h.ConsumerGroupSession.MarkMessage(m, besideOffset(h.topicID))
+}
+
+func (h *held) MarkOffset(topic string, partition int32, offset int64, _ string) {
+	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, besideOffset(h.topicID))
+}
+
+func (h *held) ResetOffset(topic string, partition int32, offset int64, _ string) {
+	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, besideOffset(h.topicID))
+}
+
+// begin makes offset the one that is read next of a partition, whatever was committed before.
+func (h *held) begin(partition int32, offset int64) {
+	h.ResetOffset(h.topic, partition, offset, "") // when it is not above the committed one
+	h.MarkOffset(h.topic, partition, offset, "")  // when it is
+}
+
+// passed commits offset, because nothing between it and the committed offset is ever delivered. It does nothing when the
+// partition is not ours any more: then somebody else may have moved the group back.
+func (h *held) passed(partition int32, offset int64) {
+	if h.ctx.Err() == nil && slices.Contains(h.Claims()[h.topic], partition) {
+		h.MarkOffset(h.topic, partition, offset, "")
+	}
+}
+
+// sessions are those of this process, by topic, and the ids that its topics had before they were made again.
+type sessions struct {
+	mu     sync.Mutex
+	now    map[string]*held
+	former map[string][]string // by topic: ids that no topic has any more
+}
+
+func newSessions() *sessions {
+	return &sessions{now: make(map[string]*held), former: make(map[string][]string)}
+}
+
+func (s *sessions) of(topic string) *held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now[topic]
+}
+
+func (s *sessions) set(h *held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now[h.topic] = h
+}
+
+// unset forgets what it holds of the client's session.
+func (s *sessions) unset(session sarama.ConsumerGroupSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, h := range s.now {
+		if h.ConsumerGroupSession == session {
+			h.end()
+			delete(s.now, topic)
+		}
+	}
+}
+
+// isFormer reports whether the topic had the id before it was made again: a broker that is behind still tells it.
+func (s *sessions) isFormer(topic, id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.former[topic], id)
+}
+
+// change is what the brokers say of a topic that its session did not know.
+type change int
+
+const (
+	unchanged change = iota
+	madeAgain        // it has another id
+	resized          // it has another number of partitions
+)
+
+// compare ends the topic's session when the topic is not as it was when the session began. The next one begins at once,
+// and looks where to read.
+func (s *sessions) compare(topic string, state topicState) change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.now[topic]
+	switch {
+	case h == nil || slices.Contains(s.former[topic], state.id) && state.id != "":
+		return unchanged
+	case h.topicID != "" && state.id != "" && h.topicID != state.id:
+		s.former[topic] = append(s.former[topic], h.topicID)
+		h.end()
+		delete(s.now, topic)
+		return madeAgain
+	case h.partitions != state.partitions:
+		h.end()
+		delete(s.now, topic)
+		return resized
+	}
+	return unchanged
+}
