@@ -60,6 +60,20 @@ test-crash: ## kill -9 each service and the broker under load, on a real Kafka, 
 	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags crash ./e2e/crash
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags crash -count=1 -v -timeout 12m ./e2e/crash
 
+CHAOS = go test -tags chaos -count=1 -v -timeout 24h -run TestChaos ./e2e/chaos
+chaos_settings = CHAOS_FORM=$(1) CHAOS_ROW='$(ROW)' CHAOS_SIZE='$(SIZE)' CHAOS_SEED='$(SEED)' CHAOS_RATE='$(RATE)'
+
+.PHONY: chaos
+chaos: ## break everything under load at full size, for hours, and write docs/reports/chaos.md; ROW=kills SIZE=1000 SEED=7 RATE=100
+	@$(call chaos_settings,full) CHAOS_REPORT='$(abspath docs/reports/chaos.md)' \
+	  KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka $(CHAOS)
+
+.PHONY: chaos-short
+chaos-short: ## the same for minutes, without a report
+	go vet -tags chaos ./e2e/chaos
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags chaos ./e2e/chaos
+	@$(call chaos_settings,short) KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka $(CHAOS)
+
 # Prometheus and promtool, built once with Go; PROMETHEUS and PROMTOOL may name others.
 PROMETHEUS ?= $(abspath .cache/prometheus/prometheus)
 PROMTOOL   ?= $(abspath .cache/prometheus/promtool)

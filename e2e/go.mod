@@ -3,6 +3,7 @@ module pasdetrois/e2e
 go 1.26.0
 
 replace (
+	pasdetrois/bench => ../bench
 	pasdetrois/cmd/pas => ../cmd/pas
 	pasdetrois/migrations => ../migrations
 	pasdetrois/pkg/messages => ../pkg/messages
@@ -21,6 +22,7 @@ require (
 	github.com/twmb/franz-go v1.22.2
 	github.com/twmb/franz-go/pkg/kadm v1.19.0
 	go.yaml.in/yaml/v3 v3.0.5
+	pasdetrois/bench v0.0.0
 	pasdetrois/cmd/pas v0.0.0-00010101000000-000000000000
 	pasdetrois/migrations v0.0.0
 	pasdetrois/pkg/messages v0.0.0

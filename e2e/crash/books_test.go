@@ -1,15 +1,5 @@
 package crash
 
-// purchase is what a customer asked for, and what was asked for later.
-type purchase struct {
-	ID, User, Email string
-	SKU             string // "" = an order with a plain total
-	Quantity        int
-	TotalMinor      int64
-	Method          string
-	Cancelled       bool // its cancelling was accepted
-}
-
 // books is everything that is written down anywhere when a run is over.
 type books struct {
 	Orders        []orderRow

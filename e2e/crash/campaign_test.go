@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/e2e/progress"
+	"pasdetrois/e2e/purchase"
 )
 
 // How often each round is played. The order is random.
@@ -72,7 +74,7 @@ func (c *campaign) run() error {
 func (c *campaign) recovered(after string) error {
 	since := time.Now()
 	err := c.until(recoveryLimit, "orders go through again after "+after, func() error {
-		yes, err := through(c.ctx, c.conn, since)
+		yes, err := progress.Through(c.ctx, c.conn, since)
 		if err == nil && !yes {
 			err = fmt.Errorf("no order placed since then is through")
 		}
@@ -91,16 +93,16 @@ func (c *campaign) wait(limit time.Duration) error {
 
 // strike kills what is named and notes what was open.
 func (c *campaign) strike(victim string, do func() error) error {
-	b, err := look(c.ctx, c.conn)
+	open, err := progress.Look(c.ctx, c.conn)
 	if err != nil {
 		return err
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	b.victim, b.at = victim, time.Since(c.began)
+	b := blow{open, victim, time.Since(c.began)}
 	c.blows = append(c.blows, b)
-	c.log("%5.1fs SIGKILL %-13s %3d orders open, %3d messages in the outbox, %2d emails not sent", b.at.Seconds(), victim, b.open, b.outbox, b.unsent)
+	c.log("%5.1fs SIGKILL %-13s %3d orders open, %3d messages in the outbox, %2d emails not sent", b.at.Seconds(), victim, b.Orders, b.Outbox, b.Unsent)
 	return nil
 }
 
@@ -171,12 +173,12 @@ func (c *campaign) everything() error {
 
 func (c *campaign) killBroker() error {
 	c.broken++
-	return c.strike("the broker", func() error { return c.system.broker.kill.run(c.ctx) })
+	return c.strike("the broker", func() error { return c.system.broker.Kill(c.ctx) })
 }
 
 // startBroker tries until it starts: its port may have been somebody else's for a moment.
 func (c *campaign) startBroker() error {
-	return c.until(recoveryLimit, "the broker starts", func() error { return c.system.broker.start.run(c.ctx) })
+	return c.until(recoveryLimit, "the broker starts", func() error { return c.system.broker.Start(c.ctx) })
 }
 
 // report is the table of a run.
@@ -198,13 +200,13 @@ func report(s *system, c *campaign, sum tally, left []leftover, loaded, settled,
 	} else {
 		line("SIGKILL broker", "%d", c.broken)
 	}
-	most := blow{}
+	most := progress.Open{}
 	for _, b := range c.blows {
-		most = blow{open: max(most.open, b.open), outbox: max(most.outbox, b.outbox), unsent: max(most.unsent, b.unsent)}
+		most = progress.Open{Orders: max(most.Orders, b.Orders), Outbox: max(most.Outbox, b.Outbox), Unsent: max(most.Unsent, b.Unsent)}
 	}
-	line("open when it was killed", "at most %d orders, %d messages in the outbox, %d emails", most.open, most.outbox, most.unsent)
+	line("open when it was killed", "at most %d orders, %d messages in the outbox, %d emails", most.Orders, most.Outbox, most.Unsent)
 	line("charges", "%d, %d refunded, %d declined; %d asked for again under their key", sum.Charges, sum.Refunds, sum.Declined, sum.ChargesAskedAgain)
-	line("money kept", "%s USD; the confirmed orders come to %s USD", price(sum.ChargedMinor-sum.RefundedMinor), price(sum.ConfirmedMinor))
+	line("money kept", "%s USD; the confirmed orders come to %s USD", purchase.Price(sum.ChargedMinor-sum.RefundedMinor), purchase.Price(sum.ConfirmedMinor))
 	line("pieces sold", "%d; %d ordered and confirmed", sum.Sold, sum.ConfirmedPieces)
 	line("messages in Kafka", "%d, of them written again with the same id %d", sum.Messages, sum.MessagesAgain)
 	line("notifications sent", "%d; %d about a confirmation gave way to the cancelling", sum.NotificationsSent, sum.Superseded)

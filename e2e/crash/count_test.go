@@ -4,46 +4,21 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-)
 
-// The reasons and limits of the services' defaults.
-const (
-	fraudLimitMinor = 900_00
-	cardVisa        = "pm_card_visa"
-	cardDeclined    = "pm_card_chargeDeclined"
-	cardNoFunds     = "pm_card_chargeDeclinedInsufficientFunds"
-	skuScarce       = "crash-scarce"
+	"pasdetrois/e2e/purchase"
 )
-
-// outcomes returns what may come of a purchase, as "status reason": one thing, unless the shelf may be empty.
-func (p purchase) outcomes() []string {
-	switch {
-	case p.Cancelled:
-		return []string{"cancelled cancelled_by_user"}
-	case p.TotalMinor > fraudLimitMinor:
-		return []string{"failed suspected_fraud"}
-	case p.Method == cardDeclined:
-		return []string{"failed card_declined"}
-	case p.Method == cardNoFunds:
-		return []string{"failed insufficient_funds"}
-	case p.SKU == skuScarce:
-		return []string{"confirmed ", "rejected out_of_stock"}
-	default:
-		return []string{"confirmed "}
-	}
-}
 
 // count compares the books with the purchases. It returns everything that does not agree.
 type count struct {
-	bought   map[string]purchase
+	bought   map[string]purchase.Purchase
 	orders   map[string]orderRow
 	books    *books
 	tally    tally
 	problems []string
 }
 
-func countUp(purchases []purchase, b *books) (tally, []string) {
-	c := &count{bought: map[string]purchase{}, orders: map[string]orderRow{}, books: b}
+func countUp(purchases []purchase.Purchase, b *books) (tally, []string) {
+	c := &count{bought: map[string]purchase.Purchase{}, orders: map[string]orderRow{}, books: b}
 	c.tally.Outcomes = map[string]int{}
 	for _, p := range purchases {
 		c.bought[p.ID] = p
@@ -78,8 +53,8 @@ func (c *count) outcomes() {
 			continue
 		}
 		c.tally.Outcomes[o.Status]++
-		if got := o.Status + " " + o.Reason; !slices.Contains(p.outcomes(), got) {
-			c.wrong("order %s is %q, expected %q", id, got, p.outcomes())
+		if got := o.Status + " " + o.Reason; !slices.Contains(p.Outcomes(), got) {
+			c.wrong("order %s is %q, expected %q", id, got, p.Outcomes())
 		}
 		if o.TotalMinor != p.TotalMinor || o.UserID != p.User {
 			c.wrong("order %s of user %s is over %d, expected user %s and %d", id, o.UserID, o.TotalMinor, p.User, p.TotalMinor)

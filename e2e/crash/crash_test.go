@@ -18,6 +18,9 @@ import (
 
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/e2e/programs"
+	"pasdetrois/e2e/progress"
+	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
@@ -82,7 +85,7 @@ type system struct {
 	services  map[string]*process
 	customers *customers
 	mail      *mailbox
-	broker    *broker
+	broker    *programs.Broker
 	noBroker  string // why there is none
 }
 
@@ -92,10 +95,10 @@ func start(t *testing.T, seed uint64) *system {
 	require.NotEmpty(t, given, "this needs a real Kafka: `make test-crash` starts one, or KAFKA_BROKERS names one")
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	t.Cleanup(cancel)
-	s := &system{ctx: ctx, services: map[string]*process{}, mail: newMailbox(t), wire: wire{strings.Split(given, ","), testkit.Prefix(t)}}
-	s.broker, s.noBroker = givenBroker()
+	s := &system{ctx: ctx, services: map[string]*process{}, mail: newMailbox(t), wire: wire{progress.Kafka{Brokers: strings.Split(given, ","), Prefix: testkit.Prefix(t)}}}
+	s.broker, s.noBroker = programs.GivenBroker()
 
-	kafka := bus.Config{Brokers: s.wire.brokers, TopicPrefix: s.wire.prefix, GroupPrefix: s.wire.prefix}
+	kafka := bus.Config{Brokers: s.wire.Brokers, TopicPrefix: s.wire.Prefix, GroupPrefix: s.wire.Prefix}
 	_, err := bus.CreateTopics(ctx, kafka, stack.Topics(1))
 	require.NoError(t, err)
 	db := testkit.Database(t, migrations.Up)
@@ -103,12 +106,12 @@ func start(t *testing.T, seed uint64) *system {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.conn.Close(context.WithoutCancel(ctx)) })
 
-	bin, logs := build(t), logFolder(t)
-	addresses, endpoints := freeAddresses(t, 2*len(client.Services())), client.Endpoints{}
+	bin, logs := programs.Build(t), logFolder(t)
+	addresses, endpoints := programs.FreeAddresses(t, 2*len(client.Services())), client.Endpoints{}
 	for i, name := range client.Services() {
 		s.services[name] = newProcess(t, name, bin, logs, addresses[2*i], addresses[2*i+1], append(s.settings(name),
 			"DATABASE_URL="+db.URL(name), "KAFKA_BROKERS="+given,
-			"KAFKA_TOPIC_PREFIX="+s.wire.prefix, "KAFKA_GROUP_PREFIX="+s.wire.prefix))
+			"KAFKA_TOPIC_PREFIX="+s.wire.Prefix, "KAFKA_GROUP_PREFIX="+s.wire.Prefix))
 		endpoints[name] = s.services[name].endpoint
 		require.NoError(t, s.services[name].start())
 	}
@@ -118,10 +121,10 @@ func start(t *testing.T, seed uint64) *system {
 	for _, name := range client.Services() {
 		require.NoError(t, s.until(recoveryLimit, name+" is ready", func() error { return api.Ready(ctx, name) }))
 	}
-	for _, p := range products() {
-		_, err := api.PutProduct(ctx, p.sku, client.Product{Name: p.sku, Price: price(p.priceMinor)})
+	for _, p := range purchase.Products() {
+		_, err := api.PutProduct(ctx, p.SKU, client.Product{Name: p.SKU, Price: purchase.Price(p.PriceMinor)})
 		require.NoError(t, err)
-		_, err = api.Restock(ctx, p.sku, p.stock)
+		_, err = api.Restock(ctx, p.SKU, p.Stock)
 		require.NoError(t, err)
 	}
 	return s
@@ -191,14 +194,14 @@ func (s *system) until(limit time.Duration, what string, check func() error) err
 // settle waits until nothing is open anywhere and every record is acknowledged.
 func (s *system) settle() error {
 	return s.until(settleLimit, "everything is settled", func() error {
-		open, err := look(s.ctx, s.conn)
+		open, err := progress.Look(s.ctx, s.conn)
 		if err != nil {
 			return err
 		}
-		if open.open+open.outbox+open.unsent > 0 {
-			return fmt.Errorf("%d orders, %d messages in the outbox, %d emails are open", open.open, open.outbox, open.unsent)
+		if open.Orders+open.Outbox+open.Unsent > 0 {
+			return fmt.Errorf("%d orders, %d messages in the outbox, %d emails are open", open.Orders, open.Outbox, open.Unsent)
 		}
-		lag, err := s.wire.lag(s.ctx)
+		lag, err := s.wire.Lag(s.ctx)
 		if err == nil && lag > 0 {
 			err = fmt.Errorf("%d records are not acknowledged", lag)
 		}

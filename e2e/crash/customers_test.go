@@ -4,7 +4,6 @@ package crash
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,33 +13,15 @@ import (
 	"time"
 
 	"pasdetrois/cmd/pas/client"
-	"pasdetrois/pkg/messages"
+	"pasdetrois/e2e/purchase"
 )
 
 const (
-	shoppers  = 8 // at the same time, each with one order at a time
-	users     = 20
-	cardFlaky = "pm_card_flaky" // works at the third attempt
+	shoppers = 8 // at the same time, each with one order at a time
 
 	// What a shopper waits for its order before it goes on to the next: while a service is dead, work piles up.
 	orderPatience = time.Second
 )
-
-// product is what is sold, beside orders with a plain total.
-type product struct {
-	sku        string
-	priceMinor int64
-	stock      int64
-}
-
-func products() []product {
-	return []product{{"crash-brush", 12_90, 1_000_000}, {"crash-vinyl", 49_99, 1_000_000}, {"crash-needle", 7_05, 1_000_000},
-		{skuScarce, 19_99, 40}}
-}
-
-func price(minor int64) json.Number {
-	return json.Number(messages.Money{Minor: minor, Currency: messages.DefaultCurrency}.Decimal())
-}
 
 // customers place orders, and cancel some, each in a closed loop. A request without an answer, or with one that says that
 // it was not the request's fault, is sent again as it is until it is answered.
@@ -49,7 +30,7 @@ type customers struct {
 	seed   uint64
 
 	mu     sync.Mutex
-	bought []purchase
+	bought []purchase.Purchase
 
 	again   atomic.Int64 // requests sent again
 	known   atomic.Int64 // answers that were given before
@@ -64,7 +45,7 @@ func (c *customers) shop(ctx, stop context.Context) error {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(c.seed, uint64(n)))
 			for i := 0; stop.Err() == nil && errs[n] == nil; i++ {
-				errs[n] = c.buy(ctx, rng, wish(rng, fmt.Sprintf("shopper%d-%05d", n, i)))
+				errs[n] = c.buy(ctx, rng, purchase.Wish(rng, fmt.Sprintf("shopper%d-%05d", n, i)))
 			}
 		})
 	}
@@ -72,45 +53,8 @@ func (c *customers) shop(ctx, stop context.Context) error {
 	return errors.Join(errs...)
 }
 
-// wish makes an order up.
-func wish(rng *rand.Rand, id string) purchase {
-	user := fmt.Sprintf("user-%d", rng.IntN(users))
-	p := purchase{ID: id, User: user, Email: user + "@example.com", Method: cardVisa}
-	all := products()
-	take := func(from product) {
-		p.SKU, p.Quantity = from.sku, 1+rng.IntN(3)
-		p.TotalMinor = from.priceMinor * int64(p.Quantity)
-	}
-	switch luck := rng.IntN(100); {
-	case luck < 10:
-		take(all[len(all)-1])
-		return p
-	case luck < 13:
-		p.TotalMinor = fraudLimitMinor + 1 + int64(rng.IntN(500_00))
-		return p
-	case luck < 30:
-		p.TotalMinor = 1 + int64(rng.IntN(200_00))
-	default:
-		take(all[rng.IntN(len(all)-1)])
-	}
-	switch luck := rng.IntN(100); {
-	case luck < 12:
-		p.Method = cardDeclined
-	case luck < 18:
-		p.Method = cardNoFunds
-	case luck < 21:
-		p.Method = cardFlaky
-	}
-	return p
-}
-
-func (c *customers) buy(ctx context.Context, rng *rand.Rand, p purchase) error {
-	order := client.NewOrder{OrderID: p.ID, UserID: p.User, Email: p.Email, PaymentMethod: p.Method}
-	if p.SKU == "" {
-		order.Total = price(p.TotalMinor)
-	} else {
-		order.Items = []client.NewItem{{SKU: p.SKU, Quantity: p.Quantity}}
-	}
+func (c *customers) buy(ctx context.Context, rng *rand.Rand, p purchase.Purchase) error {
+	order := p.Order()
 	times := 1
 	if rng.IntN(100) < 5 {
 		times = 2 // as if the first answer had been lost
@@ -120,7 +64,7 @@ func (c *customers) buy(ctx context.Context, rng *rand.Rand, p purchase) error {
 			return fmt.Errorf("place order %s: %w", p.ID, err)
 		}
 	}
-	if rng.IntN(100) < 15 && p.SKU != skuScarce {
+	if rng.IntN(100) < 15 && p.SKU != purchase.Scarce {
 		if err := pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond); err != nil {
 			return err
 		}

@@ -6,17 +6,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/e2e/purchase"
 	"pasdetrois/pkg/platform/testkit"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
 // sound returns three purchases, confirmed, failed and cancelled after its payment, and the books of a run without flaw.
-func sound() ([]purchase, *books) {
-	purchases := []purchase{
-		{ID: "a", User: "u", Email: "u@example.com", SKU: "brush", Quantity: 2, TotalMinor: 500, Method: cardVisa},
-		{ID: "b", User: "u", Email: "u@example.com", TotalMinor: 300, Method: cardDeclined},
-		{ID: "c", User: "u", Email: "u@example.com", TotalMinor: 200, Method: cardVisa, Cancelled: true},
+func sound() ([]purchase.Purchase, *books) {
+	purchases := []purchase.Purchase{
+		{ID: "a", User: "u", Email: "u@example.com", SKU: "brush", Quantity: 2, TotalMinor: 500, Method: purchase.CardVisa},
+		{ID: "b", User: "u", Email: "u@example.com", TotalMinor: 300, Method: purchase.CardDeclined},
+		{ID: "c", User: "u", Email: "u@example.com", TotalMinor: 200, Method: purchase.CardVisa, Cancelled: true},
 	}
 	b := &books{
 		Orders: []orderRow{{"a", "u", "confirmed", "", 500, "pay_a"}, {"b", "u", "failed", "card_declined", 300, ""},

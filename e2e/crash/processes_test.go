@@ -3,14 +3,11 @@
 package crash
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -18,24 +15,6 @@ import (
 
 	"pasdetrois/cmd/pas/client"
 )
-
-// root is the repository's, from this folder.
-const root = "../.."
-
-// build builds the services and returns the folder they are in.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	for _, name := range client.Services() {
-		args = append(args, "./services/"+name+"/cmd/"+name)
-	}
-	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return bin
-}
 
 // process is a service that is started again as soon as it was killed.
 type process struct {
@@ -68,22 +47,6 @@ func newProcess(t *testing.T, name, bin, logs, public, admin string, env []strin
 	}
 	t.Cleanup(func() { _ = p.end() })
 	return p
-}
-
-// freeAddresses finds n ports. The system gives higher ones to outgoing connections: none of those may sit on a service's
-// address while the service is dead.
-func freeAddresses(t *testing.T, n int) []string {
-	t.Helper()
-	var found []string
-	for port := 14000 + os.Getpid()%4000; len(found) < n && port < 19000; port++ {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if l, err := net.Listen("tcp", address); err == nil {
-			require.NoError(t, l.Close())
-			found = append(found, address)
-		}
-	}
-	require.Len(t, found, n, "too few ports are free")
-	return found
 }
 
 func (p *process) start() error {
@@ -149,36 +112,4 @@ func (p *process) alive() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.suicide
-}
-
-// broker is how the broker is killed and started: two commands.
-type broker struct{ kill, start *command }
-
-type command struct {
-	args []string
-	dir  string
-}
-
-// givenBroker returns nil, and why, when the broker may not be killed by us.
-func givenBroker() (*broker, string) {
-	if kill, start := os.Getenv("CRASH_BROKER_KILL"), os.Getenv("CRASH_BROKER_START"); kill != "" && start != "" {
-		return &broker{&command{[]string{"sh", "-c", kill}, root}, &command{[]string{"sh", "-c", start}, root}}, ""
-	}
-	if os.Getenv("KAFKA_DIR") == "" {
-		return nil, "KAFKA_BROKERS names a broker that was not started for this run, and neither CRASH_BROKER_KILL nor CRASH_BROKER_START says how to kill it and start it again"
-	}
-	script := os.Getenv("KAFKA_LOCAL")
-	if _, err := exec.LookPath(script); err != nil {
-		return nil, fmt.Sprintf("KAFKA_DIR is set, but KAFKA_LOCAL is no command: %v", err)
-	}
-	return &broker{&command{[]string{script, "kill"}, root}, &command{[]string{script, "start"}, root}}, ""
-}
-
-func (c *command) run(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-	cmd.Dir = c.dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%v: %w: %s", c.args, err, out)
-	}
-	return nil
 }

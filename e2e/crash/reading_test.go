@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/e2e/progress"
 )
 
 // read reads every row of a query into structs.
@@ -66,36 +68,9 @@ func into[T any](to *[]T, keep func(error)) func([]T, error) {
 	}
 }
 
-// blow is one SIGKILL and what it hit.
+// blow is one SIGKILL, and the work that was open when it hit.
 type blow struct {
+	progress.Open
 	victim string
 	at     time.Duration // since the load began
-	open   int           // orders not settled
-	outbox int           // messages not known to be published
-	unsent int           // emails not known to be sent
-}
-
-const openSQL = `
-SELECT (SELECT count(*) FROM orders.orders WHERE status NOT IN ('confirmed', 'rejected', 'failed', 'cancelled')),
-       (SELECT count(*) FROM orders.outbox),
-       (SELECT count(*) FROM notifications.notifications WHERE status = 'pending')`
-
-// look returns what is open just now.
-func look(ctx context.Context, conn *pgx.Conn) (b blow, err error) {
-	if err = conn.QueryRow(ctx, openSQL).Scan(&b.open, &b.outbox, &b.unsent); err != nil {
-		err = fmt.Errorf("look what is open: %w", err)
-	}
-	return b, err
-}
-
-// An order that was placed after a moment and of whose end its customer was told passed through all three services.
-const throughSQL = `
-SELECT EXISTS (SELECT FROM orders.orders o JOIN notifications.notifications n ON n.order_id = o.order_id AND n.kind = o.status
-               WHERE o.created_at > $1 AND n.status = 'sent')`
-
-func through(ctx context.Context, conn *pgx.Conn, since time.Time) (yes bool, err error) {
-	if err = conn.QueryRow(ctx, throughSQL, since).Scan(&yes); err != nil {
-		err = fmt.Errorf("look whether orders go through: %w", err)
-	}
-	return yes, err
 }

@@ -1,0 +1,195 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/bench/process"
+	"pasdetrois/bench/stats"
+	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/e2e/programs"
+	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// row is one kind of fault.
+type row struct {
+	name        string
+	faults      string // in words, for the report
+	full, short int    // how many
+	play        func(f *field) error
+	judge       func(f *field, v *verdict, l stats.Latency) // more that must hold, may be nil
+	leaveOut    []string                                    // checks of the audit that mean nothing here
+	withoutLog  bool                                        // the topics do not hold every message any more
+}
+
+func rows() []row {
+	return []row{
+		{name: "kills", faults: "SIGKILL of random services", full: 1000, short: 15, play: (*field).kills},
+	}
+}
+
+// The settings. CHAOS_FORM is full or short and chooses sizes; CHAOS_ROW names rows, comma separated; CHAOS_SIZE,
+// CHAOS_SEED and CHAOS_RATE set one value for all rows; CHAOS_REPORT names the file of the report.
+func TestChaos(t *testing.T) {
+	chosen := os.Getenv("CHAOS_ROW")
+	seed := number(t, "CHAOS_SEED", rand.Uint64()%1_000_000)
+	bin := programs.Build(t)
+	var names []string
+	for _, r := range rows() {
+		names = append(names, r.name)
+		if chosen != "" && !slices.Contains(strings.Split(chosen, ","), r.name) {
+			continue
+		}
+		size := r.full
+		if os.Getenv("CHAOS_FORM") == "short" {
+			size = r.short
+		}
+		s := settings{size: int(number(t, "CHAOS_SIZE", uint64(size))), seed: seed, rate: float64(number(t, "CHAOS_RATE", 100)), bin: bin}
+		t.Run(r.name, func(t *testing.T) { r.run(t, s) })
+	}
+	for name := range strings.SplitSeq(chosen, ",") {
+		require.True(t, name == "" || slices.Contains(names, name), "there is no row %q; there are %s", name, strings.Join(names, ", "))
+	}
+}
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	given := os.Getenv(name)
+	if given == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(given, 10, 64)
+	require.NoError(t, err, name)
+	return n
+}
+
+// run plays a row, counts and reports.
+func (r row) run(t *testing.T, s settings) {
+	t.Logf("row %s: %d times %s, seed %d (CHAOS_ROW=%s CHAOS_SIZE=%d CHAOS_SEED=%d chooses the same again)", r.name, s.size, r.faults, s.seed, r.name, s.size, s.seed)
+	f := newField(t, s)
+	f.began = time.Now()
+	f.say("two replicas of each service, Postgres and Kafka are up")
+	stop, stopShopping := context.WithCancel(f.ctx)
+	defer stopShopping()
+	shopped := make(chan error, 1)
+	go func() { shopped <- f.shop.shop(f.ctx, stop, s.rate) }()
+	err := f.recovered("the start")
+	if err == nil {
+		err = r.play(f)
+	}
+	stopShopping()
+	require.NoError(t, <-shopped)
+	last := time.Now()
+	v := &verdict{}
+	if err != nil {
+		v.wrong("%v", err)
+	}
+	if err := f.drained(drainLimit); err != nil {
+		v.wrong("%v", err)
+	}
+	drain := time.Since(last)
+	latency := stats.Latencies(f.shop.posts)
+	f.count(r, v)
+	if r.judge != nil {
+		r.judge(f, v, latency)
+	}
+	l := line{Row: r.name, Faults: r.faults, Size: s.size, Seed: s.seed, Orders: f.shop.taken(), verdict: *v,
+		P50: latency.P50, P99: latency.P99, Drain: drain, Slow: f.slow, Peak: f.peak(), Lasted: time.Since(f.began), Day: time.Now()}
+	t.Logf("\n%s\n%s\n  POST: %d sent, %d answered 429 or 503, %d answered 500 or more, %d without an answer, %d customers gave up",
+		head, l, len(f.shop.posts), f.shop.busy, f.shop.broken, f.shop.unanswered, f.shop.gaveUp)
+	if path := os.Getenv("CHAOS_REPORT"); path != "" {
+		require.NoError(t, write(path, l))
+	}
+	if len(v.Problems) > 0 {
+		t.Errorf("%d problems, with seed %d:\n  %s", len(v.Problems), s.seed, strings.Join(v.Problems[:min(len(v.Problems), 40)], "\n  "))
+	}
+}
+
+// count compares everything with everything.
+func (f *field) count(r row, v *verdict) {
+	if err := f.ready(); err != nil {
+		v.wrong("a service does not come back: %v", err)
+	}
+	orders, err := f.orders(f.ctx)
+	if err != nil {
+		v.wrong("%v", err)
+		return
+	}
+	v.compare(f.shop.notes, orders)
+	cfg := audit.Config{OrdersURL: as(f.adminURL, migrations.Auditor)}
+	cfg.PaymentsURL, cfg.NotificationsURL = cfg.OrdersURL, cfg.OrdersURL
+	if !r.withoutLog {
+		cfg.Topics = &feed.Config{Kafka: bus.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, OpenTime: 20 * time.Second}
+	}
+	report, err := audit.Run(f.ctx, cfg)
+	if err != nil {
+		v.wrong("%v", err)
+		return
+	}
+	v.audited(report, r.leaveOut...)
+	for _, r := range f.replicas {
+		for _, end := range r.ends {
+			v.wrong("%s", end)
+		}
+		if r.peak > memoryLimit {
+			v.wrong("%s needed %d MiB, compose gives it %d", r.spec.Name, r.peak>>20, memoryLimit>>20)
+		}
+	}
+	if f.shop.broken > 0 {
+		v.wrong("%d answers of 500 or more, other than 503", f.shop.broken)
+	}
+}
+
+// memoryLimit is compose's.
+const memoryLimit = 128 << 20
+
+func (f *field) peak() (most int64) {
+	for _, r := range f.replicas {
+		most = max(most, r.peak, process.UsageOf(r.current().PID()).Peak)
+	}
+	return most
+}
+
+// kills ends random replicas with SIGKILL at random moments: mostly one, sometimes both of a service, or all.
+func (f *field) kills() error {
+	for f.faults < f.size {
+		if err := pause(f.ctx, time.Duration(200+f.rng.IntN(2800))*time.Millisecond); err != nil {
+			return err
+		}
+		victims := []*replica{f.replicas[f.rng.IntN(len(f.replicas))]}
+		switch luck := f.rng.IntN(100); {
+		case luck < 8:
+			victims = f.of(victims[0].service)
+		case luck < 10:
+			victims = f.replicas
+		}
+		for _, r := range victims {
+			hit, err := r.kill()
+			if err != nil {
+				return err
+			}
+			if hit {
+				f.faulted("SIGKILL " + r.spec.Name)
+			}
+		}
+		if f.rng.IntN(25) == 0 {
+			if err := f.recovered("SIGKILL " + victims[0].spec.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return f.recovered(fmt.Sprintf("%d kills", f.faults))
+}

@@ -1,0 +1,182 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"pasdetrois/bench/load"
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/e2e/purchase"
+)
+
+const (
+	most      = 1_000_000        // orders of a row, more than any has
+	atOnce    = 3_000            // customers at a time: while nobody answers, they pile up
+	persist   = 60 * time.Second // how long a customer asks again before it gives up
+	firstWait = 50 * time.Millisecond
+	longWait  = time.Second
+)
+
+// customers come at random moments, each for one order. A request without an answer, or with one that says that it was not
+// the request's fault, is sent again to the other replica.
+type customers struct {
+	clients []*client.Client // one for each replica of orders
+	seed    uint64
+
+	mu         sync.Mutex
+	notes      []*note
+	posts      []time.Duration // of every POST that was sent
+	busy       int             // answers 429 and 503
+	broken     int             // other answers of 500 and more
+	unanswered int
+	gaveUp     int
+}
+
+// shop lets rate customers a second come until stop ends, and returns when all of them are done.
+func (c *customers) shop(ctx, stop context.Context, rate float64) error {
+	target := load.Target{Place: func(_ context.Context, n int) error { return c.visit(ctx, n) }}
+	_, err := load.Open(stop, target, atOnce, 0, most, rate)
+	if stop.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// visit is one customer's.
+func (c *customers) visit(ctx context.Context, number int) error {
+	rng := rand.New(rand.NewPCG(c.seed, uint64(number)))
+	n := &note{Purchase: purchase.Wish(rng, fmt.Sprintf("chaos-%07d", number))}
+	n.User = fmt.Sprintf("customer-%07d", number)
+	n.Email = n.User + "@example.com"
+	key := "place-" + n.ID
+	request := n.Order()
+	if rng.IntN(3) == 0 { // the service chooses the id
+		n.ID, request.OrderID = "", ""
+	}
+	times := 1
+	if rng.IntN(100) < 5 {
+		times = 2 // as if the first answer had been lost
+	}
+	for range times {
+		err := c.insist(ctx, rng, true, func(to *client.Client) error {
+			placed, _, err := to.Place(ctx, request, client.PlaceOptions{IdempotencyKey: key})
+			if err == nil {
+				n.tell(placed.OrderID)
+			}
+			return err
+		})
+		if status := client.StatusOf(err); status != 0 && status < http.StatusInternalServerError {
+			n.Refused = status
+		}
+	}
+	var err error
+	if n.Taken {
+		err = c.afterwards(ctx, rng, n)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notes = append(c.notes, n)
+	return err
+}
+
+// afterwards cancels some orders and looks at others.
+func (c *customers) afterwards(ctx context.Context, rng *rand.Rand, n *note) error {
+	luck := rng.IntN(100)
+	if luck < 5 && n.SKU != purchase.Scarce {
+		if err := pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond); err != nil {
+			return err
+		}
+		err := c.insist(ctx, rng, false, func(to *client.Client) error {
+			_, err := to.Cancel(ctx, n.ID)
+			return err
+		})
+		n.Cancelled = err == nil
+		n.CancelUnknown = err != nil && client.StatusOf(err) != http.StatusConflict // 409: it had failed before
+		return nil
+	}
+	if luck >= 95 {
+		shown, err := c.clients[rng.IntN(len(c.clients))].Order(ctx, n.ID, 2*time.Second)
+		if err == nil && shown.Settled() {
+			n.Seen = shown.Status
+		}
+	}
+	return nil
+}
+
+// insist sends a request until it is answered with something that sending it again would not change, or persist is over.
+func (c *customers) insist(ctx context.Context, rng *rand.Rand, post bool, send func(to *client.Client) error) error {
+	to := rng.IntN(len(c.clients))
+	wait := firstWait
+	for deadline := time.Now().Add(persist); ; {
+		began := time.Now()
+		err := send(c.clients[to])
+		done := c.count(err, post, time.Since(began))
+		if done {
+			return err
+		}
+		if time.Now().After(deadline) {
+			c.mu.Lock()
+			c.gaveUp++
+			c.mu.Unlock()
+			return err
+		}
+		to = (to + 1) % len(c.clients)
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, longWait)
+	}
+}
+
+// count notes an answer and reports whether it is final.
+func (c *customers) count(err error, post bool, took time.Duration) (final bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if post {
+		c.posts = append(c.posts, took)
+	}
+	var unreachable *client.UnreachableError
+	switch status := client.StatusOf(err); {
+	case errors.As(err, &unreachable):
+		c.unanswered++
+	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
+		c.busy++
+	case status >= http.StatusInternalServerError:
+		c.broken++
+	default:
+		return true
+	}
+	return false
+}
+
+// taken returns how many orders were taken.
+func (c *customers) taken() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := 0
+	for _, n := range c.notes {
+		if n.Taken {
+			sum++
+		}
+	}
+	return sum
+}
+
+// pause waits, or returns why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,9 @@
+package chaos
+
+import (
+	"testing"
+
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
