@@ -97,7 +97,7 @@ func TestDownTouchesNobodyElse(t *testing.T) {
 	require.Equal(t, []string{
 		"notifications.dead_letters", "notifications.goose_db_version", "notifications.notifications",
 		"orders.dead_letters", "orders.goose_db_version", "orders.held_messages", "orders.idempotency_keys",
-		"orders.inventory", "orders.order_events", "orders.order_lines", "orders.orders", "orders.outbox",
+		"orders.inventory", "orders.order_events", "orders.order_lines", "orders.orders", "orders.outbox", "orders.outbox_lease",
 		"payments.goose_db_version",
 	}, w.lines(w.as(""), tablesSQL))
 }

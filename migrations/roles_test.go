@@ -91,7 +91,7 @@ func TestTheAuditorReadsEverythingAndWritesNothing(t *testing.T) {
 	w := setup(t)
 	w.up()
 	conn := w.connect(w.with(migrations.Auditor, migrations.Auditor))
-	for _, table := range []string{"orders.orders", "orders.order_lines", "orders.order_events", "orders.inventory", "orders.outbox",
+	for _, table := range []string{"orders.orders", "orders.order_lines", "orders.order_events", "orders.inventory", "orders.outbox", "orders.outbox_lease",
 		"orders.dead_letters", "orders.held_messages", "payments.payments", "payments.provider_ledger", "payments.dead_letters",
 		"notifications.notifications", "notifications.dead_letters"} {
 		require.Len(t, w.lines(conn, `SELECT count(*)::text FROM `+table), 1)

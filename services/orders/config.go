@@ -20,7 +20,7 @@ type Config struct {
 	HTTPAddr    string `env:"HTTP_ADDR" envDefault:":8080" desc:"address of the public API"`
 	AdminAddr   string `env:"ADMIN_ADDR" envDefault:":9080" desc:"address of health, metrics, inventory and dead letters"`
 	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the role orders; DATABASE_URL_FILE names a file with it"`
-	MaxConns    int32  `env:"DATABASE_MAX_CONNS" envDefault:"16" desc:"how many database connections to use at most; one of them is the outbox's own"`
+	MaxConns    int32  `env:"DATABASE_MAX_CONNS" envDefault:"16" desc:"how many database connections to use at most"`
 
 	PaymentTimeout    time.Duration `env:"PAYMENT_TIMEOUT" envDefault:"15m" desc:"how long an order waits for its payment before it fails"`
 	PendingRepublish  time.Duration `env:"PENDING_REPUBLISH_AFTER" envDefault:"1m" desc:"how long an order may be pending or cancelling before its message is published again; doubles each time"`
@@ -41,7 +41,7 @@ type Config struct {
 	AdminListener net.Listener `env:"-"`
 }
 
-// minConns is what the service cannot do without: the outbox's own connection, one for consuming, one for HTTP and one
+// minConns is what the service cannot do without: one connection for the outbox, one for consuming, one for HTTP and one
 // for the sweepers.
 const minConns = 4
 

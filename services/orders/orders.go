@@ -97,6 +97,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		httpx.Check{Name: "kafka_producer", Run: producer.Check},
 		httpx.Check{Name: "consumer", Run: messages.Check},
 		httpx.Check{Name: "topics", Run: messages.Topics},
+		httpx.Check{Name: "outbox", Run: relay.Check},
 	)
 	// First everything stops that takes orders or decides on them, then what publishes the decisions. Those who wait for
 	// an order get their answer meanwhile, and the admin side tells who asks that the rest is draining.

@@ -57,7 +57,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 const pendingSQL = `SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
-FROM (SELECT created_at FROM outbox WHERE xid > '0'::xid8 AND xid >= $1::text::xid8 ORDER BY xid, id LIMIT $2) AS counted`
+FROM (SELECT created_at FROM outbox WHERE id > $1 ORDER BY id LIMIT $2) AS counted`
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)

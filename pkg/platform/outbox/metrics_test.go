@@ -22,7 +22,7 @@ func TestMetricsTellWhatIsLeftAndSinceWhen(t *testing.T) {
 	require.InDelta(t, 2, value(t, reg, "pasdetrois_outbox_pending"), 0)
 	require.InDelta(t, 60, value(t, reg, "pasdetrois_outbox_oldest_age_seconds"), 30)
 
-	w.sweepUntil(w.leader(r), "o", 2)
+	w.sweepUntil(newSweeper(r), "o", 2)
 	require.InDelta(t, 0, value(t, reg, "pasdetrois_outbox_pending"), 0)
 	require.InDelta(t, 0, value(t, reg, "pasdetrois_outbox_oldest_age_seconds"), 0)
 	require.InDelta(t, 2, value(t, reg, "pasdetrois_outbox_published_total"), 0)

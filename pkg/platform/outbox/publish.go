@@ -61,6 +61,7 @@ func (r *Relay) publishTogether(ctx context.Context, queues []*queue, published 
 
 func (r *Relay) try(ctx context.Context, rows []Row) error {
 	err := r.cfg.Publisher.PublishRecords(ctx, recordsOf(rows)...)
+	r.publishes.Store(err == nil)
 	if err == nil {
 		r.metrics.fromMemory.Add(float64(len(rows)))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,11 +24,11 @@ const (
 	defaultMaxBytes    = 32 << 20
 )
 
-// Config configures a Relay. Pool, Publisher and Log are needed; zero stands for the default of the rest.
+// Config configures a Relay. Pool and Publisher are needed; zero stands for the default of the rest.
 type Config struct {
 	Pool      *pgxpool.Pool
 	Publisher bus.Publisher
-	Log       *slog.Logger
+	Log       *slog.Logger          // nil = nobody
 	Metrics   prometheus.Registerer // nil = not measured
 	Grace     time.Duration         // how long a committed row is left to the memory path before recovery publishes it; 2 s
 	Poll      time.Duration         // how often recovery looks; 500 ms
@@ -44,6 +45,8 @@ type Relay struct {
 	memory  *memory
 	front   *front
 	metrics *metrics
+	// publishes tells that the last try to publish worked. Before the first try it is false.
+	publishes atomic.Bool
 }
 
 // NewRelay makes a relay; Run runs it. Until then, rows handed over wait in the table.
@@ -54,7 +57,10 @@ func NewRelay(cfg Config) *Relay {
 	setDefault(&cfg.Concurrency, defaultConcurrency)
 	setDefault(&cfg.MaxRows, defaultMaxRows)
 	setDefault(&cfg.MaxBytes, defaultMaxBytes)
-	f := newFront(cfg.Pool)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	f := newFront(cfg.Pool, cfg.Log)
 	return &Relay{cfg: cfg, memory: newMemory(cfg.MaxRows, cfg.MaxBytes), front: f, metrics: newMetrics(cfg.Metrics, f)}
 }
 
@@ -72,10 +78,14 @@ func (r *Relay) Enqueue(rows ...Row) {
 	}
 }
 
-// Oldest returns when the oldest message in the outbox was put there, zero when there is none.
-func (r *Relay) Oldest(ctx context.Context) (time.Time, error) {
-	_, at, err := r.front.advance(ctx)
-	return at, err
+// Stuck returns when the oldest message in the outbox was put there, while nothing gets out: the last try to publish failed,
+// or there was none yet. It is zero while messages get out, and when there is none.
+func (r *Relay) Stuck(ctx context.Context) (since time.Time, err error) {
+	if r.publishes.Load() {
+		return time.Time{}, nil
+	}
+	_, since, err = r.front.advance(ctx)
+	return since, err
 }
 
 // Run publishes until ctx ends, then finishes what is in memory, for DrainTimeout at most. It returns nil: what it could

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-const ddl = `
+const outboxDDL = `
 CREATE TABLE outbox (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   xid        xid8        NOT NULL DEFAULT pg_current_xact_id(),
@@ -30,8 +30,15 @@ CREATE TABLE outbox (
   value      bytea       NOT NULL,
   headers    jsonb       NOT NULL,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);`
+
+const ddl = outboxDDL + `
+CREATE TABLE outbox_lease (
+  single boolean     PRIMARY KEY DEFAULT true CHECK (single),
+  holder text        NOT NULL,
+  until  timestamptz NOT NULL
 );
-CREATE INDEX outbox_commit_order ON outbox (xid, id) WHERE xid > '0'::xid8;`
+CREATE TABLE other (n int);`
 
 func migrate(ctx context.Context, adminURL string) error {
 	conn, err := pgx.Connect(ctx, adminURL)
@@ -189,6 +196,12 @@ func (k *kafka) set(down bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.down = down
+}
+
+func (k *kafka) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.records = nil
 }
 
 func (k *kafka) tried() int {

@@ -51,8 +51,8 @@ type Store interface {
 	FinishAnswer(ctx context.Context, key Idempotency, answer Answer) error
 	// PruneKeys forgets at most limit keys made before the time given, and returns how many.
 	PruneKeys(ctx context.Context, before time.Time, limit int) (int, error)
-	// OldestUnpublished returns when the oldest message in the outbox was put there, zero when there is none.
-	OldestUnpublished(ctx context.Context) (time.Time, error)
+	// OutboxStuck returns when the oldest message in the outbox was put there, zero while messages get out of it.
+	OutboxStuck(ctx context.Context) (time.Time, error)
 }
 
 // Tx is a transaction of the Store.

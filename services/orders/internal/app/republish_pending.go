@@ -10,13 +10,14 @@ import (
 // those that stay cancelling: the same messages with the same ids. The time between two attempts doubles each time. It
 // returns how many there were: call it again while that is more than 0.
 //
-// While the outbox itself is not getting rid of its messages nothing is republished: more of them would not help.
+// While the outbox cannot publish at all nothing is republished: more messages would not help. One message that stays in
+// it does not stop this: the orders of others may still need it.
 func (a *App) RepublishPending(ctx context.Context) (int, error) {
-	oldest, err := a.Store.OldestUnpublished(ctx)
+	since, err := a.Store.OutboxStuck(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if !oldest.IsZero() && a.now().Sub(oldest) >= a.Policy.RepublishAfter {
+	if !since.IsZero() && a.now().Sub(since) >= a.Policy.RepublishAfter {
 		return 0, nil
 	}
 	total := 0

@@ -36,7 +36,7 @@ type silent struct{}
 
 func (silent) Enqueue(...outbox.Row) {}
 
-func (silent) Oldest(context.Context) (time.Time, error) { return time.Time{}, nil }
+func (silent) Stuck(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 // site is the public and the admin API of one replica, on listeners of their own, over one database.
 type site struct {

@@ -14,11 +14,11 @@ import (
 	"pasdetrois/services/orders/internal/app"
 )
 
-// Relay takes over outbox rows after their commit, and knows the oldest of those that wait. outbox.Relay is one.
+// Relay takes over outbox rows after their commit, and knows whether they get out. outbox.Relay is one.
 type Relay interface {
 	Enqueue(rows ...outbox.Row)
-	// Oldest returns when the oldest message in the outbox was put there, zero when there is none.
-	Oldest(ctx context.Context) (time.Time, error)
+	// Stuck returns when the oldest message in the outbox was put there, zero while messages get out and when there is none.
+	Stuck(ctx context.Context) (time.Time, error)
 }
 
 // Store implements app.Store.
@@ -54,8 +54,8 @@ type transaction struct {
 	versions map[string]int64 // of the products that were read, by sku
 }
 
-// OldestUnpublished implements app.Store.
-func (s *Store) OldestUnpublished(ctx context.Context) (time.Time, error) { return s.relay.Oldest(ctx) }
+// OutboxStuck implements app.Store.
+func (s *Store) OutboxStuck(ctx context.Context) (time.Time, error) { return s.relay.Stuck(ctx) }
 
 // notFound turns pgx's word for it into the app's.
 func notFound(err error) error {

@@ -26,7 +26,7 @@ type nobody struct{}
 
 func (nobody) Enqueue(...outbox.Row) {}
 
-func (nobody) Oldest(context.Context) (time.Time, error) { return time.Time{}, nil }
+func (nobody) Stuck(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 type world struct {
 	*store.Store
