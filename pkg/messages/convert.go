@@ -33,7 +33,11 @@ func fieldName(f int) string {
 }
 
 // body is the top level of a message as read.
-type body struct{ f [fieldCount]value }
+type body struct {
+	f       [fieldCount]value
+	source  string // the JSON text
+	wrapped bool   // it has the member specversion, as a CloudEvent in structured mode has
+}
 
 // set keeps a member that some event has. null is the same as absent.
 func (b *body) set(key string, v value) {
@@ -71,6 +75,9 @@ func (b *body) set(key string, v value) {
 		f = fKind
 	case "to":
 		f = fTo
+	case "specversion":
+		b.wrapped = true
+		return
 	default:
 		return
 	}
@@ -234,7 +241,15 @@ func (c *converter) timestamp() (time.Time, bool) {
 	switch v.kind {
 	case absent:
 		return time.Time{}, false
+	case array:
+		if t, ok := parseParts(v.s); ok {
+			return t, true
+		}
+		c.problems.add("timestamp", "must be [year, month, day, hour, minute, second, nanosecond] as an array, not %s", quoted(v.s))
 	case number, text:
+		if v.s == "" {
+			return time.Time{}, false
+		}
 		if t, ok := ParseTime(v.s); ok {
 			return t, true
 		}

@@ -16,6 +16,7 @@ const (
 	ReasonInvalidMessage  = "invalid_message"  // JSON, but not a valid body of its event
 	ReasonUnknownCurrency = "unknown_currency" // a currency that ISO 4217 does not have
 	ReasonUnknownTopic    = "unknown_topic"    // none of the contract's four
+	ReasonForeignType     = "foreign_type"     // a ce_type of somebody else, and no `event` in the body
 )
 
 // DecodeError says why a record cannot be understood: Reason is a stable code, Detail is for people. It will not be
@@ -30,8 +31,9 @@ func (e *DecodeError) Error() string { return e.Reason + ": " + e.Detail }
 // Decode reads a record of one of the four topics, tolerantly. Its error is a *DecodeError or wraps ErrUnknownEvent.
 // A message that it returns is valid. It keeps nothing of r.
 //
-// What a plain producer leaves out is filled in: the event is the topic's first one, the id comes from topic,
-// partition, offset and time, the time from the record, the currency is DefaultCurrency, the channel email. Ids may be integers, amounts
+// Decode fills in the fields that a plain producer leaves out: the event is the topic's first one unless the record has
+// a type (see eventName), the id comes from topic, partition, offset and time, the time from the record, the currency is
+// DefaultCurrency, the channel email. A CloudEvent in structured mode is unwrapped first. Ids may be integers, amounts
 // may be decimals in quotes or carry the noise of float arithmetic, the timestamp may be text or epoch seconds. null
 // is the same as absent, and fields that the event does not have are ignored.
 func Decode(r Record) (Message, error) {
@@ -43,22 +45,13 @@ func Decode(r Record) (Message, error) {
 	if err := b.scan(r.Value); err != nil {
 		return Message{}, err
 	}
-	h := readHeaders(r.Headers)
-
-	name := first
-	switch v := b.f[fEvent]; v.kind {
-	case absent:
-		if named := strings.TrimSuffix(strings.TrimPrefix(h.typ, typePrefix), typeSuffix); h.typ == ceType(named) {
-			name = named
-		}
-	case text:
-		name = v.s
-	default:
-		return Message{}, &DecodeError{ReasonInvalidMessage, "event must be text, not " + v.kind.String()}
+	h, err := b.open(r.Headers)
+	if err != nil {
+		return Message{}, err
 	}
-	var p problems
-	if p.name("event", name, MaxIDLength); len(p) > 0 {
-		return Message{}, &DecodeError{ReasonInvalidMessage, p.join().Error()}
+	name, err := eventName(h.typ, b.f[fEvent], r.Topic, first)
+	if err != nil {
+		return Message{}, err
 	}
 
 	c := converter{body: &b}
@@ -154,6 +147,9 @@ func topicOf(event string) string {
 // oneLine returns the joined problems of err on one line.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
+// byteOrderMark may stand in front of JSON text: RFC 8259, section 8.1, lets a reader ignore it.
+const byteOrderMark = "\ufeff"
+
 // scan reads the whole value in one pass.
 func (b *body) scan(raw []byte) error {
 	switch {
@@ -161,11 +157,14 @@ func (b *body) scan(raw []byte) error {
 		return &DecodeError{ReasonEmptyBody, "the record has no payload"}
 	case len(raw) > MaxBody:
 		return &DecodeError{ReasonTooLarge, fmt.Sprintf("%d bytes, at most %d are read", len(raw), MaxBody)}
+	case raw[0] == 0:
+		return &DecodeError{ReasonNotJSON, "the value begins with a zero byte, as a schema registry's serializer writes it (a zero, then the schema's id): use a plain JSON serializer, or let it write the id into a header"}
 	case !utf8.Valid(raw):
 		return &DecodeError{ReasonNotJSON, "invalid UTF-8"}
 	}
 	var keys [24]string
-	s := scanner{s: string(raw), keys: keys[:0]}
+	s := scanner{s: strings.TrimPrefix(string(raw), byteOrderMark), keys: keys[:0]}
+	b.source = s.s
 	s.space()
 	if s.pos < len(s.s) && s.s[s.pos] == '{' {
 		if err := s.object(b.set); err != nil {

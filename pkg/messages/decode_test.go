@@ -70,8 +70,11 @@ func TestBadBodiesAreRefusedWithTheirReason(t *testing.T) {
 		{"no colon", order(`{"order_id" "o-1"}`), "not_json", ""},
 		{"trailing bytes", order(`{"order_id":"o-1","user_id":"u-1","total":1} {}`), "not_json", ""},
 		{"trailing NUL", order("{\"order_id\":\"o-1\",\"user_id\":\"u-1\",\"total\":1}\x00"), "not_json", ""},
-		{"byte order mark", order("\ufeff{}"), "not_json", ""},
-		{"avro", order("\x00\x00\x00\x00\x01\x06o-1"), "not_json", ""},
+		{"byte order mark alone", order("\ufeff"), "not_json", ""},
+		{"byte order mark in front", order("\ufeff" + `{"order_id":"o-1","user_id":"u-1","total":49.99}`), "", ""},
+		{"byte order mark twice", order("\ufeff\ufeff" + `{"order_id":"o-1","user_id":"u-1","total":49.99}`), "not_json", ""},
+		{"avro", order("\x00\x00\x00\x00\x01\x06o-1"), "not_json", "schema registry"},
+		{"JSON behind a schema id", order("\x00\x00\x00\x00\x01" + `{"order_id":"o-1","user_id":"u-1","total":49.99}`), "not_json", "into a header"},
 		{"invalid UTF-8", with(",\"email\":\"a\xff@example.com\""), "not_json", "UTF-8"},
 		{"invalid UTF-8 in a field nobody reads", with(",\"x\":\"\xc3\x28\""), "not_json", "UTF-8"},
 		{"half a surrogate pair", with(`,"x":"\ud800"`), "not_json", ""},
@@ -218,10 +221,10 @@ func TestTheTopicNamesTheEventWhenTheBodyDoesNot(t *testing.T) {
 			t.Errorf("%s: %+v, %v", topic.Name, m, err)
 		}
 	}
-	// A header of our own says more than the topic; somebody else's says nothing; the body has the last word.
+	// A type of ours says more than the topic; the body has the last word.
 	for _, c := range []struct{ header, body, want string }{
 		{"pasdetrois.payment_captured.v1", `{"order_id":"o","user_id":"u","amount":1,"payment_id":"p"}`, messages.EventPaymentCaptured},
-		{"com.example.payment", `{"order_id":"o","user_id":"u","amount":1}`, messages.EventPaymentRequested},
+		{"com.example.payment", `{"event":"payment_requested","order_id":"o","user_id":"u","amount":1}`, messages.EventPaymentRequested},
 		{"pasdetrois.payment_captured.v1", `{"event":"payment_requested","order_id":"o","user_id":"u","amount":1}`, messages.EventPaymentRequested},
 	} {
 		m, err := messages.Decode(messages.Record{Topic: "payments", Value: []byte(c.body), Headers: []messages.Header{{Key: "ce_type", Value: []byte(c.header)}}})

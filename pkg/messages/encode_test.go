@@ -36,7 +36,7 @@ func TestRecordsAreCloudEvents(t *testing.T) {
 		r := record(t, m)
 		want := map[string]string{
 			"ce_specversion": "1.0", "ce_id": "m-1", "ce_type": "pasdetrois." + typ.Name + ".v1", "ce_source": "/pasdetrois/orders",
-			"ce_time": "2026-01-02T02:04:05Z", "ce_subject": typ.Example.Key(), "content-type": "application/json",
+			"ce_time": "2026-01-02T02:04:05.000000Z", "ce_subject": typ.Example.Key(), "content-type": "application/json",
 		}
 		for k, v := range want {
 			if got := headerOf(r, k); got != v {
@@ -85,11 +85,11 @@ func TestBodyIsFlatOrderedAndExact(t *testing.T) {
 	}{
 		{messages.OrderPlaced{OrderID: `o"\/<>&é😀`, UserID: "u", Total: messages.Money{Minor: 1005, Currency: "KWD"}, HasTotal: true,
 			Items: []messages.Item{{SKU: "a", Quantity: 2, UnitPrice: &price}, {SKU: "b", Quantity: 1}}},
-			`{"event":"order_placed","order_id":"o\"\\/<>&é😀","user_id":"u","total":1.005,"currency":"KWD","items":[{"sku":"a","quantity":2,"unit_price":0.005},{"sku":"b","quantity":1}],"timestamp":"2026-01-02T03:04:05.6Z"}`},
+			`{"event":"order_placed","order_id":"o\"\\/<>&é😀","user_id":"u","total":1.005,"currency":"KWD","items":[{"sku":"a","quantity":2,"unit_price":0.005},{"sku":"b","quantity":1}],"timestamp":"2026-01-02T03:04:05.600000Z"}`},
 		{messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: messages.Money{Currency: "JPY"}},
-			`{"event":"payment_refunded","order_id":"o","amount":0,"user_id":"u","currency":"JPY","timestamp":"2026-01-02T03:04:05.6Z"}`},
+			`{"event":"payment_refunded","order_id":"o","amount":0,"user_id":"u","currency":"JPY","timestamp":"2026-01-02T03:04:05.600000Z"}`},
 		{messages.NotificationRequested{UserID: "u", Message: "a\tb\r\n\"c\"\u2028", Channel: "email"},
-			`{"event":"notification_requested","user_id":"u","message":"a\tb\r\n\"c\"` + "\u2028" + `","channel":"email","timestamp":"2026-01-02T03:04:05.6Z"}`},
+			`{"event":"notification_requested","user_id":"u","message":"a\tb\r\n\"c\"` + "\u2028" + `","channel":"email","timestamp":"2026-01-02T03:04:05.600000Z"}`},
 	} {
 		r := record(t, messages.Message{ID: "m", Event: c.event, Time: at})
 		if string(r.Value) != c.want {
@@ -168,7 +168,7 @@ func TestOrderTimeIsAHeaderOnlyWhenItIsKnown(t *testing.T) {
 	event := messages.NotificationRequested{UserID: "u", Message: "m", Channel: "email"}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	r := record(t, messages.Message{ID: "m", Event: event, OrderTime: at})
-	if got := headerOf(r, "ce_ordertime"); got != "2026-01-02T02:04:05Z" {
+	if got := headerOf(r, "ce_ordertime"); got != "2026-01-02T02:04:05.000000Z" {
 		t.Errorf("ce_ordertime %q", got)
 	}
 	if m, err := messages.Decode(r); err != nil || !m.OrderTime.Equal(at) {

@@ -60,6 +60,7 @@ func FuzzDecode(f *testing.F) {
 		if again, err := messages.Decode(r); err != nil || again.ID != m.ID {
 			t.Fatalf("read again with id %s instead of %s, %v", again.ID, m.ID, err)
 		}
+		m.Time = m.Time.Truncate(time.Microsecond) // we write six digits
 		roundTrip(t, m)
 	})
 }

@@ -51,8 +51,8 @@ func serviceOf(source string) string {
 	return source
 }
 
-// headers is what a record's headers say. A malformed header counts as absent: they are delivery metadata, and no
-// message is refused for them.
+// headers is what a record's headers say. A malformed header counts as absent, because headers are delivery metadata.
+// The type is the exception: a malformed type is somebody else's, never none.
 type headers struct {
 	id, watermillID, typ, source, traceParent string
 	time, orderTime                           time.Time
@@ -62,6 +62,10 @@ func readHeaders(list []Header) headers {
 	var h headers
 	for i := range list {
 		v := list[i].Value
+		if list[i].Key == headerType && len(v) > 0 {
+			h.setType(v)
+			continue
+		}
 		if len(v) == 0 || len(v) > MaxIDLength*4 {
 			continue
 		}
@@ -70,8 +74,6 @@ func readHeaders(list []Header) headers {
 			setName(&h.id, v)
 		case headerWatermillID:
 			setName(&h.watermillID, v)
-		case headerType:
-			setName(&h.typ, v)
 		case headerSource:
 			setName(&h.source, v)
 		case headerTime:
@@ -86,6 +88,16 @@ func readHeaders(list []Header) headers {
 	}
 	h.source = serviceOf(h.source)
 	return h
+}
+
+// unreadableType stands for a type that is no text of a sensible length.
+const unreadableType = "?"
+
+func (h *headers) setType(v []byte) {
+	h.typ = unreadableType
+	if len(v) <= MaxIDLength*4 {
+		setName(&h.typ, v)
+	}
 }
 
 func setTime(to *time.Time, v []byte) {

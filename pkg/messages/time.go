@@ -1,12 +1,19 @@
 package messages
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
-// timeLayout is how this package writes times: RFC 3339 in UTC, with as many decimals as needed.
-const timeLayout = "2006-01-02T15:04:05.999999999Z"
+// timeLayout is how this package writes times: RFC 3339 in UTC, always with six decimals. Some readers cut or count the
+// digits: Faust 0.15 takes .95675Z for 95,675 microseconds, Python's datetime.fromisoformat before 3.11 refuses five.
+const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// ParseTime reads the time of a message: RFC 3339; the same with a space instead of T; with an offset without colon; without
-// zone, which is taken for UTC; or a number since 1970.
+// ParseTime reads the time of a message. It takes RFC 3339, with t and z in either case and with the second 60, which is
+// the first moment of the next minute; the same with a space instead of T, with an offset of hours only or without
+// colon, with a space in front of the zone, or with UTC or GMT as the zone; without zone, which means UTC; or a number
+// since 1970.
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) >= 20 && len(s) <= 40 && s[4] == '-' && s[10] == 'T' {
 		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
@@ -19,15 +26,65 @@ func ParseTime(s string) (time.Time, bool) {
 	if t, ok := parseEpoch(s); ok {
 		return inRange(t)
 	}
-	for _, layout := range [...]string{
-		"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999",
-		"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z0700",
-	} {
+	return parseClock(s)
+}
+
+// parseClock reads the notations other than plain RFC 3339: date, T or space, time, zone or none.
+func parseClock(s string) (time.Time, bool) {
+	s = strings.ToUpper(s)
+	const clock = len("2006-01-02T15:04:05")
+	if len(s) < clock || s[10] != 'T' && s[10] != ' ' {
+		return time.Time{}, false
+	}
+	leap := s[clock-2:clock] == "60"
+	if leap { // RFC 3339, section 5.6: a leap second. Go's clock has none.
+		s = s[:clock-2] + "59" + s[clock:]
+	}
+	rest := s[clock:]
+	digits := len(rest) - len(strings.TrimLeft(rest, ".0123456789"))
+	zone := strings.TrimPrefix(rest[digits:], " ")
+	switch zone {
+	case "", "UTC", "GMT":
+		zone = "Z"
+	}
+	s = s[:10] + "T" + s[11:clock] + rest[:digits] + zone
+	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999Z07"} {
 		if t, err := time.Parse(layout, s); err == nil {
+			if leap {
+				t = t.Add(time.Second).Truncate(time.Second)
+			}
 			return inRange(t)
 		}
 	}
 	return time.Time{}, false
+}
+
+// parseParts reads [year, month, day, hour, minute, second, nanosecond], the last two of which may be missing: a
+// LocalDateTime of Java as Jackson 2 writes it by default. It means UTC.
+func parseParts(array string) (time.Time, bool) {
+	var parts [7]int
+	n, ok := 0, true
+	s := scanner{s: array}
+	err := s.array(func(v value) {
+		ok = ok && n < len(parts) && v.kind == number && len(v.s) <= 9
+		if ok {
+			var bad error
+			parts[n], bad = strconv.Atoi(v.s)
+			ok = bad == nil
+		}
+		n++
+	})
+	if err != nil || !ok || n < 5 {
+		return time.Time{}, false
+	}
+	t := time.Date(parts[0], time.Month(parts[1]), parts[2], parts[3], parts[4], parts[5], parts[6], time.UTC)
+	// time.Date moves an impossible date, such as the 30th of February, on to a possible one.
+	same := t.Year() == parts[0] && int(t.Month()) == parts[1] && t.Day() == parts[2] &&
+		t.Hour() == parts[3] && t.Minute() == parts[4] && t.Second() == parts[5] && t.Nanosecond() == parts[6]
+	if !same {
+		return time.Time{}, false
+	}
+	return inRange(t)
 }
 
 // parseEpoch reads a number since 1970, in seconds. A number that would be beyond the year 5000 in seconds is in
