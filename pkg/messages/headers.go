@@ -55,6 +55,7 @@ func serviceOf(source string) string {
 // The type is the exception: a malformed type is somebody else's, never none.
 type headers struct {
 	id, watermillID, typ, source, traceParent string
+	sourced                                   bool // there is a ce_source
 	time, orderTime                           time.Time
 }
 
@@ -86,7 +87,7 @@ func readHeaders(list []Header) headers {
 			}
 		}
 	}
-	h.source = serviceOf(h.source)
+	h.sourced, h.source = h.source != "", serviceOf(h.source)
 	return h
 }
 
@@ -122,16 +123,21 @@ func validName(s string) error {
 	return p.join()
 }
 
-// messageID returns the record's id: the header ce_id, else watermill's, else one made of the record's place. An id
-// that is no UUID is unique only together with its source, so a foreign source becomes part of it.
+// messageID returns the record's id: the header ce_id, else watermill's, else one that the record's content decides.
+// Only a UUID is unique by itself. Any other id counts together with the source that gave it, and not at all without
+// one: two programs that both count from 1 must not make one message of two.
 func (h *headers) messageID(r Record) string {
-	switch {
-	case h.id != "" && strings.ContainsAny(h.source, "/:") && !isUUID(h.id):
-		return foreignID(h.source, h.id)
-	case h.id != "":
-		return h.id
-	case h.watermillID != "":
-		return h.watermillID
+	id := h.id
+	if id == "" {
+		id = h.watermillID
 	}
-	return recordID(r)
+	switch {
+	case isUUID(id):
+		return id
+	case id == "" || !h.sourced:
+		return recordID(r)
+	case strings.ContainsAny(h.source, "/:"):
+		return foreignID(h.source, id)
+	}
+	return id // one of our own services gave it
 }

@@ -3,6 +3,7 @@ package messages
 import (
 	"crypto/rand"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
 )
@@ -18,15 +19,27 @@ func ID(orderID, event, step string) string {
 	return uuid5(orderID + "\n" + event + "\n" + step)
 }
 
-// recordID returns the id of a record that carries none. The record's time is part of it, so that a topic that was
-// deleted and made again, where offsets start over, yields new ids.
+// recordID returns the id of a record that carries none: its topic, key, time and value decide. A mirrored or restored
+// record has another partition and offset, so its place is no part of the id, and reading the copy repeats nothing. Two
+// equal records of one millisecond are therefore one message. A record without a time counts by its place as well.
 func recordID(r Record) string {
-	var ms int64
-	if !r.Time.IsZero() {
-		ms = r.Time.UnixMilli()
+	name := make([]byte, 0, 128)
+	name = append(name, "record\n"...)
+	name = append(name, r.Topic...)
+	name = append(name, '\n')
+	if r.Time.IsZero() || r.Time.UnixMilli() < 0 { // Kafka writes -1 for a record without a time
+		name = strconv.AppendInt(name, int64(r.Partition), 10)
+		name = append(name, '/')
+		name = strconv.AppendInt(name, r.Offset, 10)
+	} else {
+		name = strconv.AppendInt(name, r.Time.UnixMilli(), 10)
 	}
-	return uuid5("record\n" + r.Topic + "\n" + strconv.Itoa(int(r.Partition)) + "\n" +
-		strconv.FormatInt(r.Offset, 10) + "\n" + strconv.FormatInt(ms, 10))
+	name = append(name, '\n')
+	name = strconv.AppendInt(name, int64(len(r.Key)), 10)
+	name = append(name, '\n')
+	name = append(name, r.Key...)
+	sum := sha256.Sum256(r.Value)
+	return uuid5(string(append(name, sum[:]...)))
 }
 
 // foreignID returns the id of a CloudEvent whose own id is unique only for its source.

@@ -7,11 +7,17 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// OnNotificationRequested keeps what is asked for, once, and has it sent. It publishes nothing. A request for what is kept
-// already has no effect, whatever it says: the first one wins.
+// reasonContradictsState is the reason of a request that is kept as a dead letter because an other one has its place.
+const reasonContradictsState = "contradicts_state"
+
+// OnNotificationRequested stores each notification once and has it sent. It publishes nothing. A repeated request has no
+// effect: the first one wins. A request with other content under the same key is parked, so that no customer's message
+// is lost without a trace. The exception is a message of an order and kind that comes again under its own id: that is
+// our own service, whose wording changed with an upgrade between two deliveries.
 func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messages.NotificationRequested]) []bus.Result {
 	results := make([]bus.Result, len(batch))
 	wanted := make([]domain.Notification, len(batch))
@@ -38,10 +44,9 @@ func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messag
 		}
 		same := k.SameContent(wanted[i])
 		a.metrics.repeated(same)
-		if !same {
-			a.log.Warn("another notification of this order and kind, or under this message id, is kept already",
-				"event", messages.EventNotificationRequested, "order_id", wanted[i].OrderID, "message_id", batch[i].ID,
-				"status", k.Status)
+		if !same && !(wanted[i].PerKind() && k.MessageID == wanted[i].MessageID) {
+			results[i].Err = fault.New(reasonContradictsState,
+				"another notification of this order and kind, or under this message id, is stored already: send this one under another id")
 		}
 	}
 	a.dispatcher.Enqueue(claimedAt, added)

@@ -49,24 +49,26 @@ func TestOnNotificationRequestedSameMessageTwice(t *testing.T) {
 	require.Zero(t, r.counter(t, "repetitions_total", "other"))
 }
 
-func TestOnNotificationRequestedOtherContentHasNoEffect(t *testing.T) {
+func TestOnNotificationRequestedOtherContentIsParkedNotDropped(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	r := w.replica()
 	w.start(r)
 	first, second := about("1001", messages.KindConfirmed), about("1001", messages.KindConfirmed)
 	second.ID, second.Event.Message, second.Event.To = "forged", "Send money!", "mallory@example.org"
+	reworded := about("1001", messages.KindConfirmed)
+	reworded.Event.Message = "Order 1001 is confirmed."
 	w.must(r, first)
-	w.must(r, second)
+	w.parks(r, second)
 	w.must(r, plain("m1", "hello"))
-	w.must(r, plain("m1", "good bye"))
+	w.parks(r, plain("m1", "good bye"))
+	w.must(r, reworded) // our own message again, after an upgrade
 	w.settled(map[domain.Status]int{domain.Sent: 2})
 	w.mail.requireEachOnce(t, 2)
 	for _, e := range w.mail.all() {
 		require.Contains(t, []string{"Order 1001 confirmed!", "hello"}, e.Message)
 	}
-	require.EqualValues(t, 2, r.counter(t, "repetitions_total", "other"))
-	require.Len(t, r.logs.all(), 2, "somebody hears of it")
+	require.EqualValues(t, 3, r.counter(t, "repetitions_total", "other"))
 }
 
 func TestOnNotificationRequestedKeepsOnePerKindAndOnePerMessage(t *testing.T) {
@@ -116,8 +118,11 @@ func TestOnNotificationRequestedBatchWithDuplicatesInside(t *testing.T) {
 	w.must(r, about("1000", messages.KindConfirmed))
 	forged := about("1001", messages.KindConfirmed)
 	forged.ID, forged.Event.Message = "forged", "Send money!"
-	w.must(r, about("1000", messages.KindConfirmed), about("1001", messages.KindConfirmed), plain("m1", "hello"), forged,
+	results := w.ask(r, about("1000", messages.KindConfirmed), about("1001", messages.KindConfirmed), plain("m1", "hello"), forged,
 		about("1001", messages.KindConfirmed), plain("m1", "hello"), plain("m2", "hello"))
+	for i, result := range results {
+		require.Equal(t, i == 3, fault.KindOf(result.Err) == fault.Permanent, "message %d: %v", i, result.Err)
+	}
 	w.settled(map[domain.Status]int{domain.Sent: 4})
 	w.mail.requireEachOnce(t, 4)
 	for _, n := range w.all() {

@@ -17,6 +17,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
@@ -102,6 +103,13 @@ func (w *world) must(r *replica, batch ...bus.In[messages.NotificationRequested]
 	for _, result := range w.ask(r, batch...) {
 		require.NoError(w.t, result.Err)
 	}
+}
+
+// parks requires that a request is refused for good, which is what gets it parked.
+func (w *world) parks(r *replica, in bus.In[messages.NotificationRequested]) {
+	w.t.Helper()
+	err := w.ask(r, in)[0].Err
+	require.Equal(w.t, "contradicts_state", fault.Reason(err), "%v", err)
 }
 
 // settled waits until the table holds exactly the wanted statuses.

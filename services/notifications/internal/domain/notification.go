@@ -60,12 +60,15 @@ func New(messageID string, at time.Time, e messages.NotificationRequested) Notif
 // notification of each kind; what belongs to no order, or names no kind, is kept once per message. The key is a UUID made
 // of these alone, so it is the same after a redelivery, a replay and a restore.
 func (n Notification) Key() string {
-	if n.OrderID != "" && n.Kind != "" {
+	if n.PerKind() {
 		// By the contract's rule for ids this is also the id of the message, when one of our own services sent it.
 		return messages.ID(n.OrderID, messages.EventNotificationRequested, n.Kind)
 	}
 	return messages.ID("", messages.EventNotificationRequested, n.MessageID)
 }
+
+// PerKind reports whether the notification is the one of its order and kind. Any other is kept once per message id.
+func (n Notification) PerKind() bool { return n.OrderID != "" && n.Kind != "" }
 
 // SameContent reports whether o would tell the same person the same thing.
 func (n Notification) SameContent(o Notification) bool {
