@@ -133,17 +133,26 @@ func (c *converter) idOf(field string, v value) string {
 	case text:
 		return v.s
 	case number:
-		if !integer(v.s) {
+		id, ok := IDOfNumber(v.s)
+		if !ok {
 			c.problems.add(field, "must be text or a whole number, not %s", quoted(v.s))
-			return ""
 		}
-		if v.s == "-0" {
-			return "0"
-		}
-		return v.s
+		return id
 	}
 	c.mismatch(field, v, "text or a whole number")
 	return ""
+}
+
+// IDOfNumber returns the id that a JSON number is: its digits, whatever its size. It reports false for a number with a
+// fraction or an exponent, such as 42.0, because a float is no id.
+func IDOfNumber(literal string) (string, bool) {
+	switch {
+	case !integer(literal):
+		return "", false
+	case literal == "-0":
+		return "0", true
+	}
+	return literal, true
 }
 
 // integer reports whether a JSON number is written without fraction and exponent.
@@ -208,16 +217,26 @@ func (c *converter) code() string {
 	case v.kind != text:
 		c.mismatch("currency", v, "text")
 	default:
-		s := upper(v.s)
-		if _, ok := Exponent(s); ok {
-			c.currency = s
-			return s
+		if code, ok := ParseCurrency(v.s); ok {
+			c.currency = code
+			return code
 		}
 		c.problems.wrap("currency", fmt.Errorf("%s is %w", quoted(v.s), ErrCurrency))
 	}
 	c.f[fCurrency] = value{} // said once
 	c.currency = DefaultCurrency
 	return ""
+}
+
+// ParseCurrency returns the ISO 4217 code that s is in upper or lower case, and false for an unknown one. An empty text
+// is DefaultCurrency.
+func ParseCurrency(s string) (string, bool) {
+	if s == "" {
+		return DefaultCurrency, true
+	}
+	code := upper(s)
+	_, known := Exponent(code)
+	return code, known
 }
 
 // upper returns s with ASCII letters in upper case.

@@ -72,15 +72,22 @@ func (c *converter) quantityOf(v value) int {
 		c.problems.add("quantity", "is required")
 		return 0
 	case number:
-		var d decimal
-		if n, ok := int64(0), d.parse(v.s); ok && d.exact(0) {
-			if n, ok = d.whole(0); ok && !d.neg {
-				return int(n)
-			}
+		if n, ok := WholeNumber(v.s); ok {
+			return int(n)
 		}
 		c.problems.add("quantity", "must be a whole number from 1 to %d, not %s", MaxQuantity, quoted(v.s))
 	default:
 		c.mismatch("quantity", v, "a whole number")
 	}
 	return 0
+}
+
+// WholeNumber reads a JSON number that is 0 or more and whole, in any notation: 2, 2.0 and 2e0 are 2. It reports false
+// for any other number and for one beyond int64.
+func WholeNumber(literal string) (int64, bool) {
+	var d decimal
+	if !d.parse(literal) || d.neg || !d.exact(0) {
+		return 0, false
+	}
+	return d.whole(0)
 }

@@ -44,8 +44,6 @@ type Store interface {
 	Product(ctx context.Context, sku string) (domain.Product, error)
 	// PutProduct creates a product without pieces, or changes its name and price.
 	PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error)
-	// Restock adds pieces to a product, or returns ErrNotFound.
-	Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error)
 
 	// FinishAnswer replaces the answer kept under a key and ends its running.
 	FinishAnswer(ctx context.Context, key Idempotency, answer Answer) error
@@ -65,6 +63,8 @@ type Tx interface {
 	LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []Held, error)
 	// Catalogue returns those of the products that exist, for reading prices.
 	Catalogue(ctx context.Context, skus []string) (domain.Stock, error)
+	// Restock adds pieces to a product and returns it, or ErrNotFound.
+	Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error)
 	// DueOrders locks and returns at most limit orders in the status that are due, except those that somebody else has
 	// locked.
 	DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error)

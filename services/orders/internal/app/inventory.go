@@ -21,7 +21,34 @@ func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.M
 	return a.Store.PutProduct(ctx, sku, name, price)
 }
 
-// Restock adds pieces to a product and returns it, or ErrNotFound.
-func (a *App) Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error) {
-	return a.Store.Restock(ctx, sku, quantity)
+// Restock adds pieces to a product and returns the answer that render makes of it, or ErrNotFound. With a key it does so
+// once: a repetition gets the first answer, and replayed is true. Errors: ErrKeyBusy, ErrKeyReused. With any error no
+// piece is added and the key stays free.
+func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idempotency, render func(domain.Product) (Answer, error)) (answer Answer, replayed bool, err error) {
+	_, err = a.inWork(ctx, func(ctx context.Context, w *work) error {
+		answer, replayed = Answer{}, false // the transaction may be repeated
+		if key != nil {
+			claims, err := w.tx.ClaimKeys(ctx, []Idempotency{*key}, w.now)
+			if err != nil {
+				return err
+			}
+			switch c := claims[0]; {
+			case c.Err != nil:
+				return c.Err
+			case c.Answer != nil:
+				answer, replayed = *c.Answer, true
+				return nil
+			}
+		}
+		p, err := w.tx.Restock(ctx, sku, quantity)
+		if err != nil {
+			return err
+		}
+		if answer, err = render(p); err != nil || key == nil {
+			return err
+		}
+		w.out.Answers = append(w.out.Answers, KeptAnswer{Idempotency: *key, Answer: answer})
+		return nil
+	})
+	return answer, replayed, err
 }

@@ -171,7 +171,7 @@ func (w *world) product(sku string, price, pieces int64) {
 	require.NoError(w.t, err)
 	require.True(w.t, created)
 	if pieces > 0 {
-		_, err = w.Restock(w.t.Context(), sku, pieces)
+		_, _, err = w.Restock(w.t.Context(), sku, pieces, nil, func(domain.Product) (app.Answer, error) { return app.Answer{}, nil })
 		require.NoError(w.t, err)
 	}
 }

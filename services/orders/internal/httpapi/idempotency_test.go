@@ -133,7 +133,7 @@ func TestIdempotencyKeyStaysFreeAfterARefusal(t *testing.T) {
 		{`{"user_id":"u","items":[{"sku":"nothing","quantity":1}]}`, 422},
 		{`{"order_id":"o","user_id":"u","total":2}`, 409},
 		{`{"user_id":"u"}`, 422},
-		{`{"user_id":1,"total":1}`, 422},
+		{`{"user_id":true,"total":1}`, 422},
 		{`{`, 400},
 		{`{"user_id":"u","total":1}`, 202},
 	} {
@@ -147,7 +147,7 @@ func TestIdempotencyKeyIsOneLineOfPrintableASCII(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	const body = `{"user_id":"u","total":1}`
-	for _, key := range []string{"", strings.Repeat("k", 256), "\xff", "clé", "a\tb"} {
+	for _, key := range []string{"", `""`, strings.Repeat("k", 256), "\xff", "clé", "a\tb"} {
 		requireProblem(t, s.do(t, "POST", "/orders", body, "Idempotency-Key", key), 400, "header.Idempotency-Key")
 	}
 	r, err := http.NewRequestWithContext(t.Context(), "POST", s.publicURL+"/orders", strings.NewReader(body))
@@ -163,17 +163,88 @@ func TestIdempotencyKeyIsOneLineOfPrintableASCII(t *testing.T) {
 	}
 }
 
+// A client library that begins to quote its keys, as the IETF draft wants it, repeats its requests all the same.
+func TestIdempotencyKeyMayBeAStructuredString(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	first := s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "k-aaa")
+	require.Equal(t, 202, first.status, first.body)
+	for _, key := range []string{`"k-aaa"`, `"k-aaa";foo=1`, ` "k-aaa" `, `"k-aaa";a;b="c"`} {
+		requireReplay(t, first, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", key))
+	}
+	for _, key := range []string{"k-aaa;foo=1", `"k-aaa`, `k-aaa"`, `"k-aaa" x`, `:ay1hYWE=:`} {
+		require.Equal(t, 202, s.do(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", key).status, key)
+	}
+	require.Equal(t, "6 orders, 6 messages, 6 keys", s.stored(t))
+}
+
+// A request is what it asks for, not its bytes: another process, or another version of a library, writes them otherwise.
+func TestIdempotencyKeyComparesWhatWasAsked(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	const sku = "vinyl-swan-lake"
+	first := s.do(t, "POST", "/orders", `{"order_id":7,"user_id":"9007199254740993","items":[{"sku":"`+sku+`","quantity":2}],"currency":"USD"}`, "Idempotency-Key", "k")
+	require.Equal(t, 202, first.status, first.body)
+	for _, body := range []string{
+		`{"items": [ {"quantity": 2.0, "sku": "` + sku + `"} ], "user_id": 9007199254740993, "order_id": "7"}`,
+		`{"order_id":7,"user_id":"9007199254740993","items":[{"sku":"` + sku + `","quantity":20e-1}],"currency":"usd"}`,
+		`{"order_id":"\u0037","user_id":9007199254740993,"items":[{"sku":"` + sku + `","quantity":2e0}],"currency":null,"email":null}`,
+	} {
+		requireReplay(t, first, s.do(t, "POST", "/orders", body, "Idempotency-Key", "k"))
+	}
+	for _, body := range []string{
+		`{"order_id":7,"user_id":"9007199254740992","items":[{"sku":"` + sku + `","quantity":2}]}`,
+		`{"order_id":7,"user_id":"9007199254740993","items":[{"sku":"` + sku + `","quantity":3}]}`,
+		`{"order_id":7,"user_id":"9007199254740993","items":[{"sku":"` + sku + `","quantity":2}],"currency":"EUR"}`,
+	} {
+		requireProblem(t, s.do(t, "POST", "/orders", body, "Idempotency-Key", "k"), 422, "header.Idempotency-Key")
+	}
+}
+
+// A delivery that is reported twice is on the shelf once.
+func TestIdempotencyKeyRestocksOnce(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	const path = "/inventory/vinyl-swan-lake/restock"
+	first := s.admin(t, "POST", path, `{"quantity":10}`, "Idempotency-Key", "delivery-4711")
+	require.Equal(t, 200, first.status, first.body)
+	require.Contains(t, first.body, `"stocked":510`)
+	requireReplay(t, first, s.admin(t, "POST", path, `{"quantity": 10.0}`, "Idempotency-Key", `"delivery-4711"`))
+	requireProblem(t, s.admin(t, "POST", path, `{"quantity":11}`, "Idempotency-Key", "delivery-4711"), 422, "header.Idempotency-Key")
+	requireProblem(t, s.admin(t, "POST", "/inventory/vinyl-giselle/restock", `{"quantity":10}`, "Idempotency-Key", "delivery-4711"), 422, "header.Idempotency-Key")
+	requireProblem(t, s.do(t, "POST", "/orders", order, "Idempotency-Key", "delivery-4711"), 422, "header.Idempotency-Key")
+	requireProblem(t, s.admin(t, "POST", "/inventory/none/restock", `{"quantity":1}`, "Idempotency-Key", "other"), 404, "")
+	require.Contains(t, s.do(t, "GET", "/inventory/vinyl-swan-lake", "").body, `"stocked":510`)
+	require.Contains(t, s.admin(t, "POST", path, `{"quantity":1}`, "Idempotency-Key", "other").body, `"stocked":511`, "a refusal leaves the key free")
+}
+
 func TestSameOrderIDIsTheSameOrder(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	const id = "a/b ü?"
-	a := s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1}`)
+	const id = "shop:7_a.b-C"
+	a := s.do(t, "POST", "/orders", `{"order_id":"`+id+`","user_id":"u","total":1}`)
 	require.Equal(t, 202, a.status, a.body)
 	require.Equal(t, "/orders/"+url.PathEscape(id), a.header.Get("Location"))
-	require.Equal(t, 200, s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":1.00}`).status)
-	requireProblem(t, s.do(t, "POST", "/orders", `{"order_id":"a/b ü?","user_id":"u","total":2}`), 409, "")
+	require.Equal(t, 200, s.do(t, "POST", "/orders", `{"order_id":"`+id+`","user_id":"u","total":1.00}`).status)
+	requireProblem(t, s.do(t, "POST", "/orders", `{"order_id":"`+id+`","user_id":"u","total":2}`), 409, "")
 	require.Equal(t, 200, s.do(t, "GET", a.header.Get("Location"), "").status)
 	require.Equal(t, "1 orders, 1 messages, 0 keys", s.stored(t))
+}
+
+// An order's id stands in the subject of emails, so an HTTP client cannot make it a sentence.
+func TestAnOrderIDFromHTTPIsNoSentence(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, id := range []string{`"4711 could not be paid. Please pay again at http://pay.example/4711"`, `"/"`, `"a/b"`, `"ü"`, `" a"`, `"."`, `".."`,
+		`"` + strings.Repeat("x", 129) + `"`, `1.5`, `1e3`, `true`, `["o"]`, `{}`} {
+		requireProblem(t, s.do(t, "POST", "/orders", `{"order_id":`+id+`,"user_id":"u","total":1}`), 422, "body.order_id")
+	}
+	require.Equal(t, "0 orders, 0 messages, 0 keys", s.stored(t))
+	for id, want := range map[string]string{`7`: "7", `-7`: "-7", `9007199254740993`: "9007199254740993", `"` + strings.Repeat("x", 128) + `"`: strings.Repeat("x", 128)} {
+		a := s.do(t, "POST", "/orders", `{"order_id":`+id+`,"user_id":12,"total":1}`)
+		require.Equal(t, 202, a.status, a.body)
+		require.Contains(t, a.body, `"order_id":"`+want+`","user_id":"12"`)
+	}
 }
 
 // stored counts what is in the database.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"strings"
@@ -64,16 +65,17 @@ func (a *API) registerInventory(api huma.API) {
 type putProductInput struct {
 	SKUPath
 	Body struct {
-		Name     string  `json:"name" minLength:"1" maxLength:"200"`
-		Price    Decimal `json:"price"`
-		Currency string  `json:"currency,omitempty" minLength:"3" maxLength:"3" doc:"ISO 4217; default USD"`
+		Name     string   `json:"name" minLength:"1" maxLength:"200"`
+		Price    Decimal  `json:"price"`
+		Currency Currency `json:"currency,omitempty"`
 	}
 }
 
 type restockInput struct {
 	SKUPath
+	KeyHeader
 	Body struct {
-		Quantity int64 `json:"quantity" minimum:"1" maximum:"1000000000"`
+		Quantity Whole `json:"quantity" minimum:"1" maximum:"1000000000"`
 	}
 }
 
@@ -99,9 +101,9 @@ func (a *API) registerCatalogue(api huma.API) {
 			if err := in.check(); err != nil {
 				return nil, err
 			}
-			currency := in.Body.Currency
-			if currency == "" {
-				currency = messages.DefaultCurrency
+			currency, err := in.Body.Currency.code()
+			if err != nil {
+				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.currency", Message: err.Error()})
 			}
 			price, err := messages.ParseMoneyStrict(string(in.Body.Price), currency)
 			if err != nil {
@@ -124,16 +126,29 @@ func (a *API) registerCatalogue(api huma.API) {
 			return a.product(status, p, err)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "restock-product", Method: http.MethodPost, Path: "/inventory/{sku}/restock", Tags: tags,
-		Summary: "Add to a product's stock", Errors: []int{400, 404, 413, 415, 422, 503}},
-		func(ctx context.Context, in *restockInput) (*productOutput, error) {
-			if err := in.check(); err != nil {
-				return nil, err
-			}
-			ctx, cancel := a.bounded(ctx)
-			defer cancel()
-			p, err := a.app.Restock(ctx, in.SKU, in.Body.Quantity)
-			return a.product(http.StatusOK, p, err)
-		})
+		Summary: "Add to a product's stock", Responses: answersWith(product["application/json"].Schema, "200"), Errors: []int{400, 404, 409, 413, 415, 422, 503}},
+		a.restock)
+}
+
+// restock adds pieces once per Idempotency-Key: the answer is kept with the pieces, in one transaction.
+func (a *API) restock(ctx context.Context, in *restockInput) (*orderOutput, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	key, err := in.idempotency(0, "restock-product", in.SKU, in.Body.Quantity)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := a.bounded(ctx)
+	defer cancel()
+	answer, replayed, err := a.app.Restock(ctx, in.SKU, int64(in.Body.Quantity), key, func(p domain.Product) (app.Answer, error) {
+		body, err := json.Marshal(productBody(p))
+		return app.Answer{Status: http.StatusOK, Body: append(body, '\n')}, err
+	})
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return output(answer, replayed), nil
 }
 
 func (a *API) product(status int, p domain.Product, err error) (*productOutput, error) {

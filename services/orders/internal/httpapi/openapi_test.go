@@ -141,6 +141,13 @@ func TestTheDocumentsSayWhatIsAnswered(t *testing.T) {
 		play(away, operation, path, body)
 	}
 
+	busy, err := s.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = busy.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:busy', 0))`)
+	require.NoError(t, err)
+	play(s, "POST /inventory/{sku}/restock", "/inventory/tutu/restock", `{"quantity":1}`, "Idempotency-Key", "busy") // 409
+	require.NoError(t, busy.Rollback(t.Context()))
+
 	require.Equal(t, documented(t, s.do(t, "GET", "/openapi.json", "")), public)
 	require.Equal(t, documented(t, s.admin(t, "GET", "/openapi.json", "")), admin)
 }

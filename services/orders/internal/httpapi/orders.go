@@ -2,12 +2,9 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,49 +14,21 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// keyGrace is how long, after its wait, a request may need to write its final answer down.
-const keyGrace = 5 * time.Second
-
 type placeInput struct {
 	Wait
-	IdempotencyKey string   `header:"Idempotency-Key" minLength:"1" maxLength:"255" pattern:"^[ -~]*$" doc:"Repeat a request with the same key and body to get the same answer"`
-	keys           []string // every Idempotency-Key that was sent
-	RawBody        []byte
-	Body           struct {
-		OrderID  string   `json:"order_id,omitempty" maxLength:"128" doc:"Chosen by the client; default: a UUIDv7"`
-		UserID   string   `json:"user_id" minLength:"1" maxLength:"128"`
+	KeyHeader
+	Body struct {
+		OrderID  OrderID  `json:"order_id,omitempty"`
+		UserID   ID       `json:"user_id"`
 		Total    *Decimal `json:"total,omitempty" doc:"Needed without items; with items it must be what they cost"`
-		Currency string   `json:"currency,omitempty" minLength:"3" maxLength:"3" doc:"ISO 4217; default USD"`
+		Currency Currency `json:"currency,omitempty"`
 		Items    []struct {
 			SKU      string `json:"sku" minLength:"1" maxLength:"64"`
-			Quantity int    `json:"quantity" minimum:"1" maximum:"1000"`
+			Quantity Whole  `json:"quantity" minimum:"1" maximum:"1000"`
 		} `json:"items,omitempty" maxItems:"100"`
 		PaymentMethod string `json:"payment_method,omitempty" maxLength:"64"`
 		Email         string `json:"email,omitempty" maxLength:"254"`
 	}
-}
-
-// Resolve implements huma.Resolver.
-func (in *placeInput) Resolve(ctx huma.Context) []error {
-	in.keys = headerLines(ctx, "Idempotency-Key")
-	return nil
-}
-
-// idempotency returns the request's key, nil without one. A key that is sent is meant: an empty one is refused like two.
-func (in *placeInput) idempotency(wait time.Duration) (*app.Idempotency, error) {
-	if len(in.keys) == 0 {
-		return nil, nil
-	}
-	key := in.keys[0]
-	if len(in.keys) > 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return nil, httpx.BadParam("header.Idempotency-Key", "must be one key of 1 to 255 printable ASCII characters")
-	}
-	hash := sha256.Sum256(in.RawBody)
-	id := &app.Idempotency{Key: key, RequestHash: hash[:]}
-	if wait > 0 {
-		id.RunningFor = wait + keyGrace
-	}
-	return id, nil
 }
 
 // orderOutput is an answer given as bytes, so that it can be given again byte for byte.
@@ -75,13 +44,7 @@ type orderOutput struct {
 func (a *API) registerOrders(api huma.API) {
 	tags := []string{"orders"}
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Order](), true, "Order")
-	answers := func(codes ...string) map[string]*huma.Response {
-		out := make(map[string]*huma.Response)
-		for _, c := range codes {
-			out[c] = &huma.Response{Description: "The order", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
-		}
-		return out
-	}
+	answers := func(codes ...string) map[string]*huma.Response { return answersWith(schema, codes...) }
 	read := answers("200")
 	read["304"] = &huma.Response{Description: "It is still what If-None-Match names"}
 	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
@@ -99,33 +62,47 @@ func (a *API) registerOrders(api huma.API) {
 		Errors:      []int{400, 404, 409, 413, 415, 503}}, a.cancel)
 }
 
+// answersWith documents answers that are given as bytes.
+func answersWith(schema *huma.Schema, codes ...string) map[string]*huma.Response {
+	out := make(map[string]*huma.Response)
+	for _, c := range codes {
+		out[c] = &huma.Response{Description: "The order or product as it is now", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+	}
+	return out
+}
+
 // placement checks the request by the contract's own rules, so that HTTP takes nothing that Kafka would refuse.
 func placement(in *placeInput) (domain.Placement, error) {
 	b := in.Body
-	p := domain.Placement{OrderID: b.OrderID, UserID: b.UserID, PaymentMethod: b.PaymentMethod, Email: b.Email, Currency: b.Currency}
-	currency := b.Currency
-	if currency == "" {
-		currency = messages.DefaultCurrency
-	}
-	p.Total.Currency = currency
 	field := func(name string, err error) error {
 		return huma.Error422UnprocessableEntity("the order breaks a rule", &huma.ErrorDetail{Location: "body." + name, Message: err.Error()})
 	}
+	p := domain.Placement{PaymentMethod: b.PaymentMethod, Email: b.Email}
+	var err error
+	if p.OrderID, err = b.OrderID.text(); err != nil {
+		return p, field("order_id", err)
+	}
+	if p.UserID, err = b.UserID.text(); err != nil {
+		return p, field("user_id", err)
+	}
+	if p.Currency, err = b.Currency.code(); err != nil {
+		return p, field("currency", err)
+	}
+	p.Total.Currency = p.Currency
 	if b.Total != nil {
-		total, err := messages.ParseMoneyStrict(string(*b.Total), currency)
-		if err != nil {
+		if p.Total, err = messages.ParseMoneyStrict(string(*b.Total), p.Currency); err != nil {
 			return p, field("total", err)
 		}
-		p.Total, p.HasTotal = total, true
+		p.HasTotal = true
 	}
-	check := messages.OrderPlaced{OrderID: b.OrderID, UserID: b.UserID, Total: p.Total, HasTotal: p.HasTotal,
+	check := messages.OrderPlaced{OrderID: p.OrderID, UserID: p.UserID, Total: p.Total, HasTotal: p.HasTotal,
 		PaymentMethod: b.PaymentMethod, Email: b.Email}
 	if check.OrderID == "" {
 		check.OrderID = "new"
 	}
 	for _, it := range b.Items {
-		p.Lines = append(p.Lines, domain.Line{SKU: it.SKU, Quantity: it.Quantity})
-		check.Items = append(check.Items, messages.Item{SKU: it.SKU, Quantity: it.Quantity})
+		p.Lines = append(p.Lines, domain.Line{SKU: it.SKU, Quantity: int(it.Quantity)})
+		check.Items = append(check.Items, messages.Item{SKU: it.SKU, Quantity: int(it.Quantity)})
 	}
 	if err := check.Validate(); err != nil {
 		return p, invalid(err)
@@ -142,7 +119,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := in.idempotency(wait)
+	key, err := in.idempotency(wait, "place-order", p)
 	if err != nil {
 		return nil, err
 	}

@@ -24,11 +24,11 @@ const productSQL = `SELECT ` + productColumns + ` FROM inventory WHERE sku = $1`
 
 // Product implements app.Store.
 func (s *Store) Product(ctx context.Context, sku string) (domain.Product, error) {
-	return s.oneProduct(ctx, "read product", productSQL, sku)
+	return oneProduct(ctx, s.pool, "read product", productSQL, sku)
 }
 
-func (s *Store) oneProduct(ctx context.Context, what, sql, sku string, args ...any) (domain.Product, error) {
-	p, err := pgdb.CollectOne(ctx, s.pool, scanProduct, sql, append([]any{sku}, args...)...)
+func oneProduct(ctx context.Context, db pgdb.Querier, what, sql, sku string, args ...any) (domain.Product, error) {
+	p, err := pgdb.CollectOne(ctx, db, scanProduct, sql, append([]any{sku}, args...)...)
 	if err != nil {
 		return domain.Product{}, fmt.Errorf("%s %s: %w", what, sku, notFound(err))
 	}
@@ -60,7 +60,7 @@ func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages
 const restockSQL = `UPDATE inventory SET available = available + $2, stocked = stocked + $2 WHERE sku = $1
 RETURNING ` + productColumns
 
-// Restock implements app.Store.
-func (s *Store) Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error) {
-	return s.oneProduct(ctx, "restock product", restockSQL, sku, quantity)
+// Restock implements app.Tx.
+func (t *transaction) Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error) {
+	return oneProduct(ctx, t.tx, "restock product", restockSQL, sku, quantity)
 }

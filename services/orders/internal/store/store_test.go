@@ -250,7 +250,16 @@ func TestTheSeededCatalogue(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, created)
 	require.EqualValues(t, 500, p.Available)
-	p, err = w.Restock(t.Context(), "vinyl-swan-lake", 5)
+	restock := func(sku string, pieces int64) (p domain.Product, err error) {
+		err = w.InTx(t.Context(), func(ctx context.Context, tx app.Tx) error {
+			if p, err = tx.Restock(ctx, sku, pieces); err != nil {
+				return err
+			}
+			return tx.Save(ctx, app.Work{Now: at})
+		})
+		return p, err
+	}
+	p, err = restock("vinyl-swan-lake", 5)
 	require.NoError(t, err)
 	require.EqualValues(t, 505, p.Stocked)
 	got, err := w.Product(t.Context(), "vinyl-swan-lake")
@@ -258,7 +267,7 @@ func TestTheSeededCatalogue(t *testing.T) {
 	require.Equal(t, p, got)
 	_, err = w.Product(t.Context(), "unheard of")
 	require.ErrorIs(t, err, app.ErrNotFound)
-	_, err = w.Restock(t.Context(), "unheard of", 1)
+	_, err = restock("unheard of", 1)
 	require.ErrorIs(t, err, app.ErrNotFound)
 }
 

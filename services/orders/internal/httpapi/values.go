@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/messages"
+)
+
+// The values of request bodies that JSON writes in several ways. They are read as the contract reads them on Kafka, so
+// that one document means one order wherever it is sent.
+
+// ID is an id in a request: text, or a whole number that is read digit by digit. It keeps the JSON literal.
+type ID string
+
+// Schema implements huma.SchemaProvider. The type is an extension, because huma checks one type only; text checks the rest.
+func (ID) Schema(huma.Registry) *huma.Schema {
+	longest := messages.MaxIDLength
+	return &huma.Schema{MaxLength: &longest, Extensions: map[string]any{"type": []string{"string", "integer"}}}
+}
+
+// UnmarshalJSON keeps the literal.
+func (v *ID) UnmarshalJSON(b []byte) error {
+	*v = ID(b)
+	return nil
+}
+
+// text returns the id, "" for null and for a missing one, and an error for any other kind of value.
+func (v ID) text() (string, error) {
+	if v == "" || v == "null" {
+		return "", nil
+	}
+	if v[0] == '"' {
+		var s string
+		err := json.Unmarshal([]byte(v), &s)
+		return s, err
+	}
+	if id, ok := messages.IDOfNumber(string(v)); ok && (v[0] == '-' || v[0] >= '0' && v[0] <= '9') {
+		return id, nil
+	}
+	return "", fmt.Errorf("must be text or a whole number, not %.40s", string(v))
+}
+
+// OrderID is the id that a client chooses for an order. HTTP clients have fewer characters to choose from than Kafka
+// producers: an id stands in addresses and in emails, where a sentence would be somebody's message to our customer.
+type OrderID struct{ ID }
+
+// orderIDPattern is what an HTTP client may choose.
+const orderIDPattern = "^[A-Za-z0-9._:-]{1,128}$"
+
+// Schema implements huma.SchemaProvider.
+func (OrderID) Schema(r huma.Registry) *huma.Schema {
+	s := ID("").Schema(r)
+	s.Extensions["pattern"] = orderIDPattern
+	s.Description = "Chosen by the client; default: a UUIDv7"
+	return s
+}
+
+// text returns the id, "" for none.
+func (v OrderID) text() (string, error) {
+	id, err := v.ID.text()
+	for _, c := range []byte(id) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == ':', c == '-':
+		default:
+			return "", fmt.Errorf("must be 1 to %d of the characters A-Z a-z 0-9 . _ : -", messages.MaxIDLength)
+		}
+	}
+	return id, err
+}
+
+// Whole is a whole number in a request, in any notation of JSON: 2, 2.0 and 2e0 are 2.
+type Whole int64
+
+// UnmarshalJSON reads the literal. huma has checked that it is a number and whole.
+func (v *Whole) UnmarshalJSON(b []byte) error {
+	n, ok := messages.WholeNumber(string(b))
+	if !ok {
+		return fmt.Errorf("write a whole number, not %.40s", string(b))
+	}
+	*v = Whole(n)
+	return nil
+}
+
+// Currency is an ISO 4217 code in upper or lower case; empty, null and missing mean the default.
+type Currency string
+
+// Schema implements huma.SchemaProvider.
+func (Currency) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Nullable: true, Pattern: "^([A-Za-z]{3})?$", Description: "ISO 4217, in upper or lower case; default " + messages.DefaultCurrency}
+}
+
+// code returns the code in upper case.
+func (v Currency) code() (string, error) {
+	code, ok := messages.ParseCurrency(string(v))
+	if !ok {
+		return "", fmt.Errorf("%q is not an ISO 4217 currency code", string(v))
+	}
+	return code, nil
+}
