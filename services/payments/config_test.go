@@ -26,7 +26,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 	require.Equal(t, ":8084", cfg.HTTPAddr)
 	require.Equal(t, ":9084", cfg.Admin())
-	require.Equal(t, "900.00", cfg.FraudLimit)
+	require.Contains(t, cfg.FraudLimits, "USD=900,")
 	require.Equal(t, "security@example.com", cfg.FraudAlertEmail)
 	level, format := cfg.Logging()
 	require.Equal(t, "info json", level+" "+format)
@@ -53,7 +53,7 @@ func TestConfigValidateSingleProblems(t *testing.T) {
 	t.Parallel()
 	for name, breakIt := range map[string]func(c *payments.Config){
 		"no database":         func(c *payments.Config) { c.DatabaseURL = "" },
-		"no fraud limit":      func(c *payments.Config) { c.FraudLimit = "" },
+		"no fraud limit":      func(c *payments.Config) { c.FraudLimits = "" },
 		"no alert address":    func(c *payments.Config) { c.FraudAlertEmail = "" },
 		"negative latency":    func(c *payments.Config) { c.ProviderLatency = -time.Second },
 		"error rate is NaN":   func(c *payments.Config) { c.ProviderErrorRate = math.NaN() },

@@ -37,7 +37,7 @@ const (
 // Run runs the service until ctx ends, then lets what is in work finish. It waits for Kafka and Postgres, in whatever
 // order they come.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
-	limit, err := domain.ParseFraudLimit(cfg.FraudLimit)
+	limits, err := domain.ParseFraudLimits(cfg.FraudLimits)
 	if err != nil {
 		return err
 	}
@@ -87,13 +87,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		ErrorRate: cfg.ProviderErrorRate, Random: rand.Float64})
 	defer simulated.Close()
 	payments := app.New(app.Config{
-		Store:      store.New(pool),
-		Provider:   provider.Measure(simulated, reg, tracer),
-		FraudLimit: limit,
-		AlertEmail: cfg.FraudAlertEmail,
-		Metrics:    app.NewMetrics(reg),
-		Log:        log,
-		Now:        time.Now,
+		Store:       store.New(pool),
+		Provider:    provider.Measure(simulated, reg, tracer),
+		FraudLimits: limits,
+		AlertEmail:  cfg.FraudAlertEmail,
+		Metrics:     app.NewMetrics(reg),
+		Log:         log,
+		Now:         time.Now,
 	})
 	letters := deadletter.NewStore(pool)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))

@@ -83,13 +83,13 @@ const ReasonContradictsState = "contradicts_state"
 
 // Config is what the use cases depend on. All fields are needed.
 type Config struct {
-	Store      Store
-	Provider   Provider
-	FraudLimit domain.FraudLimit
-	AlertEmail string // where suspected fraud is reported to
-	Metrics    *Metrics
-	Log        *slog.Logger
-	Now        func() time.Time
+	Store       Store
+	Provider    Provider
+	FraudLimits domain.FraudLimits
+	AlertEmail  string // where suspected fraud is reported to
+	Metrics     *Metrics
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // App is the use cases. Safe for concurrent use.

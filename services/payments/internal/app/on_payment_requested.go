@@ -99,7 +99,7 @@ func (a *App) charge(ctx context.Context, requests []domain.Request) (payments [
 	payments = make([]domain.Payment, len(requests))
 	errs := each(ctx, len(requests), func(ctx context.Context, i int) error {
 		r := requests[i]
-		if a.FraudLimit.Suspects(r.Amount) {
+		if a.FraudLimits.Suspects(r.Amount) {
 			payments[i] = r.Suspect(a.now())
 			return nil
 		}

@@ -42,9 +42,9 @@ func setup(t *testing.T) *world {
 	w := &world{t: t, db: db, metrics: prometheus.NewRegistry(),
 		provider: &hookedProvider{Provider: provider.NewSimulated(provider.Config{Books: db})},
 		store:    &hookedStore{Store: store.New(db)}}
-	limit, err := domain.ParseFraudLimit("900.00")
+	limits, err := domain.ParseFraudLimits("900.00")
 	require.NoError(t, err)
-	w.App = app.New(app.Config{Store: w.store, Provider: w.provider, FraudLimit: limit, AlertEmail: "security@example.com",
+	w.App = app.New(app.Config{Store: w.store, Provider: w.provider, FraudLimits: limits, AlertEmail: "security@example.com",
 		Metrics: app.NewMetrics(w.metrics), Log: slog.New(slog.DiscardHandler), Now: clock()})
 	return w
 }

@@ -84,33 +84,42 @@ func TestKeepsNoMoney(t *testing.T) {
 	}
 }
 
-func TestFraudLimit(t *testing.T) {
+func TestFraudLimits(t *testing.T) {
 	t.Parallel()
+	in := func(currency string, minor int64) messages.Money {
+		return messages.Money{Minor: minor, Currency: currency}
+	}
 	tests := []struct {
-		limit    string
+		limits   string
 		amount   messages.Money
 		suspects bool
 	}{
 		{"900.00", usd(90000), false},
 		{"900.00", usd(90001), true},
-		{"900", usd(90000), false},
-		{"0.005", usd(1), true},
-		{"900.005", usd(90000), false},
-		{"900.005", usd(90001), true},
-		{"900.00", messages.Money{Minor: 900, Currency: "JPY"}, false},
-		{"900.00", messages.Money{Minor: 901, Currency: "JPY"}, true},
-		{"900.00", messages.Money{Minor: 900_000, Currency: "KWD"}, false},
-		{"900.00", messages.Money{Minor: 900_001, Currency: "KWD"}, true},
-		{"900.00", messages.Money{Minor: messages.MaxMinor, Currency: "JPY"}, true},
-		{"900.00", messages.Money{Minor: 1, Currency: "???"}, true},
+		{"USD=900", usd(90000), false},
+		{"usd=900", usd(90001), true},
+		{"USD=900.01", usd(90001), false},
+		{"USD=900,JPY=130000", in("JPY", 130_000), false},
+		{"USD=900, JPY=130000", in("JPY", 130_001), true},
+		{"KWD=270.5", in("KWD", 270_500), false},
+		{"KWD=270.5", in("KWD", 270_501), true},
+		// Ten dollars in the currencies where 900 is next to nothing, and everything where no limit is stated.
+		{"900", in("JPY", 1500), false},
+		{"900", in("KRW", 15_000), false},
+		{"900", in("HUF", 5000_00), false},
+		{"900", in("VND", 250_000), false},
+		{"900", in("IDR", 160_000_00), false},
+		{"900", in("EUR", messages.MaxMinor), false},
+		{"900", in("???", 1), true},
 	}
 	for _, tt := range tests {
-		limit, err := domain.ParseFraudLimit(tt.limit)
+		limits, err := domain.ParseFraudLimits(tt.limits)
 		require.NoError(t, err)
-		require.Equal(t, tt.suspects, limit.Suspects(tt.amount), "%d %s with limit %s", tt.amount.Minor, tt.amount.Currency, tt.limit)
+		require.Equal(t, tt.suspects, limits.Suspects(tt.amount), "%d %s with %s", tt.amount.Minor, tt.amount.Currency, tt.limits)
 	}
-	for _, bad := range []string{"", "much", "0", "0.0000", "-1", "1.23456", "1e99", "NaN", "900,00"} {
-		_, err := domain.ParseFraudLimit(bad)
+	for _, bad := range []string{"", "much", "0", "0.0000", "-1", "1.234", "1e99", "NaN", "900,00", "USD", "USD=", "=900", "XXX=1", "USD=1,usd=2",
+		"USD=900,", "JPY=1.5", "USD=900;EUR=900", "USD=-1"} {
+		_, err := domain.ParseFraudLimits(bad)
 		require.Error(t, err, "%q", bad)
 	}
 }

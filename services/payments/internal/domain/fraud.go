@@ -3,42 +3,52 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"pasdetrois/pkg/messages"
 )
 
-// limitDigits is the largest number of decimals that a currency has.
-const limitDigits = 4
+// FraudLimits are the largest amounts that are not suspected of fraud, one for each currency. A currency without a limit
+// gets no automatic decision: the number of another currency would stop small orders in yen and let large ones in dinars
+// pass. The zero value has no limits.
+type FraudLimits struct{ minor map[string]int64 } // by ISO 4217 code
 
-// FraudLimit is the largest amount that is not suspected of fraud, in major units of whatever currency is paid in:
-// 900.00 stands for 900 US dollars and for 900 yen. It is one plain number because rates are no business of this rule.
-// The zero value suspects everything.
-type FraudLimit struct{ units int64 } // of 1/10,000 major unit
-
-// ParseFraudLimit reads a decimal number greater than 0 with at most four decimals.
-func ParseFraudLimit(decimal string) (FraudLimit, error) {
-	// CLF is the currency with four decimals: it makes the contract's exact decimal parser read that many.
-	m, err := messages.ParseMoney(decimal, "CLF")
-	switch {
-	case errors.Is(err, messages.ErrAmountNegative), err == nil && m.Minor == 0:
-		return FraudLimit{}, fmt.Errorf("fraud limit %q must be more than 0", decimal)
-	case errors.Is(err, messages.ErrAmountTooLarge):
-		return FraudLimit{}, fmt.Errorf("fraud limit %q is too large", decimal)
-	case err != nil:
-		return FraudLimit{}, fmt.Errorf("fraud limit %q must be a decimal number with at most %d decimals", decimal, limitDigits)
+// ParseFraudLimits reads "USD=900,JPY=130000": amounts in major units, each greater than 0, each currency once. A number
+// alone is the limit in DefaultCurrency.
+func ParseFraudLimits(list string) (FraudLimits, error) {
+	limits := FraudLimits{minor: make(map[string]int64)}
+	for _, entry := range strings.Split(list, ",") {
+		code, amount, named := strings.Cut(strings.TrimSpace(entry), "=")
+		if !named {
+			code, amount = messages.DefaultCurrency, code
+		}
+		if code == "" {
+			return FraudLimits{}, fmt.Errorf("fraud limit %q has no currency: write %s=900", entry, messages.DefaultCurrency)
+		}
+		currency, known := messages.ParseCurrency(code)
+		if !known {
+			return FraudLimits{}, fmt.Errorf("fraud limit %q: %q is not an ISO 4217 currency code", entry, code)
+		}
+		if _, twice := limits.minor[currency]; twice {
+			return FraudLimits{}, fmt.Errorf("fraud limit %q: %s has a limit already", entry, currency)
+		}
+		m, err := messages.ParseMoneyStrict(amount, currency)
+		switch {
+		case errors.Is(err, messages.ErrAmountNegative), err == nil && m.Minor == 0:
+			return FraudLimits{}, fmt.Errorf("fraud limit %q must be more than 0", entry)
+		case err != nil:
+			return FraudLimits{}, fmt.Errorf("fraud limit %q: write an amount in major units, such as %s=900: %w", entry, currency, err)
+		}
+		limits.minor[currency] = m.Minor
 	}
-	return FraudLimit{units: m.Minor}, nil
+	return limits, nil
 }
 
-// Suspects reports whether amount is over the limit. An amount in no currency that we know is suspicious.
-func (l FraudLimit) Suspects(amount messages.Money) bool {
-	decimals, ok := messages.Exponent(amount.Currency)
-	if !ok || decimals > limitDigits {
-		return true
+// Suspects reports whether amount is over the limit of its currency. An amount in an unknown currency is suspicious.
+func (l FraudLimits) Suspects(amount messages.Money) bool {
+	if limit, ok := l.minor[amount.Currency]; ok {
+		return amount.Minor > limit
 	}
-	units := amount.Minor // at most messages.MaxMinor: four more digits cannot overflow
-	for range limitDigits - decimals {
-		units *= 10
-	}
-	return units > l.units
+	_, known := messages.Exponent(amount.Currency)
+	return !known
 }
