@@ -23,8 +23,9 @@ type SMTPConfig struct {
 
 // SMTP sends each email on a connection of its own.
 type SMTP struct {
-	cfg    SMTPConfig
-	server server
+	cfg      SMTPConfig
+	server   server
+	refusals refusals
 }
 
 // NewSMTP returns a sender. It does not connect.
@@ -35,6 +36,9 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 	}
 	if cfg.TLS == nil {
 		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if cfg.From, err = wireAddress(cfg.From); err != nil {
+		return nil, fmt.Errorf("EMAIL_FROM: %w", err)
 	}
 	cfg.TLS = cfg.TLS.Clone()
 	cfg.TLS.ServerName = s.host
@@ -52,6 +56,11 @@ const (
 
 // Send delivers e. When ctx ends the connection is cut, whatever the server is doing.
 func (s *SMTP) Send(ctx context.Context, e domain.Email) error {
+	to, err := wireAddress(e.To)
+	if err != nil {
+		return fault.Wrap(reasonInvalid, err)
+	}
+	e.To = to
 	msg, err := s.message(e)
 	if err != nil {
 		return fault.Wrap(reasonInvalid, fmt.Errorf("write email: %w", err))
@@ -69,28 +78,17 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email) error {
 		// Nothing has been said about this email yet: even a 5xx means our own set-up, or a server in trouble.
 		return ended(ctx, fmt.Errorf("connect to %s: %w", s.server.address(), err))
 	}
+	if utf8, _ := session.Extension("SMTPUTF8"); !utf8 && needsUTF8(e.To) {
+		_ = session.Quit()
+		return fault.Wrap(reasonInvalid, errNoUTF8)
+	}
 	err = client.SendWithSMTPClient(session, msg)
 	if msg.IsDelivered() {
+		s.refusals.taken()
 		_ = session.Quit() // the server has it: how the parting goes does not matter
 		return nil
 	}
-	return ended(ctx, s.refusal(err))
-}
-
-// refusal tells a server that refuses the email for good from all that may be different next time.
-func (s *SMTP) refusal(err error) error {
-	var failed *mail.SendError
-	if !errors.As(err, &failed) || failed.ErrorCode() < 500 {
-		return fmt.Errorf("send through %s: %w", s.server.address(), err)
-	}
-	switch failed.Reason {
-	case mail.ErrSMTPRcptTo, mail.ErrSMTPData, mail.ErrSMTPDataClose:
-		return fault.New(reasonRefused, "refused by %s: %w", s.server.address(), err)
-	default:
-		// A sender that the server does not like, or a missing login, would fail every email alike: somebody has to
-		// repair the set-up, and then they all must go out.
-		return fmt.Errorf("send through %s: %w", s.server.address(), err)
-	}
+	return ended(ctx, s.refusal(err, e.To))
 }
 
 // ended says that ctx ended where that is why the connection broke.

@@ -106,6 +106,60 @@ func TestSMTPRefusedForGood(t *testing.T) {
 	}
 }
 
+// What is about this address or this text is final. What is about our set-up waits until somebody repairs it: the answers
+// are those of Postfix 3.7 (relay denied, client blocked), Exchange Online (5.4.1, 5.7.x after the text) and RFC 5248.
+func TestSMTPRefusalsAreSortedByTheirCode(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	smtp := sender(t, s, inClear)
+	for name, final := range map[string]bool{
+		"rcpt-550-1-1": true, "rcpt-550-1-10": true, "rcpt-553-1-3": true, "rcpt-550-2-1": true, "rcpt-552-2-2": true, "rcpt-550-6-7": true,
+		"data-554-6-0": true, "data-552-3-4": true, "data-550-1-1": true,
+		"rcpt-554-7-1": false, "rcpt-550-7-1": false, "rcpt-530-7-0": false, "rcpt-550-7-26": false, "rcpt-550-4-1": false,
+		"rcpt-550-5-1": false, "rcpt-550-3-0": false, "rcpt-553-1-8": false, "rcpt-501-1-7": false, "data-554-7-1": false, "data-550-7-509": false,
+		"data-552-7-0": false, "rcpt-554-0-0": false, "rcpt-530-0-0": false, "data-554-0-0": false,
+	} {
+		err := smtp.Send(t.Context(), hello(name+"@example.org"))
+		require.Equal(t, final, fault.KindOf(err) == fault.Permanent, "%s: %v", name, err)
+	}
+}
+
+// Without an enhanced code a 550 is final for an address that is refused alone, and a matter of the set-up when the
+// server refuses different recipients alike, or has not taken anything yet.
+func TestSMTPServerWithoutEnhancedCodes(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	smtp := sender(t, s, inClear)
+	refused := func(name string) bool {
+		err := smtp.Send(t.Context(), hello("rcpt-550-0-0-"+name+"@example.org"))
+		require.Error(t, err)
+		return fault.KindOf(err) == fault.Permanent
+	}
+	require.False(t, refused("a"), "nothing was taken yet: it may be the set-up")
+	require.NoError(t, smtp.Send(t.Context(), hello("ann@example.org")))
+	require.True(t, refused("a"), "others get through")
+	require.False(t, refused("b"), "two in a row: it may be the set-up")
+	require.False(t, refused("a"))
+	require.NoError(t, smtp.Send(t.Context(), hello("ann@example.org")))
+	require.True(t, refused("b"))
+}
+
+// The server here speaks no SMTPUTF8, as Amazon SES. The domain has an ASCII form that every server takes.
+func TestSMTPAddressesBeyondASCII(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	smtp := sender(t, s, inClear)
+	require.NoError(t, smtp.Send(t.Context(), hello("ann@exämple.com")))
+	got := s.next()
+	require.Equal(t, "ann@xn--exmple-cua.com", got.To)
+	require.Contains(t, got.Data, "<ann@xn--exmple-cua.com>")
+	for _, to := range []string{"jörg@example.com", "ann@exa mple.ü", "ann@\u2024.ü"} {
+		err := smtp.Send(t.Context(), hello(to))
+		require.Equal(t, "invalid_email", fault.Reason(err), "%s: %v", to, err)
+	}
+	require.ErrorContains(t, smtp.Send(t.Context(), hello("jörg@example.com")), "SMTPUTF8")
+}
+
 func TestSMTPTryAgainLater(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{})

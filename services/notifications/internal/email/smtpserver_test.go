@@ -199,6 +199,7 @@ func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 //
 //	banned@…     as a sender: 550
 //	unknown@…    550 at RCPT        spam@…    554 after DATA      grey-N@…  451 the first N times, at RCPT
+//	rcpt-CODE-X-Y@…  CODE 5.X.Y at RCPT, without an enhanced code when X is 0; data-CODE-X-Y@… the same after DATA
 //	slow@…       no answer at RCPT  silent@…  no answer after DATA  leaving@… takes it, then cuts the connection
 type session struct {
 	*backend
@@ -248,6 +249,9 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	case name == "unknown":
 		tell(line{Refused: to})
 		return refuse(550, 5, "no such user")
+	case strings.HasPrefix(name, "rcpt-"):
+		tell(line{Refused: to})
+		return answered(strings.TrimPrefix(name, "rcpt-"))
 	case name == "slow":
 		tell(line{Refused: to})
 		<-s.stop
@@ -262,6 +266,19 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
+// answered returns the refusal that CODE-X-Y names; a suffix tells recipients apart.
+func answered(name string) error {
+	var code, subject, detail int
+	if n, _ := fmt.Sscanf(name, "%d-%d-%d", &code, &subject, &detail); n != 3 {
+		return refuse(451, 4, "not an answer: "+name)
+	}
+	e := &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{5, subject, detail}, Message: "as asked"}
+	if subject == 0 {
+		e.EnhancedCode = smtp.NoEnhancedCode
+	}
+	return e
+}
+
 func scanned(name, format string, times *int) bool {
 	n, _ := fmt.Sscanf(name, format, times)
 	return n == 1
@@ -272,7 +289,12 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	switch name, _, _ := strings.Cut(s.to, "@"); name {
+	name, _, _ := strings.Cut(s.to, "@")
+	if after, ok := strings.CutPrefix(name, "data-"); ok {
+		tell(line{Refused: s.to})
+		return answered(after)
+	}
+	switch name {
 	case "spam":
 		tell(line{Refused: s.to})
 		return refuse(554, 5, "this looks like spam")

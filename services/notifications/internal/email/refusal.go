@@ -1,0 +1,112 @@
+package email
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/wneessen/go-mail"
+
+	"pasdetrois/pkg/platform/fault"
+)
+
+// refusal returns what a server's answer means for the email to one address. A final refusal is a permanent error with
+// the reason smtp_refused. Everything else is worth another attempt.
+//
+// A 5xx is final only when it is about this address or this text. A relay that is denied, a missing login, a blocked
+// sender or a used-up quota refuses every email alike until somebody repairs the set-up; then all of them must go out.
+func (s *SMTP) refusal(err error, to string) error {
+	var failed *mail.SendError
+	if !errors.As(err, &failed) || failed.ErrorCode() < 500 {
+		return fmt.Errorf("send through %s: %w", s.server.address(), err)
+	}
+	final := false
+	switch failed.Reason {
+	case mail.ErrSMTPRcptTo, mail.ErrSMTPData, mail.ErrSMTPDataClose:
+		if code := enhancedCode(failed); code != "" {
+			final = aboutThisEmail(code)
+		} else {
+			final = aboutThisCode(failed.ErrorCode()) && s.refusals.alone(to)
+		}
+	}
+	if final {
+		return fault.New(reasonRefused, "refused by %s: %w", s.server.address(), err)
+	}
+	return fmt.Errorf("send through %s: %w", s.server.address(), err)
+}
+
+var enhanced = regexp.MustCompile(`\b5\d\d[ -](5\.\d{1,3}\.\d{1,3})\b`)
+
+// enhancedCode returns the answer's enhanced status code (RFC 3463), "" without one. The library knows it when the
+// server announced such codes; many servers write them all the same.
+func enhancedCode(failed *mail.SendError) string {
+	if code := failed.EnhancedStatusCode(); code != "" {
+		return code
+	}
+	if found := enhanced.FindStringSubmatch(failed.Error()); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// aboutThisEmail reports whether an enhanced status code speaks of the recipient or of the text. The classes are those
+// of RFC 3463, the single codes those of the IANA registry of enhanced status codes.
+func aboutThisEmail(code string) bool {
+	switch code {
+	case "5.1.7", "5.1.8": // the sender's address
+		return false
+	case "5.3.4": // the text is too large for the system
+		return true
+	}
+	subject, _, _ := strings.Cut(strings.TrimPrefix(code, "5."), ".")
+	switch subject {
+	case "1", "2", "6": // address, mailbox, content
+		return true
+	}
+	return false // 3 system, 4 network, 5 protocol, 7 security and policy
+}
+
+// aboutThisCode reports whether a reply code without an enhanced one can speak of the recipient (RFC 5321, section 4.2.3;
+// 556 is RFC 7504's). 554 says nothing that could be trusted: Postfix answers it to a relay that is denied.
+func aboutThisCode(code int) bool {
+	switch code {
+	case 550, 551, 552, 553, 556:
+		return true
+	}
+	return false
+}
+
+// refusals remembers which recipients a server refused since it last took an email, to tell one bad address from a
+// server that refuses all alike.
+type refusals struct {
+	mu    sync.Mutex
+	took  bool            // the server has taken an email since the start
+	since map[string]bool // recipients refused since it last did
+}
+
+// maxRefusals bounds the memory: with so many the answer is clear.
+const maxRefusals = 100
+
+// taken notes that the server took an email.
+func (r *refusals) taken() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took = true
+	clear(r.since)
+}
+
+// alone notes that the server refused an address, and reports whether it refuses this one alone: it took an email
+// before, and nobody else's address was refused since.
+func (r *refusals) alone(to string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.since == nil {
+		r.since = make(map[string]bool)
+	}
+	if len(r.since) < maxRefusals {
+		r.since[to] = true
+	}
+	return r.took && len(r.since) == 1 && r.since[to]
+}
