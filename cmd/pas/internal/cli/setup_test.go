@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,10 +67,13 @@ func everywhere(url string) map[string]string {
 // how often each was asked.
 func services(t *testing.T, replies map[string]any) (environ map[string]string, asked func(what string) int) {
 	t.Helper()
-	requests := make(chan string, 1000)
+	var mu sync.Mutex
+	requests := make(map[string]int)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		what := r.Method + " " + r.URL.Path
-		requests <- what
+		mu.Lock()
+		requests[what]++
+		mu.Unlock()
 		reply, ok := replies[what]
 		if !ok {
 			reply = problem{Status: http.StatusNotFound, Title: "Not Found", Detail: "nothing here"}
@@ -82,15 +86,9 @@ func services(t *testing.T, replies map[string]any) (environ map[string]string, 
 	}))
 	t.Cleanup(server.Close)
 	return everywhere(server.URL), func(what string) int {
-		count := 0
-		for range len(requests) {
-			request := <-requests
-			requests <- request
-			if request == what {
-				count++
-			}
-		}
-		return count
+		mu.Lock()
+		defer mu.Unlock()
+		return requests[what]
 	}
 }
 
