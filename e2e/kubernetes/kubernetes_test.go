@@ -106,7 +106,7 @@ func known(t *testing.T, service string) []string {
 	for _, f := range fields {
 		names = append(names, f.Key, f.Key+"_FILE")
 	}
-	return append(names, "GOMEMLIMIT") // Go's own
+	return names
 }
 
 // environ returns what a container is told, with something in the place of secrets.

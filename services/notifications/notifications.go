@@ -101,13 +101,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}},
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
-			{Name: "http", Run: serve(public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(notifications, log))), nil), log)},
+			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(notifications, log))), nil), log)},
 		},
 		[]run.Component{
 			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},
 		},
 		[]run.Component{
-			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
+			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
 		},
 	)
 }
@@ -156,8 +156,8 @@ func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Con
 	}
 }
 
-func serve(l net.Listener, handler http.Handler, log *slog.Logger) func(context.Context) error {
-	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler, log) }
+func serve(requests *httpx.Metrics, l net.Listener, role httpx.Role, handler http.Handler, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error { return requests.Serve(ctx, l, role, handler, log) }
 }
 
 func listen(given net.Listener, addr string) (net.Listener, error) {

@@ -111,12 +111,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(orders, log))), nil), log)},
+			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(orders, log))), nil), log)},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
-			{Name: "admin", Run: serve(admin, health.Mount(requests.Measure(adminAPI(orders, messages, letters, replays, log)), reg), log)},
+			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(orders, messages, letters, replays, log)), reg), log)},
 		},
 	)
 }
@@ -137,8 +137,8 @@ func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Con
 	}
 }
 
-func serve(l net.Listener, handler http.Handler, log *slog.Logger) func(context.Context) error {
-	return func(ctx context.Context) error { return httpx.Serve(ctx, l, handler, log) }
+func serve(requests *httpx.Metrics, l net.Listener, role httpx.Role, handler http.Handler, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error { return requests.Serve(ctx, l, role, handler, log) }
 }
 
 func listen(given net.Listener, addr string) (net.Listener, error) {

@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -15,6 +17,8 @@ const (
 	lanesPerPartition = 256
 	// queuePerLane is how many messages may wait for one lane before they hold up those behind them.
 	queuePerLane = 64
+	// laneRest is how often lanes without a message are ended. A lane costs two goroutines' stacks and a queue while it runs.
+	laneRest = 15 * time.Second
 )
 
 // windowPerPartition bounds what is taken up of one partition behind its oldest unfinished message: how much a crash
@@ -43,7 +47,7 @@ func split(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, si
 	consume func(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error,
 ) error {
 	s := &splitter{ConsumerGroupSession: session, claim: sc, window: newWindow(size), lanes: lanes, consume: consume,
-		queues: make([]chan *sarama.ConsumerMessage, len(lanes)), errs: make([]error, len(lanes))}
+		running: make([]*lane, len(lanes))}
 	s.distribute()
 	s.consumers.Wait()
 	return errors.Join(s.errs...)
@@ -56,28 +60,39 @@ type splitter struct {
 	window    *window
 	lanes     []*claim
 	consume   func(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error
-	queues    []chan *sarama.ConsumerMessage // by lane; nil until its first message
-	errs      []error                        // by lane
+	running   []*lane // by number; nil while it has nothing to do
 	consumers sync.WaitGroup
+
+	mu   sync.Mutex
+	errs []error // of consume
+}
+
+// lane is one lane that runs.
+type lane struct {
+	queue chan *sarama.ConsumerMessage
+	open  atomic.Int64 // messages that were handed to it and are not acknowledged
+	used  bool         // since lanes were looked through last; only distribute knows it
 }
 
 // distribute hands each message to the queue of its lane until the claim or the session ends; then it empties the queues
-// and closes them.
+// and closes them. Meanwhile it ends the lanes that have rested for a while: their next message starts them again.
 func (s *splitter) distribute() {
 	defer func() {
-		for _, q := range s.queues {
-			if q == nil {
+		for _, l := range s.running {
+			if l == nil {
 				continue
 			}
-			for len(q) > 0 {
+			for len(l.queue) > 0 {
 				select {
-				case <-q:
+				case <-l.queue:
 				default:
 				}
 			}
-			close(q)
+			close(l.queue)
 		}
 	}()
+	rest := time.NewTicker(laneRest)
+	defer rest.Stop()
 	ended := s.Context().Done()
 	for {
 		select {
@@ -85,27 +100,53 @@ func (s *splitter) distribute() {
 			if !ok || !s.window.begin(m, ended) {
 				return
 			}
+			l := s.lane(laneOf(m, len(s.lanes)))
+			l.open.Add(1)
 			select {
-			case s.queue(laneOf(m, len(s.lanes))) <- m:
+			case l.queue <- m:
 			case <-ended:
 				return
 			}
+		case <-rest.C:
+			s.endIdle()
 		case <-ended:
 			return
 		}
 	}
 }
 
-// queue returns the queue of a lane, which begins to be consumed with its first message.
-func (s *splitter) queue(lane int) chan<- *sarama.ConsumerMessage {
-	if s.queues[lane] == nil {
-		q := make(chan *sarama.ConsumerMessage, queuePerLane)
-		s.queues[lane] = q
+// lane returns the lane with the number, which is started when it does not run.
+func (s *splitter) lane(number int) *lane {
+	l := s.running[number]
+	if l == nil {
+		l = &lane{queue: make(chan *sarama.ConsumerMessage, queuePerLane)}
+		s.running[number] = l
 		s.consumers.Go(func() {
-			s.errs[lane] = s.consume(laneSession{s.ConsumerGroupSession, s.window, s.lanes[lane]}, laneClaim{s.claim, q})
+			session := laneSession{s.ConsumerGroupSession, s.window, s.lanes[number], l}
+			if err := s.consume(session, laneClaim{s.claim, l.queue}); err != nil {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.errs = append(s.errs, err)
+			}
 		})
 	}
-	return s.queues[lane]
+	l.used = true
+	return l
+}
+
+// endIdle ends the lanes that got no message since the last call and have acknowledged all that they got. So a lane that is
+// started again never runs beside a message of its former life.
+func (s *splitter) endIdle() {
+	for number, l := range s.running {
+		switch {
+		case l == nil:
+		case l.used || l.open.Load() > 0:
+			l.used = false
+		default:
+			close(l.queue)
+			s.running[number] = nil
+		}
+	}
 }
 
 // laneClaim is the part of a partition's claim that goes through one lane.
@@ -122,6 +163,7 @@ type laneSession struct {
 	sarama.ConsumerGroupSession
 	window *window
 	claim  *claim
+	lane   *lane
 }
 
 func (s laneSession) MarkMessage(m *sarama.ConsumerMessage, metadata string) {
@@ -129,6 +171,7 @@ func (s laneSession) MarkMessage(m *sarama.ConsumerMessage, metadata string) {
 		s.ConsumerGroupSession.MarkMessage(last, metadata)
 	}
 	s.claim.settle()
+	s.lane.open.Add(-1)
 }
 
 // bounds are how much a window holds at most.

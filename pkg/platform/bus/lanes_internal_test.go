@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
@@ -163,6 +164,7 @@ type lanesUnderTest struct {
 
 	mu      sync.Mutex
 	begun   []int64
+	running int // lanes
 	tickets map[string]chan struct{}
 }
 
@@ -177,6 +179,8 @@ func startLanes(t *testing.T, lanes, window int, keys ...string) *lanesUnderTest
 	c := newClaims("", newGate(), newFailures())
 	c.lanes = lanes
 	consume := func(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
+		l.runs(1)
+		defer l.runs(-1)
 		for m := range sc.Messages() {
 			l.mu.Lock()
 			l.begun = append(l.begun, m.Offset)
@@ -193,6 +197,14 @@ func startLanes(t *testing.T, lanes, window int, keys ...string) *lanesUnderTest
 	size := bounds{messages: window, bytes: 1 << 20}
 	go func() { l.done <- split(l.session, l.claim, size, c.newLanes(ctx), consume) }()
 	return l
+}
+
+// runs notes that so many lanes more run, and returns how many do.
+func (l *lanesUnderTest) runs(more int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running += more
+	return l.running
 }
 
 func (l *lanesUnderTest) taken() []int64 {
@@ -238,6 +250,40 @@ func TestOneKeyStaysInSequenceWhileOthersPass(t *testing.T) {
 		l.tickets[a] <- struct{}{}
 		synctest.Wait()
 		require.Equal(t, int64(4), l.session.upTo())
+		l.cancel()
+		require.NoError(t, <-l.done)
+	})
+}
+
+// A lane without a message costs nothing. One with an unfinished message goes on, and what is queued behind it keeps its turn.
+func TestLanesEndThatHaveNothingToDo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := keysOfTwoLanes(t, 8)
+		l := startLanes(t, 8, 100, a, b)
+		for offset, key := range []string{a, a, b} {
+			l.claim.messages <- record(int64(offset), key)
+		}
+		l.tickets[b] <- struct{}{}
+		<-time.After(2*laneRest + time.Second) // of a clock that jumps
+		synctest.Wait()
+		require.Equal(t, 1, l.runs(0), "the lane of the unfinished message")
+
+		l.claim.messages <- record(3, b)
+		l.claim.messages <- record(4, a)
+		l.tickets[b] <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, 2, l.runs(0), "a message starts its lane again")
+		require.ElementsMatch(t, []int64{0, 2, 3}, l.taken())
+		for range 3 {
+			l.tickets[a] <- struct{}{}
+		}
+		synctest.Wait()
+		require.Equal(t, int64(5), l.session.upTo())
+		require.Less(t, slices.Index(l.taken(), 1), slices.Index(l.taken(), 4))
+		<-time.After(2*laneRest + time.Second)
+		synctest.Wait()
+		require.Zero(t, l.runs(0))
 		l.cancel()
 		require.NoError(t, <-l.done)
 	})

@@ -29,12 +29,14 @@ type limits struct {
 	idle     time.Duration // between two requests of a connection
 	stop     time.Duration // for the whole graceful stop
 	streams  time.Duration // how much of stop those get who only wait for news
-	maxBytes int           // of a request's header
+	maxBytes int           // of a request's header; net/http reads 4 KiB more
+	holds    capacity
+	metrics  *Metrics // of those who are turned away; may be nil
 }
 
 func standardLimits() limits {
 	return limits{header: 5 * time.Second, request: 6 * time.Second, answer: 45 * time.Second, idle: 2 * time.Minute,
-		stop: 8 * time.Second, streams: time.Second, maxBytes: 64 << 10}
+		stop: 8 * time.Second, streams: time.Second, maxBytes: 12 << 10}
 }
 
 // strictCasing makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take
@@ -129,24 +131,36 @@ func Unavailable(detail string, retryAfterSeconds int) error {
 
 // Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: requests in
 // work finish, and those that only wait for news see their context end after a moment. What goes wrong without a request
-// to answer, and every panic, goes to log.
+// to answer, and every panic, goes to log. Clients for whom the process has no memory are turned away.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
-	return serve(ctx, l, handler, log, standardLimits())
+	return (*Metrics)(nil).Serve(ctx, l, Public, handler, log)
 }
 
-func serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger, within limits) error {
+// Serve is the function Serve for a role, with metrics of those who are turned away.
+func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler http.Handler, log *slog.Logger) error {
+	within := standardLimits()
+	within.holds, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), m
+	return serve(ctx, l, handler, newCrowd(within.holds, role, within.metrics, log), within)
+}
+
+func serve(ctx context.Context, l net.Listener, handler http.Handler, crowd *crowd, within limits) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           crowd.admit(handler),
 		ReadHeaderTimeout: within.header,
 		ReadTimeout:       within.request,
 		WriteTimeout:      within.answer,
 		IdleTimeout:       within.idle,
 		MaxHeaderBytes:    within.maxBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, c)
+		},
+		ConnState: crowd.state,
+		ErrorLog:  slog.NewLogLogger(crowd.log.Handler(), slog.LevelError),
 	}
+	l = &door{Listener: l, crowd: crowd, closed: make(chan struct{})}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
@@ -154,7 +168,10 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	endStreams := time.AfterFunc(within.streams, end)
+	endStreams := time.AfterFunc(within.streams, func() {
+		end()
+		crowd.closeFresh() // net/http would wait 5 s for their headers
+	})
 	defer endStreams.Stop()
 	shutdown, cancel := context.WithTimeout(context.Background(), within.stop)
 	defer cancel()

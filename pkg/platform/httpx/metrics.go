@@ -14,6 +14,8 @@ import (
 type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	// turnedAway counts by role and cause.
+	turnedAway *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics with reg.
@@ -24,8 +26,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pasdetrois_http_request_seconds",
 			Help:    "Time until the answer to an HTTP request began.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"method", "route"}),
+		turnedAway: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_http_turned_away_total",
+			Help: "Clients turned away because the service was too busy, by server and cause: connections, requests, waiting, queue."},
+			[]string{"server", "cause"}),
 	}
-	reg.MustRegister(m.requests, m.seconds)
+	for _, cause := range []string{causeConnections, causeRequests, causeWaiting, causeQueue} {
+		m.turnedAway.WithLabelValues(string(Public), cause)
+	}
+	reg.MustRegister(m.requests, m.seconds, m.turnedAway)
 	return m
 }
 

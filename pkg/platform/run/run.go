@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/caarlos0/env/v11"
 )
 
@@ -103,9 +104,12 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 		return exitUsage
 	}
 
-	tuneGC(environ)
+	if limit := tuneGC(environ, memlimit.FromCgroup); limit < smallLimit {
+		log.Warn(fmt.Sprintf("%d MiB of memory are few: give the service %d MiB or more", limit>>20, smallLimit>>20))
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go giveBack(ctx)
 	// From the first signal on a second one has its usual effect: it ends the process.
 	context.AfterFunc(ctx, stop)
 	log.Info("starting", "version", version())
@@ -223,23 +227,6 @@ func healthcheck(ctx context.Context, admin string) error {
 		return fmt.Errorf("healthcheck: %s", resp.Status)
 	}
 	return nil
-}
-
-// The garbage collector's settings when the environment has none: a service keeps few things alive and makes many short-lived
-// ones, so by Go's own default it would collect many times a second.
-const (
-	// GCPercent is what GOGC is by default.
-	GCPercent   = 400
-	memoryLimit = 192 << 20
-)
-
-func tuneGC(environ map[string]string) {
-	if environ["GOGC"] == "" {
-		debug.SetGCPercent(GCPercent)
-	}
-	if environ["GOMEMLIMIT"] == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
 }
 
 // Component is a long-running part of a service.

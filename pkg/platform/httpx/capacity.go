@@ -1,0 +1,63 @@
+package httpx
+
+import (
+	"math"
+	"time"
+)
+
+// capacity is what one server holds at a time at most; 0 = any number.
+type capacity struct {
+	connections int           // all of them
+	fresh       int           // of them, those that have not sent a whole header yet
+	requests    int           // in work
+	waiting     int           // that only wait for news
+	patience    time.Duration // a client that does nothing for this long gives way to others
+}
+
+// About how many bytes each costs, as measured, and which part of the process's memory limit all of them may take. What is
+// left is the service itself, and what the collector needs to work with.
+const (
+	requestBytes, requestShare       = 130 << 10, 0.40
+	connectionBytes, connectionShare = 20 << 10, 0.25
+	waitingBytes, waitingShare       = 64 << 10, 0.15
+
+	// ordinaryLimit is what counts as the limit of a process that has none.
+	ordinaryLimit = 326 << 20
+	// giveWayAfter is longer than a header needs from the other side of the world.
+	giveWayAfter = 250 * time.Millisecond
+)
+
+// Role says whom a server serves, and so how much of the process's memory it may use.
+type Role string
+
+// The roles. An operator's questions are few, and must be answered while a crowd stands at the public side.
+const (
+	Public Role = "public"
+	Admin  Role = "admin"
+)
+
+// share returns the part of the memory for requests that a server of the role gets.
+func (r Role) share() float64 {
+	if r == Admin {
+		return 1.0 / 16
+	}
+	return 1
+}
+
+// capacityOf returns what a server holds at most in a process with the memory limit.
+func capacityOf(limit int64, role Role) capacity {
+	if limit == math.MaxInt64 {
+		limit = ordinaryLimit
+	}
+	of := func(share float64, each int, least int) int {
+		return max(least, int(float64(limit)*role.share()*share/float64(each)))
+	}
+	c := capacity{
+		connections: of(connectionShare, connectionBytes, 64),
+		requests:    of(requestShare, requestBytes, 16),
+		waiting:     of(waitingShare, waitingBytes, 16),
+		patience:    giveWayAfter,
+	}
+	c.fresh = c.connections / 4
+	return c
+}

@@ -1,0 +1,277 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// The reasons why a client was turned away, as the metric names them.
+const (
+	causeConnections = "connections" // more connections than there is memory for: one that did nothing was closed
+	causeRequests    = "requests"    // more requests in work than there is memory for
+	causeWaiting     = "waiting"     // more requests that wait for news than there is memory for
+	causeQueue       = "queue"       // what was asked for could not be started in time
+)
+
+// class is what a connection's request counts as.
+type class uint8
+
+const (
+	none class = iota
+	inWork
+	waiting
+)
+
+// leftover is how long the body of a refused request is waited for, so that its connection can be used again.
+const leftover = 100 * time.Millisecond
+
+// health are the paths that are answered however large the crowd is, so many at a time.
+var health = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true}
+
+const healthAtOnce = 64
+
+// crowd bounds how many connections and requests a server holds, and turns the rest away before it has cost anything.
+type crowd struct {
+	holds   capacity
+	log     *slog.Logger
+	metrics *Metrics // may be nil
+	role    Role
+	moved   chan struct{} // is told when a connection may have made room
+	seldom  Seldom
+
+	mu          sync.Mutex
+	connections int
+	fresh       line // have sent no whole header yet
+	idle        line // ask nothing
+	reading     line // send a body
+	requests    int
+	waiting     int
+	asked       int // for their health, at this moment
+	pressure    pressure
+}
+
+func newCrowd(holds capacity, role Role, metrics *Metrics, log *slog.Logger) *crowd {
+	return &crowd{holds: holds, role: role, metrics: metrics, log: log, moved: make(chan struct{}, 1)}
+}
+
+// connectionKey is the context key of a request's connection.
+type connectionKey struct{}
+
+func connectionOf(ctx context.Context) *connection {
+	one, _ := ctx.Value(connectionKey{}).(*connection)
+	return one
+}
+
+// admit hands requests to next as long as there is room for them. The rest hears 503 before its body is read.
+func (c *crowd) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one := connectionOf(r.Context())
+		switch {
+		case one == nil: // no request of a server of ours
+		case health[r.URL.Path]:
+			if !c.ask(1) {
+				c.refuse(w, r, causeRequests, 0)
+				return
+			}
+			defer c.ask(-1)
+		default:
+			if !c.enter(one, w, r) {
+				c.refuse(w, r, causeRequests, 0)
+				return
+			}
+			defer c.leave(one)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (c *crowd) ask(more int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if more > 0 && c.asked >= healthAtOnce {
+		return false
+	}
+	c.asked += more
+	return true
+}
+
+// enter counts a request in. When there is no room, the request gives way whose body has been on its way for the longest
+// time, if that is longer than a client may do nothing.
+func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.holds.requests > 0 && c.requests >= c.holds.requests {
+		slow := c.reading.first
+		if slow == nil || time.Since(slow.since) < c.holds.patience {
+			return false
+		}
+		slow.hurry()
+		c.drop(slow)
+	}
+	one.class = inWork
+	c.requests++
+	if r.ContentLength != 0 {
+		conn := http.NewResponseController(w)
+		one.hurry = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+		c.stand(one, &c.reading)
+		r.Body = &body{r.Body, one}
+	}
+	return true
+}
+
+// leave counts a request out.
+func (c *crowd) leave(one *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(one)
+	c.pressure.answered(time.Now())
+}
+
+// drop takes a request out of the books.
+func (c *crowd) drop(one *connection) {
+	switch one.class {
+	case inWork:
+		c.requests--
+	case waiting:
+		c.waiting--
+	}
+	one.class, one.hurry = none, nil
+	c.stand(one, nil)
+}
+
+// body is a request's body. Once it has ended the request does not give way to others any more.
+type body struct {
+	io.ReadCloser
+	of *connection
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.of.crowd.mu.Lock()
+		b.of.crowd.stand(b.of, nil)
+		b.of.crowd.mu.Unlock()
+	}
+	return n, err
+}
+
+// Wait says that the request of ctx only waits for news from now on, until done is called: it leaves its place to others.
+// With false there is no room for more that wait, and nothing to be done: answer what there is.
+func Wait(ctx context.Context) (done func(), ok bool) {
+	one := connectionOf(ctx)
+	if one == nil {
+		return func() {}, true
+	}
+	c := one.crowd
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.holds.waiting > 0 && c.waiting >= c.holds.waiting {
+		c.count(causeWaiting, time.Now())
+		return nil, false
+	}
+	c.move(one, waiting)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.move(one, inWork)
+	}, true
+}
+
+func (c *crowd) move(one *connection, to class) {
+	if one.class == none || one.class == to {
+		return // it had to give way, or is there
+	}
+	more := 1
+	if to == inWork {
+		more = -1
+	}
+	one.class = to
+	c.waiting += more
+	c.requests -= more
+}
+
+// TooBusy is the 503 problem for a request that could not be started in time. Nothing of it was begun. after is how long
+// those take that wait already; Retry-After says when there is probably room for the client too.
+func TooBusy(ctx context.Context, after time.Duration) error {
+	seconds := wholeSeconds(after)
+	if one := connectionOf(ctx); one != nil {
+		seconds = one.crowd.turnedAway(causeQueue, after)
+	}
+	return Unavailable(tooBusy, seconds)
+}
+
+const tooBusy = "the service is too busy: nothing was begun; try again"
+
+// Guard refuses requests, before their body is read, for as long as busy says that they could not be started in time. busy
+// returns how long those take that wait already.
+func Guard(busy func(r *http.Request) (after time.Duration, busy bool), next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one := connectionOf(r.Context())
+		if one != nil {
+			if after, is := busy(r); is {
+				one.crowd.refuse(w, r, causeQueue, after)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers 503 at once: the body, which may still be on its way, is read only to use the connection again.
+func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, after time.Duration) {
+	seconds := c.turnedAway(cause, after)
+	conn := http.NewResponseController(w)
+	if r.ContentLength != 0 {
+		_ = conn.EnableFullDuplex() // else net/http waits for the body before it answers
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(refusal)))
+	h.Set("Retry-After", strconv.Itoa(seconds))
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, refusal)
+	if r.ContentLength == 0 {
+		return
+	}
+	_ = conn.Flush()
+	_ = conn.SetReadDeadline(time.Now().Add(leftover))
+	if r.Header.Get("Expect") == "" { // else the body was not sent
+		if _, err := io.CopyN(io.Discard, r.Body, maxBody); errors.Is(err, io.EOF) {
+			return
+		}
+	}
+	panic(http.ErrAbortHandler) // closes the connection: what comes over it would be taken for the next request
+}
+
+var refusal = fmt.Sprintf("{\"title\":%q,\"status\":%d,\"detail\":%q}\n",
+	http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable, tooBusy)
+
+// turnedAway counts a client that was turned away and returns what its Retry-After says.
+func (c *crowd) turnedAway(cause string, after time.Duration) (seconds int) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seconds = wholeSeconds(after + c.pressure.backlog(now))
+	c.count(cause, now)
+	return seconds
+}
+
+// count counts a client that was turned away, and says so in the log every few seconds. c.mu is held.
+func (c *crowd) count(cause string, now time.Time) {
+	if cause != causeConnections {
+		c.pressure.refused(now)
+	}
+	if c.metrics != nil {
+		c.metrics.turnedAway.WithLabelValues(string(c.role), cause).Inc()
+	}
+	if n, ok := c.seldom.Now(now); ok {
+		c.log.Warn(fmt.Sprintf("too busy: %d clients were turned away since this was said last", n), "status", cause)
+	}
+}

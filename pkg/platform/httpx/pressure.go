@@ -1,0 +1,45 @@
+package httpx
+
+import (
+	"math"
+	"time"
+)
+
+// pressure is how many requests were answered and refused in the last seconds. From it comes what Retry-After says: those
+// who were refused come again, so whoever is refused now stands behind them.
+type pressure struct {
+	second      int64 // that now counts
+	now, before tally
+}
+
+type tally struct{ answered, refused int }
+
+func (p *pressure) at(now time.Time) {
+	switch second := now.Unix(); second - p.second {
+	case 0:
+	case 1:
+		p.second, p.before, p.now = second, p.now, tally{}
+	default:
+		p.second, p.before, p.now = second, tally{}, tally{}
+	}
+}
+
+func (p *pressure) answered(now time.Time) { p.at(now); p.now.answered++ }
+func (p *pressure) refused(now time.Time)  { p.at(now); p.now.refused++ }
+
+// backlog returns how long it takes to answer those who were refused in the last second.
+func (p *pressure) backlog(now time.Time) time.Duration {
+	p.at(now)
+	of := p.before
+	if of.answered == 0 {
+		of = p.now
+	}
+	return time.Duration(float64(of.refused) / float64(max(1, of.answered)) * float64(time.Second))
+}
+
+// longest is what a client is asked to wait at most: nobody knows what is in half a minute.
+const longest = 30 * time.Second
+
+func wholeSeconds(d time.Duration) int {
+	return int(math.Ceil(max(time.Second, min(d, longest)).Seconds()))
+}

@@ -1,0 +1,92 @@
+package run
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+// The settings of the garbage collector when the environment has none: a service keeps few things alive and makes many
+// short-lived ones, so by Go's own default it would collect many times a second.
+const (
+	// GCPercent is what GOGC is by default.
+	GCPercent = 400
+	// containerShare is the part of the container's memory that is Go's soft limit. The rest is for what Go does not count:
+	// the program itself and the kernel's buffers.
+	containerShare = 0.85
+	// freeLimit is the soft limit where no container limits the memory. It is that of a container of 384 MiB, so that a
+	// service behaves alike inside and outside of one.
+	freeLimit = 326 << 20
+	// smallLimit is the smallest soft limit that a busy service was seen to do well with.
+	smallLimit = 160 << 20
+)
+
+// tuneGC sets up the garbage collector and returns the soft limit, in bytes. GOGC and GOMEMLIMIT of the environment win.
+func tuneGC(environ map[string]string, container memlimit.Provider) int64 {
+	if environ["GOGC"] == "" {
+		debug.SetGCPercent(GCPercent)
+	}
+	if environ["GOMEMLIMIT"] == "" {
+		limit, err := memlimit.ApplyRatio(container, containerShare)()
+		if err != nil || limit == 0 || limit > memlimitMost { // there is no limit, or none that can be read
+			limit = freeLimit
+		}
+		debug.SetMemoryLimit(int64(limit))
+	}
+	return debug.SetMemoryLimit(-1)
+}
+
+// memlimitMost is more than any machine has: cgroup v1 writes a number near the largest one where nothing is limited.
+const memlimitMost = 1 << 50
+
+const (
+	// lookEvery is how often giveBack looks.
+	lookEvery = 5 * time.Second
+	// calmBytes is what a service allocates in that time at most while it has little to do.
+	calmBytes = 8 << 20
+	// worthwhile is how much memory must have come on top since the last time for a collection to pay.
+	worthwhile = 16 << 20
+)
+
+// giveBack returns memory to the system once a load is over, until ctx ends. The collector alone would not: it runs when the
+// heap has grown, and an idle heap does not grow. While there is load it does nothing.
+func giveBack(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for m := (calm{}); ; {
+		select {
+		case <-look.C:
+			if m.over(readMemory()) {
+				debug.FreeOSMemory()
+				m.held = readMemory().held
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// memory is what Go tells of the process: bytes allocated so far, and bytes that it holds of the system's memory.
+type memory struct{ allocated, held uint64 }
+
+func readMemory() memory {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return memory{allocated: s[0].Value.Uint64(), held: s[1].Value.Uint64() - s[2].Value.Uint64()}
+}
+
+// calm notices that a load is over.
+type calm struct {
+	allocated uint64 // at the last look
+	held      uint64 // after memory was given back last
+}
+
+// over reports whether little was allocated since the last look, and enough is held to be worth a collection.
+func (c *calm) over(now memory) bool {
+	little := now.allocated-c.allocated <= calmBytes
+	c.allocated = now.allocated
+	return little && now.held > c.held+worthwhile
+}
