@@ -53,6 +53,8 @@ type Record struct {
 	Value     []byte
 	Headers   []Header
 	Time      time.Time
+	// LastOffset is not zero when the record stands for a batch that could not be read, from Offset to LastOffset.
+	LastOffset int64
 }
 
 // Message is an Event with its delivery metadata.

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync"
 
@@ -21,11 +22,18 @@ type claims struct {
 	sessions    *sessions
 	opener      *opener // nil: reading begins where the client says
 
+	cfg     Config // of what reads a partition that the client cannot
+	service string
+	log     *slog.Logger
+	detours *detours
+	unread  *unread
+
 	lanes  int    // of each partition
 	window bounds // of what is taken up of a partition from its oldest unfinished message on
 
 	mu   sync.Mutex
 	live map[claimKey][]*claim // by lane
+	open map[claimKey]*passage
 }
 
 type claimKey struct {
@@ -46,18 +54,27 @@ type claim struct {
 	panics   int    // of them, how many panicked
 	alone    bool   // record failed before: it shares no batch, so that it holds up no other
 	admitted bool   // counted by the gate
+	unread   error  // why record stands for a batch that was not read
 }
 
 func newClaims(topicPrefix string, g *gate, f *failures) *claims {
-	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, sessions: newSessions(), lanes: lanesPerPartition, window: windowPerPartition,
-		live: make(map[claimKey][]*claim)}
+	size := windowPerPartition
+	size.process = newBudget(windowOfProcess)
+	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, sessions: newSessions(), lanes: lanesPerPartition, window: size,
+		live: make(map[claimKey][]*claim), open: make(map[claimKey]*passage),
+		log: slog.New(slog.DiscardHandler), detours: newDetours(), unread: newUnread()}
 }
 
 // Unmarshal implements kafka.Unmarshaler. It never fails: an error here would end the claim and repeat the same record
 // for ever. What the bytes mean is decided in the handler, where a record can be parked.
 func (c *claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) {
 	cl := c.find(m.Topic, m.Partition, laneOf(m, c.lanes))
-	cl.begin(fromSarama(m, c.topicPrefix))
+	if r, err, ok := c.unread.take(m, c.topicPrefix); ok {
+		cl.begin(r)
+		cl.notRead(err)
+	} else {
+		cl.begin(fromSarama(m, c.topicPrefix))
+	}
 	msg := message.NewMessage(m.Topic+"/"+strconv.Itoa(int(m.Partition))+"/"+strconv.FormatInt(m.Offset, 10), m.Value)
 	msg.Metadata = message.Metadata{"topic": m.Topic, "partition": strconv.Itoa(int(m.Partition)), "lane": strconv.Itoa(cl.lane)}
 	return msg, nil
@@ -96,6 +113,17 @@ func (c *claims) newLanes(session context.Context) []*claim {
 	return lanes
 }
 
+// fetchFailed tells the partitions of a topic, as the broker calls it, that the client's fetch failed.
+func (c *claims) fetchFailed(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, p := range c.open {
+		if key.topic == topic {
+			p.fetchFailed()
+		}
+	}
+}
+
 func (c *claims) WrapConsumer(next sarama.Consumer) sarama.Consumer { return next }
 
 func (c *claims) WrapPartitionConsumer(next sarama.PartitionConsumer) sarama.PartitionConsumer {
@@ -122,7 +150,12 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 	key := claimKey{sc.Topic(), sc.Partition()}
 	h.claims.mu.Lock()
 	h.claims.live[key] = lanes
+	ended, end := context.WithCancel(own.Context())
+	defer end()
+	passage := h.claims.newPassage(ended, own, sc)
+	h.claims.open[key] = passage
 	h.claims.mu.Unlock()
+	go passage.watch()
 	defer func() {
 		for _, cl := range lanes {
 			cl.settle()
@@ -130,16 +163,31 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 		}
 		h.claims.mu.Lock()
 		delete(h.claims.live, key)
+		delete(h.claims.open, key)
 		h.claims.mu.Unlock()
 	}()
-	return split(own, sc, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)
+	return split(own, passage, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)
 }
 
 // begin takes up a newly read record.
 func (c *claim) begin(r messages.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.record, c.event, c.attempts, c.panics, c.alone = r, "", 0, 0, false
+	c.record, c.event, c.attempts, c.panics, c.alone, c.unread = r, "", 0, 0, false, nil
+}
+
+// notRead notes that the record stands for a batch that was not read, because of err.
+func (c *claim) notRead(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unread = err
+}
+
+// readable returns nil, or why the record stands for a batch that was not read.
+func (c *claim) readable() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unread
 }
 
 // admit counts one more delivery and returns the record, or false when the gate is closed.

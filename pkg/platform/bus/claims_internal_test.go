@@ -13,6 +13,8 @@ import (
 func (c fakeClaim) Topic() string    { return "p.orders" }
 func (c fakeClaim) Partition() int32 { return 3 }
 
+func (c fakeClaim) InitialOffset() int64 { return 0 }
+
 // consumerFunc is a watermill handler of claims in a few lines.
 type consumerFunc func(session sarama.ConsumerGroupSession, m *sarama.ConsumerMessage)
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -96,6 +97,22 @@ func producerConfig(ctx context.Context, clientID string) *sarama.Config {
 	return c
 }
 
+const (
+	// answerBytes bounds one answer to a fetch, of all partitions of a topic together. A batch that is larger comes alone.
+	answerBytes = MaxBatchBytes
+	// clientInflates is how much the client may inflate one batch to. It inflates a whole answer at once, and an answer has
+	// room for hundreds of batches that are nothing but padding, so the bound is small. A batch that is larger is read by
+	// a passage, up to maxInflated.
+	clientInflates = MaxBatchBytes
+	// readAhead is how many messages of a partition wait between the client and the lanes. Each may be large.
+	readAhead = 1
+	// lastFetchRetry is the longest pause before a failed fetch is tried again.
+	lastFetchRetry = 2 * time.Second
+)
+
+// boundInflating bounds what the client inflates. It is the client's only setting that is the process's, so it is set once.
+var boundInflating = sync.OnceFunc(func() { sarama.MaxDecompressedBatchSize = clientInflates })
+
 // consumerConfig starts a new group at the oldest record, reads committed records only, and leaves committing to the
 // background commit of what was marked.
 func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Duration) *sarama.Config {
@@ -105,6 +122,8 @@ func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Dur
 	c.Consumer.Offsets.AutoCommit.Enable = true
 	c.Consumer.Offsets.AutoCommit.Interval = 500 * time.Millisecond
 	c.Consumer.Return.Errors = true
+	c.Consumer.Fetch.Default, c.Consumer.Fetch.MaxBytes = answerBytes, answerBytes
+	c.ChannelBufferSize = readAhead
 	// A handler slower than this gets its subscription abandoned and made again: the budget of one whole cycle of retries.
 	c.Consumer.MaxProcessingTime = 2 * handleTimeout
 	c.Consumer.Group.Session.Timeout = 10 * time.Second

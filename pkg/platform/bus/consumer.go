@@ -90,7 +90,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	for _, topic := range topics {
 		m.missed.WithLabelValues(topic) // from 0 on, so that the first loss is an increase
 	}
+	c.claims.cfg, c.claims.service, c.claims.log = cfg.Config, cfg.Service, cfg.Log
 	c.subscriber = c.kafkaSubscriber
+	boundInflating()
 	c.pauses = newPauses()
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(pausedGauge(c.pauses))
@@ -197,6 +199,10 @@ func (c *Consumer) consume(ctx context.Context) error {
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
 	sc := consumerConfig(lines, clientID(c.cfg.Service), c.cfg.HandleTimeout)
+	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
+		c.claims.fetchFailed(c.cfg.TopicPrefix + topic)
+		return backoff(failed, retryBackoff, lastFetchRetry)
+	}
 	if err := c.cfg.secure(sc); err != nil {
 		return nil, err
 	}
@@ -211,6 +217,9 @@ func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message
 
 func (c *Consumer) handleMessage(msg *message.Message) error {
 	cl := c.claims.of(msg)
+	if err := cl.readable(); err != nil {
+		return err
+	}
 	r, _ := cl.read()
 	_, err := c.dispatch(msg.Context(), r, cl.setEvent, inBatch(cl))
 	return err
@@ -239,13 +248,19 @@ func (c *Consumer) InWork() int { return c.gate.inside() }
 func (c *Consumer) Draining() bool { return c.gate.isClosed() }
 
 // Topics is a readiness check that always passes: a *Remark says what there is to know about the topics.
-func (c *Consumer) Topics(context.Context) error { return c.monitor.remarks() }
+func (c *Consumer) Topics(context.Context) error {
+	remarks := c.monitor.remarks()
+	if detours := c.claims.detours.remark(); detours != "" {
+		return remarkOf(remarks, detours)
+	}
+	return remarks
+}
 
 // Check is the readiness check: nil while Kafka answers, the topics exist, they are subscribed to, and no handler is
 // failing for a transient cause. It asks nobody: the state is kept up to date in the background. A service whose consumers
 // were paused is ready: it answers requests, and taking those away as well would make an outage of a pause.
 func (c *Consumer) Check(context.Context) error {
-	if err := c.monitor.check(); err != nil {
+	if err := errors.Join(c.monitor.check(), c.claims.detours.check()); err != nil {
 		return errors.Join(err, c.failing.check())
 	}
 	if !c.joined.Load() && !c.pauses.paused() {

@@ -50,6 +50,7 @@ func split(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, si
 		running: make([]*lane, len(lanes))}
 	s.distribute()
 	s.consumers.Wait()
+	s.window.giveBack()
 	return errors.Join(s.errs...)
 }
 
@@ -94,11 +95,21 @@ func (s *splitter) distribute() {
 	rest := time.NewTicker(laneRest)
 	defer rest.Stop()
 	ended := s.Context().Done()
+	passage, _ := s.claim.(*passage)
+	read := s.claim.Messages()
 	for {
 		select {
-		case m, ok := <-s.claim.Messages():
+		case m, ok := <-read:
+			if !ok && passage != nil {
+				if read = passage.onward(); read != nil {
+					continue
+				}
+			}
 			if !ok || !s.window.begin(m, ended) {
 				return
+			}
+			if passage != nil {
+				passage.took(m)
 			}
 			l := s.lane(laneOf(m, len(s.lanes)))
 			l.open.Add(1)
@@ -174,8 +185,11 @@ func (s laneSession) MarkMessage(m *sarama.ConsumerMessage, metadata string) {
 	s.lane.open.Add(-1)
 }
 
-// bounds are how much a window holds at most.
-type bounds struct{ messages, bytes int }
+// bounds are how much a window holds at most. The process's bytes are shared with other windows.
+type bounds struct {
+	messages, bytes int
+	process         *budget // nil = no bound
+}
 
 // window is what was taken up of a partition and may not be marked yet. Its offsets grow, with gaps: compaction and
 // transactions leave some out.
@@ -198,8 +212,13 @@ func newWindow(size bounds) *window { return &window{bounds: size, freed: make(c
 // begin takes up the next message of the partition once there is room for it, and reports false when that ended before.
 func (w *window) begin(m *sarama.ConsumerMessage, ended <-chan struct{}) bool {
 	for !w.take(m) {
+		var elsewhere <-chan struct{}
+		if w.fits(m) {
+			elsewhere = w.process.wait(sizeOf(m))
+		}
 		select {
 		case <-w.freed:
+		case <-elsewhere:
 		case <-ended:
 			return false
 		}
@@ -207,19 +226,49 @@ func (w *window) begin(m *sarama.ConsumerMessage, ended <-chan struct{}) bool {
 	return true
 }
 
-// take takes m up unless the window is full. A message of any size fits into an empty one.
+// take takes m up unless the window is full, or the process's windows are. A message of any size fits into an empty
+// window, so each partition gets on.
 func (w *window) take(m *sarama.ConsumerMessage) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.slots) > 0 && (len(w.slots) >= w.messages || w.bytes+sizeOf(m) > w.bounds.bytes) {
+	size := sizeOf(m)
+	if !w.room(size) || !w.process.take(size, len(w.slots) == 0) {
 		return false
 	}
 	w.slots = append(w.slots, slot{message: m})
-	w.bytes += sizeOf(m)
+	w.bytes += size
 	return true
 }
 
-func sizeOf(m *sarama.ConsumerMessage) int { return len(m.Key) + len(m.Value) }
+// fits reports whether only the other windows of the process keep m out.
+func (w *window) fits(m *sarama.ConsumerMessage) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.room(sizeOf(m))
+}
+
+func (w *window) room(size int) bool {
+	return len(w.slots) == 0 || len(w.slots) < w.messages && w.bytes+size <= w.bounds.bytes
+}
+
+// giveBack gives the process back what the window still holds. Call it when nothing of it is in work any more.
+func (w *window) giveBack() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.process.give(w.bytes)
+	w.slots, w.bytes = nil, 0
+}
+
+// headerCost is what one header of a record costs beside its bytes.
+const headerCost = 128
+
+func sizeOf(m *sarama.ConsumerMessage) int {
+	size := len(m.Key) + len(m.Value)
+	for _, h := range m.Headers {
+		size += headerCost + len(h.Key) + len(h.Value)
+	}
+	return size
+}
 
 // finish notes that m is done and returns the newest message up to which everything is, or nil while m waits for one
 // before it.
@@ -231,14 +280,16 @@ func (w *window) finish(m *sarama.ConsumerMessage) (last *sarama.ConsumerMessage
 		return nil
 	}
 	w.slots[i].finished = true
-	n := 0
+	n, freed := 0, 0
 	for n < len(w.slots) && w.slots[n].finished {
 		last = w.slots[n].message
-		w.bytes -= sizeOf(last)
+		freed += sizeOf(last)
 		w.slots[n] = slot{} // not kept in memory by what follows
 		n++
 	}
 	w.slots = w.slots[n:]
+	w.bytes -= freed
+	w.process.give(freed)
 	if n > 0 {
 		select {
 		case w.freed <- struct{}{}:

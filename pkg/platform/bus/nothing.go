@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/IBM/sarama"
@@ -34,6 +35,10 @@ func (s stretch) grow(client sarama.Client, key claimKey, stable int64) (stretch
 			return s, nil
 		}
 		block, err := fetchCommitted(client, key, s.to)
+		if errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
+			s.data = true // it holds something; a passage reads it
+			return s, nil
+		}
 		if err != nil {
 			return s, err
 		}

@@ -1,0 +1,154 @@
+package batches
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// maxResponse bounds what is read of one answer: a batch as it is stored.
+const maxResponse = 64 << 20
+
+// checksumTries is how often a batch is read again whose checksum does not match: the network may have bent it.
+const checksumTries = 3
+
+// ErrGone means that the partition has no record at the offset any more: retention or a new topic of the name took it.
+var ErrGone = errors.New("the offset is not in the partition any more")
+
+// Reader reads the committed batches of one partition. It is for one goroutine.
+type Reader struct {
+	client    *kgo.Client
+	topic     string
+	partition int32
+	next      int64
+	leader    int32 // broker, -1 = not known
+}
+
+// NewReader makes a reader of what is at offset next and behind it. Options say how to connect.
+func NewReader(options []kgo.Opt, topic string, partition int32, next int64) (*Reader, error) {
+	// Version 12 is the last one that fetches by a topic's name.
+	client, err := kgo.NewClient(append(options, kgo.MaxVersions(kversion.V2_8_0()), kgo.BrokerMaxReadBytes(maxResponse))...)
+	if err != nil {
+		return nil, fmt.Errorf("read %s/%d: %w", topic, partition, err)
+	}
+	return &Reader{client: client, topic: topic, partition: partition, next: next, leader: -1}, nil
+}
+
+// Close disconnects.
+func (r *Reader) Close() { r.client.Close() }
+
+// Next returns the next batch and goes on behind it, or nil when none came within wait. After an error the reader stays
+// where it is, and Next may be called again. ErrGone stays.
+func (r *Reader) Next(ctx context.Context, wait time.Duration) (*Batch, error) {
+	for try := 1; ; try++ {
+		part, err := r.fetch(ctx, wait)
+		if err != nil {
+			r.leader = -1
+			return nil, fmt.Errorf("read %s/%d at %d: %w", r.topic, r.partition, r.next, err)
+		}
+		b := parse(part.RecordBatches)
+		if b == nil {
+			return nil, nil
+		}
+		if errors.Is(b.damage, errChecksum) && try < checksumTries {
+			continue
+		}
+		for _, a := range part.AbortedTransactions {
+			// One batch was asked for, so the transactions told are those around it.
+			b.aborted = b.aborted || b.raw.Attributes&transaction != 0 && a.ProducerID == b.raw.ProducerID && a.FirstOffset <= b.First
+		}
+		if b.Last < r.next { // a header that is no good must not make us read it for ever
+			b.Last = r.next
+		}
+		r.next = b.Last + 1
+		return b, nil
+	}
+}
+
+func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResponseTopicPartition, error) {
+	if r.leader < 0 {
+		if err := r.findLeader(ctx); err != nil {
+			return nil, err
+		}
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.IsolationLevel, req.SessionEpoch = -1, int32(wait.Milliseconds()), 1, 1, -1
+	req.MaxBytes = 1 // the broker answers with one batch at least, so this is one batch exactly
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes, part.CurrentLeaderEpoch = r.partition, r.next, 1, -1
+	req.Topics = []kmsg.FetchRequestTopic{{Topic: r.topic, Partitions: []kmsg.FetchRequestTopicPartition{part}}}
+	answer, err := r.client.Broker(int(r.leader)).Request(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	resp := answer.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return &kmsg.FetchResponseTopicPartition{}, nil
+	}
+	got := &resp.Topics[0].Partitions[0]
+	err = kerr.ErrorForCode(got.ErrorCode)
+	if errors.Is(err, kerr.OffsetOutOfRange) {
+		err = fmt.Errorf("%w (it begins at %d)", ErrGone, got.LogStartOffset)
+	}
+	return got, err
+}
+
+func (r *Reader) findLeader(ctx context.Context) error {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &r.topic
+	req.Topics = []kmsg.MetadataRequestTopic{topic}
+	resp, err := req.RequestWith(ctx, r.client)
+	if err != nil {
+		return fmt.Errorf("find its leader: %w", err)
+	}
+	for _, t := range resp.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return fmt.Errorf("find its leader: %w", err)
+		}
+		for _, p := range t.Partitions {
+			if p.Partition == r.partition && p.Leader >= 0 {
+				r.leader = p.Leader
+				return nil
+			}
+		}
+	}
+	return errors.New("it has no leader just now")
+}
+
+// SeekEnd goes on behind the last committed record.
+func (r *Reader) SeekEnd(ctx context.Context) error { return r.seek(ctx, -1) }
+
+// SeekBegin goes on at the oldest offset that the partition has.
+func (r *Reader) SeekBegin(ctx context.Context) error { return r.seek(ctx, -2) }
+
+func (r *Reader) seek(ctx context.Context, at int64) error {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID, req.IsolationLevel = -1, 1
+	part := kmsg.NewListOffsetsRequestTopicPartition()
+	part.Partition, part.Timestamp, part.CurrentLeaderEpoch = r.partition, at, -1
+	req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: r.topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{part}}}
+	resp, err := req.RequestWith(ctx, r.client)
+	if err != nil {
+		return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, err)
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, err)
+			}
+			r.next = p.Offset
+			return nil
+		}
+	}
+	return fmt.Errorf("offsets of %s/%d: the broker did not answer", r.topic, r.partition)
+}

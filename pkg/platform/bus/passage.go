@@ -1,0 +1,243 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/platform/batches"
+	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/franz"
+)
+
+const (
+	// maxInflated is how much one batch may inflate to and still be read.
+	maxInflated = 2 << 20
+	// probeBytes bounds how far a probe looks for the batch that the client cannot read.
+	probeBytes = 4 * answerBytes
+	// batchWait is how long one question for the next batch may wait for it.
+	batchWait = 500 * time.Millisecond
+
+	reasonBatchTooLarge   = "batch_too_large"
+	reasonBatchUnreadable = "batch_unreadable"
+)
+
+// passage is a partition's claim that gets past a batch which the client (sarama) cannot read. The client asks for such a
+// batch again and again, and the partition would stand for good. So:
+//
+//   - each failed fetch of the topic wakes the passage (claims.failedFetch);
+//   - it looks whether a batch at the claim's place is one that the client refuses (blocked);
+//   - if so, it ends the client's reading of this partition. What the client has read already is still handed over;
+//   - then it reads on by itself, batch by batch in bounded memory, until the claim ends (readOn). A batch that inflates
+//     to more than maxInflated, or that cannot be decoded, is handed over as one message that stands for it: the lanes
+//     park it by its coordinates and mark its last offset.
+//
+// Every message of the partition is handed over once and in order, whichever way it was read.
+type passage struct {
+	sarama.ConsumerGroupClaim
+	session sarama.ConsumerGroupSession
+	claims  *claims
+
+	failed   chan struct{} // is told of a failed fetch
+	next     atomic.Int64  // offset to hand over next; as sarama names the oldest and the newest until there was one
+	diverted atomic.Bool
+	ended    context.Context
+}
+
+// bySelf is the part of sarama's claim that ends its reading of the partition: a claim is a PartitionConsumer too.
+type bySelf interface{ AsyncClose() }
+
+func (c *claims) newPassage(ended context.Context, session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) *passage {
+	p := &passage{ConsumerGroupClaim: sc, session: session, claims: c, failed: make(chan struct{}, 1), ended: ended}
+	p.next.Store(sc.InitialOffset())
+	return p
+}
+
+// took notes how far the partition was handed over.
+func (p *passage) took(m *sarama.ConsumerMessage) { p.next.Store(m.Offset + 1) }
+
+// fetchFailed wakes the passage.
+func (p *passage) fetchFailed() {
+	select {
+	case p.failed <- struct{}{}:
+	default:
+	}
+}
+
+// watch diverts the partition once a batch blocks it. It returns when the claim ends.
+func (p *passage) watch() {
+	for {
+		select {
+		case <-p.failed:
+		case <-p.ended.Done():
+			return
+		}
+		blocked, err := p.blocked()
+		log := p.claims.log.With("topic", p.Topic(), "partition", p.Partition())
+		if err != nil && p.ended.Err() == nil {
+			log.Debug("could not look whether a batch blocks the partition", "err", err)
+		}
+		if blocked == nil {
+			continue
+		}
+		client, ok := p.ConsumerGroupClaim.(bySelf)
+		if !ok {
+			log.Error("a batch cannot be read and the partition stands: the Kafka client has no way to stop reading it", "offset", blocked.First)
+			continue
+		}
+		log.Warn("the Kafka client cannot read a batch, reading the partition batch by batch", "offset", blocked.First, "status", "diverted")
+		p.diverted.Store(true)
+		client.AsyncClose()
+		return
+	}
+}
+
+// blocked returns the first batch at the claim's place that the client does not read, nil when there is none.
+func (p *passage) blocked() (*batches.Batch, error) {
+	reader, err := p.reader()
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	for read := 0; read < probeBytes; {
+		b, err := reader.Next(p.ended, time.Millisecond)
+		if b == nil || err != nil {
+			return nil, err
+		}
+		if _, err := b.Open(clientInflates); err != nil && b.Holds() {
+			return b, nil
+		}
+		read += b.Size
+	}
+	return nil, nil
+}
+
+// reader reads from where the claim is.
+func (p *passage) reader() (*batches.Reader, error) {
+	cfg := p.claims.cfg
+	options, err := franz.Options(cfg.Brokers, cfg.Access)
+	if err != nil {
+		return nil, err
+	}
+	next := p.next.Load()
+	reader, err := batches.NewReader(append(options, kgo.ClientID(clientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
+	if err != nil || next >= 0 {
+		return reader, err
+	}
+	if next == sarama.OffsetNewest {
+		err = reader.SeekEnd(p.ended)
+	} else {
+		err = reader.SeekBegin(p.ended)
+	}
+	if err != nil {
+		reader.Close()
+		return nil, err
+	}
+	return reader, nil
+}
+
+// onward returns what comes behind the messages that the client read, nil when the claim has ended.
+func (p *passage) onward() <-chan *sarama.ConsumerMessage {
+	if !p.diverted.Load() || p.ended.Err() != nil {
+		return nil
+	}
+	out := make(chan *sarama.ConsumerMessage)
+	go func() {
+		defer close(out)
+		p.claims.detours.begin(p)
+		defer p.claims.detours.end(p)
+		p.readOn(out)
+	}()
+	p.diverted.Store(false) // once
+	return out
+}
+
+// readOn hands the partition over batch by batch until the claim ends or its offset is gone.
+func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
+	var reader *batches.Reader
+	defer func() {
+		if reader != nil {
+			reader.Close()
+		}
+	}()
+	for attempt := 0; p.ours(); {
+		b, err := (*batches.Batch)(nil), error(nil)
+		if reader == nil {
+			reader, err = p.reader()
+		}
+		if err == nil {
+			b, err = reader.Next(p.ended, batchWait)
+		}
+		switch {
+		case p.ended.Err() != nil, errors.Is(err, batches.ErrGone):
+			return // the session begins anew, at an offset that exists
+		case err != nil:
+			if attempt++; attempt%10 == 1 {
+				p.claims.log.Warn("could not read the partition batch by batch, trying again", "topic", p.Topic(), "partition", p.Partition(), "attempt", attempt, "err", err)
+			}
+			p.claims.detours.failing(p, err)
+			pause(p.ended, backoff(attempt, retryBackoff, 2*time.Second))
+			continue
+		}
+		attempt = 0
+		p.claims.detours.failing(p, nil)
+		if b != nil && b.Holds() && !p.handOver(b, out) {
+			return
+		}
+	}
+}
+
+// ours reports whether the partition is still this member's. A claim that was revoked alone does not end the session.
+func (p *passage) ours() bool {
+	return p.ended.Err() == nil && slices.Contains(p.session.Claims()[p.Topic()], p.Partition())
+}
+
+// handOver hands a batch's records over, or one message that stands for the batch. It reports false when the claim ended.
+func (p *passage) handOver(b *batches.Batch, out chan<- *sarama.ConsumerMessage) bool {
+	records, err := b.Open(maxInflated)
+	if err != nil {
+		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: b.Last, Timestamp: b.Time}
+		p.claims.unread.add(m, max(b.First, p.next.Load()), unreadable(b, err))
+		return p.send(m, out)
+	}
+	for {
+		r, ok, err := records.Next()
+		if err != nil || !ok { // Open has decoded it before
+			return true
+		}
+		if r.Offset < p.next.Load() {
+			continue
+		}
+		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: r.Offset, Timestamp: r.Time, Key: r.Key, Value: r.Value}
+		for _, h := range r.Headers {
+			m.Headers = append(m.Headers, &sarama.RecordHeader{Key: h.Key, Value: h.Value})
+		}
+		if !p.send(m, out) {
+			return false
+		}
+	}
+}
+
+func (p *passage) send(m *sarama.ConsumerMessage, out chan<- *sarama.ConsumerMessage) bool {
+	select {
+	case out <- m:
+		return true
+	case <-p.ended.Done():
+		return false
+	}
+}
+
+// unreadable is why a batch is parked.
+func unreadable(b *batches.Batch, err error) error {
+	reason := reasonBatchUnreadable
+	if errors.Is(err, batches.ErrTooLarge) {
+		reason = reasonBatchTooLarge
+	}
+	return fault.Wrap(reason, fmt.Errorf("the batch of offsets %d to %d, %d bytes as it is stored, was not read: %w", b.First, b.Last, b.Size, err))
+}

@@ -1,0 +1,57 @@
+// Package franz makes a franz-go client connect as the services do: same settings, same meaning.
+package franz
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"pasdetrois/pkg/platform/access"
+)
+
+// Options are what a client needs to reach the brokers with the access that s describes.
+func Options(brokers []string, s access.Settings) ([]kgo.Opt, error) {
+	options := []kgo.Opt{kgo.SeedBrokers(brokers...)}
+	if s.TLS() {
+		tls, err := s.TLSConfig()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, kgo.DialTLSConfig(tls))
+	}
+	if s.SASL() {
+		mechanism, err := login(s)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, kgo.SASL(mechanism))
+	}
+	return options, nil
+}
+
+func login(s access.Settings) (sasl.Mechanism, error) {
+	switch s.Mechanism {
+	case access.Plain:
+		return plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism(), nil
+	case access.ScramSHA256:
+		return scram.Auth{User: s.Username, Pass: s.Password}.AsSha256Mechanism(), nil
+	case access.ScramSHA512:
+		return scram.Auth{User: s.Username, Pass: s.Password}.AsSha512Mechanism(), nil
+	case access.OAuthBearer:
+		tokens, err := access.NewTokens(s)
+		if err != nil {
+			return nil, err
+		}
+		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
+			token, extensions, err := tokens.Token()
+			return oauth.Auth{Token: token, Extensions: extensions}, err
+		}), nil
+	default:
+		return nil, fmt.Errorf("KAFKA_SASL_MECHANISM: %q is unknown", s.Mechanism)
+	}
+}
