@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/notifications/internal/email"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	EmailRetryMax    time.Duration `env:"EMAIL_RETRY_MAX" envDefault:"5m" desc:"longest pause between two attempts; the first is 1 s, each one twice as long"`
 
 	Tracing tracing.Settings
+	Letters deadletter.Bounds
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -48,7 +50,7 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := c.Config.Validate(); err != nil {
+	if err := errors.Join(c.Config.Validate(), c.Letters.Validate()); err != nil {
 		errs = append(errs, err)
 	}
 	address := func(name, addr string, l net.Listener) {

@@ -74,7 +74,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, DrainTimeout: cfg.DrainTimeout})
 	notifications := app.New(kept, emails, metrics, log)
 
-	letters := deadletter.NewStore(pool)
+	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
 	// There is no publisher: what comes out of this service is email.
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	OutboxPoll        time.Duration `env:"OUTBOX_POLL" envDefault:"500ms" desc:"how often the outbox table is looked at"`
 
 	Tracing tracing.Settings
+	Letters deadletter.Bounds
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -49,7 +51,7 @@ const minConns = 4
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := c.Config.Validate(); err != nil {
+	if err := errors.Join(c.Config.Validate(), c.Letters.Validate()); err != nil {
 		errs = append(errs, err)
 	}
 	address := func(name, addr string, l net.Listener) {

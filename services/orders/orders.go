@@ -81,7 +81,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL,
 	})
-	letters := deadletter.NewStore(pool)
+	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool))
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,

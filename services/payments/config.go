@@ -11,6 +11,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/payments/internal/domain"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	ProviderErrorRate float64       `env:"PROVIDER_ERROR_RATE" envDefault:"0" desc:"share of provider calls, 0 to 1, that get no answer"`
 
 	Tracing tracing.Settings
+	Letters deadletter.Bounds
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -47,7 +49,7 @@ const maxLatency = 10 * time.Second
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := c.Config.Validate(); err != nil {
+	if err := errors.Join(c.Config.Validate(), c.Letters.Validate()); err != nil {
 		errs = append(errs, err)
 	}
 	address := func(name, addr string, l net.Listener) {

@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Log:         log,
 		Now:         time.Now,
 	})
-	letters := deadletter.NewStore(pool)
+	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,

@@ -24,10 +24,14 @@ type DeadLetter struct {
 	Topic       string         `json:"topic"`
 	Partition   int32          `json:"partition"`
 	Offset      int64          `json:"offset"`
+	LastOffset  int64          `json:"last_offset,omitempty"` // of a batch that could not be read
 	Key         string         `json:"key,omitempty"`
 	KeyBase64   []byte         `json:"key_base64,omitempty"`
 	Value       *string        `json:"value,omitempty"` // nil in lists and for a record without a value
 	ValueBase64 []byte         `json:"value_base64,omitempty"`
+	ValueBytes  int64          `json:"value_bytes,omitempty"`  // of the whole value
+	ValueSHA256 string         `json:"value_sha256,omitempty"` // of the whole value, when the letter has its beginning only
+	Cut         bool           `json:"cut,omitempty"`          // the letter does not hold the whole record
 	Headers     []LetterHeader `json:"headers,omitempty"`
 	Reason      string         `json:"reason"`
 	Detail      string         `json:"detail"`

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
@@ -28,10 +29,14 @@ type Body struct {
 	Topic       string       `json:"topic"`
 	Partition   int32        `json:"partition"`
 	Offset      int64        `json:"offset"`
+	LastOffset  int64        `json:"last_offset,omitempty" doc:"The letter stands for a batch, from offset to here, that could not be read"`
 	Key         string       `json:"key,omitempty"`
 	KeyBase64   []byte       `json:"key_base64,omitempty"`
 	Value       *string      `json:"value,omitempty" doc:"The record's value when it is text; absent in lists and for a null value"`
 	ValueBase64 []byte       `json:"value_base64,omitempty"`
+	ValueBytes  int64        `json:"value_bytes,omitempty" doc:"How long the record's value was"`
+	ValueSHA256 string       `json:"value_sha256,omitempty" doc:"Of the whole value, in hex, when the letter keeps only its beginning"`
+	Cut         bool         `json:"cut,omitempty" doc:"The letter does not hold the whole record, so it cannot be replayed"`
 	Headers     []HeaderBody `json:"headers,omitempty"`
 	Reason      string       `json:"reason"`
 	Detail      string       `json:"detail"`
@@ -60,12 +65,20 @@ func summary(l Letter) Body {
 	b := Body{ID: l.ID, Topic: l.Record.Topic, Partition: l.Record.Partition, Offset: l.Record.Offset, Reason: l.Reason,
 		Detail: l.Detail, State: l.State, Attempts: l.Attempts, Time: l.Record.Time, ParkedAt: l.ParkedAt}
 	b.Key, b.KeyBase64 = textOrBytes(l.Record.Key)
+	b.LastOffset, b.Cut = l.Record.LastOffset, l.Cut()
+	return b
+}
+
+func listed(s Summary) Body {
+	b := summary(s.Letter)
+	b.ValueBytes, b.Cut = s.ValueBytes, s.IsCut
 	return b
 }
 
 func full(l Letter) Body {
 	b := summary(l)
-	b.Stack = l.Stack
+	b.Stack, b.ValueSHA256 = l.Stack, hex.EncodeToString(l.Whole.SHA256)
+	b.ValueBytes = max(l.Whole.Value, int64(len(l.Record.Value)))
 	if l.Record.Value != nil {
 		text, raw := textOrBytes(l.Record.Value)
 		if raw == nil {
@@ -131,7 +144,7 @@ func Register(api huma.API, store *Store, worker *Worker) {
 					out.Body.NextCursor = strconv.FormatInt(letters[i-1].ID, 10)
 					break
 				}
-				out.Body.Items = append(out.Body.Items, summary(l))
+				out.Body.Items = append(out.Body.Items, listed(l))
 			}
 			return out, nil
 		})
@@ -178,6 +191,8 @@ func (w *Worker) problem(err error) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, ErrNotWhole):
+		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrNotParked):
 		return huma.Error409Conflict(err.Error() + ": only a parked message can be replayed or discarded")
 	case pgdb.IsUnavailable(err):

@@ -1,7 +1,9 @@
 // Package deadletter parks messages that can never succeed, with all that is needed to look at them and to try again.
 //
 // A parked message is a row of the service's own table dead_letters: the record's bytes, key, headers and coordinates,
-// why it was parked, and a state:
+// why it was parked, and a state. Of a record that is too large the row has the beginning, with the whole's length and
+// SHA-256; a batch that could not be read has its coordinates alone. Neither can be replayed. The table is bounded: the
+// oldest handled letters make room for new ones, and without any the new message waits. The states:
 //
 //	parked -> replaying -> replayed
 //	   |         `-> parked (it failed again, with the new reason)
@@ -14,10 +16,8 @@ package deadletter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +40,8 @@ var (
 	ErrNotFound = errors.New("no such dead letter")
 	// ErrNotParked means that the letter is not in the state parked, so it can be neither replayed nor discarded.
 	ErrNotParked = errors.New("the dead letter is not parked")
+	// ErrNotWhole means that the letter does not hold the whole record, so it cannot be replayed.
+	ErrNotWhole = errors.New("the dead letter does not hold the whole record, so it cannot be replayed")
 )
 
 // Letter is a message that was parked.
@@ -52,74 +54,40 @@ type Letter struct {
 	State    string
 	Attempts int // replays so far
 	ParkedAt time.Time
+	Whole    Whole // of what was cut; the record has the beginning
 }
 
 // Store keeps the service's dead letters.
-type Store struct{ pool *pgxpool.Pool }
-
-// NewStore returns a store over the pool's schema.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
-
-// Park stores a message that can never succeed. Parking the same record again changes nothing.
-func (s *Store) Park(ctx context.Context, r messages.Record, reason, detail, stack string) error {
-	return Park(ctx, s.pool, r, reason, detail, stack)
+type Store struct {
+	pool *pgxpool.Pool
+	room *room
 }
 
-// The record's time is part of its name: after a topic was made anew its offsets start again, and another record at an
-// old offset must not be taken for the old one.
-const parkSQL = `
-INSERT INTO dead_letters (topic, partition, record_offset, record_time, key, value, headers, reason, detail, stack)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-ON CONFLICT ON CONSTRAINT dead_letter_parked_once DO NOTHING`
+// NewStore returns a store over the pool's schema, with the default bounds.
+func NewStore(pool *pgxpool.Pool) *Store { return NewBoundedStore(pool, Bounds{}) }
 
-// Park is Store.Park inside the caller's transaction.
-func Park(ctx context.Context, q pgdb.Querier, r messages.Record, reason, detail, stack string) error {
-	headers, err := json.Marshal(toHeaderRows(r.Headers))
-	if err != nil {
-		return fmt.Errorf("encode headers: %w", err)
-	}
-	if _, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
-		reason, printable(detail), printable(stack)); err != nil {
-		return fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
-	}
-	return nil
+// NewBoundedStore returns a store over the pool's schema.
+func NewBoundedStore(pool *pgxpool.Pool, b Bounds) *Store {
+	return &Store{pool: pool, room: newRoom(pool, b)}
 }
 
-// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
-type headerRow struct {
-	Key   []byte `json:"key"`
-	Value []byte `json:"value"`
-}
-
-func toHeaderRows(headers []messages.Header) []headerRow {
-	rows := make([]headerRow, len(headers))
-	for i, h := range headers {
-		rows[i] = headerRow{Key: []byte(h.Key), Value: h.Value}
-	}
-	return rows
-}
-
-// printable makes text fit for Postgres, which takes neither NUL nor invalid UTF-8.
-func printable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-const letterColumns = `id, topic, partition, record_offset, record_time, key, value, headers, reason, detail, stack, state, attempts, parked_at`
+// A value that is longer than any letter's is one from before there was a bound: its beginning is read.
+const letterColumns = `id, topic, partition, record_offset, record_time, key,
+  CASE WHEN octet_length(value) > 1048576 THEN substring(value FROM 1 FOR 65536) ELSE value END, headers, reason, detail, stack, state,
+  attempts, parked_at, coalesce(last_offset, 0), coalesce(value_bytes, nullif(greatest(octet_length(value), 1048576), 1048576), 0),
+  value_sha256, coalesce(key_bytes, 0), coalesce(headers_bytes, 0)`
 
 func scanLetter(row pgx.CollectableRow) (Letter, error) {
 	var l Letter
 	var headers []byte
 	err := row.Scan(&l.ID, &l.Record.Topic, &l.Record.Partition, &l.Record.Offset, &l.Record.Time, &l.Record.Key,
-		&l.Record.Value, &headers, &l.Reason, &l.Detail, &l.Stack, &l.State, &l.Attempts, &l.ParkedAt)
+		&l.Record.Value, &headers, &l.Reason, &l.Detail, &l.Stack, &l.State, &l.Attempts, &l.ParkedAt,
+		&l.Record.LastOffset, &l.Whole.Value, &l.Whole.SHA256, &l.Whole.Key, &l.Whole.Headers)
 	if err != nil {
 		return Letter{}, err
 	}
-	var rows []headerRow
-	if err := json.Unmarshal(headers, &rows); err != nil {
+	if l.Record.Headers, err = decodeHeaders(headers); err != nil {
 		return Letter{}, fmt.Errorf("headers of dead letter %d: %w", l.ID, err)
-	}
-	for _, h := range rows {
-		l.Record.Headers = append(l.Record.Headers, messages.Header{Key: string(h.Key), Value: h.Value})
 	}
 	return l, nil
 }
@@ -145,12 +113,31 @@ type Filter struct {
 	Limit int
 }
 
-const listSQL = `SELECT ` + letterColumns + ` FROM dead_letters
+// A list reads neither values nor headers: hundreds of letters may have large ones. What else a producer chose is cut.
+const listSQL = `
+SELECT id, topic, partition, record_offset, record_time, substring(key FROM 1 FOR 4096), reason, left(detail, 1000), state, attempts,
+  parked_at, coalesce(last_offset, 0), coalesce(value_bytes, octet_length(value), 0), key_bytes IS NOT NULL OR headers_bytes IS NOT NULL
+  OR value_bytes IS NOT NULL
+FROM dead_letters
 WHERE id > $1 AND ($2 = '' OR state = $2) ORDER BY id LIMIT $3`
 
+// Summary is what a list tells of a letter.
+type Summary struct {
+	Letter           // without value, headers and stack
+	ValueBytes int64 // of the whole value
+	IsCut      bool
+}
+
+func scanSummary(row pgx.CollectableRow) (Summary, error) {
+	var l Summary
+	err := row.Scan(&l.ID, &l.Record.Topic, &l.Record.Partition, &l.Record.Offset, &l.Record.Time, &l.Record.Key, &l.Reason,
+		&l.Detail, &l.State, &l.Attempts, &l.ParkedAt, &l.Record.LastOffset, &l.ValueBytes, &l.IsCut)
+	return l, err
+}
+
 // List returns letters, oldest first.
-func (s *Store) List(ctx context.Context, f Filter) ([]Letter, error) {
-	letters, err := pgdb.Collect(ctx, s.pool, scanLetter, listSQL, f.After, f.State, f.Limit)
+func (s *Store) List(ctx context.Context, f Filter) ([]Summary, error) {
+	letters, err := pgdb.Collect(ctx, s.pool, scanSummary, listSQL, f.After, f.State, f.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
@@ -159,8 +146,32 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Letter, error) {
 
 const changeSQL = `UPDATE dead_letters SET state = $2, changed_at = now() WHERE id = $1 AND state = 'parked'`
 
-// Replay marks a parked letter for the Worker. It returns ErrNotFound or ErrNotParked.
-func (s *Store) Replay(ctx context.Context, id int64) error { return s.change(ctx, id, StateReplaying) }
+// Replay marks a parked letter for the Worker. It returns ErrNotFound, ErrNotParked, or ErrNotWhole for a letter that does
+// not hold its whole record.
+func (s *Store) Replay(ctx context.Context, id int64) error {
+	l, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := l.replayable(); err != nil && l.State == StateParked {
+		return err
+	}
+	return s.change(ctx, id, StateReplaying)
+}
+
+// replayable returns nil, or an error that wraps ErrNotWhole and says what to do instead.
+func (l Letter) replayable() error {
+	r := l.Record
+	switch {
+	case r.LastOffset > 0:
+		return fmt.Errorf("%w: it stands for the batch of offsets %d to %d of %s/%d, which was never read; have its producer write these records again, in smaller batches",
+			ErrNotWhole, r.Offset, r.LastOffset, r.Topic, r.Partition)
+	case l.Cut():
+		return fmt.Errorf("%w: it was too large to be kept; the whole record is at offset %d of %s/%d while Kafka keeps it",
+			ErrNotWhole, r.Offset, r.Topic, r.Partition)
+	}
+	return nil
+}
 
 // Discard gives a parked letter up for good. It returns ErrNotFound or ErrNotParked.
 func (s *Store) Discard(ctx context.Context, id int64) error {

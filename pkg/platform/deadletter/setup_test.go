@@ -45,6 +45,12 @@ CREATE TABLE dead_letters (
   parked_at     timestamptz NOT NULL DEFAULT now(),
   changed_at    timestamptz NOT NULL DEFAULT now(),
   claimed_at    timestamptz,
+  last_offset   bigint,
+  value_bytes   bigint,
+  value_sha256  bytea,
+  key_bytes     bigint,
+  headers_bytes bigint,
+  stored_bytes  bigint      NOT NULL DEFAULT 0,
   CONSTRAINT dead_letter_parked_once UNIQUE (topic, partition, record_offset, record_time)
 );`
 
@@ -139,6 +145,13 @@ func (w *world) park(n int64) int64 {
 	}
 	require.FailNow(w.t, "not parked")
 	return 0
+}
+
+// newest returns the id of the letter that was parked last.
+func (w *world) newest() (id int64) {
+	w.t.Helper()
+	require.NoError(w.t, w.db.QueryRow(w.t.Context(), `SELECT max(id) FROM dead_letters`).Scan(&id))
+	return id
 }
 
 func (w *world) letter(id int64) deadletter.Letter {

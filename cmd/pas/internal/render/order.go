@@ -78,7 +78,11 @@ func (p *Printer) DeadLetter(service string, l client.DeadLetter) {
 	field("state", p.Status(l.State))
 	field("reason", l.Reason)
 	field("detail", Plain(l.Detail))
-	field("record", fmt.Sprintf("%s, partition %d, offset %d, written %s", l.Topic, l.Partition, l.Offset, l.Time.Format(time.RFC3339)))
+	offset := fmt.Sprintf("offset %d", l.Offset)
+	if l.LastOffset > 0 {
+		offset = fmt.Sprintf("a batch that could not be read, offsets %d to %d", l.Offset, l.LastOffset)
+	}
+	field("record", fmt.Sprintf("%s, partition %d, %s, written %s", l.Topic, l.Partition, offset, l.Time.Format(time.RFC3339)))
 	field("parked", l.ParkedAt.Format(time.RFC3339))
 	if l.Attempts > 0 {
 		field("replays", fmt.Sprint(l.Attempts))
@@ -88,6 +92,10 @@ func (p *Printer) DeadLetter(service string, l client.DeadLetter) {
 		field("header", Plain(h.Key)+": "+Plain(h.Value+string(h.ValueBase64)))
 	}
 	field("value", Plain(string(l.Bytes())))
+	if l.Cut {
+		field("cut", fmt.Sprintf("this is the beginning of the record: its value had %d bytes, so it cannot be replayed", l.ValueBytes))
+		field("sha256", l.ValueSHA256)
+	}
 	for line := range strings.Lines(l.Stack) {
 		p.Line("  %s", p.Dim(Plain(strings.TrimRight(line, "\n"))))
 	}

@@ -24,8 +24,14 @@ func (w *world) held() (n int) {
 
 func (w *world) letters() []deadletter.Letter {
 	w.t.Helper()
-	letters, err := deadletter.NewStore(w.db).List(w.t.Context(), deadletter.Filter{Limit: 100})
+	store := deadletter.NewStore(w.db)
+	list, err := store.List(w.t.Context(), deadletter.Filter{Limit: 100})
 	require.NoError(w.t, err)
+	letters := make([]deadletter.Letter, len(list))
+	for i, l := range list {
+		letters[i], err = store.Get(w.t.Context(), l.ID)
+		require.NoError(w.t, err)
+	}
 	return letters
 }
 

@@ -1,0 +1,93 @@
+package deadletter
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"pasdetrois/pkg/messages"
+)
+
+// What a letter keeps of its record at most. The contract reads MaxValue of a value, so a longer one fails again.
+const (
+	MaxValue   = 64 << 10
+	maxKey     = 4 << 10
+	maxHeaders = 16 << 10 // bytes of all headers together
+	headersMax = 200      // headers
+	maxText    = 8 << 10  // of detail and stack
+	// maxShown is how much of a value is read at all: letters from before there was a bound keep theirs.
+	maxShown = 1 << 20
+)
+
+// Whole says how large the parts of the record were that a letter keeps only the beginning of; zero = kept whole.
+type Whole struct {
+	Value, Key, Headers int64
+	SHA256              []byte // of the whole value
+}
+
+// Cut reports whether the letter keeps only a part of its record.
+func (l Letter) Cut() bool { return l.Whole.Value > 0 || l.Whole.Key > 0 || l.Whole.Headers > 0 }
+
+// cut returns what a letter keeps of r, and how large the whole was.
+func cut(r messages.Record) (messages.Record, Whole) {
+	var whole Whole
+	if len(r.Value) > MaxValue {
+		sum := sha256.Sum256(r.Value)
+		whole.Value, whole.SHA256 = int64(len(r.Value)), sum[:]
+		r.Value = r.Value[:MaxValue]
+	}
+	if len(r.Key) > maxKey {
+		whole.Key = int64(len(r.Key))
+		r.Key = r.Key[:maxKey]
+	}
+	kept, size := 0, 0
+	for _, h := range r.Headers {
+		if size += len(h.Key) + len(h.Value); size <= maxHeaders && kept < headersMax {
+			kept++
+		}
+	}
+	if kept < len(r.Headers) {
+		whole.Headers = int64(max(size, 1))
+		r.Headers = r.Headers[:kept]
+	}
+	return r, whole
+}
+
+// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
+type headerRow struct {
+	Key   []byte `json:"key"`
+	Value []byte `json:"value"`
+}
+
+func encodeHeaders(headers []messages.Header) ([]byte, error) {
+	rows := make([]headerRow, len(headers))
+	for i, h := range headers {
+		rows[i] = headerRow{Key: []byte(h.Key), Value: h.Value}
+	}
+	encoded, err := json.Marshal(rows)
+	if err != nil {
+		return nil, fmt.Errorf("encode headers: %w", err)
+	}
+	return encoded, nil
+}
+
+func decodeHeaders(encoded []byte) ([]messages.Header, error) {
+	var rows []headerRow
+	if err := json.Unmarshal(encoded, &rows); err != nil {
+		return nil, err
+	}
+	var headers []messages.Header
+	for _, h := range rows {
+		headers = append(headers, messages.Header{Key: string(h.Key), Value: h.Value})
+	}
+	return headers, nil
+}
+
+// printable makes text fit for Postgres, which takes neither NUL nor invalid UTF-8, and no longer than is of use.
+func printable(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText] + "…"
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}

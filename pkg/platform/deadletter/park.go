@@ -1,0 +1,71 @@
+package deadletter
+
+import (
+	"context"
+	"fmt"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
+)
+
+// Park stores a message that can never succeed, once there is room for it. Parking the same record again changes
+// nothing. Without room it returns ErrFull: the message then waits.
+func (s *Store) Park(ctx context.Context, r messages.Record, reason, detail, stack string) error {
+	l, err := newLetter(r, reason, detail, stack)
+	if err != nil {
+		return err
+	}
+	if err := s.room.make(ctx, l.size()); err != nil {
+		return fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	return l.insert(ctx, s.pool)
+}
+
+// Park is Store.Park inside the caller's transaction, without the bound: it is for messages that the database keeps
+// already, so they take no more room than before.
+func Park(ctx context.Context, q pgdb.Querier, r messages.Record, reason, detail, stack string) error {
+	l, err := newLetter(r, reason, detail, stack)
+	if err != nil {
+		return err
+	}
+	return l.insert(ctx, q)
+}
+
+// newRow is a letter to insert.
+type newRow struct {
+	record                messages.Record
+	whole                 Whole
+	headers               []byte
+	reason, detail, stack string
+}
+
+func newLetter(r messages.Record, reason, detail, stack string) (newRow, error) {
+	l := newRow{reason: reason, detail: printable(detail), stack: printable(stack)}
+	l.record, l.whole = cut(r)
+	var err error
+	l.headers, err = encodeHeaders(l.record.Headers)
+	return l, err
+}
+
+// size is what the letter takes.
+func (l newRow) size() int64 {
+	return int64(len(l.record.Key) + len(l.record.Value) + len(l.headers) + len(l.detail) + len(l.stack))
+}
+
+// The record's time is part of its name: after a topic was made anew its offsets start again, and another record at an
+// old offset must not be taken for the old one.
+const parkSQL = `
+INSERT INTO dead_letters (topic, partition, record_offset, record_time, key, value, headers, reason, detail, stack,
+  last_offset, value_bytes, value_sha256, key_bytes, headers_bytes, stored_bytes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::bigint, 0), nullif($12::bigint, 0), $13, nullif($14::bigint, 0),
+  nullif($15::bigint, 0), $16)
+ON CONFLICT ON CONSTRAINT dead_letter_parked_once DO NOTHING`
+
+func (l newRow) insert(ctx context.Context, q pgdb.Querier) error {
+	r := l.record
+	if _, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, l.headers, l.reason, l.detail,
+		l.stack, r.LastOffset, l.whole.Value, l.whole.SHA256, l.whole.Key, l.whole.Headers, l.size()); err != nil {
+		return fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	return nil
+}

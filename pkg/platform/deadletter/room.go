@@ -1,0 +1,146 @@
+package deadletter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/pgdb"
+)
+
+// Bounds are how much the table of dead letters may hold.
+type Bounds struct {
+	Letters int   `env:"DEAD_LETTERS_MAX" envDefault:"200000" desc:"dead letters that are kept at most; the oldest handled ones make room"`
+	Bytes   int64 `env:"DEAD_LETTERS_MAX_BYTES" envDefault:"2147483648" desc:"bytes that the dead letters may take; the oldest handled ones make room"`
+}
+
+// The bounds of a program that sets none.
+const (
+	defaultLetters = 200_000
+	defaultBytes   = 2 << 30
+)
+
+// Validate returns all problems joined. Zero means the default.
+func (b Bounds) Validate() error {
+	var errs []error
+	if b.Letters != 0 && b.Letters < 1000 {
+		errs = append(errs, fmt.Errorf("DEAD_LETTERS_MAX: %d is less than 1000", b.Letters))
+	}
+	if b.Bytes != 0 && b.Bytes < 16<<20 {
+		errs = append(errs, fmt.Errorf("DEAD_LETTERS_MAX_BYTES: %d is less than 16777216 (16 MiB)", b.Bytes))
+	}
+	return errors.Join(errs...)
+}
+
+// ErrFull means that the table is full of letters that nobody has handled. Nothing of them is dropped: the message waits
+// where it is, and readiness says so, until an operator replays or discards some.
+var ErrFull = errors.New("the dead letters are full and none of them is handled: replay or discard some, or raise DEAD_LETTERS_MAX or DEAD_LETTERS_MAX_BYTES")
+
+const (
+	// measureEvery is how old a measurement may be that new letters rely on. Between two, each replica knows only its own
+	// letters, so together they may pass the bound by what the others park within that time.
+	measureEvery = time.Second
+	// evictSlice is how many handled letters one statement deletes.
+	evictSlice = 500
+)
+
+// room keeps the table within its bounds.
+type room struct {
+	pool    *pgxpool.Pool
+	bounds  Bounds
+	turn    chan struct{} // one at a time
+	evicted atomic.Int64  // letters, since the start
+
+	// Guarded by turn.
+	measured time.Time
+	letters  int
+	bytes    int64
+	full     bool // as measured
+}
+
+func newRoom(pool *pgxpool.Pool, b Bounds) *room {
+	b.Letters, b.Bytes = cmp.Or(b.Letters, defaultLetters), cmp.Or(b.Bytes, defaultBytes)
+	return &room{pool: pool, bounds: b, turn: make(chan struct{}, 1)}
+}
+
+// make returns nil once there is room for a letter of size bytes, or ErrFull.
+func (r *room) make(ctx context.Context, size int64) error {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	fits := func() bool { return r.letters < r.bounds.Letters && r.bytes+size <= r.bounds.Bytes }
+	if old := time.Since(r.measured) > measureEvery; old || !fits() && !r.full {
+		if err := r.measure(ctx); err != nil {
+			return err
+		}
+		for !fits() {
+			deleted, err := r.evict(ctx)
+			if err != nil {
+				return err
+			}
+			if deleted == 0 {
+				break
+			}
+		}
+		r.full = !fits()
+	}
+	if !fits() {
+		return ErrFull
+	}
+	r.letters++
+	r.bytes += size
+	return nil
+}
+
+const measureSQL = `SELECT count(*), coalesce(sum(stored_bytes), 0)::bigint FROM dead_letters`
+
+func (r *room) measure(ctx context.Context) error {
+	type total struct {
+		letters int
+		bytes   int64
+	}
+	t, err := pgdb.CollectOne(ctx, r.pool, func(row pgx.CollectableRow) (t total, err error) {
+		err = row.Scan(&t.letters, &t.bytes)
+		return t, err
+	}, measureSQL)
+	if err != nil {
+		return fmt.Errorf("measure the dead letters: %w", err)
+	}
+	r.letters, r.bytes, r.measured = t.letters, t.bytes, time.Now()
+	return nil
+}
+
+// The oldest handled letters go first. One that is not handled never goes.
+const evictSQL = `
+WITH gone AS (
+  DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE state IN ('replayed', 'discarded') ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+  RETURNING stored_bytes)
+SELECT count(*), coalesce(sum(stored_bytes), 0)::bigint FROM gone`
+
+func (r *room) evict(ctx context.Context) (deleted int, err error) {
+	type total struct {
+		letters int
+		bytes   int64
+	}
+	t, err := pgdb.CollectOne(ctx, r.pool, func(row pgx.CollectableRow) (t total, err error) {
+		err = row.Scan(&t.letters, &t.bytes)
+		return t, err
+	}, evictSQL, evictSlice)
+	if err != nil {
+		return 0, fmt.Errorf("delete old dead letters: %w", err)
+	}
+	r.letters -= t.letters
+	r.bytes -= t.bytes
+	r.evicted.Add(int64(t.letters))
+	return t.letters, nil
+}
