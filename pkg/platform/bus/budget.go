@@ -1,6 +1,10 @@
 package bus
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/IBM/sarama"
+)
 
 // windowOfProcess bounds the bytes of all windows together: a service reads several topics of several partitions each.
 const windowOfProcess = 16 << 20
@@ -60,4 +64,15 @@ func (b *budget) wait(n int) <-chan struct{} {
 		b.freed = nil
 	}
 	return told
+}
+
+// headerCost is what one header of a record costs beside its bytes.
+const headerCost = 128
+
+func sizeOf(m *sarama.ConsumerMessage) int {
+	size := len(m.Key) + len(m.Value)
+	for _, h := range m.Headers {
+		size += headerCost + len(h.Key) + len(h.Value)
+	}
+	return size
 }

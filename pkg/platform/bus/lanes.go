@@ -259,17 +259,6 @@ func (w *window) giveBack() {
 	w.slots, w.bytes = nil, 0
 }
 
-// headerCost is what one header of a record costs beside its bytes.
-const headerCost = 128
-
-func sizeOf(m *sarama.ConsumerMessage) int {
-	size := len(m.Key) + len(m.Value)
-	for _, h := range m.Headers {
-		size += headerCost + len(h.Key) + len(h.Value)
-	}
-	return size
-}
-
 // finish notes that m is done and returns the newest message up to which everything is, or nil while m waits for one
 // before it.
 func (w *window) finish(m *sarama.ConsumerMessage) (last *sarama.ConsumerMessage) {

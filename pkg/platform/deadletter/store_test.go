@@ -114,7 +114,7 @@ func TestTheGaugeCountsWhatIsOpenByReason(t *testing.T) {
 	require.Equal(t, map[string]float64{"not_json": 2, "panic": 1}, got)
 
 	w.db.Close()
-	n, err = testutil.GatherAndCount(reg)
+	n, err = testutil.GatherAndCount(reg, "pasdetrois_dead_letters")
 	require.NoError(t, err, "a scrape gets what else there is")
 	require.Zero(t, n)
 }
