@@ -32,6 +32,8 @@ type PostgresConfig struct {
 // Postgres is a running private server. It listens on loopback only and trusts every connection from there.
 type Postgres struct {
 	port   int
+	bin    string // folder of the server's programs
+	who    *syscall.Credential
 	temp   string // folder to remove at Stop
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the server has ended
@@ -61,7 +63,7 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{}
+	p := &Postgres{bin: bin, who: who}
 	base := cfg.DataDir
 	if base == "" {
 		if base, err = os.MkdirTemp("", "pasdetrois-postgres-"); err != nil {

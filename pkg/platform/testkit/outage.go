@@ -60,7 +60,20 @@ type Postgres struct {
 }
 
 // OwnPostgres returns a running server, not migrated.
-func OwnPostgres(t testing.TB) *Postgres {
+func OwnPostgres(t testing.TB) *Postgres { return ownPostgres(t, nil) }
+
+// Standby returns a running standby of the server, with all that is in it.
+func (p *Postgres) Standby() *Postgres { return ownPostgres(p.t, p.running) }
+
+// Follow makes the server, which is stopped, start as a standby of another one.
+func (p *Postgres) Follow(primary *Postgres) {
+	p.t.Helper()
+	if err := primary.running.Follow(p.dir); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func ownPostgres(t testing.TB, primary *embedded.Postgres) *Postgres {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pasdetrois-test-postgres-") // not the test's own folder, which only root can enter
 	if err != nil {
@@ -73,6 +86,13 @@ func OwnPostgres(t testing.TB) *Postgres {
 			t.Error(err)
 		}
 	})
+	if primary != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+		defer cancel()
+		if err := primary.CopyTo(ctx, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p.Start()
 	p.DB = &DB{AdminURL: p.running.AdminURL("postgres")}
 	return p

@@ -13,14 +13,14 @@ type Proxy struct {
 	// Close ends all connections and takes no more. Call it before what uses them is closed: a pool would wait for them.
 	Close func()
 
-	target string
-	l      net.Listener
-	ended  chan struct{}
-	all    sync.WaitGroup
+	l     net.Listener
+	ended chan struct{}
+	all   sync.WaitGroup
 
-	mu    sync.Mutex
-	hung  chan struct{} // closed while hanging
-	conns []net.Conn
+	mu     sync.Mutex
+	target string
+	hung   chan struct{} // closed while hanging
+	conns  []net.Conn
 }
 
 // NewProxy starts a proxy in front of the server of a database URL. It ends with the test.
@@ -66,6 +66,17 @@ func (p *Proxy) Resume() {
 	p.hung = make(chan struct{})
 }
 
+// Lead makes new connections lead to the server of another database URL, as when an address moves. Those that are open stay.
+func (p *Proxy) Lead(databaseURL string) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = u.Host
+}
+
 // Through returns a database URL that leads through the proxy.
 func (p *Proxy) Through(databaseURL string) string {
 	u, err := url.Parse(databaseURL)
@@ -82,7 +93,10 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		server, err := net.Dial("tcp", target)
 		if err != nil {
 			_ = client.Close()
 			continue

@@ -1,0 +1,43 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// CopyTo makes dir the data folder of a standby of the server: StartPostgres on it starts one that follows.
+func (p *Postgres) CopyTo(ctx context.Context, dir string) error {
+	if p.who != nil {
+		if err := os.Chown(dir, int(p.who.Uid), int(p.who.Gid)); err != nil {
+			return fmt.Errorf("give the standby's folder to the server's user: %w", err)
+		}
+	}
+	backup := command(ctx, filepath.Join(p.bin, "pg_basebackup"), dir, p.who, "--pgdata="+filepath.Join(dir, "pg"),
+		"--dbname="+p.AdminURL("postgres"), "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+	if out, err := backup.CombinedOutput(); err != nil {
+		return fmt.Errorf("copy the server: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Follow makes a data folder whose server is stopped the one of a standby of the server.
+func (p *Postgres) Follow(dir string) error {
+	data := filepath.Join(dir, "pg")
+	settings, err := os.OpenFile(filepath.Join(data, "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("settings of the standby: %w", err)
+	}
+	_, err = fmt.Fprintf(settings, "primary_conninfo = '%s'\n", p.AdminURL("postgres"))
+	if closeErr := settings.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("make a standby: %w", err)
+	}
+	return nil
+}
