@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 //go:embed orders/*.sql payments/*.sql notifications/*.sql
@@ -146,7 +148,7 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 
 	// The role owns what its migrations make.
 	db := sql.OpenDB(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %[1]s; SET search_path = %[1]s", service))
+		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %[1]s; SET search_path = %[1]s; SET lock_timeout = '%[2]s'", service, lockTimeout))
 		return err
 	})))
 	defer db.Close()
@@ -163,8 +165,38 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", service, err)
 	}
-	if err := do(provider); err != nil {
-		return fmt.Errorf("migrate %s: %w", service, err)
+	for try := 1; ; try++ {
+		err := do(provider)
+		if err == nil {
+			return nil
+		}
+		if try == lockTries || !waitedInVain(err) || !pause(ctx, lockPause) {
+			return fmt.Errorf("migrate %s: %w", service, err)
+		}
 	}
-	return nil
+}
+
+// A migration that waits for a table has everybody else wait behind it. So it steps back after a while and tries again.
+const (
+	lockTimeout = "3s"
+	lockPause   = time.Second
+	lockTries   = 15
+)
+
+// waitedInVain reports whether a migration met another transaction. Migrations run in transactions: nothing of it stays.
+func waitedInVain(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (refused.Code == "55P03" || pgdb.OutcomeOf(err) == pgdb.Again)
+}
+
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -65,6 +65,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer pool.Close()
+	waits := pgdb.NewWatch(pool, log)
 	kept := store.New(pool)
 	reg.MustRegister(kept.Collector(log))
 
@@ -75,7 +76,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	notifications := app.New(kept, emails, metrics, log)
 
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
-	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
+	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
 	// There is no publisher: what comes out of this service is email.
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
@@ -87,7 +88,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 	requests := httpx.NewMetrics(reg)
 	health := httpx.NewHealth(
-		httpx.Check{Name: "postgres", Run: pgdb.Check(pool), Requests: true},
+		httpx.Check{Name: "postgres", Run: waits.Check, Requests: true},
 		httpx.Check{Name: "consumer", Run: messages.Check},
 		httpx.Check{Name: "topics", Run: messages.Topics},
 	)
@@ -107,6 +108,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "emails", Run: afterMigration(pool, log, emails.Run)},
 		},
 		[]run.Component{
+			{Name: "waits", Run: waits.Run},
 			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
 		},
 	)

@@ -67,7 +67,7 @@ func TestOrdersAreTakenAsSoonAsTheAddressLeadsToTheNewPrimary(t *testing.T) {
 	pool, err := pgdb.Open(pgdb.Config{URL: both.String()}, nil)
 	require.NoError(t, err)
 	defer pool.Close()
-	require.NoError(t, pgdb.Check(pool)(t.Context()), "of several hosts the one that takes writes is used")
+	require.NoError(t, pgdb.NewWatch(pool, nil).Check(t.Context()), "of several hosts the one that takes writes is used")
 }
 
 // promote makes a standby a primary, and returns when it takes writes.

@@ -62,6 +62,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer pool.Close()
+	waits := pgdb.NewWatch(pool, log)
 	producer, err := bus.NewProducer(cfg.Config, service, log)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL,
 	})
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
-	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool))
+	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool), waits)
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 	requests := httpx.NewMetrics(reg)
 	health := httpx.NewHealth(
-		httpx.Check{Name: "postgres", Run: pgdb.Check(pool), Requests: true},
+		httpx.Check{Name: "postgres", Run: waits.Check, Requests: true},
 		httpx.Check{Name: "kafka_producer", Run: producer.Check},
 		httpx.Check{Name: "consumer", Run: messages.Check},
 		httpx.Check{Name: "topics", Run: messages.Topics},
@@ -116,6 +117,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
+			{Name: "waits", Run: waits.Run},
 			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(orders, messages, letters, replays, log)), reg), log)},
 		},
 	)

@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -157,4 +158,35 @@ func (w *world) database() (name string) {
 	w.t.Helper()
 	require.NoError(w.t, w.db.QueryRow(w.t.Context(), `SELECT current_database()`).Scan(&name))
 	return name
+}
+
+// A transaction that somebody left open holds up all orders behind it, and nothing of the service is at fault.
+func TestWhoHoldsOrdersUpIsTold(t *testing.T) {
+	t.Parallel()
+	db := testkit.Database(t, migrations.Up)
+	w := setupOn(t, testkit.Brokers(t), db)
+	s := w.start()
+	s.says(http.StatusOK, `"postgres":"ok"`)
+	require.Equal(t, http.StatusAccepted, s.place("o"))
+	w.await("o", messages.EventPaymentRequested, "reserve")
+	holder, err := pgx.Connect(t.Context(), db.AdminURL+"&application_name=somebody")
+	require.NoError(t, err)
+	defer holder.Close(t.Context())
+	_, err = holder.Exec(t.Context(), `BEGIN; UPDATE orders.orders SET user_id = user_id`)
+	require.NoError(t, err)
+	w.publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(49_99), PaymentID: "p"})
+	who := fmt.Sprintf("pid %d, somebody", holder.PgConn().PID())
+	s.says(http.StatusOK, who)
+	testkit.Eventually(t, func() error {
+		if !strings.Contains(w.logs.String(), who) {
+			return errors.New("the log does not say who holds orders up")
+		}
+		return nil
+	})
+	_, body := s.get(s.admin + "/metrics")
+	require.Regexp(t, `pasdetrois_postgres_lock_wait_seconds [1-9]`, body)
+	_, err = holder.Exec(t.Context(), `COMMIT`)
+	require.NoError(t, err)
+	w.await("o", messages.EventNotificationRequested, "confirmed")
+	s.says(http.StatusOK, `"postgres":"ok"`)
 }

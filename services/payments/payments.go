@@ -66,6 +66,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer pool.Close()
+	waits := pgdb.NewWatch(pool, log)
 	// The simulated provider is an external system: it writes its books on connections of its own.
 	books, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service + "-provider"}, log)
 	if err != nil {
@@ -96,7 +97,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Now:         time.Now,
 	})
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
-	reg.MustRegister(letters.Collector(), pgdb.Collector(pool))
+	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
 		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
@@ -107,7 +108,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 	requests := httpx.NewMetrics(reg)
 	health := httpx.NewHealth(
-		httpx.Check{Name: "postgres", Run: pgdb.Check(pool), Requests: true},
+		httpx.Check{Name: "postgres", Run: waits.Check, Requests: true},
 		httpx.Check{Name: "kafka_producer", Run: producer.Check},
 		httpx.Check{Name: "consumer", Run: messages.Check},
 		httpx.Check{Name: "topics", Run: messages.Topics},
@@ -125,6 +126,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(payments, log))), nil), log)},
 		},
 		[]run.Component{
+			{Name: "waits", Run: waits.Run},
 			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
 		},
 	)

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 const (
@@ -261,15 +262,11 @@ func passes(err error) bool {
 	if errors.Is(err, errMoved) || errors.As(err, &busy) {
 		return false
 	}
-	var answer *pgconn.PgError
-	if !errors.As(err, &answer) {
+	if answer := (*pgconn.PgError)(nil); !errors.As(err, &answer) {
 		return true
 	}
-	switch answer.Code[:2] {
-	case "08", "40", "53", "55", "57", "58": // connections, conflicts, resources, locks, shutdown, system
-		return true
-	}
-	return false
+	outcome := pgdb.OutcomeOf(err)
+	return outcome == pgdb.Again || outcome == pgdb.Unavailable
 }
 
 // watermark says up to when everything that can be known is known: the lowest watermark of the partitions, and the clock

@@ -20,8 +20,11 @@ const (
 	Unexpected Outcome = iota
 	// Again errors undo the statement for a reason that a repetition cures. Retry and InTx repeat it a few times.
 	Again
-	// Unavailable errors pass without a change of the request: the server is away, busy, moved or not set up yet.
+	// Unavailable errors pass by themselves: the server is away, busy, read-only or moved.
 	Unavailable
+	// NotSetUp errors pass when a person has done something: the schema is not migrated that far, or a grant is missing. A
+	// service waits for that; a tool says so and ends.
+	NotSetUp
 	// Refused errors are about the data: the same data fails each time.
 	Refused
 )
@@ -45,12 +48,12 @@ var byCode = map[string]Outcome{
 	"55P03": Unavailable, // lock_not_available: lock_timeout
 
 	// A rollout may start a program before its migration has run, and a grant that was lost comes back. The request is right.
-	"3D000": Unavailable, // invalid_catalog_name: no such database
-	"3F000": Unavailable, // invalid_schema_name
-	"42501": Unavailable, // insufficient_privilege
-	"42P01": Unavailable, // undefined_table
-	"42703": Unavailable, // undefined_column
-	"42883": Unavailable, // undefined_function
+	"3D000": NotSetUp, // invalid_catalog_name: no such database
+	"3F000": NotSetUp, // invalid_schema_name
+	"42501": NotSetUp, // insufficient_privilege
+	"42P01": NotSetUp, // undefined_table
+	"42703": NotSetUp, // undefined_column
+	"42883": NotSetUp, // undefined_function
 
 	// A pooler has given the session's prepared statements to another session.
 	"26000": Unavailable, // invalid_sql_statement_name
@@ -122,8 +125,12 @@ func serverError(err error) *pgconn.PgError {
 // IsUnavailable reports whether err passes without a change of the request, so that the caller should hear "try again".
 // That includes errors that were repeated a few times in vain.
 func IsUnavailable(err error) bool {
-	o := OutcomeOf(err)
-	return o == Unavailable || o == Again
+	switch OutcomeOf(err) {
+	case Again, Unavailable, NotSetUp:
+		return true
+	default:
+		return false
+	}
 }
 
 // Classify makes errors permanent that the same data always meets. InTx does so; single statements need it.

@@ -14,6 +14,7 @@ import (
 	"pasdetrois/cmd/pas/audit"
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 func (a *app) audit() *cobra.Command {
@@ -129,10 +130,12 @@ func explainAuditor(err error) error {
 	var answer *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
-	case errors.As(err, &answer) && answer.Code == "42P01", errors.As(err, &answer) && answer.Code == "42501":
+	case errors.As(err, &answer) && isLogin(answer):
+		return hint(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")
+	case errors.As(err, &answer) && pgdb.OutcomeOf(answer) == pgdb.NotSetUp:
 		return hint(errors.New(answer.Message), "bring the database to the newest version with `pas migrate`, and use the role auditor")
 	case errors.As(err, &answer):
-		return hint(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")
+		return explainServer(err)
 	case errors.As(err, &connect):
 		return hint(fmt.Errorf("cannot connect to Postgres at %s:%d", connect.Config.Host, connect.Config.Port), "check host and port in AUDIT_DATABASE_URL")
 	}

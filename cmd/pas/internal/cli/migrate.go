@@ -150,12 +150,12 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, p
 	roles := slices.Sorted(maps.Keys(passwords))
 	for _, role := range roles {
 		if err := migrations.SetPassword(ctx, target, role, passwords[role]); err != nil {
-			return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
+			return explainServer(fmt.Errorf("migrate %s: %w", u.Redacted(), err))
 		}
 	}
 	for _, service := range services {
 		if err := migrations.UpService(ctx, target, service); err != nil {
-			return fmt.Errorf("migrate %s: %w", u.Redacted(), err)
+			return explainServer(fmt.Errorf("migrate %s: %w", u.Redacted(), err))
 		}
 	}
 	if a.json {

@@ -236,7 +236,7 @@ func explainStored(err error) error {
 	case errors.As(err, &answer) && answer.Code == "42501": // insufficient privilege
 		return hint(errors.New(answer.Message), "DATABASE_URL must name a role that may create a schema, or may use the schema windows")
 	}
-	return err
+	return explainServer(err)
 }
 
 // explainCounting adds what to do when windows cannot be counted.

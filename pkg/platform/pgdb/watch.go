@@ -1,0 +1,213 @@
+package pgdb
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// tellAfter is how long a transaction may hold up statements of the service before it is told.
+	tellAfter = 5 * time.Second
+	// lookEvery is short enough that an attempt at a lock, which ends after lock_timeout, is seen several times.
+	lookEvery = 2 * time.Second
+	// sayEvery is how often the log repeats that the same transaction holds the service up.
+	sayEvery = time.Minute
+	// lookWithin bounds one look.
+	lookWithin = 2 * time.Second
+)
+
+// Watch tells which transactions hold up the statements of the service: in the log, in Check and as a metric. Every wait for
+// a lock ends after lock_timeout and is tried again, so Watch remembers the transaction that is waited for, not the wait.
+type Watch struct {
+	pool *pgxpool.Pool
+	log  *slog.Logger
+
+	every, after time.Duration
+
+	mu      sync.Mutex
+	holders map[transaction]*holder
+	desc    *prometheus.Desc
+}
+
+// NewWatch makes a Watch over the sessions of the pool's role. Run has to run for it to know anything.
+func NewWatch(pool *pgxpool.Pool, log *slog.Logger) *Watch {
+	return &Watch{pool: pool, log: log, every: lookEvery, after: tellAfter, holders: make(map[transaction]*holder),
+		desc: prometheus.NewDesc("pasdetrois_postgres_lock_wait_seconds",
+			"How long one transaction has held up statements of this service; 0 when none has for 5 s.", nil, nil)}
+}
+
+// transaction is one transaction of a session. Under load one session often holds up another for a moment, each time with
+// another transaction.
+type transaction struct {
+	pid     int
+	virtual string
+}
+
+// holder is a transaction that others wait for.
+type holder struct {
+	who     string
+	waiting int
+	since   time.Time // the first wait for it that is known
+	seen    time.Time // the last one
+	said    time.Time // zero = the log does not know it
+}
+
+// Run looks for waits until ctx ends. What it cannot see, because the database does not answer, it does not tell.
+func (w *Watch) Run(ctx context.Context) error {
+	tick := time.NewTicker(w.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		found, err := w.look(ctx)
+		if err != nil {
+			w.log.Debug("could not look for waits for locks", "err", err)
+			continue
+		}
+		w.note(found, time.Now())
+	}
+}
+
+// readOnlySQL is also true of a standby.
+const readOnlySQL = `SHOW transaction_read_only`
+
+// Check is a readiness check: a connection is there, and its server takes writes. Connections to a server that takes none
+// are closed, so that the next statement connects anew. A transaction that holds the service up is a remark: no other
+// replica would fare better.
+func (w *Watch) Check(ctx context.Context) error {
+	var readOnly string
+	err := w.pool.QueryRow(ctx, readOnlySQL).Scan(&readOnly)
+	held := w.longest(time.Now())
+	switch {
+	case err != nil && held != nil: // perhaps all connections wait
+		return fmt.Errorf("%s: %w", held.text(time.Now()), err)
+	case err != nil:
+		return fmt.Errorf("ask whether the server takes writes: %w", err)
+	case readOnly == "on":
+		w.pool.Reset()
+		return ErrReadOnly
+	case held != nil:
+		return remark(held.text(time.Now()))
+	}
+	return nil
+}
+
+// remark is a passed check with something to know beside it.
+type remark string
+
+func (r remark) Error() string { return string(r) }
+func (r remark) Passed() bool  { return true }
+
+// Each role sees who waits for whom, and every application's name. The state of a foreign role's session is hidden.
+const waitsSQL = `WITH waiting AS (
+  SELECT pid, pg_blocking_pids(pid) AS held_by,
+    (SELECT clock_timestamp() - min(waitstart) FROM pg_locks AS l WHERE l.pid = a.pid AND NOT l.granted) AS waited
+  FROM pg_stat_activity AS a
+  WHERE datname = current_database() AND usename = current_user AND wait_event_type = 'Lock'
+)
+SELECT h.pid, COALESCE((SELECT min(virtualtransaction) FROM pg_locks AS l WHERE l.pid = h.pid), '') AS virtual,
+  CASE WHEN h.pid = 0 THEN 'a prepared transaction, see pg_prepared_xacts'
+    ELSE concat_ws(', ', 'pid ' || h.pid, NULLIF(s.application_name, ''), 'role ' || s.usename, s.state,
+      'from ' || host(s.client_addr)) END AS who,
+  count(*) AS waiting, COALESCE(max(extract(epoch FROM waited)), 0)::float8 AS waited
+FROM waiting CROSS JOIN LATERAL (SELECT DISTINCT unnest(held_by) AS pid) AS h LEFT JOIN pg_stat_activity AS s ON s.pid = h.pid
+WHERE h.pid NOT IN (SELECT pid FROM waiting)
+GROUP BY h.pid, virtual, who`
+
+// wait is one line of waitsSQL.
+type wait struct {
+	transaction
+	who     string
+	waiting int
+	seconds float64
+}
+
+// look asks over a connection of its own when those of the pool are all busy: perhaps they are the ones that wait, and one that
+// became free would have ended its wait just now.
+func (w *Watch) look(ctx context.Context) ([]wait, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	var q Querier = w.pool
+	if stat := w.pool.Stat(); stat.AcquiredConns() == stat.MaxConns() {
+		own, err := pgx.ConnectConfig(ctx, w.pool.Config().ConnConfig)
+		if err != nil {
+			return nil, err
+		}
+		defer own.Close(context.WithoutCancel(ctx))
+		q = own
+	}
+	return Collect(ctx, q, func(row pgx.CollectableRow) (found wait, err error) {
+		err = row.Scan(&found.pid, &found.virtual, &found.who, &found.waiting, &found.seconds)
+		return found, err
+	}, waitsSQL)
+}
+
+// note remembers who is waited for, and says in the log what has begun to last and what is over.
+func (w *Watch) note(found []wait, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range found {
+		h := w.holders[f.transaction]
+		if h == nil {
+			h = &holder{since: now}
+			w.holders[f.transaction] = h
+		}
+		h.who, h.waiting, h.seen = f.who, f.waiting, now
+		if began := now.Add(-time.Duration(f.seconds * float64(time.Second))); began.Before(h.since) {
+			h.since = began
+		}
+	}
+	for t, h := range w.holders {
+		switch {
+		case now.Sub(h.seen) > 2*w.every: // between two attempts nobody waits
+			delete(w.holders, t)
+			if !h.said.IsZero() {
+				w.log.Info(fmt.Sprintf("nothing waits any more for a lock that %s held", h.who))
+			}
+		case now.Sub(h.since) >= w.after && now.Sub(h.said) >= sayEvery:
+			h.said = now
+			w.log.Warn(h.text(now))
+		}
+	}
+}
+
+func (h *holder) text(now time.Time) string {
+	return fmt.Sprintf("%d statements wait for a lock, held up for %s by a transaction of %s", h.waiting,
+		now.Sub(h.since).Round(time.Second), h.who)
+}
+
+// longest returns a copy of the holder that holds the service up for longest, nil when none does for long enough.
+func (w *Watch) longest(now time.Time) *holder {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var longest *holder
+	for _, h := range w.holders {
+		if now.Sub(h.since) >= w.after && (longest == nil || h.since.Before(longest.since)) {
+			copied := *h
+			longest = &copied
+		}
+	}
+	return longest
+}
+
+// Describe implements prometheus.Collector.
+func (w *Watch) Describe(ch chan<- *prometheus.Desc) { ch <- w.desc }
+
+// Collect implements prometheus.Collector. A scrape asks no database.
+func (w *Watch) Collect(ch chan<- prometheus.Metric) {
+	now, seconds := time.Now(), 0.0
+	if h := w.longest(now); h != nil {
+		seconds = now.Sub(h.since).Seconds()
+	}
+	ch <- prometheus.MustNewConstMetric(w.desc, prometheus.GaugeValue, seconds)
+}
