@@ -29,8 +29,9 @@ type Config struct {
 	EmailFrom string `env:"EMAIL_FROM" envDefault:"orders@pasdetrois.invalid" desc:"address that emails come from"`
 
 	EmailConcurrency int           `env:"EMAIL_CONCURRENCY" envDefault:"4" desc:"emails being sent at once"`
-	EmailTimeout     time.Duration `env:"EMAIL_TIMEOUT" envDefault:"10s" desc:"of one attempt to send an email; what a killed process left behind is sent 5 s later than that"`
+	EmailTimeout     time.Duration `env:"EMAIL_TIMEOUT" envDefault:"10s" desc:"until the mail server has all of an email; its answer may take 10 minutes; what a killed process left behind is sent 5 s later than that"`
 	EmailRetryMax    time.Duration `env:"EMAIL_RETRY_MAX" envDefault:"5m" desc:"longest pause between two attempts; the first is 1 s, each one twice as long"`
+	EmailRetryFor    time.Duration `env:"EMAIL_RETRY_FOR" envDefault:"120h" desc:"how long an email is tried before it fails; pas emails retry sends it again"`
 
 	Tracing tracing.Settings
 	Letters deadletter.Bounds
@@ -81,6 +82,9 @@ func (c Config) Validate() error {
 	}
 	if c.EmailRetryMax < time.Second || c.EmailRetryMax > 24*time.Hour {
 		wrong("EMAIL_RETRY_MAX: %s is not between 1s and 24h", c.EmailRetryMax)
+	}
+	if c.EmailRetryFor < c.EmailRetryMax || c.EmailRetryFor > 30*24*time.Hour {
+		wrong("EMAIL_RETRY_FOR: %s is not between EMAIL_RETRY_MAX (%s) and 720h", c.EmailRetryFor, c.EmailRetryMax)
 	}
 	if err := c.Tracing.Validate(); err != nil {
 		errs = append(errs, err)

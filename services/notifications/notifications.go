@@ -72,7 +72,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	metrics := app.NewMetrics(reg)
 	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Metrics: metrics, Log: log, Tracer: tracer,
 		Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout,
-		Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, DrainTimeout: cfg.DrainTimeout})
+		Retries:      domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, For: cfg.EmailRetryFor},
+		DrainTimeout: cfg.DrainTimeout})
 	notifications := app.New(kept, emails, metrics, log)
 
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
@@ -109,7 +110,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		},
 		[]run.Component{
 			{Name: "waits", Run: waits.Run},
-			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
+			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(notifications, messages, letters, replays, log)), reg), log)},
 		},
 	)
 }
@@ -138,8 +139,9 @@ func publicAPI(notifications *app.App, log *slog.Logger) http.Handler {
 	return handler
 }
 
-func adminAPI(messages *bus.Consumer, letters *deadletter.Store, replays *deadletter.Worker) http.Handler {
-	api, handler := httpx.NewAPI("Pas de Trois: notifications, admin", version, "What notifications consumes, and messages that it could not handle.")
+func adminAPI(notifications *app.App, messages *bus.Consumer, letters *deadletter.Store, replays *deadletter.Worker, log *slog.Logger) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: notifications, admin", version, "What notifications consumes, messages that it could not handle, and emails that failed.")
+	httpapi.RegisterAdmin(api, notifications, log)
 	bus.Register(api, messages)
 	deadletter.Register(api, letters, replays)
 	return handler

@@ -22,7 +22,7 @@ func TestReadingNotificationsFromTheirBeginningSendsNothing(t *testing.T) {
 	const each = 5
 	for i := range each {
 		w.publish(fmt.Sprint(i), messages.KindConfirmed)
-		w.write(`{"user_id": 7, "message": "Your parcel is on its way.", "channel": "email"}`)
+		w.write(fmt.Sprintf(`{"user_id": 7, "message": "Your parcel %d is on its way.", "channel": "email"}`, i))
 	}
 	w.await(2 * each)
 	s.says(http.StatusOK)

@@ -7,7 +7,8 @@
 //  2. After the commit the rows are handed to the Dispatcher in memory, and the message is acknowledged. From here on the
 //     row is what remembers the email; no crash loses it.
 //  3. The Dispatcher sends each email it holds a claim on, then settles the row: sent, failed (the server refused it for
-//     good) or pending with a pause before the next attempt. There is no last attempt.
+//     good, or attempts went on for too long) or pending with a pause before the next attempt. A failed one is sent
+//     again when an operator asks for it.
 //  4. What a crash, a full memory or a pause left behind is claimed by polling for pending rows whose time has come.
 //
 // A claim is a lease: next_attempt_at lies in the future, and claim, a number that every claim raises, tells claims apart.
@@ -35,6 +36,11 @@ type Store interface {
 	Claim(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error)
 	// Settle writes down how attempts ended. A notification that is final already stays as it is.
 	Settle(ctx context.Context, outcomes []Outcome) error
+	// Renew makes a claim hold for lease from now on, unless somebody else has it by now.
+	Renew(ctx context.Context, n domain.Notification, lease time.Duration) error
+	// Retry makes a failed notification pending again, due now and as if it was new, and returns it. It returns
+	// ErrNotFound when there is none with the id, and ErrNotFailed when it has not failed.
+	Retry(ctx context.Context, id int64) (domain.Notification, error)
 	// Release gives up claims: who polls next may have them. A claim that somebody else has by now is left alone.
 	Release(ctx context.Context, claimed []domain.Notification) error
 	// List returns at most q.Limit notifications, newest first.
@@ -60,8 +66,10 @@ type Outcome struct {
 // Sender hands emails to a mail server, or stands in for one.
 type Sender interface {
 	// Send returns nil when the server took the email, a permanent error (package fault) when it refused this email for
-	// good, and any other error when another attempt may succeed. It stops when ctx ends.
-	Send(ctx context.Context, e domain.Email) error
+	// good, and any other error when another attempt may succeed. That error wraps domain.ErrOutcomeUnknown when the
+	// server may have taken the email. Send stops when ctx ends. It calls handedOver once the server has all of the email
+	// and only the answer is missing: from then on the answer may take long.
+	Send(ctx context.Context, e domain.Email, handedOver func()) error
 }
 
 // App holds the use cases.

@@ -25,9 +25,11 @@ type DispatcherConfig struct {
 	Metrics     *Metrics
 	Log         *slog.Logger
 	Tracer      *tracing.Tracer
-	Backoff     domain.Backoff // zero = from 1 s to 5 min
+	Retries     domain.Retries // zero = from 1 s to 5 min, for 5 days
 	Concurrency int            // emails being sent at once; 0 = 4
-	SendTimeout time.Duration  // of one attempt; 0 = 10 s
+	SendTimeout time.Duration  // until the server has all of an email; 0 = 10 s
+	// AnswerTimeout is how long the server may take to answer then; 0 = 10 min, as RFC 5321, 4.5.3.2.6, asks for.
+	AnswerTimeout time.Duration
 	// Lease is how long a claim holds, more than SendTimeout; 0 = SendTimeout + 5 s. It is also how long an email that a
 	// killed process left behind waits for another one.
 	Lease time.Duration
@@ -38,8 +40,11 @@ type DispatcherConfig struct {
 }
 
 func (c DispatcherConfig) withDefaults() DispatcherConfig {
-	if c.Backoff == (domain.Backoff{}) {
-		c.Backoff = domain.Backoff{First: time.Second, Max: 5 * time.Minute}
+	if c.Retries == (domain.Retries{}) {
+		c.Retries = domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: 5 * time.Minute}, For: 5 * 24 * time.Hour}
+	}
+	if c.AnswerTimeout == 0 {
+		c.AnswerTimeout = 10 * time.Minute
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = 4
@@ -204,19 +209,19 @@ func (d *Dispatcher) send(stop, sending context.Context, lane <-chan int64) {
 
 // attempt sends one email and returns how that ended.
 func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Outcome {
-	ctx, cancel := context.WithTimeout(sending, d.cfg.SendTimeout)
-	defer cancel()
 	began := time.Now()
+	ctx, budget := d.budget(sending, n)
+	defer budget.end()
 	var span *tracing.Span
 	if d.cfg.Tracer.On() {
 		ctx, span = d.cfg.Tracer.Begin(ctx, trace.SpanKindClient, "send email", n.TraceParent,
 			attribute.String("messaging.message.id", n.MessageID), attribute.String("order_id", n.OrderID),
 			attribute.String("kind", n.Kind), attribute.Int("attempt", n.Attempts+1))
 	}
-	err := d.handOver(ctx, n.Email())
+	err := budget.explain(d.handOver(ctx, n.Email(), budget.handedOver))
 	span.End(err)
 	now := time.Now()
-	o := outcome(n, err, now, d.cfg.Backoff, rand.Float64())
+	o := outcome(n, err, now, d.cfg.Retries, rand.Float64())
 	label := emailSent
 	switch o.Status {
 	case domain.Sent:
@@ -227,7 +232,7 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 			"status", o.Status, "err", err)
 	default:
 		label = emailRetried
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) && !errors.Is(err, domain.ErrOutcomeUnknown) {
 			o.Pause = 0 // we gave up at shutdown: the next start tries at once
 		}
 		d.cfg.Log.Warn("email not sent, trying again later", "order_id", n.OrderID, "message_id", n.MessageID,
@@ -238,11 +243,11 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 }
 
 // handOver turns a sender's panic into an error: one email that nobody thought of must not keep all others from being sent.
-func (d *Dispatcher) handOver(ctx context.Context, e domain.Email) (err error) {
+func (d *Dispatcher) handOver(ctx context.Context, e domain.Email, handedOver func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the sender panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return d.cfg.Sender.Send(ctx, e)
+	return d.cfg.Sender.Send(ctx, e, handedOver)
 }

@@ -19,7 +19,7 @@ type mailbox struct {
 	hook atomic.Pointer[func(ctx context.Context, e domain.Email) error]
 }
 
-func (m *mailbox) Send(ctx context.Context, e domain.Email) error {
+func (m *mailbox) Send(ctx context.Context, e domain.Email, _ func()) error {
 	if hook := m.hook.Load(); hook != nil {
 		if err := (*hook)(ctx, e); err != nil {
 			return err

@@ -2,15 +2,17 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"pasdetrois/services/notifications/internal/domain"
 )
 
 // Query selects notifications, newest first.
 type Query struct {
-	UserID  string // "" = of all users
-	OrderID string // "" = of all orders
-	Before  int64  // only older ones than the one with this ID; 0 = from the newest
+	UserID  string        // "" = of all users
+	OrderID string        // "" = of all orders
+	Status  domain.Status // "" = in any state
+	Before  int64         // only older ones than the one with this ID; 0 = from the newest
 	Limit   int
 }
 
@@ -34,4 +36,17 @@ func (a *App) List(ctx context.Context, q Query) (Page, error) {
 		page.Next = items[limit-1].ID
 	}
 	return page, nil
+}
+
+// Errors of Retry.
+var (
+	// ErrNotFound means that there is no such notification.
+	ErrNotFound = errors.New("not found")
+	// ErrNotFailed means that the email was sent, or is going to be.
+	ErrNotFailed = errors.New("the email has not failed")
+)
+
+// Retry has a failed email sent again, as if it was new, and returns it. Errors: ErrNotFound, ErrNotFailed.
+func (a *App) Retry(ctx context.Context, id int64) (domain.Notification, error) {
+	return a.store.Retry(ctx, id)
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -15,15 +17,19 @@ import (
 const maxReason = 500
 
 // outcome decides what an attempt's error means for the notification.
-func outcome(n domain.Notification, err error, now time.Time, backoff domain.Backoff, jitter float64) Outcome {
+func outcome(n domain.Notification, err error, now time.Time, retries domain.Retries, jitter float64) Outcome {
 	o := Outcome{ID: n.ID, Claim: n.Claim}
 	switch {
 	case err == nil:
 		o.Status, o.SentAt = domain.Sent, now
 	case fault.KindOf(err) == fault.Permanent:
 		o.Status, o.Reason = domain.Failed, storable(err)
+	case retries.Over(n, now):
+		o.Status, o.Reason = domain.Failed, storable(fmt.Errorf("given up after %s: %w", retries.For, err))
+	case errors.Is(err, domain.ErrOutcomeUnknown):
+		o.Status, o.Reason, o.Pause = domain.Pending, storable(err), retries.AfterUnknown(n.Attempts+1, jitter)
 	default:
-		o.Status, o.Reason, o.Pause = domain.Pending, storable(err), backoff.After(n.Attempts+1, jitter)
+		o.Status, o.Reason, o.Pause = domain.Pending, storable(err), retries.After(n.Attempts+1, jitter)
 	}
 	return o
 }

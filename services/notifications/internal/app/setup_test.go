@@ -54,7 +54,7 @@ func (w *world) replica(change ...func(*app.DispatcherConfig)) *replica {
 	m := app.NewMetrics(r.metrics)
 	log := slog.New(r.logs)
 	cfg := app.DispatcherConfig{Store: r.store, Sender: w.mail, Metrics: m, Log: log, Poll: 5 * time.Millisecond,
-		Backoff: domain.Backoff{First: 5 * time.Millisecond, Max: 20 * time.Millisecond}}
+		Retries: domain.Retries{Backoff: domain.Backoff{First: 5 * time.Millisecond, Max: 20 * time.Millisecond}, For: time.Hour}}
 	for _, c := range change {
 		c(&cfg)
 	}

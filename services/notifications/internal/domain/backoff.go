@@ -22,3 +22,22 @@ func (b Backoff) After(attempt int, jitter float64) time.Duration {
 	pause = min(pause, b.Max)
 	return pause - time.Duration(float64(pause)*jitter/5)
 }
+
+// Retries says when an email is tried again, and for how long.
+type Retries struct {
+	Backoff
+	// For is the age at which attempts end. RFC 5321, section 4.5.4.1, asks for at least 4 to 5 days.
+	For time.Duration
+}
+
+// unknownBackoff is the pause after an attempt whose answer never came. Each further attempt may tell the customer once
+// more, so the pauses are long and grow.
+var unknownBackoff = Backoff{First: 10 * time.Minute, Max: 6 * time.Hour}
+
+// AfterUnknown returns the pause after an attempt of which nobody knows how it ended.
+func (r Retries) AfterUnknown(attempt int, jitter float64) time.Duration {
+	return unknownBackoff.After(attempt, jitter)
+}
+
+// Over reports whether a notification is too old for another attempt.
+func (r Retries) Over(n Notification, now time.Time) bool { return now.Sub(n.TriedSince) >= r.For }

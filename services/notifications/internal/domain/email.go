@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +14,10 @@ const messageIDDomain = "pasdetrois.invalid"
 
 // maxSubject keeps a header line, with its name, far below SMTP's limit of 998 bytes. In characters.
 const maxSubject = 200
+
+// ErrOutcomeUnknown is wrapped by the error of an attempt whose answer never came: the mail server has the whole email
+// and may deliver it. Another attempt may tell the customer twice.
+var ErrOutcomeUnknown = errors.New("the mail server may have taken the email")
 
 // Email is a notification as a mail server takes it.
 type Email struct {

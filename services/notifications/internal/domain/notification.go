@@ -41,6 +41,7 @@ type Notification struct {
 	OrderedAt   time.Time // when the order was received, zero when the message did not say
 	TraceParent string    // of the message, "" when it had none
 	CreatedAt   time.Time
+	TriedSince  time.Time // attempts end at an age counted from here: when it was stored, or last asked for again
 	SentAt      time.Time // zero unless Sent
 }
 

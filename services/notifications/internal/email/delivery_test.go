@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,16 +24,23 @@ import (
 )
 
 // service is the use cases with a mail server behind them, over a database of their own.
-type service struct{ *app.App }
+type service struct {
+	*app.App
+	db *pgxpool.Pool
+}
 
-func startService(t *testing.T, s *mailServer) *service {
+func startService(t *testing.T, s *mailServer, change ...func(*app.DispatcherConfig)) *service {
 	t.Helper()
 	db := testkit.Database(t, migrations.Up).Pool(t, "notifications")
 	metrics := app.NewMetrics(prometheus.NewRegistry())
 	log := slog.New(slog.DiscardHandler)
-	d := app.NewDispatcher(app.DispatcherConfig{Store: store.New(db), Sender: sender(t, s, inClear), Metrics: metrics, Log: log,
+	cfg := app.DispatcherConfig{Store: store.New(db), Sender: sender(t, s, inClear), Metrics: metrics, Log: log,
 		SendTimeout: 500 * time.Millisecond, Poll: 5 * time.Millisecond,
-		Backoff: domain.Backoff{First: 10 * time.Millisecond, Max: 50 * time.Millisecond}})
+		Retries: domain.Retries{Backoff: domain.Backoff{First: 10 * time.Millisecond, Max: 50 * time.Millisecond}, For: time.Hour}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	d := app.NewDispatcher(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
@@ -40,7 +48,7 @@ func startService(t *testing.T, s *mailServer) *service {
 		cancel()
 		assert.NoError(t, <-done)
 	})
-	return &service{app.New(store.New(db), d, metrics, log)}
+	return &service{app.New(store.New(db), d, metrics, log), db}
 }
 
 func (s *service) notify(t *testing.T, order, to string) {
@@ -158,4 +166,59 @@ func TestDeliveryBacklog(t *testing.T) {
 	slices.Sort(took)
 	require.Len(t, slices.Compact(took), emails)
 	require.Empty(t, back.lines)
+}
+
+// A server that scans its mail answers late. The email is sent once, although the answer takes longer than an attempt and
+// than a lease.
+func TestDeliveryThroughAServerThatAnswersLate(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	svc := startService(t, s, func(c *app.DispatcherConfig) { c.SendTimeout, c.Lease = 300*time.Millisecond, 600*time.Millisecond })
+	svc.notify(t, "1", "late-2000@example.org")
+	n := svc.becomes(t, "1", domain.Sent)
+	require.Equal(t, 1, n.Attempts)
+	require.Equal(t, "late-2000@example.org", s.next().To)
+	svc.notify(t, "2", "ann@example.org")
+	require.Equal(t, "ann@example.org", s.next().To, "the late one came once")
+}
+
+// When the answer never comes the customer may have the email. The next attempt waits much longer than after a refusal.
+func TestDeliveryWhoseOutcomeIsUnknownWaitsLonger(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	svc := startService(t, s, func(c *app.DispatcherConfig) { c.AnswerTimeout = 200 * time.Millisecond })
+	svc.notify(t, "1", "silent@example.org")
+	testkit.Eventually(t, func() error {
+		var waits bool
+		var reason string
+		err := svc.db.QueryRow(t.Context(), `SELECT attempts = 1 AND next_attempt_at > now() + interval '7 minutes', reason FROM notifications`).Scan(&waits, &reason)
+		if err == nil && (!waits || !strings.Contains(reason, "may have taken")) {
+			err = fmt.Errorf("it does not wait: %s", reason)
+		}
+		return err
+	})
+}
+
+// Attempts end at an age. The email then fails visibly, and an operator has it sent once the cause is mended.
+func TestDeliveryEndsAtAnAgeAndIsRetriedOnDemand(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig{})
+	svc := startService(t, s, func(c *app.DispatcherConfig) { c.Retries.For = 100 * time.Millisecond })
+	svc.notify(t, "1", "grey-1000000@example.org")
+	n := svc.becomes(t, "1", domain.Failed)
+	require.Contains(t, n.Reason, "given up after 100ms")
+	require.Contains(t, n.Reason, "greylisted")
+	failed, err := svc.List(t.Context(), app.Query{Status: domain.Failed, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, failed.Items, 1)
+
+	_, err = svc.Retry(t.Context(), n.ID+1)
+	require.ErrorIs(t, err, app.ErrNotFound)
+	_, err = svc.db.Exec(t.Context(), `UPDATE notifications SET recipient = 'ann@example.org'`) // as if the server was mended
+	require.NoError(t, err)
+	_, err = svc.Retry(t.Context(), n.ID)
+	require.NoError(t, err)
+	svc.becomes(t, "1", domain.Sent)
+	_, err = svc.Retry(t.Context(), n.ID)
+	require.ErrorIs(t, err, app.ErrNotFailed)
 }

@@ -16,7 +16,7 @@ type Log struct{ handler slog.Handler }
 func NewLog(log *slog.Logger) *Log { return &Log{handler: log.Handler()} }
 
 // Send writes exactly one line. It fails when the line cannot be written.
-func (l *Log) Send(ctx context.Context, e domain.Email) error {
+func (l *Log) Send(ctx context.Context, e domain.Email, _ func()) error {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "email", 0)
 	r.AddAttrs(
 		slog.String("to", e.To),

@@ -18,7 +18,7 @@ func TestLogWritesExactlyOneLine(t *testing.T) {
 	var out bytes.Buffer
 	// Even a log that is kept quiet carries the emails: they are what the service is for.
 	log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelError})).With("service", "notifications")
-	require.NoError(t, email.NewLog(log).Send(t.Context(), hello("ann@example.org")))
+	require.NoError(t, email.NewLog(log).Send(t.Context(), hello("ann@example.org"), noted))
 
 	text, ended := strings.CutSuffix(out.String(), "\n")
 	require.True(t, ended)
@@ -35,7 +35,7 @@ func TestLogWritesExactlyOneLine(t *testing.T) {
 
 func TestLogThatCannotBeWrittenSentNothing(t *testing.T) {
 	t.Parallel()
-	err := email.NewLog(slog.New(slog.NewTextHandler(full{}, nil))).Send(t.Context(), hello("ann@example.org"))
+	err := email.NewLog(slog.New(slog.NewTextHandler(full{}, nil))).Send(t.Context(), hello("ann@example.org"), noted)
 	require.ErrorIs(t, err, errDisk)
 	requireTransient(t, err)
 }

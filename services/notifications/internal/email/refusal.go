@@ -3,13 +3,13 @@ package email
 import (
 	"errors"
 	"fmt"
+	"net/textproto"
 	"regexp"
 	"strings"
 	"sync"
 
-	"github.com/wneessen/go-mail"
-
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/services/notifications/internal/domain"
 )
 
 // refusal returns what a server's answer means for the email to one address. A final refusal is a permanent error with
@@ -17,39 +17,31 @@ import (
 //
 // A 5xx is final only when it is about this address or this text. A relay that is denied, a missing login, a blocked
 // sender or a used-up quota refuses every email alike until somebody repairs the set-up; then all of them must go out.
-func (s *SMTP) refusal(err error, to string) error {
-	var failed *mail.SendError
-	if !errors.As(err, &failed) || failed.ErrorCode() < 500 {
-		return fmt.Errorf("send through %s: %w", s.server.address(), err)
+func (s *SMTP) refusal(at stage, err error, to string) error {
+	server := s.server.address()
+	var answer *textproto.Error
+	if !errors.As(err, &answer) {
+		if at == atAnswer {
+			err = fmt.Errorf("%w: %w", domain.ErrOutcomeUnknown, err)
+		}
+		return fmt.Errorf("send through %s: %w", server, err)
 	}
 	final := false
-	switch failed.Reason {
-	case mail.ErrSMTPRcptTo, mail.ErrSMTPData, mail.ErrSMTPDataClose:
-		if code := enhancedCode(failed); code != "" {
-			final = aboutThisEmail(code)
+	if answer.Code >= 500 && at != atSender {
+		if found := enhanced.FindStringSubmatch(answer.Msg); found != nil {
+			final = aboutThisEmail(found[1])
 		} else {
-			final = aboutThisCode(failed.ErrorCode()) && s.refusals.alone(to)
+			final = aboutThisCode(answer.Code) && s.refusals.alone(to)
 		}
 	}
 	if final {
-		return fault.New(reasonRefused, "refused by %s: %w", s.server.address(), err)
+		return fault.New(reasonRefused, "refused by %s: %w", server, err)
 	}
-	return fmt.Errorf("send through %s: %w", s.server.address(), err)
+	return fmt.Errorf("send through %s: %w", server, err)
 }
 
-var enhanced = regexp.MustCompile(`\b5\d\d[ -](5\.\d{1,3}\.\d{1,3})\b`)
-
-// enhancedCode returns the answer's enhanced status code (RFC 3463), "" without one. The library knows it when the
-// server announced such codes; many servers write them all the same.
-func enhancedCode(failed *mail.SendError) string {
-	if code := failed.EnhancedStatusCode(); code != "" {
-		return code
-	}
-	if found := enhanced.FindStringSubmatch(failed.Error()); found != nil {
-		return found[1]
-	}
-	return ""
-}
+// enhanced finds the enhanced status code (RFC 3463) in an answer. Many servers write one without announcing it.
+var enhanced = regexp.MustCompile(`^(5\.\d{1,3}\.\d{1,3})\b`)
 
 // aboutThisEmail reports whether an enhanced status code speaks of the recipient or of the text. The classes are those
 // of RFC 3463, the single codes those of the IANA registry of enhanced status codes.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/services/notifications/internal/domain"
@@ -45,8 +46,11 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 	return &SMTP{cfg: cfg, server: s}, nil
 }
 
-// longest is the end of a conversation whose context has none.
-const longest = time.Minute
+// longest is the end of a conversation whose context has none, and longestAnswer that of its last answer.
+const (
+	longest       = 5 * time.Minute
+	longestAnswer = 11 * time.Minute
+)
 
 // Codes that a permanent error carries, and that the notification shows in front of the server's words.
 const (
@@ -55,7 +59,7 @@ const (
 )
 
 // Send delivers e. When ctx ends the connection is cut, whatever the server is doing.
-func (s *SMTP) Send(ctx context.Context, e domain.Email) error {
+func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) error {
 	to, err := wireAddress(e.To)
 	if err != nil {
 		return fault.Wrap(reasonInvalid, err)
@@ -82,13 +86,55 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email) error {
 		_ = session.Quit()
 		return fault.Wrap(reasonInvalid, errNoUTF8)
 	}
-	err = client.SendWithSMTPClient(session, msg)
-	if msg.IsDelivered() {
-		s.refusals.taken()
-		_ = session.Quit() // the server has it: how the parting goes does not matter
-		return nil
+	at, err := s.converse(session, msg, handedOver)
+	if err != nil {
+		return ended(ctx, s.refusal(at, err, e.To))
 	}
-	return ended(ctx, s.refusal(err, e.To))
+	s.refusals.taken()
+	_ = session.Quit() // the server has it: how the parting goes does not matter
+	return nil
+}
+
+// stage is how far the conversation about one email came. What a refusal means depends on it.
+type stage int
+
+const (
+	atSender stage = iota
+	atRecipient
+	atText   // DATA, and the text itself
+	atAnswer // the whole text is there; the answer to it is missing
+)
+
+// converse sends one email in a session, and returns the stage at which it failed. The library's own call does the same
+// and does not tell when the text is complete.
+func (s *SMTP) converse(session *smtp.Client, msg *mail.Msg, handedOver func()) (stage, error) {
+	from, err := msg.GetSender(false)
+	if err == nil {
+		err = session.Mail(from)
+	}
+	if err != nil {
+		return atSender, err
+	}
+	recipients, err := msg.GetRecipients()
+	if err == nil {
+		err = session.Rcpt(recipients[0]) // message gave it one
+	}
+	if err != nil {
+		return atRecipient, err
+	}
+	text, err := session.Data()
+	if err != nil {
+		return atText, err
+	}
+	if _, err := msg.WriteTo(text); err != nil {
+		return atText, err
+	}
+	handedOver()
+	// RFC 5321, section 4.5.3.2.6: the answer to the final dot may take 10 minutes. Who gives up before sends twice.
+	if err := session.UpdateDeadline(longestAnswer); err != nil {
+		return atText, err
+	}
+	return atAnswer, text.Close()
 }
 
 // ended says that ctx ended where that is why the connection broke.

@@ -52,6 +52,9 @@ func sender(t *testing.T, s *mailServer, url string, change ...func(*email.SMTPC
 
 const inClear = "smtp://ADDR?tls=none"
 
+// noted is for tests that do not ask when the text was complete.
+func noted() {}
+
 func requireTransient(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)
@@ -61,7 +64,7 @@ func requireTransient(t *testing.T, err error) {
 func TestSMTPAccepted(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{})
-	require.NoError(t, sender(t, s, inClear).Send(t.Context(), hello("ann@example.org")))
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), hello("ann@example.org"), noted))
 
 	got := s.next()
 	require.Equal(t, from, got.From)
@@ -86,7 +89,7 @@ func TestSMTPSubjectInAnyScript(t *testing.T) {
 	s := startServer(t, serverConfig{})
 	e := hello("ann@example.org")
 	e.Subject = "Order 注文-1001 is confirmed ✓ " + strings.Repeat("ü", 150)
-	require.NoError(t, sender(t, s, inClear).Send(t.Context(), e))
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), e, noted))
 	m, err := mail.ReadMessage(strings.NewReader(s.next().Data))
 	require.NoError(t, err)
 	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
@@ -98,7 +101,7 @@ func TestSMTPRefusedForGood(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{})
 	for to, words := range map[string]string{"unknown@example.org": "no such user", "spam@example.org": "this looks like spam"} {
-		err := sender(t, s, inClear).Send(t.Context(), hello(to))
+		err := sender(t, s, inClear).Send(t.Context(), hello(to), noted)
 		require.Equal(t, fault.Permanent, fault.KindOf(err), err)
 		require.Equal(t, "smtp_refused", fault.Reason(err))
 		require.ErrorContains(t, err, words)
@@ -119,7 +122,7 @@ func TestSMTPRefusalsAreSortedByTheirCode(t *testing.T) {
 		"rcpt-550-5-1": false, "rcpt-550-3-0": false, "rcpt-553-1-8": false, "rcpt-501-1-7": false, "data-554-7-1": false, "data-550-7-509": false,
 		"data-552-7-0": false, "rcpt-554-0-0": false, "rcpt-530-0-0": false, "data-554-0-0": false,
 	} {
-		err := smtp.Send(t.Context(), hello(name+"@example.org"))
+		err := smtp.Send(t.Context(), hello(name+"@example.org"), noted)
 		require.Equal(t, final, fault.KindOf(err) == fault.Permanent, "%s: %v", name, err)
 	}
 }
@@ -131,16 +134,16 @@ func TestSMTPServerWithoutEnhancedCodes(t *testing.T) {
 	s := startServer(t, serverConfig{})
 	smtp := sender(t, s, inClear)
 	refused := func(name string) bool {
-		err := smtp.Send(t.Context(), hello("rcpt-550-0-0-"+name+"@example.org"))
+		err := smtp.Send(t.Context(), hello("rcpt-550-0-0-"+name+"@example.org"), noted)
 		require.Error(t, err)
 		return fault.KindOf(err) == fault.Permanent
 	}
 	require.False(t, refused("a"), "nothing was taken yet: it may be the set-up")
-	require.NoError(t, smtp.Send(t.Context(), hello("ann@example.org")))
+	require.NoError(t, smtp.Send(t.Context(), hello("ann@example.org"), noted))
 	require.True(t, refused("a"), "others get through")
 	require.False(t, refused("b"), "two in a row: it may be the set-up")
 	require.False(t, refused("a"))
-	require.NoError(t, smtp.Send(t.Context(), hello("ann@example.org")))
+	require.NoError(t, smtp.Send(t.Context(), hello("ann@example.org"), noted))
 	require.True(t, refused("b"))
 }
 
@@ -149,15 +152,15 @@ func TestSMTPAddressesBeyondASCII(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{})
 	smtp := sender(t, s, inClear)
-	require.NoError(t, smtp.Send(t.Context(), hello("ann@exämple.com")))
+	require.NoError(t, smtp.Send(t.Context(), hello("ann@exämple.com"), noted))
 	got := s.next()
 	require.Equal(t, "ann@xn--exmple-cua.com", got.To)
 	require.Contains(t, got.Data, "<ann@xn--exmple-cua.com>")
 	for _, to := range []string{"jörg@example.com", "ann@exa mple.ü", "ann@\u2024.ü"} {
-		err := smtp.Send(t.Context(), hello(to))
+		err := smtp.Send(t.Context(), hello(to), noted)
 		require.Equal(t, "invalid_email", fault.Reason(err), "%s: %v", to, err)
 	}
-	require.ErrorContains(t, smtp.Send(t.Context(), hello("jörg@example.com")), "SMTPUTF8")
+	require.ErrorContains(t, smtp.Send(t.Context(), hello("jörg@example.com"), noted), "SMTPUTF8")
 }
 
 func TestSMTPTryAgainLater(t *testing.T) {
@@ -165,18 +168,18 @@ func TestSMTPTryAgainLater(t *testing.T) {
 	s := startServer(t, serverConfig{})
 	smtp := sender(t, s, inClear)
 	for range 2 {
-		err := smtp.Send(t.Context(), hello("grey-2@example.org"))
+		err := smtp.Send(t.Context(), hello("grey-2@example.org"), noted)
 		requireTransient(t, err)
 		require.ErrorContains(t, err, "greylisted")
 	}
-	require.NoError(t, smtp.Send(t.Context(), hello("grey-2@example.org")))
+	require.NoError(t, smtp.Send(t.Context(), hello("grey-2@example.org"), noted))
 }
 
 func TestSMTPNobodyThere(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{})
 	s.kill()
-	requireTransient(t, sender(t, s, inClear).Send(t.Context(), hello("ann@example.org")))
+	requireTransient(t, sender(t, s, inClear).Send(t.Context(), hello("ann@example.org"), noted))
 }
 
 // A server that takes connections and says nothing, or stops answering halfway, is left when the time is up.
@@ -190,10 +193,14 @@ func TestSMTPSlowServer(t *testing.T) {
 		"greeting": func(ctx context.Context) error {
 			smtp, err := email.NewSMTP(email.SMTPConfig{URL: "smtp://" + mute.Addr().String() + "?tls=none", From: from})
 			require.NoError(t, err)
-			return smtp.Send(ctx, hello("ann@example.org"))
+			return smtp.Send(ctx, hello("ann@example.org"), noted)
 		},
-		"recipient": func(ctx context.Context) error { return sender(t, s, inClear).Send(ctx, hello("slow@example.org")) },
-		"data":      func(ctx context.Context) error { return sender(t, s, inClear).Send(ctx, hello("silent@example.org")) },
+		"recipient": func(ctx context.Context) error {
+			return sender(t, s, inClear).Send(ctx, hello("slow@example.org"), noted)
+		},
+		"data": func(ctx context.Context) error {
+			return sender(t, s, inClear).Send(ctx, hello("silent@example.org"), noted)
+		},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		began := time.Now()
@@ -210,7 +217,7 @@ func TestSMTPCancelled(t *testing.T) {
 	s := startServer(t, serverConfig{})
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
-	go func() { result <- sender(t, s, inClear).Send(ctx, hello("slow@example.org")) }()
+	go func() { result <- sender(t, s, inClear).Send(ctx, hello("slow@example.org"), noted) }()
 	s.next() // it waits for the answer to RCPT
 	cancel()
 	select {
@@ -225,7 +232,7 @@ func TestSMTPCancelled(t *testing.T) {
 func TestSMTPServerTakesTheEmailAndLeaves(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{})
-	require.NoError(t, sender(t, s, inClear).Send(t.Context(), hello("leaving@example.org")))
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), hello("leaving@example.org"), noted))
 	require.Equal(t, "leaving@example.org", s.next().To)
 }
 
@@ -234,15 +241,15 @@ func TestSMTPOwnSetUpIsNoReasonToGiveAnEmailUp(t *testing.T) {
 	t.Parallel()
 	open := startServer(t, serverConfig{})
 	err := sender(t, open, inClear, func(c *email.SMTPConfig) { c.From = "banned@example.org" }).
-		Send(t.Context(), hello("ann@example.org"))
+		Send(t.Context(), hello("ann@example.org"), noted)
 	requireTransient(t, err)
 	require.ErrorContains(t, err, "go away")
 
 	closed := startServer(t, serverConfig{User: "shop", Pass: "secret"})
-	err = sender(t, closed, "smtp://shop:wrong@ADDR?tls=none").Send(t.Context(), hello("ann@example.org"))
+	err = sender(t, closed, "smtp://shop:wrong@ADDR?tls=none").Send(t.Context(), hello("ann@example.org"), noted)
 	requireTransient(t, err)
 	require.NotContains(t, err.Error(), "wrong")
-	requireTransient(t, sender(t, closed, inClear).Send(t.Context(), hello("ann@example.org")))
+	requireTransient(t, sender(t, closed, inClear).Send(t.Context(), hello("ann@example.org"), noted))
 }
 
 func TestSMTPEncryptedWithLogin(t *testing.T) {
@@ -252,11 +259,11 @@ func TestSMTPEncryptedWithLogin(t *testing.T) {
 		"smtps":    "smtps://shop:s%40cret@ADDR",
 	} {
 		s := startServer(t, serverConfig{TLS: mode, User: "shop", Pass: "s@cret"})
-		require.NoError(t, sender(t, s, url).Send(t.Context(), hello("ann@example.org")), mode)
+		require.NoError(t, sender(t, s, url).Send(t.Context(), hello("ann@example.org"), noted), mode)
 		require.Equal(t, "ann@example.org", s.next().To)
 
 		untrusted := sender(t, s, url, func(c *email.SMTPConfig) { c.TLS = nil })
-		requireTransient(t, untrusted.Send(t.Context(), hello("ann@example.org")))
+		requireTransient(t, untrusted.Send(t.Context(), hello("ann@example.org"), noted))
 		require.Empty(t, s.lines, "nothing was said to a server that nobody vouches for")
 	}
 }
@@ -265,7 +272,7 @@ func TestSMTPEncryptedWithLogin(t *testing.T) {
 func TestSMTPWithoutTheEncryptionAskedForNothingIsSent(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig{TLS: "none"})
-	err := sender(t, s, "smtp://ADDR").Send(t.Context(), hello("ann@example.org"))
+	err := sender(t, s, "smtp://ADDR").Send(t.Context(), hello("ann@example.org"), noted)
 	requireTransient(t, err)
 	require.ErrorContains(t, err, "STARTTLS")
 	require.Empty(t, s.lines)
@@ -284,12 +291,12 @@ func TestSMTPHeadersCannotBeInjected(t *testing.T) {
 	} {
 		e := hello("ann@example.org")
 		change(&e)
-		err := sender(t, s, inClear).Send(t.Context(), e)
+		err := sender(t, s, inClear).Send(t.Context(), e, noted)
 		require.Equal(t, fault.Permanent, fault.KindOf(err), "%s: %v", name, err)
 	}
 	e := hello("ann@example.org")
 	e.Message = "\r\n.\r\nRCPT TO:<mallory@example.org>" + injection
-	require.NoError(t, sender(t, s, inClear).Send(t.Context(), e))
+	require.NoError(t, sender(t, s, inClear).Send(t.Context(), e, noted))
 	got := s.next()
 	require.Equal(t, "ann@example.org", got.To)
 	m, err := mail.ReadMessage(strings.NewReader(got.Data))

@@ -200,6 +200,7 @@ func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 //	banned@…     as a sender: 550
 //	unknown@…    550 at RCPT        spam@…    554 after DATA      grey-N@…  451 the first N times, at RCPT
 //	rcpt-CODE-X-Y@…  CODE 5.X.Y at RCPT, without an enhanced code when X is 0; data-CODE-X-Y@… the same after DATA
+//	late-MS@…    takes it after so many milliseconds
 //	slow@…       no answer at RCPT  silent@…  no answer after DATA  leaving@… takes it, then cuts the connection
 type session struct {
 	*backend
@@ -293,6 +294,10 @@ func (s *session) Data(r io.Reader) error {
 	if after, ok := strings.CutPrefix(name, "data-"); ok {
 		tell(line{Refused: s.to})
 		return answered(after)
+	}
+	var late int
+	if scanned(name, "late-%d", &late) {
+		<-time.After(time.Duration(late) * time.Millisecond)
 	}
 	switch name {
 	case "spam":

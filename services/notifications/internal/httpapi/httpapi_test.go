@@ -280,3 +280,35 @@ func TestUnexpectedErrorTellsNothing(t *testing.T) {
 type stub struct{ err error }
 
 func (s stub) List(context.Context, app.Query) (app.Page, error) { return app.Page{}, s.err }
+
+// Whatever failed for good is listed for an operator, who can have it sent again.
+func TestFailedEmailsAreListedAndRetried(t *testing.T) {
+	t.Parallel()
+	s := store.New(testkit.Database(t, migrations.Up).Pool(t, "notifications"))
+	kept, err := s.Add(t.Context(), []domain.Notification{about("o-1", "confirmed", "u"), about("o-2", "confirmed", "u")}, time.Minute)
+	require.NoError(t, err)
+	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: kept[0].ID, Claim: 1, Status: domain.Failed, Reason: "smtp_refused"}}))
+	api, h := httpx.NewAPI("notifications", "1", "test")
+	httpapi.RegisterAdmin(api, app.New(s, nil, nil, nil), slog.New(slog.DiscardHandler))
+	ask := func(method, path string) (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		return w.Code, w.Body.String()
+	}
+	code, body := ask("GET", "/emails")
+	require.Equal(t, 200, code)
+	require.Contains(t, body, `"order_id":"o-1"`)
+	require.NotContains(t, body, `"order_id":"o-2"`)
+	id := strconv.FormatInt(kept[0].ID, 10)
+	code, body = ask("POST", "/emails/"+id+"/retry")
+	require.Equal(t, 202, code, body)
+	require.Contains(t, body, `"status":"pending"`)
+	for path, want := range map[string]int{"/emails/" + strconv.FormatInt(kept[1].ID, 10) + "/retry": 409, "/emails/999/retry": 404, "/emails/x/retry": 400} {
+		code, body = ask("POST", path)
+		require.Equal(t, want, code, body)
+	}
+	for _, path := range []string{"/emails?status=lost", "/emails?limit=0", "/emails?cursor=x"} {
+		code, body = ask("GET", path)
+		require.Equal(t, 400, code, body)
+	}
+}

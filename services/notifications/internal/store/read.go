@@ -12,6 +12,7 @@ import (
 // One statement for each filter, so that each has the index it was made for.
 const (
 	listSQL        = `SELECT ` + columns + ` FROM notifications WHERE id < $1 ORDER BY id DESC LIMIT $2`
+	listStatusSQL  = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND status = $3 ORDER BY id DESC LIMIT $2`
 	listUserSQL    = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND user_id = $3 ORDER BY id DESC LIMIT $2`
 	listOrderSQL   = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 ORDER BY id DESC LIMIT $2`
 	listOfUsersSQL = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 AND user_id = $4 ORDER BY id DESC LIMIT $2`
@@ -26,6 +27,8 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 	args := []any{before, q.Limit}
 	sql := listSQL
 	switch {
+	case q.Status != "":
+		sql, args = listStatusSQL, append(args, q.Status)
 	case q.OrderID != "" && q.UserID != "":
 		sql, args = listOfUsersSQL, append(args, q.OrderID, q.UserID)
 	case q.OrderID != "":

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"pasdetrois/pkg/platform/pgdb"
@@ -79,4 +81,37 @@ func (s *Store) Release(ctx context.Context, claimed []domain.Notification) erro
 		return fmt.Errorf("release notifications: %w", err)
 	}
 	return nil
+}
+
+const renewSQL = `UPDATE notifications SET next_attempt_at = now() + $3::interval WHERE id = $1 AND claim = $2 AND status = 'pending'`
+
+// Renew implements app.Store.
+func (s *Store) Renew(ctx context.Context, n domain.Notification, lease time.Duration) error {
+	if _, err := s.pool.Exec(ctx, renewSQL, n.ID, n.Claim, lease); err != nil {
+		return fmt.Errorf("renew claim on notification %d: %w", n.ID, err)
+	}
+	return nil
+}
+
+const retrySQL = `UPDATE notifications SET status = 'pending', attempts = 0, tried_since = now(), next_attempt_at = now()
+WHERE id = $1 AND status = 'failed' RETURNING ` + columns
+
+const existsSQL = `SELECT EXISTS (SELECT FROM notifications WHERE id = $1)`
+
+// Retry implements app.Store.
+func (s *Store) Retry(ctx context.Context, id int64) (domain.Notification, error) {
+	n, err := pgdb.CollectOne(ctx, s.pool, scan, retrySQL, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		var exists bool
+		if exists, err = pgdb.CollectOne(ctx, s.pool, pgx.RowTo[bool], existsSQL, id); err == nil {
+			err = app.ErrNotFound
+			if exists {
+				err = app.ErrNotFailed
+			}
+		}
+	}
+	if err != nil {
+		return n, fmt.Errorf("retry notification %d: %w", id, err)
+	}
+	return n, nil
 }

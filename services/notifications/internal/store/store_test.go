@@ -67,7 +67,7 @@ func TestAddKeepsEverything(t *testing.T) {
 	require.Positive(t, got.ID)
 	require.Equal(t, 1, got.Claim)
 	require.WithinDuration(t, time.Now(), got.CreatedAt, time.Minute)
-	want.ID, want.Claim, want.CreatedAt = got.ID, got.Claim, got.CreatedAt
+	want.ID, want.Claim, want.CreatedAt, want.TriedSince = got.ID, got.Claim, got.CreatedAt, got.TriedSince
 	require.Equal(t, want, got)
 	require.Equal(t, []domain.Notification{want}, get(t, s))
 }
