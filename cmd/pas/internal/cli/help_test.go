@@ -17,6 +17,7 @@ func commands() [][]string {
 		{}, {"demo"}, {"up"}, {"order"}, {"order", "history"}, {"show"}, {"cancel"},
 		{"inventory"}, {"inventory", "put"}, {"inventory", "restock"},
 		{"dead-letters"}, {"dead-letters", "list"}, {"dead-letters", "show"}, {"dead-letters", "replay"}, {"dead-letters", "discard"},
+		{"emails"}, {"emails", "list"}, {"emails", "retry"},
 		{"topics"}, {"topics", "create"}, {"topics", "list"}, {"topics", "describe"},
 		{"simulate"}, {"tail"}, {"windows"}, {"windows", "history"}, {"rest"}, {"audit"}, {"replay"}, {"migrate"}, {"version"},
 	}
