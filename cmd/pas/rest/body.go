@@ -14,13 +14,19 @@ import (
 
 // readBody returns the whole body, at most limit bytes of it.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	tooLarge := failed(http.StatusRequestEntityTooLarge, "HTTP 413 Request Entity Too Large: the body may have %d bytes", limit)
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	// The server's time limit is for sending a request. From here on it must not end the wait for an answer.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, failed(http.StatusRequestEntityTooLarge, "HTTP 413 Request Entity Too Large: the body may have %d bytes", limit)
+		return nil, tooLarge
+	case errors.Is(err, errNoMemory):
+		return nil, noMemory()
 	case err != nil:
 		return nil, failed(http.StatusBadRequest, "HTTP 400 Bad Request: the body did not arrive whole")
 	}

@@ -22,8 +22,11 @@ type Config struct {
 	Reserved []string
 	// Idle is how long an instance may go without a call before it is closed. 0 = 5 minutes.
 	Idle time.Duration
-	// MaxConsumers bounds how many instances there are at once. 0 = 100.
+	// MaxConsumers bounds how many instances there are at once. 0 = 20.
 	MaxConsumers int
+	// Memory bounds in bytes what the records of all instances and the bodies of all requests take together. 0 = 64 MiB,
+	// and not less than 16 MiB.
+	Memory int
 	// Log gets a line for each instance that comes or goes, and for what was passed over. nil = nowhere.
 	Log *slog.Logger
 }
@@ -31,7 +34,9 @@ type Config struct {
 // Defaults of Config.
 const (
 	DefaultIdle         = 5 * time.Minute
-	DefaultMaxConsumers = 100
+	DefaultMaxConsumers = 20
+	DefaultMemory       = 64 << 20
+	leastMemory         = 16 << 20
 )
 
 // How long things may take, and how large they may be.
@@ -43,9 +48,12 @@ const (
 	readTime        = time.Second      // a read without timeout, once it has partitions
 	maxReadTime     = 30 * time.Second
 	quietTime       = 100 * time.Millisecond // a read with something in hand ends when nothing more comes for so long
+	fetchTime       = 200 * time.Millisecond // a broker waits so long for something new; it holds up the question to the next one
+	keepTime        = 5 * time.Second        // what was fetched for an instance that nobody calls is kept for so long
 	writeTime       = 30 * time.Second       // to send an answer to a slow client
 	maxReadBytes    = 8 << 20
 	maxProduceBytes = 8 << 20
+	maxBuffered     = 32 << 20 // records that Kafka has not taken yet
 	maxBodyBytes    = 64 << 10
 	maxRecords      = 10_000 // in one produce request
 	maxName         = 249    // as Kafka limits a topic's name
@@ -70,6 +78,9 @@ func (c Config) Validate() error {
 	if c.MaxConsumers < 0 {
 		errs = append(errs, fmt.Errorf("%d consumers at most is negative", c.MaxConsumers))
 	}
+	if c.Memory != 0 && c.Memory < leastMemory {
+		errs = append(errs, fmt.Errorf("a memory of %d bytes is less than %d MiB", c.Memory, leastMemory>>20))
+	}
 	return errors.Join(errs...)
 }
 
@@ -79,6 +90,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxConsumers == 0 {
 		c.MaxConsumers = DefaultMaxConsumers
+	}
+	if c.Memory == 0 {
+		c.Memory = DefaultMemory
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -157,13 +157,16 @@ func (c *consumers) remove(id instanceID) *entry {
 
 // sweep closes idle instances until ctx ends.
 func (c *consumers) sweep(ctx context.Context) {
-	tick := time.NewTicker(min(max(c.server.cfg.Idle/10, 5*time.Millisecond), 10*time.Second))
+	tick := time.NewTicker(min(max(c.server.cfg.Idle/10, 5*time.Millisecond), time.Second))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			for _, e := range c.resting(now.Add(-keepTime)) {
+				e.drop()
+			}
 			for _, e := range c.idleSince(now.Add(-c.server.cfg.Idle)) {
 				c.server.counts.expired.Add(1)
 				c.server.cfg.Log.Info("consumer instance was idle and is closed", "group", e.id.group, "instance", e.id.name)
@@ -174,6 +177,19 @@ func (c *consumers) sweep(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// resting returns the instances that hold records although nobody called since then.
+func (c *consumers) resting(then time.Time) []*entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var resting []*entry
+	for _, e := range c.all {
+		if e.calls == 0 && e.last.Before(then) && e.holds() {
+			resting = append(resting, e)
+		}
+	}
+	return resting
 }
 
 // idleSince takes out the instances whose last call ended before then.

@@ -112,6 +112,9 @@ func writeError(w http.ResponseWriter, err error) {
 	}
 	body, _ := encode(e) // two fields that JSON can say
 	w.Header().Set("Content-Type", mediaV2)
+	if e.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body)
 }

@@ -10,3 +10,10 @@ func (s *Server) InUse() int {
 	}
 	return count
 }
+
+// Memory returns how many bytes of the budget are used.
+func (s *Server) Memory() int {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	return s.memory.used
+}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,7 +20,8 @@ func (i *instance) joinGroup(opts ...kgo.Opt) error {
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { i.gained(added) }),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
 			if i.settings.autoCommit {
-				if err := i.commitGroup(ctx, client, i.pending(placesOf(gone))); err != nil {
+				next := i.pending(placesOf(gone))
+				if err := errors.Join(i.stillThere(ctx, next), i.commitGroup(ctx, client, next)); err != nil {
 					i.warn("commit before giving partitions away", err)
 				}
 			}
@@ -60,6 +62,7 @@ func (i *instance) lost(gone map[string][]int32) {
 		}
 	}
 	i.buffer = slices.DeleteFunc(i.buffer, func(r *kgo.Record) bool { return !i.assigned[placeOf(r)] })
+	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return !i.assigned[placeOfBatch(e)] })
 	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[placeOf(it.record)] })
 }
 

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/kafka"
 )
 
 // place is one partition of a topic.
@@ -35,12 +37,16 @@ type instance struct {
 	manual  bool // partitions are assigned by hand
 
 	mu        sync.Mutex
-	joined    chan struct{}      // closed once the group gave partitions, or said that there are none
-	assigned  map[place]bool     // partitions to read
-	buffer    []*kgo.Record      // from Kafka, for the next answers
-	answer    []item             // in the answer that is being made
-	positions map[place]position // behind what was read
-	began     map[place]int64    // where reading began, without a committed offset
+	share     *share                       // of the memory; nil before client
+	joined    chan struct{}                // closed once the group gave partitions, or said that there are none
+	assigned  map[place]bool               // partitions to read
+	buffer    []*kgo.Record                // from Kafka, for the next answers
+	tooLarge  []*kgo.ErrDecompressTooLarge // batches to be passed over, each behind all that is in buffer of its partition
+	answer    []item                       // in the answer that is being made
+	positions map[place]position           // behind what was read
+	began     map[place]int64              // where reading began, without a committed offset
+	ids       map[string]kadm.TopicID      // of the topics that are read
+	gone      string                       // a topic that is not the one that was subscribed to any more; "" = none
 }
 
 // position is the next offset to read, as far as answers were sent.
@@ -85,7 +91,7 @@ func (i *instance) end() {
 func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
 	i.mu.Lock()
 	i.joined, i.assigned, i.positions = make(chan struct{}), map[place]bool{}, map[place]position{}
-	i.buffer = nil
+	i.buffer, i.tooLarge, i.ids, i.gone = nil, nil, map[string]kadm.TopicID{}, ""
 	for _, p := range partitions {
 		i.assigned[p] = true
 	}
@@ -99,20 +105,26 @@ func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
 		hangUp()
 		return err
 	}
-	client, err := kgo.NewClient(append(append(options, opts...),
+	held := &share{of: i.server.memory}
+	reading, err := kafka.ReadingOptions(held.take)
+	if err != nil {
+		hangUp()
+		return err
+	}
+	client, err := kgo.NewClient(append(append(append(options, reading...), opts...),
 		kgo.WithContext(connected),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(i.settings.begin()),
-		kgo.FetchMaxBytes(4<<20),
-		kgo.FetchMaxPartitionBytes(1<<20),
-		kgo.FetchMaxWait(500*time.Millisecond),
-		kgo.MaxConcurrentFetches(1),
+		kgo.FetchMaxWait(fetchTime),
+		kgo.MaxConcurrentFetches(0), // nothing is fetched ahead of a read
 	)...)
 	if err != nil {
 		hangUp()
 		return err
 	}
 	i.client, i.hangUp = client, hangUp
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.share = held
 	return nil
 }
 
@@ -133,10 +145,11 @@ func (i *instance) disconnect() {
 	}
 	i.hangUp()
 	i.client.Close()
+	i.share.close()
 	i.client, i.topics, i.pattern, i.manual = nil, nil, "", false
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.assigned, i.buffer, i.positions, i.began = nil, nil, nil, map[place]int64{}
+	i.assigned, i.buffer, i.tooLarge, i.positions, i.began = nil, nil, nil, nil, map[place]int64{}
 }
 
 func (i *instance) warn(what string, err error) {

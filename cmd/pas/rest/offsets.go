@@ -67,7 +67,10 @@ func (i *instance) commitGiven(ctx context.Context, given []offsetView) error {
 // commitRead commits everything that was read and is not committed yet.
 func (i *instance) commitRead(ctx context.Context) error {
 	next := i.pending(i.assignment())
-	var err error
+	err := i.stillThere(ctx, next)
+	if err != nil {
+		return err
+	}
 	if i.manual {
 		err = i.commitAlone(ctx, next)
 	} else {

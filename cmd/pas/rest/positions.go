@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -114,6 +115,7 @@ func (i *instance) moveOne(ctx context.Context, p place, offset int64) error {
 		}
 	}
 	i.buffer = keep
+	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return placeOfBatch(e) == p })
 	i.positions[p] = position{at, true}
 	return nil
 }

@@ -21,7 +21,7 @@ func producerOptions(cfg Config) ([]kgo.Opt, error) {
 	return append(options,
 		kgo.RecordDeliveryTimeout(kafkaTime),
 		kgo.RecordPartitioner(chooser{kgo.StickyKeyPartitioner(nil)}),
-		kgo.MaxBufferedBytes(64<<20),
+		kgo.MaxBufferedBytes(maxBuffered),
 		kgo.UnknownTopicRetries(1),
 	), err
 }

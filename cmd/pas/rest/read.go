@@ -7,7 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/kafka"
 )
 
 // item is a record in an answer, or one that the answer passes over because it is no JSON.
@@ -46,6 +49,9 @@ func records(i *instance, w http.ResponseWriter, r *http.Request) error {
 	defer context.AfterFunc(i.alive, cancel)()
 	if i.settings.autoCommit {
 		i.commitBefore(r)
+	}
+	if err := i.isGone(); err != nil {
+		return err
 	}
 	defer i.putBack()
 	err = i.collect(ctx, within)
@@ -102,19 +108,24 @@ func (i *instance) collect(ctx context.Context, within limits) error {
 	var failure error
 	for polled := false; ; polled = true {
 		size, full := i.take(within.maxBytes)
-		if full || within.minBytes > 0 && size >= within.minBytes || polled && !time.Now().Before(deadline) {
+		if full || i.isTooLarge() || size > 0 && i.server.memory.full() || within.minBytes > 0 && size >= within.minBytes || polled && !time.Now().Before(deadline) {
 			break
 		}
 		until := deadline
 		if quiet := time.Now().Add(quietTime); !i.empty() && within.minBytes <= 0 && quiet.Before(deadline) {
 			until = quiet
 		}
-		came, err := i.poll(ctx, until)
-		if err != nil {
+		came, err := i.fetch(ctx, until)
+		if err != nil || errors.As(failure, new(*Error)) { // there was no memory, and there is now
 			failure = err
 		}
-		if ctx.Err() != nil || came == 0 && !time.Now().Before(until) {
+		if ctx.Err() != nil || i.isGone() != nil || came == 0 && !time.Now().Before(until) {
 			break
+		}
+	}
+	if i.empty() && ctx.Err() == nil {
+		if err := i.passOver(); err != nil {
+			return err
 		}
 	}
 	if i.empty() && failure == nil && ctx.Err() == nil {
@@ -140,31 +151,68 @@ func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) 
 	}
 }
 
-// poll waits until then for records and keeps those of partitions that are still ours. It returns how many came.
+// fetch is poll when there is memory for what may come. It waits for that, too, but not when there is something to answer
+// with.
+func (i *instance) fetch(ctx context.Context, until time.Time) (came int, err error) {
+	if i.server.memory.full() && i.client.BufferedFetchRecords() == 0 {
+		err = noMemory()
+	} else if came, err = i.poll(ctx, until); !errors.As(err, new(*Error)) || came > 0 {
+		return came, err
+	}
+	timer := time.NewTimer(min(quietTime, time.Until(until)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return 0, err
+}
+
+// poll waits until then for records. It returns how many came.
 func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	fetches := i.client.PollRecords(ctx, 1000)
-	var failure error
+	return i.keep(i.client.PollFetches(ctx))
+}
+
+// keep keeps the records of partitions that are still ours, and what stands in the way of more.
+func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	fetches.EachError(func(topic string, partition int32, err error) {
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+		var large *kgo.ErrDecompressTooLarge
+		var session *kgo.ErrGroupSession
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed):
 			return
+		case errors.Is(err, kafka.ErrNoRoom):
+			failure = noMemory()
+			return
+		case errors.As(err, &large):
+			if i.assigned[placeOfBatch(large)] {
+				i.tooLarge = append(i.tooLarge, large)
+			}
+			return
+		case errors.Is(err, kerr.UnknownTopicID):
+			i.forget(topic)
+			failure = remadeTopic(topic)
 		}
 		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", err)
-		var session *kgo.ErrGroupSession
 		if !errors.As(err, &session) { // news of an outage, also of one that is over: it joins again by itself
 			failure = err
 		}
 	})
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	came := 0
+	plain := 0
 	fetches.EachRecord(func(r *kgo.Record) {
+		if r.Attrs.CompressionType() == 0 {
+			plain += kafka.Memory(r)
+		}
 		if i.assigned[placeOf(r)] {
 			i.buffer = append(i.buffer, r)
 			came++
 		}
 	})
+	i.share.handedOver(plain)
 	return came, failure
 }
 
@@ -206,46 +254,4 @@ func (i *instance) empty() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.answer) == 0
-}
-
-// putBack keeps what was not sent for the next read.
-func (i *instance) putBack() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	kept := make([]*kgo.Record, 0, len(i.answer)+len(i.buffer))
-	for _, it := range i.answer {
-		kept = append(kept, it.record)
-	}
-	i.buffer = append(kept, i.buffer...)
-	i.answer = nil
-}
-
-// deliver sends the answer. Only then its records count as read.
-func (i *instance) deliver(w http.ResponseWriter, media string) error {
-	views, skipped, first := i.views()
-	body, err := encode(views)
-	if err != nil {
-		return err
-	}
-	if skipped > 0 {
-		w.Header().Set(skippedHeader, strconv.Itoa(skipped))
-		i.server.cfg.Log.Warn("passed over "+strconv.Itoa(skipped)+" records whose value is no JSON; the binary format shows them",
-			"group", i.id.group, "instance", i.id.name, "topic", first.Topic, "partition", first.Partition, "offset", first.Offset)
-	}
-	// Counted before, so that who has the answer finds it counted.
-	i.server.counts.consumed.Add(int64(len(views)))
-	i.server.counts.skipped.Add(int64(skipped))
-	if err := send(w, media, body); err != nil {
-		i.server.counts.consumed.Add(-int64(len(views)))
-		i.server.counts.skipped.Add(-int64(skipped))
-		i.warn("send an answer: its records are for the next read", err)
-		return nil
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, it := range i.answer { // those of a partition lost meanwhile are gone from it
-		i.positions[placeOf(it.record)] = position{kgo.EpochOffset{Epoch: it.record.LeaderEpoch, Offset: it.record.Offset + 1}, true}
-	}
-	i.answer = nil
-	return nil
 }

@@ -23,6 +23,7 @@ type Server struct {
 	client    *kgo.Client // produces and asks; consumers have their own
 	admin     *kadm.Client
 	known     partitions
+	memory    *memory
 	consumers *consumers
 	counts    counts
 	closeOnce sync.Once
@@ -34,12 +35,13 @@ type Stats struct {
 	Refused   int64 `json:"refused"`   // records not written: Kafka did not take them
 	Consumed  int64 `json:"consumed"`  // records in answers that were sent
 	Skipped   int64 `json:"skipped"`   // records that are no JSON, passed over
+	TooLarge  int64 `json:"too_large"` // batches that inflate too far, passed over
 	Consumers int64 `json:"consumers"` // instances created
 	Expired   int64 `json:"expired"`   // of these, closed because they were idle
 }
 
 type counts struct {
-	produced, refused, consumed, skipped, created, expired atomic.Int64
+	produced, refused, consumed, skipped, tooLarge, created, expired atomic.Int64
 }
 
 // New returns a server that is not connected yet, or all problems of cfg.
@@ -56,7 +58,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, client: client, admin: kadm.NewClient(client)}
+	s := &Server{cfg: cfg, client: client, admin: kadm.NewClient(client), memory: &memory{limit: cfg.Memory}}
 	s.admin.SetTimeoutMillis(int32(kafkaTime.Milliseconds()))
 	s.consumers = newConsumers(s)
 	return s, nil
@@ -95,7 +97,7 @@ func (s *Server) Close() {
 func (s *Server) Stats() Stats {
 	c := &s.counts
 	return Stats{Produced: c.produced.Load(), Refused: c.refused.Load(), Consumed: c.consumed.Load(),
-		Skipped: c.skipped.Load(), Consumers: c.created.Load(), Expired: c.expired.Load()}
+		Skipped: c.skipped.Load(), TooLarge: c.tooLarge.Load(), Consumers: c.created.Load(), Expired: c.expired.Load()}
 }
 
 // call answers one request, or returns why not.
@@ -138,6 +140,7 @@ func (s *Server) Handler() http.Handler {
 // answering turns a call's error into the API's answer.
 func (s *Server) answering(c call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.memory.charge(r, maxProduceBytes)()
 		err := c(w, r)
 		if err == nil {
 			return

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -52,12 +53,13 @@ func subscribe(i *instance, w http.ResponseWriter, r *http.Request) error {
 	}
 	slices.Sort(in.Topics)
 	in.Topics = slices.Compact(in.Topics)
-	if !slices.Equal(in.Topics, i.topics) {
+	if !slices.Equal(in.Topics, i.topics) || i.isGone() != nil {
 		i.disconnect()
 		if err := i.joinGroup(kgo.ConsumeTopics(in.Topics...)); err != nil {
 			return err
 		}
 		i.topics = in.Topics
+		i.identify(ctx, in.Topics)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -67,7 +69,7 @@ func (i *instance) subscribePattern(w http.ResponseWriter, pattern string) error
 	if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
 		return invalid("topic_pattern %q is not a regular expression", pattern)
 	}
-	if pattern != i.pattern {
+	if pattern != i.pattern || i.isGone() != nil {
 		i.disconnect()
 		if err := i.joinGroup(kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+pattern+")$"), kgo.ConsumeExcludeTopics("^__")); err != nil {
 			return err
@@ -129,6 +131,7 @@ func assign(i *instance, w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		i.manual = true
+		i.identify(ctx, slices.Collect(maps.Keys(from)))
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -17,28 +17,33 @@ type recordView struct {
 	Offset    int64  `json:"offset"`
 }
 
-// views returns the answer's records, how many it passes over, and the first of these.
-func (i *instance) views() (views []recordView, skipped int, first *kgo.Record) {
+// shown returns the answer's records, how many it passes over, and the first of these.
+func (i *instance) shown() (records []*kgo.Record, skipped int, first *kgo.Record) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	views = []recordView{}
 	for _, it := range i.answer {
-		r := it.record
-		if it.skipped {
-			if skipped++; first == nil {
-				first = r
-			}
-			continue
+		switch {
+		case !it.skipped:
+			records = append(records, it.record)
+		case first == nil:
+			first = it.record
+			fallthrough
+		default:
+			skipped++
 		}
-		v := recordView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
-		if i.settings.format == formatJSON {
-			v.Key, v.Value = jsonKey(r.Key), embedded(r.Value)
-		} else {
-			v.Key, v.Value = inBase64(r.Key), inBase64(r.Value)
-		}
-		views = append(views, v)
 	}
-	return views, skipped, first
+	return records, skipped, first
+}
+
+// view returns one record as the format shows it.
+func (f format) view(r *kgo.Record) recordView {
+	v := recordView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
+	if f == formatJSON {
+		v.Key, v.Value = jsonKey(r.Key), embedded(r.Value)
+	} else {
+		v.Key, v.Value = inBase64(r.Key), inBase64(r.Value)
+	}
+	return v
 }
 
 // isJSON reports whether a value can be embedded in an answer; a missing one can, as null.

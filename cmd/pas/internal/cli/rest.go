@@ -29,6 +29,7 @@ type restView struct {
 
 func (a *app) rest() *cobra.Command {
 	var addr string
+	var megabytes int
 	var kafka kafkaFlags
 	cfg := rest.Config{}
 	cmd := &cobra.Command{
@@ -55,6 +56,9 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 				return err
 			}
 			cfg.Brokers, cfg.Kafka = where.Brokers, where
+			if cfg.Memory = megabytes << 20; megabytes < 16 || megabytes > 1<<20 {
+				return usagef("--memory %d is not between 16 and %d", megabytes, 1<<20)
+			}
 			return a.serveRest(cmd.Context(), addr, cfg)
 		}),
 	}
@@ -62,6 +66,7 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8082", "address to serve on; others than this machine reach it only when it says so")
 	cmd.Flags().StringSliceVar(&cfg.Allow, "allow", nil, "a topic that may be written; give it again for each")
 	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer that nobody calls for so long")
+	cmd.Flags().IntVar(&megabytes, "memory", rest.DefaultMemory>>20, "so many MiB for the records and requests in work; more are refused")
 	cmd.Flags().IntVar(&cfg.MaxConsumers, "max-consumers", rest.DefaultMaxConsumers, "so many consumers at once")
 	return cmd
 }
@@ -139,8 +144,12 @@ func (a *app) announceRest(view restView, log *slog.Logger) {
 }
 
 func restSummary(s rest.Stats, took time.Duration) string {
-	return fmt.Sprintf("%d messages produced (%d refused), %d consumed (%d skipped: no JSON), %d consumers (%d expired), in %s",
+	summary := fmt.Sprintf("%d messages produced (%d refused), %d consumed (%d skipped: no JSON), %d consumers (%d expired), in %s",
 		s.Produced, s.Refused, s.Consumed, s.Skipped, s.Consumers, s.Expired, render.Seconds(took))
+	if s.TooLarge > 0 {
+		summary += fmt.Sprintf("; %d batches too large to inflate were passed over", s.TooLarge)
+	}
+	return summary
 }
 
 // lineLog is a log on standard error: lines for people, or JSON.

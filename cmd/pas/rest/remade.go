@@ -1,0 +1,105 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// remadeTopic is the answer to a read of a topic that is not the one that was subscribed to.
+func remadeTopic(topic string) *Error {
+	return failed(codeTopicNotFound, "Topic not found: the topic %q was deleted (or made anew). If it is there again, subscribe again: its records are read as auto.offset.reset says.", topic)
+}
+
+// topicIDs asks Kafka for the ids of those of the topics that are there; what the client remembers may be five seconds old.
+func (s *Server) topicIDs(ctx context.Context, topics []string) (map[string]kadm.TopicID, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	for _, topic := range topics {
+		request.Topics = append(request.Topics, kmsg.MetadataRequestTopic{Topic: kmsg.StringPtr(topic)})
+	}
+	answer, err := request.RequestWith(ctx, s.client)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]kadm.TopicID{}
+	for _, t := range answer.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); t.Topic != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			ids[*t.Topic] = t.TopicID
+		}
+	}
+	return ids, nil
+}
+
+// identify notes the ids of the topics that are subscribed to or assigned. A failure is told later, by what is read.
+func (i *instance) identify(ctx context.Context, topics []string) {
+	ids, err := i.server.topicIDs(ctx, topics)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err == nil {
+		i.ids = ids
+	}
+}
+
+// stillThere removes from next what was read of topics that are not there any more under the id that they had: committed,
+// it would hide the first records of the topic that has the name now.
+func (i *instance) stillThere(ctx context.Context, next map[place]kadm.Offset) error {
+	var topics []string
+	for p := range next {
+		if !slices.Contains(topics, p.Topic) {
+			topics = append(topics, p.Topic)
+		}
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	now, err := i.server.topicIDs(ctx, topics)
+	if err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, topic := range topics {
+		id, there := now[topic]
+		known, noted := i.ids[topic]
+		switch {
+		case there && !noted: // matches a pattern
+			i.ids[topic] = id
+		case !there || known != id:
+			i.forget(topic)
+		}
+	}
+	for p := range next {
+		if p.Topic == i.gone {
+			delete(next, p)
+		}
+	}
+	return nil
+}
+
+// forget forgets what was read of a topic that is gone. It is called with mu held.
+func (i *instance) forget(topic string) {
+	i.gone = topic
+	for p := range i.positions {
+		if p.Topic == topic {
+			delete(i.positions, p)
+			delete(i.began, p)
+		}
+	}
+	i.buffer = slices.DeleteFunc(i.buffer, func(r *kgo.Record) bool { return r.Topic == topic })
+	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return e.Topic == topic })
+}
+
+// isGone returns the answer to a read when a topic is gone, else nil.
+func (i *instance) isGone() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.gone == "" {
+		return nil
+	}
+	return remadeTopic(i.gone)
+}
