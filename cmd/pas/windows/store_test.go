@@ -78,6 +78,26 @@ func TestAWriterThatLostItsLockNoticesTheOther(t *testing.T) {
 	require.Equal(t, map[string]string{"1970-01-01T00:00:00Z e USD": "2 events, 0.10, 0 late"}, c.stored(t))
 }
 
+// A server that was demoted, or is read-only for a while, takes the counts later.
+func TestAServerThatTakesNoWritesIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := setup(t, "web-events")
+	want := c.traffic(t, 300, 1)
+	store, err := c.open(t, c.job())
+	require.NoError(t, err)
+	_, err = store.conn.Exec(t.Context(), `SET default_transaction_read_only = on`)
+	require.NoError(t, err)
+	var notes []string
+	cfg := c.config()
+	cfg.Store, cfg.Note = store, func(text string) { notes = append(notes, text) }
+	_, err = Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, want.rows, c.stored(t))
+	require.Len(t, notes, 2)
+	require.Contains(t, notes[0], "read-only transaction")
+	require.Equal(t, "Postgres is back.", notes[1])
+}
+
 func TestANewJobBeginsWhereItBeganAlsoWhenItDiesBeforeItCounts(t *testing.T) {
 	t.Parallel()
 	c := setup(t, "web-events")
