@@ -129,6 +129,7 @@ func query(in *listInput) (app.Query, error) {
 // problem is what the client hears. The cause of an error that it can do nothing about is for the log alone.
 func problem(err error, log *slog.Logger) error {
 	if pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("the database is not available", "err", err)
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	}
 	log.Error("answering a request", "err", err)

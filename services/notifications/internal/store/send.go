@@ -87,7 +87,7 @@ const renewSQL = `UPDATE notifications SET next_attempt_at = now() + $3::interva
 
 // Renew implements app.Store.
 func (s *Store) Renew(ctx context.Context, n domain.Notification, lease time.Duration) error {
-	if _, err := s.pool.Exec(ctx, renewSQL, n.ID, n.Claim, lease); err != nil {
+	if _, err := pgdb.Exec(ctx, s.pool, renewSQL, n.ID, n.Claim, lease); err != nil {
 		return fmt.Errorf("renew claim on notification %d: %w", n.ID, err)
 	}
 	return nil

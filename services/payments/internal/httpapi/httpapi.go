@@ -154,6 +154,7 @@ func problem(err error, log *slog.Logger) error {
 	case errors.Is(err, app.ErrNotFound):
 		return huma.Error404NotFound("no payment of this order is known")
 	case pgdb.IsUnavailable(err), errors.Is(err, context.DeadlineExceeded):
+		log.Warn("the database is not available", "err", err)
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	default:
 		log.Error("answering a request", "err", err)
