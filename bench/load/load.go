@@ -16,6 +16,8 @@ type Target struct {
 	Path      string                                 // "" = /orders
 	Body      func(n int) []byte                     // of the nth order
 	Place     func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
+	// Answered gets the answer to the nth order, or why there is none, when set. The order is not asked for again then.
+	Answered func(n, status int, err error)
 }
 
 // Placed is what came of placing orders.
@@ -157,6 +159,9 @@ func (p *placer) place(ctx context.Context, n int) (refused int, err error) {
 		return 0, p.target.Place(ctx, n)
 	}
 	body := p.target.Body(n)
+	if p.target.Answered != nil {
+		return 0, p.once(ctx, n, body)
+	}
 	for {
 		status, err := p.conn.post(ctx, body)
 		switch {
@@ -173,6 +178,19 @@ func (p *placer) place(ctx context.Context, n int) (refused int, err error) {
 			return refused, fmt.Errorf("place order %d: answered %d", n, status)
 		}
 	}
+}
+
+// once asks for an order and hands the answer over.
+func (p *placer) once(ctx context.Context, n int, body []byte) error {
+	status, err := p.conn.post(ctx, body)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		p.conn.used = time.Time{} // the next order gets a new connection
+	}
+	p.target.Answered(n, status, err)
+	return nil
 }
 
 // wait reports whether ctx is still alive after d.

@@ -56,6 +56,30 @@ func TestClosedLoopPlacesEachOrderOnce(t *testing.T) {
 	require.True(t, placed.Last.After(placed.First))
 }
 
+func TestWhatIsOnlyAskedForOnceIsHandedOver(t *testing.T) {
+	t.Parallel()
+	address := server(t, func(w http.ResponseWriter, r *http.Request) {
+		switch content, _ := io.ReadAll(r.Body); len(content) {
+		case 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 2:
+			panic(http.ErrAbortHandler) // no answer, and no connection any more
+		default:
+			w.WriteHeader(http.StatusAccepted)
+		}
+	})
+	statuses, broken := map[int]int{}, 0
+	_, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text, Answered: func(n, status int, err error) {
+		statuses[n] = status
+		if err != nil {
+			broken++
+		}
+	}}, 1, 0, 4)
+	require.NoError(t, err)
+	require.Equal(t, map[int]int{0: http.StatusServiceUnavailable, 1: 0, 2: http.StatusAccepted, 3: http.StatusAccepted}, statuses)
+	require.Equal(t, 1, broken)
+}
+
 func TestWhatIsRefusedIsAskedForAgainAndCounted(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

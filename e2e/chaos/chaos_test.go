@@ -3,8 +3,6 @@
 package chaos
 
 import (
-	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -37,7 +35,13 @@ type row struct {
 
 func rows() []row {
 	return []row{
-		{name: "kills", faults: "SIGKILL of random services", full: 1000, short: 15, play: (*field).kills},
+		{name: "kills", faults: "SIGKILLs of random services", full: 1000, short: 12, play: (*field).kills},
+		{name: "brokers", faults: "kills and pauses of the broker", full: 100, short: 2, play: (*field).brokers, judge: promptly},
+		{name: "databases", faults: "SIGKILLs of Postgres", full: 100, short: 2, play: (*field).databases},
+		{name: "frozen", faults: "replicas stopped with SIGSTOP and continued", full: 50, short: 2, play: (*field).frozen},
+		{name: "topics", faults: "topics grown, and a fifth as often one made again", full: 20, short: 2, play: (*field).topics, withoutLog: true},
+		{name: "hostile", faults: "records of every hostile size and shape", full: 100_000, short: 4_000, play: (*field).hostile, judge: onlyHostile, leaveOut: []string{"parked"}},
+		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 10, play: (*field).crowds},
 	}
 }
 
@@ -53,11 +57,11 @@ func TestChaos(t *testing.T) {
 		if chosen != "" && !slices.Contains(strings.Split(chosen, ","), r.name) {
 			continue
 		}
-		size := r.full
+		size, long := r.full, 30*time.Second
 		if os.Getenv("CHAOS_FORM") == "short" {
-			size = r.short
+			size, long = r.short, 4*time.Second
 		}
-		s := settings{size: int(number(t, "CHAOS_SIZE", uint64(size))), seed: seed, rate: float64(number(t, "CHAOS_RATE", 100)), bin: bin}
+		s := settings{size: int(number(t, "CHAOS_SIZE", uint64(size))), seed: seed, rate: float64(number(t, "CHAOS_RATE", 100)), long: long, bin: bin}
 		t.Run(r.name, func(t *testing.T) { r.run(t, s) })
 	}
 	for name := range strings.SplitSeq(chosen, ",") {
@@ -82,17 +86,14 @@ func (r row) run(t *testing.T, s settings) {
 	f := newField(t, s)
 	f.began = time.Now()
 	f.say("two replicas of each service, Postgres and Kafka are up")
-	stop, stopShopping := context.WithCancel(f.ctx)
-	defer stopShopping()
-	shopped := make(chan error, 1)
-	go func() { shopped <- f.shop.shop(f.ctx, stop, s.rate) }()
+	f.shop.open(f.ctx)
 	err := f.recovered("the start")
+	f.slow = 0
 	if err == nil {
 		err = r.play(f)
 	}
-	stopShopping()
-	require.NoError(t, <-shopped)
 	last := time.Now()
+	require.NoError(t, f.shop.close())
 	v := &verdict{}
 	if err != nil {
 		v.wrong("%v", err)
@@ -161,35 +162,4 @@ func (f *field) peak() (most int64) {
 		most = max(most, r.peak, process.UsageOf(r.current().PID()).Peak)
 	}
 	return most
-}
-
-// kills ends random replicas with SIGKILL at random moments: mostly one, sometimes both of a service, or all.
-func (f *field) kills() error {
-	for f.faults < f.size {
-		if err := pause(f.ctx, time.Duration(200+f.rng.IntN(2800))*time.Millisecond); err != nil {
-			return err
-		}
-		victims := []*replica{f.replicas[f.rng.IntN(len(f.replicas))]}
-		switch luck := f.rng.IntN(100); {
-		case luck < 8:
-			victims = f.of(victims[0].service)
-		case luck < 10:
-			victims = f.replicas
-		}
-		for _, r := range victims {
-			hit, err := r.kill()
-			if err != nil {
-				return err
-			}
-			if hit {
-				f.faulted("SIGKILL " + r.spec.Name)
-			}
-		}
-		if f.rng.IntN(25) == 0 {
-			if err := f.recovered("SIGKILL " + victims[0].spec.Name); err != nil {
-				return err
-			}
-		}
-	}
-	return f.recovered(fmt.Sprintf("%d kills", f.faults))
 }

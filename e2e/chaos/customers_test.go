@@ -29,6 +29,10 @@ const (
 type customers struct {
 	clients []*client.Client // one for each replica of orders
 	seed    uint64
+	rate    float64 // a second
+
+	days  int          // how often the shop was opened
+	close func() error // returns when the last customer is done
 
 	mu         sync.Mutex
 	notes      []*note
@@ -39,21 +43,31 @@ type customers struct {
 	gaveUp     int
 }
 
-// shop lets rate customers a second come until stop ends, and returns when all of them are done.
-func (c *customers) shop(ctx, stop context.Context, rate float64) error {
+// open lets customers come until close is called.
+func (c *customers) open(ctx context.Context) {
+	stop, cancel := context.WithCancel(ctx)
 	target := load.Target{Place: func(_ context.Context, n int) error { return c.visit(ctx, n) }}
-	_, err := load.Open(stop, target, atOnce, 0, most, rate)
-	if stop.Err() != nil && ctx.Err() == nil {
+	ended := make(chan error, 1)
+	first := c.days * most
+	c.days++
+	go func() {
+		_, err := load.Open(stop, target, atOnce, first, most, c.rate)
+		ended <- err
+	}()
+	c.close = func() error {
+		cancel()
+		if err := <-ended; ctx.Err() != nil || !errors.Is(err, context.Canceled) {
+			return err
+		}
 		return nil
 	}
-	return err
 }
 
 // visit is one customer's.
 func (c *customers) visit(ctx context.Context, number int) error {
 	rng := rand.New(rand.NewPCG(c.seed, uint64(number)))
-	n := &note{Purchase: purchase.Wish(rng, fmt.Sprintf("chaos-%07d", number))}
-	n.User = fmt.Sprintf("customer-%07d", number)
+	n := &note{Purchase: purchase.Wish(rng, fmt.Sprintf("chaos-%08d", number))}
+	n.User = fmt.Sprintf("customer-%08d", number)
 	n.Email = n.User + "@example.com"
 	key := "place-" + n.ID
 	request := n.Order()

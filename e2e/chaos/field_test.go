@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -38,18 +39,19 @@ const (
 // field is everything that runs during one row.
 type field struct {
 	settings
-	t        *testing.T
-	ctx      context.Context
-	rng      *rand.Rand
-	kafka    progress.Kafka
-	broker   *programs.Broker
-	db       *server
-	adminURL string // a superuser's, of the database itself
-	replicas []*replica
-	shop     *customers
-	began    time.Time
-	faults   int
-	slow     time.Duration // the longest until orders went through again
+	t         *testing.T
+	ctx       context.Context
+	rng       *rand.Rand
+	kafka     progress.Kafka
+	broker    *programs.Broker
+	db        *server
+	adminURL  string // a superuser's, of the database itself
+	replicas  []*replica
+	shop      *customers
+	began     time.Time
+	faults    int
+	hostility *hostility    // of the row hostile
+	slow      time.Duration // the longest until orders went through again
 }
 
 // settings of a row.
@@ -57,7 +59,8 @@ type settings struct {
 	size int
 	seed uint64
 	rate float64
-	bin  string // the folder of the built programs
+	long time.Duration // the longest that a fault lasts
+	bin  string        // the folder of the built programs
 }
 
 // ports of a row: two of each replica, one of Postgres.
@@ -92,7 +95,7 @@ func port(address string) int {
 
 func (f *field) startReplicas(addresses []string) {
 	logs := logFolder(f.t)
-	f.shop = &customers{seed: f.seed}
+	f.shop = &customers{seed: f.seed, rate: f.rate}
 	for _, service := range client.Services() {
 		for n := range replicasEach {
 			r := &replica{service: service, public: addresses[0], admin: addresses[1]}
@@ -186,17 +189,22 @@ func (f *field) until(limit time.Duration, what string, check func(ctx context.C
 		if err == nil {
 			return nil
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if pause(ctx, 100*time.Millisecond) != nil {
 			return fmt.Errorf("after %s still not: %s: %w", limit, what, err)
 		}
 	}
 }
 
-// recovered waits until an order that was placed from now on has passed through all three services.
+// recovered waits until every order that was placed up to now has its end, and one that was placed later has passed through
+// all three services.
 func (f *field) recovered(after string) error {
 	since := time.Now()
 	err := f.until(recoveryLimit, "orders go through again after "+after, func(ctx context.Context) error {
 		return f.ask(ctx, func(conn *pgx.Conn) error {
+			behind, err := progress.Behind(ctx, conn, since)
+			if err != nil || behind > 0 {
+				return errors.Join(err, fmt.Errorf("%d orders placed before have no end", behind))
+			}
 			yes, err := progress.Through(ctx, conn, since)
 			if err == nil && !yes {
 				err = fmt.Errorf("no order placed since then is through")
@@ -243,9 +251,14 @@ func (f *field) wait(limit time.Duration) error {
 	return pause(f.ctx, time.Duration(f.rng.Int64N(int64(limit))))
 }
 
-// faulted counts a fault and tells of every tenth.
-func (f *field) faulted(what string) {
-	if f.faults++; f.faults%10 == 0 || f.size <= 20 {
-		f.say("%d of %d: %s; %d orders taken", f.faults, f.size, what, f.shop.taken())
+// lasting returns how long a fault lasts: 1 s to the longest.
+func (f *field) lasting() time.Duration {
+	return time.Second + time.Duration(f.rng.Int64N(int64(f.long-time.Second)))
+}
+
+// faulted counts a fault and tells of it, of kills only each tenth.
+func (f *field) faulted(format string, args ...any) {
+	if f.faults++; f.faults%10 == 0 || f.size <= 100 {
+		f.say("%d of %d: %s; %d orders taken", f.faults, f.size, fmt.Sprintf(format, args...), f.shop.taken())
 	}
 }

@@ -53,6 +53,16 @@ func Through(ctx context.Context, db Row, since time.Time) (yes bool, err error)
 	return yes, err
 }
 
+const behindSQL = `SELECT count(*) FROM orders.orders WHERE created_at < $1 AND status NOT IN ('confirmed', 'rejected', 'failed', 'cancelled')`
+
+// Behind returns how many orders that were placed before a moment have no end yet.
+func Behind(ctx context.Context, db Row, moment time.Time) (orders int, err error) {
+	if err = db.QueryRow(ctx, behindSQL, moment).Scan(&orders); err != nil {
+		err = fmt.Errorf("look which orders have no end: %w", err)
+	}
+	return orders, err
+}
+
 // Kafka is where the topics of one system are.
 type Kafka struct {
 	Brokers []string

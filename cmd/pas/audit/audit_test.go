@@ -104,21 +104,22 @@ func TestAuditFindsWhatDoesNotAddUp(t *testing.T) {
 			(payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status)
 			SELECT 'pay_2', 'again', order_id, user_id, amount_minor, currency, payment_method, status
 			FROM payments.provider_ledger WHERE status = 'charged' LIMIT 1`}},
-		"a charge nobody knows": {"charges", "payments says no payment", []string{"DELETE FROM payments.payments WHERE " + one("payments.payments", "status = 'captured'")}},
-		"money kept":            {"outcome", "its money is kept", []string{"UPDATE payments.payments SET status = 'captured', reason = '' WHERE " + one("payments.payments", "status = 'refunded'")}},
-		"money given back":      {"charges", "payments says captured", []string{"UPDATE payments.provider_ledger SET status = 'refunded', refunded_at = now() - interval '1 hour' WHERE " + one("payments.provider_ledger", "status = 'charged'")}},
-		"another amount":        {"money", "confirmed orders come to", []string{"UPDATE orders.orders SET total_minor = total_minor + 1 WHERE " + one("orders.orders", "status = 'confirmed'")}},
-		"stock sold twice":      {"stock", "(orders: ", []string{"UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'record-brush'"}},
-		"a notification lost":   {"notified", "nobody was told", []string{"DELETE FROM notifications.notifications WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
-		"one not sent":          {"notified", "is not sent", []string{"UPDATE notifications.notifications SET status = 'pending', sent_at = NULL, created_at = now() - interval '1 hour' WHERE " + one("notifications.notifications", "kind = 'failed'")}},
-		"another one":           {"notified", "was told to be rejected", []string{"UPDATE notifications.notifications SET kind = 'rejected' WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
-		"a gap in a timeline":   {"timeline", "numbered up to", []string{"DELETE FROM orders.order_events WHERE number = 2 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
-		"another end":           {"timeline", "of its timeline says", []string{"UPDATE orders.order_events SET status_to = 'failed' WHERE number = 3 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
-		"an outbox row":         {"outbox", "row ", []string{"INSERT INTO orders.outbox (topic, value, headers, created_at) VALUES ('orders', '', '[]', now() - interval '1 minute')"}},
-		"overdue":               {"overdue", "due since", []string{"UPDATE orders.orders SET status = 'pending', stock = 'none', reason = '', due_at = now() - interval '1 hour' WHERE " + one("orders.orders", "status = 'failed' AND total_minor > 0")}},
-		"parked":                {"parked", "not_json", []string{"UPDATE orders.dead_letters SET state = 'parked' WHERE reason = 'not_json'"}},
-		"kept aside":            {"parked", "kept aside", []string{"INSERT INTO orders.held_messages (order_id, event, topic, partition, record_offset, record_time, held_at) VALUES ('x', 'payment_captured', 'payments', 0, 0, now(), now() - interval '1 hour')"}},
-		"another story":         {"topics", "the topics say", []string{"UPDATE orders.orders SET status = 'cancelled', reason = 'x', stock = 'none' WHERE " + one("orders.orders", "status = 'confirmed'")}},
+		"a charge nobody knows":         {"charges", "payments says no payment", []string{"DELETE FROM payments.payments WHERE " + one("payments.payments", "status = 'captured'")}},
+		"money kept":                    {"outcome", "its money is kept", []string{"UPDATE payments.payments SET status = 'captured', reason = '' WHERE " + one("payments.payments", "status = 'refunded'")}},
+		"money given back":              {"charges", "payments says captured", []string{"UPDATE payments.provider_ledger SET status = 'refunded', refunded_at = now() - interval '1 hour' WHERE " + one("payments.provider_ledger", "status = 'charged'")}},
+		"another amount":                {"money", "confirmed orders come to", []string{"UPDATE orders.orders SET total_minor = total_minor + 1 WHERE " + one("orders.orders", "status = 'confirmed'")}},
+		"stock sold twice":              {"stock", "(orders: ", []string{"UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'record-brush'"}},
+		"a notification lost":           {"notified", "nobody was told", []string{"DELETE FROM notifications.notifications WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
+		"one not sent":                  {"notified", "is not sent", []string{"UPDATE notifications.notifications SET status = 'pending', sent_at = NULL, created_at = now() - interval '1 hour' WHERE " + one("notifications.notifications", "kind = 'failed'")}},
+		"another one":                   {"notified", "was told to be rejected", []string{"UPDATE notifications.notifications SET kind = 'rejected' WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
+		"a fraud alert without a cause": {"notified", "was told to be fraud_alert", []string{"UPDATE notifications.notifications SET kind = 'fraud_alert' WHERE " + one("notifications.notifications", "kind = 'rejected'")}},
+		"a gap in a timeline":           {"timeline", "numbered up to", []string{"DELETE FROM orders.order_events WHERE number = 2 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
+		"another end":                   {"timeline", "of its timeline says", []string{"UPDATE orders.order_events SET status_to = 'failed' WHERE number = 3 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
+		"an outbox row":                 {"outbox", "row ", []string{"INSERT INTO orders.outbox (topic, value, headers, created_at) VALUES ('orders', '', '[]', now() - interval '1 minute')"}},
+		"overdue":                       {"overdue", "due since", []string{"UPDATE orders.orders SET status = 'pending', stock = 'none', reason = '', due_at = now() - interval '1 hour' WHERE " + one("orders.orders", "status = 'failed' AND total_minor > 0")}},
+		"parked":                        {"parked", "not_json", []string{"UPDATE orders.dead_letters SET state = 'parked' WHERE reason = 'not_json'"}},
+		"kept aside":                    {"parked", "kept aside", []string{"INSERT INTO orders.held_messages (order_id, event, topic, partition, record_offset, record_time, held_at) VALUES ('x', 'payment_captured', 'payments', 0, 0, now(), now() - interval '1 hour')"}},
+		"another story":                 {"topics", "the topics say", []string{"UPDATE orders.orders SET status = 'cancelled', reason = 'x', stock = 'none' WHERE " + one("orders.orders", "status = 'confirmed'")}},
 		"unknown to the topics": {"topics", "do not know it", []string{
 			"UPDATE notifications.notifications SET order_id = 'renamed' WHERE order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'failed' AND reason = 'card_declined')",
 			"INSERT INTO orders.orders SELECT 'renamed', user_id, total_minor, currency, payment_method, email, status, reason, stock, payment_id, late_payment, decided_by, version, created_at, updated_at, status_at, due_at, nudges, trace_parent FROM orders.orders WHERE order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'failed' AND reason = 'card_declined')"}},
@@ -144,6 +145,31 @@ func TestAuditFindsWhatDoesNotAddUp(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A customer may cancel an order in the moment in which payments suspects it: the alert is right all the same.
+func TestAFraudAlertMayBeAboutACancelledOrder(t *testing.T) {
+	t.Parallel()
+	p := play(t)
+	admin, err := pgx.Connect(t.Context(), p.adminURL)
+	require.NoError(t, err)
+	const suspected = `(SELECT min(order_id) FROM payments.payments WHERE reason = 'suspected_fraud')`
+	for _, statement := range []string{
+		"UPDATE orders.orders SET status = 'cancelled', reason = 'cancelled_by_user' WHERE order_id = " + suspected,
+		"UPDATE notifications.notifications SET kind = 'cancelled' WHERE kind = 'failed' AND order_id = " + suspected,
+	} {
+		tag, err := admin.Exec(t.Context(), statement)
+		require.NoError(t, err)
+		require.NotZero(t, tag.RowsAffected(), statement)
+	}
+	require.NoError(t, admin.Close(t.Context()))
+	report, err := audit.Run(t.Context(), p.config(t, p.adminURL))
+	require.NoError(t, err)
+	for _, check := range report.Checks {
+		if check.Name == "notified" {
+			require.Empty(t, check.Examples)
+		}
 	}
 }
 

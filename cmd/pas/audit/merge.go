@@ -197,7 +197,7 @@ func (a *audit) notified(f file) {
 		case n.kind == o.status:
 			told = true
 		case n.kind == messages.KindConfirmed && (o.status == "cancelled" || o.status == "failed"): // it was, before
-		case n.kind == messages.KindFraudAlert && o.status == "failed":
+		case n.kind == messages.KindFraudAlert && f.payment != nil && f.payment.reason == "suspected_fraud": // whatever the customer did then
 		case n.kind == "": // somebody else's, about the order
 		default:
 			a.checks.notified.offend(fmt.Sprintf("%s is %s, and was told to be %s", o.id, o.status, n.kind))

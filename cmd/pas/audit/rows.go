@@ -34,16 +34,16 @@ FROM order_events e JOIN order_events before ON before.order_id = e.order_id AND
 WHERE e.status_from <> before.status_to`
 
 type payment struct {
-	id, status, currency, paymentID string
-	amount                          int64
-	updated                         time.Time
+	id, status, reason, currency, paymentID string
+	amount                                  int64
+	updated                                 time.Time
 }
 
-const paymentsSQL = `SELECT order_id, status, currency, payment_id, amount_minor, updated_at
+const paymentsSQL = `SELECT order_id, status, reason, currency, payment_id, amount_minor, updated_at
 FROM payments ORDER BY order_id COLLATE "C"`
 
 func scanPayment(r pgx.Rows, p *payment) error {
-	return r.Scan(&p.id, &p.status, &p.currency, &p.paymentID, &p.amount, &p.updated)
+	return r.Scan(&p.id, &p.status, &p.reason, &p.currency, &p.paymentID, &p.amount, &p.updated)
 }
 
 // entry is one of the provider's own books.
