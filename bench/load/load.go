@@ -18,6 +18,8 @@ type Target struct {
 	Place     func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
 	// Answered gets the answer to the nth order, or why there is none, when set. The order is not asked for again then.
 	Answered func(n, status int, err error)
+	// Patience is how late an order may be asked for in the open loop; a later one is left out. 0 = any time.
+	Patience time.Duration
 }
 
 // Placed is what came of placing orders.
@@ -101,6 +103,9 @@ func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (
 			}
 			defer c.close()
 			for i := range due {
+				if to.Patience > 0 && time.Since(placed.Intended[i]) > to.Patience {
+					continue
+				}
 				again, err := c.place(ctx, first+i)
 				if err != nil {
 					cancel(err)

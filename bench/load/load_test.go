@@ -80,6 +80,18 @@ func TestWhatIsOnlyAskedForOnceIsHandedOver(t *testing.T) {
 	require.Equal(t, 1, broken)
 }
 
+func TestWhatIsTooLateIsLeftOut(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	address := server(t, func(http.ResponseWriter, *http.Request) { <-release })
+	time.AfterFunc(150*time.Millisecond, func() { close(release) })
+	asked := 0
+	_, err := load.Open(t.Context(), load.Target{Addresses: []string{address}, Body: text, Patience: 50 * time.Millisecond,
+		Answered: func(int, int, error) { asked++ }}, 1, 0, 20, 1000)
+	require.NoError(t, err)
+	require.Equal(t, 1, asked)
+}
+
 func TestWhatIsRefusedIsAskedForAgainAndCounted(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

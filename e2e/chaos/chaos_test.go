@@ -30,6 +30,8 @@ type row struct {
 	play        func(f *field) error
 	judge       func(f *field, v *verdict, l stats.Latency) // more that must hold, may be nil
 	leaveOut    []string                                    // checks of the audit that mean nothing here
+	linked      bool                                        // each replica's links lead through proxies
+	backlog     bool                                        // more is taken than done: draining may take as long again
 	withoutLog  bool                                        // the topics do not hold every message any more
 }
 
@@ -41,7 +43,8 @@ func rows() []row {
 		{name: "frozen", faults: "replicas stopped with SIGSTOP and continued", full: 50, short: 2, play: (*field).frozen},
 		{name: "topics", faults: "topics grown, and a fifth as often one made again", full: 20, short: 2, play: (*field).topics, withoutLog: true},
 		{name: "hostile", faults: "records of every hostile size and shape", full: 100_000, short: 4_000, play: (*field).hostile, judge: onlyHostile, leaveOut: []string{"parked"}},
-		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 10, play: (*field).crowds},
+		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 10, play: (*field).crowds, backlog: true},
+		{name: "network", faults: "faults of one link: late, slow, cut, reset, half open", full: 70, short: 3, play: (*field).network, linked: true},
 	}
 }
 
@@ -83,7 +86,7 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 // run plays a row, counts and reports.
 func (r row) run(t *testing.T, s settings) {
 	t.Logf("row %s: %d times %s, seed %d (CHAOS_ROW=%s CHAOS_SIZE=%d CHAOS_SEED=%d chooses the same again)", r.name, s.size, r.faults, s.seed, r.name, s.size, s.seed)
-	f := newField(t, s)
+	f := newField(t, s, r.linked)
 	f.began = time.Now()
 	f.say("two replicas of each service, Postgres and Kafka are up")
 	f.shop.open(f.ctx)
@@ -98,7 +101,11 @@ func (r row) run(t *testing.T, s settings) {
 	if err != nil {
 		v.wrong("%v", err)
 	}
-	if err := f.drained(drainLimit); err != nil {
+	limit := drainLimit
+	if r.backlog {
+		limit += last.Sub(f.began)
+	}
+	if err := f.drained(limit); err != nil {
 		v.wrong("%v", err)
 	}
 	drain := time.Since(last)

@@ -86,8 +86,8 @@ func (c *customers) visit(ctx context.Context, number int) error {
 			}
 			return err
 		})
-		if status := client.StatusOf(err); status != 0 && status < http.StatusInternalServerError {
-			n.Refused = status
+		if err != nil && !again(err) {
+			n.Refused = client.StatusOf(err)
 		}
 	}
 	var err error
@@ -103,6 +103,9 @@ func (c *customers) visit(ctx context.Context, number int) error {
 // afterwards cancels some orders and looks at others.
 func (c *customers) afterwards(ctx context.Context, rng *rand.Rand, n *note) error {
 	luck := rng.IntN(100)
+	if luck == 50 { // goods for the next ones; nobody counts them, so no answer is needed
+		_, _ = c.clients[0].Restock(ctx, purchase.Scarce, 10)
+	}
 	if luck < 5 && n.SKU != purchase.Scarce {
 		if err := pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond); err != nil {
 			return err
@@ -112,7 +115,7 @@ func (c *customers) afterwards(ctx context.Context, rng *rand.Rand, n *note) err
 			return err
 		})
 		n.Cancelled = err == nil
-		n.CancelUnknown = err != nil && client.StatusOf(err) != http.StatusConflict // 409: it had failed before
+		n.CancelUnknown = err != nil && again(err) // else it had failed before
 		return nil
 	}
 	if luck >= 95 {
@@ -156,18 +159,25 @@ func (c *customers) count(err error, post bool, took time.Duration) (final bool)
 	if post {
 		c.posts = append(c.posts, took)
 	}
-	var unreachable *client.UnreachableError
 	switch status := client.StatusOf(err); {
-	case errors.As(err, &unreachable):
+	case err == nil:
+	case status == 0:
 		c.unanswered++
 	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
 		c.busy++
 	case status >= http.StatusInternalServerError:
 		c.broken++
-	default:
+	}
+	return err == nil || !again(err)
+}
+
+// again reports whether the same request may be answered in another way later: it got no answer, or one that says so.
+func again(err error) bool {
+	var refused *client.Problem
+	if !errors.As(err, &refused) {
 		return true
 	}
-	return false
+	return refused.Status >= http.StatusInternalServerError || refused.Answer.Header.Get("Retry-After") != ""
 }
 
 // taken returns how many orders were taken.

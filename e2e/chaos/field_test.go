@@ -51,6 +51,7 @@ type field struct {
 	began     time.Time
 	faults    int
 	hostility *hostility    // of the row hostile
+	links     *links        // nil unless the row wants them
 	slow      time.Duration // the longest until orders went through again
 }
 
@@ -66,7 +67,7 @@ type settings struct {
 // ports of a row: two of each replica, one of Postgres.
 const ports = 2*replicasEach*3 + 1
 
-func newField(t *testing.T, s settings) *field {
+func newField(t *testing.T, s settings, linked bool) *field {
 	t.Helper()
 	given := os.Getenv("KAFKA_BROKERS")
 	require.NotEmpty(t, given, "this needs a real Kafka: `make chaos` starts one")
@@ -78,12 +79,15 @@ func newField(t *testing.T, s settings) *field {
 	}
 	_, err := bus.CreateTopics(f.ctx, bus.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix, GroupPrefix: f.kafka.Prefix}, stack.Topics(1))
 	require.NoError(t, err)
-	addresses := programs.FreeAddresses(t, ports)
+	addresses := programs.FreeAddresses(t, ports+linkedPorts)
 	f.db = newServer(t, port(addresses[0]))
 	require.NoError(t, f.db.start(f.ctx))
 	f.adminURL = f.db.url("postgres")
 	require.NoError(t, migrations.Up(f.ctx, f.adminURL))
-	f.startReplicas(addresses[1:])
+	if linked {
+		f.links = f.link(addresses[ports:])
+	}
+	f.startReplicas(addresses[1:ports])
 	return f
 }
 
@@ -102,11 +106,15 @@ func (f *field) startReplicas(addresses []string) {
 			addresses = addresses[2:]
 			r.spec = process.Spec{Name: fmt.Sprintf("%s-%d", service, n+1), Path: filepath.Join(f.bin, service), Logs: logs,
 				Env: f.environment(service, r)}
+			at := r.public
+			if f.links != nil {
+				at = f.links.join(r)
+			}
 			f.t.Cleanup(r.end)
 			require.NoError(f.t, r.start())
 			f.replicas = append(f.replicas, r)
 			if service == client.Orders {
-				api := client.NewBusy(client.Endpoints{service: {Public: "http://" + r.public, Admin: "http://" + r.admin}}, 200)
+				api := client.NewBusy(client.Endpoints{service: {Public: "http://" + at, Admin: "http://" + r.admin}}, 200)
 				f.t.Cleanup(api.Close)
 				f.shop.clients = append(f.shop.clients, api)
 			}

@@ -143,8 +143,10 @@ func (h *hostility) transact(commit bool) error {
 	if err := client.EndTransaction(h.ctx, kgo.TransactionEndTry(commit)); err != nil {
 		return fmt.Errorf("end a transaction: %w", err)
 	}
-	for _, w := range written[1:] {
-		h.wrote(w.Record, nil)
+	for _, w := range written {
+		if w.Record != record {
+			h.wrote(w.Record, nil)
+		}
 	}
 	h.note(told, commit)
 	return nil
