@@ -48,6 +48,12 @@ test: ## test every module; PKG=./services/orders/... and RUN=TestName narrow it
 test-kafka: ## the same tests on a real Kafka: KAFKA_BROKERS, else one that is started for them
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka $(MAKE) test PKG='$(PKG)' RUN='$(RUN)'
 
+.PHONY: test-pooler
+test-pooler: ## the whole system behind PgBouncer in transaction mode; PGBOUNCER names one, else the one that is installed
+	@go vet -tags pooler ./e2e/pooler
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags pooler ./e2e/pooler
+	go test $(RACE) -tags pooler -count=1 -timeout 10m ./e2e/pooler
+
 .PHONY: test-clients
 test-clients: ## plain messages of another language's client (kafka-python) on a real Kafka; needs python3 with pip
 	@go vet -tags clients ./e2e

@@ -123,7 +123,7 @@ func connect(ctx context.Context, adminURL string) (*pgx.Conn, *pgx.ConnConfig, 
 		return nil, nil, fmt.Errorf("database URL: %w", err)
 	}
 	cfg.ConnectTimeout = 5 * time.Second
-	admin, err := pgx.ConnectConfig(ctx, cfg)
+	admin, err := pgdb.ConnectDirect(ctx, cfg)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to migrate: %w", err)
 	}
@@ -168,12 +168,16 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 	for try := 1; ; try++ {
 		err := do(provider)
 		if err == nil {
-			return nil
+			break
 		}
 		if try == lockTries || !waitedInVain(err) || !pause(ctx, lockPause) {
 			return fmt.Errorf("migrate %s: %w", service, err)
 		}
 	}
+	if err := setDefaults(ctx, db, service); err != nil {
+		return fmt.Errorf("settings of role %s: %w", service, err)
+	}
+	return nil
 }
 
 // A migration that waits for a table has everybody else wait behind it. So it steps back after a while and tries again.

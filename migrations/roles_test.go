@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 func TestARoleReachesNoOtherServicesSchema(t *testing.T) {
@@ -84,6 +85,21 @@ func TestARoleOwnsWhatItsMigrationsMade(t *testing.T) {
 			require.NoError(t, err, statement)
 		}
 	}
+}
+
+// Behind a pooler a session has nothing but its role's defaults.
+func TestRolesHaveTheSettingsThatTheirStatementsNeed(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	w.up()
+	for _, service := range migrations.Services() {
+		conn := w.as(service)
+		for _, s := range pgdb.RoleSettings(service) {
+			require.Equal(t, []string{"true"}, w.lines(conn, `SELECT (current_setting($1) = set_config($1, $2, true))::text`, s.Name, s.Value), s.Name)
+		}
+	}
+	require.NotEqual(t, []string{"off"}, w.lines(w.as(""), `SHOW enable_seqscan`))
 }
 
 func TestTheAuditorReadsEverythingAndWritesNothing(t *testing.T) {

@@ -8,11 +8,10 @@ import (
 	"net"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/notifications/internal/email"
 )
@@ -63,7 +62,7 @@ func (c Config) Validate() error {
 	address("ADMIN_ADDR", c.AdminAddr, c.AdminListener)
 	if c.DatabaseURL == "" {
 		wrong("DATABASE_URL is empty: give a postgres:// URL (or DATABASE_URL_FILE)")
-	} else if _, err := pgxpool.ParseConfig(c.DatabaseURL); err != nil {
+	} else if err := pgdb.CheckURL(c.DatabaseURL); err != nil {
 		wrong("DATABASE_URL: %w", err) // pgx leaves the password out
 	}
 	if c.SMTPURL != "" {

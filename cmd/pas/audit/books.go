@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // connectTime bounds how long a database may take to answer.
@@ -22,7 +24,7 @@ type book struct {
 func open(ctx context.Context, name, url string) (*book, error) {
 	connecting, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	conn, err := pgx.Connect(connecting, url)
+	conn, err := pgdb.ConnectShared(connecting, url)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database of %s: %w", name, err)
 	}

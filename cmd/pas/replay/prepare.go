@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // UnknownTopicError says that the service does not read a topic.
@@ -108,7 +110,7 @@ func (r *run) again() (n int64) {
 
 // reachable makes sure that the state can be read.
 func reachable(ctx context.Context, databaseURL, service string) error {
-	conn, err := pgx.Connect(ctx, databaseURL)
+	conn, err := pgdb.ConnectShared(ctx, databaseURL)
 	if err != nil {
 		return fmt.Errorf("connect to the database of %s: %w", service, err)
 	}

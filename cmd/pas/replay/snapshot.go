@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // row is what is remembered of one row of a table.
@@ -28,7 +30,7 @@ type snapshot struct{ file *os.File }
 
 // take reads all tables in one read-only transaction, which shows one moment.
 func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
-	conn, err := pgx.Connect(ctx, databaseURL)
+	conn, err := pgdb.ConnectShared(ctx, databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database of %s: %w", service, err)
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	Durable bool
 	// DatabaseURL is a superuser's URL to a database to use instead of an embedded Postgres. It is migrated.
 	DatabaseURL string
+	// Pooler is the host:port at which the services and the auditor find the database; "" = where it is. Migrations need the
+	// server itself.
+	Pooler string
 	// Brokers are used instead of an embedded broker. Missing topics are created there.
 	Brokers []string
 	// Kafka says how to be let in there; its own Brokers and prefixes are not used. The services read it from Environ.
@@ -239,5 +242,8 @@ func (s *Stack) databaseURL(role string) (string, error) {
 		return "", fmt.Errorf("database URL: %w", err)
 	}
 	u.User = url.UserPassword(role, role)
+	if s.cfg.Pooler != "" {
+		u.Host = s.cfg.Pooler
+	}
 	return u.String(), nil
 }

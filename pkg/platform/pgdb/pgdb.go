@@ -42,23 +42,19 @@ type Config struct {
 // Each connection leads to a server that takes writes, unless the URL sets target_session_attrs. An error that makes the
 // other connections useless too, such as a demoted server's, has all of them replaced.
 func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
+	if err := CheckURL(cfg.URL); err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
 	c, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
-	if cfg.Schema != "" {
-		c.ConnConfig.RuntimeParams["search_path"] = cfg.Schema
-	}
-	for _, off := range plannerOff {
-		c.ConnConfig.RuntimeParams[off] = "off"
-	}
-	// A batch below saturation is small, and Postgres takes a plan for just so few rows as cheaper than the one that it has: it
-	// would make one anew each time, which costs more than running it.
-	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	sessionParams(c.ConnConfig.RuntimeParams, cfg.Schema)
 	if cfg.AppName != "" {
 		c.ConnConfig.RuntimeParams["application_name"] = cfg.AppName
 	}
-	bound(c.ConnConfig, cfg.URL)
+	way := &pooler{asked: option(cfg.URL, modeOption)}
+	bound(c.ConnConfig, cfg.URL, way.between.Load)
 	c.ConnConfig.ConnectTimeout = connectTimeout
 	c.ConnConfig.Tracer = cfg.Tracer
 	if cfg.MaxConns > 0 {
@@ -75,6 +71,7 @@ func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
 		}
 		return false // closes this one
 	}
+	way.adapt(c)
 	pool, err := pgxpool.NewWithConfig(context.Background(), c)
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
@@ -93,13 +90,25 @@ type Querier interface {
 // migrated asks whether the schema in the search_path has at least one applied migration.
 const migratedSQL = `SELECT count(*) > 0 FROM goose_db_version WHERE version_id > 0 AND is_applied`
 
-// Wait blocks until the pool answers and the schema of its search_path is migrated, logging while it waits, or ctx ends.
+// Wait blocks until the pool answers and the schema of its search_path is migrated, logging while it waits, or ctx ends. It
+// returns an UnusableError when waiting does not help.
 func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	pooled := false
 	for attempt := 1; ; attempt++ {
 		var migrated bool
 		err := pool.QueryRow(ctx, migratedSQL).Scan(&migrated)
 		if err == nil && migrated {
 			return nil
+		}
+		var unusable *UnusableError
+		if errors.As(err, &unusable) {
+			return unusable
+		}
+		if isPoolerFound(err) && !pooled {
+			pooled = true
+			log.Info("the database is behind a pooler: nothing is kept in a session")
+			attempt--
+			continue
 		}
 		if err == nil || isNotMigrated(err) {
 			err = errors.New("the schema is not migrated yet (run `pas migrate`)")

@@ -34,9 +34,8 @@ const (
 	checkConnectionSQL = "SET " + checkConnection + " = '5s'"
 )
 
-// bound sets the session's parameters that keep it from holding up others.
-func bound(c *pgx.ConnConfig, databaseURL string) {
-	c.RuntimeParams[isolation] = "read committed"
+// bound sets the session's parameters that keep it from holding up others. A session that a pooler shares is left as it is.
+func bound(c *pgx.ConnConfig, databaseURL string, shared func() bool) {
 	options := c.RuntimeParams["options"] // -c name=value, which a parameter of the same name would override
 	chosen := func(name string) bool {
 		_, set := c.RuntimeParams[name]
@@ -58,6 +57,9 @@ func bound(c *pgx.ConnConfig, databaseURL string) {
 			if err := asked(ctx, conn); err != nil {
 				return err
 			}
+		}
+		if shared() {
+			return validate(ctx, conn, readOnlySQL, writes)
 		}
 		return validate(ctx, conn, sql, writes)
 	}

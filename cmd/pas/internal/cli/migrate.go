@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 const (
@@ -180,9 +181,13 @@ func reachable(ctx context.Context, target string) error {
 	return conn.Close(ctx)
 }
 
-// connect connects to Postgres. Its errors are short: what the server says, or why there is none.
+// connect connects to the Postgres server itself. Its errors are short: what the server says, or why there is none.
 func connect(ctx context.Context, target string) (*pgx.Conn, error) {
-	conn, err := pgx.Connect(ctx, target)
+	cfg, err := pgx.ParseConfig(target)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgdb.ConnectDirect(ctx, cfg)
 	if err == nil {
 		return conn, nil
 	}

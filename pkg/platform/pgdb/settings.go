@@ -1,0 +1,53 @@
+package pgdb
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Setting is a setting of a session.
+type Setting struct{ Name, Value string }
+
+// RoleSettings returns what a service's role needs as its own defaults, sorted by name, so that its sessions are right when
+// a pooler makes them. Connections of Open to the server itself send the same.
+func RoleSettings(schema string) []Setting {
+	params := map[string]string{}
+	sessionParams(params, schema)
+	for _, l := range limits {
+		params[l.name] = l.value
+	}
+	settings := make([]Setting, 0, len(params))
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		settings = append(settings, Setting{name, params[name]})
+	}
+	return settings
+}
+
+// sessionParams adds what all statements are written for.
+func sessionParams(params map[string]string, schema string) {
+	if schema != "" {
+		params["search_path"] = schema
+	}
+	for _, off := range plannerOff {
+		params[off] = "off"
+	}
+	// A batch below saturation is small, and Postgres takes a plan for just so few rows as cheaper than the one that it has: it
+	// would make one anew each time, which costs more than running it.
+	params["plan_cache_mode"] = "force_generic_plan"
+	params[isolation] = "read committed"
+}
+
+// option returns an option of a database URL, or of a string of keywords and values; "" when it has none.
+func option(databaseURL, name string) string {
+	if u, err := url.Parse(databaseURL); err == nil && u.Scheme != "" {
+		return u.Query().Get(name)
+	}
+	for _, word := range strings.Fields(databaseURL) {
+		if value, ok := strings.CutPrefix(word, name+"="); ok {
+			return strings.Trim(value, "'")
+		}
+	}
+	return ""
+}
