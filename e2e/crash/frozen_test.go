@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/e2e/programs"
 )
 
 const (
@@ -63,7 +64,7 @@ func TestAFrozenReplicaHoldsNothingUpForLong(t *testing.T) {
 // replica starts another process of a service and waits until it is ready.
 func (s *system) replica(t *testing.T, service string) *process {
 	t.Helper()
-	first, addresses := s.services[service], freeAddresses(t, 2)
+	first, addresses := s.services[service], programs.FreeAddresses(t, 2)
 	p := newProcess(t, service, filepath.Dir(first.path), logFolder(t), addresses[0], addresses[1], first.env[3:]) // without its addresses
 	s.services[service+", another"] = p
 	require.NoError(t, p.start())
