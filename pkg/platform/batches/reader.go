@@ -141,14 +141,13 @@ func (r *Reader) seek(ctx context.Context, at int64) error {
 	if err != nil {
 		return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, err)
 	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, err)
-			}
-			r.next = p.Offset
-			return nil
-		}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return fmt.Errorf("offsets of %s/%d: the broker did not answer", r.topic, r.partition)
 	}
-	return fmt.Errorf("offsets of %s/%d: the broker did not answer", r.topic, r.partition)
+	answer := resp.Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+		return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, err)
+	}
+	r.next = answer.Offset
+	return nil
 }

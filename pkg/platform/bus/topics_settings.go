@@ -68,15 +68,18 @@ func DifferentTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]Topi
 				continue
 			}
 			d := TopicDifference{Topic: cfg.TopicPrefix + s.Name, Is: map[string]string{}, Want: map[string]string{}}
-			entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: d.Topic,
-				ConfigNames: slices.Sorted(maps.Keys(want))})
-			if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
-				continue
-			}
+			described, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: d.Topic,
+				ConfigNames: slices.Sorted(maps.Keys(want))}}, sarama.DescribeConfigsOptions{})
 			if err != nil {
 				return fmt.Errorf("settings of topic %s: %w", d.Topic, err)
 			}
-			for _, e := range entries {
+			if len(described) != 1 || errors.Is(described[0].ErrorCode, sarama.ErrTopicAuthorizationFailed) {
+				continue
+			}
+			if described[0].ErrorCode != sarama.ErrNoError {
+				return fmt.Errorf("settings of topic %s: %w", d.Topic, described[0].ErrorCode)
+			}
+			for _, e := range described[0].Configs {
 				if value, ok := want[e.Name]; ok && value != e.Value {
 					d.Is[e.Name], d.Want[e.Name] = e.Value, value
 				}

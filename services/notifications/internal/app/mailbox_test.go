@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,26 +49,4 @@ func (m *mailbox) requireEachOnce(t *testing.T, want int) {
 		require.Equal(t, 1, times, "email %s", id)
 	}
 	require.Len(t, seen, want)
-}
-
-// records is a log handler that keeps the messages.
-type records struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (*records) Enabled(context.Context, slog.Level) bool { return true }
-func (r *records) WithAttrs([]slog.Attr) slog.Handler     { return r }
-func (r *records) WithGroup(string) slog.Handler          { return r }
-func (r *records) Handle(_ context.Context, record slog.Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, record.Message)
-	return nil
-}
-
-func (r *records) all() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string(nil), r.lines...)
 }

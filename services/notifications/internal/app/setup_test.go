@@ -46,13 +46,12 @@ type replica struct {
 	dispatcher *app.Dispatcher
 	store      *hookedStore
 	metrics    *prometheus.Registry
-	logs       *records
 }
 
 func (w *world) replica(change ...func(*app.DispatcherConfig)) *replica {
-	r := &replica{store: &hookedStore{Store: store.New(w.db)}, metrics: prometheus.NewRegistry(), logs: &records{}}
+	r := &replica{store: &hookedStore{Store: store.New(w.db)}, metrics: prometheus.NewRegistry()}
 	m := app.NewMetrics(r.metrics)
-	log := slog.New(r.logs)
+	log := slog.New(slog.DiscardHandler)
 	cfg := app.DispatcherConfig{Store: r.store, Sender: w.mail, Metrics: m, Log: log, Poll: 5 * time.Millisecond,
 		Retries: domain.Retries{Backoff: domain.Backoff{First: 5 * time.Millisecond, Max: 20 * time.Millisecond}, For: time.Hour}}
 	for _, c := range change {
