@@ -100,6 +100,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		httpx.Check{Name: "topics", Run: messages.Topics},
 		httpx.Check{Name: "outbox", Run: relay.Check},
 	)
+	publicSide := httpx.Guard(busy(orders), tracer.HTTP(requests.Measure(publicAPI(orders, log))))
 	// First everything stops that takes orders or decides on them, then what publishes the decisions. Those who wait for
 	// an order get their answer meanwhile, and the admin side tells who asks that the rest is draining.
 	return run.Stages(ctx, log,
@@ -112,7 +113,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(tracer.HTTP(requests.Measure(publicAPI(orders, log))), nil), log)},
+			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(publicSide, nil), log)},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},

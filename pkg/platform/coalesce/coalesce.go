@@ -33,11 +33,12 @@ type Config[In, Out any] struct {
 	Max     int            // calls in one batch; 0 = 256
 	Workers int            // batches at a time; 0 = 1
 	Waiting int            // calls that may wait for their batch; 0 = any number
+	Within  time.Duration  // how long a call may wait for its batch: what is not begun by then never is; 0 = any time
 	Timeout time.Duration  // of one batch; 0 = 30 s
 	Observe func(size int) // is told the size of each batch; may be nil
 }
 
-// ErrFull is returned by Do when too many calls wait already.
+// ErrFull is returned by Do for a call that was not begun: too many others waited before it.
 var ErrFull = errors.New("too many calls are waiting")
 
 // Coalescer handles calls in batches. Safe for concurrent use.
@@ -48,19 +49,22 @@ type Coalescer[In, Out any] struct {
 
 	mu      sync.Mutex
 	queue   []*call[In, Out]
-	running int // workers
+	running int           // workers
+	full    time.Duration // that a batch of Max calls takes, about; 0 = not known yet
 }
 
 type call[In, Out any] struct {
 	ctx   context.Context
 	in    In
 	alone bool
+	since time.Time // when it began to wait, if that is bounded
 	out   chan answer[Out]
 }
 
 type answer[Out any] struct {
 	out      Out
 	panicked *Panic
+	late     bool // it was not begun
 }
 
 // Panic is what Do panics with when Handle panicked on the call alone.
@@ -113,6 +117,9 @@ func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, er
 		if a.panicked != nil {
 			panic(a.panicked)
 		}
+		if a.late {
+			return a.out, ErrFull
+		}
 		return a.out, nil
 	case <-ctx.Done():
 		var none Out
@@ -125,6 +132,12 @@ func (c *Coalescer[In, Out]) enqueue(l *call[In, Out]) bool {
 	defer c.mu.Unlock()
 	if c.cfg.Waiting > 0 && len(c.queue) >= c.cfg.Waiting {
 		return false
+	}
+	if c.cfg.Within > 0 {
+		if _, busy := c.busy(); busy {
+			return false
+		}
+		l.since = time.Now()
 	}
 	c.queue = append(c.queue, l)
 	if c.running < c.cfg.Workers {
@@ -152,13 +165,21 @@ func (c *Coalescer[In, Out]) take() []*call[In, Out] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var batch []*call[In, Out]
-	taken := 0
+	taken, size := 0, c.size()
+	var now time.Time
+	if c.cfg.Within > 0 {
+		now = time.Now()
+	}
 	for _, l := range c.queue {
-		if len(batch) == c.cfg.Max || (l.alone && len(batch) > 0) {
+		if len(batch) == size || (l.alone && len(batch) > 0) {
 			break
 		}
 		taken++
 		if l.ctx.Err() != nil {
+			continue
+		}
+		if c.cfg.Within > 0 && now.Sub(l.since) > c.cfg.Within {
+			l.out <- answer[Out]{late: true}
 			continue
 		}
 		batch = append(batch, l)
@@ -205,7 +226,9 @@ func (c *Coalescer[In, Out]) handle(batch []*call[In, Out]) (outs []Out, panicke
 	for i, l := range batch {
 		ins[i] = l.in
 	}
+	began := time.Now()
 	outs = c.cfg.Handle(ctx, ins)
+	c.observe(len(ins), time.Since(began))
 	if len(outs) != len(batch) {
 		panic(fmt.Sprintf("%d calls were answered with %d answers", len(batch), len(outs)))
 	}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"pasdetrois/pkg/messages"
@@ -140,7 +141,7 @@ var (
 	ErrKeyBusy = errors.New("a request with this idempotency key is still running")
 	// ErrKeyReused means that the idempotency key belongs to another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another request")
-	// ErrBusy means that more orders wait to be taken than can be taken in time.
+	// ErrBusy means that more orders wait to be taken than can be taken in time. Nothing was begun.
 	ErrBusy = errors.New("too many orders are waiting to be taken")
 )
 
@@ -156,7 +157,7 @@ const (
 	ReasonUnknownOrder = "unknown_order"
 )
 
-// Config is what the use cases depend on. All fields are needed.
+// Config is what the use cases depend on. All fields are needed but PlaceWithin.
 type Config struct {
 	Store   Store
 	Metrics *Metrics
@@ -169,6 +170,8 @@ type Config struct {
 	// KeyTTL is how long an idempotency key is remembered.
 	KeyTTL time.Duration
 	Tracer *tracing.Tracer
+	// PlaceWithin is how long an order may wait to be begun; 0 = 300 ms.
+	PlaceWithin time.Duration
 }
 
 // App is the use cases. Safe for concurrent use.
@@ -176,6 +179,9 @@ type App struct {
 	Config
 	watchers *watchers
 	placing  *coalesce.Coalescer[placeRequest, placeOutcome]
+	// failing is why the last transaction that places orders failed; nil = it did not. Who waits behind it waits for that,
+	// and not because there are too many.
+	failing atomic.Pointer[error]
 }
 
 // New makes the use cases. Run the App (see Run) so that waiters see what other replicas commit.

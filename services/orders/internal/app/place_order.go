@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -55,12 +57,16 @@ func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempoten
 	if r.TraceParent == "" {
 		r.TraceParent = messages.NewTraceParent()
 	}
+	r.deadline, r.bounded = ctx.Deadline()
 	out, err := a.placing.Do(ctx, r)
 	if out.batch != "" {
 		tracing.Current(ctx).Link(out.batch)
 	}
 	if errors.Is(err, coalesce.ErrFull) {
 		err = ErrBusy
+		if failure := a.failing.Load(); failure != nil {
+			err = fmt.Errorf("nothing was begun, because orders before it failed: %w", *failure)
+		}
 	}
 	return out.placed, errors.Join(out.err, err)
 }
@@ -71,6 +77,9 @@ type placeRequest struct {
 	newID  bool // made by us just now: nobody else can know it
 	key    *Idempotency
 	render func(Placed) (Answer, error)
+	// deadline is when its caller goes away, if bounded.
+	deadline time.Time
+	bounded  bool
 }
 
 // placeOutcome is what one call of PlaceOrder returns. whole says that the error is of the whole transaction.
@@ -81,19 +90,44 @@ type placeOutcome struct {
 	batch  string // traceparent of the batch it was in, when spans are made
 }
 
-// The limits of placing. More requests than may wait would not be answered in time; two transactions at a time, because
-// one waits for its commit most of the time.
+// The limits of placing. Two transactions at a time, because one waits for its commit most of the time.
 const (
 	placingAtOnce  = 2
-	placingWaiting = 2048
 	placingTimeout = 5 * time.Second
+	// placingWithin is how long an order may wait to be begun, when Config does not say so.
+	placingWithin = 300 * time.Millisecond
+	// placingMargin is how long before its first caller goes away a transaction is given up. So whoever is refused in time
+	// hears what became of the order.
+	placingMargin = 100 * time.Millisecond
 )
 
 func newPlacing(a *App) *coalesce.Coalescer[placeRequest, placeOutcome] {
 	return coalesce.New(coalesce.Config[placeRequest, placeOutcome]{
-		Handle: a.placeTraced, Failed: func(o placeOutcome) bool { return o.whole },
-		Workers: placingAtOnce, Waiting: placingWaiting, Timeout: placingTimeout,
+		Handle: a.placeInTime, Failed: func(o placeOutcome) bool { return o.whole },
+		Workers: placingAtOnce, Within: cmp.Or(a.PlaceWithin, placingWithin), Timeout: placingTimeout,
 	})
+}
+
+// Busy reports whether an order would be refused now with ErrBusy, and how long those take that wait already.
+func (a *App) Busy() (after time.Duration, busy bool) {
+	after, busy = a.placing.Busy()
+	return after, busy && a.failing.Load() == nil
+}
+
+// placeInTime is placeTraced for as long as all of its callers wait.
+func (a *App) placeInTime(ctx context.Context, batch []placeRequest) []placeOutcome {
+	var first time.Time
+	for _, r := range batch {
+		if r.bounded && (first.IsZero() || r.deadline.Before(first)) {
+			first = r.deadline
+		}
+	}
+	if !first.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, first.Add(-placingMargin))
+		defer cancel()
+	}
+	return a.placeTraced(ctx, batch)
 }
 
 // placeTraced is placeAll within the span of the batch.
@@ -145,10 +179,14 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 		return nil
 	})
 	if err != nil {
+		a.failing.Store(&err)
 		for i := range outcomes {
 			outcomes[i] = placeOutcome{err: err, whole: true}
 		}
 		return outcomes
+	}
+	if a.failing.Load() != nil {
+		a.failing.Store(nil)
 	}
 	a.committed(w)
 	return outcomes

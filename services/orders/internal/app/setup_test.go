@@ -51,12 +51,15 @@ func setup(t testing.TB) *world {
 	return w
 }
 
-func newWorld(db *pgxpool.Pool, c *clock) *world {
+func newWorld(db *pgxpool.Pool, c *clock) *world { return newWorldWithin(db, c, time.Hour) }
+
+// newWorldWithin is a world whose orders may wait for so long to be begun.
+func newWorldWithin(db *pgxpool.Pool, c *clock, within time.Duration) *world {
 	w := &world{db: db, relay: &relay{Relay: outbox.NewRelay(outbox.Config{Pool: db})}, reg: prometheus.NewRegistry(), clock: c}
 	w.App = app.New(app.Config{Store: store.New(db, w.relay), Metrics: app.NewMetrics(w.reg),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: c.Now, NewID: w.newID,
 		Policy:      domain.Policy{PaymentTimeout: paymentTimeout, RepublishAfter: republishAfter},
-		HeldTimeout: heldTimeout, KeyTTL: 24 * time.Hour})
+		HeldTimeout: heldTimeout, KeyTTL: 24 * time.Hour, PlaceWithin: within})
 	return w
 }
 
@@ -65,6 +68,11 @@ func (w *world) replica() *world {
 	other := newWorld(w.db, w.clock)
 	other.t = w.t
 	return other
+}
+
+// replicaWithin is a replica whose orders may wait for so long to be begun.
+func (w *world) replicaWithin(within time.Duration) *world {
+	return newWorldWithin(w.db, w.clock, within)
 }
 
 func (w *world) newID() string { w.n++; return fmt.Sprintf("generated-%d", w.n) }

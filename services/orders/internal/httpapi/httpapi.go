@@ -39,12 +39,14 @@ type API struct {
 	app *app.App
 	log *slog.Logger
 
+	unavailable *httpx.Seldom // what there is to say for each request
+
 	storeTimeout, heartbeat, writeWithin time.Duration
 }
 
 // New makes an API over the use cases.
 func New(orders *app.App, log *slog.Logger) *API {
-	return &API{app: orders, log: log, storeTimeout: storeTimeout, heartbeat: heartbeat, writeWithin: writeWithin}
+	return &API{app: orders, log: log, unavailable: &httpx.Seldom{}, storeTimeout: storeTimeout, heartbeat: heartbeat, writeWithin: writeWithin}
 }
 
 // Register adds the public operations.
@@ -83,10 +85,10 @@ func (a *API) problem(err error) error {
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.total", Message: err.Error()})
 	case errors.Is(err, domain.ErrNotPriceable):
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
-	case errors.Is(err, app.ErrBusy):
-		return httpx.Unavailable("more orders are waiting than can be taken in time: nothing was changed; try again", retryAfter)
 	case pgdb.IsUnavailable(err):
-		a.log.Warn("the database is not available", "err", err)
+		if n, ok := a.unavailable.Now(time.Now()); ok {
+			a.log.Warn(fmt.Sprintf("the database is not available: %d requests heard it since this was said last", n), "err", err)
+		}
 		return httpx.Unavailable("the database is not available just now; try again. What was asked for may have happened: with the same Idempotency-Key or order_id it happens once", retryAfter)
 	case errors.Is(err, context.Canceled):
 		return huma.NewError(499, "the client went away")
@@ -143,8 +145,14 @@ func (w Wait) duration() (time.Duration, error) {
 	return min(d, maxWait), nil
 }
 
-// settled holds until the order is settled or d is over, and returns the order as it is then.
+// settled holds until the order is settled or d is over, and returns the order as it is then. It does not hold when more
+// requests wait than there is room for.
 func (a *API) settled(ctx context.Context, o domain.Order, d time.Duration) domain.Order {
+	done, ok := httpx.Wait(ctx)
+	if !ok {
+		return o
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	return a.app.WaitSettled(ctx, o)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 
@@ -126,6 +127,10 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	store, cancel := a.bounded(ctx)
 	defer cancel()
 	placed, err := a.app.PlaceOrder(store, p, key, func(p app.Placed) (app.Answer, error) { return render(p.Order, p.Created) })
+	if errors.Is(err, app.ErrBusy) {
+		after, _ := a.app.Busy()
+		return nil, httpx.TooBusy(ctx, after)
+	}
 	if err != nil {
 		return nil, a.problem(err)
 	}

@@ -62,7 +62,7 @@ func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
 	s := &site{db: db, client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}}
 	s.App = app.New(app.Config{Store: store.New(db, silent{}), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Now: time.Now, NewID: uuid.NewString, Policy: domain.Policy{PaymentTimeout: time.Hour, RepublishAfter: time.Hour},
-		HeldTimeout: time.Minute, KeyTTL: time.Hour})
+		HeldTimeout: time.Minute, KeyTTL: time.Hour, PlaceWithin: time.Hour})
 	a := httpapi.New(s.App, log)
 	for _, c := range change {
 		c(a)

@@ -79,7 +79,14 @@ func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResp
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return &huma.StreamResponse{Body: func(hc huma.Context) { a.stream(hc, in.ID, after, changes) }}, nil
+	done, ok := httpx.Wait(ctx)
+	if !ok {
+		return nil, httpx.Unavailable("too many streams are open; try again, or ask for the timeline without one", retryAfter)
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer done()
+		a.stream(hc, in.ID, after, changes)
+	}}, nil
 }
 
 // lastSeen is the number that Last-Event-ID names. An event that has not happened was never seen.

@@ -1,0 +1,83 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/orders/internal/app"
+	"pasdetrois/services/orders/internal/domain"
+)
+
+// standing holds both transactions up, so that what is placed then waits, and returns a channel of what comes of n such orders.
+func (w *world) standing(ctx context.Context, n int) (outcomes <-chan error, release func()) {
+	w.t.Helper()
+	hold, release := w.holdOrders("held-1", "held-2")
+	errs := make(chan error, n+2)
+	place := func(id string) {
+		_, err := w.PlaceOrder(ctx, domain.Placement{OrderID: id, UserID: "u", Lines: []domain.Line{{SKU: "a", Quantity: 1}}}, nil, nil)
+		errs <- err
+	}
+	for i, id := range []string{"held-1", "held-2"} {
+		go place(id)
+		hold(i + 1)
+	}
+	for i := range n {
+		go place(fmt.Sprintf("o-%d", i))
+	}
+	return errs, release
+}
+
+// What has waited for too long is not begun: whoever hears that the service is too busy has no order.
+func TestNoOrderIsMadeWhoseClientWasRefused(t *testing.T) {
+	t.Parallel()
+	const within = 20 * time.Millisecond
+	w := setup(t)
+	w.product("a", 500, 1000)
+	w.App = w.replicaWithin(within).App
+	errs, release := w.standing(t.Context(), 20)
+	began := time.Now()
+	testkit.Eventually(t, func() error {
+		if time.Since(began) < 10*within {
+			return errors.New("they could still be begun in time")
+		}
+		return nil
+	})
+	release()
+	busy := 0
+	for range 22 {
+		if err := <-errs; errors.Is(err, app.ErrBusy) {
+			busy++
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, 22-busy, w.count(`SELECT count(*) FROM orders`))
+	require.GreaterOrEqual(t, busy, 1)
+	_, is := w.Busy()
+	require.False(t, is)
+}
+
+// A transaction ends before its clients go away: they hear what became of their orders.
+func TestATransactionEndsBeforeItsFirstClientGoesAway(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.product("a", 500, 1000)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	errs, release := w.standing(ctx, 0)
+	for range 2 {
+		err := <-errs
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, ctx.Err(), "it was told by the transaction")
+	}
+	release()
+	require.Zero(t, w.count(`SELECT count(*) FROM orders`))
+	_, err := w.PlaceOrder(t.Context(), domain.Placement{OrderID: "o", UserID: "u", Lines: []domain.Line{{SKU: "a", Quantity: 1}}}, nil, nil)
+	require.NoError(t, err)
+}
