@@ -2,6 +2,8 @@ package replay_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"pasdetrois/cmd/pas/client"
 	"pasdetrois/cmd/pas/replay"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 // A message that is published again has the id of the first time: it explains no difference. One with another id does,
@@ -88,7 +91,8 @@ func TestEveryReplicaHasToPause(t *testing.T) {
 	require.ErrorAs(t, err, &busy)
 	require.Equal(t, w.prefix+"payments.payments", busy.Group)
 	require.Len(t, busy.Members, 1)
-	require.Contains(t, busy.Members[0], "pasdetrois-payments at ")
+	require.Equal(t, "pasdetrois-payments", busy.Members[0].ClientID)
+	require.False(t, busy.Strangers)
 	w.consuming(client.Payments)
 
 	cfg = w.config(client.Payments)
@@ -105,6 +109,30 @@ func TestEveryReplicaHasToPause(t *testing.T) {
 	var other *replay.OtherServiceError
 	require.ErrorAs(t, err, &other)
 	require.Equal(t, w.prefix+"payments.payments", other.Group)
+}
+
+// A member that is no replica cannot be paused by anybody: it is named, so that somebody ends it.
+func TestAnotherProgramInTheGroupIsNamed(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.play()
+	group := w.prefix + "notifications.notifications"
+	another, err := kgo.NewClient(kgo.SeedBrokers(w.Brokers()...), kgo.ClientID("console-consumer"), kgo.Balancers(kgo.RangeBalancer()),
+		kgo.ConsumerGroup(group), kgo.ConsumeTopics(w.prefix+"notifications"))
+	require.NoError(t, err)
+	t.Cleanup(another.Close)
+	cfg := w.config(client.Notifications)
+	cfg.PauseTo = 3 * time.Second
+	testkit.Eventually(t, func() error {
+		_, err := replay.Run(t.Context(), cfg)
+		var busy *replay.BusyError
+		if !errors.As(err, &busy) {
+			return fmt.Errorf("the program has not joined yet: %w", err)
+		}
+		require.True(t, busy.Strangers)
+		require.ErrorContains(t, err, "the consumer group "+group+" still has 1 members, console-consumer at 127.0.0.1")
+		return nil
+	})
 }
 
 func TestAServiceThatHandlesNothingAnyMoreIsGivenUp(t *testing.T) {

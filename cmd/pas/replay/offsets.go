@@ -39,16 +39,6 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("offset %d is not between %d and %d, which is what there is of %s/%d and was handled", e.Offset, e.First, e.Next-1, e.Topic, e.Partition)
 }
 
-// BusyError says that somebody still is a member of a group that has to be empty.
-type BusyError struct {
-	Group   string
-	Members []string
-}
-
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("the consumer group %s still has %d members, %s", e.Group, len(e.Members), strings.Join(e.Members, ", "))
-}
-
 // group is a consumer group of the service.
 type group struct {
 	client.ConsumerGroup
@@ -207,35 +197,8 @@ func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
 	return byPartition, nil
 }
 
-// members returns who still is a member of the groups.
-func (b *brokers) members(ctx context.Context, groups []client.ConsumerGroup) error {
-	names := make([]string, len(groups))
-	for i, g := range groups {
-		names[i] = g.Group
-	}
-	described, err := b.admin.DescribeGroups(ctx, names...)
-	if err != nil {
-		return fmt.Errorf("ask for the members of the consumer groups: %w", err)
-	}
-	for _, name := range names {
-		g := described[name]
-		switch {
-		case errors.Is(g.Err, kerr.GroupIDNotFound):
-		case g.Err != nil:
-			return fmt.Errorf("ask for the members of %s: %w", name, g.Err)
-		case len(g.Members) > 0:
-			busy := &BusyError{Group: name}
-			for _, m := range g.Members {
-				busy.Members = append(busy.Members, m.ClientID+" at "+strings.TrimPrefix(m.ClientHost, "/"))
-			}
-			return busy
-		}
-	}
-	return nil
-}
-
 // reset moves the group back. The brokers refuse it while the group has members.
-func (b *brokers) reset(ctx context.Context, g group) error {
+func (b *brokers) reset(ctx context.Context, service string, g group) error {
 	var offsets kadm.Offsets
 	for partition, target := range g.target {
 		offsets.AddOffset(g.KafkaTopic, partition, target, -1)
@@ -245,7 +208,10 @@ func (b *brokers) reset(ctx context.Context, g group) error {
 		err = done.Error()
 	}
 	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) {
-		return &BusyError{Group: g.Group, Members: []string{"who joined just now"}}
+		if err := b.members(ctx, service, []client.ConsumerGroup{g.ConsumerGroup}); err != nil {
+			return err
+		}
+		return &BusyError{Group: g.Group}
 	}
 	if err != nil {
 		return fmt.Errorf("move %s back: %w", g.Group, err)

@@ -63,7 +63,7 @@ func (r *run) awaitEmpty(ctx context.Context) error {
 			return err
 		})
 		if err == nil {
-			err = r.brokers.members(ctx, r.all)
+			err = r.brokers.members(ctx, r.Service, r.all)
 		}
 		switch {
 		case err == nil:

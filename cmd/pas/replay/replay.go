@@ -133,7 +133,7 @@ func (r *run) rewind(ctx context.Context) error {
 	}
 	for _, g := range r.groups {
 		if n := g.again(); n > 0 {
-			if err := r.brokers.reset(ctx, g); err != nil {
+			if err := r.brokers.reset(ctx, r.Service, g); err != nil {
 				return err
 			}
 			r.moved = true

@@ -198,7 +198,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
-	sc := consumerConfig(lines, clientID(c.cfg.Service), c.cfg.HandleTimeout)
+	sc := consumerConfig(lines, ClientID(c.cfg.Service), c.cfg.HandleTimeout)
 	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
 		c.claims.fetchFailed(c.cfg.TopicPrefix + topic)
 		return backoff(failed, retryBackoff, lastFetchRetry)

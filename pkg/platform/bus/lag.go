@@ -61,23 +61,23 @@ func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topi
 	if err != nil {
 		return err
 	}
-	logs, err := askLogs(client, map[string][]int32{name: partitions})
-	if err != nil {
-		return err
+	logs, untold := askLogs(client, name, partitions)
+	for _, err := range untold {
+		return m.cfg.explain(err)
 	}
 	for _, p := range partitions {
 		key := claimKey{name, p}
-		next := startOf(far[p], state.id, logs[key]).offset
+		next := startOf(far[p], state.id, logs[p]).offset
 		w := m.watch(key, state.id)
-		if next < logs[key].stable && next == w.next {
-			to := m.lookBehind(client, key, w, next, logs[key].stable)
+		if next < logs[p].stable && next == w.next {
+			to := m.lookBehind(client, key, w, next, logs[p].stable)
 			if held != nil && held.topicID == state.id && next == far[p].next && to > next {
 				held.passed(p, to)
 			}
 		}
 		w.next = next
-		w.open.see(logs[key], time.Now())
-		m.show(topic, p, w, logs[key])
+		w.open.see(logs[p], time.Now())
+		m.show(topic, p, w, logs[p])
 	}
 	return nil
 }

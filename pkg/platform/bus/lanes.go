@@ -75,15 +75,17 @@ type lane struct {
 	used  bool         // since lanes were looked through last; only distribute knows it
 }
 
-// distribute hands each message to the queue of its lane until the claim or the session ends; then it empties the queues
-// and closes them. Meanwhile it ends the lanes that have rested for a while: their next message starts them again.
+// distribute hands each message to the queue of its lane until the claim or the session ends; then it closes the queues.
+// Of a session that has ended it empties them: what they hold is for the next owner. A claim that ended by itself, because
+// the broker deleted what comes next, may hold the last copies there are: its lanes finish them. Meanwhile distribute ends
+// the lanes that have rested for a while: their next message starts them again.
 func (s *splitter) distribute() {
 	defer func() {
 		for _, l := range s.running {
 			if l == nil {
 				continue
 			}
-			for len(l.queue) > 0 {
+			for len(l.queue) > 0 && s.Context().Err() != nil {
 				select {
 				case <-l.queue:
 				default:

@@ -16,70 +16,74 @@ type logState struct {
 }
 
 // askLogs asks the leaders of partitions how far their logs reach: three questions to each leader, for any number of
-// partitions.
-func askLogs(client sarama.Client, partitions map[string][]int32) (map[claimKey]logState, error) {
-	led := make(map[*sarama.Broker][]claimKey)
-	for topic, ps := range partitions {
-		for _, p := range ps {
-			leader, err := client.Leader(topic, p)
-			if err != nil {
-				return nil, fmt.Errorf("leader of %s/%d: %w", topic, p, err)
+// partitions. Partitions of which nobody could tell, because their leader is away, are in untold with the reason.
+func askLogs(client sarama.Client, topic string, partitions []int32) (logs map[int32]logState, untold map[int32]error) {
+	logs, untold = make(map[int32]logState), make(map[int32]error)
+	led := make(map[*sarama.Broker][]int32)
+	for _, p := range partitions {
+		leader, err := client.Leader(topic, p)
+		if err != nil {
+			untold[p] = fmt.Errorf("leader of %s/%d: %w", topic, p, err)
+			continue
+		}
+		led[leader] = append(led[leader], p)
+	}
+	for leader, ps := range led {
+		ask := func(at int64, level sarama.IsolationLevel) map[int32]int64 {
+			return askOffsets(client, leader, topic, ps, at, level, untold)
+		}
+		first := ask(sarama.OffsetOldest, sarama.ReadUncommitted)
+		stable := ask(sarama.OffsetNewest, sarama.ReadCommitted)
+		end := ask(sarama.OffsetNewest, sarama.ReadUncommitted)
+		for _, p := range ps { // the log moves on between two questions
+			if untold[p] == nil {
+				s := logState{first: first[p], stable: max(first[p], stable[p])}
+				s.end = max(s.stable, end[p])
+				logs[p] = s
 			}
-			led[leader] = append(led[leader], claimKey{topic, p})
 		}
 	}
-	states := make(map[claimKey]logState)
-	for leader, keys := range led {
-		first, err := askOffsets(client, leader, keys, sarama.OffsetOldest, sarama.ReadUncommitted)
-		if err != nil {
-			return nil, err
-		}
-		stable, err := askOffsets(client, leader, keys, sarama.OffsetNewest, sarama.ReadCommitted)
-		if err != nil {
-			return nil, err
-		}
-		end, err := askOffsets(client, leader, keys, sarama.OffsetNewest, sarama.ReadUncommitted)
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys { // the log moves on between two questions
-			s := logState{first: first[key], stable: max(first[key], stable[key])}
-			s.end = max(s.stable, end[key])
-			states[key] = s
-		}
-	}
-	return states, nil
+	return logs, untold
 }
 
 // askOffsets asks a broker for one offset of each partition that it leads.
-func askOffsets(client sarama.Client, leader *sarama.Broker, keys []claimKey, at int64, level sarama.IsolationLevel) (map[claimKey]int64, error) {
+func askOffsets(client sarama.Client, leader *sarama.Broker, topic string, partitions []int32, at int64, level sarama.IsolationLevel,
+	untold map[int32]error,
+) map[int32]int64 {
 	req := sarama.NewOffsetRequest(client.Config().Version)
 	req.IsolationLevel = level
-	for _, key := range keys {
-		req.AddBlock(key.topic, key.partition, at, 1)
+	for _, p := range partitions {
+		req.AddBlock(topic, p, at, 1)
 	}
 	answer, err := leader.GetAvailableOffsets(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask for offsets: %w", err)
-	}
-	offsets := make(map[claimKey]int64, len(keys))
-	for _, key := range keys {
-		block := answer.GetBlock(key.topic, key.partition)
-		switch {
-		case block == nil:
-			return nil, fmt.Errorf("offset of %s/%d: %w", key.topic, key.partition, sarama.ErrIncompleteResponse)
-		case block.Err != sarama.ErrNoError:
-			return nil, fmt.Errorf("offset of %s/%d: %w", key.topic, key.partition, block.Err)
+	offsets := make(map[int32]int64, len(partitions))
+	for _, p := range partitions {
+		err := err
+		if err == nil {
+			err = sarama.ErrIncompleteResponse
+			if block := answer.GetBlock(topic, p); block != nil {
+				offsets[p], err = block.Offset, nil
+				if block.Err != sarama.ErrNoError {
+					err = block.Err
+				}
+			}
 		}
-		offsets[key] = block.Offset
+		if err != nil {
+			untold[p] = fmt.Errorf("offset of %s/%d: %w", topic, p, err)
+		}
 	}
-	return offsets, nil
+	return offsets
 }
 
 // progress is how far a consumer group has read one partition.
 type progress struct {
 	next    int64  // offset that it reads next; -1 when nothing is committed
 	topicID string // of the topic that the offset belongs to; "" when nobody wrote it down
+}
+
+// of reports whether the offset belongs to the topic with the id, as far as both are known.
+func (p progress) of(topicID string) bool {
+	return p.topicID == "" || topicID == "" || p.topicID == topicID
 }
 
 // askProgress asks how far a group is in a topic.

@@ -10,8 +10,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// clientID is how the members of a service's groups call themselves.
-func clientID(service string) string { return "pasdetrois-" + service }
+// ClientID is how the members of a service's groups call themselves.
+func ClientID(service string) string { return "pasdetrois-" + service }
 
 // stranger is a member of one of the service's groups that is no replica of the service. It gets partitions like any
 // other, and their messages are lost to the service.
@@ -27,7 +27,7 @@ func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service strin
 	}
 	var strangers []stranger
 	note := func(group, id, host string) {
-		if id != clientID(service) {
+		if id != ClientID(service) {
 			strangers = append(strangers, stranger{group, id, strings.TrimPrefix(host, "/")})
 		}
 	}
@@ -35,10 +35,10 @@ func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service strin
 		for _, m := range g.Members {
 			note(g.GroupId, m.ClientId, m.ClientHost)
 		}
-		if g.State != "Dead" {
+		if len(g.Members) > 0 {
 			continue
 		}
-		// Brokers call a group dead that they do not know, or that a member of the newer protocol has taken over.
+		// Brokers tell nothing of a group that a member of the newer protocol has taken over.
 		newer, err := askNewerGroup(client, g.GroupId)
 		if err != nil {
 			return nil, err
@@ -53,16 +53,27 @@ func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service strin
 	return slices.Compact(strangers), nil
 }
 
+// newerProtocol is the version of Kafka that has had consumer groups of the newer protocol from the start.
+var newerProtocol = sarama.V4_0_0_0
+
 // askNewerGroup returns the members of a group of the protocol that Kafka has from 4.0 on; none when there is no such group
-// or the brokers are older.
+// or the brokers are older. It asks on a connection of its own: the client refuses requests that are newer than
+// protocolVersion.
 func askNewerGroup(client sarama.Client, group string) ([]sarama.ConsumerGroupMemberDescription, error) {
 	coordinator, err := client.Coordinator(group)
 	if err != nil {
 		return nil, fmt.Errorf("coordinator of %s: %w", group, err)
 	}
-	req := sarama.NewConsumerGroupDescribeRequest(client.Config().Version)
+	sc := *client.Config()
+	sc.Version = newerProtocol
+	broker := sarama.NewBroker(coordinator.Addr())
+	if err := broker.Open(&sc); err != nil {
+		return nil, fmt.Errorf("connect to the coordinator of %s: %w", group, err)
+	}
+	defer func() { _ = broker.Close() }()
+	req := sarama.NewConsumerGroupDescribeRequest(newerProtocol)
 	req.GroupIDs = []string{group}
-	answer, err := coordinator.ConsumerGroupDescribe(req)
+	answer, err := broker.ConsumerGroupDescribe(req)
 	if errors.Is(err, sarama.ErrUnsupportedVersion) {
 		return nil, nil
 	}

@@ -211,7 +211,7 @@ func (m *monitor) tell(states map[string]topicState) {
 // connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
 // ctx ends.
 func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
-	sc := baseConfig(ctx, clientID(service)+"-admin")
+	sc := baseConfig(ctx, ClientID(service)+"-admin")
 	sc.Metadata.Retry.Max = 1
 	if err := cfg.secure(sc); err != nil {
 		return nil, nil, err

@@ -29,18 +29,19 @@ type start struct {
 type reason int
 
 const (
-	asCommitted reason = iota // or at the first record when nothing is committed
-	topicIsNew                // the committed offset belongs to a topic of the same name that was deleted
-	logIsShort                // the log ends before the committed offset: the brokers lost records
-	logWasCut                 // records behind the committed offset were deleted
+	asCommitted      reason = iota
+	nothingCommitted        // or brokers forgot it, as they do when a group had no members for long
+	topicIsNew              // the committed offset belongs to a topic of the same name that was deleted
+	logIsShort              // the log ends before the committed offset: the brokers lost records
+	logWasCut               // records behind the committed offset were deleted
 )
 
 // startOf decides where to begin in a log of the topic with the id.
 func startOf(far progress, topicID string, log logState) start {
 	switch {
 	case far.next < 0:
-		return start{offset: log.first}
-	case far.topicID != "" && topicID != "" && far.topicID != topicID:
+		return start{offset: log.first, why: nothingCommitted}
+	case !far.of(topicID):
 		return start{offset: log.first, why: topicIsNew}
 	case far.next > log.end:
 		return start{offset: log.first, why: logIsShort}
@@ -87,14 +88,17 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	if err != nil {
 		return err
 	}
-	logs, err := askLogs(client, map[string][]int32{topic: partitions})
-	if err != nil {
-		return err
-	}
+	logs, untold := askLogs(client, topic, partitions)
 	h := newHeld(session, topic, state)
 	found := make(map[reason]int)
 	for _, p := range partitions {
-		s := startOf(far[p], state.id, logs[claimKey{topic, p}])
+		if err := untold[p]; err != nil && far[p].of(state.id) {
+			o.log.Debug("reading goes on where it was, as far as is known", "topic", short, "partition", p, "err", err)
+			continue // the client waits for the partition's leader, and the others are read meanwhile
+		} else if err != nil {
+			return err
+		}
+		s := startOf(far[p], state.id, logs[p])
 		if s.offset != far[p].next || state.id != far[p].topicID {
 			h.begin(p, s.offset)
 		}
@@ -106,6 +110,9 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	if n := found[topicIsNew]; n > 0 {
 		o.notices.madeAgain(o.log, short, state.id)
 		o.log.Warn("offsets of the topic that was deleted do not count: reading begins at the first record", "topic", short, "partitions", n)
+	}
+	if n := found[nothingCommitted]; n > 0 {
+		o.log.Info("nothing is committed, or that was too long ago: reading begins at the first record", "topic", short, "partitions", n)
 	}
 	if n := found[logIsShort]; n > 0 {
 		text := fmt.Sprintf("%d partitions of %s end before the offset that was read up to: the brokers lost records, and reading begins at the first one", n, short)

@@ -126,7 +126,7 @@ func (p *passage) reader() (*batches.Reader, error) {
 		return nil, err
 	}
 	next := p.next.Load()
-	reader, err := batches.NewReader(append(options, kgo.ClientID(clientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
+	reader, err := batches.NewReader(append(options, kgo.ClientID(ClientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
 	if err != nil || next >= 0 {
 		return reader, err
 	}

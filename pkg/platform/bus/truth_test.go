@@ -1,8 +1,11 @@
 package bus_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -213,6 +217,52 @@ func TestRecordsThatWereDeletedBeforeTheyWereReadAreTold(t *testing.T) {
 	require.NoError(t, first.Check(t.Context()))
 }
 
+// What is deleted while the group reads is told as well, and what was fetched before that is still handled. The broker
+// deletes records behind the reader's back while the reader cannot take any more.
+func TestRecordsThatWereDeletedInFrontOfAReaderAreTold(t *testing.T) {
+	t.Parallel()
+	f := setup(t, 1)
+	const fetched, late, deleted = 400, 380, 5 // more than the queues hold: the reader fetches no further
+	begin := make(chan struct{})
+	var handled atomic.Int64
+	r := f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
+		<-begin
+		if in.Record.Offset >= late { // and the reading has failed before the last ones are handled
+			testkit.Eventually(t, func() error {
+				if strings.Contains(f.logs.String(), "outside the range of offsets") {
+					return nil
+				}
+				return errors.New("the reader has not noticed")
+			})
+		}
+		handled.Add(1)
+		return bus.Result{}
+	}), often, func(c *bus.ConsumerConfig) { c.HandleTimeout = time.Minute })
+	client := f.foreign()
+	write := func(n int) {
+		records := make([]*kgo.Record, n)
+		for i := range records {
+			records[i] = f.orderRecord(0, "one")
+			records[i].Key = []byte("one") // one lane
+		}
+		require.NoError(t, client.ProduceSync(t.Context(), records...).FirstErr())
+	}
+	write(fetched)
+	testkit.Eventually(t, func() error {
+		if r.InWork() == 0 {
+			return errors.New("nothing is in work")
+		}
+		return nil
+	})
+	write(deleted + 1)
+	f.deleteRecords(fetched + deleted)
+	close(begin)
+	testkit.Eventually(t, f.committed(fetched+deleted+1))
+	require.EqualValues(t, fetched+1, handled.Load(), "what was fetched is handled")
+	require.NoError(t, r.shows("consumer_missed_records_total{topic=orders}", deleted)())
+	require.Contains(t, f.logs.String(), fmt.Sprintf("5 records of orders/0 were deleted before they were read, offsets %d to %d", fetched, fetched+deleted-1))
+}
+
 func paused(r *running) func() error {
 	return func() error {
 		if state := r.Status().State; state != "paused" {
@@ -224,20 +274,37 @@ func paused(r *running) func() error {
 
 func TestAStrangerInTheServicesGroupIsNamed(t *testing.T) {
 	t.Parallel()
-	f := setup(t, 2)
-	var s seen
-	r := f.consume(s.table(), often)
-	f.publish("a")
-	testkit.Eventually(t, s.handled("a"))
-	require.NoError(t, none(r.Topics(t.Context()), "another program"), "replicas are no strangers")
-	stranger := f.foreign(kgo.ClientID("console-consumer"), kgo.Balancers(kgo.RangeBalancer()),
-		kgo.ConsumerGroup(f.cfg.GroupPrefix+"test.orders"), kgo.ConsumeTopics(f.cfg.TopicPrefix+messages.TopicOrders))
-	told := "another program is a member of the service's consumer group and takes messages away: console-consumer at 127.0.0.1"
-	testkit.Eventually(t, remarks(told, r))
-	require.Contains(t, f.logs.String(), told)
-	require.NoError(t, r.Check(t.Context()))
-	stranger.Close()
-	testkit.Eventually(t, func() error { return none(r.Topics(t.Context()), "another program") })
+	for _, protocol := range []string{"classic", "new"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, 2)
+			join := func(balancer kgo.Opt) *kgo.Client {
+				return f.foreign(kgo.ClientID("console-consumer"), balancer,
+					kgo.ConsumerGroup(f.cfg.GroupPrefix+"test.orders"), kgo.ConsumeTopics(f.cfg.TopicPrefix+messages.TopicOrders))
+			}
+			var s seen
+			var r *running
+			var stranger *kgo.Client
+			if protocol == "new" { // the embedded broker lets only one protocol into a group: the stranger comes first
+				stranger = join(kgo.ServerSideBalancer())
+				f.publish("a")
+				require.NoError(t, stranger.PollFetches(t.Context()).Err())
+				r = f.consume(s.table(), often)
+			} else {
+				r = f.consume(s.table(), often)
+				f.publish("a")
+				testkit.Eventually(t, s.handled("a"))
+				require.NoError(t, none(r.Topics(t.Context()), "another program"), "replicas are no strangers")
+				stranger = join(kgo.Balancers(kgo.RangeBalancer()))
+			}
+			told := "another program is a member of the service's consumer group and takes messages away: console-consumer at 127.0.0.1"
+			testkit.Eventually(t, remarks(told, r))
+			require.Contains(t, f.logs.String(), told)
+			testkit.Eventually(t, func() error { return r.Check(t.Context()) })
+			stranger.Close()
+			testkit.Eventually(t, func() error { return none(r.Topics(t.Context()), "another program") })
+		})
+	}
 }
 
 func (s *seen) handled(id string) func() error {

@@ -172,6 +172,9 @@ func explainReplay(err error, cfg replay.Config) error {
 		return hint(err, "give the admin URL of %s with --admin or PAS_%s_ADMIN_URL", cfg.Service, strings.ToUpper(cfg.Service))
 	case errors.As(err, &outside):
 		return hint(err, "give another --from, or choose a partition with --topic and --partition")
+	case errors.As(err, &busy) && busy.Strangers:
+		return hint(err, "a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; nothing was moved back",
+			cfg.Service)
 	case errors.As(err, &busy):
 		return hint(err, "give the admin URL of every replica of %s with --admin; nothing was moved back", cfg.Service)
 	case errors.As(err, &paused):

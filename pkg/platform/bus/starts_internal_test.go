@@ -1,0 +1,127 @@
+package bus
+
+import (
+	"context"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadingBeginsWhereNothingIsSkipped(t *testing.T) {
+	t.Parallel()
+	log := logState{first: 10, stable: 20, end: 25}
+	for name, c := range map[string]struct {
+		far  progress
+		want start
+	}{
+		"nothing committed":                   {progress{next: -1}, start{offset: 10, why: nothingCommitted}},
+		"committed":                           {progress{15, "id"}, start{offset: 15}},
+		"committed by another tool":           {progress{15, ""}, start{offset: 15}},
+		"all read":                            {progress{25, "id"}, start{offset: 25}},
+		"first records deleted":               {progress{4, "id"}, start{offset: 10, why: logWasCut, missed: 6}},
+		"another topic of that name":          {progress{15, "before"}, start{offset: 10, why: topicIsNew}},
+		"another topic whose log is shorter":  {progress{99, "before"}, start{offset: 10, why: topicIsNew}},
+		"another topic whose log begins late": {progress{4, "before"}, start{offset: 10, why: topicIsNew}},
+		"the brokers lost records":            {progress{26, "id"}, start{offset: 10, why: logIsShort}},
+	} {
+		require.Equal(t, c.want, startOf(c.far, "id", log), name)
+	}
+	require.Equal(t, start{offset: 15}, startOf(progress{15, "id"}, "", log), "brokers that tell no ids")
+}
+
+// markingSession remembers the latest mark.
+type markingSession struct {
+	fakeSession
+	offset   int64
+	metadata string
+	marks    int
+}
+
+func (s *markingSession) Claims() map[string][]int32 { return map[string][]int32{"t": {0}} }
+func (s *markingSession) MarkOffset(_ string, _ int32, offset int64, metadata string) {
+	s.offset, s.metadata, s.marks = offset, metadata, s.marks+1
+}
+
+// What there is nothing to read of is committed by the session that held the partition when that was asked, and by no other:
+// in between somebody may have moved the group back.
+func TestOnlyTheSessionThatIsAskedAboutPassesOverNothing(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(context.Background())
+	session := &markingSession{fakeSession: fakeSession{ctx: ctx}}
+	h := newHeld(session, "t", topicState{id: "id"})
+	h.passed(1, 7)
+	require.Zero(t, session.marks, "a partition that is not ours")
+	h.passed(0, 7)
+	require.Equal(t, int64(7), session.offset)
+	require.Equal(t, "topic-id=id", session.metadata)
+	end()
+	h.passed(0, 9)
+	require.Equal(t, int64(7), session.offset, "the session has ended")
+}
+
+func TestATopicThatChangedEndsItsSession(t *testing.T) {
+	t.Parallel()
+	s := newSessions()
+	begin := func(id string, partitions int32) *held {
+		h := newHeld(&markingSession{fakeSession: fakeSession{ctx: context.Background()}}, "t", topicState{id: id, partitions: partitions})
+		s.set(h)
+		return h
+	}
+	h := begin("a", 6)
+	require.Equal(t, unchanged, s.compare("t", topicState{id: "a", partitions: 6}))
+	require.Equal(t, unchanged, s.compare("t", topicState{id: "", partitions: 6}), "a broker that tells no id")
+	require.NoError(t, h.Context().Err())
+	require.Equal(t, madeAgain, s.compare("t", topicState{id: "b", partitions: 6}))
+	require.Error(t, h.Context().Err())
+	h = begin("b", 6)
+	require.Equal(t, unchanged, s.compare("t", topicState{id: "a", partitions: 3}), "a broker that is behind is not believed")
+	require.True(t, s.isFormer("t", "a"))
+	require.NoError(t, h.Context().Err())
+	require.Equal(t, resized, s.compare("t", topicState{id: "b", partitions: 7}))
+	require.Error(t, h.Context().Err())
+	require.Equal(t, unchanged, s.compare("t", topicState{id: "b", partitions: 8}), "there is no session")
+}
+
+func batch(first int64, records int, change func(*sarama.RecordBatch)) *sarama.Records {
+	b := &sarama.RecordBatch{FirstOffset: first, LastOffsetDelta: int32(records - 1), Version: 2}
+	for range records {
+		b.Records = append(b.Records, &sarama.Record{})
+	}
+	change(b)
+	return &sarama.Records{RecordBatch: b}
+}
+
+func TestOnlyWhatIsNeverDeliveredIsPassedOver(t *testing.T) {
+	t.Parallel()
+	of := func(producer int64) func(*sarama.RecordBatch) {
+		return func(b *sarama.RecordBatch) { b.ProducerID, b.IsTransactional = producer, true }
+	}
+	ends := func(producer int64, kind byte) func(*sarama.RecordBatch) {
+		return func(b *sarama.RecordBatch) {
+			of(producer)(b)
+			b.Control = true
+			b.Records[0].Key = []byte{0, 0, 0, kind}
+		}
+	}
+	const abort, commit = 0, 1
+	aborted := []*sarama.AbortedTransaction{{ProducerID: 7, FirstOffset: 10}}
+	all := []*sarama.Records{
+		batch(10, 3, of(7)), batch(13, 1, ends(7, abort)), // aborted
+		batch(14, 1, ends(8, commit)),
+		batch(15, 2, func(b *sarama.RecordBatch) { b.Records = nil }), // compacted
+		batch(17, 2, of(7)),                                           // committed, of the same producer
+	}
+	next, data := passNothing(&sarama.FetchResponseBlock{RecordsSet: all, AbortedTransactions: aborted}, 11)
+	require.Equal(t, int64(17), next)
+	require.True(t, data)
+	next, data = passNothing(&sarama.FetchResponseBlock{RecordsSet: all[:4], AbortedTransactions: aborted}, 11)
+	require.Equal(t, int64(17), next)
+	require.False(t, data)
+	next, data = passNothing(&sarama.FetchResponseBlock{RecordsSet: all}, 11)
+	require.Equal(t, int64(11), next, "records in the middle of a batch are read")
+	require.True(t, data)
+	next, data = passNothing(&sarama.FetchResponseBlock{}, 11)
+	require.Equal(t, int64(11), next)
+	require.False(t, data)
+}
