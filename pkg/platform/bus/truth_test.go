@@ -285,11 +285,12 @@ func TestAStrangerInTheServicesGroupIsNamed(t *testing.T) {
 			var s seen
 			var r *running
 			var stranger *kgo.Client
-			if protocol == "new" { // the embedded broker lets only one protocol into a group: the stranger comes first
+			if protocol == "new" { // ours stay away: the embedded broker does not know groups of both protocols as Kafka does
 				stranger = join(kgo.ServerSideBalancer())
 				f.publish("a")
 				require.NoError(t, stranger.PollFetches(t.Context()).Err())
 				r = f.consume(s.table(), often)
+				r.Pause(time.Now().Add(time.Hour))
 			} else {
 				r = f.consume(s.table(), often)
 				f.publish("a")
