@@ -30,6 +30,7 @@ type row struct {
 	play        func(f *field) error
 	judge       func(f *field, v *verdict, l stats.Latency) // more that must hold, may be nil
 	leaveOut    []string                                    // checks of the audit that mean nothing here
+	paired      bool                                        // Postgres has a standby
 	linked      bool                                        // each replica's links lead through proxies
 	backlog     bool                                        // more is taken than done: draining may take as long again
 	withoutLog  bool                                        // the topics do not hold every message any more
@@ -40,6 +41,7 @@ func rows() []row {
 		{name: "kills", faults: "SIGKILLs of random services", full: 1000, short: 12, play: (*field).kills},
 		{name: "brokers", faults: "kills and pauses of the broker", full: 100, short: 2, play: (*field).brokers, judge: promptly},
 		{name: "databases", faults: "SIGKILLs of Postgres", full: 100, short: 2, play: (*field).databases},
+		{name: "failovers", faults: "failovers to a standby behind one address", full: 20, short: 2, play: (*field).failovers, paired: true},
 		{name: "frozen", faults: "replicas stopped with SIGSTOP and continued", full: 50, short: 2, play: (*field).frozen},
 		{name: "topics", faults: "topics grown, and a fifth as often one made again", full: 20, short: 2, play: (*field).topics, withoutLog: true},
 		{name: "hostile", faults: "records of every hostile size and shape", full: 100_000, short: 4_000, play: (*field).hostile, judge: onlyHostile, leaveOut: []string{"parked"}},
@@ -86,7 +88,7 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 // run plays a row, counts and reports.
 func (r row) run(t *testing.T, s settings) {
 	t.Logf("row %s: %d times %s, seed %d (CHAOS_ROW=%s CHAOS_SIZE=%d CHAOS_SEED=%d chooses the same again)", r.name, s.size, r.faults, s.seed, r.name, s.size, s.seed)
-	f := newField(t, s, r.linked)
+	f := newField(t, s, r)
 	f.began = time.Now()
 	f.say("two replicas of each service, Postgres and Kafka are up")
 	f.shop.open(f.ctx)
@@ -152,17 +154,14 @@ func (f *field) count(r row, v *verdict) {
 		for _, end := range r.ends {
 			v.wrong("%s", end)
 		}
-		if r.peak > memoryLimit {
-			v.wrong("%s needed %d MiB, compose gives it %d", r.spec.Name, r.peak>>20, memoryLimit>>20)
+		if limit := memoryLimit(r.service); r.peak > limit {
+			v.wrong("%s needed %d MiB, compose gives it %d", r.spec.Name, r.peak>>20, limit>>20)
 		}
 	}
 	if f.shop.broken > 0 {
 		v.wrong("%d answers of 500 or more, other than 503", f.shop.broken)
 	}
 }
-
-// memoryLimit is compose's.
-const memoryLimit = 128 << 20
 
 func (f *field) peak() (most int64) {
 	for _, r := range f.replicas {

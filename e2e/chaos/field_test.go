@@ -52,6 +52,7 @@ type field struct {
 	faults    int
 	hostility *hostility    // of the row hostile
 	links     *links        // nil unless the row wants them
+	pair      *pair         // nil unless the row wants it
 	slow      time.Duration // the longest until orders went through again
 }
 
@@ -64,10 +65,10 @@ type settings struct {
 	bin  string        // the folder of the built programs
 }
 
-// ports of a row: two of each replica, one of Postgres.
-const ports = 2*replicasEach*3 + 1
+// ports of a row: two of each replica, one of Postgres and one of its standby.
+const ports = 2*replicasEach*3 + 2
 
-func newField(t *testing.T, s settings, linked bool) *field {
+func newField(t *testing.T, s settings, r row) *field {
 	t.Helper()
 	given := os.Getenv("KAFKA_BROKERS")
 	require.NotEmpty(t, given, "this needs a real Kafka: `make chaos` starts one")
@@ -84,10 +85,13 @@ func newField(t *testing.T, s settings, linked bool) *field {
 	require.NoError(t, f.db.start(f.ctx))
 	f.adminURL = f.db.url("postgres")
 	require.NoError(t, migrations.Up(f.ctx, f.adminURL))
-	if linked {
+	if r.linked {
 		f.links = f.link(addresses[ports:])
 	}
-	f.startReplicas(addresses[1:ports])
+	if r.paired {
+		f.pair = f.pairUp(port(addresses[1]))
+	}
+	f.startReplicas(addresses[2:ports])
 	return f
 }
 
@@ -137,7 +141,15 @@ func (f *field) startReplicas(addresses []string) {
 func (f *field) environment(service string, r *replica) []string {
 	return []string{"HTTP_ADDR=" + r.public, "ADMIN_ADDR=" + r.admin, "DATABASE_URL=" + as(f.adminURL, service),
 		"KAFKA_BROKERS=" + strings.Join(f.kafka.Brokers, ","), "KAFKA_TOPIC_PREFIX=" + f.kafka.Prefix, "KAFKA_GROUP_PREFIX=" + f.kafka.Prefix,
-		"GOMEMLIMIT=100MiB"}
+		fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit(service)*85/100)} // as a service sets it in its container
+}
+
+// memoryLimit is the limit that compose gives a service, in bytes.
+func memoryLimit(service string) int64 {
+	if service == client.Orders {
+		return 384 << 20
+	}
+	return 256 << 20
 }
 
 // as returns the URL for a role, whose password is its name.
