@@ -46,7 +46,9 @@ type position struct {
 	offset    int64
 }
 
-const positionsSQL = `SELECT topic, partition, record_offset FROM dead_letters`
+// A letter may stand for a whole batch.
+const positionsSQL = `
+SELECT topic, partition, generate_series(record_offset, coalesce(last_offset, record_offset)) FROM dead_letters`
 
 // positions returns where the dead letters of the book stand, whatever became of them.
 func positions(ctx context.Context, b *book) (map[position]bool, error) {

@@ -79,9 +79,10 @@ func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResp
 	}
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.IsolationLevel, req.SessionEpoch = -1, int32(wait.Milliseconds()), 1, 1, -1
-	req.MaxBytes = 1 // the broker answers with one batch at least, so this is one batch exactly
+	req.MaxBytes = maxResponse
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset, part.PartitionMaxBytes, part.CurrentLeaderEpoch = r.partition, r.next, 1, -1
+	part.Partition, part.FetchOffset, part.CurrentLeaderEpoch = r.partition, r.next, -1
+	part.PartitionMaxBytes = 1 // the broker answers with one batch at least, so this is one batch exactly
 	req.Topics = []kmsg.FetchRequestTopic{{Topic: r.topic, Partitions: []kmsg.FetchRequestTopicPartition{part}}}
 	answer, err := r.client.Broker(int(r.leader)).Request(ctx, req)
 	if err != nil {

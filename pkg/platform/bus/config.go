@@ -100,6 +100,8 @@ func producerConfig(ctx context.Context, clientID string) *sarama.Config {
 const (
 	// answerBytes bounds one answer to a fetch, of all partitions of a topic together. A batch that is larger comes alone.
 	answerBytes = MaxBatchBytes
+	// partitionBytes is one partition's share of an answer: a full one must not keep the others out.
+	partitionBytes = answerBytes / 4
 	// clientInflates is how much the client may inflate one batch to. It inflates a whole answer at once, and an answer has
 	// room for hundreds of batches that are nothing but padding, so the bound is small. A batch that is larger is read by
 	// a passage, up to maxInflated.
@@ -122,7 +124,7 @@ func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Dur
 	c.Consumer.Offsets.AutoCommit.Enable = true
 	c.Consumer.Offsets.AutoCommit.Interval = 500 * time.Millisecond
 	c.Consumer.Return.Errors = true
-	c.Consumer.Fetch.Default, c.Consumer.Fetch.MaxBytes = answerBytes, answerBytes
+	c.Consumer.Fetch.Default, c.Consumer.Fetch.MaxBytes = partitionBytes, answerBytes
 	c.ChannelBufferSize = readAhead
 	// A handler slower than this gets its subscription abandoned and made again: the budget of one whole cycle of retries.
 	c.Consumer.MaxProcessingTime = 2 * handleTimeout

@@ -1,0 +1,4 @@
+package batches
+
+// Parse is parse, for tests of what no broker would take.
+var Parse = parse
