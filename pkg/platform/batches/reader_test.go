@@ -162,7 +162,9 @@ func TestABatchThatLiesIsRefusedByItself(t *testing.T) {
 		"more records than it has":  {func(b *kmsg.RecordBatch) { b.NumRecords = 1 << 30 }, "ends 1073741823 records before its count"},
 		"a record of negative size": {func(b *kmsg.RecordBatch) { b.Records = binary.AppendVarint(nil, -9) }, "before its count"},
 		"a key beyond the record":   {func(b *kmsg.RecordBatch) { b.Records = record(0, 0, 0, 0x7e) }, "malformed"},
-		"a million headers":         {func(b *kmsg.RecordBatch) { b.Records = record(append([]byte{0, 0, 0, 1, 1}, binary.AppendVarint(nil, 1<<20)...)...) }, "headers"},
+		"a million headers": {func(b *kmsg.RecordBatch) {
+			b.Records = record(append([]byte{0, 0, 0, 1, 1}, binary.AppendVarint(nil, 1<<20)...)...)
+		}, "headers"},
 		"headers that are missing":  {func(b *kmsg.RecordBatch) { b.Records = record(0, 0, 0, 1, 1, 0x10) }, "header"},
 		"an offset beyond its last": {func(b *kmsg.RecordBatch) { b.Records = record(0, 0, 0x20, 1, 1, 0) }, "malformed"},
 	} {

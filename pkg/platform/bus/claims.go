@@ -124,6 +124,17 @@ func (c *claims) fetchFailed(topic string) {
 	}
 }
 
+// stands tells a partition that records wait at offset next and that the group does not read them. The client says
+// nothing of a batch that it takes for the beginning of one: it asks for more, for ever. A claim that has handed over
+// more than that waits for its handlers, not for the client.
+func (c *claims) stands(key claimKey, next int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.open[key]; p != nil && p.next.Load() <= next {
+		p.fetchFailed()
+	}
+}
+
 func (c *claims) WrapConsumer(next sarama.Consumer) sarama.Consumer { return next }
 
 func (c *claims) WrapPartitionConsumer(next sarama.PartitionConsumer) sarama.PartitionConsumer {

@@ -90,6 +90,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	for _, topic := range topics {
 		m.missed.WithLabelValues(topic) // from 0 on, so that the first loss is an increase
 	}
+	c.monitor.stands = c.claims.stands
 	c.claims.cfg, c.claims.service, c.claims.log = cfg.Config, cfg.Service, cfg.Log
 	c.subscriber = c.kafkaSubscriber
 	boundInflating()

@@ -70,6 +70,7 @@ func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topi
 		next := startOf(far[p], state.id, logs[p]).offset
 		w := m.watch(key, state.id)
 		if next < logs[p].stable && next == w.next {
+			m.stands(key, next)
 			to := m.lookBehind(client, key, w, next, logs[p].stable)
 			if held != nil && held.topicID == state.id && next == far[p].next && to > next {
 				held.passed(p, to)

@@ -31,8 +31,9 @@ type monitor struct {
 	log      *slog.Logger
 	sessions *sessions
 	notices  *notices
-	every    time.Duration // between two rounds of questions
-	patience time.Duration // with a transaction that is open
+	stands   func(key claimKey, next int64) // is told of a partition that has records and was not read since the last round
+	every    time.Duration                  // between two rounds of questions
+	patience time.Duration                  // with a transaction that is open
 
 	// Only the one that asks uses these.
 	watched   map[claimKey]*watched
@@ -47,7 +48,7 @@ type monitor struct {
 
 func newMonitor(cfg Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *sessions, n *notices) *monitor {
 	return &monitor{cfg: cfg, service: service, topics: topics, uses: usesOf(service, topics), metrics: metrics, log: log,
-		sessions: s, notices: n, every: monitorEvery, patience: heldAfter, watched: make(map[claimKey]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
+		sessions: s, notices: n, stands: func(claimKey, int64) {}, every: monitorEvery, patience: heldAfter, watched: make(map[claimKey]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
 }
 
 // report records the outcome of one question to Kafka.

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ const (
 // passage is a partition's claim that gets past a batch which the client (sarama) cannot read. The client asks for such a
 // batch again and again, and the partition would stand for good. So:
 //
-//   - each failed fetch of the topic wakes the passage (claims.failedFetch);
+//   - each failed fetch of the topic wakes the passage (claims.fetchFailed), and so does the monitor when records wait
+//     and nothing is read (claims.stands);
 //   - it looks whether a batch at the claim's place is one that the client refuses (blocked);
 //   - if so, it ends the client's reading of this partition. What the client has read already is still handed over;
 //   - then it reads on by itself, batch by batch in bounded memory, until the claim ends (readOn). A batch that inflates
@@ -214,9 +216,11 @@ func (p *passage) handOver(b *batches.Batch, out chan<- *sarama.ConsumerMessage)
 		if r.Offset < p.next.Load() {
 			continue
 		}
-		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: r.Offset, Timestamp: r.Time, Key: r.Key, Value: r.Value}
+		// Cloned, because a record that waits must not keep its whole batch in memory.
+		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: r.Offset, Timestamp: r.Time,
+			Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value)}
 		for _, h := range r.Headers {
-			m.Headers = append(m.Headers, &sarama.RecordHeader{Key: h.Key, Value: h.Value})
+			m.Headers = append(m.Headers, &sarama.RecordHeader{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)})
 		}
 		if !p.send(m, out) {
 			return false

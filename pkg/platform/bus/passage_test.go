@@ -2,13 +2,22 @@ package bus_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
@@ -83,4 +92,140 @@ func TestABatchThatInflatesIsSteppedOver(t *testing.T) {
 			require.Empty(t, got, "nothing was handed over twice")
 		})
 	}
+}
+
+// batch sends a batch to partition 0 as it is, which no producer would make.
+func (f *fixture) batch(b kmsg.RecordBatch) {
+	f.t.Helper()
+	b.Magic, b.ProducerID, b.ProducerEpoch, b.FirstSequence, b.NumRecords = 2, -1, -1, -1, 1
+	b.FirstTimestamp, b.MaxTimestamp = time.Now().UnixMilli(), time.Now().UnixMilli()
+	b.Length = int32(len(b.Records)) + 49
+	encoded := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(encoded[17:], crc32.Checksum(encoded[21:], crc32.MakeTable(crc32.Castagnoli)))
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, 10_000
+	req.Topics = []kmsg.ProduceRequestTopic{{Topic: f.cfg.TopicPrefix + messages.TopicOrders,
+		Partitions: []kmsg.ProduceRequestTopicPartition{{Records: encoded}}}}
+	resp, err := req.RequestWith(f.t.Context(), f.hostile(kgo.MaxVersions(kversion.V2_8_0())))
+	require.NoError(f.t, err)
+	require.NoError(f.t, kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode))
+}
+
+// One record of 150 KB as it is stored, and of 150 MB inflated. It is read in a small part of that memory, and the message
+// behind it is handled. This test runs alone, because it measures.
+func TestARecordOf150MBIsSteppedOverInLittleMemory(t *testing.T) {
+	f := setupAt(t, testkit.Brokers(t))
+	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: 1, ReplicationFactor: 1, MaxBytes: 1 << 20},
+		{Name: messages.TopicPayments, Partitions: 1, ReplicationFactor: 1}})
+	require.NoError(t, err)
+	const size = 150 << 20
+	length := binary.AppendVarint(nil, size)
+	var compressed bytes.Buffer
+	zip := gzip.NewWriter(&compressed)
+	write := func(p []byte) {
+		_, err := zip.Write(p)
+		require.NoError(t, err)
+	}
+	write(binary.AppendVarint(nil, int64(4+len(length)+size+1)))
+	write([]byte{0, 0, 0, 1}) // no attributes, no deltas, no key
+	write(length)
+	zeros := make([]byte, 1<<20)
+	for range size / len(zeros) {
+		write(zeros)
+	}
+	write([]byte{0}) // no headers
+	require.NoError(t, zip.Close())
+	f.batch(kmsg.RecordBatch{Attributes: 1, Records: compressed.Bytes()})
+	f.produce(f.hostile(), 0, order("behind"))
+
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := make(chan string, 1)
+	f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
+		got <- in.Event.OrderID
+		return bus.Result{}
+	}))
+	require.Equal(t, "behind", next(t, got))
+	require.Equal(t, "batch_too_large", next(t, f.parked.ch).reason)
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(60<<20))
+}
+
+// A broker may keep what it should have refused, or its disk may have bent it. The partition goes on all the same.
+func TestABatchThatCannotBeDecodedIsSteppedOver(t *testing.T) {
+	t.Parallel()
+	for name, bad := range map[string]kmsg.RecordBatch{
+		"no gzip":         {Attributes: 1, Records: []byte("no gzip at all")},
+		"no zstd":         {Attributes: 4, Records: []byte("no zstd at all")},
+		"no record":       {Records: binary.AppendVarint(nil, -5)},
+		"a key beyond it": {Records: append(binary.AppendVarint(nil, 4), 0, 0, 0, 0x7e)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster, err := kfake.NewCluster(kfake.NumBrokers(1)) // a real broker takes none of these
+			require.NoError(t, err)
+			t.Cleanup(cluster.Close)
+			f := setupAt(t, cluster.ListenAddrs())
+			f.createTopics(1, messages.TopicOrders, messages.TopicPayments)
+			f.produce(f.hostile(), 0, order("before"))
+			f.batch(bad)
+			f.produce(f.hostile(), 0, order("behind"))
+			got := make(chan string, 10)
+			f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
+				got <- in.Event.OrderID
+				return bus.Result{}
+			}), often)
+			require.Equal(t, "before", next(t, got))
+			require.Equal(t, "behind", next(t, got))
+			l := next(t, f.parked.ch)
+			require.Equal(t, []any{"batch_unreadable", int64(1), int64(1)}, []any{l.reason, l.record.Offset, l.record.LastOffset})
+			testkit.Eventually(t, f.committed(3))
+		})
+	}
+}
+
+// What was read and waits to be handled is bounded for the process, however large the records and however many the
+// partitions. This test runs alone, because it measures.
+func TestLargeRecordsThatWaitTakeLittleMemory(t *testing.T) {
+	for name, codec := range map[string]kgo.CompressionCodec{"as they are": kgo.NoCompression(), "compressed": kgo.SnappyCompression()} {
+		t.Run(name, func(t *testing.T) {
+			f := setupAt(t, testkit.Brokers(t))
+			_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
+				{Name: messages.TopicOrders, Partitions: 3, ReplicationFactor: 1, MaxBytes: 1 << 20},
+				{Name: messages.TopicPayments, Partitions: 1, ReplicationFactor: 1}})
+			require.NoError(t, err)
+			const records, size = 90, 900 << 10
+			client := f.hostile(kgo.ProducerBatchCompression(codec))
+			value := bytes.Repeat([]byte("x"), size)
+			for i := range records {
+				f.produce(client, int32(i%3), value)
+			}
+			client.Close()
+			before := heap()
+			f.parked.hold = make(chan struct{}) // nothing gets on
+			release := sync.OnceFunc(func() { close(f.parked.hold) })
+			f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
+			t.Cleanup(release)
+			held := uint64(0)
+			for range 15 { // as many fit into the process's windows
+				next(t, f.parked.ch)
+				held = max(held, heap())
+			}
+			t.Logf("%d MB wait, %d MB of heap are taken", records*size>>20, (held-min(before, held))>>20)
+			require.Less(t, held-min(before, held), uint64(36<<20))
+			release()
+			for range records {
+				next(t, f.parked.ch)
+			}
+		})
+	}
+}
+
+// heap is what is in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
