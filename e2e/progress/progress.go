@@ -78,8 +78,8 @@ func (k Kafka) Topics() []string {
 	return names
 }
 
-// groups are the consumer groups, by the topic that each reads.
-func (k Kafka) groups() map[string]string {
+// Groups are the consumer groups, by the topic that each reads.
+func (k Kafka) Groups() map[string]string {
 	return map[string]string{
 		k.Prefix + "orders.orders":               k.Prefix + messages.TopicOrders,
 		k.Prefix + "orders.payments":             k.Prefix + messages.TopicPayments,
@@ -110,7 +110,7 @@ func (k Kafka) With(ctx context.Context, do func(client *kgo.Client, ends kadm.L
 // Lag returns how many records the consumer groups have not committed yet, of all topics and partitions.
 func (k Kafka) Lag(ctx context.Context) (lag int64, err error) {
 	err = k.With(ctx, func(client *kgo.Client, ends kadm.ListedOffsets) error {
-		for group, topic := range k.groups() {
+		for group, topic := range k.Groups() {
 			committed, err := kadm.NewClient(client).FetchOffsets(ctx, group)
 			if err != nil {
 				return fmt.Errorf("ask Kafka how far %s is: %w", group, err)

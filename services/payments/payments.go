@@ -19,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/presence"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/payments/internal/app"
@@ -98,12 +99,19 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	})
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
-	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service,
+	replica := presence.NewName()
+	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
 		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
 	}
+	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1}, log)
+	if err != nil {
+		return err
+	}
+	defer leases.Close()
+	present := presence.New(presence.Config{DB: leases, Name: replica, Successor: messages, Log: log})
 	replays := deadletter.NewWorker(letters, messages, log)
 
 	requests := httpx.NewMetrics(reg)
@@ -127,6 +135,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		},
 		[]run.Component{
 			{Name: "waits", Run: waits.Run},
+			{Name: "presence", Run: afterMigration(leases, log, present.Run)},
 			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(messages, letters, replays)), reg), log)},
 		},
 	)

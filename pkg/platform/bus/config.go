@@ -128,8 +128,14 @@ func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Dur
 	c.ChannelBufferSize = readAhead
 	// A handler slower than this gets its subscription abandoned and made again: the budget of one whole cycle of retries.
 	c.Consumer.MaxProcessingTime = 2 * handleTimeout
+	// How long a replica may be silent before Kafka takes it for dead. That of a dead one is not waited for: see TakeOver.
 	c.Consumer.Group.Session.Timeout = 10 * time.Second
-	c.Consumer.Group.Heartbeat.Interval = 2 * time.Second
+	// The answer to a heartbeat is how a member hears that it has to join again: the partitions of all members stand still
+	// until the last one has.
+	c.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
 	c.Consumer.Group.Rebalance.Timeout = 20 * time.Second
+	// A join that meets another rebalance, or a coordinator that moves, is tried again soon, for as long as ever.
+	c.Consumer.Group.Rebalance.Retry.Backoff = retryBackoff
+	c.Consumer.Group.Rebalance.Retry.Max = 40
 	return c
 }

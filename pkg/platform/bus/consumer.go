@@ -27,6 +27,7 @@ type Parker interface {
 type ConsumerConfig struct {
 	Config
 	Service       string // consumer groups are <prefix><service>.<topic>
+	Replica       string // names this process among those of the service; "" = nobody can take over from it
 	Table         Table
 	Publisher     Publisher
 	Parker        Parker
@@ -199,7 +200,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
-	sc := consumerConfig(lines, ClientID(c.cfg.Service), c.cfg.HandleTimeout)
+	sc := consumerConfig(lines, memberID(c.cfg.Service, c.cfg.Replica), c.cfg.HandleTimeout)
 	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
 		c.claims.fetchFailed(c.cfg.TopicPrefix + topic)
 		return backoff(failed, retryBackoff, lastFetchRetry)
@@ -212,7 +213,7 @@ func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message
 		Unmarshaler:           c.claims,
 		OverwriteSaramaConfig: sc,
 		ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
-		Tracer:                c.claims,
+		Tracer:                countedJoins{c.claims, c.metrics.joins.WithLabelValues(topic)},
 	}, watermillLogger(c.log))
 }
 

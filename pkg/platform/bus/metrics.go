@@ -17,6 +17,8 @@ type metrics struct {
 	next     *prometheus.GaugeVec   // by topic and partition
 	held     *prometheus.GaugeVec   // by topic and partition
 	missed   *prometheus.CounterVec // by topic
+	joins    *prometheus.CounterVec // by topic
+	removed  prometheus.Counter
 
 	byEvent map[string]eventMetrics // of every event that may come; "" is none of them. Never written after newMetrics.
 }
@@ -93,12 +95,20 @@ func newMetrics(reg prometheus.Registerer, events []string) *metrics {
 			Help: "Offsets that were deleted from the topic before the service read them.",
 		}, []string{"topic"}),
 	}
+	m.joins = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pasdetrois_consumer_joins_total",
+		Help: "Times that this replica joined the consumer group of a topic: once at the start, and once for each rebalance.",
+	}, []string{"topic"})
+	m.removed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pasdetrois_dead_members_removed_total",
+		Help: "Members of dead replicas that this replica removed from the service's consumer groups.",
+	})
 	m.byEvent = map[string]eventMetrics{"": m.resolve(unknownEvent)}
 	for _, event := range events {
 		m.byEvent[event] = m.resolve(event)
 	}
 	if reg != nil {
-		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag, m.next, m.held, m.missed)
+		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag, m.next, m.held, m.missed, m.joins, m.removed)
 	}
 	return m
 }

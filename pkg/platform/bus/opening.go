@@ -107,8 +107,11 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 			o.missed(short, p, far[p].next, s)
 		}
 	}
-	if n := found[topicIsNew]; n > 0 {
+	n := found[topicIsNew]
+	if o.sessions.set(h) || n > 0 {
 		o.notices.madeAgain(o.log, short, state.id)
+	}
+	if n > 0 {
 		o.log.Warn("offsets of the topic that was deleted do not count: reading begins at the first record", "topic", short, "partitions", n)
 	}
 	if n := found[nothingCommitted]; n > 0 {
@@ -119,7 +122,6 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 		o.log.Error(text, "topic", short)
 		o.notices.add(text)
 	}
-	o.sessions.set(h)
 	return nil
 }
 

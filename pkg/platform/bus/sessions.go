@@ -58,11 +58,12 @@ func (h *held) passed(partition int32, offset int64) {
 type sessions struct {
 	mu     sync.Mutex
 	now    map[string]*held
+	known  map[string]string   // by topic: its id in the latest session
 	former map[string][]string // by topic: ids that no topic has any more
 }
 
 func newSessions() *sessions {
-	return &sessions{now: make(map[string]*held), former: make(map[string][]string)}
+	return &sessions{now: make(map[string]*held), known: make(map[string]string), former: make(map[string][]string)}
 }
 
 func (s *sessions) of(topic string) *held {
@@ -71,10 +72,23 @@ func (s *sessions) of(topic string) *held {
 	return s.now[topic]
 }
 
-func (s *sessions) set(h *held) {
+// set begins a session, and reports whether the topic was made again since the one before. A rebalance may come between,
+// before anybody compares.
+func (s *sessions) set(h *held) (madeAgain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now[h.topic] = h
+	before := s.known[h.topic]
+	if h.topicID != "" {
+		s.known[h.topic] = h.topicID
+	}
+	if before == "" || h.topicID == "" || before == h.topicID {
+		return false
+	}
+	if !slices.Contains(s.former[h.topic], before) {
+		s.former[h.topic] = append(s.former[h.topic], before)
+	}
+	return true
 }
 
 // unset forgets what it holds of the client's session.
@@ -86,6 +100,15 @@ func (s *sessions) unset(session sarama.ConsumerGroupSession) {
 			h.end()
 			delete(s.now, topic)
 		}
+	}
+}
+
+// rejoin ends the topic's session, so that this replica joins the group again at once. Without it a member hears of a
+// rebalance only with the answer to its next heartbeat, which may also wait behind a fetch. It is for a group whose rebalance
+// has begun: in any other one it would begin a rebalance.
+func (s *sessions) rejoin(topic string) {
+	if h := s.of(topic); h != nil {
+		h.end()
 	}
 }
 
