@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/audit"
@@ -171,6 +172,47 @@ func TestAFraudAlertMayBeAboutACancelledOrder(t *testing.T) {
 			require.Empty(t, check.Examples)
 		}
 	}
+}
+
+// TestAuditNamesWhatWasDeletedFromTheTopics and accuses no order because of it, but one that the topics should know.
+func TestAuditNamesWhatWasDeletedFromTheTopics(t *testing.T) {
+	t.Parallel()
+	p := play(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.topics.Kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	payments := p.topics.Kafka.TopicPrefix + "payments"
+	ends, err := admin.ListEndOffsets(t.Context(), payments)
+	require.NoError(t, err)
+	deleted, err := admin.DeleteRecords(t.Context(), ends.Offsets())
+	require.NoError(t, err)
+	require.NoError(t, deleted.Error())
+
+	check := func() *audit.Check {
+		report, err := audit.Run(t.Context(), p.config(t, p.adminURL))
+		require.NoError(t, err)
+		last := report.Checks[len(report.Checks)-1]
+		require.Equal(t, "topics", last.Name)
+		return last
+	}
+	found := check()
+	require.Zero(t, found.Wrong, found.Examples)
+	require.Positive(t, found.Unjudged)
+	require.Len(t, found.Notes, 2)
+	require.Contains(t, found.Notes[0], "records were deleted, by retention or by hand: payments/0 begins at offset ")
+	require.Contains(t, found.Notes[1], "orders are not judged by the topics")
+
+	db, err := pgx.Connect(t.Context(), p.adminURL)
+	require.NoError(t, err)
+	defer func() { _ = db.Close(context.WithoutCancel(t.Context())) }()
+	for partition := range int32(3) { // from now on the topics have all of it again
+		require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Topic: payments, Partition: partition, Value: []byte("{}")}).FirstErr())
+	}
+	_, err = db.Exec(t.Context(), `UPDATE orders.orders SET created_at = now() + interval '1 minute' WHERE order_id =
+		(SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')`)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, check().Wrong)
 }
 
 // What changed within the grace is not judged; an order that only the topics know is.

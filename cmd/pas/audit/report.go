@@ -15,6 +15,9 @@ type Check struct {
 	Looked   int64    `json:"looked_at"`
 	Wrong    int64    `json:"wrong"`
 	Examples []string `json:"examples"` // the first offenders and what is wrong with each
+	// Unjudged of those looked at lack what Notes say.
+	Unjudged int64    `json:"not_judged,omitempty"`
+	Notes    []string `json:"notes,omitempty"`
 }
 
 // Report is what came of an audit.

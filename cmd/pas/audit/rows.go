@@ -9,15 +9,15 @@ import (
 type order struct {
 	id, status, reason, currency, paymentID string
 	total, version                          int64
-	updated                                 time.Time
+	created, updated                        time.Time
 	due                                     *time.Time
 }
 
-const ordersSQL = `SELECT order_id, status, reason, currency, payment_id, total_minor, version, updated_at, due_at
+const ordersSQL = `SELECT order_id, status, reason, currency, payment_id, total_minor, version, created_at, updated_at, due_at
 FROM orders ORDER BY order_id COLLATE "C"`
 
 func scanOrder(r pgx.Rows, o *order) error {
-	return r.Scan(&o.id, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.updated, &o.due)
+	return r.Scan(&o.id, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.created, &o.updated, &o.due)
 }
 
 // Orders whose timeline does not lead to what they are.

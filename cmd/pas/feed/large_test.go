@@ -68,7 +68,7 @@ func TestABatchThatInflatesTooFarIsPassedOver(t *testing.T) {
 				values = all(t, f, 2)
 			})
 			require.Equal(t, []string{"before", "behind"}, values)
-			require.Equal(t, []string{"events/0@1 is passed over: it inflates to more than 4 MiB"}, passed)
+			require.Equal(t, []string{"events/0@1 is passed over: it inflates to more than 2 MiB"}, passed)
 			require.Less(t, grown, int64(64<<20))
 		})
 	}
@@ -85,10 +85,10 @@ func TestABatchThatInflatesTooFarMayBeTheLast(t *testing.T) {
 
 // TestManyBatchesThatEachInflateALittleAreReadOneAfterTheOther: one response would have all of them at once.
 func TestManyBatchesThatEachInflateALittleAreReadOneAfterTheOther(t *testing.T) {
-	const batches = 200
+	const batches = 400
 	cfg := setup(t)
 	writer := inflating(t, cfg)
-	value := strings.Repeat("x", 3<<20)
+	value := strings.Repeat("x", 3<<19)
 	for range batches {
 		write(t, writer, cfg, 0, value)
 	}

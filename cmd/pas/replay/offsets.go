@@ -42,6 +42,7 @@ func (e *RangeError) Error() string {
 // group is a consumer group of the service.
 type group struct {
 	client.ConsumerGroup
+	topicID   string          // "" when Kafka tells none
 	committed map[int32]int64 // up to where it had handled when it was paused, by partition
 	target    map[int32]int64 // where it begins again: only partitions of which something is read again
 }
@@ -91,8 +92,9 @@ func (b *brokers) close() {
 	b.client.Close()
 }
 
-// committed returns up to where the group has handled its topic, by partition.
-func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup) (map[int32]int64, error) {
+// committed returns up to where the group has handled its topic, by partition. An offset in another topic of the same name,
+// which was deleted, does not count.
+func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup, topicID string) (map[int32]int64, error) {
 	fetched, err := b.admin.FetchOffsets(ctx, g.Group)
 	if errors.Is(err, kerr.GroupIDNotFound) { // nobody ever joined it
 		fetched, err = nil, nil
@@ -105,6 +107,9 @@ func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup) (map[in
 	}
 	committed := map[int32]int64{}
 	for partition, o := range fetched[g.KafkaTopic] {
+		if in := bus.TopicIDBeside(o.Metadata); in != "" && topicID != "" && in != topicID {
+			continue
+		}
 		if o.At >= 0 {
 			committed[partition] = o.At
 		}
@@ -112,12 +117,31 @@ func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup) (map[in
 	return committed, nil
 }
 
+// far returns the group with how far it is.
+func (b *brokers) far(ctx context.Context, g client.ConsumerGroup) (group, error) {
+	found := group{ConsumerGroup: g}
+	var err error
+	if found.topicID, err = b.topicID(ctx, g); err == nil {
+		found.committed, err = b.committed(ctx, g, found.topicID)
+	}
+	return found, err
+}
+
 // plan finds out where to begin again in the group's topic.
 func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, partition int32) (group, error) {
-	planned := group{ConsumerGroup: g, target: map[int32]int64{}}
-	var err error
-	if planned.committed, err = b.committed(ctx, g); err != nil {
+	planned, err := b.far(ctx, g)
+	if err != nil {
 		return planned, err
+	}
+	planned.target = map[int32]int64{}
+	ends, err := listed(b.admin.ListEndOffsets(ctx, g.KafkaTopic))
+	if err != nil {
+		return planned, err
+	}
+	for p, next := range planned.committed {
+		if next > ends[p] { // of a topic that was deleted: the service begins anew in this one
+			delete(planned.committed, p)
+		}
 	}
 	firsts, err := listed(b.admin.ListStartOffsets(ctx, g.KafkaTopic))
 	if err != nil {
@@ -151,18 +175,18 @@ func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, p
 	return planned, nil
 }
 
-// behind finds out what the group has not handled of all that its topic has now.
+// behind finds out what the group has not handled of all that can be read of its topic now.
 func (b *brokers) behind(ctx context.Context, g client.ConsumerGroup) (group, error) {
-	unread := group{ConsumerGroup: g}
-	handled, err := b.committed(ctx, g)
+	unread, err := b.far(ctx, g)
 	if err != nil {
 		return unread, err
 	}
+	handled := unread.committed
 	firsts, err := listed(b.admin.ListStartOffsets(ctx, g.KafkaTopic))
 	if err != nil {
 		return unread, err
 	}
-	if unread.committed, err = listed(b.admin.ListEndOffsets(ctx, g.KafkaTopic)); err != nil {
+	if unread.committed, err = listed(b.admin.ListCommittedOffsets(ctx, g.KafkaTopic)); err != nil {
 		return unread, err
 	}
 	unread.target = map[int32]int64{}
@@ -201,7 +225,7 @@ func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
 func (b *brokers) reset(ctx context.Context, service string, g group) error {
 	var offsets kadm.Offsets
 	for partition, target := range g.target {
-		offsets.AddOffset(g.KafkaTopic, partition, target, -1)
+		offsets.Add(kadm.Offset{Topic: g.KafkaTopic, Partition: partition, At: target, LeaderEpoch: -1, Metadata: bus.BesideOffset(g.topicID)})
 	}
 	done, err := b.admin.CommitOffsets(ctx, g.Group, offsets)
 	if err == nil {
@@ -225,7 +249,14 @@ func (b *brokers) left(ctx context.Context, groups []group) (left int64, err err
 		if len(g.target) == 0 {
 			continue
 		}
-		at, err := b.committed(ctx, g.ConsumerGroup)
+		id, err := b.topicID(ctx, g.ConsumerGroup)
+		if err != nil {
+			return 0, err
+		}
+		if g.topicID != "" && id != g.topicID {
+			return 0, &RemadeError{g.Topic}
+		}
+		at, err := b.committed(ctx, g.ConsumerGroup, id)
 		if err != nil {
 			return 0, err
 		}

@@ -81,7 +81,7 @@ func (r *run) plan(ctx context.Context) error {
 		if slices.Contains(r.selected, g) {
 			planned, err = r.brokers.plan(ctx, g, r.From, r.Only)
 		} else {
-			planned.committed, err = r.brokers.committed(ctx, g)
+			planned, err = r.brokers.far(ctx, g)
 		}
 		if err != nil {
 			return err

@@ -165,6 +165,9 @@ func (r *run) follow(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if remade := (*RemadeError)(nil); errors.As(err, &remade) {
+			return err
+		}
 		if err == nil {
 			r.handled = total - left
 			r.Progress(Progress{Total: total, Left: left, Took: time.Since(began)})

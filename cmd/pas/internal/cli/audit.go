@@ -171,6 +171,9 @@ func (a *app) showAudit(r *audit.Report) error {
 		for _, example := range c.Examples {
 			p.Line("  %s: %s", c.Name, strings.TrimSpace(example))
 		}
+		for _, note := range c.Notes {
+			p.Line("  %s: %s", c.Name, note)
+		}
 		if more := c.Wrong - int64(len(c.Examples)); more > 0 {
 			p.Line("  %s: and %d more", c.Name, more)
 		}

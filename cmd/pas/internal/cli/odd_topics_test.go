@@ -104,7 +104,7 @@ func TestTailAndWindowsPassOverWhatInflatesTooFar(t *testing.T) {
 	} {
 		got := pas(t, environ, append(strings.Fields(command), "--from-beginning", "--no-follow")...)
 		require.Equal(t, cli.ExitOK, got.code, got.stderr)
-		require.Contains(t, got.stderr, "large/0@1 is passed over: it inflates to more than 4 MiB.\n")
+		require.Contains(t, got.stderr, "large/0@1 is passed over: it inflates to more than 2 MiB.\n")
 		require.Contains(t, got.stderr, "Read 2: ")
 		require.Contains(t, got.stderr, summary)
 	}

@@ -158,6 +158,7 @@ func explainReplay(err error, cfg replay.Config) error {
 	var outside *replay.RangeError
 	var busy *replay.BusyError
 	var stuck *replay.StuckError
+	var remade *replay.RemadeError
 	var other *replay.OtherServiceError
 	var paused *replay.PausedError
 	var unreachable *client.UnreachableError
@@ -175,6 +176,8 @@ func explainReplay(err error, cfg replay.Config) error {
 	case errors.As(err, &busy) && busy.Strangers:
 		return hint(err, "a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; nothing was moved back",
 			cfg.Service)
+	case errors.As(err, &remade):
+		return hint(err, "%s reads the topic that is there now from its beginning by itself", cfg.Service)
 	case errors.As(err, &busy):
 		return hint(err, "give the admin URL of every replica of %s with --admin; nothing was moved back", cfg.Service)
 	case errors.As(err, &paused):
