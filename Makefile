@@ -80,6 +80,12 @@ chaos-short: ## the same for minutes, without a report
 	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags chaos ./e2e/chaos
 	@$(call chaos_settings,short) KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka $(CHAOS)
 
+.PHONY: test-crowd
+test-crowd: ## crowds, slow clients and overload against orders with the memory that compose gives it, on a real Kafka; CROWD_FOR=60s is the long form
+	go vet -tags crowd ./e2e/crowd
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags crowd ./e2e/crowd
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags crowd -count=1 -v -timeout 30m ./e2e/crowd
+
 # Prometheus and promtool, built once with Go; PROMETHEUS and PROMTOOL may name others.
 PROMETHEUS ?= $(abspath .cache/prometheus/prometheus)
 PROMTOOL   ?= $(abspath .cache/prometheus/promtool)

@@ -24,7 +24,7 @@ const (
 	// ordinaryLimit is what counts as the limit of a process that has none.
 	ordinaryLimit = 326 << 20
 	// giveWayAfter is longer than a header needs from the other side of the world.
-	giveWayAfter = 250 * time.Millisecond
+	giveWayAfter = 500 * time.Millisecond
 )
 
 // Role says whom a server serves, and so how much of the process's memory it may use.
