@@ -48,6 +48,15 @@ test: ## test every module; PKG=./services/orders/... and RUN=TestName narrow it
 test-kafka: ## the same tests on a real Kafka: KAFKA_BROKERS, else one that is started for them
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka $(MAKE) test PKG='$(PKG)' RUN='$(RUN)'
 
+# The tests of everything that runs SQL, on each Postgres that is supported. Servers are downloaded once and kept.
+POSTGRES_VERSIONS ?= 15 17 18
+POSTGRES_TESTS     = ./services/orders/internal/store ./services/payments/internal/store ./services/notifications/internal/store \
+  ./pkg/platform/outbox ./pkg/platform/deadletter ./pkg/platform/testkit ./migrations
+
+.PHONY: test-postgres
+test-postgres: ## the tests of stores, outbox, dead letters and migrations on Postgres 15, 17 and 18
+	@for version in $(POSTGRES_VERSIONS); do echo "PostgreSQL $$version"; PAS_POSTGRES_VERSION=$$version go test -count=1 -p 4 -timeout 5m $(POSTGRES_TESTS); done
+
 .PHONY: test-pooler
 test-pooler: ## the whole system behind PgBouncer in transaction mode; PGBOUNCER names one, else the one that is installed
 	@go vet -tags pooler ./e2e/pooler

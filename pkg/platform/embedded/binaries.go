@@ -3,12 +3,17 @@ package embedded
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+
+	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
 // source says where the server's binaries may come from.
@@ -17,16 +22,38 @@ type source struct {
 	places     []string // patterns of folders to look in then
 	kept       string   // folder where a download is kept
 	repository string   // Maven repository to download from; "" = the library's own choice
+	version    embeddedpostgres.PostgresVersion
 	log        *slog.Logger
 }
 
+// versions are those that can be asked for, by their major number.
+var versions = map[string]embeddedpostgres.PostgresVersion{
+	"15": embeddedpostgres.V15, "16": embeddedpostgres.V16, "17": embeddedpostgres.V17, "18": embeddedpostgres.V18,
+}
+
+// usualVersion is downloaded when nothing is installed.
+const usualVersion = "17"
+
+// usualSource prefers what is installed. PAS_POSTGRES_VERSION asks for a version that is downloaded, whatever is installed:
+// tests run on each one that is supported.
 func usualSource(log *slog.Logger) (source, error) {
-	kept, err := keptFolder()
+	const setting = "PAS_POSTGRES_VERSION"
+	asked := os.Getenv(setting)
+	major := cmp.Or(asked, usualVersion)
+	version, ok := versions[major]
+	if !ok {
+		return source{}, fmt.Errorf("%s: %q is none of %s", setting, major, strings.Join(slices.Sorted(maps.Keys(versions)), ", "))
+	}
+	kept, err := keptFolder(major)
 	if err != nil {
 		return source{}, err
 	}
+	if asked != "" {
+		return source{kept: kept, repository: os.Getenv("PAS_POSTGRES_REPOSITORY"), version: version, log: log}, nil
+	}
 	return source{
-		path: os.Getenv("PATH"),
+		version: version,
+		path:    os.Getenv("PATH"),
 		places: []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin",
 			"/usr/local/opt/postgresql*/bin"},
 		kept:       kept,

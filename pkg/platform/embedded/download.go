@@ -19,15 +19,15 @@ import (
 const downloadTimeout = 5 * time.Minute
 
 // keptFolder is a folder that the server's user can read, which root's own cache is not.
-func keptFolder() (string, error) {
+func keptFolder(major string) (string, error) {
 	if os.Geteuid() == 0 {
-		return "/var/cache/pasdetrois/postgres-17", nil
+		return "/var/cache/pasdetrois/postgres-" + major, nil
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find the cache folder: %w", err)
 	}
-	return filepath.Join(cache, "pasdetrois", "postgres-17"), nil
+	return filepath.Join(cache, "pasdetrois", "postgres-"+major), nil
 }
 
 // download fetches server binaries once and keeps them. The folder is there whole or not at all, however many processes
@@ -52,7 +52,7 @@ func (s source) download(ctx context.Context) (string, error) {
 		return bin, nil
 	}
 	if s.log != nil {
-		s.log.Info("no Postgres server is installed, downloading one")
+		s.log.Info("downloading a Postgres server: none is installed, or another version is asked for")
 	}
 	done := make(chan error, 1)
 	go func() { // the library takes no context: given up on, it ends with the process
@@ -88,7 +88,7 @@ func (s source) fetch(parent string) error {
 		return err
 	}
 	root := filepath.Join(scratch, "root")
-	cfg := embeddedpostgres.DefaultConfig().Version(embeddedpostgres.V17).Port(uint32(port)).Logger(io.Discard).
+	cfg := embeddedpostgres.DefaultConfig().Version(s.version).Port(uint32(port)).Logger(io.Discard).
 		BinariesPath(root).CachePath(filepath.Join(scratch, "cache")).RuntimePath(filepath.Join(scratch, "run"))
 	if s.repository != "" {
 		cfg = cfg.BinaryRepositoryURL(s.repository)

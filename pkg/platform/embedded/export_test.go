@@ -11,5 +11,5 @@ type Source struct {
 }
 
 func (s Source) Binaries(ctx context.Context) (string, error) {
-	return source{path: s.Path, places: s.Places, kept: s.Kept, repository: s.Repository}.binaries(ctx)
+	return source{path: s.Path, places: s.Places, kept: s.Kept, repository: s.Repository, version: versions[usualVersion]}.binaries(ctx)
 }
