@@ -38,14 +38,14 @@ type row struct {
 
 func rows() []row {
 	return []row{
-		{name: "kills", faults: "SIGKILLs of random services", full: 1000, short: 12, play: (*field).kills},
+		{name: "kills", faults: "SIGKILLs of random services", full: 1000, short: 8, play: (*field).kills},
 		{name: "brokers", faults: "kills and pauses of the broker", full: 100, short: 2, play: (*field).brokers, judge: promptly},
 		{name: "databases", faults: "SIGKILLs of Postgres", full: 100, short: 2, play: (*field).databases},
 		{name: "failovers", faults: "failovers to a standby behind one address", full: 20, short: 2, play: (*field).failovers, paired: true},
 		{name: "frozen", faults: "replicas stopped with SIGSTOP and continued", full: 50, short: 2, play: (*field).frozen},
 		{name: "topics", faults: "topics grown, and a fifth as often one made again", full: 20, short: 2, play: (*field).topics, withoutLog: true},
 		{name: "hostile", faults: "records of every hostile size and shape", full: 100_000, short: 4_000, play: (*field).hostile, judge: onlyHostile, leaveOut: []string{"parked"}},
-		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 10, play: (*field).crowds, backlog: true},
+		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 6, play: (*field).crowds, backlog: true},
 		{name: "network", faults: "faults of one link: late, slow, cut, reset, half open", full: 70, short: 3, play: (*field).network, linked: true},
 	}
 }

@@ -102,7 +102,7 @@ func port(address string) int {
 }
 
 func (f *field) startReplicas(addresses []string) {
-	logs := logFolder(f.t)
+	logs := programs.Logs(f.t)
 	f.shop = &customers{seed: f.seed, rate: f.rate}
 	for _, service := range client.Services() {
 		for n := range replicasEach {
@@ -160,21 +160,6 @@ func as(adminURL, role string) string {
 	}
 	u.User = url.UserPassword(role, role)
 	return u.String()
-}
-
-// logFolder is removed when the row passed, and kept for the one who looks for the cause when it failed.
-func logFolder(t *testing.T) string {
-	t.Helper()
-	logs, err := os.MkdirTemp("", "pasdetrois-chaos-")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the services' logs are in %s", logs)
-			return
-		}
-		_ = os.RemoveAll(logs)
-	})
-	return logs
 }
 
 // of returns the replicas of a service.

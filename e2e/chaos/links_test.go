@@ -16,6 +16,7 @@ import (
 
 	"pasdetrois/bench/process"
 	"pasdetrois/cmd/pas/client"
+	"pasdetrois/e2e/programs"
 )
 
 // links are the proxies of all replicas: one to Kafka and one to Postgres each, and one from the customers to orders.
@@ -36,6 +37,7 @@ const linkedPorts = 4 * replicasEach * 3
 func (f *field) link(addresses []string) *links {
 	f.t.Helper()
 	require.NotNil(f.t, f.broker, "the broker must be ours to start anew: `make chaos` starts one")
+	zerolog.SetGlobalLevel(zerolog.Disabled) // its kinds of faults write to the global logger
 	l := &links{field: f, api: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), free: addresses}
 	f.t.Cleanup(func() {
 		for _, p := range l.all {
@@ -106,7 +108,7 @@ func (l *links) startKafka(listeners, advertised, kinds []string) error {
 		return err
 	}
 	l.t.Cleanup(func() { require.NoError(l.t, l.broker.Start(context.WithoutCancel(l.ctx))) })
-	p, err := process.Start(process.Spec{Name: "kafka", Path: os.Getenv("KAFKA_LOCAL"), Args: args, Logs: logFolder(l.t),
+	p, err := process.Start(process.Spec{Name: "kafka", Path: os.Getenv("KAFKA_LOCAL"), Args: args, Logs: programs.Logs(l.t),
 		Env: []string{"KAFKA_DIR=" + os.Getenv("KAFKA_DIR"), "JAVA_HOME=" + os.Getenv("JAVA_HOME")}})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,6 +21,9 @@ func (f *field) topics() error {
 			return err
 		}
 		f.faulted("%s grew", topic)
+		if err := f.wait(3 * time.Second); err != nil { // orders come into the new partition
+			return err
+		}
 		if err := f.recovered("growing " + topic); err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func start(t *testing.T, seed uint64) *system {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.conn.Close(context.WithoutCancel(ctx)) })
 
-	bin, logs := programs.Build(t), logFolder(t)
+	bin, logs := programs.Build(t), programs.Logs(t)
 	addresses, endpoints := programs.FreeAddresses(t, 2*len(client.Services())), client.Endpoints{}
 	for i, name := range client.Services() {
 		s.services[name] = newProcess(t, name, bin, logs, addresses[2*i], addresses[2*i+1], append(s.settings(name),
@@ -141,21 +141,6 @@ func (s *system) settings(service string) []string {
 	default:
 		return []string{"EMAIL_TIMEOUT=4s", "EMAIL_CONCURRENCY=32", "SMTP_URL=" + s.mail.url}
 	}
-}
-
-// logFolder is removed when the test passed, and kept for who looks for the cause when it failed.
-func logFolder(t *testing.T) string {
-	t.Helper()
-	logs, err := os.MkdirTemp("", "pasdetrois-crash-")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the services' logs are in %s", logs)
-			return
-		}
-		_ = os.RemoveAll(logs)
-	})
-	return logs
 }
 
 // complaints returns what the services wrote to their standard errors: panics end there.

@@ -65,7 +65,7 @@ func TestAFrozenReplicaHoldsNothingUpForLong(t *testing.T) {
 func (s *system) replica(t *testing.T, service string) *process {
 	t.Helper()
 	first, addresses := s.services[service], programs.FreeAddresses(t, 2)
-	p := newProcess(t, service, filepath.Dir(first.path), logFolder(t), addresses[0], addresses[1], first.env[3:]) // without its addresses
+	p := newProcess(t, service, filepath.Dir(first.path), programs.Logs(t), addresses[0], addresses[1], first.env[3:]) // without its addresses
 	s.services[service+", another"] = p
 	require.NoError(t, p.start())
 	api := client.New(client.Endpoints{service: p.endpoint})

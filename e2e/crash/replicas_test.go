@@ -57,7 +57,7 @@ func startReplicas(t *testing.T, limit time.Duration) *replicas {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.conn.Close(context.WithoutCancel(ctx)) })
 
-	bin, logs := programs.Build(t), logFolder(t)
+	bin, logs := programs.Build(t), programs.Logs(t)
 	addresses := programs.FreeAddresses(t, 2*replicasOfEach*len(client.Services()))
 	for range replicasOfEach {
 		endpoints := client.Endpoints{}

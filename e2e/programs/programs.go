@@ -31,6 +31,23 @@ func Build(t testing.TB) string {
 	return bin
 }
 
+// Logs makes a folder for what programs write. It is removed when the test passed, and kept otherwise.
+func Logs(t testing.TB) string {
+	t.Helper()
+	logs, err := os.MkdirTemp("", "pasdetrois-logs-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the services' logs are in %s", logs)
+			return
+		}
+		_ = os.RemoveAll(logs)
+	})
+	return logs
+}
+
 // FreeAddresses finds n ports on loopback. The system gives higher ones to outgoing connections: none of those may sit on
 // a service's address while the service is dead.
 func FreeAddresses(t testing.TB, n int) []string {

@@ -3,6 +3,7 @@ package pgdb
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -85,6 +86,8 @@ func OutcomeOf(err error) Outcome {
 		return Unavailable
 	case pg != nil:
 		return ofServer(pg)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF): // the connection ended in the middle of an answer
+		return Unavailable
 	case errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrCommitUnknown),
 		errors.Is(err, ErrReadOnly), pgconn.SafeToRetry(err), pgconn.Timeout(err):
 		return Unavailable

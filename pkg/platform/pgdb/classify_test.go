@@ -2,6 +2,7 @@ package pgdb_test
 
 import (
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,14 @@ func TestEachCodeOfTheServerHasItsOutcome(t *testing.T) {
 }
 
 // Whatever the server's words are when it lets nobody in, the request is not at fault.
+// A server that is killed may cut its answer off: pgx tells of that by the reader's own errors.
+func TestAnAnswerThatIsCutOffIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []error{io.ErrUnexpectedEOF, io.EOF} {
+		require.Equal(t, pgdb.Unavailable, pgdb.OutcomeOf(fmt.Errorf("lock orders: %w", cut)))
+	}
+}
+
 func TestAServerThatLetsNobodyInIsUnavailable(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
