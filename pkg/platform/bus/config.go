@@ -133,7 +133,9 @@ func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Dur
 	// The answer to a heartbeat is how a member hears that it has to join again: the partitions of all members stand still
 	// until the last one has.
 	c.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
-	c.Consumer.Group.Rebalance.Timeout = 20 * time.Second
+	// A join is answered when all members have joined. It must be answered before the connection's patience ends, else the
+	// client begins again as another member, and everybody waits for the one that it was.
+	c.Consumer.Group.Rebalance.Timeout = 12 * time.Second
 	// A join that meets another rebalance, or a coordinator that moves, is tried again soon, for as long as ever.
 	c.Consumer.Group.Rebalance.Retry.Backoff = retryBackoff
 	c.Consumer.Group.Rebalance.Retry.Max = 40
