@@ -196,7 +196,7 @@ func (w *Worker) problem(err error) error {
 	case errors.Is(err, ErrNotParked):
 		return huma.Error409Conflict(err.Error() + ": only a parked message can be replayed or discarded")
 	case pgdb.IsUnavailable(err):
-		w.log.Warn("the database is not available", "err", err)
+		w.unavailable.Warn(w.log, "the database is not available", err)
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	default:
 		w.log.Error("a request failed", "err", err)

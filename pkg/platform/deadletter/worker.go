@@ -11,6 +11,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 )
 
@@ -35,6 +36,8 @@ type Worker struct {
 	replayer Replayer
 	log      *slog.Logger
 	wake     chan struct{}
+
+	unavailable httpx.Seldom // what there is to say for each request
 }
 
 // NewWorker makes a worker; Run runs it.

@@ -1,6 +1,8 @@
 package httpx
 
 import (
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -25,4 +27,11 @@ func (s *Seldom) Now(now time.Time) (times int, ok bool) {
 	}
 	times, s.times, s.said = s.times, 0, now
 	return times, true
+}
+
+// Warn logs the text with how often it was to be logged since the last time, and the last cause.
+func (s *Seldom) Warn(log *slog.Logger, text string, err error) {
+	if n, ok := s.Now(time.Now()); ok {
+		log.Warn(fmt.Sprintf("%s: %d requests heard it since this was said last", text, n), "err", err)
+	}
 }

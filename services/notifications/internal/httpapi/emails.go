@@ -43,6 +43,7 @@ type emailOutput struct{ Body Email }
 
 // RegisterAdmin adds the operations on emails that failed.
 func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
+	var unavailable httpx.Seldom
 	tags := []string{"emails"}
 	httpx.Register(api, huma.Operation{OperationID: "list-emails", Method: http.MethodGet, Path: "/emails", Tags: tags,
 		Summary: "List emails by their state, newest first", Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
@@ -60,7 +61,7 @@ func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
 			defer cancel()
 			page, err := emails.List(ctx, q)
 			if err != nil {
-				return nil, problem(err, log)
+				return nil, problem(err, log, &unavailable)
 			}
 			out := &emailsOutput{}
 			out.Body.Items = make([]Email, len(page.Items))
@@ -92,7 +93,7 @@ func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
 			case errors.Is(err, app.ErrNotFailed):
 				return nil, huma.Error409Conflict("the email has not failed: it was sent, or is going to be")
 			case err != nil:
-				return nil, problem(err, log)
+				return nil, problem(err, log, &unavailable)
 			}
 			return &emailOutput{Email{n.ID, body(n)}}, nil
 		})

@@ -77,6 +77,7 @@ type listOutput struct {
 
 // Register adds GET /notifications to the API.
 func Register(api huma.API, notifications Notifications, log *slog.Logger) {
+	var unavailable httpx.Seldom
 	httpx.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
 		Summary: "List notifications, newest first", Tags: []string{"notifications"},
 		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
@@ -91,7 +92,7 @@ func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 			defer cancel()
 			page, err := notifications.List(ctx, q)
 			if err != nil {
-				return nil, problem(err, log)
+				return nil, problem(err, log, &unavailable)
 			}
 			for _, n := range page.Items {
 				out.Body.Items = append(out.Body.Items, body(n))
@@ -127,9 +128,9 @@ func query(in *listInput) (app.Query, error) {
 }
 
 // problem is what the client hears. The cause of an error that it can do nothing about is for the log alone.
-func problem(err error, log *slog.Logger) error {
+func problem(err error, log *slog.Logger, unavailable *httpx.Seldom) error {
 	if pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("the database is not available", "err", err)
+		unavailable.Warn(log, "the database is not available", err)
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	}
 	log.Error("answering a request", "err", err)

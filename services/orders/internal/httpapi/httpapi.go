@@ -86,9 +86,7 @@ func (a *API) problem(err error) error {
 	case errors.Is(err, domain.ErrNotPriceable):
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
 	case pgdb.IsUnavailable(err):
-		if n, ok := a.unavailable.Now(time.Now()); ok {
-			a.log.Warn(fmt.Sprintf("the database is not available: %d requests heard it since this was said last", n), "err", err)
-		}
+		a.unavailable.Warn(a.log, "the database is not available", err)
 		return httpx.Unavailable("the database is not available just now; try again. What was asked for may have happened: with the same Idempotency-Key or order_id it happens once", retryAfter)
 	case errors.Is(err, context.Canceled):
 		return huma.NewError(499, "the client went away")

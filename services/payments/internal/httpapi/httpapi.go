@@ -85,7 +85,8 @@ type listOutput struct {
 // Register adds GET /payments/{order_id} and GET /payments to the API. An error that clients can do nothing about is
 // logged, and they are told no more than that there was one.
 func Register(api huma.API, payments Payments, log *slog.Logger) {
-	problem := func(err error) error { return problem(err, log) }
+	var unavailable httpx.Seldom
+	problem := func(err error) error { return problem(err, log, &unavailable) }
 	tags := []string{"payments"}
 	httpx.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
 		Summary: "Show the payment of an order", Tags: tags,
@@ -149,12 +150,12 @@ func query(in *listInput) (app.Query, error) {
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-func problem(err error, log *slog.Logger) error {
+func problem(err error, log *slog.Logger, unavailable *httpx.Seldom) error {
 	switch {
 	case errors.Is(err, app.ErrNotFound):
 		return huma.Error404NotFound("no payment of this order is known")
 	case pgdb.IsUnavailable(err), errors.Is(err, context.DeadlineExceeded):
-		log.Warn("the database is not available", "err", err)
+		unavailable.Warn(log, "the database is not available", err)
 		return httpx.Unavailable("the database does not answer", retryAfter)
 	default:
 		log.Error("answering a request", "err", err)
