@@ -43,14 +43,15 @@ func TestMemoryIsGivenBackOnceTheLoadIsOver(t *testing.T) {
 	t.Parallel()
 	const mib = 1 << 20
 	var c calm
-	at := func(allocated, held uint64) bool { return c.over(memory{allocated * mib, held * mib}) }
+	at := func(allocated, held uint64) bool { return c.over(memory{allocated: allocated * mib, held: held * mib}) }
 	require.False(t, at(500, 200), "there is load")
 	require.False(t, at(1500, 250), "there is load")
 	require.True(t, at(1501, 250), "it is over")
 	c.held = 40 * mib
 	require.False(t, at(1502, 41), "nothing is gained")
-	require.False(t, at(1509, 56), "little is gained")
-	require.True(t, at(1516, 60), "a small load makes garbage too")
+	require.False(t, at(1505, 46), "little is gained")
+	require.True(t, at(1509, 47), "a small load makes garbage too")
+	require.True(t, c.over(memory{allocated: 1509 * mib, held: 40 * mib, idle: 7 * mib}), "stacks that ended lie idle")
 }
 
 func TestWhatGoHoldsIsRead(t *testing.T) {

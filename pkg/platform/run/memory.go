@@ -46,9 +46,10 @@ const (
 	// lookEvery is how often giveBack looks.
 	lookEvery = 5 * time.Second
 	// calmBytes is what a service allocates in that time at most while it has little to do.
-	calmBytes = 8 << 20
-	// worthwhile is how much memory must have come on top since the last time for a collection to pay.
-	worthwhile = 16 << 20
+	calmBytes = 4 << 20
+	// worthwhile is how much memory must have come on top since the last time, or lie idle, for a collection to pay. One
+	// takes some milliseconds, because little is alive then.
+	worthwhile = 6 << 20
 )
 
 // giveBack returns memory to the system once a load is over, until ctx ends. The collector alone would not: it runs when the
@@ -69,13 +70,15 @@ func giveBack(ctx context.Context) {
 	}
 }
 
-// memory is what Go tells of the process: bytes allocated so far, and bytes that it holds of the system's memory.
-type memory struct{ allocated, held uint64 }
+// memory is what Go tells of the process: bytes allocated so far, bytes that it holds of the system's memory, and how many
+// of these lie idle.
+type memory struct{ allocated, held, idle uint64 }
 
 func readMemory() memory {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(s)
-	return memory{allocated: s[0].Value.Uint64(), held: s[1].Value.Uint64() - s[2].Value.Uint64()}
+	return memory{allocated: s[0].Value.Uint64(), held: s[1].Value.Uint64() - s[2].Value.Uint64(), idle: s[3].Value.Uint64()}
 }
 
 // calm notices that a load is over.
@@ -88,5 +91,5 @@ type calm struct {
 func (c *calm) over(now memory) bool {
 	little := now.allocated-c.allocated <= calmBytes
 	c.allocated = now.allocated
-	return little && now.held > c.held+worthwhile
+	return little && (now.held > c.held+worthwhile || now.idle > worthwhile)
 }
