@@ -48,6 +48,9 @@ type pooler struct {
 // modeOption is pgx's setting for how statements are sent.
 const modeOption = "default_query_exec_mode"
 
+// serversOption is libpq's setting for which servers may be connected to.
+const serversOption = "target_session_attrs"
+
 // CheckURL returns why a database URL cannot be used, whatever the database is.
 func CheckURL(databaseURL string) error {
 	if _, err := pgxpool.ParseConfig(databaseURL); err != nil {
@@ -56,6 +59,10 @@ func CheckURL(databaseURL string) error {
 	switch mode := option(databaseURL, modeOption); mode {
 	case "exec", "simple_protocol":
 		return &UnusableError{fmt.Sprintf("%s=%s cannot send what the services store: leave it out, also behind PgBouncer, which is recognised", modeOption, mode)}
+	}
+	switch servers := option(databaseURL, serversOption); servers {
+	case "read-only", "standby":
+		return &UnusableError{fmt.Sprintf("%s=%s leads to servers that take no writes, and the services write: leave it out", serversOption, servers)}
 	}
 	return nil
 }

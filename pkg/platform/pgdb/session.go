@@ -2,7 +2,6 @@ package pgdb
 
 import (
 	"context"
-	"net/url"
 	"os"
 	"strings"
 
@@ -67,14 +66,7 @@ func bound(c *pgx.ConnConfig, databaseURL string, shared func() bool) {
 
 // choosesServer reports whether the URL or the environment says which server may be used.
 func choosesServer(databaseURL string) bool {
-	const name = "target_session_attrs"
-	if os.Getenv("PGTARGETSESSIONATTRS") != "" {
-		return true
-	}
-	if u, err := url.Parse(databaseURL); err == nil && u.Scheme != "" {
-		return u.Query().Has(name)
-	}
-	return strings.Contains(databaseURL, name)
+	return os.Getenv("PGTARGETSESSIONATTRS") != "" || option(databaseURL, serversOption) != ""
 }
 
 // validate looks at a new connection, in one round trip. A server that does not take checkConnectionSQL is used without it.

@@ -72,10 +72,11 @@ func TestAServerWithoutWritesIsNotUsedUnlessTheURLSaysSo(t *testing.T) {
 	require.ErrorIs(t, err, pgdb.ErrReadOnly)
 	require.True(t, pgdb.IsUnavailable(err))
 	require.ErrorIs(t, pgdb.NewWatch(w.pool, nil).Check(t.Context()), pgdb.ErrReadOnly)
-	for _, set := range []string{"any", "read-only"} {
-		pool := w.open(pgdb.Config{URL: w.admin + "&target_session_attrs=" + set})
-		require.NoError(t, pool.Ping(t.Context()))
-		require.ErrorIs(t, pgdb.NewWatch(pool, nil).Check(t.Context()), pgdb.ErrReadOnly)
+	pool := w.open(pgdb.Config{URL: w.admin + "&target_session_attrs=any"})
+	require.NoError(t, pool.Ping(t.Context()))
+	require.ErrorIs(t, pgdb.NewWatch(pool, nil).Check(t.Context()), pgdb.ErrReadOnly)
+	for _, set := range []string{"read-only", "standby"} {
+		require.ErrorContains(t, pgdb.CheckURL(w.admin+"&target_session_attrs="+set), "the services write")
 	}
 	require.Error(t, w.open(pgdb.Config{URL: w.admin + "&target_session_attrs=read-write"}).Ping(t.Context()))
 	cfg, err := pgx.ParseConfig(w.admin)

@@ -139,7 +139,12 @@ func (w *Watch) look(ctx context.Context) ([]wait, error) {
 	defer cancel()
 	var q Querier = w.pool
 	if stat := w.pool.Stat(); stat.AcquiredConns() == stat.MaxConns() {
-		own, err := pgx.ConnectConfig(ctx, w.pool.Config().ConnConfig)
+		cfg := w.pool.Config()
+		err := cfg.BeforeConnect(ctx, cfg.ConnConfig) // leaves out what a pooler does not take
+		var own *pgx.Conn
+		if err == nil {
+			own, err = pgx.ConnectConfig(ctx, cfg.ConnConfig)
+		}
 		if err != nil {
 			return nil, err
 		}
