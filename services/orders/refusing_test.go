@@ -37,16 +37,16 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 	w.cfg.DatabaseURL += "&lock_timeout=200ms"
 	s := w.start()
 	for name, r := range map[string]refusal{
-		"read only":            {`ALTER SYSTEM SET default_transaction_read_only = on`, `ALTER SYSTEM RESET default_transaction_read_only`, "takes no writes"},
-		"another password":     {`ALTER ROLE orders PASSWORD 'another'` + cut, `ALTER ROLE orders PASSWORD 'orders'`, "password authentication failed"},
-		"too many connections": {`ALTER ROLE orders CONNECTION LIMIT 0` + cut, `ALTER ROLE orders CONNECTION LIMIT -1`, "too many connections"},
-		"no login":             {`ALTER ROLE orders NOLOGIN` + cut, `ALTER ROLE orders LOGIN`, "not permitted to log in"},
+		"read-only":            {`ALTER SYSTEM SET default_transaction_read_only = on`, `ALTER SYSTEM RESET default_transaction_read_only`, "takes no writes"},
+		"another-password":     {`ALTER ROLE orders PASSWORD 'another'` + cut, `ALTER ROLE orders PASSWORD 'orders'`, "password authentication failed"},
+		"too-many-connections": {`ALTER ROLE orders CONNECTION LIMIT 0` + cut, `ALTER ROLE orders CONNECTION LIMIT -1`, "too many connections"},
+		"no-login":             {`ALTER ROLE orders NOLOGIN` + cut, `ALTER ROLE orders LOGIN`, "not permitted to log in"},
 		"locked":               {`BEGIN; LOCK TABLE orders.orders`, `COMMIT`, ""},
-		"a grant is lost":      {`ALTER TABLE orders.orders OWNER TO postgres`, `ALTER TABLE orders.orders OWNER TO orders`, ""},
-		"not migrated":         {`ALTER TABLE orders.outbox RENAME TO later`, `ALTER TABLE orders.later RENAME TO outbox`, ""},
+		"a-grant-is-lost":      {`ALTER TABLE orders.orders OWNER TO postgres`, `ALTER TABLE orders.orders OWNER TO orders`, ""},
+		"not-migrated":         {`ALTER TABLE orders.outbox RENAME TO later`, `ALTER TABLE orders.later RENAME TO outbox`, ""},
 	} {
 		s.says(http.StatusOK)
-		require.Equal(t, http.StatusAccepted, s.place("before "+name))
+		require.Equal(t, http.StatusAccepted, s.place("before-"+name))
 		do := func(sql string) {
 			t.Helper()
 			for _, part := range append(strings.Split(sql, "; "), `SELECT pg_reload_conf()`) {
@@ -57,7 +57,7 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 		do(r.begin)
 		refused := 0
 		testkit.Eventually(t, func() error {
-			switch status, header := s.post("during " + name); {
+			switch status, header := s.post("during-" + name); {
 			case status == http.StatusServiceUnavailable && header.Get("Retry-After") != "":
 				refused++
 			case status >= 300 || refused > 0: // a setting takes a moment to be read
@@ -74,12 +74,12 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 		}
 		do(r.end)
 		testkit.Eventually(t, func() error {
-			if status, _ := s.post("after " + name); status >= 300 {
+			if status, _ := s.post("after-" + name); status >= 300 {
 				return fmt.Errorf("%s: status %d", name, status)
 			}
 			return nil
 		})
-		w.await("after "+name, messages.EventPaymentRequested, "reserve")
+		w.await("after-"+name, messages.EventPaymentRequested, "reserve")
 	}
 	s.says(http.StatusOK)
 	require.Zero(t, w.rows("dead_letters"), "nothing was parked")

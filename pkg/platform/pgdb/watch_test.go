@@ -83,6 +83,12 @@ func TestWhoHoldsTheServiceUpIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 
+	testkit.Eventually(t, func() error {
+		if len(said.lines()) == 0 {
+			return errors.New("the log does not say it")
+		}
+		return nil
+	})
 	_, err = holder.Exec(t.Context(), `COMMIT`)
 	require.NoError(t, err)
 	require.NoError(t, <-waited)
