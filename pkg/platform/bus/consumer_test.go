@@ -114,7 +114,7 @@ func TestUnusableRecordIsParkedOnceAndTheNextIsHandled(t *testing.T) {
 		"nil payload": nil,
 		"wrong shape": []byte(`[1,2,3]`),
 		"no order id": []byte(`{"user_id":"u","total":1}`),
-		"1 MiB":       append([]byte(`{"order_id":"`), append(make([]byte, 900<<10), `"}`...)...),
+		"100 KiB":     append([]byte(`{"order_id":"`), append(make([]byte, 100<<10), `"}`...)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
