@@ -7,11 +7,12 @@ import psycopg
 
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('pas windows ' || %s, 0))"
 SCHEMA_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('pas windows schema', 0))"
-PRESENT = "SELECT to_regclass('windows.counts') IS NOT NULL"
+PRESENT = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('windows.offsets') AND attname = 'topic_id')"
 MAKE = "INSERT INTO windows.jobs (job, topics, size_ms, grace_ms) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 READ = "SELECT topics, size_ms, grace_ms FROM windows.jobs WHERE job = %s"
 HOLD = "SELECT FROM windows.jobs WHERE job = %s FOR UPDATE"
 POSITIONS = "SELECT topic, partition, next_offset, watermark_ms FROM windows.offsets WHERE job = %s"
+IDS = "SELECT DISTINCT topic, topic_id FROM windows.offsets WHERE job = %s AND topic_id IS NOT NULL"
 COUNT = """
     INSERT INTO windows.counts AS c (job, window_start, event, currency, count, sum, late)
     SELECT %s, 'epoch'::timestamptz + start * interval '1 ms', event, currency, count, sum::numeric, late
@@ -20,11 +21,11 @@ COUNT = """
     ON CONFLICT (job, window_start, event, currency) DO UPDATE
     SET count = c.count + excluded.count, sum = c.sum + excluded.sum, late = c.late + excluded.late"""
 ADVANCE = """
-    INSERT INTO windows.offsets (job, topic, partition, next_offset, watermark_ms)
-    SELECT %s, topic, partition, next, watermark
-    FROM unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[]) AS read (topic, partition, next, watermark)
+    INSERT INTO windows.offsets AS o (job, topic, partition, next_offset, watermark_ms, topic_id)
+    SELECT %s, topic, partition, next, watermark, id
+    FROM unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::text[]) AS read (topic, partition, next, watermark, id)
     ON CONFLICT (job, topic, partition) DO UPDATE
-    SET next_offset = excluded.next_offset, watermark_ms = excluded.watermark_ms"""
+    SET next_offset = excluded.next_offset, watermark_ms = excluded.watermark_ms, topic_id = coalesce(excluded.topic_id, o.topic_id)"""
 
 
 class Refused(Exception):
@@ -48,6 +49,17 @@ class Store:
         if stored != (sorted(topics), size_ms, grace_ms):
             raise Refused(f"job {job!r} counts other topics, or in other windows: {stored}; name another with --job")
         self.positions = self._positions()
+        self.ids = dict(self.conn.execute(IDS, (job,)).fetchall())
+
+    def same_topics(self, ids):
+        """Refuses to go on in other topics of the same names, and keeps the ids for what is stored from now on."""
+        for topic, topic_id in ids.items():
+            if self.ids.get(topic, topic_id) != topic_id:
+                raise Refused(
+                    f"the topic {topic} was made anew since it was read; what is stored was counted in the old topic: "
+                    "begin again with another --job"
+                )
+        self.ids.update(ids)
 
     def _one(self, query, *values):
         return self.conn.execute(query, values).fetchone()[0]
@@ -72,5 +84,6 @@ class Store:
                 self.conn.execute(COUNT, (self.job, *map(list, zip(*keys)), *map(list, zip(*values))))
             if read:
                 places, at = list(read), list(read.values())
-                self.conn.execute(ADVANCE, (self.job, *map(list, zip(*places)), *map(list, zip(*at))))
+                ids = [self.ids.get(topic) for topic, _ in places]
+                self.conn.execute(ADVANCE, (self.job, *map(list, zip(*places)), *map(list, zip(*at)), ids))
         self.positions = after

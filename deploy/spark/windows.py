@@ -19,6 +19,7 @@ import pyarrow as pa
 import events
 
 KAFKA = "org.apache.kafka."
+NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of a broker that tells none
 ROWS = pa.schema(
     [
         ("topic", pa.string()),
@@ -93,12 +94,19 @@ def count(batches, size, grace, prefix, positions):
 class Job:
     """Adds Spark's batches to the store."""
 
-    def __init__(self, store, size, grace, prefix):
-        self.store, self.size, self.grace, self.prefix = store, size, grace, prefix
+    def __init__(self, store, topic_ids, size, grace, prefix):
+        self.store, self.topic_ids, self.size, self.grace, self.prefix = store, topic_ids, size, grace, prefix
         self.total = dict.fromkeys(COUNTERS, 0)
         self.refused = None
 
     def take(self, frame, number):
+        try:
+            self._take(frame, number)
+        except Exception as problem:
+            self.refused = problem  # Spark tells its own error instead
+            raise
+
+    def _take(self, frame, number):
         counting = functools.partial(
             count, size=self.size, grace=self.grace, prefix=self.prefix, positions=dict(self.store.positions)
         )
@@ -117,6 +125,7 @@ class Job:
         for (_, _, currency), cell in cells.items():
             cell[1] = decimal(cell[1], currency)
         if read:
+            self.store.same_topics(self.topic_ids())  # Spark reads on at the old offsets when a topic is made anew
             self.store.apply(cells, read)
             self.total = {name: self.total[name] + more for name, more in zip(COUNTERS, counters)}
             print(f"batch {number}: {counters[0]} records, {len(cells)} rows", file=sys.stderr, flush=True)
@@ -197,10 +206,34 @@ def offsets(spark, brokers, names, beginning):
         consumer.close()
 
 
-def begin(spark, given, names, store):
+class TopicIds:
+    """Asks Kafka for the ids of topics, as `pas windows` keeps them."""
+
+    def __init__(self, spark, brokers, names):
+        self.jvm, self.names = spark.sparkContext._jvm, names
+        settings = self.jvm.java.util.Properties()
+        settings.put("bootstrap.servers", brokers)
+        settings.put("request.timeout.ms", "9000")
+        settings.put("default.api.timeout.ms", "9000")
+        self.admin = self.jvm.org.apache.kafka.clients.admin.AdminClient.create(settings)
+
+    def __call__(self):
+        names = self.jvm.java.util.ArrayList()
+        for name in self.names:
+            names.add(name)
+        found = self.admin.describeTopics(names).allTopicNames().get()
+        ids = {name: found[name].topicId().toString() for name in self.names}
+        return {name: topic_id for name, topic_id in ids.items() if topic_id != NO_ID}
+
+    def close(self):
+        self.admin.close()
+
+
+def begin(spark, given, names, store, topic_ids):
     """Returns the offsets to start with, and stores those of a job or partition that is new."""
     known = dict(store.positions)
     first = offsets(spark, given.brokers, names, given.from_beginning or bool(known))
+    store.same_topics(topic_ids())
     new = {place: (offset, None) for place, offset in first.items() if place not in known}
     store.apply({}, new)
     start = {}
@@ -211,13 +244,15 @@ def begin(spark, given, names, store):
 
 def run(given, spark, store, checkpoint):
     names = [given.topic_prefix + topic for topic in given.topics]
-    job = Job(store, given.size, given.grace, given.topic_prefix)
+    topic_ids = TopicIds(spark, given.brokers, names)
+    first = begin(spark, given, names, store, topic_ids)
+    job = Job(store, topic_ids, given.size, given.grace, given.topic_prefix)
     stream = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", given.brokers)
         .option("kafka.isolation.level", "read_committed")
         .option("subscribe", ",".join(names))
-        .option("startingOffsets", begin(spark, given, names, store))
+        .option("startingOffsets", first)
         .option("maxOffsetsPerTrigger", given.at_once)
         .load()
     )
@@ -228,6 +263,10 @@ def run(given, spark, store, checkpoint):
         query.awaitTermination()
     except KeyboardInterrupt:
         query.stop()
+    except Exception as problem:
+        raise job.refused or problem
+    finally:
+        topic_ids.close()
     print(json.dumps(job.total), flush=True)
 
 

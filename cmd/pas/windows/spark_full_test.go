@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,6 +18,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 // TestSparkAndPasCountTheSame gives `pas windows` and the Spark job the same 200,000 records and compares every count, sum
@@ -196,4 +202,37 @@ func session(id int) map[int]time.Duration {
 		found[pid] = time.Duration(user+system) * tick
 	}
 	return found
+}
+
+// TestSparkDoesNotGoOnInAnotherTopicOfTheSameName: what `pas windows` stored of the old one says so.
+func TestSparkDoesNotGoOnInAnotherTopicOfTheSameName(t *testing.T) {
+	t.Parallel()
+	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test-full`")
+	c := setup(t, "web-events").named("made anew")
+	c.traffic(t, 100, 7)
+	_, err := c.run(t.Context())
+	require.NoError(t, err)
+	counters, _ := c.inSpark(t, 1000)
+	require.Zero(t, counters.Read, "the same topic goes on")
+
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Brokers...))
+	require.NoError(t, err)
+	defer client.Close()
+	answer, err := kadm.NewClient(client).DeleteTopic(t.Context(), c.Kafka.TopicPrefix+"web-events")
+	require.NoError(t, err)
+	require.NoError(t, answer.Err)
+	testkit.Eventually(t, func() error {
+		made, err := bus.CreateTopics(t.Context(), c.Kafka, []bus.TopicSpec{{Name: "web-events", Partitions: 3, ReplicationFactor: 1}})
+		if err == nil && len(made) == 0 { // Kafka deletes a moment after it said so
+			err = errors.New("the old topic is still there")
+		}
+		return err
+	})
+	c.traffic(t, 1000, 8)
+	job := c.spark(t, 1000)
+	var stderr bytes.Buffer
+	job.Stderr = &stderr
+	require.Error(t, job.Run())
+	require.Contains(t, stderr.String(), "was made anew since it was read; what is stored was counted in the old topic: begin again with another --job")
+	require.NotContains(t, stderr.String(), "Traceback")
 }

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -24,7 +25,12 @@ func remade(t *testing.T, environ map[string]string, name string) {
 	answers, err := kadm.NewClient(client).DeleteTopics(t.Context(), environ["KAFKA_TOPIC_PREFIX"]+name)
 	require.NoError(t, err)
 	require.NoError(t, answers.Error())
-	topic(t, environ, name)
+	testkit.Eventually(t, func() error { // Kafka deletes a moment after it said so
+		if got := pas(t, environ, "topics", "create", "--partitions", "1", name); !strings.Contains(got.stdout, "created") {
+			return errors.New(got.stdout + got.stderr)
+		}
+		return nil
+	})
 }
 
 // TestWindowsDoesNotGoOnInAnotherTopicOfTheSameName: the stored offsets would leave out its first records.
