@@ -27,6 +27,7 @@ type conn struct {
 	net     net.Conn
 	in      *bufio.Reader
 	out     []byte
+	body    []byte // of the last answer
 	used    time.Time
 	stop    func() bool
 }
@@ -74,7 +75,7 @@ func (c *conn) post(ctx context.Context, body []byte) (status int, err error) {
 	if _, err := c.net.Write(c.out); err != nil {
 		return 0, fmt.Errorf("post: %w", err)
 	}
-	status, err = readAnswer(c.in)
+	status, err = c.readAnswer()
 	c.used = time.Now()
 	if err != nil && ctx.Err() != nil {
 		return 0, context.Cause(ctx)
@@ -82,8 +83,10 @@ func (c *conn) post(ctx context.Context, body []byte) (status int, err error) {
 	return status, err
 }
 
-// readAnswer reads an HTTP/1.1 answer to its end.
-func readAnswer(in *bufio.Reader) (status int, err error) {
+// readAnswer reads an HTTP/1.1 answer to its end. It keeps the beginning of a body whose length is told.
+func (c *conn) readAnswer() (status int, err error) {
+	in := c.in
+	c.body = c.body[:0]
 	line, err := in.ReadSlice('\n')
 	if err != nil {
 		return 0, fmt.Errorf("read answer: %w", err)
@@ -119,7 +122,12 @@ func readAnswer(in *bufio.Reader) (status int, err error) {
 	if chunked {
 		return status, skipChunks(in)
 	}
-	if _, err := in.Discard(length); err != nil {
+	begin, err := in.Peek(min(length, in.Size()))
+	c.body = append(c.body, begin...)
+	if err == nil {
+		_, err = in.Discard(length)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("read answer: %w", err)
 	}
 	return status, nil

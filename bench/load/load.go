@@ -17,7 +17,7 @@ type Target struct {
 	Body      func(n int) []byte                     // of the nth order
 	Place     func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
 	// Answered gets the answer to the nth order, or why there is none, when set. The order is not asked for again then.
-	Answered func(n, status int, err error)
+	Answered func(n, status int, body []byte, err error)
 	// Patience is how late an order may be asked for in the open loop; a later one is left out. 0 = any time.
 	Patience time.Duration
 }
@@ -194,7 +194,7 @@ func (p *placer) once(ctx context.Context, n int, body []byte) error {
 	if err != nil {
 		p.conn.used = time.Time{} // the next order gets a new connection
 	}
-	p.target.Answered(n, status, err)
+	p.target.Answered(n, status, p.conn.body, err)
 	return nil
 }
 

@@ -62,6 +62,7 @@ func TestWhatIsOnlyAskedForOnceIsHandedOver(t *testing.T) {
 		switch content, _ := io.ReadAll(r.Body); len(content) {
 		case 1:
 			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, "busy")
 		case 2:
 			panic(http.ErrAbortHandler) // no answer, and no connection any more
 		default:
@@ -69,8 +70,11 @@ func TestWhatIsOnlyAskedForOnceIsHandedOver(t *testing.T) {
 		}
 	})
 	statuses, broken := map[int]int{}, 0
-	_, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text, Answered: func(n, status int, err error) {
+	_, err := load.Closed(t.Context(), load.Target{Addresses: []string{address}, Body: text, Answered: func(n, status int, body []byte, err error) {
 		statuses[n] = status
+		if status == http.StatusServiceUnavailable {
+			require.Equal(t, "busy", string(body))
+		}
 		if err != nil {
 			broken++
 		}
@@ -87,7 +91,7 @@ func TestWhatIsTooLateIsLeftOut(t *testing.T) {
 	time.AfterFunc(150*time.Millisecond, func() { close(release) })
 	asked := 0
 	_, err := load.Open(t.Context(), load.Target{Addresses: []string{address}, Body: text, Patience: 50 * time.Millisecond,
-		Answered: func(int, int, error) { asked++ }}, 1, 0, 20, 1000)
+		Answered: func(int, int, []byte, error) { asked++ }}, 1, 0, 20, 1000)
 	require.NoError(t, err)
 	require.Equal(t, 1, asked)
 }
