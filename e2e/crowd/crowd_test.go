@@ -17,7 +17,7 @@ import (
 
 const (
 	goodClients = 10
-	// floor is how much memory a service may keep after a load.
+	// floor is how much memory of its own a service may keep after a load.
 	floor = 50 << 20
 )
 
@@ -104,7 +104,6 @@ func TestGoodputStaysUnderOverload(t *testing.T) {
 		report(t, fmt.Sprintf("%.0f times as much", times), r)
 		s.requireAlive()
 		require.Zero(t, r.Other)
-		require.NotEmpty(t, r.Refused)
 		require.Greater(t, float64(r.Taken())/(2*d.Seconds()), share*can)
 		after := load.Crowd(t.Context(), s.target(), 1, 2*time.Second)
 		report(t, "after it", after)

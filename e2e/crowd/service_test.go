@@ -131,9 +131,10 @@ func (s *service) healthy(path string) error {
 	return nil
 }
 
-var memoryLine = regexp.MustCompile(`(?m)^(VmHWM|VmRSS):\s+(\d+) kB$`)
+var memoryLine = regexp.MustCompile(`(?m)^(VmHWM|RssAnon):\s+(\d+) kB$`)
 
-// memory returns how much memory the process has now, and had at most.
+// memory returns how much memory the process has of its own now, and how much it had at most. The pages of the program's file
+// are its own only in the second number: the kernel drops them when somebody needs the memory.
 func (s *service) memory() (now, most int64) {
 	s.t.Helper()
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
@@ -141,7 +142,7 @@ func (s *service) memory() (now, most int64) {
 	for _, m := range memoryLine.FindAllStringSubmatch(string(content), -1) {
 		kib, err := strconv.ParseInt(m[2], 10, 64)
 		require.NoError(s.t, err)
-		if m[1] == "VmRSS" {
+		if m[1] == "RssAnon" {
 			now = kib << 10
 		} else {
 			most = kib << 10
