@@ -43,7 +43,7 @@ func newFront(pool *pgxpool.Pool, log *slog.Logger) *front {
 
 const (
 	// lastSQL is read before writersSQL: whoever has taken an id up to the one read here holds the lock until its end.
-	lastSQL = `SELECT CASE WHEN is_called THEN last_value ELSE 0 END, pg_postmaster_start_time()::text FROM outbox_id_seq`
+	lastSQL = `SELECT CASE WHEN is_called THEN last_value ELSE 0 END, extract(epoch FROM pg_postmaster_start_time())::text FROM outbox_id_seq`
 
 	// writersSQL tells every role of every writer, which pg_stat_activity does not.
 	writersSQL = `SELECT virtualtransaction, coalesce(pid, 0) FROM pg_locks
