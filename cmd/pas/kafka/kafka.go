@@ -2,11 +2,13 @@
 package kafka
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/franz"
@@ -15,7 +17,21 @@ import (
 // Options are what every client needs to reach the Kafka of cfg and to write to it as cfg says.
 func Options(cfg bus.Config) ([]kgo.Opt, error) {
 	options, err := franz.Options(cfg.Brokers, cfg.Access)
-	return append(options, kgo.ClientID("pas"), kgo.ProducerBatchCompression(compression(cfg.Compression))), err
+	return append(options, kgo.ClientID("pas"), kgo.ProducerBatchCompression(compression(cfg.Compression)),
+		kgo.ProducerBatchMaxBytesFn(batchBytes(cfg.TopicPrefix))), err
+}
+
+// otherBatches is the client's own bound, which suits a topic with Kafka's default settings.
+const otherBatches = 1_000_012
+
+// batchBytes bounds the batches of each topic: those of the contract take less than others, and a batch that is too large
+// fails every record in it.
+func batchBytes(prefix string) func(topic string) int32 {
+	bounds := map[string]int32{}
+	for _, t := range messages.Topics() {
+		bounds[prefix+t.Name] = bus.MaxBatchBytes - 1<<10
+	}
+	return func(topic string) int32 { return cmp.Or(bounds[topic], otherBatches) }
 }
 
 func compression(name string) kgo.CompressionCodec {

@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
@@ -47,6 +49,27 @@ func TestBothClientsLogInAlike(t *testing.T) {
 			require.Error(t, client.Ping(t.Context()))
 		})
 	}
+}
+
+// Records for one partition that are written together share a batch. One that the topic does not take fails all of them.
+func TestRecordsThatAreWrittenTogetherFitIntoTheContractsTopics(t *testing.T) {
+	t.Parallel()
+	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
+	_, err := bus.CreateTopics(t.Context(), cfg, stack.Topics(1))
+	require.NoError(t, err)
+	options, err := kafka.Options(cfg)
+	require.NoError(t, err)
+	client, err := kgo.NewClient(append(options, kgo.ProducerLinger(50*time.Millisecond))...)
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	var records []*kgo.Record
+	for range 100 {
+		records = append(records, &kgo.Record{Topic: cfg.TopicPrefix + messages.TopicOrders, Key: []byte("k"), Value: make([]byte, 5000)})
+	}
+	require.NoError(t, client.ProduceSync(t.Context(), records...).FirstErr())
+	bound := client.OptValue(kgo.ProducerBatchMaxBytesFn).(func(string) int32)
+	require.Less(t, bound(cfg.TopicPrefix+messages.TopicOrders), int32(bus.MaxBatchBytes))
+	require.Greater(t, bound("orders-of-somebody"), int32(900_000), "other topics take more")
 }
 
 func TestOptionsFollowTheSettings(t *testing.T) {

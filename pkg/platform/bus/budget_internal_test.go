@@ -29,9 +29,10 @@ func TestTheWindowsOfAllPartitionsShareTheProcesssBytes(t *testing.T) {
 
 		more := large(9)
 		require.True(t, second.take(more))
-		began := make(chan bool)
+		began := make(chan bool, 1)
 		go func() { began <- second.begin(large(10), t.Context().Done()) }()
 		synctest.Wait()
+		require.Empty(t, began, "the other partition has what is left")
 		first.finish(one)
 		first.finish(two)
 		require.True(t, <-began, "what another partition gave back is told")
