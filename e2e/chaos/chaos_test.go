@@ -117,7 +117,7 @@ func (r row) run(t *testing.T, s settings) {
 		r.judge(f, v, latency)
 	}
 	l := line{Row: r.name, Faults: r.faults, Size: s.size, Seed: s.seed, Orders: f.shop.taken(), verdict: *v,
-		P50: latency.P50, P99: latency.P99, Drain: drain, Slow: f.slow, Peak: f.peak(), Lasted: time.Since(f.began), Day: time.Now()}
+		P50: latency.P50, P99: latency.P99, Drain: drain, Slow: f.slow, Peak: f.peak(), Lasted: time.Since(f.began), Day: time.Now(), Kafka: f.kafkaVersion()}
 	t.Logf("\n%s\n%s\n  POST: %d sent, %d answered 429 or 503, %d answered 500 or more, %d without an answer, %d customers gave up",
 		head, l, len(f.shop.posts), f.shop.busy, f.shop.broken, f.shop.unanswered, f.shop.gaveUp)
 	if path := os.Getenv("CHAOS_REPORT"); path != "" {

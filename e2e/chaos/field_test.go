@@ -16,6 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/bench/process"
 	"pasdetrois/cmd/pas/client"
@@ -243,6 +245,21 @@ func (f *field) drained(limit time.Duration) error {
 		}
 		return err
 	})
+}
+
+// kafkaVersion is what the broker's protocol looks like.
+func (f *field) kafkaVersion() (version string) {
+	err := f.kafka.With(f.ctx, func(c *kgo.Client, _ kadm.ListedOffsets) error {
+		brokers, err := kadm.NewClient(c).ApiVersions(f.ctx)
+		for _, b := range brokers {
+			version = strings.TrimPrefix(b.VersionGuess(), "v")
+		}
+		return err
+	})
+	if err != nil {
+		return "of an unknown version"
+	}
+	return version
 }
 
 // say logs progress.

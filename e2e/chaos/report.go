@@ -21,6 +21,7 @@ type line struct {
 	Drain, Slow, Lasted time.Duration
 	Peak                int64 // bytes
 	Day                 time.Time
+	Kafka               string // its version
 }
 
 const head = `| row | faults | seed | orders taken | lost | doubled | oversold | unsettled | POST p50, p99 | drained after | slowest recovery | most memory | lasted | day | verdict |
@@ -51,7 +52,8 @@ customers must agree. ` + "`make chaos ROW=kills SIZE=1000 SEED=7`" + ` runs one
 - **oversold**: a product of which more is sold or set aside than there was. **unsettled**: an order without an end 60 s
   after the last one was placed.
 - **POST** counts every request, also those without an answer, from sending.
-- **slowest recovery**: the longest time after a fault until a new order passed through all three services.
+- **slowest recovery**: the longest time after a fault until every order that was placed before had its end, and a new one had
+  passed through all three services.
 
 `
 
@@ -82,7 +84,7 @@ func write(path string, l line) error {
 	for _, name := range order {
 		out.WriteString("\n" + lines[name])
 	}
-	fmt.Fprintf(&out, "\n\nLast run on %s.\n", machine())
+	fmt.Fprintf(&out, "\n\nLast run on %s, Kafka %s.\n", machine(), l.Kafka)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
