@@ -133,6 +133,9 @@ func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Dur
 	// The answer to a heartbeat is how a member hears that it has to join again: the partitions of all members stand still
 	// until the last one has.
 	c.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
+	// A member that gives up while a broker starts again comes back as another one, and its group waits until the time of the
+	// former one is over. So heartbeats go on for longer than a start takes, and the session with them.
+	c.Metadata.Retry.Max = 60
 	// A join is answered when all members have joined. It must be answered before the connection's patience ends, else the
 	// client begins again as another member, and everybody waits for the one that it was.
 	c.Consumer.Group.Rebalance.Timeout = 12 * time.Second

@@ -34,6 +34,7 @@ func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
 	require.GreaterOrEqual(t, c.Consumer.MaxProcessingTime, 30*time.Second)
 	require.Equal(t, sarama.V2_8_0_0, c.Version)
 	require.Less(t, c.Consumer.Group.Heartbeat.Interval*3, c.Consumer.Group.Session.Timeout)
+	require.GreaterOrEqual(t, time.Duration(c.Metadata.Retry.Max)*c.Metadata.Retry.BackoffFunc(1, 1), 15*time.Second, "a member gives up while a broker starts again")
 	require.LessOrEqual(t, c.Consumer.Group.Rebalance.Timeout+2*time.Second, c.Net.ReadTimeout, "a join that waits for a slow member is cut")
 	require.LessOrEqual(t, c.Consumer.Group.Heartbeat.Interval, 500*time.Millisecond, "members hear late of a rebalance")
 	require.LessOrEqual(t, c.Consumer.Group.Rebalance.Retry.Backoff, 250*time.Millisecond, "a join that meets another rebalance waits")
