@@ -51,7 +51,7 @@ EXPONENT = {code: decimals for decimals, codes in DECIMALS.items() for code in c
 EXACT = Context(prec=1000, Emax=10_000, Emin=-10_000)
 NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?")
 TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(?: ?(Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
 SURROGATE = re.compile("[\ud800-\udfff]")
 EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -181,10 +181,13 @@ def read_time(s):
     number = read_number(s)
     if number is not None:
         return read_epoch(number)
-    found = TIME.fullmatch(s)
+    found = TIME.fullmatch(s.upper())
     if not found:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    leap = second == 60  # RFC 3339, section 5.6: the first moment of the next minute
+    if leap:
+        second = 59
     if hour > 23 or minute > 59 or second > 59:
         return None
     days = day_number(year, month, day)
@@ -192,12 +195,13 @@ def read_time(s):
         return None
     seconds = days * 86_400 + hour * 3600 + minute * 60 + second
     zone = found[8]
-    if zone and zone != "Z":
-        hours, minutes = int(zone[1:3]), int(zone[-2:])
+    if zone and zone[0] in "+-":
+        hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
         if hours > 24 or minutes > 60:  # as Go reads it
             return None
         seconds -= (1 if zone[0] == "+" else -1) * (hours * 3600 + minutes * 60)
-    nanoseconds = int(((found[7] or "") + "000000000")[:9])
+    nanoseconds = 0 if leap else int(((found[7] or "") + "000000000")[:9])
+    seconds += leap
     if not YEAR_ONE <= seconds < YEAR_10000 or (seconds == YEAR_ONE and nanoseconds == 0):
         return None
     return seconds * 1000 + nanoseconds // 1_000_000

@@ -29,29 +29,37 @@ func ParseTime(s string) (time.Time, bool) {
 	return parseClock(s)
 }
 
-// parseClock reads the notations other than plain RFC 3339: date, T or space, time, zone or none.
+// parseClock reads the notations other than plain RFC 3339: a date, T or space, a time, and a zone or none. deploy/spark
+// reads the same ones.
 func parseClock(s string) (time.Time, bool) {
 	s = strings.ToUpper(s)
-	const clock = len("2006-01-02T15:04:05")
-	if len(s) < clock || s[10] != 'T' && s[10] != ' ' {
+	const date = len("2006-01-02")
+	if len(s) <= date || s[date] != 'T' && s[date] != ' ' {
 		return time.Time{}, false
 	}
-	leap := s[clock-2:clock] == "60"
-	if leap { // RFC 3339, section 5.6: a leap second. Go's clock has none.
-		s = s[:clock-2] + "59" + s[clock:]
+	rest := s[date+1:]
+	zone := strings.TrimLeft(rest, "0123456789:.,")
+	clock := rest[:len(rest)-len(zone)]
+	if spaced, ok := strings.CutPrefix(zone, " "); ok {
+		if zone = spaced; zone == "" {
+			return time.Time{}, false
+		}
 	}
-	rest := s[clock:]
-	digits := len(rest) - len(strings.TrimLeft(rest, ".0123456789"))
-	zone := strings.TrimPrefix(rest[digits:], " ")
 	switch zone {
 	case "", "UTC", "GMT":
 		zone = "Z"
 	}
-	s = s[:10] + "T" + s[11:clock] + rest[:digits] + zone
+	// RFC 3339, section 5.6: a leap second. Go's clock has none, so it is the first moment of the next minute.
+	second := strings.LastIndexByte(clock, ':') + 1
+	whole, _, _ := strings.Cut(strings.ReplaceAll(clock[second:], ",", "."), ".")
+	leap := whole == "60"
+	if leap {
+		clock = clock[:second] + "59"
+	}
 	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999Z07"} {
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s[:date]+"T"+clock+zone); err == nil {
 			if leap {
-				t = t.Add(time.Second).Truncate(time.Second)
+				t = t.Add(time.Second)
 			}
 			return inRange(t)
 		}
