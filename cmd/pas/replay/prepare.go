@@ -76,7 +76,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) plan(ctx context.Context) error {
 	r.groups = nil
 	for _, g := range r.all {
-		planned := group{ConsumerGroup: g}
+		var planned group
 		var err error
 		if slices.Contains(r.selected, g) {
 			planned, err = r.brokers.plan(ctx, g, r.From, r.Only)

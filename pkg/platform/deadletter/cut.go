@@ -16,8 +16,6 @@ const (
 	maxHeaders = 16 << 10 // bytes of all headers together
 	headersMax = 200      // headers
 	maxText    = 8 << 10  // of detail and stack
-	// maxShown is how much of a value is read at all: letters from before there was a bound keep theirs.
-	maxShown = 1 << 20
 )
 
 // Whole says how large the parts of the record were that a letter keeps only the beginning of; zero = kept whole.
