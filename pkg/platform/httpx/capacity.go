@@ -10,6 +10,7 @@ type capacity struct {
 	connections int           // all of them
 	fresh       int           // of them, those that have not sent a whole header yet
 	requests    int           // in work
+	bodies      int           // bytes of the bodies that are still on their way
 	waiting     int           // that only wait for news
 	patience    time.Duration // a client that does nothing for this long gives way to others
 }
@@ -19,7 +20,8 @@ type capacity struct {
 const (
 	requestBytes, requestShare       = 130 << 10, 0.40
 	connectionBytes, connectionShare = 20 << 10, 0.25
-	waitingBytes, waitingShare       = 64 << 10, 0.15
+	waitingBytes, waitingShare       = 64 << 10, 0.10
+	bodyBytes, bodyShare             = 4 << 10, 0.10 // beside what the body itself holds
 
 	// ordinaryLimit is what counts as the limit of a process that has none.
 	ordinaryLimit = 326 << 20
@@ -56,6 +58,7 @@ func capacityOf(limit int64, role Role) capacity {
 		connections: of(connectionShare, connectionBytes, 64),
 		requests:    of(requestShare, requestBytes, 16),
 		waiting:     of(waitingShare, waitingBytes, 16),
+		bodies:      of(bodyShare, 1, 16*(bodyBytes+maxBody)),
 		patience:    giveWayAfter,
 	}
 	c.fresh = c.connections / 4

@@ -16,7 +16,8 @@ type connection struct {
 	in         *line
 	prev, next *connection // in the line
 	since      time.Time   // when it came into the line
-	class      class       // of the request in work
+	class      class       // of the request
+	size       int         // bytes that count while its body is on its way
 	hurry      func()      // ends the reading of the request's body
 	gone       bool
 }

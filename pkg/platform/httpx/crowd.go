@@ -24,7 +24,8 @@ const (
 type class uint8
 
 const (
-	none class = iota
+	none    class = iota
+	reading       // its body is on its way: it holds a little memory and no place among those in work
 	inWork
 	waiting
 )
@@ -52,6 +53,7 @@ type crowd struct {
 	idle        line // ask nothing
 	reading     line // send a body
 	requests    int
+	bodies      int // bytes
 	waiting     int
 	asked       int // for their health, at this moment
 	pressure    pressure
@@ -102,12 +104,28 @@ func (c *crowd) ask(more int) bool {
 	return true
 }
 
-// enter counts a request in. When there is no room, the request gives way whose body has been on its way for the longest
-// time, if that is longer than a client may do nothing.
+// errNoRoom is what the reading of a body ends with when there is no place in work for its request any more.
+var errNoRoom = errors.New("too many requests are in work")
+
+// enter counts a request in. A request with a body takes its place in work when its body is whole: slow bodies keep nobody
+// from being answered. When there is no room for one more body, the request gives way whose body has been on its way for the
+// longest time, if that is longer than a client may do nothing.
 func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.holds.requests > 0 && c.requests >= c.holds.requests {
+	if c.full() {
+		return false
+	}
+	if r.ContentLength == 0 {
+		one.class = inWork
+		c.requests++
+		return true
+	}
+	size := bodyBytes + maxBody // of a length that is not told
+	if r.ContentLength > 0 {
+		size = bodyBytes + int(min(r.ContentLength, maxBody))
+	}
+	for c.holds.bodies > 0 && c.bodies+size > c.holds.bodies {
 		slow := c.reading.first
 		if slow == nil || time.Since(slow.since) < c.holds.patience {
 			return false
@@ -115,15 +133,35 @@ func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) b
 		slow.hurry()
 		c.drop(slow)
 	}
-	one.class = inWork
-	c.requests++
-	if r.ContentLength != 0 {
-		conn := http.NewResponseController(w)
-		one.hurry = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
-		c.stand(one, &c.reading)
-		r.Body = &body{r.Body, one}
-	}
+	one.class, one.size = reading, size
+	c.bodies += size
+	conn := http.NewResponseController(w)
+	one.hurry = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+	c.stand(one, &c.reading)
+	r.Body = &body{ReadCloser: r.Body, of: one}
 	return true
+}
+
+// full reports whether there is no place in work. c.mu is held.
+func (c *crowd) full() bool { return c.holds.requests > 0 && c.requests >= c.holds.requests }
+
+// bodyEnded moves a request whose body ended with err to those in work, or returns errNoRoom.
+func (c *crowd) bodyEnded(one *connection, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one.class != reading {
+		return err
+	}
+	c.drop(one)
+	switch {
+	case !errors.Is(err, io.EOF):
+	case c.full():
+		return errNoRoom
+	default:
+		one.class = inWork
+		c.requests++
+	}
+	return err
 }
 
 // leave counts a request out.
@@ -137,6 +175,8 @@ func (c *crowd) leave(one *connection) {
 // drop takes a request out of the books.
 func (c *crowd) drop(one *connection) {
 	switch one.class {
+	case reading:
+		c.bodies -= one.size
 	case inWork:
 		c.requests--
 	case waiting:
@@ -155,9 +195,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.of.crowd.mu.Lock()
-		b.of.crowd.stand(b.of, nil)
-		b.of.crowd.mu.Unlock()
+		err = b.of.crowd.bodyEnded(b.of, err)
 	}
 	return n, err
 }
@@ -185,7 +223,7 @@ func Wait(ctx context.Context) (done func(), ok bool) {
 }
 
 func (c *crowd) move(one *connection, to class) {
-	if one.class == none || one.class == to {
+	if one.class != inWork && one.class != waiting || one.class == to {
 		return // it had to give way, or is there
 	}
 	more := 1

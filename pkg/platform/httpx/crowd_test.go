@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -140,6 +141,35 @@ func TestAServerWithoutRoomCanBeStopped(t *testing.T) {
 	require.NoError(t, s.result())
 }
 
+// Bodies that do not come take no place among the requests in work: a good client is answered beside them.
+func TestSlowBodiesKeepNobodyFromBeingAnswered(t *testing.T) {
+	t.Parallel()
+	h, arrived := newHeld(), make(chan struct{}, 1000)
+	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		strictBody(h).ServeHTTP(w, r)
+	}), crowded(capacity{requests: 1, bodies: 1 << 20, patience: time.Hour}))
+	var slow []net.Conn
+	for range 10 {
+		slow = append(slow, s.dial(post+"{"))
+		<-arrived
+	}
+	good := s.dial(post + "{}")
+	<-h.began
+	_, err := io.WriteString(slow[0], "}") // its body is whole while another request has the only place
+	require.NoError(t, err)
+	requireRefused(t, s.answer(slow[0]))
+	h.letGo()
+	require.Equal(t, http.StatusOK, s.answer(good).StatusCode)
+	_, err = io.WriteString(slow[1], "}")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, s.answer(slow[1]).StatusCode)
+	for _, conn := range slow[2:] {
+		require.NoError(t, conn.Close())
+	}
+	require.NoError(t, s.result())
+}
+
 func TestWhoSendsNoBodyGivesWay(t *testing.T) {
 	t.Parallel()
 	h, arrived := newHeld(), make(chan struct{}, 1000)
@@ -147,7 +177,7 @@ func TestWhoSendsNoBodyGivesWay(t *testing.T) {
 	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
 		h.ServeHTTP(w, r)
-	}), crowded(capacity{requests: 1, patience: 20 * time.Millisecond}))
+	}), crowded(capacity{requests: 1, bodies: bodyBytes + 3, patience: 20 * time.Millisecond}))
 	slow := s.dial(post + "{")
 	<-arrived
 	require.Eventually(t, func() bool {

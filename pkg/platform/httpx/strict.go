@@ -27,6 +27,9 @@ func strictBody(next http.Handler) http.Handler {
 		}
 		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 		switch {
+		case errors.Is(err, errNoRoom):
+			connectionOf(r.Context()).crowd.refuse(w, r, causeRequests, 0)
+			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			problem(w, http.StatusRequestTimeout, "the body did not come in time")
 			return
