@@ -83,7 +83,7 @@ func (c *conn) post(ctx context.Context, body []byte) (status int, err error) {
 	return status, err
 }
 
-// readAnswer reads an HTTP/1.1 answer to its end. It keeps the beginning of a body whose length is told.
+// readAnswer reads an HTTP/1.1 answer to its end. It keeps the beginning of a body that has a Content-Length.
 func (c *conn) readAnswer() (status int, err error) {
 	in := c.in
 	c.body = c.body[:0]

@@ -126,7 +126,7 @@ func Crowd(ctx context.Context, to Target, n int, d time.Duration) Rush {
 	return t.done()
 }
 
-// Flood sends rate orders a second for some time, over up to n connections, whatever comes of them.
+// Flood sends rate orders a second for some time, over up to n connections. Refused and unanswered orders do not slow it down.
 func Flood(ctx context.Context, to Target, n int, rate float64, d time.Duration) Rush {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()

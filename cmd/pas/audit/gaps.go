@@ -15,8 +15,8 @@ import (
 // gapsNamed is how many partitions a note names.
 const gapsNamed = 5
 
-// gaps are what the topics do not show: records that were deleted, batches that nobody inflates, and records behind an open
-// transaction. What an order lacks because of them is not held against it.
+// gaps are records that the topics no longer or not yet show: deleted ones, those in batches too large to inflate, and those
+// behind an open transaction. The audit does not accuse an order that may lack messages because of a gap.
 type gaps struct {
 	firsts  map[position]int64     // where a partition begins whose first records were deleted; offset is 0
 	since   map[position]time.Time // the time of the first record that is left in it

@@ -51,9 +51,9 @@ type Config struct {
 	WidenEvery time.Duration
 	// OpenTime bounds how long Open may take.
 	OpenTime time.Duration
-	// PassOver is told of each batch that Poll passes over, in its place between the records. It may be nil.
+	// PassOver is called for each batch that Poll passes over, in its place between the records. It may be nil.
 	PassOver func(Passed)
-	// Waiting is told, while the feed follows and reads alone, of partitions whose records wait behind the same open
+	// Waiting is called, while the feed follows and reads alone, with partitions whose records wait behind the same open
 	// transaction for longer than WidenEvery, once each. It may be nil.
 	Waiting func([]Waiting)
 }

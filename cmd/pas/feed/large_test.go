@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// inflating is a producer whose batches are small on the wire, whatever is in them.
+// inflating is a producer that compresses its batches, so that large records are small on the wire.
 func inflating(t *testing.T, cfg Config) *kgo.Client {
 	t.Helper()
 	return client(t, cfg, kgo.BrokerMaxWriteBytes(512<<20), kgo.ProducerBatchMaxBytes(256<<20),
@@ -19,7 +19,7 @@ func inflating(t *testing.T, cfg Config) *kgo.Client {
 }
 
 // peak runs do and returns by how many bytes the heap grew meanwhile, at the most that was seen. The collector works against
-// a limit, so that what nobody holds is not counted.
+// a limit, so that garbage is not counted.
 func peak(do func()) int64 {
 	var m runtime.MemStats
 	runtime.GC()

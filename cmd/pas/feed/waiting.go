@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Waiting says how many records of a partition nobody reads yet: they stand behind a transaction that is not ended.
+// Waiting is how many records of a partition cannot be read yet, because they stand behind an open transaction.
 type Waiting struct {
 	Topic     string // without prefix
 	Partition int32

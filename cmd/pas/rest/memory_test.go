@@ -34,7 +34,7 @@ func (w *world) inflating(topic string, bytes int) {
 }
 
 // most watches do and returns the most that the heap grew by, and the most that the budget was used. The collector works
-// against a limit, so that what nobody holds is not counted.
+// against a limit, so that garbage is not counted.
 func (w *world) most(do func()) (heap, budget int) {
 	var m runtime.MemStats
 	runtime.GC()

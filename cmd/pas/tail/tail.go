@@ -26,7 +26,7 @@ type Config struct {
 	Ready func()
 	// Show is called for each record that the filter lets through. Its error ends the run.
 	Show func(Record) error
-	// PassOver is told of each batch that is passed over. It may be nil.
+	// PassOver is called for each batch that is passed over. It may be nil.
 	PassOver func(feed.Passed)
 }
 
