@@ -108,6 +108,8 @@ const (
 	clientInflates = MaxBatchBytes
 	// readAhead is how many messages of a partition wait between the client and the lanes. Each may be large.
 	readAhead = 1
+	// lastRoomWait is the longest time for which one partition without room keeps the others from being read.
+	lastRoomWait = 500 * time.Millisecond
 	// lastFetchRetry is the longest pause before a failed fetch is tried again.
 	lastFetchRetry = 2 * time.Second
 )
@@ -117,7 +119,7 @@ var boundInflating = sync.OnceFunc(func() { sarama.MaxDecompressedBatchSize = cl
 
 // consumerConfig starts a new group at the oldest record, reads committed records only, and leaves committing to the
 // background commit of what was marked.
-func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Duration) *sarama.Config {
+func consumerConfig(ctx context.Context, clientID string) *sarama.Config {
 	c := baseConfig(ctx, clientID)
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
@@ -126,8 +128,9 @@ func consumerConfig(ctx context.Context, clientID string, handleTimeout time.Dur
 	c.Consumer.Return.Errors = true
 	c.Consumer.Fetch.Default, c.Consumer.Fetch.MaxBytes = partitionBytes, answerBytes
 	c.ChannelBufferSize = readAhead
-	// A handler slower than this gets its subscription abandoned and made again: the budget of one whole cycle of retries.
-	c.Consumer.MaxProcessingTime = 2 * handleTimeout
+	// A partition with a full window is left out of the fetches until it has room: the client fetches for all partitions of
+	// a broker at once, and would wait for it. The client looks twice before it leaves a partition out.
+	c.Consumer.MaxProcessingTime = lastRoomWait / 2
 	// How long a replica may be silent before Kafka takes it for dead. That of a dead one is not waited for: see TakeOver.
 	c.Consumer.Group.Session.Timeout = 10 * time.Second
 	// The answer to a heartbeat is how a member hears that it has to join again: the partitions of all members stand still

@@ -200,7 +200,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
-	sc := consumerConfig(lines, memberID(c.cfg.Service, c.cfg.Replica), c.cfg.HandleTimeout)
+	sc := consumerConfig(lines, memberID(c.cfg.Service, c.cfg.Replica))
 	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
 		c.claims.fetchFailed(c.cfg.TopicPrefix + topic)
 		return backoff(failed, retryBackoff, lastFetchRetry)

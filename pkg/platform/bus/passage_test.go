@@ -222,6 +222,47 @@ func TestLargeRecordsThatWaitTakeLittleMemory(t *testing.T) {
 	}
 }
 
+// A partition whose window is full keeps no other partition from being read.
+func TestAPartitionWithoutRoomHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	const partitions, records, size = 4, 100, 100 << 10 // 81 records fill a window
+	f := setupAt(t, testkit.Brokers(t))
+	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1, MaxBytes: bus.MaxBatchBytes},
+		{Name: messages.TopicPayments, Partitions: 1, ReplicationFactor: 1}})
+	require.NoError(t, err)
+	f.parked.hold = make(chan struct{})
+	release := sync.OnceFunc(func() { close(f.parked.hold) })
+	got := make(chan string, 10)
+	f.consume(one(func(_ context.Context, in bus.In[messages.OrderPlaced]) bus.Result {
+		got <- in.Event.OrderID
+		return bus.Result{}
+	}))
+	t.Cleanup(release)
+	client := f.hostile()
+	placed := func(partition int) {
+		id := fmt.Sprint("on-", partition)
+		f.produce(client, int32(partition), order(id))
+		require.Equal(t, id, next(t, got))
+	}
+	for p := range partitions {
+		placed(p) // each is read now
+	}
+	for range records {
+		f.produce(client, 0, bytes.Repeat([]byte("x"), size))
+	}
+	for range 8 << 20 / size {
+		next(t, f.parked.ch)
+	}
+	for range 5 { // each time the orders are in another answer of the broker
+		for p := range partitions - 1 {
+			placed(p + 1)
+		}
+	}
+	release()
+	testkit.Eventually(t, f.committed(records+1))
+}
+
 // heap is what is in use.
 func heap() uint64 {
 	runtime.GC()
