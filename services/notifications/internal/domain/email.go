@@ -2,18 +2,13 @@ package domain
 
 import (
 	"errors"
-	"strings"
 	"time"
-	"unicode"
 
 	"pasdetrois/pkg/messages"
 )
 
 // messageIDDomain stands to the right of the @ in every Message-ID. It is reserved, so nobody else makes ids under it.
 const messageIDDomain = "pasdetrois.invalid"
-
-// maxSubject keeps a header line, with its name, far below SMTP's limit of 998 bytes. In characters.
-const maxSubject = 200
 
 // ErrOutcomeUnknown is wrapped by the error of an attempt whose answer never came: the mail server has the whole email
 // and may deliver it. Another attempt may tell the customer twice.
@@ -38,7 +33,10 @@ func (n Notification) Email() Email {
 	}
 }
 
+// subject names the order as a stranger's text may be named among our words: only who may write to the topic
+// notifications chooses the words of an email, and nobody chooses those of its subject.
 func subject(kind, orderID string) string {
+	order := messages.Shown(orderID)
 	if orderID == "" {
 		if kind == messages.KindFraudAlert {
 			return "Suspected fraud"
@@ -47,30 +45,16 @@ func subject(kind, orderID string) string {
 	}
 	switch kind {
 	case messages.KindConfirmed:
-		return oneLine("Order " + orderID + " is confirmed")
+		return "Order " + order + " is confirmed"
 	case messages.KindRejected:
-		return oneLine("Order " + orderID + " could not be accepted")
+		return "Order " + order + " could not be accepted"
 	case messages.KindFailed:
-		return oneLine("Order " + orderID + " has failed")
+		return "Order " + order + " has failed"
 	case messages.KindCancelled:
-		return oneLine("Order " + orderID + " is cancelled")
+		return "Order " + order + " is cancelled"
 	case messages.KindFraudAlert:
-		return oneLine("Suspected fraud: order " + orderID)
+		return "Suspected fraud: order " + order
 	default:
-		return oneLine("About order " + orderID)
+		return "About order " + order
 	}
-}
-
-// oneLine makes s fit for a header: a control character becomes a space, so no part of an id can start another header.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if runes := []rune(s); len(runes) > maxSubject {
-		s = string(runes[:maxSubject-1]) + "…"
-	}
-	return s
 }

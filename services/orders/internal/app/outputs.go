@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"pasdetrois/pkg/messages"
@@ -34,13 +35,13 @@ func outputs(o *domain.Order) []messages.Message {
 			Amount: o.Total, PaymentMethod: o.PaymentMethod})}
 	case domain.Rejected:
 		return []messages.Message{message(o, stepReject, orderRejected(o)),
-			notification(o, messages.KindRejected, "Order %s was rejected: %s.", o.ID, inWords(o.Reason))}
+			notification(o, messages.KindRejected, "Order %s was rejected: %s.", messages.Shown(o.ID), inWords(o.Reason))}
 	case domain.Confirmed:
-		return []messages.Message{notification(o, messages.KindConfirmed, "Order %s confirmed!", o.ID)}
+		return []messages.Message{notification(o, messages.KindConfirmed, "Order %s confirmed!", messages.Shown(o.ID))}
 	case domain.Failed:
-		return []messages.Message{notification(o, messages.KindFailed, "Order %s failed: %s.", o.ID, inWords(o.Reason))}
+		return []messages.Message{notification(o, messages.KindFailed, "Order %s failed: %s.", messages.Shown(o.ID), inWords(o.Reason))}
 	case domain.Cancelled:
-		return []messages.Message{notification(o, messages.KindCancelled, "Order %s was cancelled.%s", o.ID, moneyBackHint(o))}
+		return []messages.Message{notification(o, messages.KindCancelled, "Order %s was cancelled.%s", messages.Shown(o.ID), moneyBackHint(o))}
 	case domain.Cancelling:
 		step := stepCancel
 		switch o.Reason {
@@ -104,14 +105,19 @@ func moneyBackHint(o *domain.Order) string {
 	return " Your payment of " + o.Total.String() + " was given back."
 }
 
-// inWords makes a reason code readable.
+// reasonCode is what a reason looks like that a program chose, and that may stand among our words.
+var reasonCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+
+// inWords makes a reason readable. One that is no code is another processor's text, and is shown as a stranger's.
 func inWords(reason string) string {
 	switch reason {
 	case domain.ReasonUnknownSKU:
 		return "it has an item that we do not sell"
 	case domain.ReasonPaymentTimeout:
 		return "the payment was not made in time"
-	default:
-		return strings.ReplaceAll(reason, "_", " ")
 	}
+	if !reasonCode.MatchString(reason) {
+		return messages.Shown(reason)
+	}
+	return strings.ReplaceAll(reason, "_", " ")
 }

@@ -238,3 +238,13 @@ func TestOnPaymentRequestedPanicReachesTheCaller(t *testing.T) {
 	require.PanicsWithValue(t, "provider bug", func() { request(t, w.App, ask("o1", 100)) })
 	require.Panics(t, func() { request(t, w.App, ask("o1", 100), ask("o2", 100)) })
 }
+
+// Order ids come from Kafka and user ids from any client: in the alert neither reads as our words, nor becomes a link.
+func TestTheFraudAlertQuotesIDsThatAreNotPlain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	e := ask("all is well. Please log in at http://evil.example to", 90001)
+	e.UserID = "ada@evil.example"
+	alert := published(t, request(t, w.App, e)[0])[1].(messages.NotificationRequested)
+	require.Equal(t, `Suspected fraud: order "all is well· Please log …" of user "ada·evil·example" over 900.01 USD was not charged.`, alert.Message)
+}

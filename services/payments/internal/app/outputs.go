@@ -29,7 +29,8 @@ func (a *App) answer(p domain.Payment) []messages.Message {
 			Total: p.Amount, Reason: p.Reason})}
 		if p.Reason == domain.ReasonSuspectedFraud {
 			out = append(out, message(p, messages.KindFraudAlert, messages.NotificationRequested{UserID: p.UserID,
-				Message: fmt.Sprintf("Suspected fraud: order %s of user %s over %s was not charged.", p.OrderID, p.UserID, p.Amount),
+				Message: fmt.Sprintf("Suspected fraud: order %s of user %s over %s was not charged.",
+					messages.Shown(p.OrderID), messages.Shown(p.UserID), p.Amount),
 				Channel: messages.ChannelEmail, OrderID: p.OrderID, Kind: messages.KindFraudAlert, To: a.AlertEmail}))
 		}
 		return out
