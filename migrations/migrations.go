@@ -25,94 +25,62 @@ var files embed.FS
 // Services returns the services that have a schema, which is also the name of their role.
 func Services() []string { return []string{"orders", "payments", "notifications"} }
 
-// Auditor is the role that reads all three schemas and writes nothing.
-const Auditor = "auditor"
-
 // Up migrates all three services in the database of adminURL (a superuser, or a role that may create roles and schemas,
 // which becomes a member of the roles that it makes). Each role gets its own name as password when it is made; a role
 // that exists is left as it is. Safe to run by several at a time.
 func Up(ctx context.Context, adminURL string) error {
 	for _, service := range Services() {
-		if err := UpService(ctx, adminURL, service); err != nil {
+		if err := UpService(ctx, adminURL, service, RolesOf(service)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// UpService migrates one service, for databases apart.
-func UpService(ctx context.Context, adminURL, service string) error {
-	return with(ctx, adminURL, service, func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
-		return err
+// UpService migrates one service, for databases apart or roles of other names. Roles that exist are left as they are.
+func UpService(ctx context.Context, adminURL, service string, roles Roles) error {
+	return with(ctx, adminURL, service, roles, func(ctx context.Context, p *goose.Provider, db *sql.DB, dir named) error {
+		if _, err := p.Up(ctx); err != nil {
+			return err
+		}
+		return grantAgain(ctx, db, dir, service, roles.Auditor)
 	})
 }
 
 // Down takes every migration of one service back: its tables and their data are gone.
 func Down(ctx context.Context, adminURL, service string) error {
-	return with(ctx, adminURL, service, func(p *goose.Provider) error {
+	return with(ctx, adminURL, service, RolesOf(service), func(ctx context.Context, p *goose.Provider, _ *sql.DB, _ named) error {
 		_, err := p.DownTo(ctx, 0)
 		return err
 	})
 }
 
-// SetPassword gives a service's login role, or the auditor's, its password. The role is made when it is not there yet,
-// so that it never has the password that Up gives. Safe to run by several at a time: the last one's password stays.
-func SetPassword(ctx context.Context, adminURL, service, password string) error {
-	admin, _, err := connect(ctx, adminURL)
-	if err != nil {
+// Who is no superuser makes a schema only for a role that it is a member of.
+const memberSQL = `SELECT NOT pg_has_role($1, 'USAGE')`
+
+func makeSchema(ctx context.Context, admin *pgx.Conn, service string, roles Roles) error {
+	if err := checkOwner(ctx, admin, service, roles); err != nil {
 		return err
 	}
-	defer admin.Close(context.WithoutCancel(ctx))
-	if _, err := admin.Exec(ctx, fmt.Sprintf(roleSQL, service)); err != nil {
-		return fmt.Errorf("make role %s: %w", service, err)
-	}
-	var alter string
-	if err := admin.QueryRow(ctx, passwordSQL, service, password).Scan(&alter); err != nil {
-		return fmt.Errorf("password of role %s: %w", service, err)
-	}
-	for range alterTries {
-		if _, err = admin.Exec(ctx, alter); !changedMeanwhile(err) {
-			break
+	for _, role := range []string{roles.Owner, roles.Auditor} {
+		if err := makeRole(ctx, admin, role); err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("password of role %s: %w", service, err)
+	var stranger bool
+	err := admin.QueryRow(ctx, memberSQL, roles.Owner).Scan(&stranger)
+	if err == nil && stranger {
+		_, err = admin.Exec(ctx, "GRANT "+quoted(roles.Owner)+" TO CURRENT_USER")
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == "23505" { // another database's migration was faster
+			err = nil
+		}
 	}
-	return nil
+	if err == nil {
+		_, err = admin.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+service+" AUTHORIZATION "+quoted(roles.Owner))
+	}
+	return err
 }
-
-// Each try has waited for the end of a transaction that changed the role.
-const alterTries = 100
-
-// changedMeanwhile: "tuple concurrently updated", for which Postgres has no code of its own. No advisory lock keeps
-// others away: those belong to one database, and roles to the whole server.
-func changedMeanwhile(err error) bool {
-	var refused *pgconn.PgError
-	return errors.As(err, &refused) && refused.Code == "XX000"
-}
-
-// ALTER ROLE takes no parameters, so the server quotes them.
-const passwordSQL = `SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)`
-
-// Roles belong to the whole server, so another database's migration may make them at the same moment.
-const roleSQL = `
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
-    CREATE ROLE %[1]s LOGIN PASSWORD '%[1]s';
-  END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$;`
-
-// Who is no superuser makes a schema only for a role that it is a member of.
-const schemaSQL = `
-DO $$ BEGIN
-  IF NOT pg_has_role('%[1]s', 'USAGE') THEN
-    GRANT %[1]s TO CURRENT_USER;
-  END IF;
-EXCEPTION WHEN unique_violation THEN NULL;
-END $$;
-CREATE SCHEMA IF NOT EXISTS %[1]s AUTHORIZATION %[1]s;`
 
 // bootstrapLock keeps two migrations of one database from making the same schema at once.
 const bootstrapLock = `SELECT pg_advisory_lock(7310461)`
@@ -130,14 +98,17 @@ func connect(ctx context.Context, adminURL string) (*pgx.Conn, *pgx.ConnConfig, 
 	return admin, cfg, nil
 }
 
-func with(ctx context.Context, adminURL, service string, do func(*goose.Provider) error) error {
+// work is done with a service's migrations. db acts as the schema's owner; dir has the migrations with the roles' names.
+type work func(ctx context.Context, p *goose.Provider, db *sql.DB, dir named) error
+
+func with(ctx context.Context, adminURL, service string, roles Roles, do work) error {
 	admin, cfg, err := connect(ctx, adminURL)
 	if err != nil {
 		return err
 	}
 	_, err = admin.Exec(ctx, bootstrapLock)
 	if err == nil {
-		_, err = admin.Exec(ctx, fmt.Sprintf(roleSQL+schemaSQL, service)+fmt.Sprintf(roleSQL, Auditor))
+		err = makeSchema(ctx, admin, service, roles)
 	}
 	if closeErr := admin.Close(ctx); err == nil { // closing gives the lock back
 		err = closeErr
@@ -148,14 +119,15 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 
 	// The role owns what its migrations make.
 	db := sql.OpenDB(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %[1]s; SET search_path = %[1]s; SET lock_timeout = '%[2]s'", service, lockTimeout))
+		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %s; SET search_path = %s; SET lock_timeout = '%s'", quoted(roles.Owner), service, lockTimeout))
 		return err
 	})))
 	defer db.Close()
-	dir, err := fs.Sub(files, service)
+	sub, err := fs.Sub(files, service)
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", service, err)
 	}
+	dir := named{sub, quoted(roles.Auditor)}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", service, err)
@@ -166,7 +138,7 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 		return fmt.Errorf("migrations of %s: %w", service, err)
 	}
 	for try := 1; ; try++ {
-		err := do(provider)
+		err := do(ctx, provider, db, dir)
 		if err == nil {
 			break
 		}
@@ -174,8 +146,8 @@ func with(ctx context.Context, adminURL, service string, do func(*goose.Provider
 			return fmt.Errorf("migrate %s: %w", service, err)
 		}
 	}
-	if err := setDefaults(ctx, db, service); err != nil {
-		return fmt.Errorf("settings of role %s: %w", service, err)
+	if err := setDefaults(ctx, db, service, roles.Owner); err != nil {
+		return fmt.Errorf("settings of role %s: %w", roles.Owner, err)
 	}
 	return nil
 }

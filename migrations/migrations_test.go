@@ -106,7 +106,7 @@ func TestServicesMayHaveADatabaseEach(t *testing.T) {
 	t.Parallel()
 	for _, service := range migrations.Services() {
 		w := setup(t)
-		require.NoError(t, migrations.UpService(t.Context(), w.AdminURL, service))
+		require.NoError(t, migrations.UpService(t.Context(), w.AdminURL, service, migrations.RolesOf(service)))
 		require.Equal(t, []string{service}, w.lines(w.as(service),
 			`SELECT DISTINCT schemaname::text FROM pg_tables WHERE schemaname IN ('orders', 'payments', 'notifications', 'public')`))
 	}
@@ -127,7 +127,9 @@ func TestUpWaitsForAnotherThatMakesTheSameSchemaJustNow(t *testing.T) {
 	require.NoError(t, err)
 
 	result := make(chan error, 1)
-	go func() { result <- migrations.UpService(t.Context(), w.AdminURL, "payments") }()
+	go func() {
+		result <- migrations.UpService(t.Context(), w.AdminURL, "payments", migrations.RolesOf("payments"))
+	}()
 	testkit.Eventually(t, func() error {
 		if len(w.lines(admin, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)) == 0 {
 			return errors.New("nobody waits")
@@ -154,7 +156,9 @@ func TestUpDoesNotTouchASchemaThatAMigrationOfAnotherChangesJustNow(t *testing.T
 	require.NoError(t, err)
 
 	result := make(chan error, 1)
-	go func() { result <- migrations.UpService(t.Context(), w.AdminURL, "payments") }()
+	go func() {
+		result <- migrations.UpService(t.Context(), w.AdminURL, "payments", migrations.RolesOf("payments"))
+	}()
 	testkit.Eventually(t, func() error {
 		if len(result) == 0 && len(w.lines(admin, `SELECT 'waits' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)) == 0 {
 			return errors.New("neither done nor waiting")

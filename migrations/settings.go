@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 
-	"github.com/jackc/pgx/v5"
-
 	"pasdetrois/pkg/platform/pgdb"
 )
 
@@ -14,12 +12,12 @@ const databaseSQL = `SELECT current_database()`
 
 // setDefaults gives the role the settings that its service's statements are written for. A service that connects to the
 // server itself sends them; behind a pooler the sessions have nothing but the role's defaults. db acts as the role.
-func setDefaults(ctx context.Context, db *sql.DB, service string) error {
+func setDefaults(ctx context.Context, db *sql.DB, service, role string) error {
 	var database string
 	if err := db.QueryRowContext(ctx, databaseSQL).Scan(&database); err != nil {
 		return err
 	}
-	set := "ALTER ROLE " + service + " IN DATABASE " + pgx.Identifier{database}.Sanitize() + " SET "
+	set := "ALTER ROLE " + quoted(role) + " IN DATABASE " + quoted(database) + " SET "
 	statements := ""
 	for _, s := range pgdb.RoleSettings(service) {
 		statements += set + s.Name + " = '" + s.Value + "'; "

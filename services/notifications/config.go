@@ -22,7 +22,7 @@ type Config struct {
 
 	HTTPAddr    string `env:"HTTP_ADDR" envDefault:":8085" desc:"address of the public API"`
 	AdminAddr   string `env:"ADMIN_ADDR" envDefault:":9085" desc:"address of health, metrics and dead letters"`
-	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the role notifications; DATABASE_URL_FILE names a file with it"`
+	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the service's own role; DATABASE_URL_FILE names a file with it"`
 
 	SMTPURL   string `env:"SMTP_URL" desc:"mail server: smtp://user:password@host:port?tls=starttls|none or smtps://…; empty: emails are written to the log"`
 	EmailFrom string `env:"EMAIL_FROM" envDefault:"orders@pasdetrois.invalid" desc:"address that emails come from"`

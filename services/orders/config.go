@@ -19,7 +19,7 @@ type Config struct {
 
 	HTTPAddr    string `env:"HTTP_ADDR" envDefault:":8080" desc:"address of the public API"`
 	AdminAddr   string `env:"ADMIN_ADDR" envDefault:":9080" desc:"address of health, metrics, inventory and dead letters"`
-	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the role orders; DATABASE_URL_FILE names a file with it"`
+	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the service's own role; DATABASE_URL_FILE names a file with it"`
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" envDefault:"16" desc:"how many database connections to use at most"`
 
 	PaymentTimeout    time.Duration `env:"PAYMENT_TIMEOUT" envDefault:"15m" desc:"how long an order waits for its payment before it fails"`

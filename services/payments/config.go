@@ -21,7 +21,7 @@ type Config struct {
 
 	HTTPAddr    string `env:"HTTP_ADDR" envDefault:":8084" desc:"address of the public API"`
 	AdminAddr   string `env:"ADMIN_ADDR" envDefault:":9084" desc:"address of health, metrics and dead letters"`
-	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the role payments; DATABASE_URL_FILE names a file with it"`
+	DatabaseURL string `env:"DATABASE_URL" desc:"Postgres URL of the service's own role; DATABASE_URL_FILE names a file with it"`
 
 	FraudLimits     string `env:"FRAUD_LIMIT" envDefault:"USD=900,EUR=850,GBP=750,CHF=800,CAD=1250,AUD=1400,JPY=130000,CNY=6500,INR=75000,KRW=1200000,HUF=320000,CZK=21000,PLN=3600,SEK=9500,NOK=9500,DKK=6300,VND=23000000,IDR=14500000" desc:"largest amounts, in major units, that are not suspected of fraud, as CURRENCY=AMOUNT; other currencies get no automatic decision"`
 	FraudAlertEmail string `env:"FRAUD_ALERT_EMAIL" envDefault:"security@example.com" desc:"where suspected fraud is reported to"`

@@ -31,6 +31,8 @@ type Config struct {
 	// Pooler is the host:port at which the services and the auditor find the database; "" = where it is. Migrations need the
 	// server itself.
 	Pooler string
+	// RolePrefix goes in front of the names of the database roles: stacks on one Postgres server need roles of their own.
+	RolePrefix string
 	// Brokers are used instead of an embedded broker. Missing topics are created there.
 	Brokers []string
 	// Kafka says how to be let in there; its own Brokers and prefixes are not used. The services read it from Environ.
@@ -133,8 +135,11 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 		s.postgres = server
 		s.adminURL = server.AdminURL("postgres")
 	}
-	if err := migrations.Up(ctx, s.adminURL); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	for _, service := range migrations.Services() {
+		roles := migrations.Roles{Owner: s.cfg.RolePrefix + service, Auditor: s.cfg.RolePrefix + migrations.Auditor}
+		if err := migrations.UpService(ctx, s.adminURL, service, roles); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
 	}
 	return nil
 }
@@ -235,13 +240,13 @@ func (s *Stack) Emails() []scenario.Email { return s.emails.all() }
 // Died delivers the error of a service that ended although nobody stopped it.
 func (s *Stack) Died() <-chan error { return s.died }
 
-// databaseURL returns the URL of the service's own role: its password is its name, as migrations.Up makes it.
+// databaseURL returns the URL of the service's own role: its password is its name, as a migration makes it.
 func (s *Stack) databaseURL(role string) (string, error) {
 	u, err := url.Parse(s.adminURL)
 	if err != nil {
 		return "", fmt.Errorf("database URL: %w", err)
 	}
-	u.User = url.UserPassword(role, role)
+	u.User = url.UserPassword(s.cfg.RolePrefix+role, s.cfg.RolePrefix+role)
 	if s.cfg.Pooler != "" {
 		u.Host = s.cfg.Pooler
 	}

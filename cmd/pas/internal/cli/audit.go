@@ -32,8 +32,8 @@ counted and not judged.
 
 The databases: AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL, AUDIT_PAYMENTS_DATABASE_URL and
 AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE; without them, that of a "pas up" which
-runs with its data in ./pas-data. The role auditor, which "pas migrate" makes and gives the password of that URL, may
-read what is needed and nothing else. Exit code 1 when something does not hold.`,
+runs with its data in ./pas-data. "pas migrate" makes the role of that URL and gives it the password there; it may read
+what is needed and nothing else. Exit code 1 when something does not hold.`,
 		Example: `  AUDIT_DATABASE_URL=postgres://auditor:auditor@localhost:5432/pasdetrois pas audit
   pas audit --topics --brokers localhost:9092
   pas audit --grace 0s --json | jq '.checks[] | select(.wrong > 0)'`,
@@ -133,7 +133,7 @@ func explainAuditor(err error) error {
 	case errors.As(err, &answer) && isLogin(answer):
 		return hint(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")
 	case errors.As(err, &answer) && pgdb.OutcomeOf(answer) == pgdb.NotSetUp:
-		return hint(errors.New(answer.Message), "bring the database to the newest version with `pas migrate`, and use the role auditor")
+		return hint(errors.New(answer.Message), "bring the database to the newest version with `pas migrate`, and use the role that it was given in AUDIT_DATABASE_URL, or auditor")
 	case errors.As(err, &answer):
 		return explainServer(err)
 	case errors.As(err, &connect):

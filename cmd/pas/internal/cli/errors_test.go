@@ -108,13 +108,26 @@ func TestAWrongEnvironmentExitsTwo(t *testing.T) {
 	require.Equal(t, "DATABASE_ADMIN_URL_FILE: open /nowhere: no such file or directory", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)
 
-	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x", "ORDERS_DATABASE_URL": "postgres://postgres:x@y/z"}, "migrate")
-	require.Equal(t, "ORDERS_DATABASE_URL is not a URL with the user orders, such as postgres://orders:secret@localhost:5432/pasdetrois", got.oneLine(t))
-	require.Equal(t, cli.ExitUsage, got.code)
-
-	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x", "AUDIT_DATABASE_URL": "postgres://postgres:x@y/z"}, "migrate")
-	require.Equal(t, "AUDIT_DATABASE_URL is not a URL with the user auditor, such as postgres://auditor:secret@localhost:5432/pasdetrois", got.oneLine(t))
-	require.Equal(t, cli.ExitUsage, got.code)
+	for _, wrong := range []struct {
+		environ map[string]string
+		want    string
+	}{
+		{map[string]string{"ORDERS_DATABASE_URL": "postgres://y/z"},
+			"ORDERS_DATABASE_URL is not a URL with a user, such as postgres://orders:secret@localhost:5432/pasdetrois"},
+		{map[string]string{"AUDIT_DATABASE_URL": "y"},
+			"AUDIT_DATABASE_URL is not a URL with a user, such as postgres://auditor:secret@localhost:5432/pasdetrois"},
+		{map[string]string{"ORDERS_DATABASE_URL": "postgres://one:x@y/z", "PAYMENTS_DATABASE_URL": "postgres://one:x@y/z"},
+			"orders and payments would have one role, one: each service needs a role of its own"},
+		{map[string]string{"AUDIT_DATABASE_URL": "postgres://payments:x@y/z"},
+			"the role payments would be that of payments and audit: give the one that audits a name of its own"},
+		{map[string]string{"ORDERS_DATABASE_URL": "postgres://" + strings.Repeat("o", 64) + "@y/z"},
+			"ORDERS_DATABASE_URL: a role's name has at most 63 bytes"},
+	} {
+		wrong.environ["DATABASE_ADMIN_URL"] = "postgres://x"
+		got = pas(t, wrong.environ, "migrate")
+		require.Equal(t, wrong.want, got.oneLine(t))
+		require.Equal(t, cli.ExitUsage, got.code)
+	}
 
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x"}, "migrate", "--service", "mail")
 	require.Equal(t, "--service \"mail\" is none of orders, payments, notifications", got.oneLine(t))

@@ -28,6 +28,7 @@ const (
 func (a *app) migrate() *cobra.Command {
 	var adminURL string
 	var services []string
+	var replace bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database to the newest version",
@@ -35,10 +36,15 @@ func (a *app) migrate() *cobra.Command {
 given. The URL is of a superuser or a role that may create roles and schemas: DATABASE_ADMIN_URL, or
 DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.
 
-Each role is called as its service. Where ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL (or
-…_FILE) is set, the URL that the service itself will use, the role gets the password in it; else a new role's password is
-its name, and a role that exists keeps what it has. The same is done for the role auditor with AUDIT_DATABASE_URL, or
-AUDIT_ORDERS_DATABASE_URL and so on (see "pas audit").`,
+Where ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL (or …_FILE) is set, the URL that the
+service itself will use, its user is the service's role, and the role gets the password in it. Else the role is called
+as its service: a new one has its name as password, and one that exists keeps what it has. The same is done for the
+role that audits, with AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL and so on (see "pas audit"); it is called
+auditor else.
+
+A role belongs to all databases of a server. Two installations on one server need roles of other names: write them into
+the URLs. A role that another database uses, too, keeps its password, and nothing is migrated, unless
+--replace-passwords is given.`,
 		Example: `  DATABASE_ADMIN_URL=postgres://postgres:secret@localhost:5432/pasdetrois pas migrate
   DATABASE_ADMIN_URL_FILE=/run/secrets/admin_url ORDERS_DATABASE_URL_FILE=/run/secrets/orders_url pas migrate --json
   pas migrate --service orders    # where each service has a database of its own`,
@@ -56,14 +62,15 @@ AUDIT_ORDERS_DATABASE_URL and so on (see "pas audit").`,
 					return usagef("--service %q is none of %s", service, strings.Join(migrations.Services(), ", "))
 				}
 			}
-			passwords, err := a.passwords(services)
+			logins, err := a.logins(services)
 			if err != nil {
 				return err
 			}
-			return a.migrateTo(cmd.Context(), target, services, passwords)
+			return a.migrateTo(cmd.Context(), target, services, logins, replace)
 		}),
 	}
 	cmd.Flags().StringSliceVar(&services, "service", migrations.Services(), "services whose schemas live in this database")
+	cmd.Flags().BoolVar(&replace, "replace-passwords", false, "change passwords of roles that other databases of the server use, too")
 	cmd.Flags().StringVar(&adminURL, "database-admin-url", "", "the URL; better in the environment, where other users do not see it")
 	return cmd
 }
@@ -87,58 +94,7 @@ func (a *app) secret(name, flag string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-// passwords reads the passwords of the services' roles and of the auditor from the URLs that they will use, where those are
-// known.
-func (a *app) passwords(services []string) (map[string]string, error) {
-	passwords := map[string]string{}
-	var auditSetting string // where the auditor's password is from
-	for _, service := range services {
-		setting := strings.ToUpper(service) + "_DATABASE_URL"
-		own, err := a.secret(setting, "")
-		if err != nil {
-			return nil, err
-		}
-		password, err := passwordOf(service, setting, own)
-		if err != nil {
-			return nil, err
-		}
-		if password != "" {
-			passwords[service] = password
-		}
-
-		setting, own, err = a.auditSetting(service, "")
-		if err != nil {
-			return nil, err
-		}
-		if password, err = passwordOf(migrations.Auditor, setting, own); err != nil {
-			return nil, err
-		}
-		switch before := passwords[migrations.Auditor]; {
-		case password == "" || password == before:
-		case before != "":
-			return nil, usagef("%s and %s have different passwords for the role %s: where each service has a database of its own, migrate one after the other with --service",
-				auditSetting, setting, migrations.Auditor)
-		default:
-			passwords[migrations.Auditor], auditSetting = password, setting
-		}
-	}
-	return passwords, nil
-}
-
-// passwordOf returns the password that the URL of a setting has for a role; "" when there is none.
-func passwordOf(role, setting, target string) (string, error) {
-	if target == "" {
-		return "", nil
-	}
-	u, err := url.Parse(target)
-	if err != nil || u.User == nil || u.User.Username() != role {
-		return "", usagef("%s is not a URL with the user %[2]s, such as postgres://%[2]s:secret@localhost:5432/pasdetrois", setting, role)
-	}
-	password, _ := u.User.Password()
-	return password, nil
-}
-
-func (a *app) migrateTo(ctx context.Context, target string, services []string, passwords map[string]string) error {
+func (a *app) migrateTo(ctx context.Context, target string, services []string, logins *logins, replace bool) error {
 	u, err := url.Parse(target)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return usagef("DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
@@ -148,23 +104,32 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, p
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTime)
 	defer cancel()
-	roles := slices.Sorted(maps.Keys(passwords))
+	failed := func(err error) error { return explainServer(fmt.Errorf("migrate %s: %w", u.Redacted(), err)) }
+	if err := logins.check(ctx, target, services, replace); err != nil {
+		return explainRole(err, failed)
+	}
+	roles := slices.Sorted(maps.Keys(logins.passwords))
 	for _, role := range roles {
-		if err := migrations.SetPassword(ctx, target, role, passwords[role]); err != nil {
-			return explainServer(fmt.Errorf("migrate %s: %w", u.Redacted(), err))
+		if err := migrations.SetPassword(ctx, target, role, logins.passwords[role]); err != nil {
+			return failed(err)
 		}
 	}
 	for _, service := range services {
-		if err := migrations.UpService(ctx, target, service); err != nil {
-			return explainServer(fmt.Errorf("migrate %s: %w", u.Redacted(), err))
+		if err := migrations.UpService(ctx, target, service, logins.roles[service]); err != nil {
+			return failed(err)
 		}
 	}
 	if a.json {
-		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": services,
-			"passwords_set": roles})
+		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": services, "passwords_set": roles,
+			"roles": logins.roles})
 	}
 	for _, role := range roles {
 		a.printer().Line("The role %s has the password of its URL.", role)
+	}
+	for _, role := range logins.names(services) {
+		if databases, err := migrations.SharedWith(ctx, target, role); err == nil && len(databases) > 0 {
+			a.printer().Line("The role %s is also used by: %s.", role, strings.Join(databases, ", "))
+		}
 	}
 	a.printer().Line("At the newest version in %s: %s.", u.Redacted(), strings.Join(services, ", "))
 	return nil

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"pasdetrois/migrations"
+)
+
+// logins are the roles of one installation, and the passwords of those that a URL names.
+type logins struct {
+	roles     map[string]migrations.Roles // by service
+	passwords map[string]string           // by role
+	settings  map[string]string           // where a role is from, by role
+}
+
+// longestRole is the longest name that Postgres keeps whole, in bytes.
+const longestRole = 63
+
+// logins reads the roles from the URLs that services and audit will use, where those are known.
+func (a *app) logins(services []string) (*logins, error) {
+	l := &logins{map[string]migrations.Roles{}, map[string]string{}, map[string]string{}}
+	owners := map[string]string{}
+	for _, service := range services {
+		roles := migrations.RolesOf(service)
+		setting := strings.ToUpper(service) + "_DATABASE_URL"
+		own, err := a.secret(setting, "")
+		if err != nil {
+			return nil, err
+		}
+		if err := l.read(&roles.Owner, setting, own); err != nil {
+			return nil, err
+		}
+		if other := owners[roles.Owner]; other != "" {
+			return nil, usagef("%s and %s would have one role, %s: each service needs a role of its own", other, service, roles.Owner)
+		}
+		owners[roles.Owner] = service
+		if setting, own, err = a.auditSetting(service, ""); err != nil {
+			return nil, err
+		}
+		if err := l.read(&roles.Auditor, setting, own); err != nil {
+			return nil, err
+		}
+		l.roles[service] = roles
+	}
+	for _, roles := range l.roles {
+		if service := owners[roles.Auditor]; service != "" {
+			return nil, usagef("the role %s would be that of %s and audit: give the one that audits a name of its own", roles.Auditor, service)
+		}
+	}
+	return l, nil
+}
+
+// read takes the role and its password from the URL of a setting. Without a URL the role stays as it is.
+func (l *logins) read(role *string, setting, target string) error {
+	if target == "" {
+		return nil
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.User == nil || u.User.Username() == "" {
+		return usagef("%s is not a URL with a user, such as postgres://%s:secret@localhost:5432/pasdetrois", setting, *role)
+	}
+	if *role = u.User.Username(); len(*role) > longestRole {
+		return usagef("%s: a role's name has at most %d bytes", setting, longestRole)
+	}
+	password, _ := u.User.Password()
+	before, known := l.passwords[*role]
+	switch {
+	case password == "":
+		return nil
+	case known && before != password:
+		return usagef("%s and %s have different passwords for the role %s: where each service has a database of its own, migrate one after the other with --service",
+			l.settings[*role], setting, *role)
+	case !known:
+		l.passwords[*role], l.settings[*role] = password, setting
+	}
+	return nil
+}
+
+// names returns all roles of the services, sorted.
+func (l *logins) names(services []string) []string {
+	names := map[string]bool{}
+	for _, service := range services {
+		names[l.roles[service].Owner], names[l.roles[service].Auditor] = true, true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// check asks the server whether the roles may be used so, before anything is changed.
+func (l *logins) check(ctx context.Context, target string, services []string, replace bool) error {
+	for _, service := range services {
+		if err := migrations.CheckOwner(ctx, target, service, l.roles[service]); err != nil {
+			return err
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(l.passwords)) {
+		err := migrations.CheckPassword(ctx, target, role, l.passwords[role])
+		var shared *migrations.SharedError
+		if err != nil && (!replace || !errors.As(err, &shared)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// explainRole adds what to do about a role that cannot be used so; other errors are those of failed.
+func explainRole(err error, failed func(error) error) error {
+	var owner *migrations.OwnerError
+	var power *migrations.PowerError
+	var shared *migrations.SharedError
+	switch {
+	case errors.As(err, &owner):
+		return hint(owner, "name %s in %s_DATABASE_URL", owner.Owner, strings.ToUpper(owner.Schema))
+	case errors.As(err, &power):
+		return hint(power, "name another role in the service's URL")
+	case errors.As(err, &shared):
+		return hint(shared, "name a role of this installation's own in the URL, or change the password for all of them with --replace-passwords")
+	}
+	return failed(err)
+}

@@ -1,0 +1,212 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pasdetrois/pkg/platform/pgdb"
+)
+
+// Auditor is the usual name of the role that reads all three schemas and writes nothing.
+const Auditor = "auditor"
+
+// Roles are the login roles of one service's schema. A role belongs to all databases of a server, so two installations on one
+// server need roles of their own. The schema keeps its name.
+type Roles struct {
+	Owner   string // owns the schema: the service logs in with it
+	Auditor string // reads the schema
+}
+
+// RolesOf returns the usual roles of a service: the one of its name, and the auditor.
+func RolesOf(service string) Roles { return Roles{Owner: service, Auditor: Auditor} }
+
+// OwnerError means that a schema belongs to another role than the one that was named.
+type OwnerError struct{ Schema, Owner, Named string }
+
+// Error implements error.
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("the schema %s belongs to the role %s, not to %s", e.Schema, e.Owner, e.Named)
+}
+
+// PowerError means that a role can do more than a service's or an auditor's role may.
+type PowerError struct{ Role string }
+
+// Error implements error.
+func (e *PowerError) Error() string {
+	return fmt.Sprintf("the role %s is a superuser, makes roles or is the one that migrates: a service needs a role of its own", e.Role)
+}
+
+// SharedError means that other databases of the server use a role, too. Its password is theirs.
+type SharedError struct {
+	Role      string
+	Databases []string
+}
+
+// Error implements error.
+func (e *SharedError) Error() string {
+	return fmt.Sprintf("the role %s has another password, and is also used by: %s", e.Role, strings.Join(e.Databases, ", "))
+}
+
+// ownerSQL finds the owner of a schema in which a role cannot make anything.
+const ownerSQL = `
+SELECT owner.rolname::text FROM pg_namespace n JOIN pg_roles owner ON owner.oid = n.nspowner
+WHERE n.nspname = $1 AND NOT coalesce((SELECT has_schema_privilege(oid, n.oid, 'CREATE') FROM pg_roles WHERE rolname = $2), false)`
+
+// CheckOwner returns an OwnerError when the service's schema exists and belongs to another role.
+func CheckOwner(ctx context.Context, adminURL, service string, roles Roles) error {
+	admin, _, err := connect(ctx, adminURL)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	return checkOwner(ctx, admin, service, roles)
+}
+
+func checkOwner(ctx context.Context, admin *pgx.Conn, service string, roles Roles) error {
+	var owner string
+	err := admin.QueryRow(ctx, ownerSQL, service, roles.Owner).Scan(&owner)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for the owner of the schema %s: %w", service, err)
+	}
+	return &OwnerError{Schema: service, Owner: owner, Named: roles.Owner}
+}
+
+// sharedSQL asks every role of the server, of whatever database: pg_shdepend is the same in all of them.
+const sharedSQL = `
+SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
+  AND d.datname <> current_database() ORDER BY 1`
+
+// SharedWith returns the other databases of the server in which a role owns or may use something.
+func SharedWith(ctx context.Context, adminURL, role string) ([]string, error) {
+	admin, _, err := connect(ctx, adminURL)
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	return sharedWith(ctx, admin, role)
+}
+
+func sharedWith(ctx context.Context, admin *pgx.Conn, role string) ([]string, error) {
+	rows, err := admin.Query(ctx, sharedSQL, role)
+	if err != nil {
+		return nil, fmt.Errorf("look for other databases of role %s: %w", role, err)
+	}
+	databases, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for other databases of role %s: %w", role, err)
+	}
+	return databases, nil
+}
+
+const powerSQL = `SELECT rolsuper OR rolcreaterole OR rolname = current_user FROM pg_roles WHERE rolname = $1`
+
+// CheckPassword returns why SetPassword should not give a role this password: a PowerError for a role that no service should
+// have, a SharedError for one whose other password other databases rely on. A role that does not exist is fine.
+func CheckPassword(ctx context.Context, adminURL, role, password string) error {
+	admin, cfg, err := connect(ctx, adminURL)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	var powerful bool
+	err = admin.QueryRow(ctx, powerSQL, role).Scan(&powerful)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at role %s: %w", role, err)
+	case powerful:
+		return &PowerError{role}
+	}
+	databases, err := sharedWith(ctx, admin, role)
+	if err != nil || len(databases) == 0 {
+		return err
+	}
+	if letsIn(ctx, cfg, role, password) && !letsIn(ctx, cfg, role, "") {
+		return nil
+	}
+	return &SharedError{Role: role, Databases: databases}
+}
+
+// letsIn reports whether the server takes a role's password. A server that asks for none takes every one.
+func letsIn(ctx context.Context, cfg *pgx.ConnConfig, role, password string) bool {
+	cfg = cfg.Copy()
+	cfg.User, cfg.Password, cfg.ConnectTimeout = role, password, 5*time.Second
+	conn, err := pgdb.ConnectDirect(ctx, cfg)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close(context.WithoutCancel(ctx))
+	return true
+}
+
+// SetPassword gives a service's login role, or the auditor's, its password. The role is made when it is not there yet,
+// so that it never has the password that Up gives. Safe to run by several at a time: the last one's password stays. It asks
+// nothing: see CheckPassword.
+func SetPassword(ctx context.Context, adminURL, role, password string) error {
+	admin, _, err := connect(ctx, adminURL)
+	if err != nil {
+		return err
+	}
+	defer admin.Close(context.WithoutCancel(ctx))
+	if err := makeRole(ctx, admin, role); err != nil {
+		return fmt.Errorf("make role %s: %w", role, err)
+	}
+	var alter string
+	if err := admin.QueryRow(ctx, passwordSQL, role, password).Scan(&alter); err != nil {
+		return fmt.Errorf("password of role %s: %w", role, err)
+	}
+	for range alterTries {
+		if _, err = admin.Exec(ctx, alter); !changedMeanwhile(err) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("password of role %s: %w", role, err)
+	}
+	return nil
+}
+
+// ALTER ROLE takes no parameters, so the server quotes them.
+const passwordSQL = `SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)`
+
+// Each try has waited for the end of a transaction that changed the role.
+const alterTries = 100
+
+// changedMeanwhile: "tuple concurrently updated", for which Postgres has no code of its own. No advisory lock keeps
+// others away: those belong to one database, and roles to the whole server.
+func changedMeanwhile(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "XX000"
+}
+
+const makeRoleSQL = `
+SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $1::text) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`
+
+// makeRole makes a login role with its name as password, unless it exists.
+func makeRole(ctx context.Context, admin *pgx.Conn, role string) error {
+	var create string
+	err := admin.QueryRow(ctx, makeRoleSQL, role).Scan(&create)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		_, err = admin.Exec(ctx, create)
+	}
+	// Roles belong to the whole server, so another database's migration may make the role at the same moment.
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && (refused.Code == "42710" || refused.Code == "23505") { // duplicate_object, unique_violation
+		return nil
+	}
+	return err
+}
