@@ -1,8 +1,12 @@
 package migrations
 
 import (
+	"context"
+	"database/sql"
 	"io/fs"
 	"testing"
+
+	"github.com/pressly/goose/v3"
 )
 
 const BootstrapLock = bootstrapLock
@@ -28,4 +32,12 @@ func Named(t *testing.T, service, auditor string) map[string]string {
 		texts[service+"/"+name] = string(text)
 	}
 	return texts
+}
+
+// UpTo migrates one service up to a version.
+func UpTo(ctx context.Context, adminURL, service string, version int64) error {
+	return with(ctx, adminURL, service, RolesOf(service), func(ctx context.Context, p *goose.Provider, _ *sql.DB, _ named) error {
+		_, err := p.UpTo(ctx, version)
+		return err
+	})
 }

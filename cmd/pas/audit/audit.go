@@ -99,14 +99,14 @@ func (a *audit) ofEachAndTopics(ctx context.Context, orders, payments, notificat
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	a.checks.topics = &Check{Name: "topics", Holds: "each order's state, rebuilt from the topics alone, is the one that is kept", Examples: []string{}}
-	aside, err := positions(ctx, orders)
+	apart, err := putAside(ctx, orders)
 	if err != nil {
 		return err
 	}
 	read := make(chan error, 1)
 	go func() {
 		var err error
-		if a.stories, err = a.readStories(ctx, aside); err != nil {
+		if a.stories, err = a.readStories(ctx, apart); err != nil {
 			stop()
 		}
 		read <- err

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/feed"
@@ -46,27 +45,8 @@ type position struct {
 	offset    int64
 }
 
-// A letter may stand for a whole batch.
-const positionsSQL = `
-SELECT topic, partition, generate_series(record_offset, coalesce(last_offset, record_offset)) FROM dead_letters`
-
-// positions returns where the dead letters of the book stand, whatever became of them.
-func positions(ctx context.Context, b *book) (map[position]bool, error) {
-	rows, err := b.tx.Query(ctx, positionsSQL)
-	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
-	}
-	all := map[position]bool{}
-	var p position
-	_, err = pgx.ForEachRow(rows, []any{&p.topic, &p.partition, &p.offset}, func() error {
-		all[p] = true
-		return nil
-	})
-	return all, err
-}
-
 // readStories reads the four topics from their beginning to where they end now.
-func (a *audit) readStories(ctx context.Context, aside map[position]bool) (*stories, error) {
+func (a *audit) readStories(ctx context.Context, apart *aside) (*stories, error) {
 	cfg := *a.cfg.Topics
 	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
 	for _, t := range messages.Topics() {
@@ -92,7 +72,7 @@ func (a *audit) readStories(ctx context.Context, aside map[position]bool) (*stor
 			return nil, err
 		}
 		a.gaps.note(records)
-		for _, t := range hear(records, aside) {
+		for _, t := range hear(records, apart) {
 			all.tell(t)
 			if a.messages++; a.messages%messagesEvery == 0 {
 				a.cfg.Progress(a.messages, 0)
@@ -102,7 +82,7 @@ func (a *audit) readStories(ctx context.Context, aside map[position]bool) (*stor
 }
 
 // hear reads records on all cores, and returns what they tell in their order.
-func hear(records []*kgo.Record, aside map[position]bool) []telling {
+func hear(records []*kgo.Record, apart *aside) []telling {
 	heard := make([]telling, len(records))
 	share := max(1, (len(records)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	var listeners sync.WaitGroup
@@ -111,7 +91,7 @@ func hear(records []*kgo.Record, aside map[position]bool) []telling {
 			for i := from; i < min(from+share, len(records)); i++ {
 				r := records[i]
 				heard[i] = listen(r)
-				if aside[position{r.Topic, r.Partition, r.Offset}] {
+				if apart.has(r) {
 					heard[i].is |= wasAside
 				}
 			}

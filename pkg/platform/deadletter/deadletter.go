@@ -2,8 +2,10 @@
 //
 // A parked message is a row of the service's own table dead_letters: the record's bytes, key, headers and coordinates,
 // why it was parked, and a state. Of a record that is too large the row has the beginning, with the whole's length and
-// SHA-256; a batch that could not be read has its coordinates alone. Neither can be replayed. The table is bounded: the
-// oldest handled letters make room for new ones, and without any the new message waits. The states:
+// SHA-256; a batch that could not be read has its coordinates alone. Neither can be replayed. A record is parked once, also
+// when it is read again from a copy of its topic: it is known by topic, time, key, value and headers, and its coordinates
+// are those where it was read first. The table is bounded: the oldest handled letters make room for new ones, and without
+// any the new message waits. The states:
 //
 //	parked -> replaying -> replayed
 //	   |         `-> parked (it failed again, with the new reason)

@@ -95,7 +95,7 @@ func TestAListReadsNoValues(t *testing.T) {
 	w := setup(t)
 	const letters, size = 20, 3 << 20
 	_, err := w.db.Exec(t.Context(), `INSERT INTO dead_letters (topic, partition, record_offset, record_time, value, headers, reason, detail)
-		SELECT 'things', 0, n, now(), convert_to(repeat('x', $1), 'UTF8'), '[]', 'too_large', '' FROM generate_series(1, $2) n`, size, letters)
+		SELECT 'things', 0, n, now() + n * interval '1 ms', convert_to(repeat('x', $1), 'UTF8'), '[]', 'too_large', '' FROM generate_series(1, $2) n`, size, letters)
 	require.NoError(t, err)
 	cfg, err := pgxpool.ParseConfig(w.db.Config().ConnString())
 	require.NoError(t, err)

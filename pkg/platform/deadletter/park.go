@@ -52,8 +52,8 @@ func (l newRow) size() int64 {
 	return int64(len(l.record.Key) + len(l.record.Value) + len(l.headers) + len(l.detail) + len(l.stack))
 }
 
-// The record's time is part of its name: after a topic was made anew its offsets start again, and another record at an
-// old offset must not be taken for the old one.
+// The constraint knows a record by topic, time, key, value and headers. Its place is no part of that: a copy of the topic in
+// another cluster has other offsets, and reading the copy parks nothing twice. The column content has the digest.
 const parkSQL = `
 INSERT INTO dead_letters (topic, partition, record_offset, record_time, key, value, headers, reason, detail, stack,
   last_offset, value_bytes, value_sha256, key_bytes, headers_bytes, stored_bytes)

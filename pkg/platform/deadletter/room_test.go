@@ -89,7 +89,7 @@ func TestTheMetricsSayHowFullTheDeadLettersAre(t *testing.T) {
 	w := setup(t)
 	w.Store = deadletter.NewBoundedStore(w.db, deadletter.Bounds{Letters: 10, Bytes: 1 << 30})
 	for n := range int64(3) {
-		require.NoError(t, w.Park(t.Context(), messages.Record{Topic: "things", Offset: n, Time: at, Value: make([]byte, 100)}, "not_json", "", ""))
+		require.NoError(t, w.Park(t.Context(), messages.Record{Topic: "things", Offset: n, Time: record(n).Time, Value: make([]byte, 100)}, "not_json", "", ""))
 	}
 	require.NoError(t, w.Discard(t.Context(), w.newest()))
 	require.NoError(t, testutil.CollectAndCompare(w.Collector(), bytes.NewBufferString(`

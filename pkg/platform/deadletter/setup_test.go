@@ -51,7 +51,12 @@ CREATE TABLE dead_letters (
   key_bytes     bigint,
   headers_bytes bigint,
   stored_bytes  bigint      NOT NULL DEFAULT 0,
-  CONSTRAINT dead_letter_parked_once UNIQUE (topic, partition, record_offset, record_time)
+  content       bytea       NOT NULL GENERATED ALWAYS AS (sha256(
+    coalesce(sha256(key), '\x00') || coalesce(value_sha256, sha256(value), '\x00') || int8send(jsonb_hash_extended(headers, 0))
+    || int8send(coalesce(key_bytes, 0)) || int8send(coalesce(headers_bytes, 0))
+    || CASE WHEN record_time < to_timestamp(0) OR last_offset IS NOT NULL THEN int4send(partition) || int8send(record_offset) ELSE '' END)) STORED,
+  twin          integer     NOT NULL DEFAULT 0,
+  CONSTRAINT dead_letter_parked_once UNIQUE (topic, record_time, content, twin)
 );`
 
 func migrate(ctx context.Context, adminURL string) error {
@@ -128,7 +133,7 @@ var at = time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
 
 // record is the n-th record of a topic.
 func record(n int64) messages.Record {
-	return messages.Record{Topic: "things", Partition: 1, Offset: n, Time: at, Key: []byte("k"), Value: []byte(`{"n":1}`),
+	return messages.Record{Topic: "things", Partition: 1, Offset: n, Time: at.Add(time.Duration(n) * time.Millisecond), Key: []byte("k"), Value: []byte(`{"n":1}`),
 		Headers: []messages.Header{{Key: "ce_id", Value: []byte("a")}}}
 }
 

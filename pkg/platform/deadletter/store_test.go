@@ -1,8 +1,10 @@
 package deadletter_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -59,6 +61,67 @@ func TestARecordIsParkedOnce(t *testing.T) {
 	letters, err := w.List(t.Context(), deadletter.Filter{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, letters, 2)
+}
+
+// A mirror writes a record with its time, key, value and headers, in any place and, killed once, more than once. MirrorMaker
+// 2 of Kafka 4.3.1 made 22 letters of 11.
+func TestACopyOfARecordIsParkedOnce(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(r *messages.Record){
+		"as it is":     func(*messages.Record) {},
+		"no key":       func(r *messages.Record) { r.Key = nil },
+		"a tombstone":  func(r *messages.Record) { r.Value = nil },
+		"no headers":   func(r *messages.Record) { r.Headers = nil },
+		"a long value": func(r *messages.Record) { r.Value = bytes.Repeat([]byte("v"), 2*deadletter.MaxValue) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			r := record(7)
+			change(&r)
+			for place := range int64(3) {
+				r.Partition, r.Offset = int32(place), 7+1000*place
+				require.NoError(t, w.Park(t.Context(), r, "not_json", "", ""))
+			}
+			letters, err := w.List(t.Context(), deadletter.Filter{Limit: 10})
+			require.NoError(t, err)
+			require.Len(t, letters, 1)
+			require.Equal(t, "1/7", fmt.Sprintf("%d/%d", letters[0].Record.Partition+1, letters[0].Record.Offset), "where it was read first")
+		})
+	}
+}
+
+func TestRecordsThatDifferAreParkedEach(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	long := bytes.Repeat([]byte("v"), 2*deadletter.MaxValue)
+	for n, change := range []func(r *messages.Record){
+		func(*messages.Record) {},
+		func(r *messages.Record) { r.Topic = "others" },
+		func(r *messages.Record) { r.Time = r.Time.Add(time.Millisecond) },
+		func(r *messages.Record) { r.Key = nil },
+		func(r *messages.Record) { r.Key = []byte{} },
+		func(r *messages.Record) { r.Key = []byte("other") },
+		func(r *messages.Record) { r.Value = nil },
+		func(r *messages.Record) { r.Value = []byte{} },
+		func(r *messages.Record) { r.Value = long },
+		func(r *messages.Record) { r.Value = append(long[:len(long):len(long)], 'w') },
+		func(r *messages.Record) { r.Headers = nil },
+		func(r *messages.Record) { r.Headers = []messages.Header{{Key: "ce_id", Value: []byte("b")}} },
+		func(r *messages.Record) { r.Time = time.Time{} },
+		func(r *messages.Record) { r.Time, r.Offset = time.Time{}, 8 }, // without a time the place decides
+		func(r *messages.Record) { r.Value, r.LastOffset = nil, 9 },    // a batch that could not be read
+		func(r *messages.Record) { r.Value, r.LastOffset, r.Offset = nil, 19, 10 },
+	} {
+		r := record(7)
+		change(&r)
+		for range 2 {
+			require.NoError(t, w.Park(t.Context(), r, "not_json", "", ""))
+		}
+		letters, err := w.List(t.Context(), deadletter.Filter{Limit: 100})
+		require.NoError(t, err)
+		require.Len(t, letters, n+1)
+	}
 }
 
 func TestParkingCanBePartOfATransaction(t *testing.T) {

@@ -30,8 +30,8 @@ func TestAReplayThatWorksEndsTheLetter(t *testing.T) {
 	require.Equal(t, 1, l.Attempts)
 	require.Len(t, handled, 1)
 	r := <-handled
-	require.True(t, r.Time.Equal(at))
-	r.Time = at
+	require.True(t, r.Time.Equal(record(3).Time))
+	r.Time = record(3).Time
 	require.Equal(t, record(3), r, "the original record")
 	require.Equal(t, deadletter.StateParked, w.letter(untouched).State)
 }

@@ -57,6 +57,34 @@ func TestAPaymentBeforeItsOrderIsAppliedWhenTheOrderArrives(t *testing.T) {
 	require.Empty(t, w.took())
 }
 
+// A mirror gave one payment three places: MirrorMaker 2 of Kafka 4.3.1 made three held messages of one, then three letters.
+func TestACopyOfAMessageIsKeptAsideAndParkedOnce(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	m := in(w, captured())
+	handle := func() error {
+		t.Helper()
+		m.Record.Partition++
+		m.Record.Offset += 100
+		return w.OnPaymentCaptured(t.Context(), []bus.In[messages.PaymentCaptured]{m})[0].Err
+	}
+	for range 3 {
+		require.NoError(t, handle())
+	}
+	require.Equal(t, 1, w.held())
+	w.clock.pass(heldTimeout)
+	n, err := w.ParkHeld(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, app.ReasonUnknownOrder, fault.Reason(handle()), "a copy of what waited in vain does not wait again")
+	require.Zero(t, w.held())
+	require.Len(t, w.letters(), 1)
+
+	m.Record.Time = m.Record.Time.Add(time.Millisecond) // another record
+	require.NoError(t, handle())
+	require.Equal(t, 1, w.held())
+}
+
 func TestAPaymentBeforeItsOrderFromHTTP(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -20,7 +20,8 @@ type headerRow struct {
 
 const holdSQL = `WITH letter AS (
   SELECT EXISTS (SELECT FROM dead_letters
-    WHERE topic = $3 AND partition = $4 AND record_offset = $5 AND record_time = $6) AS parked
+    WHERE topic = $3 AND record_time = $6 AND key IS NOT DISTINCT FROM $7 AND value IS NOT DISTINCT FROM $8 AND headers = $9
+    AND (record_time >= to_timestamp(0) OR (partition, record_offset) = ($4, $5))) AS parked
 ), held AS (
   INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at)
   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM letter WHERE NOT parked
@@ -28,7 +29,8 @@ const holdSQL = `WITH letter AS (
 )
 SELECT parked FROM letter`
 
-// Hold implements app.Tx. The same record again is kept once.
+// Hold implements app.Tx. The same record again is kept once, also when it comes from a copy of its topic: a record is known
+// by topic, time, key, value and headers, as a dead letter is.
 func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	rows := make([]headerRow, len(h.Record.Headers))
 	for i, header := range h.Record.Headers {

@@ -56,7 +56,7 @@ func TestRowsAreFoundAtOnceInTablesThatGrew(t *testing.T) {
 	require.NoError(t, err)
 	read()
 	_, err = db.Exec(t.Context(), `INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, held_at)
-SELECT 'o-' || n, 'payment_captured', 'payments', 0, n, now(), now() FROM generate_series(1, 2000) n`)
+SELECT 'o-' || n, 'payment_captured', 'payments', 0, n, now() + n * interval '1 ms', now() FROM generate_series(1, 2000) n`)
 	require.NoError(t, err)
 	_, err = db.Exec(t.Context(), `INSERT INTO idempotency_keys (key, request_hash, status_code, location, etag, body, created_at)
 SELECT 'k-' || n, '', 202, '', '', '', now() FROM generate_series(1, 2000) n`)
