@@ -69,6 +69,13 @@ test-clients: ## plain messages of another language's client (kafka-python) on a
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestKafkaPython -v ./e2e
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test -count=1 -tags clients -run KafkaPythonPeer -v ./bench/peers/idiomatic
 
+.PHONY: test-openapi
+test-openapi: ## compare each OpenAPI document with what its server answers (Schemathesis); needs python3 with venv; OPENAPI_SEED=7 tries other requests
+	@e2e/openapi/install .cache/schemathesis
+	@go vet -tags openapi ./e2e/openapi
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags openapi ./e2e/openapi
+	SCHEMATHESIS='$(abspath .cache/schemathesis/bin/schemathesis)' go test -tags openapi -count=1 -v -timeout 12m ./e2e/openapi
+
 .PHONY: test-crash
 test-crash: ## kill -9 each service and the broker under load, on a real Kafka, then count: nothing lost, nothing twice
 	go vet -tags crash ./e2e/crash

@@ -101,7 +101,7 @@ func headerBody(h messages.Header) HeaderBody {
 type listInput struct {
 	State  string `query:"state" enum:"parked,replaying,replayed,discarded,all" default:"parked" doc:"Only letters in this state, or all"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
-	Cursor string `query:"cursor" pattern:"^[0-9]{0,18}$" doc:"next_cursor of the page before"`
+	Cursor string `query:"cursor" pattern:"^([1-9][0-9]{0,17})?$" doc:"next_cursor of the page before"`
 }
 
 type listOutput struct {

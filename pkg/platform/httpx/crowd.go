@@ -269,6 +269,10 @@ func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, aft
 	if r.ContentLength != 0 {
 		_ = conn.EnableFullDuplex() // else net/http waits for the body before it answers
 	}
+	if isEventSource(r) {
+		refuseStream(w, seconds)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(refusal)))

@@ -39,14 +39,18 @@ func standardLimits() limits {
 		stop: 8 * time.Second, streams: time.Second, maxBytes: 12 << 10}
 }
 
-// strictCasing makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take
-// either, and the last one wins unseen by the validation. huma has one switch for the whole process.
-var strictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+// truthful makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take either, and
+// the last one wins unseen by the validation. It also lets documents say that a list is never null. huma has one switch
+// each for the whole process.
+var truthful = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
+})
 
 // NewAPI returns a huma API (OpenAPI 3.1 at /openapi.json, a page at /docs without outside hosts) and the handler that
 // serves it: strict JSON bodies up to 64 KiB, RFC 9457 problem+json for every error, 404 and 405 (with Allow) included.
 func NewAPI(title, version, description string) (huma.API, http.Handler) {
-	strictCasing()
+	truthful()
 	mux := http.NewServeMux()
 	cfg := huma.DefaultConfig(title, version)
 	cfg.Info.Description = description
@@ -54,6 +58,7 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	cfg.Transformers = append(cfg.Transformers, discreet)
 	cfg.CreateHooks = nil // no "$schema" in answers: they are what the contract says and nothing else
 	api := humago.New(mux, cfg)
+	api.UseMiddleware(explicitQuery(api))
 	docs := swgui.New(title, "/openapi.json", "/docs")
 	mux.Handle("GET /docs", docs)
 	mux.Handle("GET /docs/", docs)

@@ -4,8 +4,12 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -15,6 +19,9 @@ const (
 	maxLimit     = 500
 	defaultLimit = 50
 )
+
+// wrongParam is what an answer says about a request whose address or headers break a rule.
+const wrongParam = "a parameter of the request is wrong"
 
 // Register is huma.Register for an operation whose handler checks its parameters: what is wrong with the address or a
 // header is answered 400, see BadParam. 422 is for bodies, so an operation without one does not document it.
@@ -29,11 +36,87 @@ func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Co
 	if !documented {
 		delete(op.Responses, strconv.Itoa(http.StatusUnprocessableEntity))
 	}
+	if item := api.OpenAPI().Paths[op.Path]; item != nil {
+		takesNull(api.OpenAPI().Components.Schemas, item.Post, item.Put)
+	}
+}
+
+// takesNull says in the document that an optional field of a body may be null. huma's validation and encoding/json take
+// null for an absent field, and so does the contract on Kafka.
+func takesNull(schemas huma.Registry, operations ...*huma.Operation) {
+	for _, op := range operations {
+		if op == nil || op.RequestBody == nil {
+			continue
+		}
+		for _, media := range op.RequestBody.Content {
+			body := media.Schema
+			for body != nil && body.Ref != "" {
+				body = schemas.SchemaFromRef(body.Ref)
+			}
+			if body == nil {
+				continue
+			}
+			for name, field := range body.Properties {
+				if types, several := field.Extensions["type"].([]string); slices.Contains(body.Required, name) {
+					continue
+				} else if several && !slices.Contains(types, "null") {
+					field.Extensions["type"] = append(slices.Clone(types), "null")
+				}
+				field.Nullable = true
+			}
+		}
+	}
+}
+
+// explicitQuery refuses a query parameter that is given twice, and one without a value where the document asks for a
+// value. huma takes the first of two, and an empty one for an absent one: a client whose ?user_id= came out empty would
+// be shown everybody's.
+func explicitQuery(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		address := ctx.URL()
+		if address.RawQuery == "" {
+			next(ctx)
+			return
+		}
+		if location, must := implicit(ctx.Operation(), address.Query()); must != "" {
+			status := http.StatusBadRequest
+			if ctx.Operation().Responses["400"] == nil {
+				status = http.StatusUnprocessableEntity // huma's own status for a parameter that breaks a rule
+			}
+			_ = huma.WriteErr(api, ctx, status, wrongParam, &huma.ErrorDetail{Location: location, Message: must}) // the client may be gone
+			return
+		}
+		next(ctx)
+	}
+}
+
+// implicit returns the first parameter whose value is not clear, and what it must be.
+func implicit(op *huma.Operation, query url.Values) (location, must string) {
+	for _, p := range op.Parameters {
+		values, given := query[p.Name]
+		switch {
+		case p.In != "query" || !given:
+		case len(values) > 1:
+			return "query." + p.Name, "must be given once"
+		case values[0] == "" && !takesEmpty(p.Schema):
+			return "query." + p.Name, "must have a value, or be left out"
+		}
+	}
+	return "", ""
+}
+
+// takesEmpty reports whether the empty text meets the schema.
+func takesEmpty(s *huma.Schema) bool {
+	if s.Type != huma.TypeString || len(s.Enum) > 0 || s.MinLength != nil && *s.MinLength > 0 {
+		return false
+	}
+	matches, err := regexp.MatchString(s.Pattern, "")
+	return err == nil && matches
 }
 
 // BadParam is the 400 problem that names a parameter, such as query.limit, and says what it must be.
 func BadParam(location, must string) error {
-	return huma.Error400BadRequest("a parameter of the request is wrong", &huma.ErrorDetail{Location: location, Message: must})
+	return huma.Error400BadRequest(wrongParam, &huma.ErrorDetail{Location: location, Message: must})
 }
 
 // Limit is the query parameter ?limit= of a list: how many items one page has at most.
@@ -55,4 +138,21 @@ func (l Limit) Number() (int, error) {
 		return 0, BadParam("query.limit", "must be a number from 1 to "+strconv.Itoa(maxLimit))
 	}
 	return n, nil
+}
+
+// Filter is a query parameter that an id in the database is compared with; empty = not given.
+type Filter string
+
+// Schema implements huma.SchemaProvider.
+func (Filter) Schema(huma.Registry) *huma.Schema {
+	least := 1
+	return &huma.Schema{Type: huma.TypeString, MinLength: &least, Pattern: `^[^\x00]+$`}
+}
+
+// Check returns BadParam for what Postgres takes for no text. location is such as query.user_id.
+func (f Filter) Check(location string) error {
+	if !utf8.ValidString(string(f)) || strings.ContainsRune(string(f), 0) {
+		return BadParam(location, "must be valid UTF-8 without NUL")
+	}
+	return nil
 }

@@ -27,9 +27,9 @@ type Email struct {
 }
 
 type emailsInput struct {
-	Status string      `query:"status" enum:"pending,sent,failed" default:"failed"`
-	Limit  httpx.Limit `query:"limit"`
-	Cursor string      `query:"cursor" pattern:"^[0-9]*$" doc:"next_cursor of the page before"`
+	Status string       `query:"status" enum:"pending,sent,failed" default:"failed"`
+	Limit  httpx.Limit  `query:"limit"`
+	Cursor httpx.Number `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type emailsOutput struct {

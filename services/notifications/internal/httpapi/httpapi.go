@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -62,10 +60,10 @@ func body(n domain.Notification) Notification {
 }
 
 type listInput struct {
-	UserID  string      `query:"user_id" doc:"Only notifications of this user"`
-	OrderID string      `query:"order_id" doc:"Only notifications of this order"`
-	Limit   httpx.Limit `query:"limit"`
-	Cursor  string      `query:"cursor" doc:"next_cursor of the page before"`
+	UserID  httpx.Filter `query:"user_id" doc:"Only notifications of this user"`
+	OrderID httpx.Filter `query:"order_id" doc:"Only notifications of this order"`
+	Limit   httpx.Limit  `query:"limit"`
+	Cursor  httpx.Number `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type listOutput struct {
@@ -104,27 +102,20 @@ func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 		})
 }
 
-// storable reports whether Postgres takes s as text. What it does not take is no id of anything.
-func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
-
 func query(in *listInput) (app.Query, error) {
 	limit, err := in.Limit.Number()
 	if err != nil {
 		return app.Query{}, err
 	}
-	q := app.Query{UserID: in.UserID, OrderID: in.OrderID, Limit: limit}
-	if !storable(in.UserID) {
-		return q, httpx.BadParam("query.user_id", "must be valid UTF-8 without NUL")
+	if err := in.UserID.Check("query.user_id"); err != nil {
+		return app.Query{}, err
 	}
-	if !storable(in.OrderID) {
-		return q, httpx.BadParam("query.order_id", "must be valid UTF-8 without NUL")
+	if err := in.OrderID.Check("query.order_id"); err != nil {
+		return app.Query{}, err
 	}
-	if in.Cursor != "" {
-		if q.Before, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || q.Before < 1 {
-			return q, httpx.BadParam("query.cursor", "must be the next_cursor of a page before")
-		}
-	}
-	return q, nil
+	q := app.Query{UserID: string(in.UserID), OrderID: string(in.OrderID), Limit: limit}
+	q.Before, err = in.Cursor.Value()
+	return q, err
 }
 
 // problem is what the client hears. The cause of an error that it can do nothing about is for the log alone.

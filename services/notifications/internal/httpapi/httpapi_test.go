@@ -193,7 +193,9 @@ func TestListNotificationsRefusesBadQueries(t *testing.T) {
 	h := handler(stub{})
 	for query, names := range map[string]string{"limit=0": "query.limit", "limit=501": "query.limit", "limit=many": "query.limit",
 		"user_id=%00": "query.user_id", "user_id=%ff": "query.user_id", "order_id=%00": "query.order_id", "order_id=%ff": "query.order_id",
-		"cursor=x": "query.cursor", "cursor=-1": "query.cursor", "cursor=0": "query.cursor", "cursor=9999999999999999999": "query.cursor"} {
+		"cursor=x": "query.cursor", "cursor=-1": "query.cursor", "cursor=0": "query.cursor", "cursor=9999999999999999999": "query.cursor",
+		"cursor=%2B1": "query.cursor", "cursor=01": "query.cursor", "limit=": "query.limit", "user_id=": "query.user_id", "order_id=": "query.order_id",
+		"limit=1&limit=2": "query.limit"} {
 		w := get(t, h, http.MethodGet, "/notifications?"+query)
 		requireProblem(t, w, http.StatusBadRequest)
 		require.Contains(t, w.Body.String(), names)
@@ -307,7 +309,7 @@ func TestFailedEmailsAreListedAndRetried(t *testing.T) {
 		code, body = ask("POST", path)
 		require.Equal(t, want, code, body)
 	}
-	for _, path := range []string{"/emails?status=lost", "/emails?limit=0", "/emails?cursor=x"} {
+	for _, path := range []string{"/emails?status=lost", "/emails?limit=0", "/emails?cursor=x", "/emails?status=", "/emails?limit="} {
 		code, body = ask("GET", path)
 		require.Equal(t, 400, code, body)
 	}

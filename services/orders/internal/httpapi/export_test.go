@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"time"
 
 	"pasdetrois/services/orders/internal/app"
@@ -14,6 +15,9 @@ const StoreTimeout = storeTimeout
 
 // SetStoreTimeout lets a test hold the database for as long as it needs.
 func SetStoreTimeout(d time.Duration) func(*API) { return func(a *API) { a.storeTimeout = d } }
+
+// NoRoom lets no stream wait for news.
+func NoRoom(a *API) { a.hold = func(context.Context) (func(), bool) { return nil, false } }
 
 // WrapStore puts something between the use cases and their store.
 func WrapStore(wrap func(app.Store) app.Store) func(*API) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -42,11 +43,14 @@ type API struct {
 	unavailable *httpx.Seldom // what there is to say for each request
 
 	storeTimeout, heartbeat, writeWithin time.Duration
+
+	hold func(context.Context) (done func(), ok bool) // httpx.Wait
 }
 
 // New makes an API over the use cases.
 func New(orders *app.App, log *slog.Logger) *API {
-	return &API{app: orders, log: log, unavailable: &httpx.Seldom{}, storeTimeout: storeTimeout, heartbeat: heartbeat, writeWithin: writeWithin}
+	return &API{app: orders, log: log, unavailable: &httpx.Seldom{}, storeTimeout: storeTimeout, heartbeat: heartbeat, writeWithin: writeWithin,
+		hold: httpx.Wait}
 }
 
 // Register adds the public operations.
@@ -124,23 +128,26 @@ func invalid(err error) error {
 	return huma.Error422UnprocessableEntity("the order breaks a rule", details...)
 }
 
-// Wait is the query parameter ?wait=: a Go duration or a number of seconds.
+// Wait is the query parameter ?wait=: a duration or a number of seconds.
 type Wait struct {
-	Wait string `query:"wait" example:"5s" doc:"Hold the answer until the order is settled, this long at most; more than 30s counts as 30s"`
+	Wait string `query:"wait" pattern:"^([0-9]{1,18}|([0-9]{1,5}([.][0-9]{1,9})?(ns|us|ms|s|m|h)){1,4})$" example:"5s" doc:"Hold the answer until the order is settled, this long at most; more than 30s counts as 30s"`
 }
+
+// waitPattern is what Wait's document says. time.ParseDuration reads all that it lets through.
+var waitPattern = regexp.MustCompile(`^([0-9]{1,18}|([0-9]{1,5}([.][0-9]{1,9})?(ns|us|ms|s|m|h)){1,4})$`)
 
 func (w Wait) duration() (time.Duration, error) {
 	if w.Wait == "" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(w.Wait)
-	if seconds, numErr := strconv.Atoi(w.Wait); numErr == nil {
-		d, err = time.Duration(min(seconds, 60))*time.Second, nil
-	}
-	if err != nil || d < 0 {
+	if !waitPattern.MatchString(w.Wait) {
 		return 0, httpx.BadParam("query.wait", "must be a duration such as 5s, or a number of seconds")
 	}
-	return min(d, maxWait), nil
+	if seconds, err := strconv.Atoi(w.Wait); err == nil {
+		return min(time.Duration(min(seconds, 60))*time.Second, maxWait), nil
+	}
+	d, err := time.ParseDuration(w.Wait)
+	return min(d, maxWait), err
 }
 
 // settled holds until the order is settled or d is over, and returns the order as it is then. It does not hold when more

@@ -65,8 +65,8 @@ func (a *API) registerInventory(api huma.API) {
 type putProductInput struct {
 	SKUPath
 	Body struct {
-		Name     string   `json:"name" minLength:"1" maxLength:"200"`
-		Price    Decimal  `json:"price"`
+		Name     string   `json:"name" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*$" doc:"Without control characters"`
+		Price    Decimal  `json:"price" exclusiveMinimum:"0"`
 		Currency Currency `json:"currency,omitempty"`
 	}
 }

@@ -1,10 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"strings"
 
 	"pasdetrois/pkg/platform/httpx"
@@ -13,10 +10,10 @@ import (
 )
 
 type listInput struct {
-	UserID string      `query:"user_id" doc:"Only orders of this user"`
-	Status string      `query:"status" enum:"pending,awaiting_payment,confirmed,rejected,failed,cancelling,cancelled" doc:"Only orders that are in this status now"`
-	Limit  httpx.Limit `query:"limit"`
-	Cursor string      `query:"cursor" doc:"next_cursor of the page before"`
+	UserID httpx.Filter `query:"user_id" doc:"Only orders of this user"`
+	Status string       `query:"status" enum:"pending,awaiting_payment,confirmed,rejected,failed,cancelling,cancelled" doc:"Only orders that are in this status now"`
+	Limit  httpx.Limit  `query:"limit"`
+	Cursor httpx.Cursor `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type listOutput struct {
@@ -45,33 +42,28 @@ func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		out.Body.Items[i] = orderBody(o)
 	}
 	if page.Next != nil {
-		raw, err := json.Marshal(page.Next)
-		if err != nil {
-			return nil, a.problem(err)
-		}
-		out.Body.NextCursor = base64.RawURLEncoding.EncodeToString(raw)
+		out.Body.NextCursor = string(httpx.NewCursor(page.Next.CreatedAt, page.Next.OrderID))
 	}
 	return out, nil
 }
 
 func (in *listInput) query() (app.Query, error) {
-	q := app.Query{UserID: in.UserID, Status: domain.Status(in.Status)}
+	q := app.Query{UserID: string(in.UserID), Status: domain.Status(in.Status)}
 	var err error
-	switch q.Limit, err = in.Limit.Number(); {
-	case err != nil:
+	if q.Limit, err = in.Limit.Number(); err != nil {
 		return q, err
-	case !storable(in.UserID):
-		return q, httpx.BadParam("query.user_id", "must be valid UTF-8 without NUL")
-	case in.Status != "" && !q.Status.Valid():
+	}
+	if err := in.UserID.Check("query.user_id"); err != nil {
+		return q, err
+	}
+	if in.Status != "" && !q.Status.Valid() {
 		return q, httpx.BadParam("query.status", "must be one of "+statuses())
 	}
-	if in.Cursor != "" {
-		var ok bool
-		if q.After, ok = decodeCursor(in.Cursor); !ok {
-			return q, httpx.BadParam("query.cursor", "must be the next_cursor of a page before")
-		}
+	at, id, more, err := in.Cursor.Place()
+	if more {
+		q.After = app.Position{CreatedAt: at, OrderID: id}
 	}
-	return q, nil
+	return q, err
 }
 
 func statuses() string {
@@ -80,16 +72,4 @@ func statuses() string {
 		names = append(names, string(s))
 	}
 	return strings.Join(names, ", ")
-}
-
-func decodeCursor(cursor string) (app.Position, bool) {
-	var p app.Position
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return p, false
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	err = d.Decode(&p)
-	return p, err == nil && !d.More() && p.OrderID != "" && storable(p.OrderID) && !p.CreatedAt.IsZero()
 }

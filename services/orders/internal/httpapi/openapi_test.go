@@ -120,7 +120,7 @@ func TestTheDocumentsSayWhatIsAnswered(t *testing.T) {
 	play(s, events, "/orders/p/events", "", append(stream, "Last-Event-ID", "3")...)
 	play(s, events, "/orders/x/events", "")
 	play(s, events, "/orders/o/events", "", "Accept", "image/png")
-	play(away, events, "/orders/o/events", "", stream...)
+	play(away, events, "/orders/o/events", "")
 
 	play(s, "GET /inventory", "", "")
 	play(away, "GET /inventory", "", "")

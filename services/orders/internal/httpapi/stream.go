@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,19 +11,26 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/domain"
 )
 
 // stream writes the changes, then waits for more until the order is settled, the client is gone or the server drains.
 // Nothing is held while it waits: no database connection, no lock. A database that fails is waited for; the client sees
-// heartbeats meanwhile.
-func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.Change) {
+// heartbeats meanwhile. away says that the database failed already, so that the changes are still to be read.
+func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.Change, away bool) {
 	out, err := a.openStream(hc)
 	if err != nil {
 		return
 	}
 	if hc.Method() == http.MethodHead {
 		return
+	}
+	if away {
+		if changes, err = a.returned(hc.Context(), out, id, after); err != nil {
+			return
+		}
 	}
 	for ctx := hc.Context(); ctx.Err() == nil; {
 		settled := false
@@ -36,10 +44,49 @@ func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.C
 			return
 		}
 		if changes, err = a.news(ctx, id, after); err != nil {
-			if err := out.write(": still here\n\n"); err != nil {
+			if err := out.write(stillHere); err != nil {
 				return
 			}
 		}
+	}
+}
+
+const stillHere = ": still here\n\n"
+
+// askAgain is the pause between two questions to a database that fails.
+const askAgain = time.Second
+
+// returned waits for the database and returns what the stream begins with. Its error says that the stream has to end: the
+// client is gone, or there is nothing to follow. Asked again, the server says which: 404, 400 or 204.
+func (a *API) returned(ctx context.Context, out *events, id string, after int64) ([]domain.Change, error) {
+	for beat := time.Now(); ; {
+		if !time.Now().Before(beat) {
+			if err := errors.Join(out.write(stillHere), out.flush()); err != nil {
+				return nil, err
+			}
+			beat = time.Now().Add(a.heartbeat)
+		}
+		pause(ctx, min(askAgain, a.heartbeat))
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		changes, over, err := a.resume(ctx, id, after)
+		switch {
+		case over:
+			return nil, errNothingFollows
+		case err == nil || !pgdb.IsUnavailable(err):
+			return changes, err
+		}
+	}
+}
+
+var errNothingFollows = errors.New("nothing follows the last event seen")
+
+// comeBack ends a stream for which there is no room, and says when to ask again. An EventSource follows that; after 503 it
+// would never ask again.
+func (a *API) comeBack(hc huma.Context) {
+	if out, err := a.openStream(hc); err == nil && hc.Method() != http.MethodHead {
+		_ = out.write(httpx.ComeBack(retryAfter * time.Second)) // the client may be gone
 	}
 }
 
@@ -62,7 +109,7 @@ func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change
 			return nil, beat.Err()
 		}
 		a.log.Debug("could not follow an order", "order_id", id, "err", err)
-		pause(beat, time.Second) // a failing database must not become a loop without one
+		pause(beat, askAgain) // a failing database must not become a loop without one
 	}
 }
 

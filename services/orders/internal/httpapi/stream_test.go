@@ -28,8 +28,14 @@ type follower struct {
 // follow opens the stream of the order "o".
 func (s *site) follow(t *testing.T, lastEventID string) *follower {
 	t.Helper()
+	return s.followed(t, "o", lastEventID)
+}
+
+// followed opens the stream of an order.
+func (s *site) followed(t *testing.T, orderID, lastEventID string) *follower {
+	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.publicURL+"/orders/o/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.publicURL+"/orders/"+orderID+"/events", nil)
 	require.NoError(t, err)
 	r.Header.Set("Accept", "text/event-stream")
 	if lastEventID != "" {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -10,13 +11,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
 
 type timelineInput struct {
 	ID          string `path:"id"`
-	Accept      string `header:"Accept" doc:"text/event-stream follows the order until it is settled; anything else that takes JSON gets the timeline so far"`
+	Accept      string `header:"Accept" hidden:"true"` // OpenAPI says the media types in the answers, and ignores a parameter of this name
 	LastEventID string `header:"Last-Event-ID" doc:"Number of the last event seen: the stream goes on after it"`
 }
 
@@ -28,8 +30,9 @@ func (a *API) registerTimeline(api huma.API) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[timelineBody](), true, "Timeline")
 	httpx.Register(api, huma.Operation{OperationID: "order-events", Method: http.MethodGet, Path: "/orders/{id}/events",
 		Tags: []string{"orders"}, Summary: "What happened to an order",
-		Description: "The timeline as JSON, or as server-sent events with `Accept: text/event-stream`. The stream ends when the order is " +
-			"settled; asked again with the last event's id it answers 204, which tells an EventSource to stop.",
+		Description: "The timeline so far as JSON, or as server-sent events with `Accept: text/event-stream`. The stream ends when the order is " +
+			"settled; asked again with the last event's id it answers 204, which tells an EventSource to stop. While the database is away " +
+			"the stream is open and silent, and a stream for which there is no room ends at once and says when to come back.",
 		Responses: map[string]*huma.Response{
 			"200": {Description: "The timeline", Content: map[string]*huma.MediaType{"application/json": {Schema: schema},
 				eventStream: {Schema: &huma.Schema{Type: huma.TypeString}}}},
@@ -38,8 +41,8 @@ func (a *API) registerTimeline(api huma.API) {
 		Errors: []int{400, 404, 406, 503}}, a.timeline)
 }
 
-// timeline answers both. Streams see the order first and its changes then, so what comes after the status that they saw
-// is news.
+// timeline answers both. A stream is opened also while the database is away: an EventSource that hears 503 never asks
+// again, and one that is open waits for its events.
 func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResponse, error) {
 	if !storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
@@ -48,55 +51,85 @@ func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResp
 	if !ok {
 		return nil, huma.Error406NotAcceptable("the timeline is application/json or " + eventStream)
 	}
-	ctx, cancel := a.bounded(ctx)
-	defer cancel()
 	if !streaming {
-		changes, err := a.app.Timeline(ctx, in.ID, 0)
-		if err != nil {
-			return nil, a.problem(err)
-		}
-		return &huma.StreamResponse{Body: func(hc huma.Context) {
-			hc.SetHeader("Content-Type", "application/json")
-			body := timelineBody{Items: make([]Change, len(changes))}
-			for i, c := range changes {
-				body.Items[i] = changeBody(c)
-			}
-			_ = json.NewEncoder(hc.BodyWriter()).Encode(body) // the client may be gone
-		}}, nil
+		return a.timelineSoFar(ctx, in.ID)
 	}
-	order, err := a.app.Order(ctx, in.ID)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	after, err := lastSeen(in.LastEventID, order)
+	seen, err := lastSeen(in.LastEventID)
 	if err != nil {
 		return nil, err
 	}
-	if after == order.Version && order.Status.Settled() {
+	changes, over, err := a.resume(ctx, in.ID, seen)
+	away := pgdb.IsUnavailable(err)
+	switch {
+	case away:
+		a.unavailable.Warn(a.log, "the database is not available", err)
+	case errors.Is(err, errNeverSeen):
+		return nil, badLastSeen()
+	case err != nil:
+		return nil, a.problem(err)
+	case over:
 		return &huma.StreamResponse{Body: func(hc huma.Context) { hc.SetStatus(http.StatusNoContent) }}, nil
 	}
-	changes, err := a.app.Timeline(ctx, in.ID, after)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	done, ok := httpx.Wait(ctx)
+	done, ok := a.hold(ctx)
 	if !ok {
-		return nil, httpx.Unavailable("too many streams are open; try again, or ask for the timeline without one", retryAfter)
+		return &huma.StreamResponse{Body: func(hc huma.Context) { a.comeBack(hc) }}, nil
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		defer done()
-		a.stream(hc, in.ID, after, changes)
+		a.stream(hc, in.ID, seen, changes, away)
 	}}, nil
 }
 
-// lastSeen is the number that Last-Event-ID names. An event that has not happened was never seen.
-func lastSeen(header string, o domain.Order) (int64, error) {
+func (a *API) timelineSoFar(ctx context.Context, id string) (*huma.StreamResponse, error) {
+	ctx, cancel := a.bounded(ctx)
+	defer cancel()
+	changes, err := a.app.Timeline(ctx, id, 0)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		hc.SetHeader("Content-Type", "application/json")
+		body := timelineBody{Items: make([]Change, len(changes))}
+		for i, c := range changes {
+			body.Items[i] = changeBody(c)
+		}
+		_ = json.NewEncoder(hc.BodyWriter()).Encode(body) // the client may be gone
+	}}, nil
+}
+
+// errNeverSeen is what a Last-Event-ID names that has not happened.
+var errNeverSeen = errors.New("the last event seen has not happened")
+
+// resume reads what a stream begins with: the changes after the one with the number seen. over says that none follow. The
+// order is read first and its changes then, so what comes after the status that was read is news.
+func (a *API) resume(ctx context.Context, id string, seen int64) (changes []domain.Change, over bool, err error) {
+	ctx, cancel := a.bounded(ctx)
+	defer cancel()
+	order, err := a.app.Order(ctx, id)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case seen > order.Version:
+		return nil, false, errNeverSeen
+	case seen == order.Version && order.Status.Settled():
+		return nil, true, nil
+	}
+	changes, err = a.app.Timeline(ctx, id, seen)
+	return changes, false, err
+}
+
+// lastSeen is the number that Last-Event-ID names.
+func lastSeen(header string) (int64, error) {
 	if header == "" {
 		return 0, nil
 	}
 	n, err := strconv.ParseInt(header, 10, 64)
-	if err != nil || n < 0 || n > o.Version {
-		return 0, httpx.BadParam("header.Last-Event-ID", "must be the number of an event of this order")
+	if err != nil || n < 0 {
+		return 0, badLastSeen()
 	}
 	return n, nil
+}
+
+func badLastSeen() error {
+	return httpx.BadParam("header.Last-Event-ID", "must be the number of an event of this order")
 }

@@ -17,8 +17,8 @@ type ID string
 
 // Schema implements huma.SchemaProvider. The type is an extension, because huma checks one type only; text checks the rest.
 func (ID) Schema(huma.Registry) *huma.Schema {
-	longest := messages.MaxIDLength
-	return &huma.Schema{MaxLength: &longest, Extensions: map[string]any{"type": []string{"string", "integer"}}}
+	shortest, longest := 1, messages.MaxIDLength
+	return &huma.Schema{MinLength: &shortest, MaxLength: &longest, Extensions: map[string]any{"type": []string{"string", "integer"}}}
 }
 
 // UnmarshalJSON keeps the literal.
@@ -47,12 +47,13 @@ func (v ID) text() (string, error) {
 // producers: an id stands in addresses and in emails, where a sentence would be somebody's message to our customer.
 type OrderID struct{ ID }
 
-// orderIDPattern is what an HTTP client may choose.
-const orderIDPattern = "^[A-Za-z0-9._:-]{1,128}$"
+// orderIDPattern is what an HTTP client may choose. Empty text counts as no choice, as null does.
+const orderIDPattern = "^[A-Za-z0-9._:-]{0,128}$"
 
 // Schema implements huma.SchemaProvider.
 func (OrderID) Schema(r huma.Registry) *huma.Schema {
 	s := ID("").Schema(r)
+	s.MinLength = nil
 	s.Extensions["pattern"] = orderIDPattern
 	s.Description = "Chosen by the client; default: a UUIDv7"
 	return s

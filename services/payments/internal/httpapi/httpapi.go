@@ -70,9 +70,9 @@ type getInput struct {
 type getOutput struct{ Body Payment }
 
 type listInput struct {
-	UserID string      `query:"user_id" doc:"Only payments of this user"`
-	Limit  httpx.Limit `query:"limit"`
-	Cursor string      `query:"cursor" doc:"next_cursor of the page before"`
+	UserID httpx.Filter `query:"user_id" doc:"Only payments of this user"`
+	Limit  httpx.Limit  `query:"limit"`
+	Cursor httpx.Cursor `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type listOutput struct {
@@ -123,7 +123,7 @@ func Register(api huma.API, payments Payments, log *slog.Logger) {
 				out.Body.Items[i] = shown(p)
 			}
 			if page.Next != nil {
-				out.Body.NextCursor = encodeCursor(*page.Next)
+				out.Body.NextCursor = string(httpx.NewCursor(page.Next.CreatedAt, page.Next.OrderID))
 			}
 			return out, nil
 		})
@@ -134,17 +134,15 @@ func query(in *listInput) (app.Query, error) {
 	if err != nil {
 		return app.Query{}, err
 	}
-	q := app.Query{UserID: in.UserID, Limit: limit}
-	if !storable(in.UserID) {
-		return q, httpx.BadParam("query.user_id", "must be valid UTF-8 without NUL")
+	if err := in.UserID.Check("query.user_id"); err != nil {
+		return app.Query{}, err
 	}
-	if in.Cursor != "" {
-		var ok bool
-		if q.After, ok = decodeCursor(in.Cursor); !ok {
-			return q, httpx.BadParam("query.cursor", "must be the next_cursor of a page before")
-		}
+	q := app.Query{UserID: string(in.UserID), Limit: limit}
+	at, id, more, err := in.Cursor.Place()
+	if more {
+		q.After = app.Position{CreatedAt: at, OrderID: id}
 	}
-	return q, nil
+	return q, err
 }
 
 // storable reports whether Postgres takes s as text. What it does not take is no id of anything.

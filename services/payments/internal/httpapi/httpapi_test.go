@@ -189,7 +189,8 @@ func TestListPaymentsRefusesBadQueries(t *testing.T) {
 	h := setup(t)
 	for query, names := range map[string]string{"limit=0": "query.limit", "limit=501": "query.limit", "limit=many": "query.limit",
 		"user_id=%00": "query.user_id", "user_id=%ff": "query.user_id", "cursor=!": "query.cursor", "cursor=bm8": "query.cursor",
-		"cursor=OTk5OTk5OTk5OTk5OTk5OTk5OSBvMQ": "query.cursor", "cursor=OTk5OTk5OTk5OTk5OTk5OTk5IG8x": "query.cursor", "cursor=LTEgbzE": "query.cursor", "cursor=MSA": "query.cursor"} {
+		"cursor=1": "query.cursor", "cursor=1-": "query.cursor", "cursor=-6f": "query.cursor", "cursor=123456789012345678-6f": "query.cursor",
+		"limit=": "query.limit", "user_id=": "query.user_id", "limit=1&limit=2": "query.limit"} {
 		w := do(t, h, http.MethodGet, "/payments?"+query)
 		requireProblem(t, w, http.StatusBadRequest)
 		require.Contains(t, w.Body.String(), names)

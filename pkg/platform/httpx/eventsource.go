@@ -1,0 +1,31 @@
+package httpx
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// eventStream is the media type of server-sent events.
+const eventStream = "text/event-stream"
+
+// isEventSource reports whether the request is an EventSource's: by the HTML standard it accepts event streams and nothing
+// else. It asks again after its stream ended, but never after any status other than 200.
+func isEventSource(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Accept") == eventStream && r.ContentLength == 0
+}
+
+// ComeBack is the whole text of an event stream that has nothing to tell now: it says after what time to ask again.
+func ComeBack(after time.Duration) string { return fmt.Sprintf("retry: %d\n\n", after.Milliseconds()) }
+
+// refuseStream answers an EventSource for which there is no room. It means what 503 with Retry-After means to others.
+func refuseStream(w http.ResponseWriter, seconds int) {
+	body := ComeBack(time.Duration(seconds) * time.Second)
+	h := w.Header()
+	h.Set("Content-Type", eventStream)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = io.WriteString(w, body) // the client may be gone
+}
