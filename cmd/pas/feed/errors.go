@@ -63,7 +63,7 @@ func (e *DeletedError) Error() string {
 type StrangeGroupError struct{ Group string }
 
 func (e *StrangeGroupError) Error() string {
-	return fmt.Sprintf("the members of the group %s share its partitions by another rule than range", e.Group)
+	return fmt.Sprintf("the members of the group %s share its partitions by a rule that is not known here", e.Group)
 }
 
 // Passed is a batch of records that was passed over: it inflates to more than a reader takes.

@@ -139,7 +139,7 @@ func (c Config) group() []kgo.Opt {
 	}
 	return []kgo.Opt{
 		kgo.ConsumerGroup(c.Kafka.GroupPrefix + c.Group), kgo.ConsumeTopics(c.names()...),
-		kgo.Balancers(kgo.RangeBalancer()), // the rule that nearly every kind of client knows
+		kafka.Balancers(),
 		kgo.ConsumeStartOffset(start), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.AutoCommitMarks(),
 	}
 }

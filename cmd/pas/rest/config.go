@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -18,6 +19,9 @@ type Config struct {
 	Kafka bus.Config
 	// Allow names the topics that may be written. None = nothing can be written.
 	Allow []string
+	// BaseURL is the address by which clients reach this server, such as https://kafka.example.com, when something is between.
+	// "" = what the client's request says.
+	BaseURL string
 	// Reserved names consumer groups that nobody may join here: they belong to programs that would lose messages.
 	Reserved []string
 	// Idle is how long an instance may go without a call before it is closed. 0 = 5 minutes.
@@ -70,6 +74,12 @@ func (c Config) Validate() error {
 	for _, topic := range c.Allow {
 		if !topicName.MatchString(topic) || topic == "." || topic == ".." {
 			errs = append(errs, fmt.Errorf("%q is not the name of a topic: use letters, digits, '.', '_' and '-'", topic))
+		}
+	}
+	if c.BaseURL != "" {
+		if u, err := url.Parse(c.BaseURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+			u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+			errs = append(errs, fmt.Errorf("%q is not an address such as https://kafka.example.com or https://example.com/kafka", c.BaseURL))
 		}
 	}
 	if c.Idle < 0 {

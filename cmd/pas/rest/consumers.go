@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,7 +82,16 @@ func (s *Server) createConsumer(w http.ResponseWriter, r *http.Request) error {
 	s.counts.created.Add(1)
 	s.cfg.Log.Info("consumer instance created", "group", id.group, "instance", id.name)
 	return respond(w, media, createAnswer{InstanceID: id.name,
-		BaseURI: "http://" + r.Host + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)})
+		BaseURI: s.base(r) + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)})
+}
+
+// base is the address by which the client reaches this server. Behind another server only Config.BaseURL knows it: what a
+// request's X-Forwarded headers say may be the client's own words.
+func (s *Server) base(r *http.Request) string {
+	if s.cfg.BaseURL != "" {
+		return strings.TrimRight(s.cfg.BaseURL, "/")
+	}
+	return "http://" + r.Host
 }
 
 func (s *Server) deleteConsumer(w http.ResponseWriter, r *http.Request) error {

@@ -8,13 +8,15 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/kafka"
 )
 
 // joinGroup begins to consume as a member of the group.
 func (i *instance) joinGroup(opts ...kgo.Opt) error {
 	return i.connect(nil, append(opts,
 		kgo.ConsumerGroup(i.id.group),
-		kgo.Balancers(kgo.RangeBalancer()), // what every other kind of client understands
+		kafka.Balancers(),
 		kgo.RebalanceTimeout(20*time.Second),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { i.gained(added) }),
@@ -38,6 +40,7 @@ func (i *instance) gained(added map[string][]int32) {
 	for _, p := range placesOf(added) {
 		i.assigned[p] = true
 	}
+	i.refused = nil
 	select {
 	case <-i.joined:
 	default:

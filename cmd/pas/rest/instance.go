@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/pkg/platform/franz"
 )
 
 // place is one partition of a topic.
@@ -46,6 +47,7 @@ type instance struct {
 	positions map[place]position           // behind what was read
 	began     map[place]int64              // where reading began, without a committed offset
 	ids       map[string]kadm.TopicID      // of the topics that are read
+	refused   error                        // why the group does not let this instance in; nil while it does, or may yet
 	gone      string                       // a topic that is not the one that was subscribed to any more; "" = none
 }
 
@@ -91,7 +93,7 @@ func (i *instance) end() {
 func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
 	i.mu.Lock()
 	i.joined, i.assigned, i.positions = make(chan struct{}), map[place]bool{}, map[place]position{}
-	i.buffer, i.tooLarge, i.ids, i.gone = nil, nil, map[string]kadm.TopicID{}, ""
+	i.buffer, i.tooLarge, i.ids, i.gone, i.refused = nil, nil, map[string]kadm.TopicID{}, "", nil
 	for _, p := range partitions {
 		i.assigned[p] = true
 	}
@@ -153,7 +155,7 @@ func (i *instance) disconnect() {
 }
 
 func (i *instance) warn(what string, err error) {
-	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", err)
+	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", franz.Plain(err))
 }
 
 // assignment returns the partitions that are read, in order.

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/pkg/platform/franz"
 )
 
 // item is a record in an answer, or one that the answer passes over because it is no JSON.
@@ -129,7 +130,9 @@ func (i *instance) collect(ctx context.Context, within limits) error {
 		}
 	}
 	if i.empty() && failure == nil && ctx.Err() == nil {
-		failure = i.reachable(ctx)
+		if failure = i.notLetIn(); failure == nil {
+			failure = i.reachable(ctx)
+		}
 	}
 	if i.empty() && failure != nil {
 		return kafkaError(failure)
@@ -197,9 +200,12 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 			i.forget(topic)
 			failure = remadeTopic(topic)
 		}
-		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", err)
-		if !errors.As(err, &session) { // news of an outage, also of one that is over: it joins again by itself
+		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", franz.Plain(err))
+		switch {
+		case !errors.As(err, &session):
 			failure = err
+		case !isRetriable(err): // else news of an outage, also of one that is over: it joins again by itself
+			i.refused = err
 		}
 	})
 	plain := 0
@@ -214,6 +220,13 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	})
 	i.share.handedOver(plain)
 	return came, failure
+}
+
+// notLetIn returns why the group does not let the instance in. The client goes on trying, and tells of it now and then only.
+func (i *instance) notLetIn() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.refused
 }
 
 // reachable is asked when nothing came: "there is nothing" must not be said when nobody could be asked.

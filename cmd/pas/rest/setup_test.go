@@ -227,6 +227,21 @@ func (c *consumer) get(query string) []record {
 	return c.must("GET", c.path+"/records"+query, "").records(c.t)
 }
 
+// object returns the answer's fields.
+func (a answer) object(t *testing.T) map[string]any {
+	t.Helper()
+	fields := map[string]any{}
+	require.NoError(t, json.Unmarshal([]byte(a.body), &fields), a.body)
+	return fields
+}
+
+// list returns a field that is a list.
+func (a answer) list(t *testing.T, field string) []any {
+	t.Helper()
+	list, _ := a.object(t)[field].([]any)
+	return list
+}
+
 func (a answer) records(t *testing.T) []record {
 	t.Helper()
 	list := []record{}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/pkg/platform/franz"
 )
 
 // The exit codes.
@@ -44,6 +45,7 @@ type app struct {
 
 // Run runs the command that the arguments name and returns the exit code.
 func Run(ctx context.Context, p Program) int {
+	p.Stdout, p.Stderr = render.Terminal(p.Stdout), render.Terminal(p.Stderr) // most of what is shown was written by others
 	a := &app{Program: p}
 	root := a.root()
 	root.SetArgs(p.Args)
@@ -55,7 +57,7 @@ func Run(ctx context.Context, p Program) int {
 	}
 	var usage *usageError
 	isUsage := errors.As(err, &usage)
-	line, code := explain(err), ExitFailure
+	line, code := franz.InWords(explain(err), err), ExitFailure
 	if isUsage || !a.ran {
 		code = ExitUsage
 	}

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -117,35 +118,53 @@ func TestTailAndWindowsPassOverWhatInflatesTooFar(t *testing.T) {
 	require.NotContains(t, pas(t, environ, "windows", "large", "--store", "--job", "j1", "--no-follow").stderr, "passed over", "it is behind that")
 }
 
-// TestTailJoinsAGroupOfAnotherClient: of one that knows the rule range, as most do; for another one it says why not.
+// ruleOf is round robin under another name.
+type ruleOf struct {
+	kgo.GroupBalancer
+	name string
+}
+
+func (r ruleOf) ProtocolName() string { return r.name }
+
+// TestTailJoinsAGroupOfAnotherClient: of one that speaks what librdkafka, sarama, the Java client or KafkaJS speak; for
+// another one, such as Kafka Streams, it says why not.
 func TestTailJoinsAGroupOfAnotherClient(t *testing.T) {
 	t.Parallel()
 	environ := kafka(t)
 	environ["KAFKA_GROUP_PREFIX"] = environ["KAFKA_TOPIC_PREFIX"]
 	topic(t, environ, "shared")
-	join := func(group string, rule kgo.GroupBalancer) {
-		client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(environ["KAFKA_BROKERS"], ",")...), kgo.Balancers(rule),
-			kgo.ConsumerGroup(environ["KAFKA_GROUP_PREFIX"]+group), kgo.ConsumeTopics(environ["KAFKA_TOPIC_PREFIX"]+"shared"))
-		require.NoError(t, err)
-		t.Cleanup(client.CloseAllowingRebalance)
+	// has waits until the group is stable with so many members.
+	has := func(client *kgo.Client, group string, members int) {
 		testkit.Eventually(t, func() error {
 			described, err := kadm.NewClient(client).DescribeGroups(t.Context(), environ["KAFKA_GROUP_PREFIX"]+group)
-			if err == nil && described[environ["KAFKA_GROUP_PREFIX"]+group].State != "Stable" {
-				err = io.ErrNoProgress
+			if found := described[environ["KAFKA_GROUP_PREFIX"]+group]; err == nil && (found.State != "Stable" || len(found.Members) != members) {
+				err = fmt.Errorf("the group %s is %s with %d members", group, found.State, len(found.Members))
 			}
 			return err
 		})
 	}
-	join("ranges", kgo.RangeBalancer())
-	join("rounds", kgo.RoundRobinBalancer())
+	join := func(group string, rule kgo.GroupBalancer) *kgo.Client {
+		client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(environ["KAFKA_BROKERS"], ",")...), kgo.Balancers(rule),
+			kgo.ConsumerGroup(environ["KAFKA_GROUP_PREFIX"]+group), kgo.ConsumeTopics(environ["KAFKA_TOPIC_PREFIX"]+"shared"))
+		require.NoError(t, err)
+		t.Cleanup(client.CloseAllowingRebalance)
+		has(client, group, 1)
+		return client
+	}
 	write(t, environ, "shared", `{"n":1}`)
-	got := pas(t, environ, "tail", "shared", "--group", "rounds", "--from-beginning", "--max", "1")
+	join("streams", ruleOf{kgo.RoundRobinBalancer(), "stream"})
+	got := pas(t, environ, "tail", "shared", "--group", "streams", "--from-beginning", "--max", "1")
 	require.Equal(t, cli.ExitFailure, got.code)
-	require.Contains(t, got.stderr, "pas: the members of the group rounds share its partitions by another rule than range; choose another --group, or leave it out\n")
-	running := follow(t, environ, "tail", "shared", "--group", "ranges", "--from-beginning")
-	require.Contains(t, running.note(t), "Ctrl-C ends.")
-	running.interrupt()
-	go func() { _, _ = io.Copy(io.Discard, running.stdout) }()
-	require.Contains(t, running.note(t), "Read ")
-	require.Equal(t, cli.ExitOK, <-running.ended)
+	require.Contains(t, got.stderr, "pas: the members of the group streams share its partitions by a rule that is not known here; choose another --group, or leave it out\n")
+	for group, rule := range map[string]kgo.GroupBalancer{"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(),
+		"sticky": kgo.StickyBalancer(), "cooperative": kgo.CooperativeStickyBalancer(), "kafkajs": ruleOf{kgo.RoundRobinBalancer(), "RoundRobinAssigner"}} {
+		other := join(group, rule)
+		running := follow(t, environ, "tail", "shared", "--group", group, "--from-beginning")
+		require.Contains(t, running.note(t), "Ctrl-C ends.")
+		has(other, group, 2)
+		running.interrupt()
+		go func() { _, _ = io.Copy(io.Discard, running.stdout) }()
+		require.Contains(t, running.note(t), "Read ")
+		require.Equal(t, cli.ExitOK, <-running.ended)
+	}
 }

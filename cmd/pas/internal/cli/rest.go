@@ -64,6 +64,7 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 	}
 	cmd.Flags().StringSliceVar(&kafka.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8082", "address to serve on; others than this machine reach it only when it says so")
+	cmd.Flags().StringVar(&cfg.BaseURL, "base-url", "", "address that clients are told to use, such as https://kafka.example.com, behind a server that ends TLS")
 	cmd.Flags().StringSliceVar(&cfg.Allow, "allow", nil, "a topic that may be written; give it again for each")
 	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer that nobody calls for so long")
 	cmd.Flags().IntVar(&megabytes, "memory", rest.DefaultMemory>>20, "so many MiB for the records and requests in work; more are refused")
@@ -84,6 +85,9 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	}
 	cfg.Reserved = stack.Groups(a.Environ["KAFKA_GROUP_PREFIX"])
 	cfg.Log = a.lineLog()
+	if err := (rest.Config{Brokers: cfg.Brokers, BaseURL: cfg.BaseURL}).Validate(); err != nil {
+		return usagef("--base-url: %s", err)
+	}
 	server, err := rest.New(cfg)
 	if err != nil {
 		return usagef("--allow: %s", err)

@@ -22,14 +22,15 @@ import (
 func TestRESTRefusesWrongFlags(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
-		"--brokers kafka":    `--brokers: "kafka" is not host:port`,
-		"--allow a/b":        `--allow: "a/b" is not the name of a topic: use letters, digits, '.', '_' and '-'`,
-		"--addr 8082":        `--addr "8082" is not host:port, such as 127.0.0.1:8082`,
-		"--idle 0s":          `--idle 0s is not more than 0`,
-		"--idle soon":        `invalid argument "soon" for "--idle" flag: time: invalid duration "soon"; see ` + "`pas rest --help`",
-		"--max-consumers 0":  `--max-consumers 0 is less than 1`,
-		"orders":             `unknown command "orders" for "pas rest"; usage: pas rest [flags]`,
-		"--topic-prefix abc": "unknown flag: --topic-prefix; see `pas rest --help`",
+		"--brokers kafka":              `--brokers: "kafka" is not host:port`,
+		"--allow a/b":                  `--allow: "a/b" is not the name of a topic: use letters, digits, '.', '_' and '-'`,
+		"--base-url kafka.example.com": `--base-url: "kafka.example.com" is not an address such as https://kafka.example.com or https://example.com/kafka`,
+		"--addr 8082":                  `--addr "8082" is not host:port, such as 127.0.0.1:8082`,
+		"--idle 0s":                    `--idle 0s is not more than 0`,
+		"--idle soon":                  `invalid argument "soon" for "--idle" flag: time: invalid duration "soon"; see ` + "`pas rest --help`",
+		"--max-consumers 0":            `--max-consumers 0 is less than 1`,
+		"orders":                       `unknown command "orders" for "pas rest"; usage: pas rest [flags]`,
+		"--topic-prefix abc":           "unknown flag: --topic-prefix; see `pas rest --help`",
 	} {
 		got := pas(t, nil, append([]string{"rest"}, strings.Fields(arguments)...)...)
 		require.Equal(t, want, got.oneLine(t))
