@@ -138,6 +138,13 @@ test-matrix: ## every way to be let in by a real Kafka, and three brokers of whi
 	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags matrix ./e2e/matrix
 	KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' go test -tags matrix -count=1 -v -timeout 15m ./e2e/matrix
 
+.PHONY: test-cdc
+test-cdc: ## change data capture: Debezium in a real Kafka Connect, killed, with a real Kafka and Postgres; needs Java and Maven
+	@go vet -tags cdc ./e2e/cdc
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags cdc ./e2e/cdc
+	@e2e/cdc/connect/install .cache/cdc
+	@CDC_JARS='$(abspath .cache/cdc)' KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags cdc -count=1 -v -timeout 10m ./e2e/cdc
+
 .PHONY: bench-quick
 bench-quick: ## measure beside the peers and the limits, on a real Kafka, in under 5 minutes: docs/performance.md
 	@go build -trimpath -o bin/ ./bench

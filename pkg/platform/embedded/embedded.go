@@ -23,10 +23,11 @@ import (
 
 // PostgresConfig configures StartPostgres.
 type PostgresConfig struct {
-	DataDir string       // "" = a temporary folder, removed at Stop; else kept and used again
-	Port    int          // 0 = any free port
-	Durable bool         // fsync and synchronous_commit as Postgres has them; else off
-	Log     *slog.Logger // is told of a download; may be nil
+	DataDir  string       // "" = a temporary folder, removed at Stop; else kept and used again
+	Port     int          // 0 = any free port
+	Durable  bool         // fsync and synchronous_commit as Postgres has them; else off
+	Settings []string     // settings of the server, each as name=value
+	Log      *slog.Logger // is told of a download; may be nil
 }
 
 // Postgres is a running private server. It listens on loopback only and trusts every connection from there.
@@ -110,6 +111,9 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "timezone=UTC"}
 	if !cfg.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+	}
+	for _, setting := range cfg.Settings {
+		args = append(args, "-c", setting)
 	}
 	log, err := os.OpenFile(filepath.Join(base, "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

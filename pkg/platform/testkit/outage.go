@@ -53,17 +53,18 @@ func (b *Broker) Stop() {
 // Postgres is a server of one test's own, which the test may take away and bring back with its data.
 type Postgres struct {
 	*DB
-	t       testing.TB
-	port    int
-	dir     string
-	running *embedded.Postgres
+	t        testing.TB
+	port     int
+	dir      string
+	settings []string
+	running  *embedded.Postgres
 }
 
-// OwnPostgres returns a running server, not migrated.
-func OwnPostgres(t testing.TB) *Postgres { return ownPostgres(t, nil) }
+// OwnPostgres returns a running server, not migrated. Each of its settings is written as name=value.
+func OwnPostgres(t testing.TB, settings ...string) *Postgres { return ownPostgres(t, nil, settings) }
 
 // Standby returns a running standby of the server, with all that is in it.
-func (p *Postgres) Standby() *Postgres { return ownPostgres(p.t, p.running) }
+func (p *Postgres) Standby() *Postgres { return ownPostgres(p.t, p.running, p.settings) }
 
 // Follow makes the server, which is stopped, start as a standby of another one.
 func (p *Postgres) Follow(primary *Postgres) {
@@ -73,13 +74,13 @@ func (p *Postgres) Follow(primary *Postgres) {
 	}
 }
 
-func ownPostgres(t testing.TB, primary *embedded.Postgres) *Postgres {
+func ownPostgres(t testing.TB, primary *embedded.Postgres, settings []string) *Postgres {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pasdetrois-test-postgres-") // not the test's own folder, which only root can enter
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Postgres{t: t, port: quietPort(t), dir: dir}
+	p := &Postgres{t: t, port: quietPort(t), dir: dir, settings: settings}
 	t.Cleanup(func() {
 		p.Stop()
 		if err := os.RemoveAll(dir); err != nil {
@@ -103,7 +104,7 @@ func (p *Postgres) Start() {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	running, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: p.dir, Port: p.port})
+	running, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: p.dir, Port: p.port, Settings: p.settings})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ type logins struct {
 	roles     map[string]migrations.Roles // by service
 	passwords map[string]string           // by role
 	settings  map[string]string           // where a role is from, by role
+	capture   string                      // role of change data capture, "" where it is not wanted
 }
 
 // longestRole is the longest name that Postgres keeps whole, in bytes.
@@ -23,7 +24,7 @@ const longestRole = 63
 
 // logins reads the roles from the URLs that services and audit will use, where those are known.
 func (a *app) logins(services []string) (*logins, error) {
-	l := &logins{map[string]migrations.Roles{}, map[string]string{}, map[string]string{}}
+	l := &logins{roles: map[string]migrations.Roles{}, passwords: map[string]string{}, settings: map[string]string{}}
 	owners := map[string]string{}
 	for _, service := range services {
 		roles := migrations.RolesOf(service)
@@ -52,7 +53,35 @@ func (a *app) logins(services []string) (*logins, error) {
 			return nil, usagef("the role %s would be that of %s and audit: give the one that audits a name of its own", roles.Auditor, service)
 		}
 	}
+	if slices.Contains(services, "orders") {
+		return l, a.readCapture(l)
+	}
 	return l, nil
+}
+
+// captureSetting names the URL that change data capture will use.
+const captureSetting = "CDC_DATABASE_URL"
+
+// readCapture takes the role of change data capture from its URL. Nobody else may have that role, because it may replicate.
+func (a *app) readCapture(l *logins) error {
+	own, err := a.secret(captureSetting, "")
+	if err != nil || own == "" {
+		return err
+	}
+	role := migrations.Capture
+	if err := l.read(&role, captureSetting, own); err != nil {
+		return err
+	}
+	for _, roles := range l.roles {
+		if role == roles.Owner || role == roles.Auditor {
+			return usagef("%s names the role %s, which another part has: it needs one of its own, because it may replicate", captureSetting, role)
+		}
+	}
+	if l.passwords[role] == "" {
+		return usagef("%s has no password: the role %s may replicate, so it needs one", captureSetting, role)
+	}
+	l.capture = role
+	return nil
 }
 
 // read takes the role and its password from the URL of a setting. Without a URL the role stays as it is.

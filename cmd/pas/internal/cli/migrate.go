@@ -44,7 +44,10 @@ auditor else.
 
 A role belongs to all databases of a server. Two installations on one server need roles of other names: write them into
 the URLs. A role that another database uses, too, keeps its password, and nothing is migrated, unless
---replace-passwords is given.`,
+--replace-passwords is given.
+
+With CDC_DATABASE_URL (or …_FILE), the URL that change data capture will use, its role and the publication
+pasdetrois_cdc are made: the role may replicate and read order_events. Without it neither is made.`,
 		Example: `  DATABASE_ADMIN_URL=postgres://postgres:secret@localhost:5432/pasdetrois pas migrate
   DATABASE_ADMIN_URL_FILE=/run/secrets/admin_url ORDERS_DATABASE_URL_FILE=/run/secrets/orders_url pas migrate --json
   pas migrate --service orders    # where each service has a database of its own`,
@@ -116,6 +119,11 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	}
 	for _, service := range services {
 		if err := migrations.UpService(ctx, target, service, logins.roles[service]); err != nil {
+			return failed(err)
+		}
+	}
+	if logins.capture != "" {
+		if err := migrations.AllowCapture(ctx, target, logins.capture); err != nil {
 			return failed(err)
 		}
 	}

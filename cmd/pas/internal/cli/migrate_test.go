@@ -112,6 +112,36 @@ func TestMigrateSetsTheAuditorsPasswordOfTheURLThatAuditWillUse(t *testing.T) {
 	require.True(t, hasPassword(t, admin, "auditor", "four"))
 }
 
+func TestMigrateLetsChangeDataCaptureInOnlyWhereItsURLIsGiven(t *testing.T) {
+	t.Parallel()
+	adminURL, admin := ownServer(t)
+	migrate := func(captureURL string, arguments ...string) answer {
+		environ := map[string]string{"DATABASE_ADMIN_URL": adminURL, "CDC_DATABASE_URL": captureURL}
+		return pas(t, environ, append([]string{"migrate"}, arguments...)...)
+	}
+	captures := func() (n int) {
+		require.NoError(t, admin.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_roles WHERE rolname = 'cdc') +
+			(SELECT count(*) FROM pg_publication)`).Scan(&n))
+		return n
+	}
+	require.Equal(t, cli.ExitOK, migrate("").code)
+	require.Equal(t, cli.ExitOK, migrate("postgres://cdc:secret@db/pas", "--service", "payments").code)
+	got := migrate("postgres://cdc@db/pas")
+	require.Equal(t, cli.ExitUsage, got.code)
+	require.Equal(t, "CDC_DATABASE_URL has no password: the role cdc may replicate, so it needs one", got.oneLine(t))
+	got = migrate("postgres://orders:secret@db/pas")
+	require.Equal(t, cli.ExitUsage, got.code)
+	require.Equal(t, "CDC_DATABASE_URL names the role orders, which another part has: it needs one of its own, because it may replicate", got.oneLine(t))
+	require.Zero(t, captures())
+
+	got = migrate("postgres://cdc:secret@db/pas")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "The role cdc has the password of its URL.")
+	require.NotContains(t, got.stdout, "secret")
+	require.Equal(t, 2, captures())
+	require.True(t, hasPassword(t, admin, "cdc", "secret"))
+}
+
 // hasPassword checks a password against the server's SCRAM-SHA-256 verifier (RFC 5803): the private server trusts every
 // connection, so logging in would prove nothing.
 func hasPassword(t *testing.T, admin *pgx.Conn, role, password string) bool {
