@@ -95,7 +95,7 @@ func TestDownTouchesNobodyElse(t *testing.T) {
 	w.up()
 	require.NoError(t, migrations.Down(t.Context(), w.AdminURL, "payments"))
 	require.Equal(t, []string{
-		"notifications.dead_letters", "notifications.goose_db_version", "notifications.notifications", "notifications.replicas",
+		"notifications.dead_letters", "notifications.goose_db_version", "notifications.mailboxes", "notifications.notifications", "notifications.replicas",
 		"orders.dead_letters", "orders.goose_db_version", "orders.held_messages", "orders.idempotency_keys",
 		"orders.inventory", "orders.order_events", "orders.order_lines", "orders.orders", "orders.outbox", "orders.outbox_lease", "orders.replicas",
 		"payments.goose_db_version",

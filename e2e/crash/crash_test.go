@@ -139,7 +139,7 @@ func (s *system) settings(service string) []string {
 	case client.Payments:
 		return []string{"PROVIDER_LATENCY=20ms", "PROVIDER_ERROR_RATE=0.02"}
 	default:
-		return []string{"EMAIL_TIMEOUT=4s", "EMAIL_CONCURRENCY=32", "SMTP_URL=" + s.mail.url}
+		return []string{"EMAIL_TIMEOUT=4s", "EMAIL_CONCURRENCY=32", "EMAIL_PER_HOUR=0", "SMTP_URL=" + s.mail.url}
 	}
 }
 

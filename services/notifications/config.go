@@ -31,6 +31,7 @@ type Config struct {
 	EmailTimeout     time.Duration `env:"EMAIL_TIMEOUT" envDefault:"10s" desc:"until the mail server has all of an email; its answer may take 10 minutes; what a killed process left behind is sent 5 s later than that"`
 	EmailRetryMax    time.Duration `env:"EMAIL_RETRY_MAX" envDefault:"5m" desc:"longest pause between two attempts; the first is 1 s, each one twice as long"`
 	EmailRetryFor    time.Duration `env:"EMAIL_RETRY_FOR" envDefault:"120h" desc:"how long an email is tried before it fails; pas emails retry sends it again"`
+	EmailPerHour     int           `env:"EMAIL_PER_HOUR" envDefault:"20" desc:"emails to one address within an hour; what is above waits its turn; 0: no limit"`
 
 	Tracing tracing.Settings
 	Letters deadletter.Bounds
@@ -84,6 +85,9 @@ func (c Config) Validate() error {
 	}
 	if c.EmailRetryFor < c.EmailRetryMax || c.EmailRetryFor > 30*24*time.Hour {
 		wrong("EMAIL_RETRY_FOR: %s is not between EMAIL_RETRY_MAX (%s) and 720h", c.EmailRetryFor, c.EmailRetryMax)
+	}
+	if c.EmailPerHour < 0 || c.EmailPerHour > 1000 {
+		wrong("EMAIL_PER_HOUR: %d is not between 0 and 1000", c.EmailPerHour)
 	}
 	if err := c.Tracing.Validate(); err != nil {
 		errs = append(errs, err)

@@ -32,6 +32,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, 4, cfg.EmailConcurrency)
 	require.Equal(t, 10*time.Second, cfg.EmailTimeout)
 	require.Equal(t, 5*time.Minute, cfg.EmailRetryMax)
+	require.Equal(t, 20, cfg.EmailPerHour)
 	level, format := cfg.Logging()
 	require.Equal(t, "info json", level+" "+format)
 }
@@ -41,16 +42,16 @@ func TestConfigValidateNamesEveryProblem(t *testing.T) {
 	cfg := configFrom(t, map[string]string{
 		"KAFKA_BROKERS": "nowhere", "HTTP_ADDR": "8085", "ADMIN_ADDR": "9085",
 		"DATABASE_URL": "postgres://notifications:sesame@local host/x", "SMTP_URL": "smtp://shop:sesame@mail.example.org?tls=none",
-		"EMAIL_FROM": "nobody", "EMAIL_CONCURRENCY": "0", "EMAIL_TIMEOUT": "1ms", "EMAIL_RETRY_MAX": "0s", "LOG_LEVEL": "loud",
+		"EMAIL_FROM": "nobody", "EMAIL_CONCURRENCY": "0", "EMAIL_TIMEOUT": "1ms", "EMAIL_RETRY_MAX": "0s", "EMAIL_PER_HOUR": "-1", "LOG_LEVEL": "loud",
 		"LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s",
 	})
 	err := cfg.Validate()
 	require.Error(t, err)
 	for _, name := range []string{"KAFKA_BROKERS", "HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "SMTP_URL", "EMAIL_FROM",
-		"EMAIL_CONCURRENCY", "EMAIL_TIMEOUT", "EMAIL_RETRY_MAX", "LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT"} {
+		"EMAIL_CONCURRENCY", "EMAIL_TIMEOUT", "EMAIL_RETRY_MAX", "EMAIL_PER_HOUR", "LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT"} {
 		require.Contains(t, err.Error(), name)
 	}
-	require.Len(t, strings.Split(err.Error(), "\n"), 12, "one line each")
+	require.Len(t, strings.Split(err.Error(), "\n"), 13, "one line each")
 	require.NotContains(t, err.Error(), "sesame")
 }
 

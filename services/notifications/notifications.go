@@ -71,7 +71,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg.MustRegister(kept.Collector(log))
 
 	metrics := app.NewMetrics(reg)
-	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Metrics: metrics, Log: log, Tracer: tracer,
+	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Limit: newLimit(cfg, pool), Metrics: metrics, Log: log, Tracer: tracer,
 		Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout,
 		Retries:      domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, For: cfg.EmailRetryFor},
 		DrainTimeout: cfg.DrainTimeout})
@@ -122,6 +122,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(notifications, messages, letters, replays, log)), reg), log)},
 		},
 	)
+}
+
+// newLimit returns what bounds the emails to one address, nil when nothing does. Lines of the log reach nobody's inbox.
+func newLimit(cfg Config, pool *pgxpool.Pool) app.Limit {
+	if cfg.SMTPURL == "" || cfg.EmailPerHour == 0 {
+		return nil
+	}
+	return store.NewLimit(pool, cfg.EmailPerHour, email.Mailbox)
 }
 
 // newSender returns the mail server's sender when there is one, else the log's.

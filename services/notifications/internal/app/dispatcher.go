@@ -25,6 +25,7 @@ type DispatcherConfig struct {
 	Metrics     *Metrics
 	Log         *slog.Logger
 	Tracer      *tracing.Tracer
+	Limit       Limit          // nil = a mailbox gets as many emails as there are
 	Retries     domain.Retries // zero = from 1 s to 5 min, for 5 days
 	Concurrency int            // emails being sent at once; 0 = 4
 	SendTimeout time.Duration  // until the server has all of an email; 0 = 10 s
@@ -212,6 +213,10 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	began := time.Now()
 	ctx, budget := d.budget(sending, n)
 	defer budget.end()
+	slot, waits, ok := d.admit(ctx, n)
+	if !ok {
+		return waits
+	}
 	var span *tracing.Span
 	if d.cfg.Tracer.On() {
 		ctx, span = d.cfg.Tracer.Begin(ctx, trace.SpanKindClient, "send email", n.TraceParent,
@@ -220,6 +225,7 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	}
 	err := budget.explain(d.handOver(ctx, n.Email(), budget.handedOver))
 	span.End(err)
+	d.giveBack(sending, n, slot, err)
 	now := time.Now()
 	o := outcome(n, err, now, d.cfg.Retries, rand.Float64())
 	label := emailSent

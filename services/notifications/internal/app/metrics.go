@@ -24,6 +24,7 @@ const (
 	emailSent    = "sent"
 	emailFailed  = "failed"  // refused for good
 	emailRetried = "retried" // to be tried again
+	emailLimited = "limited" // not attempted yet: its address had its share
 )
 
 // NewMetrics makes the metrics and registers them with reg.
@@ -40,7 +41,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"content"}),
 		emails: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "emails_total",
-			Help: "Attempts to send an email, by status (sent, failed: refused for good, retried: to be tried again).",
+			Help: "Attempts to send an email, by status (sent, failed: refused for good, retried: to be tried again, limited: its address had its share).",
 		}, []string{"status"}),
 		sendSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "email_send_seconds",
@@ -60,7 +61,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	reg.MustRegister(m.notifications, m.repetitions, m.emails, m.sendSeconds, m.endToEnd, m.orderToEmail)
 	// Outcomes that have not happened yet are 0, not unknown: an alert on their increase needs that.
-	for _, status := range []string{emailSent, emailFailed, emailRetried} {
+	for _, status := range []string{emailSent, emailFailed, emailRetried, emailLimited} {
 		m.emails.WithLabelValues(status)
 	}
 	for _, content := range []string{"same", "other"} {
@@ -90,8 +91,10 @@ func (m *Metrics) repeated(same bool) {
 	m.repetitions.WithLabelValues(content).Inc()
 }
 
+func (m *Metrics) counted(status string) { m.emails.WithLabelValues(status).Inc() }
+
 func (m *Metrics) attempted(status string, took time.Duration) {
-	m.emails.WithLabelValues(status).Inc()
+	m.counted(status)
 	m.sendSeconds.WithLabelValues(status).Observe(took.Seconds())
 }
 

@@ -23,7 +23,7 @@ func outcome(n domain.Notification, err error, now time.Time, retries domain.Ret
 	case err == nil:
 		o.Status, o.SentAt = domain.Sent, now
 	case fault.KindOf(err) == fault.Permanent:
-		o.Status, o.Reason = domain.Failed, storable(err)
+		o.Status, o.Reason = domain.Failed, storable(fmt.Errorf("%s: %w", fault.Reason(err), err))
 	case retries.Over(n, now):
 		o.Status, o.Reason = domain.Failed, storable(fmt.Errorf("given up after %s: %w", retries.For, err))
 	case errors.Is(err, domain.ErrOutcomeUnknown):
@@ -135,8 +135,10 @@ func (d *Dispatcher) release(writing context.Context) {
 // poll claims what is due until stop ends, again at once while there is more.
 func (d *Dispatcher) poll(stop context.Context) {
 	failed := false
+	pruned := time.Now()
 	for {
 		began := time.Now()
+		pruned = d.pruneLimit(stop, pruned)
 		limit := min(d.room(), d.cfg.Capacity/4+1)
 		if limit > 0 {
 			due, err := d.claimDue(stop, limit)

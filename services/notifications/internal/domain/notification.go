@@ -43,6 +43,7 @@ type Notification struct {
 	CreatedAt   time.Time
 	TriedSince  time.Time // attempts end at an age counted from here: when it was stored, or last asked for again
 	SentAt      time.Time // zero unless Sent
+	SlotAt      time.Time // the time that its mailbox has room for it, zero when it did not have to wait
 }
 
 // New returns the notification that a message asks for. The event is valid: the contract's decoder saw to that.

@@ -22,6 +22,19 @@ func wireAddress(address string) (string, error) {
 	return address[:at+1] + domain, nil
 }
 
+// Mailbox returns the same text for addresses that lead to one mailbox: in lower case, with the domain as A-label, and
+// without the +tag that most servers ignore. It names a mailbox for counting; nothing is sent to it.
+func Mailbox(address string) string {
+	if wire, err := wireAddress(address); err == nil {
+		address = wire
+	}
+	at := strings.LastIndexByte(address, '@')
+	if plus := strings.IndexByte(address, '+'); plus > 0 && plus < at {
+		address = address[:plus] + address[at:]
+	}
+	return strings.ToLower(address)
+}
+
 // needsUTF8 reports whether an address of wireAddress may be sent only to a server that speaks SMTPUTF8 (RFC 6531, 3.2).
 func needsUTF8(address string) bool { return !isASCII(address) }
 

@@ -96,6 +96,7 @@ func TestDeliveryRefusedForGood(t *testing.T) {
 	svc.notify(t, "1002", "ann@example.org")
 	n := svc.becomes(t, "1001", domain.Failed)
 	require.Contains(t, n.Reason, "no such user")
+	require.True(t, strings.HasPrefix(n.Reason, "smtp_refused: "), "the code that the contract promises, then the server's words: %s", n.Reason)
 	require.Equal(t, 1, n.Attempts)
 	svc.becomes(t, "1002", domain.Sent)
 }

@@ -82,10 +82,17 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) erro
 		// Nothing has been said about this email yet: even a 5xx means our own set-up, or a server in trouble.
 		return ended(ctx, fmt.Errorf("connect to %s: %w", s.server.address(), err))
 	}
-	if utf8, _ := session.Extension("SMTPUTF8"); !utf8 && needsUTF8(e.To) {
+	utf8, _ := session.Extension("SMTPUTF8")
+	if !utf8 && needsUTF8(e.To) {
 		_ = session.Quit()
 		return fault.Wrap(reasonInvalid, errNoUTF8)
 	}
+	if !utf8 && needsUTF8(s.cfg.From) {
+		_ = session.Quit()
+		return fmt.Errorf("EMAIL_FROM: %w", errNoUTF8)
+	}
+	// An email that asks for SMTPUTF8 goes only to servers that have it, the next ones behind this server included.
+	session.SkipSMTPUTF8(!needsUTF8(e.To) && !needsUTF8(s.cfg.From))
 	at, err := s.converse(session, msg, handedOver)
 	if err != nil {
 		return ended(ctx, s.refusal(at, err, e.To))

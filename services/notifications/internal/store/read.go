@@ -43,15 +43,18 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 	return found, nil
 }
 
+// An email that waits for its mailbox to have room is late by nobody's fault: its waiting begins when there is room.
 const backlogSQL = `
-SELECT count(*), COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8
+SELECT count(*), count(*) FILTER (WHERE slot_at > now()),
+	COALESCE(extract(epoch FROM now() - min(COALESCE(slot_at, created_at)) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8
 FROM notifications WHERE status = 'pending'`
 
-// Backlog returns how many notifications are not settled yet, and for how long the oldest one has waited.
-func (s *Store) Backlog(ctx context.Context) (pending int64, oldest time.Duration, err error) {
+// Backlog returns how many notifications are not settled yet, how many of them wait for their mailbox to have room, and
+// for how long the oldest of the others has waited.
+func (s *Store) Backlog(ctx context.Context) (pending, limited int64, oldest time.Duration, err error) {
 	var seconds float64
-	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&pending, &seconds); err != nil {
-		return 0, 0, fmt.Errorf("read the backlog: %w", err)
+	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&pending, &limited, &seconds); err != nil {
+		return 0, 0, 0, fmt.Errorf("read the backlog: %w", err)
 	}
-	return pending, time.Duration(seconds * float64(time.Second)), nil
+	return pending, limited, time.Duration(seconds * float64(time.Second)), nil
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // Two processes that claim at once get different rows: each locks its own and skips the other's. The order of the
-// answer is the order of asking, which keeps the emails of one order in order.
+// answer is the order of asking, which keeps the emails of one order in order. A time that a mailbox had for an email is
+// lost when the email comes a minute late: after an outage all of them would go at once.
 const claimSQL = `
 WITH due AS (
 	SELECT id FROM notifications
@@ -24,7 +25,8 @@ WITH due AS (
 	LIMIT $1
 	FOR UPDATE SKIP LOCKED
 ), claimed AS (
-	UPDATE notifications n SET claim = n.claim + 1, next_attempt_at = now() + $2::interval
+	UPDATE notifications n SET claim = n.claim + 1, next_attempt_at = now() + $2::interval,
+		slot_at = CASE WHEN n.slot_at > now() - interval '1 minute' THEN n.slot_at END
 	WHERE n.id = ANY (ARRAY(SELECT id FROM due)) -- a join may read all of them by id, as planned for a table that was empty
 	RETURNING n.*
 )
@@ -44,9 +46,10 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]do
 // to walk through the index of what is pending instead of looking the id up.
 const settleSQL = `
 UPDATE notifications n
-SET status = o.status, reason = o.reason, attempts = n.attempts + 1, sent_at = o.sent_at, next_attempt_at = now() + o.pause
-FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[])
-	AS o (id, claim, was, status, reason, sent_at, pause)
+SET status = o.status, reason = o.reason, attempts = n.attempts + o.attempts, sent_at = o.sent_at,
+	next_attempt_at = COALESCE(o.slot_at, now() + o.pause), slot_at = o.slot_at
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[], $8::integer[], $9::timestamptz[])
+	AS o (id, claim, was, status, reason, sent_at, pause, attempts, slot_at)
 WHERE n.id = o.id AND n.status = o.was AND (o.status = 'sent' OR n.claim = o.claim)`
 
 // Settle implements app.Store.
@@ -55,12 +58,17 @@ func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
 	ids, claims := make([]int64, size), make([]int32, size)
 	were, statuses, reasons := make([]string, size), make([]string, size), make([]string, size)
 	sentAt, pauses := make([]pgtype.Timestamptz, size), make([]time.Duration, size)
+	attempts, slots := make([]int32, size), make([]pgtype.Timestamptz, size)
 	for i, o := range outcomes {
 		were[i] = string(domain.Pending)
 		ids[i], claims[i], statuses[i], reasons[i], pauses[i] = o.ID, int32(o.Claim), string(o.Status), o.Reason, o.Pause
 		sentAt[i] = pgtype.Timestamptz{Time: o.SentAt, Valid: o.Status == domain.Sent}
+		slots[i] = pgtype.Timestamptz{Time: o.Slot, Valid: !o.Slot.IsZero()}
+		if !o.Waits {
+			attempts[i] = 1
+		}
 	}
-	if _, err := pgdb.Exec(ctx, s.pool, settleSQL, ids, claims, were, statuses, reasons, sentAt, pauses); err != nil {
+	if _, err := pgdb.Exec(ctx, s.pool, settleSQL, ids, claims, were, statuses, reasons, sentAt, pauses, attempts, slots); err != nil {
 		return fmt.Errorf("settle notifications: %w", err)
 	}
 	return nil

@@ -22,7 +22,7 @@ type Store struct{ pool *pgxpool.Pool }
 func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 const columns = `id, message_id, order_id, kind, user_id, recipient, message, channel, status, reason, attempts, claim,
-	requested_at, created_at, sent_at, ordered_at, trace_parent, tried_since`
+	requested_at, created_at, sent_at, ordered_at, trace_parent, tried_since, slot_at`
 
 func scan(row pgx.CollectableRow) (domain.Notification, error) {
 	var (
@@ -30,9 +30,10 @@ func scan(row pgx.CollectableRow) (domain.Notification, error) {
 		orderID, kind pgtype.Text
 		sentAt        pgtype.Timestamptz
 		orderedAt     pgtype.Timestamptz
+		slotAt        pgtype.Timestamptz
 	)
 	err := row.Scan(&n.ID, &n.MessageID, &orderID, &kind, &n.UserID, &n.To, &n.Message, &n.Channel, &n.Status, &n.Reason,
-		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt, &orderedAt, &n.TraceParent, &n.TriedSince)
+		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt, &orderedAt, &n.TraceParent, &n.TriedSince, &slotAt)
 	n.OrderID, n.Kind = orderID.String, kind.String
 	n.RequestedAt, n.CreatedAt, n.TriedSince = n.RequestedAt.UTC(), n.CreatedAt.UTC(), n.TriedSince.UTC()
 	if sentAt.Valid {
@@ -40,6 +41,9 @@ func scan(row pgx.CollectableRow) (domain.Notification, error) {
 	}
 	if orderedAt.Valid {
 		n.OrderedAt = orderedAt.Time.UTC()
+	}
+	if slotAt.Valid {
+		n.SlotAt = slotAt.Time.UTC()
 	}
 	return n, err
 }

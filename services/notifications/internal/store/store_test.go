@@ -232,22 +232,26 @@ func TestTableRefusesWhatTheRulesForbid(t *testing.T) {
 func TestCollector(t *testing.T) {
 	t.Parallel()
 	s, pool := setup(t)
-	pending := add(t, s, time.Hour, about("1", "confirmed", "m1"), about("2", "confirmed", "m2"))
-	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: pending[1].ID, Claim: 1, Status: domain.Sent, SentAt: t0}}))
-	_, err := pool.Exec(t.Context(), `UPDATE notifications SET created_at = now() - interval '1 hour'`)
+	pending := add(t, s, time.Hour, about("1", "confirmed", "m1"), about("2", "confirmed", "m2"), about("3", "confirmed", "m3"))
+	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: pending[1].ID, Claim: 1, Status: domain.Sent, SentAt: t0},
+		{ID: pending[2].ID, Claim: 1, Status: domain.Pending, Reason: "limited", Waits: true, Slot: time.Now().Add(time.Hour)}}))
+	_, err := pool.Exec(t.Context(), `UPDATE notifications SET created_at = now() - id * interval '1 hour'`)
 	require.NoError(t, err)
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(s.Collector(slog.New(slog.DiscardHandler)))
 	families, err := reg.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 2)
-	require.Equal(t, "pasdetrois_notifications_oldest_pending_seconds", families[0].GetName())
-	require.InDelta(t, 3600, families[0].GetMetric()[0].GetGauge().GetValue(), 60)
+	require.Len(t, families, 3)
+	require.Equal(t, "pasdetrois_notifications_oldest_pending_seconds", families[1].GetName())
+	require.InDelta(t, 3600, families[1].GetMetric()[0].GetGauge().GetValue(), 60)
 	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP pasdetrois_notifications_limited Emails that wait because their address had its share for an hour.
+# TYPE pasdetrois_notifications_limited gauge
+pasdetrois_notifications_limited 1
 # HELP pasdetrois_notifications_pending Notifications whose email is not sent yet.
 # TYPE pasdetrois_notifications_pending gauge
-pasdetrois_notifications_pending 1
-`), "pasdetrois_notifications_pending"))
+pasdetrois_notifications_pending 2
+`), "pasdetrois_notifications_limited", "pasdetrois_notifications_pending"))
 
 	pool.Close()
 	families, err = reg.Gather()

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pasdetrois/services/notifications/internal/domain"
+)
+
+// Limit bounds how many emails one mailbox gets within an hour, over all replicas. store.Limit is the one over Postgres.
+type Limit interface {
+	// Take reserves the earliest time at which another email may go to address, and reports whether that is now. It
+	// returns ErrTooMany when so many emails wait for the mailbox that the time would be a day away.
+	Take(ctx context.Context, address string) (slot time.Time, now bool, err error)
+	// GiveBack frees a time whose email did not reach the mailbox.
+	GiveBack(ctx context.Context, address string, slot time.Time) error
+	// Prune forgets the mailboxes that were not written to for an hour.
+	Prune(ctx context.Context) error
+}
+
+// ErrTooMany means that more emails wait for one mailbox than it may get within a day.
+var ErrTooMany = errors.New("more emails wait for this address than it may get within a day")
+
+// reasonTooMany is the reason of a notification that fails with ErrTooMany.
+const reasonTooMany = "too_many_emails"
+
+// Pruning happens as often as this, beside polling.
+const pruneEvery = time.Minute
+
+// admit asks whether n's mailbox has room. It returns the time that n takes there, zero without a limit, and true when n
+// may be sent now; else the outcome of waiting. A notification that waited for its time has room already.
+func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Time, Outcome, bool) {
+	if d.cfg.Limit == nil || !n.SlotAt.IsZero() {
+		return n.SlotAt, Outcome{}, true
+	}
+	o := Outcome{ID: n.ID, Claim: n.Claim, Status: domain.Pending, Waits: true}
+	slot, now, err := d.cfg.Limit.Take(ctx, n.To)
+	switch {
+	case errors.Is(err, ErrTooMany):
+		err = fmt.Errorf("%s: %w", reasonTooMany, err)
+		o.Status, o.Reason = domain.Failed, storable(err)
+		d.cfg.Metrics.counted(emailFailed)
+		d.cfg.Log.Warn("email failed: too many for its address", "order_id", n.OrderID, "message_id", n.MessageID, "status", o.Status, "err", err)
+	case err != nil:
+		o.Reason, o.Pause = storable(err), d.cfg.Poll
+		d.cfg.Log.Warn("could not count the emails to an address, trying again later", "order_id", n.OrderID, "message_id", n.MessageID, "err", err)
+	case now:
+		return slot, o, true
+	default:
+		o.Reason, o.Slot = fmt.Sprintf("limited: the address had its share of emails for an hour; this one goes at %s", slot.Format(time.RFC3339)), slot
+		d.cfg.Metrics.counted(emailLimited)
+		d.cfg.Log.Info("email waits, because its address had its share for an hour", "order_id", n.OrderID, "message_id", n.MessageID, "status", o.Status)
+	}
+	return slot, o, false
+}
+
+// giveBack frees the time of an email that the mail server did not take. Of one whose answer never came, nobody knows.
+func (d *Dispatcher) giveBack(ctx context.Context, n domain.Notification, slot time.Time, err error) {
+	if d.cfg.Limit == nil || err == nil || errors.Is(err, domain.ErrOutcomeUnknown) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Lease-d.cfg.SendTimeout)
+	defer cancel()
+	if err := d.cfg.Limit.GiveBack(ctx, n.To, slot); err != nil {
+		d.cfg.Log.Warn("an email that was not sent counts for its address all the same, for an hour", "message_id", n.MessageID, "err", err)
+	}
+}
+
+// pruneLimit prunes when it is time to, and returns when that was.
+func (d *Dispatcher) pruneLimit(ctx context.Context, last time.Time) time.Time {
+	if d.cfg.Limit == nil || time.Since(last) < pruneEvery {
+		return last
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.SendTimeout)
+	defer cancel()
+	if err := d.cfg.Limit.Prune(ctx); err != nil {
+		d.cfg.Log.Debug("could not forget the emails of an hour ago", "err", err)
+	}
+	return time.Now()
+}

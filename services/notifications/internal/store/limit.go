@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/services/notifications/internal/app"
+)
+
+// Limit is app.Limit over Postgres, so that all replicas count together.
+type Limit struct {
+	pool    *pgxpool.Pool
+	perHour int
+	mailbox func(address string) string
+}
+
+// NewLimit returns a limit of perHour emails to each mailbox. mailbox returns the same text for addresses that lead to
+// one mailbox.
+func NewLimit(pool *pgxpool.Pool, perHour int, mailbox func(address string) string) *Limit {
+	return &Limit{pool: pool, perHour: perHour, mailbox: mailbox}
+}
+
+// A row holds the times of the emails of the last hour and of those that wait, in order. The lock on the row lets two
+// replicas take one after the other. An email goes at once while there are fewer than $2 of them. After that it goes an
+// hour after the email that is $2 places before it, so no hour ever has more than $2. More than a day's share is refused.
+const takeSQL = `
+INSERT INTO mailboxes AS m (mailbox, slots) VALUES ($1, ARRAY[now()])
+ON CONFLICT (mailbox) DO UPDATE SET slots = (
+	SELECT slots || CASE WHEN cardinality(slots) < $2::int THEN now()
+		ELSE slots[cardinality(slots) - $2::int + 1] + interval '1 hour' END
+	FROM (SELECT COALESCE(array_agg(s ORDER BY s), '{}') AS slots
+		FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour') AS counted)
+WHERE (SELECT count(*) FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour') < 24 * $2::int
+RETURNING slots[cardinality(slots)], slots[cardinality(slots)] <= now()`
+
+// Take implements app.Limit.
+func (l *Limit) Take(ctx context.Context, address string) (slot time.Time, now bool, err error) {
+	err = l.pool.QueryRow(ctx, takeSQL, l.mailbox(address), l.perHour).Scan(&slot, &now)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return slot, false, app.ErrTooMany
+	}
+	if err != nil {
+		return slot, false, fmt.Errorf("count the emails to one address: %w", err)
+	}
+	return slot.UTC(), now, nil
+}
+
+const giveBackSQL = `UPDATE mailboxes SET slots = array_remove(slots, $2) WHERE mailbox = $1`
+
+// GiveBack implements app.Limit.
+func (l *Limit) GiveBack(ctx context.Context, address string, slot time.Time) error {
+	if _, err := pgdb.Exec(ctx, l.pool, giveBackSQL, l.mailbox(address), slot); err != nil {
+		return fmt.Errorf("count an email to one address no longer: %w", err)
+	}
+	return nil
+}
+
+// Replicas prune at the same time: each passes over the rows that another one, or an email, has locked.
+const pruneSQL = `
+DELETE FROM mailboxes WHERE mailbox = ANY (ARRAY(
+	SELECT mailbox FROM mailboxes AS m
+	WHERE NOT EXISTS (SELECT FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour')
+	LIMIT 10000 FOR UPDATE SKIP LOCKED))`
+
+// Prune implements app.Limit.
+func (l *Limit) Prune(ctx context.Context) error {
+	if _, err := pgdb.Exec(ctx, l.pool, pruneSQL); err != nil {
+		return fmt.Errorf("forget the emails of an hour ago: %w", err)
+	}
+	return nil
+}
