@@ -1,13 +1,15 @@
-"""Reads events as `pas windows` does: the same name, time and amount of every record, and the same records that are none.
+"""Reads events as `pas windows` and the services do: the same name, time and amount of every record, and the same records
+that are none. pkg/messages/reading.go is the same in Go.
 
 It needs nothing but Python, and runs in Spark's workers. A test gives both readers the same records.
 """
 
+import base64
+import binascii
 import functools
 import json
 import re
 import sys
-import unicodedata
 from datetime import date
 from decimal import ROUND_FLOOR, Context, Decimal
 
@@ -18,8 +20,24 @@ FIRST_EVENT = {
     "notifications": "notification_requested",
     "order-failures": "order_rejected",
 }
+# The topic of each event, and the field that has its amount.
+EVENTS = {
+    "order_placed": ("orders", "total"),
+    "payment_requested": ("payments", "amount"),
+    "payment_captured": ("payments", "amount"),
+    "refund_requested": ("payments", "amount"),
+    "payment_refunded": ("payments", "amount"),
+    "notification_requested": ("notifications", None),
+    "order_rejected": ("order-failures", "total"),
+    "payment_failed": ("order-failures", "total"),
+}
+TYPE_PREFIX, TYPE_SUFFIX = "pasdetrois.", ".v1"
+UNREADABLE_TYPE = "?"  # stands for a type that is no text of a sensible length
 DEFAULT_CURRENCY = "USD"
-MAX_NAME = 100  # bytes of an event's name
+BYTE_ORDER_MARK = "\ufeff"
+MAX_BODY = 64 << 10  # bytes of a value on the contract's topics
+MAX_DEPTH, MAX_FOREIGN_DEPTH = 32, 1000
+MAX_NAME = 128  # characters of an event's name
 MAX_AHEAD = 60 * 60 * 1000  # how far an event's time may be ahead of its record's, in milliseconds
 MAX_MINOR = 999_999_999_999
 MAX_NUMBER = 64  # characters of a number that is read
@@ -67,25 +85,167 @@ def _refuse(constant):
     raise ValueError(constant + " is no JSON")
 
 
-_decoder = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=_refuse)
+def _once(pairs):
+    """Makes an object of its members, and refuses a key that stands twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return members
+
+
+_decoder = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=_refuse, object_pairs_hook=_once)
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
 
 
-def read_body(value):
-    """Returns the JSON object that a record carries, None when it carries none."""
-    if not value:
-        return None
+class Unreadable(ValueError):
+    """The value is no JSON object that can be understood in one way only."""
+
+
+def read_body(value, most, depth):
+    """Returns the JSON object that the bytes are."""
+    if len(value) > most:
+        raise Unreadable("it is too large")
     try:
-        text = value.decode("utf-8")
+        text = value.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
         body = _decoder.decode(text)
-    except (ValueError, RecursionError):
+        if "\\u" in text or text.count("{") + text.count("[") > depth:
+            check(body, depth)
+    except (ValueError, RecursionError) as problem:
+        raise Unreadable(str(problem)) from problem
+    if type(body) is not dict:
+        raise Unreadable("it is no object")
+    return body
+
+
+def check(content, depth):
+    """Refuses what Python's decoder takes: half a surrogate pair, and deep nesting."""
+    if type(content) is str:
+        if SURROGATE.search(content):
+            raise Unreadable("half a surrogate pair")
+        return
+    if type(content) not in (dict, list):
+        return
+    if depth == 0:
+        raise Unreadable("it is nested too deep")
+    for inner in content:
+        check(inner, depth - 1)
+    if type(content) is dict:
+        for inner in content.values():
+            check(inner, depth - 1)
+
+
+def read_event(topic, record_ms, value, headers=None):
+    """Returns (name, ms, currency, minor, bad_amount, ahead), None for a record that is no event."""
+    first = FIRST_EVENT.get(topic)
+    most, depth = (MAX_BODY, MAX_DEPTH) if first else (sys.maxsize, MAX_FOREIGN_DEPTH)
+    headers = [(header["key"], header["value"] or b"") for header in headers or ()]
+    try:
+        body, headers = open_event(read_body(value or b"", most, depth), headers, most, depth)
+    except Unreadable:
         return None
-    return body if type(body) is dict else None
+    event_type, sent = read_headers(headers)
+    at, ahead = record_ms, False
+    own = read_timestamp(body.get("timestamp"))
+    if own is None:
+        own = sent
+    if own is not None:
+        at = own
+        if record_ms > 0 and own > record_ms + MAX_AHEAD:
+            at, ahead = record_ms, True
+    name = read_name(body, event_type, topic, first) if first else read_name_elsewhere(body, event_type)
+    currency, minor, bad = read_amount(body, name, topic)
+    return name, at, currency, minor, bad, ahead
 
 
-def scalar(body, field):
-    """Returns the content of a text field or the literal of a number; "" stands for everything else."""
-    content = body.get(field)
+def open_event(body, headers, most, depth):
+    """Unwraps a CloudEvent in structured mode, whose attributes win over headers."""
+    media = media_type(headers)
+    if media == "application/cloudevents-batch+json":
+        raise Unreadable("a batch of CloudEvents")
+    wrapped = "specversion" in body and body.get("order_id") is None and body.get("user_id") is None
+    if media != "application/cloudevents+json" and not wrapped:
+        return body, headers
+    if text(body, "specversion") != "1.0":
+        raise Unreadable("specversion is not 1.0")
+    data = body.get("data")
+    if "data" not in body and type(body.get("data_base64")) is str:
+        try:
+            raw = base64.b64decode(re.sub("[\r\n]", "", body["data_base64"]), validate=True)
+        except (binascii.Error, ValueError) as problem:
+            raise Unreadable(str(problem)) from problem
+        data = read_body(raw, most, depth)
+    if type(data) is not dict:
+        raise Unreadable("the CloudEvent has no data")
+    found = [("ce_" + name, text(body, name).encode()) for name in ("type", "time") if type(body.get(name)) is str]
+    return data, headers + found
+
+
+def media_type(headers):
+    for key, content in reversed(headers):
+        if key.lower() == "content-type":
+            return content.decode("utf-8", "replace").split(";")[0].strip().lower()
+    return ""
+
+
+def read_headers(headers):
+    """Returns the type and the time that the headers say, "" and None without them."""
+    event_type, sent = "", None
+    for key, content in headers:
+        if not content:
+            continue
+        short = len(content) <= 512
+        if key == "ce_type":
+            event_type = UNREADABLE_TYPE
+            if short and (name := decoded(content)) and valid_name(name):
+                event_type = name
+        elif key == "ce_time" and short:
+            found = read_time(decoded(content))
+            sent = sent if found is None else found
+    return event_type, sent
+
+
+def decoded(content):
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def valid_name(name):
+    """Says whether a text can stand in a header: printable, as an id is."""
+    return (
+        name != ""
+        and len(name) <= MAX_NAME
+        and name.isprintable()
+        and name[0] != " "
+        and name[-1] != " "
+        and name not in (".", "..")
+    )
+
+
+def read_name(body, event_type, topic, first):
+    """Names a record of one of the contract's topics, by the table in docs/contract.md."""
+    event = body.get("event")
+    if event is not None and not (type(event) is str and valid_name(event)):
+        return ""
+    if not event_type:
+        return event or first
+    if event_type[: len(TYPE_PREFIX)].lower() == TYPE_PREFIX:
+        named = event_type.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX)
+        known = event_type == TYPE_PREFIX + named + TYPE_SUFFIX and EVENTS.get(named, ("",))[0] == topic
+        return (event or named) if known else "unknown: " + event_type
+    return event or "unknown: " + event_type
+
+
+def read_name_elsewhere(body, event_type):
+    event = body.get("event")
+    if event is None:
+        return "" if event_type == UNREADABLE_TYPE else event_type
+    return event if type(event) is str and valid_name(event) else ""
+
+
+def scalar(content):
+    """Returns a text or the literal of a number; "" stands for everything else."""
     return str(content) if isinstance(content, str) else ""
 
 
@@ -94,37 +254,43 @@ def text(body, field):
     return content if type(content) is str else ""
 
 
-def read_event(topic, record_ms, value):
-    """Returns (name, ms, currency, minor, bad_amount, ahead), None for a record that is no event."""
-    body = read_body(value)
-    if body is None:
-        return None
-    at, ahead = record_ms, False
-    own = read_time(scalar(body, "timestamp"))
-    if own is not None:
-        at = own
-        if record_ms > 0 and own > record_ms + MAX_AHEAD:
-            at, ahead = record_ms, True
-    currency, minor, bad = read_amount(body)
-    return read_name(body, topic), at, currency, minor, bad, ahead
-
-
-def read_name(body, topic):
-    name = SURROGATE.sub("\ufffd", text(body, "event")) or FIRST_EVENT.get(topic, "")
-    if name.isascii() and name.isprintable():
-        return name if len(name) <= MAX_NAME else ""
-    if len(name.encode()) > MAX_NAME or any(unicodedata.category(c) == "Cc" for c in name):
-        return ""
-    return name
-
-
-def read_amount(body):
-    field = "amount" if body.get("amount") is not None else "total"
-    if body.get(field) is None:
+def read_amount(body, name, topic):
+    """Reads the amount of the field that the event has on its topic, else of `amount` or `total`."""
+    carried, field = EVENTS.get(name, ("", ""))
+    if carried != topic:
+        field = "total" if body.get("amount") is None else "amount"
+    if field is None or body.get(field) is None:
         return "", 0, False
-    currency = DEFAULT_CURRENCY if body.get("currency") is None else text(body, "currency")
-    minor = read_minor(scalar(body, field), currency)
+    currency = DEFAULT_CURRENCY
+    if body.get("currency") is not None:
+        given = body["currency"]
+        if type(given) is not str or not given.isascii():
+            return "", 0, True
+        currency = given.upper() or DEFAULT_CURRENCY
+    minor = read_minor(scalar(body[field]), currency)
     return ("", 0, True) if minor is None else (currency, minor, False)
+
+
+def read_timestamp(content):
+    return read_parts(content) if type(content) is list else read_time(scalar(content))
+
+
+def read_parts(parts):
+    """Reads [year, month, day, hour, minute, second, nanosecond], the last two of which may be missing, in UTC."""
+    if not 5 <= len(parts) <= 7:
+        return None
+    if not all(type(part) is Number and len(part) <= 9 and re.fullmatch("-?[0-9]+", part) for part in parts):
+        return None
+    year, month, day, hour, minute, second, nano = [int(part) for part in parts] + [0] * (7 - len(parts))
+    if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59 and 0 <= nano <= 999_999_999):
+        return None
+    days = day_number(year, month, day)
+    if days is None:
+        return None
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second
+    if seconds == YEAR_ONE and nano == 0:
+        return None
+    return seconds * 1000 + nano // 1_000_000
 
 
 def read_number(literal):

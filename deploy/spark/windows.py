@@ -19,6 +19,8 @@ import pyarrow as pa
 import events
 
 KAFKA = "org.apache.kafka."
+# Only these headers say something about an event.
+HEADERS = "filter(headers, h -> lower(h.key) IN ('ce_type', 'ce_time', 'content-type')) AS headers"
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of a broker that tells none
 ROWS = pa.schema(
     [
@@ -39,7 +41,7 @@ ROWS_SQL = (
     "topic string, partition int, next long, watermark long, counters array<long>, start long, event string, "
     "currency string, count long, minor string, late long"
 )
-COUNTERS = ("read", "counted", "late", "not_json", "bad_amounts", "ahead")
+COUNTERS = ("read", "counted", "late", "not_json", "empty", "bad_amounts", "ahead")
 
 
 def count(batches, size, grace, prefix, positions):
@@ -49,8 +51,8 @@ def count(batches, size, grace, prefix, positions):
     """
     at, cells = {}, {}
     for batch in batches:
-        columns = (batch.column(name).to_pylist() for name in ("topic", "partition", "offset", "ms", "value"))
-        for topic, partition, offset, ms, value in zip(*columns):
+        columns = (batch.column(name).to_pylist() for name in ("topic", "partition", "offset", "ms", "value", "headers"))
+        for topic, partition, offset, ms, value, headers in zip(*columns):
             state = at.get((topic, partition))
             if state is None:
                 first, watermark = positions.get((topic, partition), (0, None))
@@ -60,13 +62,16 @@ def count(batches, size, grace, prefix, positions):
             state[0] = offset + 1
             counters = state[2]
             counters[0] += 1
-            event = events.read_event(topic.removeprefix(prefix), ms, value)
+            if not value:
+                counters[4] += 1
+                continue
+            event = events.read_event(topic.removeprefix(prefix), ms, value, headers)
             if event is None:
                 counters[3] += 1
                 continue
             name, time, currency, minor, bad, ahead = event
-            counters[4] += bad
-            counters[5] += ahead
+            counters[5] += bad
+            counters[6] += ahead
             start = time - time % size
             cell = cells.setdefault((start, name, currency), [0, 0, 0])
             if state[1] is not None and start + size + grace <= state[1]:
@@ -110,7 +115,7 @@ class Job:
         counting = functools.partial(
             count, size=self.size, grace=self.grace, prefix=self.prefix, positions=dict(self.store.positions)
         )
-        records = frame.selectExpr("topic", "partition", "offset", "unix_millis(timestamp) AS ms", "value")
+        records = frame.selectExpr("topic", "partition", "offset", "unix_millis(timestamp) AS ms", "value", HEADERS)
         cells, read, counters = {}, {}, [0] * len(COUNTERS)
         for row in records.mapInArrow(counting, ROWS_SQL).collect():
             if row["topic"] is not None:
@@ -251,6 +256,7 @@ def run(given, spark, store, checkpoint):
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", given.brokers)
         .option("kafka.isolation.level", "read_committed")
+        .option("includeHeaders", "true")
         .option("subscribe", ",".join(names))
         .option("startingOffsets", first)
         .option("maxOffsetsPerTrigger", given.at_once)

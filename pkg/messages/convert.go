@@ -36,7 +36,8 @@ func fieldName(f int) string {
 type body struct {
 	f       [fieldCount]value
 	source  string // the JSON text
-	wrapped bool   // it has the member specversion, as a CloudEvent in structured mode has
+	limits  limits
+	wrapped bool // it has the member specversion, as a CloudEvent in structured mode has
 }
 
 // set keeps a member that some event has. null is the same as absent.
@@ -257,24 +258,31 @@ func upper(s string) string {
 
 func (c *converter) timestamp() (time.Time, bool) {
 	v := c.f[fTimestamp]
+	if t, ok := timeOf(v); ok {
+		return t, true
+	}
 	switch v.kind {
 	case absent:
-		return time.Time{}, false
 	case array:
-		if t, ok := parseParts(v.s); ok {
-			return t, true
-		}
 		c.problems.add("timestamp", "must be [year, month, day, hour, minute, second, nanosecond] as an array, not %s", quoted(v.s))
 	case number, text:
-		if v.s == "" {
-			return time.Time{}, false
+		if v.s != "" {
+			c.problems.add("timestamp", "must be a date and time of RFC 3339, or seconds since 1970, not %s", quoted(v.s))
 		}
-		if t, ok := ParseTime(v.s); ok {
-			return t, true
-		}
-		c.problems.add("timestamp", "must be a date and time of RFC 3339, or seconds since 1970, not %s", quoted(v.s))
 	default:
 		c.mismatch("timestamp", v, "text or a number")
+	}
+	return time.Time{}, false
+}
+
+// timeOf reads a member as a time, in every notation that the contract has. It reports false for any other value, also
+// for an absent one.
+func timeOf(v value) (time.Time, bool) {
+	switch v.kind {
+	case array:
+		return parseParts(v.s)
+	case number, text:
+		return ParseTime(v.s)
 	}
 	return time.Time{}, false
 }

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -41,7 +42,7 @@ func Decode(r Record) (Message, error) {
 	if !ok {
 		return Message{}, &DecodeError{ReasonUnknownTopic, quoted(r.Topic) + " is no topic of the contract"}
 	}
-	var b body
+	b := body{limits: limits{size: MaxBody}}
 	if err := b.scan(r.Value); err != nil {
 		return Message{}, err
 	}
@@ -59,7 +60,8 @@ func Decode(r Record) (Message, error) {
 	if event == nil {
 		return Message{}, fmt.Errorf("%w %s on topic %s", ErrUnknownEvent, quoted(name), r.Topic)
 	}
-	m := Message{Event: event, ID: h.messageID(r), Source: h.source, OrderTime: h.orderTime, TraceParent: h.traceParent}
+	m := Message{Event: event, ID: h.messageID(r), Source: h.source, OrderTime: h.orderTime, Outside: h.outside,
+		TraceParent: h.traceParent}
 	sent, ok := c.timestamp()
 	switch {
 	case ok:
@@ -150,20 +152,26 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // byteOrderMark may stand in front of JSON text: RFC 8259, section 8.1, lets a reader ignore it.
 const byteOrderMark = "\ufeff"
 
+// limits bound what is read of a body. The zero value of depth is maxDepth.
+type limits struct{ size, depth int }
+
+// WithoutByteOrderMark returns JSON text without the byte order mark that may stand in front of it. Decode ignores the mark.
+func WithoutByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(byteOrderMark)) }
+
 // scan reads the whole value in one pass.
 func (b *body) scan(raw []byte) error {
 	switch {
 	case len(raw) == 0:
 		return &DecodeError{ReasonEmptyBody, "the record has no payload"}
-	case len(raw) > MaxBody:
-		return &DecodeError{ReasonTooLarge, fmt.Sprintf("%d bytes, at most %d are read", len(raw), MaxBody)}
+	case len(raw) > b.limits.size:
+		return &DecodeError{ReasonTooLarge, fmt.Sprintf("%d bytes, at most %d are read", len(raw), b.limits.size)}
 	case raw[0] == 0:
 		return &DecodeError{ReasonNotJSON, "the value begins with a zero byte, as a schema registry's serializer writes it (a zero, then the schema's id): use a plain JSON serializer, or let it write the id into a header"}
 	case !utf8.Valid(raw):
 		return &DecodeError{ReasonNotJSON, "invalid UTF-8"}
 	}
 	var keys [24]string
-	s := scanner{s: strings.TrimPrefix(string(raw), byteOrderMark), keys: keys[:0]}
+	s := scanner{s: strings.TrimPrefix(string(raw), byteOrderMark), most: b.limits.depth, keys: keys[:0]}
 	b.source = s.s
 	s.space()
 	if s.pos < len(s.s) && s.s[s.pos] == '{' {

@@ -40,6 +40,9 @@ func (m Message) Record() (Record, error) {
 	if !m.OrderTime.IsZero() {
 		set(headerOrderTime, m.OrderTime.UTC().Format(timeLayout))
 	}
+	if m.Outside {
+		set(headerOutside, isOutside)
+	}
 	set(headerContentType, contentType)
 	parent := traceParent(m.TraceParent)
 	if parent == "" {

@@ -14,6 +14,7 @@ const (
 	headerTime        = "ce_time"
 	headerSubject     = "ce_subject"
 	headerOrderTime   = "ce_ordertime"
+	headerOutside     = "ce_outside"
 	headerContentType = "content-type"
 	headerTraceParent = "traceparent"
 	// headerWatermillID is what watermill's default marshaler writes.
@@ -24,6 +25,7 @@ const (
 	typePrefix   = "pasdetrois."
 	typeSuffix   = ".v1"
 	sourcePrefix = "/pasdetrois"
+	isOutside    = "true"
 )
 
 // ceType returns the CloudEvents type of an event of this contract.
@@ -56,6 +58,7 @@ func serviceOf(source string) string {
 type headers struct {
 	id, watermillID, typ, source, traceParent string
 	sourced                                   bool // there is a ce_source
+	outside                                   bool
 	time, orderTime                           time.Time
 }
 
@@ -81,6 +84,8 @@ func readHeaders(list []Header) headers {
 			setTime(&h.time, v)
 		case headerOrderTime:
 			setTime(&h.orderTime, v)
+		case headerOutside:
+			h.outside = string(v) == isOutside
 		case headerTraceParent:
 			if t := traceParent(string(v)); t != "" {
 				h.traceParent = t
@@ -102,10 +107,8 @@ func (h *headers) setType(v []byte) {
 }
 
 func setTime(to *time.Time, v []byte) {
-	if t, err := time.Parse(time.RFC3339Nano, string(v)); err == nil {
-		if t, ok := inRange(t); ok {
-			*to = t
-		}
+	if t, ok := ParseTime(string(v)); ok {
+		*to = t
 	}
 }
 

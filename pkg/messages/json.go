@@ -2,8 +2,12 @@ package messages
 
 import "fmt"
 
-// maxDepth bounds how deep a body may nest. The contract's own bodies have a depth of three.
-const maxDepth = 32
+// maxDepth bounds how deep a body may nest. The contract's own bodies have a depth of three. A tool that reads topics of
+// other people goes down to maxForeignDepth.
+const (
+	maxDepth        = 32
+	maxForeignDepth = 1000
+)
 
 // kind says what a JSON value is.
 type kind uint8
@@ -35,6 +39,7 @@ type scanner struct {
 	s     string
 	pos   int
 	depth int
+	most  int      // depth that is read; 0 = maxDepth
 	keys  []string // the keys seen so far of all objects that are open
 }
 
@@ -173,8 +178,12 @@ func (s *scanner) array(each func(v value)) *DecodeError {
 
 // enter steps over { or [.
 func (s *scanner) enter() *DecodeError {
-	if s.depth == maxDepth {
-		return s.fail(ReasonTooDeep, "nested deeper than %d", maxDepth)
+	most := s.most
+	if most == 0 {
+		most = maxDepth
+	}
+	if s.depth >= most {
+		return s.fail(ReasonTooDeep, "nested deeper than %d", most)
 	}
 	s.depth++
 	s.pos++

@@ -71,6 +71,8 @@ type Message struct {
 	// OrderTime is when the order that the message is about was received, zero when its publisher does not say. It is there
 	// to be measured with, and decides nothing.
 	OrderTime time.Time
+	// Outside says that the payment that the message is about was asked for by a producer other than the orders service.
+	Outside bool
 	// TraceParent is the W3C trace context, "" when there is none.
 	TraceParent string
 }

@@ -33,7 +33,7 @@ func (b *body) open(list []Header) (headers, error) {
 		return readHeaders(list), nil
 	}
 	var e envelope
-	s := scanner{s: b.source, depth: 0}
+	s := scanner{s: b.source, most: b.limits.depth}
 	s.space()
 	if err := s.object(e.set); err != nil {
 		return headers{}, err
@@ -45,7 +45,7 @@ func (b *body) open(list []Header) (headers, error) {
 	if err != nil {
 		return headers{}, err
 	}
-	*b = body{}
+	*b = body{limits: b.limits}
 	if err := b.scan(raw); err != nil {
 		return headers{}, err
 	}

@@ -110,8 +110,7 @@ type telling struct {
 
 // listen reads one record. What is no message of the contract tells nothing: the services park it.
 func listen(r *kgo.Record) telling {
-	m, err := messages.Decode(messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
-		Headers: headers(r), Time: r.Timestamp})
+	m, err := messages.Decode(feed.Record(r))
 	if err != nil {
 		return telling{}
 	}
@@ -157,14 +156,6 @@ func (s *stories) tell(t telling) {
 		st.captured = t.captured
 	}
 	s.keep(t.id, st)
-}
-
-func headers(r *kgo.Record) []messages.Header {
-	list := make([]messages.Header, len(r.Headers))
-	for i, h := range r.Headers {
-		list[i] = messages.Header{Key: h.Key, Value: h.Value}
-	}
-	return list
 }
 
 // status returns the status that the story leads to. The four ends are told by a notification, which is published with

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"pasdetrois/pkg/messages"
 )
 
 // readBody returns the whole body, at most limit bytes of it.
@@ -35,6 +37,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 
 // decode reads body, one JSON object without unknown fields, into v.
 func decode(body []byte, v any) error {
+	body = messages.WithoutByteOrderMark(body)
 	if !utf8.Valid(body) {
 		return failed(codeConversion, "Conversion of JSON to Object failed: the body is not UTF-8")
 	}

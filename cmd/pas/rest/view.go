@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/messages"
 )
 
 // recordView is a record as an answer shows it.
@@ -46,8 +48,10 @@ func (f format) view(r *kgo.Record) recordView {
 	return v
 }
 
-// isJSON reports whether a value can be embedded in an answer; a missing one can, as null.
+// isJSON reports whether a value can be embedded in an answer; a missing one can, as null. A byte order mark in front is
+// ignored, as the services ignore it.
 func isJSON(value []byte) bool {
+	value = messages.WithoutByteOrderMark(value)
 	return value == nil || json.Valid(value) && utf8.Valid(value)
 }
 
@@ -55,7 +59,7 @@ func embedded(value []byte) any {
 	if value == nil {
 		return nil
 	}
-	return json.RawMessage(value)
+	return json.RawMessage(messages.WithoutByteOrderMark(value))
 }
 
 // jsonKey embeds a key that is JSON, else as text: most keys are bare ids, and a message must not be passed over for its

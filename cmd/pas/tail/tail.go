@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/pkg/messages"
 )
 
 // Config says what to show.
@@ -50,18 +51,20 @@ type Record struct {
 	Key       []byte
 	Value     []byte
 	Headers   []Header
-	// JSON says that Value is a JSON object; Event is what it says, "" if it does not.
-	JSON  bool
+	// Unreadable is why the services cannot read the value, a reason of package messages. It is "" for a JSON object.
+	Unreadable string
+	// Event is the event's name, "" without one; see messages.Reading.
 	Event string
 }
 
 // Header is one header of a record.
 type Header struct{ Key, Value string }
 
-// Summary counts what a run came to: Read = Shown + Skipped. NotJSON of those read were no JSON object. PassedOver are
-// batches that inflate too far; nothing is known of their records.
+// Summary counts what a run came to: Read = Shown + Skipped. Of those read, Unreadable are no JSON object that can be read,
+// and Empty have no value, as a tombstone has none. PassedOver are batches that inflate too far; nothing is known of their
+// records.
 type Summary struct {
-	Read, Shown, Skipped, NotJSON, PassedOver int64
+	Read, Shown, Skipped, Unreadable, Empty, PassedOver int64
 	// Waiting says what is there and cannot be read yet. A run that follows leaves it empty.
 	Waiting []feed.Waiting
 }
@@ -144,26 +147,28 @@ func byTime(records []*kgo.Record) []*kgo.Record {
 // take shows a record or skips it.
 func (s *Summary) take(cfg Config, r *kgo.Record) error {
 	s.Read++
-	body, ok := feed.ReadBody(r.Value)
-	if !ok {
-		s.NotJSON++
+	reading, err := messages.Read(feed.Record(r))
+	var bad *messages.DecodeError
+	if errors.As(err, &bad) && bad.Reason == messages.ReasonEmptyBody {
+		s.Empty++
+	} else if err != nil {
+		s.Unreadable++
 	}
-	event := ""
-	if ok {
-		event = body.Event(r.Topic)
-	}
-	if !cfg.Filter.matches(r, body, event) {
+	if !cfg.Filter.matches(r, reading, err == nil) {
 		s.Skipped++
 		return nil
 	}
 	shown := Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Key: r.Key, Value: r.Value,
-		JSON: ok, Event: event}
+		Event: reading.Name()}
+	if bad != nil {
+		shown.Unreadable = bad.Reason
+	}
 	for _, h := range r.Headers {
 		shown.Headers = append(shown.Headers, Header{h.Key, string(h.Value)})
 	}
-	if ok {
+	if err == nil {
 		var compact bytes.Buffer
-		if json.Compact(&compact, r.Value) == nil {
+		if json.Compact(&compact, messages.WithoutByteOrderMark(r.Value)) == nil {
 			shown.Value = compact.Bytes()
 		}
 	}
@@ -171,24 +176,30 @@ func (s *Summary) take(cfg Config, r *kgo.Record) error {
 	return cfg.Show(shown)
 }
 
-func (f Filter) matches(r *kgo.Record, body feed.Body, event string) bool {
+// matches reports whether the filter lets the record through. readable is false for a record that has no fields.
+func (f Filter) matches(r *kgo.Record, reading messages.Reading, readable bool) bool {
 	switch {
-	case f.fields() && body == nil:
+	case f.fields() && !readable:
 		return false
-	case f.User != "" && body.Scalar("user_id") != f.User:
+	case f.User != "" && reading.UserID != f.User:
 		return false
-	case len(f.Events) > 0 && !slices.Contains(f.Events, event):
+	case len(f.Events) > 0 && !f.hasEvent(reading):
 		return false
-	case f.Order != "" && !isOrder(f.Order, r, body):
+	case f.Order != "" && !isOrder(f.Order, r, reading):
 		return false
 	}
 	return f.Grep == nil || f.Grep.Match(r.Value) || f.Grep.Match(r.Key)
 }
 
 // isOrder: the key of every message of the choreography is the order's id, but a foreign producer may send none.
-func isOrder(id string, r *kgo.Record, body feed.Body) bool {
-	if named := body.Scalar("order_id"); named != "" {
-		return named == id
+func isOrder(id string, r *kgo.Record, reading messages.Reading) bool {
+	if reading.OrderID != "" {
+		return reading.OrderID == id
 	}
 	return string(r.Key) == id
+}
+
+// hasEvent reports whether the record is one of the events asked for. "unknown" asks for all records of unknown types.
+func (f Filter) hasEvent(reading messages.Reading) bool {
+	return slices.Contains(f.Events, reading.Name()) || reading.Unknown != "" && slices.Contains(f.Events, messages.UnknownEvent)
 }

@@ -1,8 +1,10 @@
 // Package windows counts what happens on topics, in tumbling windows of event time.
 //
-// An event is a record whose value is a JSON object; every other record is skipped and counted. Its name is the field
-// `event`, its time the field `timestamp`, else the record's own, its amount the field `amount`, else `total`, in the
-// currency that it names. Amounts are summed exactly, each currency for itself.
+// An event is a record whose value is a JSON object that can be read in one way only; every other record is skipped and
+// counted. Package messages reads it, as it does for the services (messages.Read): the event's name from its type and the
+// field `event`, its time from the field `timestamp`, else from the header ce_time, else from the record. Its amount is the
+// field that the event has; on other topics `amount`, else `total`. An event of a type that no service acts on is counted as
+// "unknown: TYPE". Amounts are summed exactly, each currency for itself.
 //
 // # What is late
 //

@@ -1,12 +1,14 @@
 package windows
 
 import (
+	"errors"
 	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/pkg/messages"
 )
 
 // place is a partition of a topic, whose name has no prefix.
@@ -35,10 +37,11 @@ type counts struct{ events, late, minor int64 }
 
 // Counters say what was read.
 type Counters struct {
-	Read       int64 `json:"read"`        // = Counted + Late + NotJSON
+	Read       int64 `json:"read"`        // = Counted + Late + NotJSON + Empty
 	Counted    int64 `json:"counted"`     // events in their windows
 	Late       int64 `json:"late"`        // events that came after their window's end and grace
-	NotJSON    int64 `json:"not_json"`    // records that are no events
+	NotJSON    int64 `json:"not_json"`    // records that are no events: no JSON object that can be read in one way only
+	Empty      int64 `json:"empty"`       // records without a value, such as tombstones
 	BadAmounts int64 `json:"bad_amounts"` // events whose amount cannot be read: counted, but in no sum
 	Ahead      int64 `json:"ahead"`       // events with a time too far ahead: counted under their record's time
 	PassedOver int64 `json:"passed_over"` // batches of records that inflate too far; nothing in them is read
@@ -49,6 +52,7 @@ func (c *Counters) add(o Counters) {
 	c.Counted += o.Counted
 	c.Late += o.Late
 	c.NotJSON += o.NotJSON
+	c.Empty += o.Empty
 	c.BadAmounts += o.BadAmounts
 	c.Ahead += o.Ahead
 	c.PassedOver += o.PassedOver
@@ -94,12 +98,16 @@ func (t *tally) add(b *batch, r *kgo.Record) {
 	}
 	at.next = r.Offset + 1
 	b.counters.Read++
-	e, ok := readEvent(r)
-	if !ok {
-		b.counters.NotJSON++
-	} else {
+	e, err := readEvent(r)
+	var bad *messages.DecodeError
+	switch {
+	case err == nil:
 		t.count(b, e, at.watermark)
 		at.watermark = max(at.watermark, e.at)
+	case errors.As(err, &bad) && bad.Reason == messages.ReasonEmptyBody:
+		b.counters.Empty++
+	default:
+		b.counters.NotJSON++
 	}
 	t.at[p], b.places[p] = at, at
 }

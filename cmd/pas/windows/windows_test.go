@@ -79,16 +79,18 @@ func TestAmountsAreSummedExactlyAndEachCurrencyForItself(t *testing.T) {
 
 func TestWhatIsNoJSONObjectIsSkippedAndCounted(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{"", "oops", "[]", "5", "null", `{"a":1`, `{"a":1} {}`, "{\"a\":\"\xff\"}", `"text"`} {
+	for _, value := range []string{"oops", "[]", "5", "null", `{"a":1`, `{"a":1} {}`, "{\"a\":\"\xff\"}", `"text"`, `{"a":1,"a":2}`, `{"a":"\ud800"}`} {
 		list, counters := count(value)
 		require.Empty(t, list)
 		require.Equal(t, Counters{Read: 1, NotJSON: 1}, counters, value)
 	}
+	_, counters := count("") // a tombstone
+	require.Equal(t, Counters{Read: 1, Empty: 1}, counters)
 }
 
 func TestAnEventWithoutAShowableNameHasNone(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{`{}`, `{"event":5}`, `{"event":"a\u0000b"}`, `{"event":"` + strings.Repeat("x", 101) + `"}`} {
+	for _, value := range []string{`{}`, `{"event":5}`, `{"event":""}`, `{"event":" "}`, `{"event":"a\u0000b"}`, `{"event":"` + strings.Repeat("x", 129) + `"}`} {
 		w, _ := one(t, value)
 		require.Empty(t, w.Events[0].Name)
 	}

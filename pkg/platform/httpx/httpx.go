@@ -58,11 +58,11 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	cfg.Transformers = append(cfg.Transformers, discreet)
 	cfg.CreateHooks = nil // no "$schema" in answers: they are what the contract says and nothing else
 	api := humago.New(mux, cfg)
-	api.UseMiddleware(explicitQuery(api))
+	api.UseMiddleware(explicitQuery(api), unslashed)
 	docs := swgui.New(title, "/openapi.json", "/docs")
 	mux.Handle("GET /docs", docs)
 	mux.Handle("GET /docs/", docs)
-	return api, recovering(routed(mux, strictBody(mux)))
+	return api, slashes(recovering(routed(mux, strictBody(mux))))
 }
 
 // routed hands to next what mux has a route for, and names the route in the request: what is refused on the way to the

@@ -8,11 +8,17 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // maxBody is the largest request body, in bytes.
 const maxBody = 64 << 10
+
+// byteOrderMark may stand in front of a body, as some clients on Windows write it: RFC 8259, section 8.1, lets a server
+// ignore it.
+var byteOrderMark = []byte("\ufeff")
 
 // maxDepth is how deep a body may be nested; no request of ours needs more than three levels.
 const maxDepth = 32
@@ -45,6 +51,7 @@ func strictBody(next http.Handler) http.Handler {
 			problem(w, http.StatusUnsupportedMediaType, "send the body as application/json")
 			return
 		default:
+			body = bytes.TrimPrefix(body, byteOrderMark)
 			if err := checkJSON(body); err != nil {
 				problem(w, http.StatusBadRequest, "the body is not acceptable JSON: "+err.Error())
 				return
@@ -71,7 +78,47 @@ func checkJSON(body []byte) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the first value")
 	}
+	if halfSurrogate(body) {
+		return errors.New("it has half a surrogate pair")
+	}
 	return nil
+}
+
+// halfSurrogate reports whether JSON text has an escape such as \ud800 without its other half. Decoders make U+FFFD of
+// it, so that two ids become one.
+func halfSurrogate(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		i++
+		if text[i] != 'u' {
+			continue
+		}
+		r := escaped(text[i+1:])
+		i += 4
+		if !utf16.IsSurrogate(r) {
+			continue
+		}
+		rest := text[i+1:]
+		if !bytes.HasPrefix(rest, []byte(`\u`)) || utf16.DecodeRune(r, escaped(rest[2:])) == utf8.RuneError {
+			return true
+		}
+		i += 6
+	}
+	return false
+}
+
+// escaped returns the four hexadecimal digits that text begins with.
+func escaped(text []byte) rune {
+	if len(text) < 4 {
+		return utf8.RuneError
+	}
+	n, err := strconv.ParseUint(string(text[:4]), 16, 32)
+	if err != nil {
+		return utf8.RuneError
+	}
+	return rune(n)
 }
 
 func checkValue(d *json.Decoder, depth int) error {
@@ -81,6 +128,11 @@ func checkValue(d *json.Decoder, depth int) error {
 	token, err := d.Token()
 	if err != nil {
 		return err
+	}
+	if n, is := token.(json.Number); is {
+		if _, err := n.Float64(); err != nil { // huma reads numbers as floats before their own types do
+			return fmt.Errorf("the number %.40s is out of range", n.String())
+		}
 	}
 	open, ok := token.(json.Delim)
 	if !ok {

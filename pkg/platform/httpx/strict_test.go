@@ -20,31 +20,36 @@ func TestBodiesThatDecodersDisagreeAboutAreRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no JSON":                       {`name=a`, 400, "acceptable JSON"},
-		"cut off":                       {`{"name":"a"`, 400, "acceptable JSON: it ends too early"},
-		"cut off in a string":           {`{"name":"a`, 400, "acceptable JSON: it ends too early"},
-		"comma too many":                {`{"name":"a",}`, 400, "acceptable JSON"},
-		"comma missing":                 {`{"parts":["a" "b"]}`, 400, "acceptable JSON"},
-		"control character in a string": {"{\"name\":\"a\nb\"}", 400, "acceptable JSON"},
-		"invalid UTF-8":                 {"{\"name\":\"\xff\"}", 400, "UTF-8"},
-		"byte order mark":               {"\ufeff{\"name\":\"a\"}", 400, "acceptable JSON"},
-		"key twice":                     {`{"name":"a","name":"b"}`, 400, `\"name\" is there twice`},
-		"key twice, once escaped":       {`{"name":"a","n\u0061me":"b"}`, 400, `\"name\" is there twice`},
-		"key twice, further in":         {`{"parts":[{"a":1,"a":2}]}`, 400, `\"a\" is there twice`},
-		"key twice, in another case":    {`{"name":"a","NAME":"b"}`, 422, "NAME"},
-		"key in another case":           {`{"Name":"a"}`, 422, "Name"},
-		"two values":                    {`{"name":"a"}{"name":"b"}`, 400, "more after"},
-		"something after the value":     {`{"name":"a"} x`, 400, "more after"},
-		"nested too deep":               {deep(100), 400, "too deep"},
-		"nested very deep":              {deep(30_000), 400, "too deep"},
-		"unknown field":                 {`{"name":"a","colour":"red"}`, 422, "body.colour"},
-		"missing field":                 {`{"count":1}`, 422, "name"},
-		"wrong type":                    {`{"name":1}`, 422, "body.name"},
-		"out of bounds":                 {`{"name":"a","count":10}`, 422, "body.count"},
-		"no object":                     {`[]`, 422, "body"},
-		"null":                          {`null`, 422, "body"},
-		"too large":                     {`{"name":"` + strings.Repeat("a", 64<<10) + `"}`, 413, "65536 bytes"},
-		"too large by blanks":           {`{"name":"a"}` + strings.Repeat(" ", 64<<10), 413, "65536 bytes"},
+		"no JSON":                        {`name=a`, 400, "acceptable JSON"},
+		"cut off":                        {`{"name":"a"`, 400, "acceptable JSON: it ends too early"},
+		"cut off in a string":            {`{"name":"a`, 400, "acceptable JSON: it ends too early"},
+		"comma too many":                 {`{"name":"a",}`, 400, "acceptable JSON"},
+		"comma missing":                  {`{"parts":["a" "b"]}`, 400, "acceptable JSON"},
+		"control character in a string":  {"{\"name\":\"a\nb\"}", 400, "acceptable JSON"},
+		"invalid UTF-8":                  {"{\"name\":\"\xff\"}", 400, "UTF-8"},
+		"two byte order marks":           {"\ufeff\ufeff{\"name\":\"a\"}", 400, "acceptable JSON"},
+		"half a surrogate pair":          {`{"name":"\ud83d"}`, 400, "half a surrogate pair"},
+		"two first halves":               {`{"name":"\ud83d\ud83d"}`, 400, "half a surrogate pair"},
+		"half a surrogate pair in a key": {`{"name":"a","\udead":1}`, 400, "half a surrogate pair"},
+		"half a pair behind a backslash": {`{"name":"\\\udead"}`, 400, "half a surrogate pair"},
+		"key twice":                      {`{"name":"a","name":"b"}`, 400, `\"name\" is there twice`},
+		"key twice, once escaped":        {`{"name":"a","n\u0061me":"b"}`, 400, `\"name\" is there twice`},
+		"key twice, further in":          {`{"parts":[{"a":1,"a":2}]}`, 400, `\"a\" is there twice`},
+		"key twice, in another case":     {`{"name":"a","NAME":"b"}`, 422, "NAME"},
+		"key in another case":            {`{"Name":"a"}`, 422, "Name"},
+		"two values":                     {`{"name":"a"}{"name":"b"}`, 400, "more after"},
+		"something after the value":      {`{"name":"a"} x`, 400, "more after"},
+		"a number beyond all floats":     {`{"name":"a","count":1e400}`, 400, "the number 1e400 is out of range"},
+		"nested too deep":                {deep(100), 400, "too deep"},
+		"nested very deep":               {deep(30_000), 400, "too deep"},
+		"unknown field":                  {`{"name":"a","colour":"red"}`, 422, "body.colour"},
+		"missing field":                  {`{"count":1}`, 422, "name"},
+		"wrong type":                     {`{"name":1}`, 422, "body.name"},
+		"out of bounds":                  {`{"name":"a","count":10}`, 422, "body.count"},
+		"no object":                      {`[]`, 422, "body"},
+		"null":                           {`null`, 422, "body"},
+		"too large":                      {`{"name":"` + strings.Repeat("a", 64<<10) + `"}`, 413, "65536 bytes"},
+		"too large by blanks":            {`{"name":"a"}` + strings.Repeat(" ", 64<<10), 413, "65536 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,11 +64,11 @@ func TestBodiesUpToTheLimitsAreTaken(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	largest := `{"name":"a"}` + strings.Repeat(" ", 64<<10-len(`{"name":"a"}`))
-	for _, body := range []string{`{"name":"a"}`, " {\n\"name\" : \"\\ud83d\\ude00\"}\n", `{"name":"a","count":9,"parts":[]}`, largest} {
+	for _, body := range []string{"\ufeff{\"name\":\"a\"}", `{"name":"\\ud83d"}`, `{"name":"a"}`, " {\n\"name\" : \"\\ud83d\\ude00\"}\n", `{"name":"a","count":9,"parts":[]}`, largest} {
 		resp := s.do("POST", "/things", body, "Content-Type", "application/json")
 		require.Equal(t, http.StatusNoContent, resp.StatusCode, body)
 	}
-	require.Len(t, s.taken, 4)
+	require.Len(t, s.taken, 6)
 }
 
 func TestOnlyJSONIsTakenForJSON(t *testing.T) {

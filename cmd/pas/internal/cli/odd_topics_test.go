@@ -106,7 +106,7 @@ func TestTailAndWindowsPassOverWhatInflatesTooFar(t *testing.T) {
 	require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Topic: environ["KAFKA_TOPIC_PREFIX"] + "large", Value: make([]byte, 6<<20)}).FirstErr())
 	write(t, environ, "large", `{"n":2}`)
 	for command, summary := range map[string]string{
-		"tail large":                     "Read 2: 2 shown, 0 skipped; 0 were no JSON. 1 batch was passed over.\n",
+		"tail large":                     "Read 2: 2 shown, 0 skipped; 0 unreadable. 1 batch was passed over.\n",
 		"windows large --store --job j1": "still open. 1 batch was passed over.\n",
 	} {
 		got := pas(t, environ, append(strings.Fields(command), "--from-beginning", "--no-follow")...)

@@ -100,7 +100,7 @@ func (s *simulateFlags) add(cmd *cobra.Command) {
 	f.Float64Var(&t.Buy, "buy", 0.3, "share of sessions that end in an order")
 	f.Float64Var(&t.Declined, "declined", 0.05, "share of orders paid with a card that is declined")
 	f.Float64Var(&t.OverLimit, "over-limit", 0.02, "share of orders that cost more than the fraud limit")
-	f.Int64Var(&t.FraudLimit, "fraud-limit", 900, "the fraud limit, as the payments service has it (FRAUD_LIMIT)")
+	f.Int64Var(&t.FraudLimit, "fraud-limit", 900, "the fraud limit in USD, as the payments service has it (FRAUD_LIMIT)")
 	f.Float64Var(&t.Cancelled, "cancelled", 0.03, "share of orders that are cancelled within two seconds")
 	f.DurationVar(&s.settle, "settle", 30*time.Second, "how long after the traffic the last orders may take")
 	f.BoolVar(&s.withoutWeb, "no-events", false, "write no web events: Kafka is not needed")

@@ -15,6 +15,7 @@ import (
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/cmd/pas/tail"
+	"pasdetrois/pkg/messages"
 )
 
 // tailView is a record as --json shows it. Bytes that are no text are base64, in a field of another name.
@@ -45,9 +46,12 @@ func (a *app) tail() *cobra.Command {
 Alone it starts with what comes from now on and leaves no trace; --group joins a consumer group, which begins where it
 stopped the last time.
 
-Filters can be combined; a record must meet all. What is no JSON object has no fields: --order, --user and --event skip it,
-without them it is shown as it is, and the summary says how many there were. The summary goes to standard error. With
---json, each record is one JSON document on one line.`,
+Values and events are read as the services read them. A record whose type no service acts on is shown as "unknown: TYPE";
+--event unknown selects all of these.
+
+Filters can be combined; a record must meet all. A value that is no JSON object, or that has a key twice, has no fields:
+--order, --user and --event skip it, without them it is shown as it is. The summary goes to standard error; it says how many
+records were unreadable and how many had no value. With --json, each record is one JSON document on one line.`,
 		Example: `  pas tail orders payments order-failures
   pas tail payments --since 10m --event payment_captured,payment_refunded
   pas tail orders payments notifications --from-beginning --no-follow --order 1001 --headers
@@ -88,8 +92,8 @@ without them it is shown as it is, and the summary says how many there were. The
 			if err != nil {
 				return explainFeed(err, cfg)
 			}
-			a.note("Read %d: %d shown, %d skipped; %d were no JSON.%s", summary.Read, summary.Shown, summary.Skipped, summary.NotJSON,
-				passedOver(summary.PassedOver))
+			a.note("Read %d: %d shown, %d skipped; %d unreadable%s.%s", summary.Read, summary.Shown, summary.Skipped, summary.Unreadable,
+				empty(summary.Empty), passedOver(summary.PassedOver))
 			a.noteWaiting(summary.Waiting)
 			return nil
 		}),
@@ -124,13 +128,23 @@ func (a *app) note(format string, args ...any) {
 	p.Line("%s", p.Dim(fmt.Sprintf(format, args...)))
 }
 
+// empty says how many records had no value, when there were some.
+func empty(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d without a value", n)
+}
+
 func showRecord(p *render.Printer, r tail.Record, headers bool) {
 	value := render.Plain(string(r.Value))
 	switch {
 	case r.Value == nil:
 		value = p.Dim("(no value)")
-	case !r.JSON:
+	case r.Unreadable == messages.ReasonNotJSON:
 		value = p.Dim("(no JSON) ") + value
+	case r.Unreadable != "":
+		value = p.Dim("("+strings.ReplaceAll(r.Unreadable, "_", " ")+") ") + value
 	}
 	event, key := r.Event, ""
 	if event == "" {
@@ -151,7 +165,7 @@ func showRecord(p *render.Printer, r tail.Record, headers bool) {
 func viewRecord(r tail.Record, headers bool) tailView {
 	view := tailView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Event: r.Event}
 	view.Key, view.KeyBase64 = textOrBytes(r.Key)
-	if r.JSON {
+	if r.Unreadable == "" {
 		view.Value = r.Value
 	} else {
 		view.Text, view.ValueBase64 = textOrBytes(r.Value)

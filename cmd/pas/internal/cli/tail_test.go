@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -61,7 +62,7 @@ func TestTailShowsWhatIsThereAndCountsWhatIsNoJSON(t *testing.T) {
 	require.Contains(t, got.stdout, `(no JSON) \x1b[31mred`)
 	require.Contains(t, got.stdout, `web-events/0@0  page_view  {"event":"page_view","user_id":7}`)
 	require.NotContains(t, got.stdout, "trace")
-	require.Equal(t, "Reading orders, web-events; Ctrl-C ends.\nRead 5: 5 shown, 0 skipped; 3 were no JSON.\n", got.stderr)
+	require.Equal(t, "Reading orders, web-events; Ctrl-C ends.\nRead 5: 5 shown, 0 skipped; 2 unreadable, 1 without a value.\n", got.stderr)
 
 	for arguments, want := range map[string]string{
 		"--order 1001":            "orders/0@0",
@@ -78,7 +79,7 @@ func TestTailShowsWhatIsThereAndCountsWhatIsNoJSON(t *testing.T) {
 		got := pas(t, environ, append(read, strings.Fields(arguments)...)...)
 		require.Equal(t, cli.ExitOK, got.code, got.stderr)
 		require.Contains(t, got.stdout, want, arguments)
-		require.Contains(t, got.stderr, "3 were no JSON.")
+		require.Contains(t, got.stderr, "2 unreadable, 1 without a value.")
 		if want == "" {
 			require.Empty(t, got.stdout, arguments)
 			require.Contains(t, got.stderr, "Read 5: 0 shown, 5 skipped;")
@@ -88,6 +89,47 @@ func TestTailShowsWhatIsThereAndCountsWhatIsNoJSON(t *testing.T) {
 	}
 	require.Contains(t, pas(t, environ, append(read, "--headers", "--max", "1")...).stdout, "\n    trace: abc\n")
 	require.Contains(t, pas(t, environ, append(read, "--color", "always", "--user", "7")...).stdout, "\x1b[")
+}
+
+// TestTailNamesEventsAsTheServicesDo: a type that is not ours, an old or a new version, a CloudEvent in structured mode.
+func TestTailNamesEventsAsTheServicesDo(t *testing.T) {
+	t.Parallel()
+	environ := kafka(t)
+	topic(t, environ, "orders")
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(environ["KAFKA_BROKERS"], ",")...))
+	require.NoError(t, err)
+	defer client.Close()
+	const order = `{"order_id":42,"user_id":"u","total":5}`
+	for _, r := range [][2]string{
+		{"", order},
+		{"com.example.order.cancelled.v1", order}, // a producer in Ruby with the SDK cloud_events 0.7
+		{"pasdetrois.order_placed.v2", `{"event":"order_placed",` + order[1:]},
+		{"", `{"specversion":"1.0","id":"1","source":"/shop","type":"pasdetrois.order_placed.v1","data":` + order + `}`}, // Python's cloudevents 1.11
+		{"", `{"order_id":1,"order_id":2}`},
+		{"", "\ufeff" + order}, // .NET's UTF8 encoding
+	} {
+		record := &kgo.Record{Topic: environ["KAFKA_TOPIC_PREFIX"] + "orders", Value: []byte(r[1])}
+		if r[0] != "" {
+			record.Headers = []kgo.RecordHeader{{Key: "ce_type", Value: []byte(r[0])}}
+		}
+		require.NoError(t, client.ProduceSync(t.Context(), record).FirstErr())
+	}
+	read := []string{"tail", "orders", "--from-beginning", "--no-follow"}
+	got := pas(t, environ, read...)
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	for offset, want := range []string{"order_placed", "unknown: com.example.order.cancelled.v1", "unknown: pasdetrois.order_placed.v2",
+		"order_placed", `-  (duplicate key) {"order_id":1,"order_id":2}`, "order_placed  " + order} {
+		require.Contains(t, got.stdout, fmt.Sprintf("orders/0@%d  %s", offset, want))
+	}
+	require.Contains(t, got.stderr, "Read 6: 6 shown, 0 skipped; 1 unreadable.\n")
+	require.Contains(t, pas(t, environ, append(read, "--event", "unknown")...).stderr, "Read 6: 2 shown")
+	require.Contains(t, pas(t, environ, append(read, "--order", "42")...).stderr, "Read 6: 5 shown")
+
+	windows := pas(t, environ, "windows", "orders", "--from-beginning", "--no-follow", "--json")
+	require.Equal(t, cli.ExitOK, windows.code, windows.stderr)
+	require.Contains(t, windows.stderr, "Read 6: 5 counted, 0 late, 1 no JSON;")
+	require.Contains(t, windows.stdout, `{"event":"unknown: com.example.order.cancelled.v1","count":1`)
+	require.Contains(t, windows.stdout, `{"event":"order_placed","count":3,`)
 }
 
 func TestTailWithJSONIsOneDocumentALine(t *testing.T) {
@@ -133,7 +175,7 @@ func TestTailFollowsUntilItIsInterrupted(t *testing.T) {
 	write(t, environ, "orders", `after {}`)
 	require.Contains(t, following.line(t), "key=after")
 	following.interrupt()
-	require.Equal(t, "Read 1: 1 shown, 0 skipped; 0 were no JSON.", following.note(t))
+	require.Equal(t, "Read 1: 1 shown, 0 skipped; 0 unreadable.", following.note(t))
 	require.Equal(t, cli.ExitOK, <-following.ended)
 }
 

@@ -41,8 +41,10 @@ func (a *app) windows() *cobra.Command {
 		Long: `Count what happens on topics in windows of event time, until Ctrl-C: how often each event, and the sum of its amounts.
 Each window is shown when it is over, most common event first; what is still open is shown at the end.
 
-An event is a JSON object. Its name is the field event, its time the field timestamp (RFC 3339, or seconds since 1970),
-else the record's, its amount the field amount, else total, in its currency. What is no JSON object is skipped and counted.
+An event is a JSON object, read as the services read it (docs/contract.md): its name from ce_type and the field event, its
+time from the field timestamp, else ce_time, else the record's, its amount from the field amount or total that the event
+has. An event whose type no service acts on is counted as "unknown: TYPE". A record without a value, and a value that is no
+JSON object or has a key twice, is skipped and counted.
 A window is over when events newer than its end and --grace have come on every partition, or nothing comes any more; what
 comes later is counted apart.
 
@@ -126,8 +128,8 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	for _, w := range summary.Open {
 		a.showWindow(w)
 	}
-	a.note("Read %d: %d counted, %d late, %d no JSON; %d amounts unreadable, %d times too far ahead; %d windows closed, %d still open.%s",
-		summary.Read, summary.Counted, summary.Late, summary.NotJSON, summary.BadAmounts, summary.Ahead, summary.Shown, len(summary.Open),
+	a.note("Read %d: %d counted, %d late, %d no JSON%s; %d amounts unreadable, %d times too far ahead; %d windows closed, %d still open.%s",
+		summary.Read, summary.Counted, summary.Late, summary.NotJSON, empty(summary.Empty), summary.BadAmounts, summary.Ahead, summary.Shown, len(summary.Open),
 		passedOver(summary.PassedOver))
 	a.noteWaiting(summary.Waiting)
 	return nil

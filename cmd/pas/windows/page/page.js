@@ -74,7 +74,7 @@ function show (text) {
   table(windows.at(-1))
   element('empty').hidden = windows.length > 0
   const c = snapshot.counters
-  element('counters').textContent = `Read ${c.read || 0}: ${c.counted || 0} counted, ${c.late || 0} late, ${c.not_json || 0} no JSON.`
+  element('counters').textContent = `Read ${c.read || 0}: ${c.counted || 0} counted, ${c.late || 0} late, ${c.not_json || 0} no JSON, ${c.empty || 0} without a value.`
 }
 
 let latest

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -24,11 +25,11 @@ type placeInput struct {
 		Total    *Decimal `json:"total,omitempty" doc:"Needed without items; with items it must be what they cost"`
 		Currency Currency `json:"currency,omitempty"`
 		Items    []struct {
-			SKU      string `json:"sku" minLength:"1" maxLength:"64"`
-			Quantity Whole  `json:"quantity" minimum:"1" maximum:"1000"`
+			SKU      SKU   `json:"sku"`
+			Quantity Whole `json:"quantity" minimum:"1" maximum:"1000"`
 		} `json:"items,omitempty" maxItems:"100"`
-		PaymentMethod string `json:"payment_method,omitempty" maxLength:"64"`
-		Email         string `json:"email,omitempty" maxLength:"254"`
+		PaymentMethod Text `json:"payment_method,omitempty" maxLength:"128"`
+		Email         Text `json:"email,omitempty" maxLength:"254"`
 	}
 }
 
@@ -78,7 +79,7 @@ func placement(in *placeInput) (domain.Placement, error) {
 	field := func(name string, err error) error {
 		return huma.Error422UnprocessableEntity("the order breaks a rule", &huma.ErrorDetail{Location: "body." + name, Message: err.Error()})
 	}
-	p := domain.Placement{PaymentMethod: b.PaymentMethod, Email: b.Email}
+	p := domain.Placement{PaymentMethod: string(b.PaymentMethod), Email: string(b.Email)}
 	var err error
 	if p.OrderID, err = b.OrderID.text(); err != nil {
 		return p, field("order_id", err)
@@ -97,13 +98,17 @@ func placement(in *placeInput) (domain.Placement, error) {
 		p.HasTotal = true
 	}
 	check := messages.OrderPlaced{OrderID: p.OrderID, UserID: p.UserID, Total: p.Total, HasTotal: p.HasTotal,
-		PaymentMethod: b.PaymentMethod, Email: b.Email}
+		PaymentMethod: p.PaymentMethod, Email: p.Email}
 	if check.OrderID == "" {
 		check.OrderID = "new"
 	}
-	for _, it := range b.Items {
-		p.Lines = append(p.Lines, domain.Line{SKU: it.SKU, Quantity: int(it.Quantity)})
-		check.Items = append(check.Items, messages.Item{SKU: it.SKU, Quantity: int(it.Quantity)})
+	for i, it := range b.Items {
+		sku, err := it.SKU.text()
+		if err != nil {
+			return p, field("items["+strconv.Itoa(i)+"].sku", err)
+		}
+		p.Lines = append(p.Lines, domain.Line{SKU: sku, Quantity: int(it.Quantity)})
+		check.Items = append(check.Items, messages.Item{SKU: sku, Quantity: int(it.Quantity)})
 	}
 	if err := check.Validate(); err != nil {
 		return p, invalid(err)

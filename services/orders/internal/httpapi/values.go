@@ -72,6 +72,25 @@ func (v OrderID) text() (string, error) {
 	return id, err
 }
 
+// SKU is the id of a product in an order.
+type SKU struct{ ID }
+
+// Schema implements huma.SchemaProvider.
+func (SKU) Schema(r huma.Registry) *huma.Schema {
+	s := ID("").Schema(r)
+	longest := messages.MaxSKULength
+	s.MaxLength = &longest
+	return s
+}
+
+// Text is an optional text; empty, null and missing are the same.
+type Text string
+
+// Schema implements huma.SchemaProvider.
+func (Text) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Nullable: true}
+}
+
 // Whole is a whole number in a request, in any notation of JSON: 2, 2.0 and 2e0 are 2.
 type Whole int64
 

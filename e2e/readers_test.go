@@ -1,0 +1,478 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/client"
+	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/cmd/pas/tail"
+	"pasdetrois/cmd/pas/windows"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/messages/messagestest"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
+)
+
+// readers is a stack to whose topic orders the whole table of values was written, in partition 0, so that a case's offset
+// is its number.
+type readers struct {
+	env      *scenario.Env
+	stack    *stack.Stack
+	client   *client.Client
+	cases    []messagestest.Case
+	received time.Time // the time of all records
+}
+
+// TestAllReadersAgreeOnEveryValue sends one table of values through the services from Kafka and over HTTP, `pas tail`,
+// `pas windows`, `pas rest`, `pas audit` and what the Spark job reads with.
+func TestAllReadersAgreeOnEveryValue(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *stack.Config) { c.REST = true })
+	w := readers{env: s.Env(), stack: s, cases: messagestest.Cases(), received: time.Now().Add(-time.Minute).Truncate(time.Millisecond)}
+	w.client = w.env.Client
+	w.stock(t)
+	w.write(t)
+	t.Run("the services", w.services)
+	t.Run("pas tail", w.tail)
+	t.Run("pas windows", w.windows)
+	t.Run("pas rest", w.rest)
+	t.Run("the Spark job", w.spark)
+	t.Run("HTTP", w.http)
+	t.Run("cancelling", w.cancel)
+	t.Run("pas audit", w.audit)
+}
+
+// stock makes every product that the table orders.
+func (w readers) stock(t *testing.T) {
+	for _, c := range w.cases {
+		if c.SKU == "" || c.Services != messages.EventOrderPlaced {
+			continue
+		}
+		_, err := w.client.PutProduct(t.Context(), c.SKU, client.Product{Name: "Value", Price: "0.01"})
+		require.NoError(t, err, c.Name)
+		_, err = w.client.Restock(t.Context(), c.SKU, 10_000)
+		require.NoError(t, err, c.Name)
+	}
+}
+
+func (w readers) write(t *testing.T) {
+	producer, err := kgo.NewClient(kgo.SeedBrokers(w.env.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	defer producer.Close()
+	for i, c := range w.cases {
+		r := &kgo.Record{Topic: w.env.TopicPrefix + messages.TopicOrders, Value: c.Value, Timestamp: w.received}
+		for _, h := range c.Headers {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+		}
+		require.NoError(t, producer.ProduceSync(t.Context(), r).FirstErr())
+		require.EqualValues(t, i, r.Offset)
+	}
+}
+
+func (w readers) feed() feed.Config {
+	return feed.Config{Kafka: bus.Config{Brokers: w.env.Brokers, TopicPrefix: w.env.TopicPrefix}, Topics: []string{messages.TopicOrders},
+		Start: feed.Start{Beginning: true}, OpenTime: 20 * time.Second}
+}
+
+func (w readers) services(t *testing.T) {
+	parked := map[int64]string{}
+	for i, c := range w.cases {
+		testkit.Eventually(t, func() error {
+			switch c.Services {
+			case "unknown":
+				return nil
+			case messages.EventOrderPlaced:
+				o, err := w.client.Order(t.Context(), c.OrderID, 0)
+				if err != nil {
+					return fmt.Errorf("%s: %w", c.Name, err)
+				}
+				w.same(t, c, o)
+				_, err = w.client.Timeline(t.Context(), c.OrderID)
+				return err
+			}
+			if parked[int64(i)] == "" {
+				letters, err := w.client.DeadLetters(t.Context(), client.Orders, client.LetterParked, 0)
+				if err != nil {
+					return err
+				}
+				for _, l := range letters {
+					if l.Topic == messages.TopicOrders && l.Partition == 0 {
+						parked[l.Offset] = l.Reason
+					}
+				}
+			}
+			if parked[int64(i)] != c.Services {
+				return fmt.Errorf("%s: parked as %q, want %s", c.Name, parked[int64(i)], c.Services)
+			}
+			return nil
+		})
+	}
+}
+
+// same compares an order as the service shows it with the case.
+func (w readers) same(t *testing.T, c messagestest.Case, o client.Order) {
+	t.Helper()
+	require.Equal(t, c.OrderID, o.OrderID, c.Name)
+	require.Equal(t, c.UserID, o.UserID, c.Name)
+	if c.SKU == "" {
+		require.Equal(t, c.Amount, o.Total.String()+" "+o.Currency, c.Name)
+		return
+	}
+	require.Len(t, o.Items, 1, c.Name)
+	require.Equal(t, c.SKU, o.Items[0].SKU, c.Name)
+	require.Equal(t, c.Quantity, fmt.Sprint(o.Items[0].Quantity), c.Name)
+}
+
+func (w readers) tail(t *testing.T) {
+	read := 0
+	summary, err := tail.Run(t.Context(), tail.Config{Feed: w.feed(), Max: len(w.cases), Show: func(r tail.Record) error {
+		c := w.cases[r.Offset]
+		require.Equal(t, c.Unreadable, r.Unreadable, c.Name)
+		require.Equal(t, c.Event, r.Event, c.Name)
+		read++
+		return nil
+	}})
+	require.NoError(t, err)
+	require.Equal(t, len(w.cases), read)
+	empty, unreadable := w.count(func(c messagestest.Case) bool { return c.Unreadable == messages.ReasonEmptyBody }), 0
+	unreadable = w.count(func(c messagestest.Case) bool { return c.Unreadable != "" }) - empty
+	require.EqualValues(t, empty, summary.Empty)
+	require.EqualValues(t, unreadable, summary.Unreadable)
+	for _, c := range w.cases {
+		if c.Services != messages.EventOrderPlaced {
+			continue
+		}
+		found, err := tail.Run(t.Context(), tail.Config{Feed: w.feed(), Filter: tail.Filter{Order: c.OrderID, User: c.UserID}, Show: func(tail.Record) error { return nil }})
+		require.NoError(t, err)
+		require.Positive(t, found.Shown, c.Name)
+		break
+	}
+}
+
+func (w readers) count(is func(messagestest.Case) bool) (n int) {
+	for _, c := range w.cases {
+		if is(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// counted is how often an event was counted with a currency, and the sum.
+type counted map[string]struct {
+	events int64
+	minor  int64
+}
+
+func (c counted) add(event, currency string, events, minor int64) {
+	cell := c[event+"|"+currency]
+	cell.events, cell.minor = cell.events+events, cell.minor+minor
+	c[event+"|"+currency] = cell
+}
+
+// table returns what the table comes to, and the number of amounts that cannot be read.
+func (w readers) table(t *testing.T) (all counted, bad int64) {
+	all = counted{}
+	for _, c := range w.cases {
+		switch {
+		case c.Unreadable != "":
+		case c.Amount == messagestest.Refused:
+			bad++
+			fallthrough
+		case c.Amount == "":
+			all.add(c.Event, "", 1, 0)
+		default:
+			decimal, currency, _ := strings.Cut(c.Amount, " ")
+			m, err := messages.ParseMoneyStrict(decimal, currency)
+			require.NoError(t, err)
+			all.add(c.Event, currency, 1, m.Minor)
+		}
+	}
+	return all, bad
+}
+
+func (w readers) windows(t *testing.T) {
+	const century = 100 * 365 * 24 * time.Hour // nothing of the table is late
+	summary, err := windows.Run(t.Context(), windows.Config{Feed: w.feed(), Size: time.Hour, Grace: century, Every: time.Second, Idle: time.Hour,
+		Show: func(windows.Window) {}, Note: func(string) {}})
+	require.NoError(t, err)
+	want, bad := w.table(t)
+	got := counted{}
+	for _, window := range summary.Open {
+		for _, e := range window.Events {
+			with := e.Count
+			for _, sum := range e.Sums {
+				minor, err := strconv.ParseInt(strings.Replace(string(sum.Amount), ".", "", 1), 10, 64)
+				require.NoError(t, err)
+				got.add(e.Name, sum.Currency, 0, minor)
+			}
+			got.add(e.Name, "", with, 0)
+		}
+	}
+	for key, cell := range want { // windows tell how many events there are of all currencies together
+		if name, currency, _ := strings.Cut(key, "|"); currency != "" {
+			want.add(name, "", cell.events, 0)
+			cell.events = 0
+			want[key] = cell
+		}
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, bad, summary.BadAmounts)
+}
+
+// spark reads the records with the Spark job's own reader, which needs no Spark.
+func (w readers) spark(t *testing.T) {
+	var in, stderr bytes.Buffer
+	for _, c := range w.cases {
+		var headers [][2]string
+		for _, h := range c.Headers {
+			headers = append(headers, [2]string{h.Key, base64.StdEncoding.EncodeToString(h.Value)})
+		}
+		line, err := json.Marshal(map[string]any{"topic": messages.TopicOrders, "ms": w.received.UnixMilli(), "value": c.Base64(), "headers": headers})
+		require.NoError(t, err)
+		in.Write(append(line, '\n'))
+	}
+	python := exec.CommandContext(t.Context(), "python3", "-B", filepath.Join("..", "deploy", "spark", "testdata", "read_lines.py"))
+	python.Stdin, python.Stderr = &in, &stderr
+	out, err := python.Output()
+	require.NoError(t, err, stderr.String())
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, lines, len(w.cases))
+	for i, c := range w.cases {
+		want := "null"
+		if c.Unreadable == "" {
+			at, currency, minor := w.received, "", int64(0)
+			if c.Time != "" {
+				at, err = time.Parse(time.RFC3339Nano, c.Time)
+				require.NoError(t, err)
+			}
+			if decimal, code, is := strings.Cut(c.Amount, " "); is {
+				m, err := messages.ParseMoneyStrict(decimal, code)
+				require.NoError(t, err)
+				currency, minor = code, m.Minor
+			}
+			want = fmt.Sprintf("[%q, %d, %q, %d, %v, false]", c.Event, at.UnixMilli(), currency, minor, c.Amount == messagestest.Refused)
+		}
+		require.Equal(t, want, lines[i], c.Name)
+	}
+}
+
+// rest reads the topic over plain HTTP. What it hands on must mean what was written.
+func (w readers) rest(t *testing.T) {
+	group := w.stack.RESTURL() + "/consumers/" + w.env.GroupPrefix + "readers"
+	w.call(t, "POST", group, "application/vnd.kafka.v2+json", `{"name":"one","format":"json","auto.offset.reset":"earliest"}`, http.StatusOK)
+	one := group + "/instances/one"
+	w.call(t, "POST", one+"/assignments", "application/vnd.kafka.v2+json", `{"partitions":[{"topic":"`+w.env.TopicPrefix+`orders","partition":0}]}`, http.StatusNoContent)
+	seen := map[int64]bool{}
+	last := int64(-1)
+	for i, c := range w.cases { // the last one that is JSON
+		if json.Valid(messages.WithoutByteOrderMark(c.Value)) || c.Value == nil {
+			last = int64(i)
+		}
+	}
+	testkit.Eventually(t, func() error {
+		var records []struct {
+			Value  json.RawMessage `json:"value"`
+			Offset int64           `json:"offset"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(w.call(t, "GET", one+"/records", "", "", http.StatusOK)), &records))
+		for _, r := range records {
+			if r.Offset >= int64(len(w.cases)) {
+				continue
+			}
+			seen[r.Offset] = true
+			c := w.cases[r.Offset]
+			if c.Value == nil {
+				require.Equal(t, "null", string(r.Value), c.Name)
+				continue
+			}
+			record := messages.Record{Topic: messages.TopicOrders, Headers: c.Headers, Value: c.Value}
+			want, wrong := messages.Read(record)
+			record.Value = r.Value
+			got, err := messages.Read(record)
+			require.Equal(t, wrong == nil, err == nil, c.Name)
+			require.Equal(t, want, got, c.Name)
+		}
+		if !seen[last] {
+			return fmt.Errorf("%d records so far", len(seen))
+		}
+		return nil
+	})
+	for i, c := range w.cases {
+		if c.Unreadable == "" {
+			require.True(t, seen[int64(i)], "%s was passed over", c.Name)
+		}
+	}
+	w.call(t, "DELETE", one, "", "", http.StatusNoContent)
+}
+
+func (w readers) call(t *testing.T, method, url, media, body string, status int) string {
+	t.Helper()
+	answer, code := w.send(t, method, url, media, []byte(body))
+	require.Equal(t, status, code, "%s %s: %s", method, url, answer)
+	return answer
+}
+
+func (w readers) send(t *testing.T, method, url, media string, body []byte) (string, int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("Accept", "application/vnd.kafka.json.v2+json, application/json")
+	if media != "" {
+		r.Header.Set("Content-Type", media)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	content, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(content), resp.StatusCode
+}
+
+// http sends the same bodies over HTTP. An order that came over Kafka is there already: only the same content answers 200.
+func (w readers) http(t *testing.T) {
+	for _, c := range w.cases {
+		if c.HTTP == "" {
+			continue
+		}
+		answer, code := w.send(t, "POST", w.client.Endpoint(client.Orders).Public+"/orders", "application/json", c.Value)
+		if c.HTTP == messagestest.Refused {
+			require.Contains(t, []int{http.StatusBadRequest, http.StatusUnprocessableEntity}, code, "%s: %s", c.Name, answer)
+			require.NotContains(t, answer, "json:", "%s: the decoder's own words", c.Name)
+			require.NotContains(t, answer, "Go struct", c.Name)
+			continue
+		}
+		want := http.StatusOK
+		if c.HTTP == "new" {
+			want = http.StatusAccepted
+		}
+		require.Equal(t, want, code, "%s: %s", c.Name, answer)
+		var o client.Order
+		require.NoError(t, json.Unmarshal([]byte(answer), &o))
+		if c.HTTP != "new" {
+			w.same(t, c, o)
+		}
+	}
+}
+
+// cancel shows and cancels each order by its id, whatever characters that has.
+func (w readers) cancel(t *testing.T) {
+	for _, c := range w.cases {
+		if c.Services != messages.EventOrderPlaced || !strings.HasPrefix(c.Name, "order_id") {
+			continue
+		}
+		testkit.Eventually(t, func() error {
+			if _, err := w.client.Payment(t.Context(), c.OrderID); err != nil {
+				return fmt.Errorf("%s: %w", c.Name, err)
+			}
+			o, err := w.client.Cancel(t.Context(), c.OrderID)
+			if err != nil || o.Status != "cancelled" {
+				return fmt.Errorf("%s: %s, %w", c.Name, o.Status, err)
+			}
+			return nil
+		})
+	}
+}
+
+func (w readers) audit(t *testing.T) {
+	parked := w.count(func(c messagestest.Case) bool {
+		return c.Services != messages.EventOrderPlaced && c.Services != "unknown"
+	})
+	testkit.Eventually(t, func() error {
+		report, err := w.stack.Audit(t.Context())
+		require.NoError(t, err)
+		for _, check := range report.Checks {
+			if check.Name == "parked" {
+				require.EqualValues(t, parked, check.Wrong)
+			} else if check.Wrong > 0 {
+				return fmt.Errorf("%s: %v", check.Name, check.Examples)
+			}
+		}
+		return nil
+	})
+}
+
+// TestAPaymentAskedForFromOutsideIsNoFault: the contract's own least message for the topic payments, of an order that nobody
+// placed, as any producer may write it.
+func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *stack.Config) {
+		c.Services = map[string]map[string]string{client.Orders: {"HELD_TIMEOUT": "1s", "SWEEP_INTERVAL": "100ms"}}
+	})
+	env := s.Env()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(env.Brokers...))
+	require.NoError(t, err)
+	defer producer.Close()
+	write := func(value string) {
+		require.NoError(t, producer.ProduceSync(t.Context(), &kgo.Record{Topic: env.TopicPrefix + messages.TopicPayments, Value: []byte(value)}).FirstErr())
+	}
+	write(`{"order_id": "f-1", "amount": 49.99, "user_id": "u-1"}`)
+	write(`{"order_id": "f-2", "amount": 20, "user_id": "u-1"}`)
+	payment := func(id, status string) {
+		testkit.Eventually(t, func() error {
+			p, err := env.Client.Payment(t.Context(), id)
+			if err == nil && (p.Status != status || !p.Outside) {
+				err = fmt.Errorf("payment %+v", p)
+			}
+			return err
+		})
+	}
+	payment("f-1", "captured")
+	payment("f-2", "captured")
+	after := time.Now().Add(2 * time.Second) // twice as long as a message waits for its order
+	testkit.Eventually(t, func() error {
+		report, err := s.Audit(t.Context())
+		require.NoError(t, err)
+		if time.Now().Before(after) {
+			return fmt.Errorf("too early")
+		}
+		for _, check := range report.Checks {
+			if check.Wrong > 0 {
+				return fmt.Errorf("%s: %v", check.Name, check.Examples)
+			}
+			if check.Name == "strangers" {
+				require.Equal(t, []string{"payments asked for from outside, for no order of ours: 2; kept of them: 69.99 USD"}, check.Notes)
+			}
+		}
+		return nil
+	})
+
+	// Placed later, the first is paid by that payment, and the second is another order, which must not have it.
+	for id, want := range map[string]string{"f-1": "confirmed", "f-2": "failed"} {
+		o, _, err := env.Client.Place(t.Context(), client.NewOrder{OrderID: id, UserID: "u-1", Total: "49.99"}, client.PlaceOptions{Wait: 20 * time.Second})
+		require.NoError(t, err)
+		require.Equal(t, want, o.Status)
+		entries, err := env.Ledger(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, []string{"charged"}, entries, "charged once")
+	}
+	testkit.Eventually(t, func() error {
+		report, err := s.Audit(t.Context())
+		require.NoError(t, err)
+		for _, check := range report.Checks {
+			if check.Wrong > 0 {
+				return fmt.Errorf("%s: %v", check.Name, check.Examples)
+			}
+		}
+		return nil
+	})
+}
