@@ -38,7 +38,8 @@ const (
 // Run audits. An error means that it could not be done; what does not hold is in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	began := time.Now()
-	a := &audit{cfg: cfg, checks: newChecks(), report: &Report{}, gaps: newGaps(), kept: map[string]int64{}, confirmed: map[string]int64{}}
+	a := &audit{cfg: cfg, checks: newChecks(), report: &Report{}, gaps: newGaps(), kept: map[string]int64{}, confirmed: map[string]int64{},
+		outside: outside{kept: map[string]int64{}}}
 	if cfg.Progress == nil {
 		a.cfg.Progress = func(int64, int64) {}
 	}
@@ -48,6 +49,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if a.checks.topics != nil {
 		a.checks.topics.Notes = a.gaps.notes(a.checks.topics.Unjudged)
 	}
+	a.checks.strangers.Notes = a.outside.notes()
 	a.report.Checks, a.report.Took = a.checks.all(), time.Since(began)
 	return a.report, nil
 }
@@ -62,6 +64,7 @@ type audit struct {
 	stories         *stories // nil without Topics
 	messages        int64    // read for them
 	gaps            *gaps
+	outside         outside
 }
 
 func (a *audit) run(ctx context.Context) error {

@@ -109,12 +109,21 @@ func (a *audit) judge(f file) {
 
 func (a *audit) stranger(f file) {
 	switch {
+	case f.payment != nil && f.payment.outside:
+		a.checks.strangers.look()
+		a.outside.take(f.payment)
 	case f.payment != nil:
 		a.checks.strangers.offend(fmt.Sprintf("%s has a payment, %s", f.id, f.payment.status))
 	case len(f.entries) > 0:
 		a.checks.strangers.offend(fmt.Sprintf("%s is known to the provider alone, %s", f.id, f.entries[0].status))
 	default:
-		a.checks.strangers.offend(fmt.Sprintf("%s has a notification, %s", f.id, f.notifications[0].kind))
+		a.checks.strangers.look()
+		for _, n := range f.notifications {
+			if ourKind(n.kind) {
+				a.checks.strangers.offend(fmt.Sprintf("%s has a notification, %s", f.id, n.kind))
+				break
+			}
+		}
 	}
 	a.stories.forget(f.id)
 }
@@ -131,7 +140,11 @@ func (a *audit) money(f file) {
 	if f.order.status == "confirmed" {
 		a.confirmed[f.order.currency] += f.order.total
 	}
-	if p := f.payment; p != nil && p.status == "captured" {
+	switch p := f.payment; {
+	case p == nil:
+	case !p.paysFor(f.order):
+		a.outside.take(p)
+	case p.status == "captured":
 		a.kept[p.currency] += p.amount
 	}
 }
@@ -171,6 +184,9 @@ func (a *audit) outcome(f file) {
 	}
 	a.checks.outcome.look()
 	p := f.payment
+	if !p.paysFor(o) {
+		p = nil
+	}
 	switch {
 	case o.status != "confirmed" && p != nil && p.status == "captured":
 		a.checks.outcome.offend(fmt.Sprintf("%s is %s, and its money is kept", o.id, o.status))
@@ -198,7 +214,7 @@ func (a *audit) notified(f file) {
 			told = true
 		case n.kind == messages.KindConfirmed && (o.status == "cancelled" || o.status == "failed"): // it was, before
 		case n.kind == messages.KindFraudAlert && f.payment != nil && f.payment.reason == "suspected_fraud": // whatever the customer did then
-		case n.kind == "": // somebody else's, about the order
+		case !ourKind(n.kind): // somebody else's, about the order
 		default:
 			a.checks.notified.offend(fmt.Sprintf("%s is %s, and was told to be %s", o.id, o.status, n.kind))
 		}
@@ -206,6 +222,15 @@ func (a *audit) notified(f file) {
 	if !told {
 		a.checks.notified.offend(fmt.Sprintf("%s is %s, and nobody was told", o.id, o.status))
 	}
+}
+
+// ourKind reports whether the services send notifications of the kind. Any producer may send others about any order.
+func ourKind(kind string) bool {
+	switch kind {
+	case messages.KindConfirmed, messages.KindRejected, messages.KindFailed, messages.KindCancelled, messages.KindFraudAlert:
+		return true
+	}
+	return false
 }
 
 func settled(status string) bool {

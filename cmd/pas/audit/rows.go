@@ -7,17 +7,17 @@ import (
 )
 
 type order struct {
-	id, status, reason, currency, paymentID string
-	total, version                          int64
-	created, updated                        time.Time
-	due                                     *time.Time
+	id, user, status, reason, currency, paymentID string
+	total, version                                int64
+	created, updated                              time.Time
+	due                                           *time.Time
 }
 
-const ordersSQL = `SELECT order_id, status, reason, currency, payment_id, total_minor, version, created_at, updated_at, due_at
+const ordersSQL = `SELECT order_id, user_id, status, reason, currency, payment_id, total_minor, version, created_at, updated_at, due_at
 FROM orders ORDER BY order_id COLLATE "C"`
 
 func scanOrder(r pgx.Rows, o *order) error {
-	return r.Scan(&o.id, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.created, &o.updated, &o.due)
+	return r.Scan(&o.id, &o.user, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.created, &o.updated, &o.due)
 }
 
 // Orders whose timeline does not lead to what they are.
@@ -34,16 +34,22 @@ FROM order_events e JOIN order_events before ON before.order_id = e.order_id AND
 WHERE e.status_from <> before.status_to`
 
 type payment struct {
-	id, status, reason, currency, paymentID string
-	amount                                  int64
-	updated                                 time.Time
+	id, user, status, reason, currency, paymentID string
+	amount                                        int64
+	outside                                       bool // asked for by another producer than orders
+	updated                                       time.Time
 }
 
-const paymentsSQL = `SELECT order_id, status, reason, currency, payment_id, amount_minor, updated_at
+// paysFor reports whether the payment is the order's. One that was asked for from outside may have the order's id by chance.
+func (p *payment) paysFor(o *order) bool {
+	return p != nil && (!p.outside || p.user == o.user && p.amount == o.total && p.currency == o.currency)
+}
+
+const paymentsSQL = `SELECT order_id, user_id, status, reason, currency, payment_id, amount_minor, outside, updated_at
 FROM payments ORDER BY order_id COLLATE "C"`
 
 func scanPayment(r pgx.Rows, p *payment) error {
-	return r.Scan(&p.id, &p.status, &p.reason, &p.currency, &p.paymentID, &p.amount, &p.updated)
+	return r.Scan(&p.id, &p.user, &p.status, &p.reason, &p.currency, &p.paymentID, &p.amount, &p.outside, &p.updated)
 }
 
 // entry is one of the provider's own books.
@@ -85,4 +91,4 @@ const parkedSQL = `SELECT 'dead letter ' || id || ': ' || topic || '/' || partit
 FROM dead_letters WHERE state IN ('parked', 'replaying') ORDER BY id`
 
 const heldSQL = `SELECT 'kept aside: ' || event || ' of order ' || order_id FROM held_messages
-WHERE held_at < now() - $1::interval ORDER BY id`
+WHERE held_at < now() - $1::interval AND NOT outside ORDER BY id`

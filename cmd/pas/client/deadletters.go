@@ -57,6 +57,14 @@ func (l DeadLetter) Bytes() []byte {
 	return l.ValueBase64
 }
 
+// Bytes returns the header's value as it was.
+func (h LetterHeader) Bytes() []byte {
+	if h.Value != "" {
+		return []byte(h.Value)
+	}
+	return h.ValueBase64
+}
+
 // DeadLetters lists the messages that service parked and that are in state, up to limit (0 = all).
 func (c *Client) DeadLetters(ctx context.Context, service, state string, limit int) ([]DeadLetter, error) {
 	query := url.Values{"state": {state}, "limit": {"500"}}

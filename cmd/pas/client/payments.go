@@ -17,6 +17,7 @@ type Payment struct {
 	Currency  string      `json:"currency"`
 	PaymentID string      `json:"payment_id,omitempty"`
 	Reason    string      `json:"reason,omitempty"`
+	Outside   bool        `json:"outside,omitempty"` // asked for by another producer than orders
 	UpdatedAt time.Time   `json:"updated_at"`
 }
 

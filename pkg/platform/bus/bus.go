@@ -13,6 +13,8 @@ type In[E messages.Event] struct {
 	Event       E
 	Time        time.Time // when the message was made
 	OrderTime   time.Time // when the order was received, zero when the message does not say
+	Source      string    // the service that published the message, "" when unknown
+	Outside     bool      // see messages.Message
 	TraceParent string
 	Record      messages.Record // as read, for parking and keeping aside
 }
@@ -42,7 +44,8 @@ func On[E messages.Event](h Handler[E]) Route {
 		handle: func(ctx context.Context, batch []In[messages.Event]) []Result {
 			typed := make([]In[E], len(batch))
 			for i, in := range batch {
-				typed[i] = In[E]{ID: in.ID, Event: in.Event.(E), Time: in.Time, OrderTime: in.OrderTime, TraceParent: in.TraceParent, Record: in.Record}
+				typed[i] = In[E]{ID: in.ID, Event: in.Event.(E), Time: in.Time, OrderTime: in.OrderTime, Source: in.Source, Outside: in.Outside,
+					TraceParent: in.TraceParent, Record: in.Record}
 			}
 			return h(ctx, typed)
 		}}

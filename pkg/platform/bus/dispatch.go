@@ -117,7 +117,8 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		d.log.Debug("ignored", "event", event, "topic", r.Topic, "message_id", m.ID)
 		return ignored, nil
 	}
-	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, OrderTime: m.OrderTime, TraceParent: m.TraceParent, Record: r}
+	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, OrderTime: m.OrderTime, Source: m.Source, Outside: m.Outside,
+		TraceParent: m.TraceParent, Record: r}
 	if err := d.handle(ctx, route, in, run); err != nil {
 		return "", err
 	}

@@ -144,6 +144,9 @@ func (a *app) show() *cobra.Command {
 		Args: args(cobra.ExactArgs(1)),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
 			order, err := c.Order(cmd.Context(), given[0], 0)
+			if client.Missing(err) {
+				return explainNoOrder(cmd.Context(), c, err, given[0])
+			}
 			if err != nil {
 				return explainMissing(err, given[0])
 			}
@@ -152,6 +155,16 @@ func (a *app) show() *cobra.Command {
 	}
 	a.waitFlag(cmd, &wait)
 	return cmd
+}
+
+// explainNoOrder tells of a payment that was asked for from outside under the id of an order that nobody placed.
+func explainNoOrder(ctx context.Context, c *client.Client, err error, id string) error {
+	p, unpaid := c.Payment(ctx, id)
+	if unpaid != nil || !p.Outside {
+		return explainMissing(err, id)
+	}
+	return fmt.Errorf("nobody placed order %s, but a payment of %s %s was asked for from outside under this id: it is %s; see `pas order history`",
+		id, p.Amount, p.Currency, p.Status)
 }
 
 func (a *app) cancel() *cobra.Command {

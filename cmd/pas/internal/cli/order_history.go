@@ -122,9 +122,12 @@ func lettersOf(ctx context.Context, c *client.Client, service, id string) ([]ser
 
 // names reports whether the letter's body is about the order, whole or broken.
 func names(l client.DeadLetter, id string) bool {
-	m, err := messages.Decode(messages.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Value: l.Bytes(), Time: l.Time})
-	if err == nil {
-		return m.Event.Key() == id
+	r := messages.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Value: l.Bytes(), Time: l.Time}
+	for _, h := range l.Headers {
+		r.Headers = append(r.Headers, messages.Header{Key: h.Key, Value: h.Bytes()})
+	}
+	if reading, err := messages.Read(r); err == nil {
+		return reading.OrderID == id
 	}
 	return strings.Contains(string(l.Bytes()), `"`+id+`"`)
 }
@@ -144,8 +147,8 @@ func showHistory(p *render.Printer, h orderHistory) {
 		add(e.At, client.Orders, "%-22s %s%s", render.Plain(e.Event), p.Status(e.To), detail(e.Detail))
 	}
 	if h.Payment != nil {
-		add(h.Payment.UpdatedAt, client.Payments, "%-22s %s %s%s", "payment "+render.Plain(h.Payment.Status), h.Payment.Amount, h.Payment.Currency,
-			detail(cmp.Or(h.Payment.Reason, h.Payment.PaymentID)))
+		add(h.Payment.UpdatedAt, client.Payments, "%-22s %s %s%s%s", "payment "+render.Plain(h.Payment.Status), h.Payment.Amount, h.Payment.Currency,
+			detail(cmp.Or(h.Payment.Reason, h.Payment.PaymentID)), outside(*h.Payment))
 	}
 	for _, n := range h.Notifications {
 		add(n.SentAt, client.Notifications, "%-22s %s to %s: %s", "notification "+render.Plain(n.Status), render.Plain(n.Kind), render.Plain(n.To), render.Plain(n.Message))
@@ -179,6 +182,14 @@ func showHistory(p *render.Printer, h orderHistory) {
 	for _, service := range h.NoAnswer {
 		p.Line("  %-23s  %-13s  could not be asked", "", service)
 	}
+}
+
+// outside tells that a payment was asked for by another producer than orders.
+func outside(p client.Payment) string {
+	if !p.Outside {
+		return ""
+	}
+	return "  asked for from outside"
 }
 
 func detail(text string) string {

@@ -72,8 +72,8 @@ type Tx interface {
 
 	// Hold keeps a message aside. It reports whether the message is a dead letter already, and is not kept then.
 	Hold(ctx context.Context, h Held) (parked bool, err error)
-	// HeldSince locks and returns at most limit messages kept aside before the time given, except those that somebody
-	// else has locked.
+	// HeldSince locks and returns at most limit messages kept aside before the time given, except those that are Outside and
+	// those that somebody else has locked.
 	HeldSince(ctx context.Context, before time.Time, limit int) ([]Held, error)
 
 	// ClaimKeys locks keys, of which no two are equal, until the transaction ends, and returns what is kept under each.
@@ -123,6 +123,8 @@ type Held struct {
 	Event   string
 	Record  messages.Record // as read
 	HeldAt  time.Time
+	// Outside is for a message about a payment that was asked for from outside: it waits for its order without end.
+	Outside bool
 }
 
 // Parked is a message to become a dead letter.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
@@ -89,10 +90,16 @@ func (a *App) placeFromMessage(w *work, p domain.Placement) (domain.Order, error
 }
 
 // applyHeld applies messages that came before their order. Nobody would deliver them again, so what they lead to goes
-// through the outbox. One that does not fit the order becomes a dead letter.
+// through the outbox. One that does not fit the order becomes a dead letter, or is dropped when its payment was asked for from
+// outside. So is all that is kept aside once that payment was given back: then the order has its own payment asked for, and
+// payments refuses it.
 func (a *App) applyHeld(w *work, o *domain.Order, waiting []Held) error {
+	over := slices.ContainsFunc(waiting, func(h Held) bool { return h.Event == messages.EventPaymentRefunded })
 	for _, h := range waiting {
 		w.out.Applied = append(w.out.Applied, h.ID)
+		if over {
+			continue
+		}
 		m, err := messages.Decode(h.Record)
 		if err != nil {
 			return fmt.Errorf("decode message kept aside for order %s: %w", o.ID, err)
@@ -105,6 +112,10 @@ func (a *App) applyHeld(w *work, o *domain.Order, waiting []Held) error {
 			r = a.failed(w, o, e)
 		}
 		if r.Err != nil {
+			if h.Outside && errors.Is(r.Err, domain.ErrContradiction) {
+				a.ofAnother(o, m.Event)
+				continue
+			}
 			if fault.KindOf(r.Err) != fault.Permanent {
 				return r.Err
 			}

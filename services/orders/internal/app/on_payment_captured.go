@@ -17,7 +17,10 @@ func (a *App) OnPaymentCaptured(ctx context.Context, batch []bus.In[messages.Pay
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentCaptured]) (bus.Result, error) {
 			o := w.orders[in.Event.OrderID]
 			if o == nil {
-				return a.hold(ctx, w, in.Event, in.Record)
+				return a.hold(ctx, w, in.Event, in.Record, in.Outside)
+			}
+			if in.Outside && !o.IsPaidBy(in.Event.UserID, in.Event.Amount) {
+				return a.ofAnother(o, in.Event), nil
 			}
 			r := a.captured(w, o, in.Event)
 			return r, transient(r.Err)
@@ -53,9 +56,10 @@ func transient(err error) error {
 	return err
 }
 
-// hold keeps a message aside until its order arrives. One that waited in vain before, and is now replayed, fails again.
-func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record) (bus.Result, error) {
-	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now})
+// hold keeps a message aside until its order arrives, without end when its payment was asked for from outside: that payment
+// is no fault, and an order that is placed later with its id must neither be charged again nor lose the money. One that waited in vain before, and is now replayed, fails again.
+func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record, outside bool) (bus.Result, error) {
+	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now, Outside: outside})
 	if err != nil {
 		return bus.Result{}, err
 	}
@@ -65,6 +69,13 @@ func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Re
 	a.Log.Info("kept aside until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
 		"partition", r.Partition, "offset", r.Offset)
 	return bus.Result{}, nil
+}
+
+// ofAnother acknowledges a message about a payment that was asked for from outside and is not this order's: it is over another
+// amount or of another user. Payments refuses the order's own payment then, so the order fails.
+func (a *App) ofAnother(o *domain.Order, e messages.Event) bus.Result {
+	a.Log.Warn("the order's id is taken by a payment that was asked for from outside", "event", e.EventName(), "order_id", o.ID)
+	return bus.Result{}
 }
 
 func unknownOrder(id string) error {

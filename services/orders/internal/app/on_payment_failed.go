@@ -15,7 +15,10 @@ func (a *App) OnPaymentFailed(ctx context.Context, batch []bus.In[messages.Payme
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentFailed]) (bus.Result, error) {
 			o := w.orders[in.Event.OrderID]
 			if o == nil {
-				return a.hold(ctx, w, in.Event, in.Record)
+				return a.hold(ctx, w, in.Event, in.Record, in.Outside)
+			}
+			if in.Outside && !o.IsPaidBy(in.Event.UserID, in.Event.Total) {
+				return a.ofAnother(o, in.Event), nil
 			}
 			r := a.failed(w, o, in.Event)
 			return r, transient(r.Err)

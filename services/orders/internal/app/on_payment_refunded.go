@@ -8,14 +8,20 @@ import (
 )
 
 // OnPaymentRefunded ends an order that was being cancelled and gives its stock back; domain.Order.Refund says what it
-// means in every status. Refunds are asked for by us, so one for an order that nobody knows is parked.
+// means in every status. Refunds are asked for by us, so one for an order that nobody knows is parked, unless its payment was
+// asked for from outside: then it is kept aside, so that the order is not confirmed on money that went back.
 func (a *App) OnPaymentRefunded(ctx context.Context, batch []bus.In[messages.PaymentRefunded]) []bus.Result {
 	return onMessages(ctx, a, batch, nothingElse,
-		func(_ context.Context, w *work, in bus.In[messages.PaymentRefunded]) (bus.Result, error) {
+		func(ctx context.Context, w *work, in bus.In[messages.PaymentRefunded]) (bus.Result, error) {
 			e := in.Event
 			o := w.orders[e.OrderID]
-			if o == nil {
+			switch {
+			case o == nil && in.Outside:
+				return a.hold(ctx, w, e, in.Record, true)
+			case o == nil:
 				return bus.Result{Err: unknownOrder(e.OrderID)}, nil
+			case in.Outside && !o.IsPaidBy(e.UserID, o.Refunded(e.Amount)):
+				return a.ofAnother(o, e), nil
 			}
 			effect, err := o.Refund(e, w.stock, e.EventName(), w.now)
 			r := result(o, effect, err, e.Amount)

@@ -115,6 +115,8 @@ func inWords(reason string) string {
 		return "it has an item that we do not sell"
 	case domain.ReasonPaymentTimeout:
 		return "the payment was not made in time"
+	case domain.ReasonOrderIDTaken:
+		return "its id belongs to another payment"
 	}
 	if !reasonCode.MatchString(reason) {
 		return messages.Shown(reason)

@@ -81,5 +81,7 @@ const (
 	ReasonOutOfStock     = "out_of_stock"
 	ReasonUnknownSKU     = "unknown_sku"
 	ReasonPaymentTimeout = "payment_timeout"
-	ReasonCancelled      = "cancelled_by_user"
+	// ReasonOrderIDTaken is payments' reason: another payment, which was asked for from outside, has the order's id.
+	ReasonOrderIDTaken = "order_id_taken"
+	ReasonCancelled    = "cancelled_by_user"
 )

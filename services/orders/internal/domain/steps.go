@@ -70,6 +70,19 @@ func (o *Order) agrees(userID string, amount messages.Money) error {
 	return nil
 }
 
+// IsPaidBy reports whether a payment of the user over the amount is this order's.
+func (o *Order) IsPaidBy(userID string, amount messages.Money) bool {
+	return o.agrees(userID, amount) == nil
+}
+
+// Refunded returns the amount of the payment that a refund is about. A refund of 0 says that nothing had been taken.
+func (o *Order) Refunded(amount messages.Money) messages.Money {
+	if amount.Minor == 0 {
+		return o.Total
+	}
+	return amount
+}
+
 // Capture is payment_captured: the money was taken.
 //
 //	awaiting_payment            confirmed, the stock is sold
@@ -172,11 +185,7 @@ func (o *Order) Fail(e messages.PaymentFailed, stock Stock, by string, now time.
 // Refund is payment_refunded: no money is kept for the order. One that waits for that ends: cancelled, or failed when it
 // was not the user who called it off.
 func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, by string, now time.Time) (Effect, error) {
-	amount := e.Amount
-	if amount.Minor == 0 { // nothing had been taken
-		amount = o.Total
-	}
-	if err := o.agrees(e.UserID, amount); err != nil {
+	if err := o.agrees(e.UserID, o.Refunded(e.Amount)); err != nil {
 		return NoEffect, err
 	}
 	switch o.Status {

@@ -45,7 +45,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 const (
-	countHeldSQL = `SELECT count(*) FROM held_messages`
+	countHeldSQL = `SELECT count(*) FROM held_messages WHERE NOT outside`
 	// due_at is there while an order is open, and its index holds no other orders.
 	countOpenSQL = `SELECT status, count(*), count(*) FILTER (WHERE status_at < $1)
 FROM (SELECT status, status_at FROM orders WHERE due_at IS NOT NULL LIMIT $2) AS open GROUP BY status`

@@ -23,8 +23,8 @@ const holdSQL = `WITH letter AS (
     WHERE topic = $3 AND record_time = $6 AND key IS NOT DISTINCT FROM $7 AND value IS NOT DISTINCT FROM $8 AND headers = $9
     AND (record_time >= to_timestamp(0) OR (partition, record_offset) = ($4, $5))) AS parked
 ), held AS (
-  INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at)
-  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM letter WHERE NOT parked
+  INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at, outside)
+  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM letter WHERE NOT parked
   ON CONFLICT ON CONSTRAINT held_message_once DO NOTHING
 )
 SELECT parked FROM letter`
@@ -43,14 +43,14 @@ func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	r := h.Record
 	var parked bool
 	err = t.tx.QueryRow(ctx, holdSQL, h.OrderID, h.Event, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
-		h.HeldAt).Scan(&parked)
+		h.HeldAt, h.Outside).Scan(&parked)
 	if err != nil {
 		return false, fmt.Errorf("keep %s for order %s: %w", h.Event, h.OrderID, err)
 	}
 	return parked, nil
 }
 
-const heldColumns = `id, order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at`
+const heldColumns = `id, order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at, outside`
 
 // Found first and ordered afterwards, so that the order cannot tempt the planner to read all of them by id.
 const heldSQL = `WITH found AS MATERIALIZED (
@@ -58,7 +58,7 @@ const heldSQL = `WITH found AS MATERIALIZED (
 )
 SELECT * FROM found ORDER BY id`
 
-const heldSinceSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE held_at <= $1
+const heldSinceSQL = `SELECT ` + heldColumns + ` FROM held_messages WHERE held_at <= $1 AND NOT outside
 ORDER BY held_at LIMIT $2 FOR UPDATE SKIP LOCKED`
 
 // HeldSince implements app.Tx.
@@ -77,7 +77,7 @@ func (t *transaction) HeldSince(ctx context.Context, before time.Time, limit int
 func scanHeld(row pgx.CollectableRow) (h app.Held, err error) {
 	r := &h.Record
 	var headers []headerRow
-	err = row.Scan(&h.ID, &h.OrderID, &h.Event, &r.Topic, &r.Partition, &r.Offset, &r.Time, &r.Key, &r.Value, &headers, &h.HeldAt)
+	err = row.Scan(&h.ID, &h.OrderID, &h.Event, &r.Topic, &r.Partition, &r.Offset, &r.Time, &r.Key, &r.Value, &headers, &h.HeldAt, &h.Outside)
 	for _, header := range headers {
 		r.Headers = append(r.Headers, messages.Header{Key: string(header.Key), Value: header.Value})
 	}

@@ -13,12 +13,14 @@ import (
 
 // OnPaymentRequested charges for an order, once, unless the fraud rule or a tombstone says otherwise, and answers with
 // payment_captured or payment_failed. A repetition gets the same answer while the payment is still what the request led
-// to. A request for another amount or by another user than the first one is parked.
+// to. A request for another amount or by another user than the first one is parked. The orders service hears payment_failed
+// instead when the first one came from outside: its order must not wait for a payment that cannot come.
 func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.PaymentRequested]) []bus.Result {
 	requests := make([]domain.Request, len(batch))
 	for i, in := range batch {
 		e := in.Event
-		requests[i] = domain.Request{OrderID: e.OrderID, UserID: e.UserID, Amount: e.Amount, Method: e.PaymentMethod}
+		requests[i] = domain.Request{OrderID: e.OrderID, UserID: e.UserID, Amount: e.Amount, Method: e.PaymentMethod,
+			Outside: in.Source != messages.ServiceOrders}
 	}
 	kept, failed, err := a.decide(ctx, requests)
 	if err != nil {
@@ -41,6 +43,9 @@ func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.Pa
 			results[i].Err = fault.Wrap(ReasonContradictsState, fmt.Errorf("charge order %s: %w", r.OrderID, ErrKeyReused))
 		case !ok: // and this may be that message: it is decided on its own
 			results[i].Err = errOvertaken
+		case !r.Outside && p.RefusesOrder(r.UserID, r.Amount):
+			results[i].Publish = []messages.Message{takenMessage(p.Payment, messages.PaymentFailed{OrderID: r.OrderID,
+				UserID: r.UserID, Total: r.Amount, Reason: domain.ReasonOrderIDTaken})}
 		default:
 			if err := p.Agrees(r.UserID, r.Amount); err != nil {
 				results[i].Err = fault.Wrap(ReasonContradictsState, err)

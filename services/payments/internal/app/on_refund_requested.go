@@ -21,7 +21,8 @@ func (a *App) OnRefundRequested(ctx context.Context, batch []bus.In[messages.Ref
 	refunds := make([]domain.Refund, len(batch))
 	for i, in := range batch {
 		e := in.Event
-		refunds[i] = domain.Refund{OrderID: e.OrderID, UserID: e.UserID, Amount: e.Amount, Reason: e.Reason}
+		refunds[i] = domain.Refund{OrderID: e.OrderID, UserID: e.UserID, Amount: e.Amount, Reason: e.Reason,
+			Outside: in.Source != messages.ServiceOrders}
 	}
 	known, err := a.Store.Payments(ctx, orderIDs(refunds, func(r domain.Refund) string { return r.OrderID }))
 	if err != nil {
@@ -64,7 +65,13 @@ func (a *App) OnRefundRequested(ctx context.Context, batch []bus.In[messages.Ref
 			continue
 		}
 		p := kept[r.OrderID]
-		if err := p.Agrees(r.UserID, r.Amount); err != nil {
+		err := p.Agrees(r.UserID, r.Amount)
+		if err != nil && p.Outside && !r.Outside { // of the order itself nothing was ever taken
+			results[i].Publish = []messages.Message{takenMessage(p.Payment, messages.PaymentRefunded{OrderID: r.OrderID,
+				UserID: r.UserID, Amount: messages.Money{Currency: r.Amount.Currency}})}
+			continue
+		}
+		if err != nil {
 			results[i].Err = fault.Wrap(ReasonContradictsState, err)
 			continue
 		}

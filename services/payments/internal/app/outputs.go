@@ -14,6 +14,7 @@ const (
 	stepFail    = "fail"
 	stepRefund  = "refund"
 	stepVoid    = "void"
+	stepTaken   = "taken"
 )
 
 // answer returns what payment_requested is answered with, given the payment that the order has now. It is made of the
@@ -49,5 +50,11 @@ func refundedMessage(p domain.Payment) messages.Message {
 }
 
 func message(p domain.Payment, step string, e messages.Event) messages.Message {
-	return messages.Message{ID: messages.ID(p.OrderID, e.EventName(), step), Event: e, Time: p.UpdatedAt}
+	return messages.Message{ID: messages.ID(p.OrderID, e.EventName(), step), Event: e, Time: p.UpdatedAt, Outside: p.Outside}
+}
+
+// takenMessage tells the orders service about an order whose id another payment has, which was asked for from outside. The
+// message is about the order, so it does not say that the payment was asked for from outside.
+func takenMessage(p domain.Payment, e messages.Event) messages.Message {
+	return messages.Message{ID: messages.ID(p.OrderID, e.EventName(), stepTaken), Event: e, Time: p.UpdatedAt}
 }

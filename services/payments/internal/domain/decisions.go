@@ -12,6 +12,7 @@ type Request struct {
 	UserID  string
 	Amount  messages.Money
 	Method  string // "" = DefaultMethod
+	Outside bool   // it does not come from the orders service
 }
 
 // MethodOrDefault returns the payment method to charge.
@@ -48,7 +49,7 @@ func (r Request) Suspect(now time.Time) Payment {
 
 func (r Request) payment(s Status, reason, paymentID string, now time.Time) Payment {
 	return Payment{OrderID: r.OrderID, UserID: r.UserID, Amount: r.Amount, Method: r.MethodOrDefault(), Status: s,
-		Reason: reason, PaymentID: paymentID, CreatedAt: now, UpdatedAt: now}
+		Reason: reason, PaymentID: paymentID, Outside: r.Outside, CreatedAt: now, UpdatedAt: now}
 }
 
 // Refund asks for the money of an order back: all of it, whether it was taken yet or not.
@@ -57,11 +58,12 @@ type Refund struct {
 	UserID  string
 	Amount  messages.Money
 	Reason  string
+	Outside bool // it does not come from the orders service
 }
 
 // Tombstone returns the payment of an order whose money was asked back before it was asked for: a later request is
 // never charged.
 func (r Refund) Tombstone(now time.Time) Payment {
 	return Payment{OrderID: r.OrderID, UserID: r.UserID, Amount: r.Amount, Status: Voided, Reason: r.Reason,
-		CreatedAt: now, UpdatedAt: now}
+		Outside: r.Outside, CreatedAt: now, UpdatedAt: now}
 }

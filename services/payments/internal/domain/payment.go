@@ -39,6 +39,7 @@ const (
 	ReasonCardDeclined         = "card_declined"
 	ReasonInsufficientFunds    = "insufficient_funds"
 	ReasonUnknownPaymentMethod = "unknown_payment_method"
+	ReasonOrderIDTaken         = "order_id_taken" // by a payment that was asked for from outside
 )
 
 // DefaultMethod is charged when the request names no payment method.
@@ -53,6 +54,8 @@ type Payment struct {
 	Status    Status
 	Reason    string // why it failed, was refunded or voided; "" while captured
 	PaymentID string // the provider's name for the charge; "" when no money was taken
+	// Outside says that the first request came from a producer other than the orders service. There may be no such order.
+	Outside   bool
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -76,6 +79,12 @@ func (p Payment) Agrees(userID string, amount messages.Money) error {
 		return fmt.Errorf("order %s: amount %s %w, which is of %s", p.OrderID, amount, ErrContradiction, p.Amount)
 	}
 	return nil
+}
+
+// RefusesOrder reports whether the payment keeps the orders service from having the order paid: it was asked for from outside,
+// and is about another user or amount, or is over already. The order must fail then, because an order id is charged once.
+func (p Payment) RefusesOrder(userID string, amount messages.Money) bool {
+	return p.Outside && (p.Agrees(userID, amount) != nil || p.Status == Refunded || p.Status == Voided)
 }
 
 // KeepsNoMoney reports whether the provider must hold no money for the order, now and for ever. A charge that it holds

@@ -53,13 +53,14 @@ type Payment struct {
 	PaymentID     string    `json:"payment_id,omitempty" doc:"The provider's name for the charge; absent when no money was taken"`
 	PaymentMethod string    `json:"payment_method,omitempty" example:"pm_card_visa"`
 	Reason        string    `json:"reason,omitempty" doc:"Why it failed, was refunded or voided" example:"card_declined"`
+	Outside       bool      `json:"outside,omitempty" doc:"It was asked for by another producer than the orders service; there may be no such order"`
 	CreatedAt     time.Time `json:"created_at"`
 	UpdatedAt     time.Time `json:"updated_at"`
 }
 
 func shown(p domain.Payment) Payment {
 	return Payment{OrderID: p.OrderID, UserID: p.UserID, Amount: Amount(p.Amount.Decimal()), Currency: p.Amount.Currency,
-		Status: string(p.Status), PaymentID: p.PaymentID, PaymentMethod: p.Method, Reason: p.Reason,
+		Status: string(p.Status), PaymentID: p.PaymentID, PaymentMethod: p.Method, Reason: p.Reason, Outside: p.Outside,
 		CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
 }
 

@@ -24,12 +24,12 @@ type Store struct{ pool *pgxpool.Pool }
 // New returns a store over the pool's schema.
 func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
-const columns = `order_id, user_id, amount_minor, currency, payment_method, status, reason, payment_id, created_at, updated_at`
+const columns = `order_id, user_id, amount_minor, currency, payment_method, status, reason, payment_id, outside, created_at, updated_at`
 
 func scan(row pgx.CollectableRow) (domain.Payment, error) {
 	var p domain.Payment
 	err := row.Scan(&p.OrderID, &p.UserID, &p.Amount.Minor, &p.Amount.Currency, &p.Method, &p.Status, &p.Reason,
-		&p.PaymentID, &p.CreatedAt, &p.UpdatedAt)
+		&p.PaymentID, &p.Outside, &p.CreatedAt, &p.UpdatedAt)
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
 	return p, err
 }
@@ -68,7 +68,7 @@ func (s *Store) Open(ctx context.Context, opened []domain.Payment) (map[string]a
 const openSQL = `
 INSERT INTO payments (` + columns + `)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                     $9::timestamptz[], $10::timestamptz[]) AS new (` + columns + `)
+                     $9::boolean[], $10::timestamptz[], $11::timestamptz[]) AS new (` + columns + `)
 ORDER BY new.order_id
 ON CONFLICT (order_id) DO NOTHING
 RETURNING order_id`
@@ -111,12 +111,13 @@ func arrays(ps []domain.Payment) []any {
 	n := len(ps)
 	orders, users, currencies, methods := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	statuses, reasons, ids := make([]string, n), make([]string, n), make([]string, n)
-	amounts, created, updated := make([]int64, n), make([]time.Time, n), make([]time.Time, n)
+	outside, amounts, created, updated := make([]bool, n), make([]int64, n), make([]time.Time, n), make([]time.Time, n)
 	for i, p := range ps {
 		orders[i], users[i], amounts[i], currencies[i], methods[i] = p.OrderID, p.UserID, p.Amount.Minor, p.Amount.Currency, p.Method
+		outside[i] = p.Outside
 		statuses[i], reasons[i], ids[i], created[i], updated[i] = string(p.Status), p.Reason, p.PaymentID, p.CreatedAt, p.UpdatedAt
 	}
-	return []any{orders, users, amounts, currencies, methods, statuses, reasons, ids, created, updated}
+	return []any{orders, users, amounts, currencies, methods, statuses, reasons, ids, outside, created, updated}
 }
 
 // Refund implements app.Store.
