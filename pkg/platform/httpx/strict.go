@@ -69,7 +69,7 @@ func checkJSON(body []byte) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	switch err := checkValue(d, 0); {
+	switch err := checkValue(d, 0, "the body"); {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("it ends too early")
 	case err != nil:
@@ -121,7 +121,8 @@ func escaped(text []byte) rune {
 	return rune(n)
 }
 
-func checkValue(d *json.Decoder, depth int) error {
+// checkValue reads one value, which stands under the key name.
+func checkValue(d *json.Decoder, depth int, name string) error {
 	if depth > maxDepth {
 		return errors.New("it is nested too deep")
 	}
@@ -131,7 +132,7 @@ func checkValue(d *json.Decoder, depth int) error {
 	}
 	if n, is := token.(json.Number); is {
 		if _, err := n.Float64(); err != nil { // huma reads numbers as floats before their own types do
-			return fmt.Errorf("the number %.40s is out of range", n.String())
+			return fmt.Errorf("the number %.40s of %.40q is out of range", n.String(), name)
 		}
 	}
 	open, ok := token.(json.Delim)
@@ -145,13 +146,13 @@ func checkValue(d *json.Decoder, depth int) error {
 			if err != nil {
 				return err
 			}
-			name, _ := key.(string)
+			name, _ = key.(string)
 			if keys[name] {
 				return fmt.Errorf("the key %q is there twice", name)
 			}
 			keys[name] = true
 		}
-		if err := checkValue(d, depth+1); err != nil {
+		if err := checkValue(d, depth+1, name); err != nil {
 			return err
 		}
 	}
