@@ -57,7 +57,8 @@ func transient(err error) error {
 }
 
 // hold keeps a message aside until its order arrives, without end when its payment was asked for from outside: that payment
-// is no fault, and an order that is placed later with its id must neither be charged again nor lose the money. One that waited in vain before, and is now replayed, fails again.
+// is no fault, and an order that is placed later with its id must neither be charged again nor lose the money. One that
+// waited in vain before, and is now replayed, fails again.
 func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record, outside bool) (bus.Result, error) {
 	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now, Outside: outside})
 	if err != nil {

@@ -25,11 +25,13 @@ const holdSQL = `WITH letter AS (
 ), held AS (
   INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at, outside)
   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM letter WHERE NOT parked
+    AND NOT ($11 AND EXISTS (SELECT FROM held_messages WHERE order_id = $1 AND event = $2 AND outside))
   ON CONFLICT ON CONSTRAINT held_message_once DO NOTHING
 )
 SELECT parked FROM letter`
 
-// Hold implements app.Tx. The same record again is kept once, also when it comes from a copy of its topic: a record is known
+// Hold implements app.Tx. Of the messages from outside about one order, one of each event is kept: payments says the same each
+// time that a producer asks. The same record again is kept once, also when it comes from a copy of its topic: a record is known
 // by topic, time, key, value and headers, as a dead letter is.
 func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	rows := make([]headerRow, len(h.Record.Headers))
