@@ -56,6 +56,9 @@ func TestTheServersDoWhatTheirDocumentsSay(t *testing.T) {
 				began := time.Now()
 				out, err := cmd.CombinedOutput()
 				t.Logf("%s: %s in %s", name, lastLine(out), time.Since(began).Round(time.Second))
+				if err == nil && bytes.Contains(out, []byte("WARNINGS")) {
+					t.Logf("%s", out[bytes.Index(out, []byte("WARNINGS")):])
+				}
 				if err != nil {
 					mu.Lock()
 					defer mu.Unlock()
@@ -80,7 +83,9 @@ func start(t *testing.T) *stack.Stack {
 	t.Helper()
 	prefix := testkit.Prefix(t)
 	s, err := stack.Start(t.Context(), stack.Config{Log: slog.New(slog.DiscardHandler), TopicPrefix: prefix, GroupPrefix: prefix,
-		DatabaseURL: testkit.Database(t, migrations.Up).AdminURL})
+		DatabaseURL: testkit.Database(t, migrations.Up).AdminURL,
+		Services: map[string]map[string]string{client.Notifications: { // no mail server is there, so emails fail
+			"SMTP_URL": "smtp://127.0.0.1:1?tls=none", "EMAIL_RETRY_MAX": "1s", "EMAIL_RETRY_FOR": "1s"}}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	return s
@@ -110,11 +115,19 @@ func leaveDeadLetters(t *testing.T, s *stack.Stack) {
 	}
 }
 
-// leaveOrders places orders, so that lists have pages.
+// leaveOrders places orders, so that lists have pages, and waits until their emails have failed.
 func leaveOrders(t *testing.T, s *stack.Stack) {
 	t.Helper()
-	for range 5 {
+	const orders = 5
+	for range orders {
 		_, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5"}, client.PlaceOptions{Wait: 5 * time.Second})
 		require.NoError(t, err)
 	}
+	testkit.Eventually(t, func() error {
+		emails, err := s.Client().Emails(t.Context(), "failed", 0)
+		if err == nil && len(emails) < orders {
+			err = fmt.Errorf("%d emails have failed", len(emails))
+		}
+		return err
+	})
 }

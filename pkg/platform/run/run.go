@@ -19,6 +19,8 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/caarlos0/env/v11"
+
+	"pasdetrois/pkg/platform/terminal"
 )
 
 // The exit codes of Main.
@@ -40,7 +42,8 @@ type Config interface {
 	Logging() (level, format string)
 }
 
-// Logger makes the service's slog logger: JSON or text by format, at level, with the key service.
+// Logger makes the service's slog logger: JSON or text by format, at level, with the key service. Its lines are safe for a
+// terminal: errors quote what strangers wrote.
 func Logger(w io.Writer, service, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -49,7 +52,7 @@ func Logger(w io.Writer, service, level, format string) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)).With("service", service), nil
+		return slog.New(slog.NewJSONHandler(terminal.Safe(w), opts)).With("service", service), nil
 	case "text":
 		return slog.New(slog.NewTextHandler(w, opts)).With("service", service), nil
 	}

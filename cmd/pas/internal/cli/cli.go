@@ -15,6 +15,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/terminal"
 )
 
 // The exit codes.
@@ -45,7 +46,7 @@ type app struct {
 
 // Run runs the command that the arguments name and returns the exit code.
 func Run(ctx context.Context, p Program) int {
-	p.Stdout, p.Stderr = render.Terminal(p.Stdout), render.Terminal(p.Stderr) // most of what is shown was written by others
+	p.Stdout, p.Stderr = terminal.Safe(p.Stdout), terminal.Safe(p.Stderr) // most of what is shown was written by others
 	a := &app{Program: p}
 	root := a.root()
 	root.SetArgs(p.Args)

@@ -78,7 +78,7 @@ func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
 		Description: "The email becomes pending and is sent as if it was new. Repeating the call changes nothing.",
 		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *struct {
-			ID string `path:"id" pattern:"^[1-9][0-9]*$"`
+			ID string `path:"id" pattern:"^[1-9][0-9]{0,17}$"`
 		}) (*emailOutput, error) {
 			id, err := strconv.ParseInt(in.ID, 10, 64)
 			if err != nil || id < 1 {

@@ -1,4 +1,5 @@
-package render
+// Package terminal keeps what strangers wrote from doing something to the terminal that shows it.
+package terminal
 
 import (
 	"bytes"
@@ -7,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// Terminal returns an output that passes on no character that a terminal may obey, or that shows other text than there is:
+// Safe returns an output that passes on no character that a terminal may obey, or that shows other text than there is:
 // the controls U+007F to U+009F, bytes of these values alone, and the overrides of the writing direction. They are written
-// as \u escapes, so a JSON document keeps its meaning. ESC passes: colours are made of it, and Plain and JSON escape that of
-// others. A Write must not end within a character.
-func Terminal(out io.Writer) io.Writer {
-	safe := &terminal{out}
-	if file, ok := out.(descriptor); ok {
-		return &terminalFile{safe, file}
+// as \u escapes, so a JSON document keeps its meaning. ESC passes: colours are made of it, and JSON and the callers escape that
+// of others. A Write must not end within a character.
+func Safe(out io.Writer) io.Writer {
+	safe := &output{out}
+	if f, ok := out.(descriptor); ok {
+		return &file{safe, f}
 	}
 	return safe
 }
@@ -22,14 +23,14 @@ func Terminal(out io.Writer) io.Writer {
 // descriptor is what makes an output a file, which may be a terminal.
 type descriptor interface{ Fd() uintptr }
 
-type terminal struct{ out io.Writer }
+type output struct{ out io.Writer }
 
-type terminalFile struct {
-	*terminal
+type file struct {
+	*output
 	descriptor
 }
 
-func (t *terminal) Write(b []byte) (int, error) {
+func (t *output) Write(b []byte) (int, error) {
 	if !bytes.ContainsFunc(b, obeyed) {
 		return t.out.Write(b)
 	}

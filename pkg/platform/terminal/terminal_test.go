@@ -1,4 +1,4 @@
-package render
+package terminal
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 func TestATerminalIsGivenNothingToObey(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	w := Terminal(&out)
+	w := Safe(&out)
 	for given, want := range map[string]string{
 		"plain \x1b[1mbold\x1b[0m é 🦢\n": "plain \x1b[1mbold\x1b[0m é 🦢\n",
 		"a\u009b31mred":                  `a\u009b31mred`,
@@ -34,7 +34,7 @@ func TestAJSONDocumentKeepsItsMeaning(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	given := map[string]any{"key": "a\u009b\u007f\u202e\uFFFD", "value": json.RawMessage("{\"x\":\"\u0090\"}")}
-	require.NoError(t, New(Terminal(&out), "never", nil).JSON(given))
+	require.NoError(t, json.NewEncoder(Safe(&out)).Encode(given))
 	require.NotContains(t, out.String(), "\u009b")
 	require.NotContains(t, out.String(), "\u0090")
 	var back map[string]any
@@ -47,8 +47,8 @@ func TestAFileStaysOne(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
 	defer file.Close()
-	_, is := Terminal(file).(interface{ Fd() uintptr })
+	_, is := Safe(file).(interface{ Fd() uintptr })
 	require.True(t, is, "colour is for terminals")
-	_, is = Terminal(&bytes.Buffer{}).(interface{ Fd() uintptr })
+	_, is = Safe(&bytes.Buffer{}).(interface{ Fd() uintptr })
 	require.False(t, is)
 }
