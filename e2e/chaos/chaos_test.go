@@ -32,7 +32,6 @@ type row struct {
 	leaveOut    []string                                    // checks of the audit that mean nothing here
 	paired      bool                                        // Postgres has a standby
 	linked      bool                                        // each replica's links lead through proxies
-	backlog     bool                                        // more is taken than done: draining may take as long again
 	withoutLog  bool                                        // the topics do not hold every message any more
 }
 
@@ -45,7 +44,7 @@ func rows() []row {
 		{name: "frozen", faults: "replicas stopped with SIGSTOP and continued", full: 50, short: 2, play: (*field).frozen},
 		{name: "topics", faults: "topics grown, and a fifth as often one made again", full: 20, short: 2, play: (*field).topics, withoutLog: true},
 		{name: "hostile", faults: "records of every hostile size and shape", full: 100_000, short: 4_000, play: (*field).hostile, judge: onlyHostile, leaveOut: []string{"parked"}},
-		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 6, play: (*field).crowds, backlog: true},
+		{name: "crowds", faults: "seconds of five times the orders that are taken", full: 300, short: 6, play: (*field).crowds},
 		{name: "network", faults: "faults of one link: late, slow, cut, reset, half open", full: 70, short: 3, play: (*field).network, linked: true},
 	}
 }
@@ -103,11 +102,7 @@ func (r row) run(t *testing.T, s settings) {
 	if err != nil {
 		v.wrong("%v", err)
 	}
-	limit := drainLimit
-	if r.backlog {
-		limit += last.Sub(f.began)
-	}
-	if err := f.drained(limit); err != nil {
+	if err := f.drained(drainLimit); err != nil {
 		v.wrong("%v", err)
 	}
 	drain := time.Since(last)

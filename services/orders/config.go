@@ -23,6 +23,7 @@ type Config struct {
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" envDefault:"16" desc:"how many database connections to use at most"`
 
 	PaymentTimeout    time.Duration `env:"PAYMENT_TIMEOUT" envDefault:"15m" desc:"how long an order waits for its payment before it fails"`
+	SettleWithin      time.Duration `env:"SETTLE_WITHIN" envDefault:"10s" desc:"how long thousands of orders may wait for their end before fewer are taken over HTTP; 0 = for ever"`
 	PendingRepublish  time.Duration `env:"PENDING_REPUBLISH_AFTER" envDefault:"1m" desc:"how long an order may be pending or cancelling before its message is published again; doubles each time"`
 	HeldTimeout       time.Duration `env:"HELD_TIMEOUT" envDefault:"1m" desc:"how long a message waits for its order before it is parked"`
 	IdempotencyKeyTTL time.Duration `env:"IDEMPOTENCY_KEY_TTL" envDefault:"24h" desc:"how long an Idempotency-Key is remembered"`
@@ -84,6 +85,9 @@ func (c Config) Validate() error {
 		if d.value <= 0 {
 			wrong("%s: %s must be more than 0s", d.name, d.value)
 		}
+	}
+	if c.SettleWithin < 0 {
+		wrong("SETTLE_WITHIN: %s is less than 0s, which means for ever", c.SettleWithin)
 	}
 	if err := c.Tracing.Validate(); err != nil {
 		errs = append(errs, err)

@@ -26,6 +26,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, ":8080", cfg.HTTPAddr)
 	require.Equal(t, ":9080", cfg.Admin())
 	require.Equal(t, 15*time.Minute, cfg.PaymentTimeout)
+	require.Equal(t, 10*time.Second, cfg.SettleWithin)
 	require.Equal(t, time.Minute, cfg.PendingRepublish)
 	require.Equal(t, time.Minute, cfg.HeldTimeout)
 	require.Equal(t, 24*time.Hour, cfg.IdempotencyKeyTTL)
@@ -37,7 +38,7 @@ func TestConfigValidateNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	wrong := map[string]string{
 		"KAFKA_BROKERS": "nowhere", "HTTP_ADDR": "8080", "ADMIN_ADDR": "9080", "DATABASE_URL": "postgres://orders:sesame@local host/x",
-		"DATABASE_MAX_CONNS": "3", "PAYMENT_TIMEOUT": "0s", "PENDING_REPUBLISH_AFTER": "-1s", "HELD_TIMEOUT": "0s",
+		"DATABASE_MAX_CONNS": "3", "PAYMENT_TIMEOUT": "0s", "SETTLE_WITHIN": "-1s", "PENDING_REPUBLISH_AFTER": "-1s", "HELD_TIMEOUT": "0s",
 		"IDEMPOTENCY_KEY_TTL": "0s", "SWEEP_INTERVAL": "0s", "OUTBOX_GRACE": "0s", "OUTBOX_POLL": "0s",
 		"LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s",
 	}

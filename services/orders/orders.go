@@ -81,7 +81,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	orders := app.New(app.Config{
 		Store: kept, Metrics: app.NewMetrics(reg), Log: log, Now: time.Now, NewID: newID, Tracer: tracer,
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
-		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL,
+		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL, SettleWithin: cfg.SettleWithin,
 	})
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool), waits)

@@ -143,8 +143,8 @@ var (
 	ErrKeyBusy = errors.New("a request with this idempotency key is still running")
 	// ErrKeyReused means that the idempotency key belongs to another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another request")
-	// ErrBusy means that more orders wait to be taken than can be taken in time. Nothing was begun.
-	ErrBusy = errors.New("too many orders are waiting to be taken")
+	// ErrBusy means that more orders wait to be taken, or for their end, than can be dealt with in time. Nothing was begun.
+	ErrBusy = errors.New("too many orders are waiting")
 )
 
 // The reasons that messages are parked with.
@@ -159,7 +159,7 @@ const (
 	ReasonUnknownOrder = "unknown_order"
 )
 
-// Config is what the use cases depend on. All fields are needed but PlaceWithin.
+// Config is what the use cases depend on. All fields are needed but PlaceWithin and SettleWithin.
 type Config struct {
 	Store   Store
 	Metrics *Metrics
@@ -174,6 +174,8 @@ type Config struct {
 	Tracer *tracing.Tracer
 	// PlaceWithin is how long an order may wait to be begun; 0 = 300 ms.
 	PlaceWithin time.Duration
+	// SettleWithin is how long orders may wait for their end before HTTP takes fewer; 0 = for ever.
+	SettleWithin time.Duration
 }
 
 // App is the use cases. Safe for concurrent use.
@@ -181,6 +183,7 @@ type App struct {
 	Config
 	watchers *watchers
 	placing  *coalesce.Coalescer[placeRequest, placeOutcome]
+	backlog  *backlog
 	// failing is why the last transaction that places orders failed; nil = it did not. Who waits behind it waits for that,
 	// and not because there are too many.
 	failing atomic.Pointer[error]
@@ -188,7 +191,7 @@ type App struct {
 
 // New makes the use cases. Run the App (see Run) so that waiters see what other replicas commit.
 func New(cfg Config) *App {
-	a := &App{Config: cfg, watchers: newWatchers()}
+	a := &App{Config: cfg, watchers: newWatchers(), backlog: newBacklog(cfg.SettleWithin, cfg.Log)}
 	a.placing = newPlacing(a)
 	return a
 }

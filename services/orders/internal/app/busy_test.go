@@ -81,3 +81,17 @@ func TestATransactionEndsBeforeItsFirstClientGoesAway(t *testing.T) {
 	_, err := w.PlaceOrder(t.Context(), domain.Placement{OrderID: "o", UserID: "u", Lines: []domain.Line{{SKU: "a", Quantity: 1}}}, nil, nil)
 	require.NoError(t, err)
 }
+
+// While too many orders wait for their end, HTTP hears at once that the service is too busy, and nothing of it is kept.
+func TestAnOrderThatWouldWaitTooLongIsNotTaken(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.product("a", 500, 1000)
+	app.Crowded(w.App)
+	after, is := w.Busy()
+	require.True(t, is)
+	require.Positive(t, after)
+	_, err := w.PlaceOrder(t.Context(), domain.Placement{OrderID: "o", UserID: "u", Lines: []domain.Line{{SKU: "a", Quantity: 1}}}, nil, nil)
+	require.ErrorIs(t, err, app.ErrBusy)
+	require.Zero(t, w.count(`SELECT count(*) FROM orders`))
+}

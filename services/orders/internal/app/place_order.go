@@ -47,6 +47,9 @@ type Placed struct {
 // domain.ErrContradiction when the order id is taken by an order with other content; ErrKeyBusy, ErrKeyReused; ErrBusy.
 // With any of them nothing is kept and the key stays free. When ctx ends first it is unknown whether the order was taken.
 func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempotency, render func(Placed) (Answer, error)) (Placed, error) {
+	if !a.backlog.take(a.now()) {
+		return Placed{}, ErrBusy
+	}
 	r := placeRequest{Placement: p, key: key, render: render}
 	if r.OrderID == "" {
 		r.OrderID, r.newID = a.NewID(), true
@@ -110,6 +113,9 @@ func newPlacing(a *App) *coalesce.Coalescer[placeRequest, placeOutcome] {
 
 // Busy reports whether an order would be refused now with ErrBusy, and how long those take that wait already.
 func (a *App) Busy() (after time.Duration, busy bool) {
+	if after, busy = a.backlog.full(a.now()); busy {
+		return after, true
+	}
 	after, busy = a.placing.Busy()
 	return after, busy && a.failing.Load() == nil
 }

@@ -115,6 +115,11 @@ func (a *App) committed(w *work) {
 			continue
 		}
 		a.Metrics.changed(o)
+		for _, c := range o.Changes {
+			if (c.From == domain.Pending || c.From == domain.AwaitingPayment) && c.To.Settled() {
+				a.backlog.end(a.now(), c.At.Sub(o.CreatedAt))
+			}
+		}
 		a.watchers.tell(snapshot(o))
 	}
 }

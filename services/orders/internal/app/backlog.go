@@ -1,0 +1,133 @@
+package app
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// The limits of the backlog, of one replica.
+const (
+	// backlogOrders is how many orders may wait for their end, however long they wait.
+	backlogOrders = 5000
+	// backlogWindow is how long orders must have reached their end, in each second, before anything is refused. A service
+	// that comes back after an outage works off what has piled up, and takes every order meanwhile.
+	backlogWindow = 5 // s
+	// backlogMemory is for how many seconds the numbers are remembered.
+	backlogMemory = 64
+	// backlogLeast is how many orders are taken in a second in any case.
+	backlogLeast = 50
+	// longestRetry bounds what Retry-After says.
+	longestRetry = time.Minute
+	// longestWait bounds what one order counts: one that was stuck for a day is no crowd.
+	longestWait = 5 * time.Minute
+)
+
+// backlog refuses orders over HTTP that would wait for their end for too long. HTTP takes orders faster than payments and
+// notifications get through them, so that a crowd of minutes would leave orders that wait for many minutes.
+//
+// Orders end about in the order in which they were taken. So as many wait as were taken since those were that end now.
+// While that is more than backlogOrders, and those that end now waited for longer than within, a replica takes
+// three orders for each four that reach their end, and five for four after that for as long as the crowd lasts. So the
+// backlog shrinks, and the traffic that the system can do goes on.
+// While Kafka or payments is away no order reaches its end: that is no overload, and every order is taken.
+type backlog struct {
+	within time.Duration // 0 = nothing is ever refused
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	seconds [backlogMemory]second // by the number of the second, as a ring
+	limit   int                   // how many may be taken in the second of limitOf; -1 = all
+	limitOf int64
+	after   time.Duration // how long the limit will last
+}
+
+// second is what happened in one second.
+type second struct {
+	number       int64
+	taken, ended int
+	waited       time.Duration // of those that ended, together
+}
+
+func newBacklog(within time.Duration, log *slog.Logger) *backlog {
+	return &backlog{within: within, log: log, limit: -1}
+}
+
+// end notes that an order which had waited reached its end.
+func (b *backlog) end(now time.Time, waited time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.at(now.Unix())
+	s.ended++
+	s.waited += min(max(0, waited), longestWait)
+}
+
+// take reports whether an order may be taken now, and counts it.
+func (b *backlog) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over(now) {
+		return false
+	}
+	b.at(now.Unix()).taken++
+	return true
+}
+
+// full reports whether take would refuse, and for how long it may.
+func (b *backlog) full(now time.Time) (after time.Duration, full bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.after, b.over(now)
+}
+
+// over reports whether this second's orders are taken. b.mu is held.
+func (b *backlog) over(now time.Time) bool {
+	if number := now.Unix(); number != b.limitOf {
+		b.decide(number)
+	}
+	return b.limit >= 0 && b.at(now.Unix()).taken >= b.limit
+}
+
+// decide sets the limit of a second by those before it. b.mu is held.
+func (b *backlog) decide(number int64) {
+	was, refused := b.limit, b.limit >= 0 && b.at(number-1).taken >= b.limit
+	b.limitOf, b.limit, b.after = number, -1, 0
+	ended, waited, steady := 0, time.Duration(0), b.within > 0
+	for n := number - backlogWindow; n < number; n++ {
+		s := b.at(n)
+		ended += s.ended
+		waited += s.waited
+		steady = steady && s.ended > 0
+	}
+	if !steady {
+		return
+	}
+	orders, wait := 0, waited/time.Duration(ended)
+	for n := number - min(int64(wait/time.Second), backlogMemory-2); n < number; n++ {
+		orders += b.at(n).taken
+	}
+	switch each := ended / backlogWindow; {
+	case orders > backlogOrders && wait > b.within:
+		b.limit = max(backlogLeast, each*3/4)
+		b.after = min(longestRetry, 4*(wait-b.within)) // a quarter of what ends is not replaced
+	case refused: // the crowd is still there: taking all of it would only build the next backlog
+		b.limit = max(backlogLeast, each*5/4)
+		b.after = time.Second
+	}
+	switch {
+	case was < 0 && b.limit >= 0:
+		b.log.Warn("too many orders wait for their end: a part of those over HTTP is refused until fewer do",
+			"waiting", orders, "each_for", wait.Round(time.Second), "orders_per_second", b.limit)
+	case was >= 0 && b.limit < 0:
+		b.log.Info("all orders over HTTP are taken again")
+	}
+}
+
+// at returns the second, empty when it is a new one. b.mu is held.
+func (b *backlog) at(number int64) *second {
+	s := &b.seconds[number%int64(len(b.seconds))]
+	if s.number != number {
+		*s = second{number: number}
+	}
+	return s
+}
