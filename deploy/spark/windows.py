@@ -47,7 +47,8 @@ COUNTERS = ("read", "counted", "late", "not_json", "empty", "bad_amounts", "ahea
 def count(batches, size, grace, prefix, positions):
     """Counts what one task has, which is records of whole partitions in their order.
 
-    An event is late by the newest event before it in its partition, so nothing outside the task has to be known.
+    An event is late by the newest event before it in its partition and by its own record's time, so nothing outside the
+    task has to be known.
     """
     at, cells = {}, {}
     for batch in batches:
@@ -74,7 +75,8 @@ def count(batches, size, grace, prefix, positions):
             counters[6] += ahead
             start = time - time % size
             cell = cells.setdefault((start, name, currency), [0, 0, 0])
-            if state[1] is not None and start + size + grace <= state[1]:
+            over = start + size + grace
+            if state[1] is not None and over <= state[1] and (over <= ms or ms <= 0):
                 counters[2] += 1
                 cell[2] += 1
             else:

@@ -9,10 +9,17 @@
 // # What is late
 //
 // Each partition has a watermark: the newest time of an event that was read from it. An event is late when its window had
-// ended, and the grace was over, by the watermark of its own partition when it was read. So whether an event is late is
-// said by the order of the records in its partition alone, and not by how fast which partition was read: counting the same
-// records again, in another process or with another program, gives the same numbers. Late events are counted apart, in
-// the window where they belong.
+// ended, and the grace was over, both by the watermark of its own partition when it was read and by its own record's time.
+// So one producer whose clock is ahead makes nobody else late: what others write while a window is open is counted in it.
+// Whether an event is late is said by the records of its partition alone, and not by how fast which partition was read:
+// counting the same records again, in another process, with another program or from a mirrored topic, gives the same
+// numbers. Late events are counted apart, in the window where they belong.
+//
+// An event's time may be an hour ahead of its record's at most; beyond that its record's time counts. How far a record may be
+// ahead of the clock is the broker's to say: message.timestamp.after.max.ms, an hour by default since Kafka 4.0. The
+// reader's own clock takes no part, or a second count would differ. Kafka Streams goes by the watermark alone, with no bound:
+// one record ahead makes its whole partition late. Flink takes the lowest watermark of all partitions, so how late an event
+// is depends on how fast each is read.
 //
 // A window is shown as closed when the watermarks of all partitions are beyond its end and grace; a partition that had
 // nothing to read for a while does not hold it back once the clock is beyond too. If something that is not late comes

@@ -15,6 +15,7 @@ const maxAhead = 60 * 60 * 1000
 type event struct {
 	name     string
 	at       int64  // milliseconds since 1970
+	written  int64  // its record's time, likewise; not positive when the record has none
 	currency string // "" = it has no amount
 	minor    int64
 
@@ -28,7 +29,7 @@ func readEvent(r *kgo.Record) (event, error) {
 	if err != nil {
 		return event{}, err
 	}
-	e := event{name: reading.Name(), at: r.Timestamp.UnixMilli(), currency: reading.Amount.Currency, minor: reading.Amount.Minor,
+	e := event{name: reading.Name(), at: r.Timestamp.UnixMilli(), written: r.Timestamp.UnixMilli(), currency: reading.Amount.Currency, minor: reading.Amount.Minor,
 		badAmount: reading.BadAmount}
 	if !reading.Time.IsZero() {
 		own := e.at

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -36,13 +37,14 @@ func TestSparkAndPasCountTheSame(t *testing.T) {
 		records, err = strconv.Atoi(given)
 		require.NoError(t, err)
 	}
-	const odd = 20_000
-	c := setup(t, "web-events", "payments", "orders")
+	const odd, ahead = 20_000, 13
+	c := setup(t, "web-events", "payments", "orders", "order-failures")
 	c.Fast = true
 	plain := c
 	plain.Topics = []string{"web-events", "payments"}
-	want := plain.traffic(t, records-odd, 7)
+	want := plain.traffic(t, records-odd-ahead, 7)
 	c.odd(t, "orders", odd)
+	c.ahead(t, "order-failures", ahead)
 
 	pas := c.named("pas")
 	began := time.Now()
@@ -50,6 +52,11 @@ func TestSparkAndPasCountTheSame(t *testing.T) {
 	t.Logf("pas windows: %d records in %.1f s, %.1f s of CPU", records, time.Since(began).Seconds(), cpu.Seconds())
 	require.Subset(t, pas.stored(t), want.rows)
 	require.Greater(t, len(pas.stored(t)), len(want.rows))
+	for row, is := range pas.stored(t) {
+		if strings.Contains(row, " in time ") {
+			require.Contains(t, is, " 0 late", row)
+		}
+	}
 
 	spark := c.named("spark")
 	began = time.Now()
@@ -85,6 +92,24 @@ func TestSparkAndPasCountTheSame(t *testing.T) {
 	require.Less(t, last.Read, int64(records)-first.Read)
 	require.Equal(t, pas.stored(t), handed.stored(t))
 	require.Equal(t, pas.positions(t), handed.positions(t))
+}
+
+// ahead writes a record that is 59 minutes ahead of the clock, then others of now, some of them late.
+func (c counting) ahead(t *testing.T, topic string, n int) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	defer client.Close()
+	for i := range n {
+		r := &kgo.Record{Topic: c.Kafka.TopicPrefix + topic, Value: []byte(`{"event":"in time"}`), Timestamp: time.Now()}
+		switch {
+		case i == 0:
+			r.Timestamp = r.Timestamp.Add(59 * time.Minute)
+		case i%3 == 0:
+			r.Value = fmt.Appendf(nil, `{"event":"late","timestamp":%d}`, time.Now().Add(-10*time.Minute).Unix())
+		}
+		require.NoError(t, client.ProduceSync(t.Context(), r).FirstErr())
+	}
 }
 
 func (c counting) named(job string) counting {

@@ -39,7 +39,7 @@ type counts struct{ events, late, minor int64 }
 type Counters struct {
 	Read       int64 `json:"read"`        // = Counted + Late + NotJSON + Empty
 	Counted    int64 `json:"counted"`     // events in their windows
-	Late       int64 `json:"late"`        // events that came after their window's end and grace
+	Late       int64 `json:"late"`        // events that were written, and came, after their window's end and grace
 	NotJSON    int64 `json:"not_json"`    // records that are no events: no JSON object that can be read in one way only
 	Empty      int64 `json:"empty"`       // records without a value, such as tombstones
 	BadAmounts int64 `json:"bad_amounts"` // events whose amount cannot be read: counted, but in no sum
@@ -133,7 +133,7 @@ func (t *tally) count(b *batch, e event, watermark int64) {
 	}
 	k := key{t.start(e.at), e.name, e.currency}
 	c := b.cells[k]
-	if k.start+t.size+t.grace <= watermark {
+	if over := k.start + t.size + t.grace; over <= watermark && (over <= e.written || e.written <= 0) {
 		b.counters.Late++
 		c.late++
 	} else {

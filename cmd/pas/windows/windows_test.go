@@ -119,6 +119,30 @@ func TestLatenessIsSaidByTheOrderInThePartitionAlone(t *testing.T) {
 	}
 }
 
+// A producer whose clock is 59 minutes ahead makes nobody late who writes while the window is open; a broker of Kafka 4.3.1
+// takes up to an hour. Kafka Streams 4.3.1 would drop all of them as late.
+func TestAnEventThatIsAheadMakesNoOtherLate(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
+	for name, ahead := range map[string]*kgo.Record{
+		"its record too":     {Timestamp: now.Add(59 * time.Minute), Value: []byte(`{"event":"e"}`)},
+		"its timestamp only": {Timestamp: now, Value: []byte(`{"event":"e","timestamp":"2026-03-01T12:59:30Z"}`)},
+	} {
+		tally, b := newTally(testSize, testGrace, map[place]position{}), newBatch()
+		tally.add(b, ahead)
+		write := func(written time.Time, value string) {
+			tally.add(b, &kgo.Record{Topic: ahead.Topic, Offset: tally.at[place{}].next, Timestamp: written, Value: []byte(value)})
+		}
+		window := now.Truncate(testSize)
+		over := window.Add(testSize + testGrace)
+		write(now, `{"event":"e"}`)
+		write(over.Add(-time.Millisecond), `{"event":"e","timestamp":"2026-03-01T12:00:31Z"}`)
+		require.Equal(t, counts{2, 0, 0}, b.cells[key{window.UnixMilli(), "e", ""}], name)
+		write(over, `{"event":"e","timestamp":"2026-03-01T12:00:32Z"}`)
+		require.Equal(t, counts{2, 1, 0}, b.cells[key{window.UnixMilli(), "e", ""}], "written after the window was over: "+name)
+	}
+}
+
 func TestAWindowIsShownOnceItIsOverAndAgainWhenSomethingComes(t *testing.T) {
 	t.Parallel()
 	b := newBoard(testSize, testGrace)
