@@ -76,6 +76,21 @@ test-openapi: ## compare each OpenAPI document with what its server answers (Sch
 	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags openapi ./e2e/openapi
 	SCHEMATHESIS='$(abspath .cache/schemathesis/bin/schemathesis)' go test -tags openapi -count=1 -v -timeout 12m ./e2e/openapi
 
+# Mailpit, built once with Go, its page with npm; MAILPIT may name another one.
+MAILPIT ?= $(abspath .cache/mailpit/mailpit)
+$(abspath .cache/mailpit/mailpit): $(wildcard tools/mailpit/*)
+	@tools/mailpit/build $@
+
+.PHONY: mail
+mail: $(MAILPIT) ## what `make up` does, with emails in an inbox at http://localhost:8025
+	@PATH="$(dir $(MAILPIT)):$$PATH" go run ./cmd/pas up --mail
+
+.PHONY: test-mail
+test-mail: $(MAILPIT) ## send through mail servers of other makers, Mailpit and aiosmtpd; needs python3 with pip
+	@go vet -tags mail ./e2e/mail
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags mail ./e2e/mail
+	@MAILPIT='$(MAILPIT)' go test $(RACE) -tags mail -count=1 -timeout 5m ./e2e/mail
+
 .PHONY: test-crash
 test-crash: ## kill -9 each service and the broker under load, on a real Kafka, then count: nothing lost, nothing twice
 	go vet -tags crash ./e2e/crash

@@ -23,6 +23,7 @@ type upView struct {
 	Services map[string]addressView `json:"services"`
 	Brokers  []string               `json:"brokers"`
 	RESTURL  string                 `json:"rest_url,omitempty"`
+	InboxURL string                 `json:"inbox_url,omitempty"`
 	Database string                 `json:"database"`
 	Data     string                 `json:"data"`
 	Log      string                 `json:"log"`
@@ -36,7 +37,7 @@ type addressView struct {
 func (a *app) up() *cobra.Command {
 	var data string
 	var offset int
-	var withREST bool
+	var withREST, withMail bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run the whole system here, with its data kept, until Ctrl-C",
@@ -46,29 +47,36 @@ until Ctrl-C. Orders, stock and topics are kept in the data folder and are there
 Ports: orders 8080 (admin 9080), payments 8084 (9084), notifications 8085 (9085), Kafka 9092, Kafka over plain HTTP
 8082 (see "pas rest"), all on 127.0.0.1 only; --port-offset moves them all. Emails are shown here as they go out; the
 services' logs go to a file in the data folder.
+With --mail, emails go to Mailpit, a mail server that shows them in an inbox on port 8025 (SMTP on 1025). The program
+mailpit has to be in PATH; "make mail" in a clone builds it. EMAIL_PER_HOUR is off then, unless it is set.
 What the services read from the environment (FRAUD_LIMIT, PROVIDER_LATENCY, SMTP_URL, …) can be set for this command.
 
 The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.
 Run the services against a real Kafka for that (compose.yaml).`,
 		Example: `  pas up
   pas up --data /tmp/pas --port-offset 2000
+  pas up --mail
   FRAUD_LIMIT=100 pas up`,
 		Args: args(cobra.NoArgs),
 		RunE: a.runs(func(cmd *cobra.Command, _ []string) error {
 			if offset < 0 || offset > 50_000 {
 				return usagef("--port-offset %d is not between 0 and 50000", offset)
 			}
-			return a.keepUp(cmd.Context(), data, offset, withREST)
+			if withMail && a.Environ["SMTP_URL"] != "" {
+				return usagef("--mail and SMTP_URL both name a mail server: leave one out")
+			}
+			return a.keepUp(cmd.Context(), data, offset, withREST, withMail)
 		}),
 	}
 	cmd.Flags().StringVar(&data, "data", "pas-data", "folder that keeps the data; made when missing")
 	cmd.Flags().IntVar(&offset, "port-offset", 0, "add this to every port")
 	cmd.Flags().BoolVar(&withREST, "rest", true, "serve the four topics over plain HTTP; --rest=false does not")
+	cmd.Flags().BoolVar(&withMail, "mail", false, "send emails to Mailpit, and show them in its inbox")
 	return cmd
 }
 
 // keepUp runs the stack until ctx ends, which is its normal end, or until a service ends by itself.
-func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool) error {
+func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, withMail bool) error {
 	data, err := filepath.Abs(data)
 	if err == nil {
 		err = os.MkdirAll(data, 0o755)
@@ -87,13 +95,22 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool
 		p.Line("Starting Postgres, a broker and three services in this process ...")
 	}
 	began := time.Now()
+	environ := a.serviceEnviron()
+	var mail *inbox
+	if withMail {
+		if mail, err = startInbox(ctx, data, offset, file); err != nil {
+			return err
+		}
+		defer mail.stop()
+		mail.settings(environ)
+	}
 	s, err := stack.Start(ctx, stack.Config{
 		Log:     slog.New(slog.NewJSONHandler(file, nil)),
 		DataDir: data,
 		Durable: true,
 		Ports:   stack.DefaultPorts(offset),
 		REST:    withREST,
-		Environ: a.serviceEnviron(),
+		Environ: environ,
 		OnEmail: func(e scenario.Email) {
 			if !a.json {
 				p.Email(e, time.Now().Format("15:04:05  "))
@@ -111,7 +128,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST bool
 	}
 	forget := remember(filepath.Join(data, filepath.Base(upFile)), s)
 	defer forget()
-	a.announce(ctx, s, data, logPath, time.Since(began))
+	a.announce(ctx, s, mail, data, logPath, time.Since(began))
 	var died error
 	select {
 	case <-ctx.Done():
@@ -156,9 +173,12 @@ func (a *app) serviceEnviron() map[string]string {
 }
 
 // announce says where everything is, and what to try first.
-func (a *app) announce(ctx context.Context, s *stack.Stack, data, logPath string, took time.Duration) {
+func (a *app) announce(ctx context.Context, s *stack.Stack, mail *inbox, data, logPath string, took time.Duration) {
 	p := a.printer()
 	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), RESTURL: s.RESTURL(), Database: s.AdminURL(), Data: data, Log: logPath}
+	if mail != nil {
+		view.InboxURL = mail.url
+	}
 	rows := make([][]string, 0, 5)
 	for _, name := range client.Services() {
 		e := s.Client().Endpoint(name)
@@ -175,12 +195,19 @@ func (a *app) announce(ctx context.Context, s *stack.Stack, data, logPath string
 	if view.RESTURL != "" {
 		p.Line("Over HTTP %s (POST /topics/orders)", view.RESTURL)
 	}
+	if view.InboxURL != "" {
+		p.Line("Inbox     %s", view.InboxURL)
+	}
 	p.Line("Postgres  %s", s.AdminURL())
 	p.Line("Data      %s", data)
 	p.Line("Logs      %s", logPath)
 	p.Line("\nPlace an order:\n")
 	p.Line(`  curl -s '%s/orders?wait=5s' -H 'content-type: application/json' \`, s.Client().Endpoint(client.Orders).Public)
 	p.Line(`    -d '%s'`, firstOrder(ctx, s.Client()))
+	if view.InboxURL != "" {
+		p.Line("\nEmails appear in the inbox. Ctrl-C ends everything.\n")
+		return
+	}
 	p.Line("\nEmails appear below. Ctrl-C ends everything.\n")
 }
 

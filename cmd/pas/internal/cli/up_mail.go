@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// inbox is a Mailpit that runs beside the stack: a mail server that keeps what it takes and shows it on a page.
+type inbox struct {
+	smtp, url string
+	cmd       *exec.Cmd
+	ended     chan struct{} // closed when the process has ended
+}
+
+// Mailpit's usual ports, and how long it may take to answer and to end.
+const (
+	inboxSMTP, inboxHTTP = 1025, 8025
+	inboxTime            = 20 * time.Second
+)
+
+// startInbox starts the Mailpit of PATH. Its emails are kept in the data folder, and its words go to log.
+func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*inbox, error) {
+	program, err := exec.LookPath("mailpit")
+	if err != nil {
+		return nil, hint(errors.New("--mail needs Mailpit, and there is no program mailpit in PATH"),
+			"install it (its page is mailpit.axllent.org), or in a clone use `make mail`, which builds it; with containers use the compose profile mail")
+	}
+	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset)) }
+	for _, port := range []int{inboxSMTP, inboxHTTP} {
+		l, err := net.Listen("tcp", address(port))
+		if err != nil {
+			return nil, hint(fmt.Errorf("port %d, wanted for the inbox, cannot be used: %w", port+offset, err), "--port-offset moves all ports")
+		}
+		_ = l.Close()
+	}
+	in := &inbox{smtp: "smtp://" + address(inboxSMTP) + "?tls=none", url: "http://" + address(inboxHTTP), ended: make(chan struct{})}
+	in.cmd = exec.Command(program, "--smtp", address(inboxSMTP), "--listen", address(inboxHTTP),
+		"--database", filepath.Join(data, "mailpit.db"), "--disable-version-check", "--quiet")
+	in.cmd.Stdout, in.cmd.Stderr = log, log
+	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: the inbox ends after the services, which may still send
+	if err := in.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the inbox: %w", err)
+	}
+	go func() {
+		defer close(in.ended)
+		_ = in.cmd.Wait()
+	}()
+	if err := in.await(ctx); err != nil {
+		in.stop()
+		return nil, fmt.Errorf("start the inbox: %w", err)
+	}
+	return in, nil
+}
+
+// await returns when the inbox answers.
+func (in *inbox) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, inboxTime)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, in.url+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		answer, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-in.ended:
+			return errors.New("mailpit ended by itself")
+		case <-ctx.Done():
+			return errors.New("mailpit does not answer")
+		case <-tick.C:
+		}
+	}
+}
+
+// stop ends the inbox, and kills it when it takes too long. It does nothing to a nil one.
+func (in *inbox) stop() {
+	if in == nil {
+		return
+	}
+	_ = in.cmd.Process.Signal(syscall.SIGTERM)
+	patience := time.NewTimer(inboxTime)
+	defer patience.Stop()
+	select {
+	case <-in.ended:
+	case <-patience.C:
+		_ = in.cmd.Process.Kill()
+		<-in.ended
+	}
+}
+
+// settings are those that notifications needs to send to the inbox. Nobody is flooded by it, so the limit of emails to one
+// address is off unless the environment sets one.
+func (in *inbox) settings(environ map[string]string) {
+	environ["SMTP_URL"] = in.smtp
+	if environ["EMAIL_PER_HOUR"] == "" {
+		environ["EMAIL_PER_HOUR"] = "0"
+	}
+}
