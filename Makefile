@@ -125,16 +125,17 @@ $(abspath .cache/prometheus)/%: tools/prometheus/go.mod
 	@cd tools/prometheus && GOWORK=off go build -tags remove_all_sd,enable_dns_sd -o $@ github.com/prometheus/prometheus/cmd/$*
 
 .PHONY: alerts
-alerts: $(PROMTOOL) ## check the alert rules, and that each alert fires when it should and only then
+alerts: $(PROMTOOL) ## check the alert rules, that each alert fires when it should and only then, and that no alert lacks a test
 	@cd deploy/compose/prometheus && $(PROMTOOL) check rules --lint=all --lint-fatal alerts.yml
 	@cd deploy/compose/prometheus && $(PROMTOOL) check config prometheus.yml
 	@cd deploy/compose/prometheus && $(PROMTOOL) test rules alerts_test.yml
+	@PROMTOOL='$(PROMTOOL)' go test -tags observability -count=1 -run TestEachAlertIsTested ./e2e/observability
 
 .PHONY: observability
 observability: $(PROMETHEUS) ## scrape the running services with a real Prometheus: each metric of dashboard and alerts is there
 	@go vet -tags observability ./e2e/observability
 	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags observability ./e2e/observability
-	@PROMETHEUS='$(PROMETHEUS)' go test -tags observability -count=1 -v -timeout 10m ./e2e/observability
+	@PROMETHEUS='$(PROMETHEUS)' go test -tags observability -count=1 -v -timeout 10m -skip TestEachAlertIsTested ./e2e/observability
 
 .PHONY: pictures
 pictures: $(PROMETHEUS) ## draw docs/img/order-trace.svg and docs/img/dashboard.svg from what runs now; about two minutes

@@ -30,18 +30,19 @@ func TestTraceOfOneOrder(t *testing.T) {
 	sent(t, s, order.OrderID)
 	require.NoError(t, s.Stop(), "which exports what is left")
 
+	prefix := s.Env().TopicPrefix
 	trace := tree(collector.Spans(), "POST /orders")
 	require.NotNil(t, trace, collector.Spans())
 	path := []string{
 		"orders SERVER POST /orders",
-		"orders PRODUCER send orders",
-		"orders CONSUMER process orders",
-		"orders PRODUCER send payments",
-		"payments CONSUMER process payments",
-		"payments PRODUCER send payments",
-		"orders CONSUMER process payments",
-		"orders PRODUCER send notifications",
-		"notifications CONSUMER process notifications",
+		"orders PRODUCER send " + prefix + "orders",
+		"orders CONSUMER process " + prefix + "orders",
+		"orders PRODUCER send " + prefix + "payments",
+		"payments CONSUMER process " + prefix + "payments",
+		"payments PRODUCER send " + prefix + "payments",
+		"orders CONSUMER process " + prefix + "payments",
+		"orders PRODUCER send " + prefix + "notifications",
+		"notifications CONSUMER process " + prefix + "notifications",
 		"notifications CLIENT send email",
 	}
 	at := trace

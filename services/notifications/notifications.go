@@ -52,7 +52,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 
-	tracer, err := tracing.Start(cfg.Tracing, service, log)
+	replica := presence.NewName()
+	tracer, err := tracing.Start(cfg.Tracing, tracing.Process{Service: service, Version: version, Instance: replica}, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,6 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
 	// There is no publisher: what comes out of this service is email.
-	replica := presence.NewName()
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
 		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})

@@ -48,7 +48,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer admin.Close()
 
-	tracer, err := tracing.Start(cfg.Tracing, service, log)
+	replica := presence.NewName()
+	tracer, err := tracing.Start(cfg.Tracing, tracing.Process{Service: service, Version: version, Instance: replica}, log)
 	if err != nil {
 		return err
 	}
@@ -77,15 +78,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: producer, Log: log, Metrics: reg,
 		Grace: cfg.OutboxGrace, Poll: cfg.OutboxPoll, DrainTimeout: cfg.DrainTimeout})
-	kept := store.New(pool, relay)
+	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
+	kept := store.New(pool, relay, letters)
 	orders := app.New(app.Config{
 		Store: kept, Metrics: app.NewMetrics(reg), Log: log, Now: time.Now, NewID: newID, Tracer: tracer,
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL, SettleWithin: cfg.SettleWithin,
 	})
-	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool), waits)
-	replica := presence.NewName()
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
 		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})

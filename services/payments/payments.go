@@ -53,7 +53,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer admin.Close()
 
-	tracer, err := tracing.Start(cfg.Tracing, service, log)
+	replica := presence.NewName()
+	tracer, err := tracing.Start(cfg.Tracing, tracing.Process{Service: service, Version: version, Instance: replica}, log)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,6 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	})
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
-	replica := presence.NewName()
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
 		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})

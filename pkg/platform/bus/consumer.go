@@ -76,7 +76,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.tracer = cfg.Tracer
+	d.tracer, d.cfg, d.replica = cfg.Tracer, cfg.Config, cfg.Replica
 	g, failing := newGate(), newFailures()
 	topics := cfg.Table.topics()
 	c := &Consumer{
@@ -89,7 +89,8 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		c.monitor.every, c.monitor.patience = cfg.askEvery, 2*cfg.askEvery
 	}
 	for _, topic := range topics {
-		m.missed.WithLabelValues(topic) // from 0 on, so that the first loss is an increase
+		m.missed.WithLabelValues(topic) // from 0 on, so that the first one is an increase
+		m.removed.WithLabelValues(topic)
 	}
 	c.monitor.stands = c.claims.stands
 	c.claims.cfg, c.claims.service, c.claims.log = cfg.Config, cfg.Service, cfg.Log

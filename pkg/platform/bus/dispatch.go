@@ -22,6 +22,8 @@ type dispatcher struct {
 	publisher Publisher
 	log       *slog.Logger
 	tracer    *tracing.Tracer
+	cfg       Config // names topics and groups in spans
+	replica   string
 }
 
 // route is a Route with what makes batches of the messages that wait for it.
@@ -104,11 +106,14 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		return ignored, nil
 	}
 	if err != nil {
+		reason := "undecodable"
 		var bad *messages.DecodeError
 		if errors.As(err, &bad) {
-			return "", fault.Wrap(bad.Reason, err)
+			reason = bad.Reason
 		}
-		return "", fault.Wrap("undecodable", err)
+		err = fault.Wrap(reason, err)
+		d.undecodable(ctx, r, err)
+		return "", err
 	}
 	event := m.Event.EventName()
 	seen(event)
@@ -133,7 +138,7 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 func (d *dispatcher) handle(ctx context.Context, route *route, in In[messages.Event], run runner) (err error) {
 	var span *tracing.Span
 	if d.tracer.On() {
-		ctx, span = d.process(ctx, in)
+		ctx, span = d.process(ctx, in.Record, in.Event.EventName(), in.ID, in.TraceParent)
 		defer func() { span.End(err) }()
 		in.TraceParent = span.TraceParent()
 	}

@@ -11,14 +11,14 @@ type metrics struct {
 	handled  *prometheus.CounterVec   // by event and result
 	seconds  *prometheus.HistogramVec // by event, retries included
 	batch    *prometheus.HistogramVec // by event
-	failures prometheus.Counter
-	parked   *prometheus.CounterVec // by reason
-	lag      *prometheus.GaugeVec   // by topic and partition
-	next     *prometheus.GaugeVec   // by topic and partition
-	held     *prometheus.GaugeVec   // by topic and partition
-	missed   *prometheus.CounterVec // by topic
-	joins    *prometheus.CounterVec // by topic
-	removed  prometheus.Counter
+	failures *prometheus.CounterVec   // by result
+	failed   [3]prometheus.Counter    // of failures, by fault.Kind
+	lag      *prometheus.GaugeVec     // by topic and partition
+	next     *prometheus.GaugeVec     // by topic and partition
+	held     *prometheus.GaugeVec     // by topic and partition
+	missed   *prometheus.CounterVec   // by topic
+	joins    *prometheus.CounterVec   // by topic
+	removed  *prometheus.CounterVec   // by topic
 
 	byEvent map[string]eventMetrics // of every event that may come; "" is none of them. Never written after newMetrics.
 }
@@ -70,14 +70,10 @@ func newMetrics(reg prometheus.Registerer, events []string) *metrics {
 			Help:    "Messages in one batch, which is one transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
 		}, []string{"event"}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pasdetrois_message_failures_total",
-			Help: "Attempts at a message that failed, whether tried again or not.",
-		}),
-		parked: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pasdetrois_messages_parked_total",
-			Help: "Messages parked as dead letters, by reason.",
-		}, []string{"reason"}),
+			Help: "Attempts at a message that failed, by result (transient: tried again, permanent: parked, cancelled).",
+		}, []string{"result"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pasdetrois_consumer_lag",
 			Help: "Offsets of the partition that can be read now and that the service's consumer group has not committed, up to the last of them that holds a record.",
@@ -99,16 +95,21 @@ func newMetrics(reg prometheus.Registerer, events []string) *metrics {
 		Name: "pasdetrois_consumer_joins_total",
 		Help: "Times that this replica joined the consumer group of a topic: once at the start, and once for each rebalance.",
 	}, []string{"topic"})
-	m.removed = prometheus.NewCounter(prometheus.CounterOpts{
+	m.removed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pasdetrois_dead_members_removed_total",
-		Help: "Members of dead replicas that this replica removed from the service's consumer groups.",
-	})
+		Help: "Members of dead replicas that this replica removed from the consumer group of a topic.",
+	}, []string{"topic"})
+	m.failed = [...]prometheus.Counter{
+		fault.Transient: m.failures.WithLabelValues("transient"),
+		fault.Permanent: m.failures.WithLabelValues("permanent"),
+		fault.Cancelled: m.failures.WithLabelValues("cancelled"),
+	}
 	m.byEvent = map[string]eventMetrics{"": m.resolve(unknownEvent)}
 	for _, event := range events {
 		m.byEvent[event] = m.resolve(event)
 	}
 	if reg != nil {
-		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.parked, m.lag, m.next, m.held, m.missed, m.joins, m.removed)
+		reg.MustRegister(m.handled, m.seconds, m.batch, m.failures, m.lag, m.next, m.held, m.missed, m.joins, m.removed)
 	}
 	return m
 }

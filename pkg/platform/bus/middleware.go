@@ -104,7 +104,6 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 				return nil, parkErr
 			}
 			log.Warn("parked", "status", reason, "err", err)
-			c.metrics.parked.WithLabelValues(reason).Inc()
 			c.failing.clear(cl)
 			return nil, nil
 		case fault.Cancelled:
@@ -135,7 +134,7 @@ func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 			RandomizationFactor: 0.2,
 			ResetContextOnRetry: true,
 			ShouldRetry: func(p middleware.RetryParams) bool {
-				c.metrics.failures.Inc()
+				c.metrics.failed[fault.KindOf(p.Err)].Inc()
 				return fault.KindOf(p.Err) == fault.Transient && !cl.lost() && !c.gate.isClosed()
 			},
 		}.Middleware(next)(msg)

@@ -113,7 +113,7 @@ func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Recor
 		return nil
 	}
 	if p.tracer.On() {
-		traced, end := sending(ctx, p.tracer, records)
+		traced, end := p.sending(ctx, records)
 		err := p.send(ctx, traced)
 		end(err)
 		return err
@@ -130,7 +130,7 @@ func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 
 	// Sending takes no context and may sit out a broker's restart: the wait is ours to end.
 	done := make(chan error, 1)
-	go func() { done <- p.sendRuns(inKeyOrder(records)) }()
+	go func() { done <- p.sendRuns(records, inKeyOrder(records)) }()
 	select {
 	case err := <-done:
 		return err
@@ -140,27 +140,41 @@ func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 }
 
 // sendRuns sends the first record of every run at the same time, then the second ones, and so on. A run ends with a record
-// that failed: what follows would overtake it.
-func (p *Producer) sendRuns(runs [][]messages.Record) error {
+// that failed: what follows would overtake it. The error is an unwritten.
+func (p *Producer) sendRuns(records []messages.Record, runs [][]int) error {
 	var errs []error
+	var lost []int
 	for place := 0; len(runs) > 0; place++ {
 		together := make([]*sarama.ProducerMessage, len(runs))
 		for i, run := range runs {
-			together[i] = toSarama(run[place], p.cfg.TopicPrefix)
+			together[i] = toSarama(records[run[place]], p.cfg.TopicPrefix)
 		}
 		failed := p.sendTogether(together)
 		unfinished := runs[:0]
 		for i, run := range runs {
 			if err := failed[together[i]]; err != nil {
-				errs = append(errs, fmt.Errorf("publish to %s: %w", run[place].Topic, p.cfg.explain(err)))
+				errs = append(errs, fmt.Errorf("publish to %s: %w", records[run[place]].Topic, p.cfg.explain(err)))
+				lost = append(lost, run[place:]...)
 			} else if place+1 < len(run) {
 				unfinished = append(unfinished, run)
 			}
 		}
 		runs = unfinished
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return unwritten{errors.Join(errs...), lost}
 }
+
+// unwritten is the error of a publication of which some records were not written. The others are acknowledged.
+type unwritten struct {
+	error
+	places []int // of the records that were not written
+}
+
+// Unwrap returns what kept the records from being written.
+func (u unwritten) Unwrap() error { return u.error }
 
 // sendTogether returns what keeps a message from being written, for those that are not.
 func (p *Producer) sendTogether(all []*sarama.ProducerMessage) map[*sarama.ProducerMessage]error {
@@ -186,15 +200,15 @@ func (p *Producer) sendTogether(all []*sarama.ProducerMessage) map[*sarama.Produ
 	return failed
 }
 
-// inKeyOrder splits records into runs that must be written one after the other: same topic, same key.
-func inKeyOrder(records []messages.Record) [][]messages.Record {
+// inKeyOrder splits records, by their places, into runs that must be written one after the other: same topic, same key.
+func inKeyOrder(records []messages.Record) [][]int {
 	if len(records) == 1 {
-		return [][]messages.Record{records}
+		return [][]int{{0}}
 	}
 	type lane struct{ topic, key string }
 	index := make(map[lane]int, len(records))
-	var runs [][]messages.Record
-	for _, r := range records {
+	var runs [][]int
+	for at, r := range records {
 		l := lane{r.Topic, string(r.Key)}
 		i, ok := index[l]
 		if !ok {
@@ -202,7 +216,7 @@ func inKeyOrder(records []messages.Record) [][]messages.Record {
 			index[l] = i
 			runs = append(runs, nil)
 		}
-		runs[i] = append(runs[i], r)
+		runs[i] = append(runs[i], at)
 	}
 	return runs
 }

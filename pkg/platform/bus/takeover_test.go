@@ -90,7 +90,7 @@ func TestADeadReplicasPartitionsAreTakenOver(t *testing.T) {
 	testkit.Eventually(t, f.shared(messages.TopicOrders, "b"))
 	require.NoError(t, c.TakeOver(t.Context(), "a1"), "one that is gone is no error")
 	require.Contains(t, f.logs.String(), `level=WARN msg="a dead replica was removed from its consumer group" replica=a1 group=`+f.cfg.GroupPrefix+"test.orders")
-	require.Contains(t, c.samples(t), "dead_members_removed_total{} 1")
+	require.Contains(t, c.samples(t), "dead_members_removed_total{topic=orders} 1")
 	ids := map[string]bool{}
 	for i := range 40 {
 		ids[fmt.Sprintf("order-%d", i)] = true

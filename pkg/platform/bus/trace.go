@@ -5,8 +5,12 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"pasdetrois/pkg/messages"
@@ -19,29 +23,41 @@ const (
 	headerMessageID   = "ce_id"
 )
 
-// attributes describe a record by OpenTelemetry's conventions for messaging.
-func attributes(r messages.Record, operation, kind string) []attribute.KeyValue {
-	attrs := []attribute.KeyValue{
-		attribute.String("messaging.system", "kafka"),
-		attribute.String("messaging.operation.name", operation),
-		attribute.String("messaging.operation.type", kind),
-		attribute.String("messaging.destination.name", r.Topic),
-	}
-	if len(r.Key) > 0 {
-		attrs = append(attrs, attribute.String("messaging.kafka.message.key", string(r.Key)))
+// The operations of spans, as Kafka's clients call them.
+const (
+	opSend    = "send"
+	opProcess = "process"
+)
+
+// attributes describe a record by OpenTelemetry's conventions for messaging. The topic has the name that Kafka knows.
+func attributes(cfg Config, client string, r messages.Record, operation string, kind attribute.KeyValue) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, 11)
+	attrs = append(attrs, semconv.MessagingSystemKafka, semconv.MessagingOperationName(operation), kind,
+		semconv.MessagingDestinationName(cfg.TopicPrefix+r.Topic), semconv.MessagingClientID(client))
+	if len(r.Key) > 0 && utf8.Valid(r.Key) { // a key without one clear form as text is left out
+		attrs = append(attrs, semconv.MessagingKafkaMessageKey(string(r.Key)))
 	}
 	return attrs
 }
 
-// process begins the span of one attempt at a message.
-func (d *dispatcher) process(ctx context.Context, in In[messages.Event]) (context.Context, *tracing.Span) {
-	attrs := append(attributes(in.Record, "process", "process"),
-		attribute.String("messaging.message.id", in.ID),
-		attribute.String("messaging.destination.partition.id", strconv.Itoa(int(in.Record.Partition))),
-		attribute.Int64("messaging.kafka.offset", in.Record.Offset),
-		attribute.String("messaging.consumer.group.name", d.service+"."+in.Record.Topic),
-		attribute.String("event", in.Event.EventName()))
-	return d.tracer.Begin(ctx, trace.SpanKindConsumer, "process "+in.Record.Topic, in.TraceParent, attrs...)
+// process begins the span of one attempt at a record. The event and the id are "" when the record could not be decoded.
+func (d *dispatcher) process(ctx context.Context, r messages.Record, event, id, traceParent string) (context.Context, *tracing.Span) {
+	attrs := append(attributes(d.cfg, memberID(d.service, d.replica), r, opProcess, semconv.MessagingOperationTypeProcess),
+		semconv.MessagingDestinationPartitionID(strconv.Itoa(int(r.Partition))), semconv.MessagingKafkaOffset(int(r.Offset)),
+		semconv.MessagingConsumerGroupName(d.cfg.group(d.service, r.Topic)))
+	if id != "" {
+		attrs = append(attrs, semconv.MessagingMessageID(id), tracing.EventKey.String(event))
+	}
+	return d.tracer.Begin(ctx, trace.SpanKindConsumer, opProcess+" "+d.cfg.TopicPrefix+r.Topic, traceParent, attrs...)
+}
+
+// undecodable makes the span of a record that could not be decoded.
+func (d *dispatcher) undecodable(ctx context.Context, r messages.Record, err error) {
+	if !d.tracer.On() {
+		return
+	}
+	_, span := d.process(ctx, r, "", "", valueOf(r, headerTraceParent))
+	span.End(err)
 }
 
 // batch handles a batch within a span of its own. Each message of a batch of several is linked with it.
@@ -53,7 +69,9 @@ func (d *dispatcher) batch(ctx context.Context, r Route, batch []In[messages.Eve
 	for i, in := range batch {
 		parents[i] = in.TraceParent
 	}
-	ctx, span := d.tracer.Batch(ctx, r.event, parents)
+	ctx, span := d.tracer.Batch(ctx, r.event, semconv.MessagingBatchMessageCountKey, parents, semconv.MessagingSystemKafka,
+		semconv.MessagingOperationName(opProcess), semconv.MessagingOperationTypeProcess,
+		semconv.MessagingDestinationName(d.cfg.TopicPrefix+r.topic))
 	results := r.handle(ctx, batch)
 	var errs []error
 	for i := range results {
@@ -66,28 +84,65 @@ func (d *dispatcher) batch(ctx context.Context, r Route, batch []In[messages.Eve
 
 // sending begins a span for each record, and returns the records as parts of them: who reads one goes on from there. end
 // ends the spans.
-func sending(ctx context.Context, t *tracing.Tracer, records []messages.Record) (traced []messages.Record, end func(error)) {
+func (p *Producer) sending(ctx context.Context, records []messages.Record) (traced []messages.Record, end func(error)) {
 	traced = slices.Clone(records) // they may be published again, and then have the parent that they have now
 	spans := make([]*tracing.Span, len(records))
 	for i, r := range records {
-		attrs := attributes(r, "send", "send")
-		parent := slices.IndexFunc(r.Headers, func(h messages.Header) bool { return h.Key == headerTraceParent })
-		if id := slices.IndexFunc(r.Headers, func(h messages.Header) bool { return h.Key == headerMessageID }); id >= 0 {
-			attrs = append(attrs, attribute.String("messaging.message.id", string(r.Headers[id].Value)))
+		attrs := attributes(p.cfg, ClientID(p.service), r, opSend, semconv.MessagingOperationTypeSend)
+		if id := valueOf(r, headerMessageID); id != "" {
+			attrs = append(attrs, semconv.MessagingMessageID(id))
 		}
-		var traceParent string
-		if parent >= 0 {
-			traceParent = string(r.Headers[parent].Value)
-		}
-		_, spans[i] = t.Begin(ctx, trace.SpanKindProducer, "send "+r.Topic, traceParent, attrs...)
-		if parent >= 0 {
+		_, spans[i] = p.tracer.Begin(ctx, trace.SpanKindProducer, opSend+" "+p.cfg.TopicPrefix+r.Topic, valueOf(r, headerTraceParent), attrs...)
+		if parent := header(r, headerTraceParent); parent >= 0 {
 			traced[i].Headers = slices.Clone(r.Headers)
 			traced[i].Headers[parent].Value = []byte(spans[i].TraceParent())
 		}
 	}
 	return traced, func(err error) {
-		for _, s := range spans {
-			s.End(err)
+		var some unwritten
+		err = named(err)
+		for i, s := range spans {
+			if errors.As(err, &some) && !slices.Contains(some.places, i) {
+				s.End(nil)
+			} else {
+				s.End(err)
+			}
 		}
 	}
 }
+
+// header returns the place of a record's header, -1 when the record has none of that name.
+func header(r messages.Record, name string) int {
+	return slices.IndexFunc(r.Headers, func(h messages.Header) bool { return h.Key == name })
+}
+
+func valueOf(r messages.Record, name string) string {
+	if at := header(r, name); at >= 0 {
+		return string(r.Headers[at].Value)
+	}
+	return ""
+}
+
+// named returns err with the name that Kafka's protocol has for it, where it has one.
+func named(err error) error {
+	var code sarama.KError
+	if !errors.As(err, &code) {
+		return err
+	}
+	if known := kerr.TypedErrorForCode(int16(code)); known != nil {
+		return protocolError{err, known.Message}
+	}
+	return err
+}
+
+// protocolError is an error with its name in Kafka's protocol, such as NOT_ENOUGH_REPLICAS.
+type protocolError struct {
+	error
+	name string
+}
+
+// Unwrap returns the error that has the name.
+func (e protocolError) Unwrap() error { return e.error }
+
+// ErrorType implements tracing.Typed.
+func (e protocolError) ErrorType() string { return e.name }

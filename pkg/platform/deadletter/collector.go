@@ -17,7 +17,7 @@ type collector struct {
 	limitLetters, limitBytes, evicted *prometheus.Desc
 }
 
-// Collector returns the gauges of the dead letters, counted in the table at each scrape.
+// Collector returns the metrics of the dead letters. The gauges are counted in the table at each scrape.
 func (s *Store) Collector() prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("pasdetrois_dead_letters"+name, help, labels, nil)
@@ -28,7 +28,7 @@ func (s *Store) Collector() prometheus.Collector {
 		bytes:        desc("_stored_bytes", "Bytes that the dead letters take, by whether an operator has handled them.", "handled"),
 		limitLetters: desc("_limit", "Dead letters that the table holds at most."),
 		limitBytes:   desc("_limit_bytes", "Bytes that the dead letters may take."),
-		evicted:      desc("_evictedtotal", "Handled dead letters that this process deleted to make room."),
+		evicted:      desc("_evicted_total", "Handled dead letters that this process deleted to make room."),
 	}
 }
 
@@ -36,6 +36,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.parked, c.stored, c.bytes, c.limitLetters, c.limitBytes, c.evicted} {
 		ch <- d
 	}
+	c.store.count.Describe(ch)
 }
 
 const countSQL = `
@@ -49,6 +50,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.limitLetters, float64(c.store.room.bounds.Letters))
 	gauge(c.limitBytes, float64(c.store.room.bounds.Bytes))
 	ch <- prometheus.MustNewConstMetric(c.evicted, prometheus.CounterValue, float64(c.store.room.evicted.Load()))
+	c.store.count.Collect(ch)
 
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()

@@ -24,6 +24,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
@@ -61,8 +62,9 @@ type Letter struct {
 
 // Store keeps the service's dead letters.
 type Store struct {
-	pool *pgxpool.Pool
-	room *room
+	pool  *pgxpool.Pool
+	room  *room
+	count *prometheus.CounterVec // of letters added, by reason
 }
 
 // NewStore returns a store over the pool's schema, with the default bounds.
@@ -70,7 +72,10 @@ func NewStore(pool *pgxpool.Pool) *Store { return NewBoundedStore(pool, Bounds{}
 
 // NewBoundedStore returns a store over the pool's schema.
 func NewBoundedStore(pool *pgxpool.Pool, b Bounds) *Store {
-	return &Store{pool: pool, room: newRoom(pool, b)}
+	return &Store{pool: pool, room: newRoom(pool, b), count: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pasdetrois_messages_parked_total",
+		Help: "Messages that this process parked as dead letters, by reason. One that is read and parked again is not counted again.",
+	}, []string{"reason"})}
 }
 
 // A value that is longer than any letter's is one from before there was a bound: its beginning is read.

@@ -18,18 +18,25 @@ func (s *Store) Park(ctx context.Context, r messages.Record, reason, detail, sta
 	if err := s.room.make(ctx, l.size()); err != nil {
 		return fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
-	return l.insert(ctx, s.pool)
+	added, err := l.insert(ctx, s.pool)
+	if added {
+		s.Count(reason)
+	}
+	return err
 }
 
-// Park is Store.Park inside the caller's transaction, without the bound: it is for messages that the database keeps
-// already, so they take no more room than before.
-func Park(ctx context.Context, q pgdb.Querier, r messages.Record, reason, detail, stack string) error {
+// ParkIn is Park inside the caller's transaction, without the bound: it is for messages that the database keeps already, so
+// they take no more room than before. When added is true the caller calls Count after the commit.
+func (s *Store) ParkIn(ctx context.Context, q pgdb.Querier, r messages.Record, reason, detail, stack string) (added bool, err error) {
 	l, err := newLetter(r, reason, detail, stack)
 	if err != nil {
-		return err
+		return false, err
 	}
 	return l.insert(ctx, q)
 }
+
+// Count counts a letter that a committed transaction has added.
+func (s *Store) Count(reason string) { s.count.WithLabelValues(reason).Inc() }
 
 // newRow is a letter to insert.
 type newRow struct {
@@ -61,11 +68,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::bigint, 0), nullif(
   nullif($15::bigint, 0), $16)
 ON CONFLICT ON CONSTRAINT dead_letter_parked_once DO NOTHING`
 
-func (l newRow) insert(ctx context.Context, q pgdb.Querier) error {
+// insert reports whether the letter was added. It is false for a record that is parked already, which a replay reads again.
+func (l newRow) insert(ctx context.Context, q pgdb.Querier) (added bool, err error) {
 	r := l.record
-	if _, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, l.headers, l.reason, l.detail,
-		l.stack, r.LastOffset, l.whole.Value, l.whole.SHA256, l.whole.Key, l.whole.Headers, l.size()); err != nil {
-		return fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
+	tag, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, l.headers, l.reason, l.detail,
+		l.stack, r.LastOffset, l.whole.Value, l.whole.SHA256, l.whole.Key, l.whole.Headers, l.size())
+	if err != nil {
+		return false, fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
-	return nil
+	return tag.RowsAffected() == 1, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
@@ -65,7 +66,8 @@ func TestFullDeadLettersKeepNoTransactionFromParking(t *testing.T) {
 	w.Store = deadletter.NewBoundedStore(w.db, deadletter.Bounds{Letters: 1, Bytes: 1 << 40})
 	require.NoError(t, w.Park(t.Context(), record(1), "not_json", "", ""))
 	require.ErrorIs(t, w.Park(t.Context(), record(2), "not_json", "", ""), deadletter.ErrFull)
-	require.NoError(t, deadletter.Park(t.Context(), w.db, record(3), "not_json", "", ""))
+	_, err := w.ParkIn(t.Context(), w.db, record(3), "not_json", "", "")
+	require.NoError(t, err)
 	require.Equal(t, []int64{1, 3}, w.offsets())
 }
 
@@ -108,4 +110,47 @@ pasdetrois_dead_letters_stored{handled="yes"} 1
 pasdetrois_dead_letters_stored_bytes{handled="no"} 204
 pasdetrois_dead_letters_stored_bytes{handled="yes"} 102
 `), "pasdetrois_dead_letters", "pasdetrois_dead_letters_limit", "pasdetrois_dead_letters_stored", "pasdetrois_dead_letters_stored_bytes"))
+}
+
+// A replay of the topic reads parked records again. Each of them is one parked message, however often it is read.
+func TestAMessageIsCountedAsParkedOnce(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	counted := func() float64 {
+		t.Helper()
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(w.Collector())
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		for _, f := range families {
+			if f.GetName() == "pasdetrois_messages_parked_total" {
+				return f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+		return 0
+	}
+	require.Zero(t, counted())
+	for range 3 {
+		for n := range int64(4) {
+			require.NoError(t, w.Park(t.Context(), numbered(n), "not_json", "", ""))
+		}
+	}
+	require.Equal(t, 4.0, counted())
+
+	tx, err := w.db.Begin(t.Context())
+	require.NoError(t, err)
+	for n, want := range map[int64]bool{3: false, 4: true} {
+		added, err := w.ParkIn(t.Context(), tx, numbered(n), "not_json", "", "")
+		require.NoError(t, err)
+		require.Equal(t, want, added)
+	}
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Equal(t, 4.0, counted(), "the caller counts after the commit")
+	w.Count("not_json")
+	require.Equal(t, 5.0, counted())
+}
+
+// numbered returns a record that differs from those of other numbers.
+func numbered(n int64) messages.Record {
+	return messages.Record{Topic: "things", Offset: n, Time: at, Value: []byte{byte(n)}}
 }

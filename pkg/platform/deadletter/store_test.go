@@ -129,7 +129,8 @@ func TestParkingCanBePartOfATransaction(t *testing.T) {
 	w := setup(t)
 	changed := errors.New("changed my mind")
 	require.ErrorIs(t, pgdb.InTx(t.Context(), w.db, func(ctx context.Context, tx *pgdb.Tx) error {
-		require.NoError(t, deadletter.Park(ctx, tx, record(1), "not_json", "", ""))
+		_, err := w.ParkIn(ctx, tx, record(1), "not_json", "", "")
+		require.NoError(t, err)
 		return changed
 	}), changed)
 	letters, err := w.List(t.Context(), deadletter.Filter{Limit: 10})

@@ -23,7 +23,7 @@ func (r *reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySp
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.closing, cancel)()
-	err := r.SpanExporter.ExportSpans(ctx, spans)
+	err := r.SpanExporter.ExportSpans(ctx, conventional(spans))
 	switch {
 	case err != nil && !r.failing.Swap(true):
 		r.log.Warn("traces do not reach "+r.collector+" and are lost until it answers; nothing else waits for it", "err", err)

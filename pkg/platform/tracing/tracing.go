@@ -5,14 +5,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/exaring/otelpgx"
-	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -32,9 +30,25 @@ type Tracer struct {
 	giveUp   context.CancelFunc
 }
 
-// Start returns the service's tracer, nil when the settings name no endpoint. It connects in the background. Close it when
-// all that makes spans has stopped.
-func Start(s Settings, service string, log *slog.Logger) (*Tracer, error) {
+// Process is what the spans of one process have in common.
+type Process struct {
+	Service  string
+	Version  string
+	Instance string // names the process among those of the service
+}
+
+// resource describes the process in the words of the semantic conventions. The values of OTEL_SERVICE_NAME and
+// OTEL_RESOURCE_ATTRIBUTES take the place of ours.
+func (p Process) resource(ctx context.Context) (*resource.Resource, error) {
+	return resource.New(ctx, resource.WithSchemaURL(semconv.SchemaURL), resource.WithTelemetrySDK(),
+		resource.WithAttributes(semconv.ServiceName(p.Service), semconv.ServiceNamespace("pas-de-trois"),
+			semconv.ServiceVersion(p.Version), semconv.ServiceInstanceID(p.Instance)),
+		resource.WithFromEnv())
+}
+
+// Start returns the tracer of a process, nil when the settings name no endpoint. It connects in the background. Close it
+// when all that makes spans has stopped.
+func Start(s Settings, of Process, log *slog.Logger) (*Tracer, error) {
 	if s.Endpoint == "" {
 		return nil, nil
 	}
@@ -42,16 +56,15 @@ func Start(s Settings, service string, log *slog.Logger) (*Tracer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What OTEL_RESOURCE_ATTRIBUTES says comes on top.
-	described, err := resource.Merge(resource.NewSchemaless(attribute.String("service.name", service),
-		attribute.String("service.namespace", "pas-de-trois")), resource.Environment())
+	described, err := of.resource(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	closing, giveUp := context.WithCancel(context.Background())
 	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(described), sdktrace.WithBatcher(
 		&reporting{SpanExporter: exporter, log: log, collector: s.collector(), closing: closing}))
-	return &Tracer{log: log, provider: provider, tracer: provider.Tracer(scope), giveUp: giveUp}, nil
+	return &Tracer{log: log, provider: provider, giveUp: giveUp,
+		tracer: provider.Tracer(scope, trace.WithInstrumentationVersion(of.Version), trace.WithSchemaURL(semconv.SchemaURL))}, nil
 }
 
 // Close exports what is left, for a few seconds at most. No span may be begun after it.
@@ -92,8 +105,9 @@ func (t *Tracer) Begin(ctx context.Context, kind trace.SpanKind, name, parent st
 	return ctx, &Span{span}
 }
 
-// Batch begins the span of a batch: a child of the first parent, linked with all of them.
-func (t *Tracer) Batch(ctx context.Context, name string, parents []string) (context.Context, *Span) {
+// Batch begins the span of a batch: a child of the first parent, linked with all of them. size is the key that counts them;
+// one alone is not counted, as the conventions ask for.
+func (t *Tracer) Batch(ctx context.Context, name string, size attribute.Key, parents []string, attrs ...attribute.KeyValue) (context.Context, *Span) {
 	if t == nil || len(parents) == 0 {
 		return ctx, nil
 	}
@@ -103,8 +117,10 @@ func (t *Tracer) Batch(ctx context.Context, name string, parents []string) (cont
 			links = append(links, trace.Link{SpanContext: c})
 		}
 	}
-	ctx, span := t.tracer.Start(within(ctx, parents[0]), name, trace.WithLinks(links...),
-		trace.WithAttributes(attribute.Int("messaging.batch.message_count", len(parents))))
+	if len(parents) > 1 {
+		attrs = append(attrs, size.Int(len(parents)))
+	}
+	ctx, span := t.tracer.Start(within(ctx, parents[0]), name, trace.WithLinks(links...), trace.WithAttributes(attrs...))
 	return ctx, &Span{span}
 }
 
@@ -129,7 +145,7 @@ func (s *Span) Link(traceParent string) {
 	}
 }
 
-// End ends the span, with the error of what it did or nil.
+// End ends the span, with the error of what it did or nil. An error's class is the span's error.type.
 func (s *Span) End(err error) {
 	if s == nil {
 		return
@@ -137,6 +153,7 @@ func (s *Span) End(err error) {
 	if err != nil {
 		s.span.RecordError(err)
 		s.span.SetStatus(codes.Error, err.Error())
+		s.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
 	}
 	s.span.End()
 }
@@ -148,15 +165,6 @@ func Parent(ctx context.Context) string { return format(trace.SpanContextFromCon
 func SameTrace(a, b string) bool {
 	const traceID = len("00-4bf92f3577b34da6a3ce929d0e0e4736")
 	return len(a) > traceID && len(b) > traceID && a[:traceID] == b[:traceID]
-}
-
-// Postgres returns what traces the statements of a pool, within spans that have begun; nil when spans are not made.
-func (t *Tracer) Postgres() pgx.QueryTracer {
-	if t == nil {
-		return nil
-	}
-	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider), otelpgx.WithMeterProvider(metricnoop.NewMeterProvider()),
-		otelpgx.WithDisableAcquireTracer())
 }
 
 func within(ctx context.Context, parent string) context.Context {

@@ -28,6 +28,8 @@ const (
 	second = "00-11111111111111111111111111111111-2222222222222222-01"
 )
 
+var shop = tracing.Process{Service: "shop", Version: "1.2.3", Instance: "host-1a2b"}
+
 // logged is what was logged.
 type logged struct {
 	mu sync.Mutex
@@ -49,7 +51,7 @@ func (l *logged) lines() []string {
 func start(t *testing.T, s tracing.Settings) (*tracing.Tracer, *logged) {
 	t.Helper()
 	log := &logged{}
-	tracer, err := tracing.Start(s, "shop", slog.New(slog.NewTextHandler(log, nil)))
+	tracer, err := tracing.Start(s, shop, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	require.True(t, tracer.On())
 	return tracer, log
@@ -81,7 +83,7 @@ func TestBatchIsPartOfTheFirstTraceAndLinkedWithTheOthers(t *testing.T) {
 	collector := tracingtest.HTTP(t)
 	tracer, _ := start(t, tracing.Settings{Endpoint: collector.URL})
 	_, member := tracer.Begin(t.Context(), trace.SpanKindConsumer, "member", second)
-	_, batch := tracer.Batch(t.Context(), "batch", []string{first, member.TraceParent(), ""})
+	_, batch := tracer.Batch(t.Context(), "batch", tracing.BatchSizeKey, []string{first, member.TraceParent(), ""})
 	member.Link(batch.TraceParent())
 	batch.End(nil)
 	member.End(nil)
@@ -92,7 +94,7 @@ func TestBatchIsPartOfTheFirstTraceAndLinkedWithTheOthers(t *testing.T) {
 	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", spans[1].Trace)
 	require.Equal(t, []string{spans[0].Trace + "/" + spans[0].ID}, spans[1].Links)
 	require.Equal(t, []string{spans[1].Trace + "/" + spans[1].ID}, spans[0].Links)
-	require.Equal(t, "int_value:3", spans[1].Attributes["messaging.batch.message_count"])
+	require.Equal(t, "int_value:3", spans[1].Attributes["pasdetrois.batch_size"])
 }
 
 func TestTraceThatIsNotSampledStaysSo(t *testing.T) {
@@ -157,7 +159,7 @@ func TestCollectorThatComesBackIsToldOnce(t *testing.T) {
 }
 
 func TestNoEndpointMakesNoTracerAndCostsNothing(t *testing.T) { // not parallel: it counts allocations
-	tracer, err := tracing.Start(tracing.Settings{}, "shop", slog.New(slog.DiscardHandler))
+	tracer, err := tracing.Start(tracing.Settings{}, shop, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.False(t, tracer.On())
 	require.Nil(t, tracer.Postgres())
@@ -166,7 +168,7 @@ func TestNoEndpointMakesNoTracerAndCostsNothing(t *testing.T) { // not parallel:
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		ctx, span := tracer.Begin(ctx, trace.SpanKindConsumer, "work", first)
-		_, batch := tracer.Batch(ctx, "batch", parents)
+		_, batch := tracer.Batch(ctx, "batch", tracing.BatchSizeKey, parents)
 		span.Link(batch.TraceParent())
 		batch.End(nil)
 		span.End(nil)

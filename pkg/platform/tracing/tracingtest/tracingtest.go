@@ -29,7 +29,11 @@ type Span struct {
 	Kind              string // SERVER, CLIENT, PRODUCER, CONSUMER or INTERNAL
 	Begin, End        time.Time
 	Attributes        map[string]string
-	Links             []string // trace and span, as trace/span
+	Resource          map[string]string // attributes of the process
+	Schema            string            // URL that the resource names
+	Scope             string            // name, version and schema URL of what made the span
+	Links             []string          // trace and span, as trace/span
+	Failed            bool
 	Error             string
 }
 
@@ -112,10 +116,13 @@ func (c *Collector) keep(r *collector.ExportTraceServiceRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, resource := range r.GetResourceSpans() {
-		service := attributes(resource.GetResource().GetAttributes())["service.name"]
+		process := attributes(resource.GetResource().GetAttributes())
 		for _, scope := range resource.GetScopeSpans() {
 			for _, s := range scope.GetSpans() {
-				c.spans = append(c.spans, span(service, s))
+				one := span(process["service.name"], s)
+				one.Resource, one.Schema = process, resource.GetSchemaUrl()
+				one.Scope = strings.TrimSpace(scope.GetScope().GetName() + " " + scope.GetScope().GetVersion() + " " + scope.GetSchemaUrl())
+				c.spans = append(c.spans, one)
 			}
 		}
 	}
@@ -131,7 +138,7 @@ func span(service string, s *trace.Span) Span {
 		out.Links = append(out.Links, hex.EncodeToString(l.GetTraceId())+"/"+hex.EncodeToString(l.GetSpanId()))
 	}
 	if s.GetStatus().GetCode() == trace.Status_STATUS_CODE_ERROR {
-		out.Error = s.GetStatus().GetMessage()
+		out.Failed, out.Error = true, s.GetStatus().GetMessage()
 	}
 	return out
 }

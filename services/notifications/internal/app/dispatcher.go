@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"pasdetrois/pkg/platform/tracing"
@@ -220,8 +219,8 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	var span *tracing.Span
 	if d.cfg.Tracer.On() {
 		ctx, span = d.cfg.Tracer.Begin(ctx, trace.SpanKindClient, "send email", n.TraceParent,
-			attribute.String("messaging.message.id", n.MessageID), attribute.String("order_id", n.OrderID),
-			attribute.String("kind", n.Kind), attribute.Int("attempt", n.Attempts+1))
+			tracing.MessageKey.String(n.MessageID), tracing.OrderKey.String(n.OrderID), tracing.KindKey.String(n.Kind),
+			tracing.AttemptKey.Int(n.Attempts+1))
 	}
 	err := budget.explain(d.handOver(ctx, n.Email(), budget.handedOver))
 	span.End(err)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -28,6 +29,7 @@ func (a *App) CancelOrder(ctx context.Context, id string) (domain.Order, error) 
 	if err != nil {
 		return domain.Order{}, err
 	}
+	tracing.Current(ctx).Link(o.TraceParent) // what comes of it is in the order's trace
 	a.committed(w)
 	return snapshot(o), refused
 }

@@ -145,7 +145,7 @@ func (a *App) placeTraced(ctx context.Context, batch []placeRequest) []placeOutc
 	for i, r := range batch {
 		parents[i] = r.TraceParent
 	}
-	ctx, span := a.Tracer.Batch(ctx, "place_order", parents)
+	ctx, span := a.Tracer.Batch(ctx, "place_order", tracing.BatchSizeKey, parents)
 	outcomes := a.placeAll(ctx, batch)
 	var err error
 	if outcomes[0].whole {

@@ -16,6 +16,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/testkit"
@@ -56,7 +57,7 @@ func newWorld(db *pgxpool.Pool, c *clock) *world { return newWorldWithin(db, c, 
 // newWorldWithin is a world whose orders may wait for so long to be begun.
 func newWorldWithin(db *pgxpool.Pool, c *clock, within time.Duration) *world {
 	w := &world{db: db, relay: &relay{Relay: outbox.NewRelay(outbox.Config{Pool: db})}, reg: prometheus.NewRegistry(), clock: c}
-	w.App = app.New(app.Config{Store: store.New(db, w.relay), Metrics: app.NewMetrics(w.reg),
+	w.App = app.New(app.Config{Store: store.New(db, w.relay, deadletter.NewStore(db)), Metrics: app.NewMetrics(w.reg),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: c.Now, NewID: w.newID,
 		Policy:      domain.Policy{PaymentTimeout: paymentTimeout, RepublishAfter: republishAfter},
 		HeldTimeout: heldTimeout, KeyTTL: 24 * time.Hour, PlaceWithin: within})

@@ -20,6 +20,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/testkit"
@@ -60,7 +61,7 @@ func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	s := &site{db: db, client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}}
-	s.App = app.New(app.Config{Store: store.New(db, silent{}), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
+	s.App = app.New(app.Config{Store: store.New(db, silent{}, deadletter.NewStore(db)), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Now: time.Now, NewID: uuid.NewString, Policy: domain.Policy{PaymentTimeout: time.Hour, RepublishAfter: time.Hour},
 		HeldTimeout: time.Minute, KeyTTL: time.Hour, PlaceWithin: time.Hour})
 	a := httpapi.New(s.App, log)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
@@ -16,8 +15,12 @@ import (
 // Save implements app.Tx. All statements but those for dead letters travel together, with the COMMIT behind them.
 func (t *transaction) Save(ctx context.Context, w app.Work) error {
 	for _, p := range w.Park {
-		if err := deadletter.Park(ctx, t.tx, p.Record, p.Reason, p.Detail, ""); err != nil {
+		added, err := t.letters.ParkIn(ctx, t.tx, p.Record, p.Reason, p.Detail, "")
+		if err != nil {
 			return err
+		}
+		if added {
+			t.parked = append(t.parked, p.Reason)
 		}
 	}
 	var batch pgx.Batch

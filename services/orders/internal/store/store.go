@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
@@ -23,23 +24,29 @@ type Relay interface {
 
 // Store implements app.Store.
 type Store struct {
-	pool  *pgxpool.Pool
-	relay Relay
+	pool    *pgxpool.Pool
+	relay   Relay
+	letters *deadletter.Store
 }
 
-// New returns a store over the pool's schema. It hands the outbox rows that it commits to relay.
-func New(pool *pgxpool.Pool, relay Relay) *Store { return &Store{pool: pool, relay: relay} }
+// New returns a store over the pool's schema. It hands the outbox rows that it commits to relay, and parks in letters.
+func New(pool *pgxpool.Pool, relay Relay, letters *deadletter.Store) *Store {
+	return &Store{pool: pool, relay: relay, letters: letters}
+}
 
 // InTx implements app.Store. Outbox rows of a commit whose outcome is unknown are not handed over: the relay finds them
 // in the table if they are there.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx) error) error {
 	var t *transaction
 	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
-		t = &transaction{tx: tx}
+		t = &transaction{tx: tx, letters: s.letters}
 		return fn(ctx, t)
 	})
 	if err != nil {
 		return err
+	}
+	for _, reason := range t.parked {
+		s.letters.Count(reason)
 	}
 	if len(t.rows) > 0 {
 		s.relay.Enqueue(t.rows...)
@@ -50,7 +57,9 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx
 // transaction implements app.Tx.
 type transaction struct {
 	tx       *pgdb.Tx
-	rows     []outbox.Row     // to hand over after the commit
+	rows     []outbox.Row // to hand over after the commit
+	letters  *deadletter.Store
+	parked   []string         // reasons of the letters that were added, to count after the commit
 	versions map[string]int64 // of the products that were read, by sku
 }
 

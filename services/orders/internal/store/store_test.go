@@ -13,6 +13,7 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/app"
@@ -37,7 +38,7 @@ type world struct {
 func setup(t *testing.T) *world {
 	t.Helper()
 	db := testkit.Database(t, migrations.Up).Pool(t, "orders")
-	return &world{Store: store.New(db, nobody{}), t: t, db: db}
+	return &world{Store: store.New(db, nobody{}, deadletter.NewStore(db)), t: t, db: db}
 }
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)

@@ -32,7 +32,15 @@ const (
 const FlakyFailures = 2
 
 // ErrUnavailable means that the provider gave no answer. Whether it did what was asked is unknown.
-var ErrUnavailable = errors.New("the payment provider did not answer")
+var ErrUnavailable error = unavailable{}
+
+type unavailable struct{}
+
+// Error implements error.
+func (unavailable) Error() string { return "the payment provider did not answer" }
+
+// ErrorType implements tracing.Typed.
+func (unavailable) ErrorType() string { return "unavailable" }
 
 // Config configures a Simulated provider.
 type Config struct {
