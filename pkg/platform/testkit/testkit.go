@@ -32,8 +32,8 @@ var shared struct {
 const patience = 30 * time.Second
 
 // Main runs a package's tests, stops what they started (Postgres, broker) and checks with goleak that no goroutine is
-// left. Call it from TestMain: `func TestMain(m *testing.M) { testkit.Main(m) }`.
-func Main(m *testing.M) {
+// left but those with a function of leftover on top. Call it from TestMain: `func TestMain(m *testing.M) { testkit.Main(m) }`.
+func Main(m *testing.M, leftover ...string) {
 	code := m.Run()
 	if err := stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "testkit:", err)
@@ -41,7 +41,11 @@ func Main(m *testing.M) {
 	}
 	if code == 0 {
 		// sarama's metrics library keeps one ticker for the process and has no way to end it.
-		if err := goleak.Find(goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")); err != nil {
+		ignored := []goleak.Option{goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")}
+		for _, f := range leftover {
+			ignored = append(ignored, goleak.IgnoreTopFunction(f))
+		}
+		if err := goleak.Find(ignored...); err != nil {
 			fmt.Fprintln(os.Stderr, "testkit: goroutines are left over:", err)
 			code = 1
 		}
