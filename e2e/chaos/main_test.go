@@ -7,4 +7,6 @@ import (
 )
 
 // Toxiproxy v2.5.0 may leave a goroutine of a link that was cut while a fault was added.
-func TestMain(m *testing.M) { testkit.Main(m, "github.com/Shopify/toxiproxy/v2/toxics.(*NoopToxic).Pipe") }
+func TestMain(m *testing.M) {
+	testkit.Main(m, "github.com/Shopify/toxiproxy/v2/toxics.(*NoopToxic).Pipe")
+}
