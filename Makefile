@@ -51,10 +51,10 @@ test-kafka: ## the same tests on a real Kafka: KAFKA_BROKERS, else one that is s
 # The tests of everything that runs SQL, on each Postgres that is supported. Servers are downloaded once and kept.
 POSTGRES_VERSIONS ?= 15 17 18
 POSTGRES_TESTS     = ./services/orders/internal/store ./services/payments/internal/store ./services/notifications/internal/store \
-  ./pkg/platform/outbox ./pkg/platform/deadletter ./pkg/platform/testkit ./migrations
+  ./pkg/platform/pgdb ./pkg/platform/outbox ./pkg/platform/deadletter ./pkg/platform/testkit ./migrations
 
 .PHONY: test-postgres
-test-postgres: ## the tests of stores, outbox, dead letters and migrations on Postgres 15, 17 and 18
+test-postgres: ## the tests of stores, sessions, outbox, dead letters and migrations on Postgres 15, 17 and 18
 	@for version in $(POSTGRES_VERSIONS); do echo "PostgreSQL $$version"; PAS_POSTGRES_VERSION=$$version go test -count=1 -p 4 -timeout 5m $(POSTGRES_TESTS); done
 
 .PHONY: test-pooler

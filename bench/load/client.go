@@ -23,7 +23,7 @@ const idleTime = 2 * time.Second
 // conn is one connection that is kept open. net/http's client would cost more than the handlers that are measured.
 type conn struct {
 	address string
-	path    string
+	first   string // of a request's first line: method and path
 	net     net.Conn
 	in      *bufio.Reader
 	out     []byte
@@ -32,8 +32,8 @@ type conn struct {
 	stop    func() bool
 }
 
-func dial(ctx context.Context, address, path string) (*conn, error) {
-	c := &conn{address: address, path: path}
+func dial(ctx context.Context, address, first string) (*conn, error) {
+	c := &conn{address: address, first: first}
 	return c, c.open(ctx)
 }
 
@@ -62,7 +62,7 @@ func (c *conn) post(ctx context.Context, body []byte) (status int, err error) {
 		}
 	}
 	c.out = c.out[:0]
-	c.out = append(c.out, "POST "+c.path+" HTTP/1.1\r\nHost: "+c.address+"\r\nContent-Type: application/json\r\nContent-Length: "...)
+	c.out = append(c.out, c.first+" HTTP/1.1\r\nHost: "+c.address+"\r\nContent-Type: application/json\r\nContent-Length: "...)
 	c.out = strconv.AppendInt(c.out, int64(len(body)), 10)
 	c.out = append(c.out, "\r\n\r\n"...)
 	c.out = append(c.out, body...)

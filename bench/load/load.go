@@ -14,6 +14,7 @@ import (
 type Target struct {
 	Addresses []string                               // host:port each; connections are spread over them
 	Path      string                                 // "" = /orders
+	Read      bool                                   // GET instead of POST, for Crowd
 	Body      func(n int) []byte                     // of the nth order
 	Place     func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
 	// Answered gets the answer to the nth order, or why there is none, when set. The order is not asked for again then.
@@ -148,7 +149,7 @@ func (t Target) connect(ctx context.Context, client int) (*placer, error) {
 	if t.Path == "" {
 		t.Path = "/orders"
 	}
-	c, err := dial(ctx, t.Addresses[client%len(t.Addresses)], t.Path)
+	c, err := dial(ctx, t.Addresses[client%len(t.Addresses)], "POST "+t.Path)
 	return &placer{target: t, conn: c}, err
 }
 

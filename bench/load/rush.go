@@ -51,10 +51,11 @@ func (t *tally) note(status int, took time.Duration, err error) {
 		t.rush.Cut++
 	case status == http.StatusAccepted || status == http.StatusOK:
 		t.rush.Answers = append(t.rush.Answers, took)
-		for second := int(time.Since(t.began).Seconds()); len(t.rush.Accepted) <= second; {
+		second := int(time.Since(t.began).Seconds())
+		for len(t.rush.Accepted) <= second {
 			t.rush.Accepted = append(t.rush.Accepted, 0)
 		}
-		t.rush.Accepted[int(time.Since(t.began).Seconds())]++
+		t.rush.Accepted[second]++
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
 		t.rush.Refused = append(t.rush.Refused, took)
 	default:
@@ -79,7 +80,11 @@ type client struct {
 
 func (c *client) place(ctx context.Context, t *tally, order int, due time.Time) (accepted bool) {
 	if c.conn == nil {
-		conn, err := dial(ctx, c.to.Addresses[c.n%len(c.to.Addresses)], c.to.Path)
+		first := "POST "
+		if c.to.Read {
+			first = "GET "
+		}
+		conn, err := dial(ctx, c.to.Addresses[c.n%len(c.to.Addresses)], first+c.to.Path)
 		if err != nil {
 			t.note(0, 0, err)
 			wait(ctx, retryPause)
@@ -87,7 +92,11 @@ func (c *client) place(ctx context.Context, t *tally, order int, due time.Time) 
 		}
 		c.conn = conn
 	}
-	status, err := c.conn.post(ctx, c.to.Body(order))
+	var body []byte
+	if !c.to.Read {
+		body = c.to.Body(order)
+	}
+	status, err := c.conn.post(ctx, body)
 	if ctx.Err() == nil {
 		t.note(status, time.Since(due), err)
 	}
@@ -95,7 +104,7 @@ func (c *client) place(ctx context.Context, t *tally, order int, due time.Time) 
 		c.conn.close()
 		c.conn = nil
 	}
-	return status == http.StatusAccepted
+	return status == http.StatusAccepted || status == http.StatusOK
 }
 
 func (c *client) close() {
@@ -124,41 +133,6 @@ func Crowd(ctx context.Context, to Target, n int, d time.Duration) Rush {
 	}
 	all.Wait()
 	return t.done()
-}
-
-// Flood sends rate orders a second for some time, over up to n connections. Refused and unanswered orders do not slow it down.
-func Flood(ctx context.Context, to Target, n int, rate float64, d time.Duration) Rush {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	to = to.withPath()
-	t := &tally{began: time.Now()}
-	due := make(chan int)
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() {
-			c := &client{to: to, n: i}
-			defer c.close()
-			for order := range due {
-				c.place(ctx, t, order, time.Now())
-			}
-		})
-	}
-	unsent := 0
-	for sent := 0; ctx.Err() == nil; {
-		for should := int(time.Since(t.began).Seconds() * rate); sent < should; sent++ {
-			select {
-			case due <- sent:
-			default:
-				unsent++
-			}
-		}
-		wait(ctx, time.Millisecond)
-	}
-	close(due)
-	all.Wait()
-	rush := t.done()
-	rush.Unsent = unsent
-	return rush
 }
 
 // Slow holds n connections open until ctx ends, each with a request's header that does not end, and makes those anew that

@@ -27,6 +27,9 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
+// largeBatch is what the topics take: Kafka's own default, which is more than the contract asks for.
+const largeBatch = 1 << 20
+
 // service is a program that runs with a memory limit.
 type service struct {
 	t       *testing.T
@@ -36,6 +39,9 @@ type service struct {
 	ended   chan error
 	limit   int64
 	log     string
+	brokers []string
+	db      *testkit.DB
+	prefix  string // of topics
 }
 
 // shipped returns the memory limit that compose gives a service.
@@ -54,19 +60,29 @@ func shipped(t *testing.T, name string) int64 {
 	return int64(mib) << 20
 }
 
-// start starts orders with the memory that compose gives it.
-func start(t *testing.T) *service {
+// start starts a service with the memory that compose gives it, or with CROWD_MIB.
+func start(t *testing.T, name string) *service {
 	t.Helper()
+	limit := shipped(t, name)
+	if given := os.Getenv("CROWD_MIB"); given != "" {
+		mib, err := strconv.Atoi(given)
+		require.NoError(t, err, "CROWD_MIB")
+		limit = int64(mib) << 20
+	}
 	brokers, prefix := testkit.Brokers(t), testkit.Prefix(t)
-	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}, stack.Topics(1))
+	topics := stack.Topics(1)
+	for i := range topics {
+		topics[i].MaxBytes = largeBatch
+	}
+	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}, topics)
 	require.NoError(t, err)
 	db := testkit.Database(t, migrations.Up)
 	address := programs.FreeAddresses(t, 2)
-	s := &service{t: t, public: address[0], admin: address[1], limit: shipped(t, "orders"), ended: make(chan error, 1),
+	s := &service{t: t, public: address[0], admin: address[1], limit: limit, brokers: brokers, prefix: prefix, db: db, ended: make(chan error, 1),
 		log: filepath.Join(t.TempDir(), "log")}
-	path := filepath.Join(programs.Build(t), "orders")
+	path := filepath.Join(programs.Build(t), name)
 	cmd := exec.Command(path)
-	environ := []string{"HTTP_ADDR=" + s.public, "ADMIN_ADDR=" + s.admin, "DATABASE_URL=" + db.URL("orders"),
+	environ := []string{"HTTP_ADDR=" + s.public, "ADMIN_ADDR=" + s.admin, "DATABASE_URL=" + db.URL(name),
 		"KAFKA_BROKERS=" + strings.Join(brokers, ","), "KAFKA_TOPIC_PREFIX=" + prefix, "KAFKA_GROUP_PREFIX=" + prefix}
 	if group, ok := limited(t, s.limit); ok {
 		t.Logf("%d MiB in %s", s.limit>>20, group)
@@ -102,7 +118,7 @@ func limited(t *testing.T, limit int64) (folder string, ok bool) {
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
 		folder, file = "/sys/fs/cgroup", "memory.max"
 	}
-	folder = filepath.Join(folder, fmt.Sprintf("pasdetrois-crowd-%d", os.Getpid()))
+	folder = filepath.Join(folder, fmt.Sprintf("pasdetrois-crowd-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")))
 	if os.Mkdir(folder, 0o755) != nil {
 		return "", false
 	}

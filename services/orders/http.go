@@ -3,7 +3,6 @@ package orders
 import (
 	"log/slog"
 	"net/http"
-	"time"
 
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
@@ -11,16 +10,6 @@ import (
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/httpapi"
 )
-
-// busy reports whether a request would place an order that could not be begun in time.
-func busy(orders *app.App) func(*http.Request) (time.Duration, bool) {
-	return func(r *http.Request) (time.Duration, bool) {
-		if r.Method != http.MethodPost || r.URL.Path != "/orders" {
-			return 0, false
-		}
-		return orders.Busy()
-	}
-}
 
 func publicAPI(orders *app.App, log *slog.Logger) http.Handler {
 	api, handler := httpx.NewAPI("Pas de Trois: orders", version, "Place orders and follow them.")

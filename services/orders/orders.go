@@ -108,7 +108,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		httpx.Check{Name: "topics", Run: messages.Topics},
 		httpx.Check{Name: "outbox", Run: relay.Check},
 	)
-	publicSide := httpx.Guard(busy(orders), tracer.HTTP(requests.Measure(publicAPI(orders, log))))
+	early := &httpx.Early{Method: http.MethodPost, Path: "/orders", Busy: orders.Busy}
+	publicSide := tracer.HTTP(requests.Measure(publicAPI(orders, log)))
 	// First everything stops that takes orders or decides on them, then what publishes the decisions. Those who wait for
 	// an order get their answer meanwhile, and the admin side tells who asks that the rest is draining.
 	return run.Stages(ctx, log,
@@ -121,14 +122,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			{Name: "consumer", Run: afterMigration(pool, log, messages.Run)},
 			{Name: "replays", Run: afterMigration(pool, log, replays.Run)},
 			{Name: "sweepers", Run: afterMigration(pool, log, sweepers(orders, cfg.SweepInterval, log))},
-			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(publicSide, nil), log)},
+			{Name: "http", Run: serve(requests, public, httpx.Public, health.Mount(publicSide, nil), early, log)},
 		},
 		[]run.Component{
 			{Name: "outbox", Run: afterMigration(pool, log, relay.Run)},
 			{Name: "watch", Run: orders.Run},
 			{Name: "waits", Run: waits.Run},
 			{Name: "presence", Run: afterMigration(leases, log, present.Run)},
-			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(orders, messages, letters, replays, log)), reg), log)},
+			{Name: "admin", Run: serve(requests, admin, httpx.Admin, health.Mount(requests.Measure(adminAPI(orders, messages, letters, replays, log)), reg), nil, log)},
 		},
 	)
 }
@@ -149,8 +150,8 @@ func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Con
 	}
 }
 
-func serve(requests *httpx.Metrics, l net.Listener, role httpx.Role, handler http.Handler, log *slog.Logger) func(context.Context) error {
-	return func(ctx context.Context) error { return requests.Serve(ctx, l, role, handler, log) }
+func serve(requests *httpx.Metrics, l net.Listener, role httpx.Role, handler http.Handler, early *httpx.Early, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error { return requests.Serve(ctx, l, role, handler, early, log) }
 }
 
 func listen(given net.Listener, addr string) (net.Listener, error) {

@@ -168,7 +168,7 @@ func afterMigration(pool *pgxpool.Pool, log *slog.Logger, start func(context.Con
 }
 
 func serve(requests *httpx.Metrics, l net.Listener, role httpx.Role, handler http.Handler, log *slog.Logger) func(context.Context) error {
-	return func(ctx context.Context) error { return requests.Serve(ctx, l, role, handler, log) }
+	return func(ctx context.Context) error { return requests.Serve(ctx, l, role, handler, nil, log) }
 }
 
 func listen(given net.Listener, addr string) (net.Listener, error) {

@@ -3,6 +3,14 @@ package feed
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/pkg/platform/bus"
 )
 
 // Waiting is how many records of a partition cannot be read yet, because they stand behind an open transaction.
@@ -25,18 +33,48 @@ func (f *Feed) wait(topic string, partition int32, stable, top int64) {
 	}
 }
 
+// HeldBack returns which partitions of the topics, named without prefix, have records now that stand behind an open
+// transaction. An ordinary transaction of a moment is among them.
+func HeldBack(ctx context.Context, cfg bus.Config, topics []string) ([]Waiting, error) {
+	opts, err := kafka.Options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("look for open transactions: %w", err)
+	}
+	defer client.Close()
+	f := &Feed{cfg: Config{Kafka: cfg, Topics: topics}, admin: kadm.NewClient(client)}
+	tops, stable, err := f.topsAndStable(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for open transactions: %w", err)
+	}
+	for i, name := range f.cfg.names() {
+		for _, partition := range slices.Sorted(maps.Keys(stable[name])) {
+			f.wait(topics[i], partition, stable[name][partition], tops[name][partition])
+		}
+	}
+	return f.waiting, nil
+}
+
+// topsAndStable returns where the partitions end, and up to where there is no open transaction. The tops are asked for first: else
+// what is written between the two questions would seem to wait.
+func (f *Feed) topsAndStable(ctx context.Context) (tops, stable map[string]map[int32]int64, err error) {
+	if tops, err = listed(f.admin.ListEndOffsets(ctx, f.cfg.names()...)); err != nil {
+		return nil, nil, err
+	}
+	stable, err = listed(f.admin.ListCommittedOffsets(ctx, f.cfg.names()...))
+	return tops, stable, err
+}
+
 // lookForTransactions tells of partitions where the same transaction was open at the last look. Kafka that does not answer
 // is asked again at the next one.
 func (f *Feed) lookForTransactions(ctx context.Context) {
 	if f.cfg.Waiting == nil {
 		return
 	}
-	// The tops first: else what is written between the two questions would seem to wait.
-	tops, err := listed(f.admin.ListEndOffsets(ctx, f.cfg.names()...))
-	if err != nil {
-		return
-	}
-	stable, err := listed(f.admin.ListCommittedOffsets(ctx, f.cfg.names()...))
+	tops, stable, err := f.topsAndStable(ctx)
 	if err != nil {
 		return
 	}

@@ -35,11 +35,15 @@ type Config[In, Out any] struct {
 	Waiting int            // calls that may wait for their batch; 0 = any number
 	Within  time.Duration  // how long a call may wait for its batch: what is not begun by then never is; 0 = any time
 	Timeout time.Duration  // of one batch; 0 = 30 s
+	Grace   time.Duration  // how long a call that was begun waits for its answer after its deadline; 0 = not at all
 	Observe func(size int) // is told the size of each batch; may be nil
 }
 
 // ErrFull is returned by Do for a call that was not begun: too many others waited before it.
 var ErrFull = errors.New("too many calls are waiting")
+
+// ErrNotBegun is wrapped by Do's error when the caller's context ended before the call was begun. It never will be.
+var ErrNotBegun = errors.New("the call was not begun")
 
 // Coalescer handles calls in batches. Safe for concurrent use.
 type Coalescer[In, Out any] struct {
@@ -57,6 +61,8 @@ type call[In, Out any] struct {
 	ctx   context.Context
 	in    In
 	alone bool
+	begun bool      // it was taken into a batch; guarded by Coalescer.mu, as gone is
+	gone  bool      // its caller does not wait for it any more
 	since time.Time // when it began to wait, if that is bounded
 	out   chan answer[Out]
 }
@@ -98,7 +104,8 @@ func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
 }
 
 // Do has in handled together with what else waits, and returns its answer. When ctx ends first it returns ctx's error: a
-// call that was not begun by then never is, one that was begun goes on. ErrFull means that it was not begun.
+// call that was not begun by then never is, and the error wraps ErrNotBegun. One that was begun goes on; after a deadline Do
+// waits for its answer for Config.Grace. ErrFull means that it was not begun.
 func (c *Coalescer[In, Out]) Do(ctx context.Context, in In) (Out, error) { return c.do(ctx, in, false) }
 
 // DoAlone is Do in a batch of one, by its turn: for a call that failed before.
@@ -114,17 +121,41 @@ func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, er
 	}
 	select {
 	case a := <-l.out:
-		if a.panicked != nil {
-			panic(a.panicked)
-		}
-		if a.late {
-			return a.out, ErrFull
-		}
-		return a.out, nil
+		return a.result()
 	case <-ctx.Done():
-		var none Out
-		return none, ctx.Err()
+		return c.expired(l)
 	}
+}
+
+// expired is what Do returns once the context of the call has ended.
+func (c *Coalescer[In, Out]) expired(l *call[In, Out]) (none Out, err error) {
+	c.mu.Lock()
+	begun := l.begun
+	l.gone = true
+	c.mu.Unlock()
+	if !begun {
+		return none, fmt.Errorf("%w: %w", ErrNotBegun, l.ctx.Err())
+	}
+	if c.cfg.Grace > 0 && errors.Is(l.ctx.Err(), context.DeadlineExceeded) {
+		timer := time.NewTimer(c.cfg.Grace)
+		defer timer.Stop()
+		select {
+		case a := <-l.out:
+			return a.result()
+		case <-timer.C:
+		}
+	}
+	return none, l.ctx.Err()
+}
+
+func (a answer[Out]) result() (Out, error) {
+	if a.panicked != nil {
+		panic(a.panicked)
+	}
+	if a.late {
+		return a.out, ErrFull
+	}
+	return a.out, nil
 }
 
 func (c *Coalescer[In, Out]) enqueue(l *call[In, Out]) bool {
@@ -175,13 +206,14 @@ func (c *Coalescer[In, Out]) take() []*call[In, Out] {
 			break
 		}
 		taken++
-		if l.ctx.Err() != nil {
+		if l.gone || l.ctx.Err() != nil {
 			continue
 		}
 		if c.cfg.Within > 0 && now.Sub(l.since) > c.cfg.Within {
 			l.out <- answer[Out]{late: true}
 			continue
 		}
+		l.begun = true
 		batch = append(batch, l)
 		if l.alone {
 			break
@@ -208,6 +240,8 @@ func (c *Coalescer[In, Out]) handleAll(batch []*call[In, Out]) {
 			l.out <- answer[Out]{panicked: panicked}
 		case l.ctx.Err() == nil:
 			c.handleAll([]*call[In, Out]{l})
+		case panicked == nil: // it is too late to handle it again
+			l.out <- answer[Out]{out: outs[i]}
 		}
 	}
 }

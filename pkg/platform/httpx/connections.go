@@ -12,6 +12,14 @@ type connection struct {
 	net.Conn
 	crowd *crowd
 
+	// Of Read alone. net/http reads from one goroutine at a time.
+	frame    frame
+	dropping int // bytes of a refused request's body that are still to come
+	// emptyLines says that a refused request may have empty lines behind it, which net/http takes after a POST as well.
+	emptyLines bool
+	settled    time.Time // when the deadlines were set for a refusal
+	refusal    []byte    // what the client is answered
+
 	// Guarded by crowd.mu.
 	in         *line
 	prev, next *connection // in the line

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // The reasons why a client was turned away, as the metric names them.
@@ -19,6 +22,8 @@ const (
 	causeWaiting     = "waiting"     // more requests that wait for news than there is memory for
 	causeQueue       = "queue"       // what was asked for could not be started in time
 )
+
+var causes = []string{causeConnections, causeRequests, causeWaiting, causeQueue}
 
 // class is what a connection's request counts as.
 type class uint8
@@ -40,12 +45,12 @@ const healthAtOnce = 64
 
 // crowd bounds how many connections and requests a server holds, and turns the rest away before it has cost anything.
 type crowd struct {
-	holds   capacity
-	log     *slog.Logger
-	metrics *Metrics // may be nil
-	role    Role
-	moved   chan struct{} // is told when a connection may have made room
-	seldom  Seldom
+	holds  capacity
+	log    *slog.Logger
+	moved  chan struct{} // is told when a connection may have made room
+	seldom Seldom
+	early  *Early // may be nil
+	counts map[string]prometheus.Counter
 
 	mu          sync.Mutex
 	connections int
@@ -57,14 +62,25 @@ type crowd struct {
 	waiting     int
 	asked       int // for their health, at this moment
 	pressure    pressure
+	answers     answers
 }
 
-func newCrowd(holds capacity, role Role, metrics *Metrics, log *slog.Logger) *crowd {
-	return &crowd{holds: holds, role: role, metrics: metrics, log: log, moved: make(chan struct{}, 1)}
+func newCrowd(within limits, role Role, log *slog.Logger) *crowd {
+	c := &crowd{holds: within.holds, early: within.early, log: log, moved: make(chan struct{}, 1), counts: map[string]prometheus.Counter{}}
+	if within.metrics != nil {
+		for _, cause := range causes {
+			c.counts[cause] = within.metrics.turnedAway.WithLabelValues(string(role), cause)
+		}
+	}
+	return c
 }
 
 // connectionKey is the context key of a request's connection.
 type connectionKey struct{}
+
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
 
 func connectionOf(ctx context.Context) *connection {
 	one, _ := ctx.Value(connectionKey{}).(*connection)
@@ -84,6 +100,10 @@ func (c *crowd) admit(next http.Handler) http.Handler {
 			}
 			defer c.ask(-1)
 		default:
+			if cause, after, refused := c.refuses([]byte(r.Method), []byte(r.URL.Path)); refused {
+				c.refuse(w, r, cause, after)
+				return
+			}
 			if !c.enter(one, w, r) {
 				c.refuse(w, r, causeRequests, 0)
 				return
@@ -247,21 +267,6 @@ func TooBusy(ctx context.Context, after time.Duration) error {
 
 const tooBusy = "the service is too busy: nothing was begun; try again"
 
-// Guard refuses requests, before their body is read, for as long as busy says that they could not be started in time. busy
-// returns how long those take that wait already.
-func Guard(busy func(r *http.Request) (after time.Duration, busy bool), next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		one := connectionOf(r.Context())
-		if one != nil {
-			if after, is := busy(r); is {
-				one.crowd.refuse(w, r, causeQueue, after)
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // refuse answers 503 at once: the body, which may still be on its way, is read only to use the connection again.
 func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, after time.Duration) {
 	seconds := c.turnedAway(cause, after)
@@ -310,8 +315,8 @@ func (c *crowd) count(cause string, now time.Time) {
 	if cause != causeConnections {
 		c.pressure.refused(now)
 	}
-	if c.metrics != nil {
-		c.metrics.turnedAway.WithLabelValues(string(c.role), cause).Inc()
+	if counter := c.counts[cause]; counter != nil {
+		counter.Inc()
 	}
 	if n, ok := c.seldom.Now(now); ok {
 		c.log.Warn(fmt.Sprintf("too busy: %d clients were turned away since this was said last", n), "status", cause)

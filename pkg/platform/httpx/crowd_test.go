@@ -216,9 +216,6 @@ func TestOutsideOfAServerNobodyIsTurnedAway(t *testing.T) {
 	require.True(t, ok)
 	done()
 	require.ErrorContains(t, TooBusy(t.Context(), time.Second), "too busy")
-	w := Guard(func(*http.Request) (time.Duration, bool) { return time.Second, true }, http.NotFoundHandler())
-	s := &things{t: t, handler: w}
-	require.Equal(t, http.StatusNotFound, s.do("GET", "/", "").StatusCode)
 }
 
 // A queue that is too long refuses before the body as well, and every refusal is counted by its cause.
@@ -228,8 +225,9 @@ func TestWhatCannotBeStartedInTimeIsRefused(t *testing.T) {
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		require.ErrorContains(t, TooBusy(r.Context(), 2500*time.Millisecond), "too busy")
 	})
-	s := start(t, Guard(func(r *http.Request) (time.Duration, bool) { return 7 * time.Second, r.Method == http.MethodPost }, api),
-		func(l *limits) { l.metrics = m })
+	s := start(t, api, func(l *limits) {
+		l.metrics, l.early = m, &Early{Method: http.MethodPost, Path: "/", Busy: func() (time.Duration, bool) { return 7 * time.Second, true }}
+	})
 	resp := s.answer(s.dial(post))
 	problemOf(t, resp, http.StatusServiceUnavailable)
 	require.Equal(t, "7", resp.Header.Get("Retry-After"), "as long as the queue is")

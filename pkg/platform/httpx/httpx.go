@@ -31,6 +31,7 @@ type limits struct {
 	streams  time.Duration // how much of stop those get who only wait for news
 	maxBytes int           // of a request's header; net/http reads 4 KiB more
 	holds    capacity
+	early    *Early   // may be nil
 	metrics  *Metrics // of those who are turned away; may be nil
 }
 
@@ -138,14 +139,14 @@ func Unavailable(detail string, retryAfterSeconds int) error {
 // work finish, and those that only wait for news see their context end after a moment. What goes wrong without a request
 // to answer, and every panic, goes to log. Clients for whom the process has no memory are turned away.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
-	return (*Metrics)(nil).Serve(ctx, l, Public, handler, log)
+	return (*Metrics)(nil).Serve(ctx, l, Public, handler, nil, log)
 }
 
-// Serve is the function Serve for a role, with metrics of those who are turned away.
-func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler http.Handler, log *slog.Logger) error {
+// Serve is the function Serve for a role, with metrics of those who are turned away. early may be nil.
+func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler http.Handler, early *Early, log *slog.Logger) error {
 	within := standardLimits()
-	within.holds, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), m
-	return serve(ctx, l, handler, newCrowd(within.holds, role, within.metrics, log), within)
+	within.holds, within.early, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), early, m
+	return serve(ctx, l, handler, newCrowd(within, role, log), within)
 }
 
 func serve(ctx context.Context, l net.Listener, handler http.Handler, crowd *crowd, within limits) error {
@@ -159,11 +160,9 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, crowd *cro
 		IdleTimeout:       within.idle,
 		MaxHeaderBytes:    within.maxBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connectionKey{}, c)
-		},
-		ConnState: crowd.state,
-		ErrorLog:  slog.NewLogLogger(crowd.log.Handler(), slog.LevelError),
+		ConnContext:       withConnection,
+		ConnState:         crowd.state,
+		ErrorLog:          slog.NewLogLogger(crowd.log.Handler(), slog.LevelError),
 	}
 	l = &door{Listener: l, crowd: crowd, closed: make(chan struct{})}
 	served := make(chan error, 1)

@@ -30,7 +30,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Clients turned away because the service was too busy, by server and cause: connections, requests, waiting, queue."},
 			[]string{"server", "cause"}),
 	}
-	for _, cause := range []string{causeConnections, causeRequests, causeWaiting, causeQueue} {
+	for _, cause := range causes {
 		m.turnedAway.WithLabelValues(string(Public), cause)
 	}
 	reg.MustRegister(m.requests, m.seconds, m.turnedAway)

@@ -39,7 +39,7 @@ func start(t *testing.T, handler http.Handler, change func(*limits)) *served {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	s := &served{t, l.Addr().String(), cancel, ended, &bytes.Buffer{}}
-	crowd := newCrowd(within.holds, Public, within.metrics, slog.New(slog.NewJSONHandler(s.log, nil)))
+	crowd := newCrowd(within, Public, slog.New(slog.NewJSONHandler(s.log, nil)))
 	go func() { ended <- serve(ctx, l, handler, crowd, within) }()
 	t.Cleanup(cancel)
 	return s

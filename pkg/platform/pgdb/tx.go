@@ -15,7 +15,12 @@ import (
 // happened.
 var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
 
-const rollbackWithin = 2 * time.Second
+const (
+	rollbackWithin = 2 * time.Second
+	// commitPatience is how long the answer to a COMMIT that was sent is waited for after the caller's time is over. Without
+	// its answer nobody knows what happened, and on a busy machine it comes a moment later.
+	commitPatience = 300 * time.Millisecond
+)
 
 // Tx is a transaction of InTx. It begins with its first statement and, where Finish is used, ends with its last: neither
 // BEGIN nor COMMIT then takes a round trip of its own, and locks are held for that much less.
@@ -120,7 +125,7 @@ func (tx *Tx) Send(ctx context.Context, batch *pgx.Batch) error {
 }
 
 // Finish is Send with the COMMIT behind the last statement: what is to stop the transaction has to be an error of the
-// server's. After it the transaction is over.
+// server's. After it the transaction is over. When ctx has ended nothing is sent.
 func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
 	if tx.ended {
 		return pgx.ErrTxClosed
@@ -129,6 +134,11 @@ func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
 		tx.ended = true
 		return nil
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("commit: it is too late: %w", err)
+	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	last := tx.beginning(batch)
 	committed := false
 	last.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
@@ -151,6 +161,27 @@ func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
 		return err
 	default:
 		return fmt.Errorf("commit: %w: %w", ErrCommitUnknown, err)
+	}
+}
+
+// patiently returns a context that ends commitPatience after ctx.
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer := context.WithoutCancel(ctx)
+	var cancel context.CancelFunc
+	if deadline, ok := ctx.Deadline(); ok {
+		longer, cancel = context.WithDeadline(longer, deadline.Add(commitPatience))
+	} else {
+		longer, cancel = context.WithCancel(longer)
+	}
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			afterwards := time.AfterFunc(commitPatience, cancel)
+			context.AfterFunc(longer, func() { afterwards.Stop() })
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
 	}
 }
 

@@ -315,3 +315,41 @@ func TestUniqueViolationsAreToldApartByTheirConstraint(t *testing.T) {
 	require.False(t, pgdb.IsUniqueViolation(w.run(`INSERT INTO things VALUES ('b', 0)`), ""))
 	require.False(t, pgdb.IsUniqueViolation(nil, ""))
 }
+
+// The answer to a COMMIT that was sent in time is waited for: a caller whose time is over hears what happened.
+func TestTheAnswerToACommitIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const within, takes = 100 * time.Millisecond, "0.2"
+	var err error
+	for range 20 { // on a busy machine a try may be too late from the beginning, or for the answer
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		err = pgdb.InTx(ctx, w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+			batch := &pgx.Batch{}
+			batch.Queue(`SELECT pg_sleep(` + takes + `)`)
+			return tx.Finish(ctx, batch)
+		})
+		cancel()
+		if err == nil {
+			return
+		}
+		require.True(t, pgdb.IsUnavailable(err), "%v", err)
+	}
+	require.NoError(t, err)
+}
+
+// What is too late to be committed is not sent, so it is known that it did not happen.
+func TestWhatIsTooLateIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := pgdb.InTx(ctx, w.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		cancel()
+		batch := &pgx.Batch{}
+		batch.Queue(insertSQL)
+		return tx.Finish(ctx, batch)
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, pgdb.ErrCommitUnknown)
+	require.Zero(t, scan[int](t, w.pool, countSQL))
+}

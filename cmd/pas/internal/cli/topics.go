@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pasdetrois/cmd/pas/feed"
 	"pasdetrois/cmd/pas/kafka"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/access"
@@ -132,6 +133,13 @@ type topicView struct {
 	Partitions        int32             `json:"partitions"`
 	ReplicationFactor int16             `json:"replication_factor"`
 	Configs           map[string]string `json:"configs,omitempty"`
+	HeldBack          []heldBackView    `json:"held_back,omitempty"`
+}
+
+// heldBackView is a partition with records that no consumer gets yet, because a transaction is open.
+type heldBackView struct {
+	Partition int32 `json:"partition"`
+	Records   int64 `json:"records"`
 }
 
 func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
@@ -165,7 +173,7 @@ func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
 func views(infos []bus.TopicInfo) []topicView {
 	list := make([]topicView, len(infos))
 	for i, t := range infos {
-		list[i] = topicView(t)
+		list[i] = topicView{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: t.ReplicationFactor, Configs: t.Configs}
 	}
 	return list
 }
@@ -173,7 +181,7 @@ func views(infos []bus.TopicInfo) []topicView {
 func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "describe [TOPIC…]",
-		Short: "Describe the four topics, or those named: partitions, copies, settings",
+		Short: "Describe the four topics, or those named: partitions, copies, settings, records behind an open transaction",
 		Example: `  pas topics describe
   pas topics describe orders --json`,
 		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
@@ -194,8 +202,20 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 				}
 				found = append(found, infos[i])
 			}
+			held, err := feed.HeldBack(ctx, cfg, names)
+			if err != nil {
+				return explainKafka(err, cfg)
+			}
 			if a.json {
-				return a.printer().JSON(map[string]any{"items": views(found)})
+				items := views(found)
+				for i := range items {
+					for _, w := range held {
+						if w.Topic == items[i].Name {
+							items[i].HeldBack = append(items[i].HeldBack, heldBackView{w.Partition, w.Records})
+						}
+					}
+				}
+				return a.printer().JSON(map[string]any{"items": items})
 			}
 			p := a.printer()
 			for _, t := range found {
@@ -203,6 +223,9 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 				for _, key := range slices.Sorted(maps.Keys(t.Configs)) {
 					p.Line("  %s = %s", key, t.Configs[key])
 				}
+			}
+			for _, w := range held {
+				p.Line("%s. If this stays, find and end it with kafka-transactions.sh.", w)
 			}
 			return nil
 		}),

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/pkg/platform/bus"
@@ -57,4 +58,26 @@ func TestTopicsWithOtherSettingsAreNamedWithTheCommandThatChangesThem(t *testing
 			require.Equal(t, "604800000", topic.Configs["retention.ms"], topic.Name)
 		}
 	}
+}
+
+// Somebody's open transaction keeps records from every consumer: describe says where, and says nothing once it has ended.
+func TestRecordsBehindAnOpenTransactionAreDescribed(t *testing.T) {
+	t.Parallel()
+	environ := kafka(t)
+	require.Equal(t, cli.ExitOK, pas(t, environ, "topics", "create").code)
+	name := environ["KAFKA_TOPIC_PREFIX"] + "orders"
+	stranger, err := kgo.NewClient(kgo.SeedBrokers(testkit.Brokers(t)...), kgo.TransactionalID(name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	defer stranger.Close()
+	require.NoError(t, stranger.BeginTransaction())
+	require.NoError(t, stranger.ProduceSync(t.Context(), &kgo.Record{Topic: name, Partition: 2, Value: []byte("{}")}).FirstErr())
+
+	got := pas(t, environ, "topics", "describe")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "orders/2: 1 records wait for a transaction that another producer has not ended. If this stays, ")
+	require.Contains(t, pas(t, environ, "topics", "describe", "orders", "--json").stdout, `"held_back"`)
+	require.NotContains(t, pas(t, environ, "topics", "describe", "payments").stdout, "wait for")
+
+	require.NoError(t, stranger.EndTransaction(t.Context(), kgo.TryAbort))
+	require.NotContains(t, pas(t, environ, "topics", "describe").stdout, "wait for")
 }

@@ -145,6 +145,10 @@ var (
 	ErrKeyReused = errors.New("the idempotency key was used for another request")
 	// ErrBusy means that more orders wait to be taken, or for their end, than can be dealt with in time. Nothing was begun.
 	ErrBusy = errors.New("too many orders are waiting")
+	// ErrNotBegun means that nothing of what was asked for was begun, and that it never will be.
+	ErrNotBegun = errors.New("nothing was begun")
+	// ErrUnknown means that what was asked for may have happened: the database did not say what became of the commit.
+	ErrUnknown = errors.New("it is unknown whether it happened")
 )
 
 // The reasons that messages are parked with.

@@ -45,7 +45,8 @@ type Placed struct {
 //
 // Errors: domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees;
 // domain.ErrContradiction when the order id is taken by an order with other content; ErrKeyBusy, ErrKeyReused; ErrBusy.
-// With any of them nothing is kept and the key stays free. When ctx ends first it is unknown whether the order was taken.
+// With any of them nothing is kept and the key stays free. ErrUnknown: nobody knows whether the order was taken. ErrNotBegun:
+// ctx ended first, or orders before it failed. With any other error nothing is kept either.
 func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempotency, render func(Placed) (Answer, error)) (Placed, error) {
 	if !a.backlog.take(a.now()) {
 		return Placed{}, ErrBusy
@@ -65,11 +66,15 @@ func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempoten
 	if out.batch != "" {
 		tracing.Current(ctx).Link(out.batch)
 	}
-	if errors.Is(err, coalesce.ErrFull) {
+	switch failure := a.failing.Load(); {
+	case errors.Is(err, coalesce.ErrFull) && failure != nil:
+		err = fmt.Errorf("%w, because orders before it failed: %w", ErrNotBegun, *failure)
+	case errors.Is(err, coalesce.ErrFull):
 		err = ErrBusy
-		if failure := a.failing.Load(); failure != nil {
-			err = fmt.Errorf("nothing was begun, because orders before it failed: %w", *failure)
-		}
+	case errors.Is(err, coalesce.ErrNotBegun):
+		err = fmt.Errorf("%w: %w", ErrNotBegun, err)
+	case err != nil:
+		err = fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return out.placed, errors.Join(out.err, err)
 }
@@ -102,12 +107,15 @@ const (
 	// placingMargin is how long before its first caller goes away a transaction is given up. So whoever is refused in time
 	// hears what became of the order.
 	placingMargin = 100 * time.Millisecond
+	// placingGrace is how long a caller whose order was begun waits for what became of it, after its time is over. A commit
+	// that was sent in time has its answer by then, also on a machine that is busy; without it nobody would know.
+	placingGrace = 400 * time.Millisecond
 )
 
 func newPlacing(a *App) *coalesce.Coalescer[placeRequest, placeOutcome] {
 	return coalesce.New(coalesce.Config[placeRequest, placeOutcome]{
 		Handle: a.placeInTime, Failed: func(o placeOutcome) bool { return o.whole },
-		Workers: placingAtOnce, Within: cmp.Or(a.PlaceWithin, placingWithin), Timeout: placingTimeout,
+		Workers: placingAtOnce, Within: cmp.Or(a.PlaceWithin, placingWithin), Timeout: placingTimeout, Grace: placingGrace,
 	})
 }
 
@@ -148,7 +156,7 @@ func (a *App) placeTraced(ctx context.Context, batch []placeRequest) []placeOutc
 	ctx, span := a.Tracer.Batch(ctx, "place_order", tracing.BatchSizeKey, parents)
 	outcomes := a.placeAll(ctx, batch)
 	var err error
-	if outcomes[0].whole {
+	if outcomes[0].whole || errors.Is(outcomes[0].err, ErrUnknown) {
 		err = outcomes[0].err
 	}
 	span.End(err)
@@ -186,8 +194,10 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 	})
 	if err != nil {
 		a.failing.Store(&err)
+		// An order that may have been taken is not placed again: its client asks, with the same key or order id.
+		again := !errors.Is(err, ErrUnknown)
 		for i := range outcomes {
-			outcomes[i] = placeOutcome{err: err, whole: true}
+			outcomes[i] = placeOutcome{err: err, whole: again}
 		}
 		return outcomes
 	}

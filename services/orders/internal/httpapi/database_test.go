@@ -72,7 +72,11 @@ func TestARequestHearsWithinTwoSecondsThatTheDatabaseIsAway(t *testing.T) {
 			answers = append(answers, s.sent(t, r[0], r[1], r[2], r[3:]...))
 		}
 		for i, r := range requests() {
-			requireUnavailable(t, got(t, answers[i]), start, fmt.Sprintf("%s, %s %s", name, r[0], r[1]))
+			a := got(t, answers[i])
+			requireUnavailable(t, a, start, fmt.Sprintf("%s, %s %s", name, r[0], r[1]))
+			if name == "refuses" && r[1] == "/orders" && r[0] == "POST" {
+				requireProblem(t, a, 503, "the order was not taken")
+			}
 		}
 		start = time.Now()
 		requireUnavailable(t, s.admin(t, "POST", "/inventory/tutu/restock", `{"quantity":1}`), start, name+", restock")

@@ -100,6 +100,16 @@ func (a *API) problem(err error) error {
 	}
 }
 
+// notTaken is problem for an order. A client whose order may have been taken hears that; any other one has no order.
+func (a *API) notTaken(err error) error {
+	known := errors.Is(err, app.ErrNotBegun) || !errors.Is(err, app.ErrUnknown)
+	if known && pgdb.IsUnavailable(err) {
+		a.unavailable.Warn(a.log, "the database is not available", err)
+		return httpx.Unavailable("the database is not available just now: the order was not taken; try again", retryAfter)
+	}
+	return a.problem(err)
+}
+
 // invalid returns 422 naming each broken field of the contract's rules.
 func invalid(err error) error {
 	var details []error

@@ -137,7 +137,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 		return nil, httpx.TooBusy(ctx, after)
 	}
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.notTaken(err)
 	}
 	if placed.Replayed != nil {
 		return output(*placed.Replayed, true), nil

@@ -4,6 +4,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +43,9 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx
 		t = &transaction{tx: tx, letters: s.letters}
 		return fn(ctx, t)
 	})
+	if errors.Is(err, pgdb.ErrCommitUnknown) {
+		return fmt.Errorf("%w: %w", app.ErrUnknown, err)
+	}
 	if err != nil {
 		return err
 	}

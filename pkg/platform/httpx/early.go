@@ -1,0 +1,119 @@
+package httpx
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Early refuses requests of one method and path for as long as Busy says that they could not be started in time. Busy
+// returns how long those take that wait already.
+type Early struct {
+	Method, Path string
+	Busy         func() (after time.Duration, busy bool)
+}
+
+// refuses reports whether a request is refused before anything but its first line is looked at, and for which cause.
+func (c *crowd) refuses(method, path []byte) (cause string, after time.Duration, refused bool) {
+	if c.early != nil && string(method) == c.early.Method && string(path) == c.early.Path {
+		if after, refused = c.early.Busy(); refused {
+			return causeQueue, after, true
+		}
+	}
+	if health[string(path)] {
+		return "", 0, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return causeRequests, 0, c.full()
+}
+
+const (
+	// settleEvery is how often a connection's deadlines are set while net/http does not see its requests.
+	settleEvery = time.Second
+	// takeWithin is how long a client may take to read a refusal.
+	takeWithin = 5 * time.Second
+	// sendWithin is how long the body of a refused request may take, and the pause before the next request.
+	sendWithin = time.Minute
+)
+
+// Read implements net.Conn for net/http. A request that is to be refused is answered here, which costs a fraction of what
+// net/http needs for it. net/http goes on waiting for a request and learns nothing of this one. Only a connection whose first
+// request has been answered gets such refusals, because net/http measures the time for the first one from the beginning.
+func (c *connection) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		dropped := min(n, c.dropping)
+		c.dropping -= dropped
+		for c.emptyLines && dropped < n && (p[dropped] == '\r' || p[dropped] == '\n') {
+			dropped++
+		}
+		n = copy(p, p[dropped:n])
+		h := c.frame.next(p[:n])
+		c.emptyLines = c.emptyLines && n == 0
+		switch {
+		case dropped > 0 && n == 0 && err == nil:
+			continue
+		case h == nil || !h.plain || !c.crowd.refuseEarly(c, h):
+			return n, err
+		}
+		c.dropping, c.frame.left, c.emptyLines = h.rest, 0, true
+		if err != nil {
+			return 0, err
+		}
+		if err := c.tell(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// tell sends the refusal.
+func (c *connection) tell() error {
+	if now := time.Now(); now.Sub(c.settled) > settleEvery {
+		c.settled = now
+		if err := c.SetReadDeadline(now.Add(sendWithin)); err != nil {
+			return err
+		}
+		if err := c.SetWriteDeadline(now.Add(takeWithin)); err != nil {
+			return err
+		}
+	}
+	_, err := c.Write(c.refusal)
+	return err
+}
+
+// refuseEarly reports whether the request is refused, and then counts it and puts the answer into c.refusal.
+func (c *crowd) refuseEarly(one *connection, h *head) bool {
+	cause, after, refused := c.refuses(h.method, h.path)
+	if !refused {
+		return false
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one.in != &c.idle { // net/http has begun to wait for no request yet
+		return false
+	}
+	c.stand(one, &c.idle) // it did something just now
+	seconds := wholeSeconds(after + c.pressure.backlog(now))
+	c.count(cause, now)
+	one.refusal = c.answers.at(now, seconds)
+	return true
+}
+
+// answers keeps the bytes of the refusal that is given now. They are the same for a second.
+type answers struct {
+	second int64
+	after  int
+	bytes  []byte
+}
+
+func (a *answers) at(now time.Time, after int) []byte {
+	if second := now.Unix(); a.bytes == nil || a.second != second || a.after != after {
+		a.second, a.after = second, after
+		a.bytes = fmt.Appendf(nil, "HTTP/1.1 503 %s\r\nContent-Type: application/problem+json\r\nDate: %s\r\nRetry-After: %s\r\nContent-Length: %d\r\n\r\n%s",
+			http.StatusText(http.StatusServiceUnavailable), now.UTC().Format(http.TimeFormat), strconv.Itoa(after), len(refusal), refusal)
+	}
+	return a.bytes
+}

@@ -1,0 +1,201 @@
+package httpx
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// refusing is a server that refuses every POST to /. The handler counts what net/http hands to it.
+func refusing(t *testing.T, busy *atomic.Bool) (s *served, reached *atomic.Int64) {
+	t.Helper()
+	reached = &atomic.Int64{}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached.Add(1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path)
+	})
+	return start(t, h, func(l *limits) {
+		l.early = &Early{Method: http.MethodPost, Path: "/", Busy: func() (time.Duration, bool) { return 3 * time.Second, busy.Load() }}
+	}), reached
+}
+
+// exchange sends a request in the given pieces, each once the one before has been taken up, and returns the answer.
+func (s *served) exchange(conn net.Conn, in *bufio.Reader, pieces ...string) (*http.Response, string) {
+	s.t.Helper()
+	for _, piece := range pieces {
+		_, err := io.WriteString(conn, piece)
+		require.NoError(s.t, err)
+	}
+	resp, err := http.ReadResponse(in, nil)
+	require.NoError(s.t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(s.t, err)
+	return resp, string(body)
+}
+
+func TestARefusalIsAnsweredWithoutNetHTTP(t *testing.T) {
+	t.Parallel()
+	var busy atomic.Bool
+	s, reached := refusing(t, &busy)
+	conn := s.dial("")
+	in := bufio.NewReader(conn)
+	resp, _ := s.exchange(conn, in, post+"{}")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	busy.Store(true)
+	for range 3 {
+		resp, body := s.exchange(conn, in, post+"{}")
+		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, seconds, 3)
+		require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
+		require.Contains(t, body, tooBusy)
+		_, err = http.ParseTime(resp.Header.Get("Date"))
+		require.NoError(t, err)
+	}
+	resp, body := s.exchange(conn, in, get) // only what is named is refused
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, "GET /", body)
+	busy.Store(false)
+	resp, _ = s.exchange(conn, in, post+"{}")
+	require.Equal(t, http.StatusOK, resp.StatusCode, "the connection goes on")
+	require.EqualValues(t, 3, reached.Load())
+	require.NoError(t, conn.Close())
+	require.NoError(t, s.result())
+}
+
+// The body of a refused request may come later, with the next request behind it.
+func TestTheBodyOfARefusedRequestIsNoRequest(t *testing.T) {
+	t.Parallel()
+	var busy atomic.Bool
+	s, _ := refusing(t, &busy)
+	conn := s.dial("")
+	in := bufio.NewReader(conn)
+	s.exchange(conn, in, get)
+	busy.Store(true)
+	hidden := strings.Replace(get, "GET /", "GET /hidden", 1)
+	resp, _ := s.exchange(conn, in, strings.Replace(post, "Length: 2", fmt.Sprintf("Length: %d", len(hidden)), 1))
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	_, body := s.exchange(conn, in, hidden+get)
+	require.Equal(t, "GET /", body)
+	require.NoError(t, conn.Close())
+	require.NoError(t, s.result())
+}
+
+// However requests are written and cut into pieces, each gets one answer, in their order, with the same status as when
+// net/http alone answers them.
+func TestRefusalsAndAnswersStayInTheirOrder(t *testing.T) {
+	t.Parallel()
+	var busy atomic.Bool
+	busy.Store(true)
+	s, _ := refusing(t, &busy)
+	whole := post + "{}"
+	for name, stream := range map[string]string{
+		"one after the other":     whole + get + whole + whole + get,
+		"chunked":                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" + get,
+		"lines without CR":        strings.ReplaceAll(get, "\r\n", "\n") + get + get,
+		"a body that looks new":   strings.Replace(post, "Length: 2", fmt.Sprintf("Length: %d", len(get)), 1) + get + get,
+		"two equal lengths":       strings.Replace(whole, "Content-Length: 2", "Content-Length: 2\r\nContent-Length: 2", 1) + get,
+		"a line of no field":      strings.Replace(get, "Host: a", "Host: a\r\n x", 1) + get,
+		"a length with a sign":    strings.Replace(get, "Host: a", "Host: a\r\nContent-Length: +0", 1),
+		"the older version":       strings.Replace(get, "1.1", "1.0\r\nConnection: keep-alive", 1) + get,
+		"asking for no body":      strings.Replace(get, "GET", "HEAD", 1) + get,
+		"empty lines in between":  whole + "\r\n" + get,
+		"a request to be the end": strings.Replace(get, "Host: a", "Host: a\r\nConnection: close", 1),
+	} {
+		for _, size := range []int{1, 7, 40, 1 << 20} {
+			wanted := s.conversation(t, []byte(stream), len(stream), true)
+			got := s.conversation(t, []byte(stream), size, false)
+			require.Equal(t, wanted, got, "%s, in pieces of %d", name, size)
+		}
+	}
+	require.NoError(t, s.result())
+}
+
+// conversation sends the stream in pieces over one connection and returns the statuses of the answers, until the server
+// closes the connection. A connection whose first bytes are of the stream is answered by net/http alone.
+func (s *served) conversation(t *testing.T, stream []byte, size int, fresh bool) (statuses []int) {
+	t.Helper()
+	conn := s.dial("")
+	in := bufio.NewReader(conn)
+	if !fresh {
+		s.exchange(conn, in, get)
+	}
+	go func() {
+		for piece := range slices.Chunk(stream, size) {
+			_, _ = conn.Write(piece)
+		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}()
+	method := http.MethodPost
+	if bytes.HasPrefix(stream, []byte(http.MethodHead)) {
+		method = http.MethodHead
+	}
+	for {
+		resp, err := http.ReadResponse(in, &http.Request{Method: method})
+		if err != nil {
+			return statuses
+		}
+		method = http.MethodPost
+		_, _ = io.Copy(io.Discard, resp.Body)
+		statuses = append(statuses, resp.StatusCode)
+	}
+}
+
+func BenchmarkRefusal(b *testing.B) {
+	for _, early := range []bool{true, false} {
+		b.Run(fmt.Sprintf("early=%v", early), func(b *testing.B) {
+			c := newCrowd(limits{early: &Early{Method: http.MethodPost, Path: "/", Busy: func() (time.Duration, bool) { return time.Second, true }}}, Public, slog.New(slog.DiscardHandler))
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(b, err)
+			server := &http.Server{Handler: c.admit(http.NotFoundHandler()), ConnState: c.state}
+			server.ConnContext = withConnection
+			go func() { _ = server.Serve(&door{Listener: l, crowd: c, closed: make(chan struct{})}) }()
+			defer server.Close()
+			conn, err := net.Dial("tcp", l.Addr().String())
+			require.NoError(b, err)
+			request := post + "{}"
+			if !early { // which is not plain
+				request = strings.Replace(request, "Host: a", "Host: a\r\nConnection: keep-alive", 1)
+			}
+			answer := make([]byte, 4096)
+			b.ReportAllocs()
+			before := processorTime(b)
+			for b.Loop() {
+				if _, err := io.WriteString(conn, request); err != nil {
+					b.Fatal(err)
+				}
+				for n := 0; n == 0 || answer[n-1] != '\n'; {
+					m, err := conn.Read(answer[n:])
+					if err != nil {
+						b.Fatal(err)
+					}
+					n += m
+				}
+			}
+			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op") // of the client too
+		})
+	}
+}
+
+// processorTime returns what the process has used of the processors.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

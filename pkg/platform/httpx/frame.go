@@ -1,0 +1,113 @@
+package httpx
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// frame tells where requests begin and end in the bytes that a connection hands to net/http. It knows only the plainest
+// form of a request, and gives up at everything else: two readers that disagree about where a request ends would let one
+// client's bytes pass for another's request. After that every request of the connection goes to net/http.
+type frame struct {
+	lost bool // it is not known any more where requests begin
+	// begun says that the request's first byte was handed out alone: net/http looks for the end of a connection that way.
+	begun bool
+	left  int // bytes of the request's body that have not come yet
+}
+
+// head is the beginning of a request that came in one piece.
+type head struct {
+	method, path []byte
+	plain        bool // it is answered with a body, its own is not asked for first, and the connection stays open after it
+	rest         int  // bytes of its body that have not come yet
+}
+
+// next takes what was read last. It returns the head of the request that begins there, nil when none does.
+func (f *frame) next(p []byte) *head {
+	switch {
+	case f.lost || len(p) == 0:
+		return nil
+	case f.left > 0:
+		f.left -= len(p)
+		f.lost = f.left < 0
+		return nil
+	case len(p) == 1 && !f.begun:
+		f.begun = true
+		return nil
+	}
+	h, ok := parseHead(p)
+	f.begun, f.lost, f.left = false, !ok, h.rest
+	if !ok {
+		return nil
+	}
+	return &h
+}
+
+var (
+	lineEnd    = []byte("\r\n")
+	headEnd    = []byte("\r\n\r\n")
+	version11  = []byte("HTTP/1.1")
+	fromLength = []byte("Content-Length")
+)
+
+// names are the header fields that make a request other than plain, or of no length that is told.
+var (
+	notPlain = [][]byte{[]byte("Connection"), []byte("Expect"), []byte("Upgrade")}
+	noLength = []byte("Transfer-Encoding")
+)
+
+// parseHead reads a request's head, and how much of its body is missing. It is strict: ok is false for everything that two
+// readers may understand in two ways.
+func parseHead(p []byte) (h head, ok bool) {
+	end := bytes.Index(p, headEnd)
+	if end < 0 {
+		return h, false
+	}
+	lines := p[:end+len(lineEnd)]
+	line, lines, _ := bytes.Cut(lines, lineEnd)
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	target, version, _ := bytes.Cut(rest, []byte(" "))
+	h.method, h.plain = method, bytes.Equal(version, version11) && (string(method) == "POST" || string(method) == "GET")
+	h.path, _, _ = bytes.Cut(target, []byte("?"))
+	length := -1
+	for len(lines) > 0 {
+		line, lines, _ = bytes.Cut(lines, lineEnd)
+		name, value, found := bytes.Cut(line, []byte(":"))
+		if !found || !token(name) || bytes.IndexByte(value, '\n') >= 0 || bytes.EqualFold(name, noLength) {
+			return h, false
+		}
+		for _, other := range notPlain {
+			h.plain = h.plain && !bytes.EqualFold(name, other)
+		}
+		if bytes.EqualFold(name, fromLength) {
+			if length >= 0 {
+				return h, false
+			}
+			if length, ok = digits(bytes.Trim(value, " \t")); !ok {
+				return h, false
+			}
+		}
+	}
+	h.rest = max(0, length) - (len(p) - end - len(headEnd))
+	return h, h.rest >= 0 && !bytes.ContainsRune(method, '\n') && !bytes.ContainsRune(rest, '\n')
+}
+
+// token reports whether a header field's name has only the characters that are beyond doubt.
+func token(name []byte) bool {
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+func digits(text []byte) (n int, ok bool) {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.Atoi(string(text))
+	return n, err == nil
+}
