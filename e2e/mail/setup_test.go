@@ -40,8 +40,8 @@ func start(t *testing.T, port int, settings map[string]string) *system {
 		environ[name] = value
 	}
 	s, err := stack.Start(t.Context(), stack.Config{Log: slog.New(slog.DiscardHandler), REST: true,
-		DatabaseURL: testkit.Database(t, migrations.Up).AdminURL, TopicPrefix: testkit.Prefix(t), GroupPrefix: testkit.Prefix(t),
-		Services: map[string]map[string]string{client.Notifications: environ}})
+		DatabaseURL: testkit.Database(t, migrations.Up).AdminURL,
+		Services:    map[string]map[string]string{client.Notifications: environ}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	return &system{s, t}
