@@ -43,7 +43,7 @@ func TestErrorsOfKafkaHaveTheNamesOfItsProtocol(t *testing.T) {
 		sarama.ErrNotEnoughReplicas:     "NOT_ENOUGH_REPLICAS",
 		sarama.ErrMessageSizeTooLarge:   "MESSAGE_TOO_LARGE",
 		sarama.ErrLeaderNotAvailable:    "LEADER_NOT_AVAILABLE",
-		sarama.ErrNotLeaderForPartition: "NOT_LEADER_OR_FOLLOWER",
+		sarama.ErrNotLeaderForPartition: "NOT_LEADER_FOR_PARTITION",
 	} {
 		wrapped := named(unwritten{errors.Join(&sarama.ProducerError{Err: err}), nil})
 		var typed tracing.Typed
