@@ -69,6 +69,12 @@ test-clients: ## plain messages of another language's client (kafka-python) on a
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestKafkaPython -v ./e2e
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test -count=1 -tags clients -run KafkaPythonPeer -v ./bench/peers/idiomatic
 
+.PHONY: test-strangers
+test-strangers: ## share groups with KafkaJS and librdkafka on a real Kafka, and follow an order with an EventSource; needs node with npm and python3 with pip
+	@go vet -tags clients ./e2e/strangers
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags clients ./e2e/strangers
+	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -timeout 6m -v ./e2e/strangers
+
 .PHONY: test-openapi
 test-openapi: ## compare each OpenAPI document with what its server answers (Schemathesis); needs python3 with venv; OPENAPI_SEED=7 tries other requests
 	@e2e/openapi/install .cache/schemathesis
