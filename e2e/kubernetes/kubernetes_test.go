@@ -74,7 +74,7 @@ func build(t *testing.T, folder string) built {
 			b.budgets[name] = strict[policyv1.PodDisruptionBudget](t, content)
 		case "Namespace":
 			require.Equal(t, "restricted", strict[corev1.Namespace](t, content).Labels["pod-security.kubernetes.io/enforce"])
-		case "Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser", "Cluster", "ScaledObject", "TriggerAuthentication":
+		case "Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser", "KafkaConnect", "KafkaConnector", "Cluster", "ScaledObject", "TriggerAuthentication":
 			b.others[r.GetKind()+"/"+name] = strict[map[string]any](t, content)
 		default:
 			t.Fatalf("nobody checks a %s", r.GetKind())

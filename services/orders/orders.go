@@ -85,7 +85,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL, SettleWithin: cfg.SettleWithin,
 	})
-	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool), waits)
+	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool), pgdb.SlotCollector(pool), waits)
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
 		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})

@@ -34,6 +34,7 @@ func modules() []module {
 func strimzi() map[string]string {
 	const model = "io.strimzi.api.kafka.model."
 	return map[string]string{"kafkas": model + "kafka.Kafka", "kafkanodepools": model + "nodepool.KafkaNodePool",
+		"kafkaconnects": model + "connect.KafkaConnect", "kafkaconnectors": model + "connector.KafkaConnector",
 		"kafkatopics": model + "topic.KafkaTopic", "kafkausers": model + "user.KafkaUser"}
 }
 

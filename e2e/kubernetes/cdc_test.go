@@ -1,0 +1,36 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestCaptureRunsAsItIsTested: the operator takes the resources, and the connector has the settings of deploy/cdc/orders.json,
+// which e2e/cdc runs. Only the password comes from elsewhere.
+func TestCaptureRunsAsItIsTested(t *testing.T) {
+	t.Parallel()
+	known, objects := definitions(t), build(t, "cdc").others
+	require.Len(t, objects, 3)
+	for name, object := range objects {
+		d, exists := known[kind(object)]
+		require.True(t, exists, "%s: no operator serves %v", name, kind(object))
+		require.Empty(t, d.refusals(t, read(t, object)), name)
+	}
+
+	content, err := os.ReadFile("../../deploy/cdc/orders.json")
+	require.NoError(t, err)
+	var tested struct {
+		Name   string
+		Config map[string]any
+	}
+	require.NoError(t, json.Unmarshal(content, &tested))
+	spec := objects["KafkaConnector/"+tested.Name]["spec"].(map[string]any)
+	config := spec["config"].(map[string]any)
+	config["connector.class"], config["tasks.max"] = spec["class"], "1"
+	require.Equal(t, "${env:CDC_DATABASE_PASSWORD}", config["database.password"])
+	config["database.password"] = tested.Config["database.password"]
+	require.Equal(t, tested.Config, config)
+}
