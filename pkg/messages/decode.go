@@ -33,7 +33,7 @@ func (e *DecodeError) Error() string { return e.Reason + ": " + e.Detail }
 // A message that it returns is valid. It keeps nothing of r.
 //
 // Decode fills in the fields that a plain producer leaves out: the event is the topic's first one unless the record has
-// a type (see eventName), the id comes from topic, partition, offset and time, the time from the record, the currency is
+// a type (see eventName), the id comes from topic, key, time and value, the time from the record, the currency is
 // DefaultCurrency, the channel email. A CloudEvent in structured mode is unwrapped first. Ids may be integers, amounts
 // may be decimals in quotes or carry the noise of float arithmetic, the timestamp may be text or epoch seconds. null
 // is the same as absent, and fields that the event does not have are ignored.

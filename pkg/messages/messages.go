@@ -60,7 +60,7 @@ type Record struct {
 // Message is an Event with its delivery metadata.
 type Message struct {
 	// ID names the message. It is deterministic: the same decision always has the same id (see ID). A record without
-	// one gets an id made of its topic, partition and offset.
+	// one gets an id made of its topic, key, time and value, which a copy of the record has too.
 	ID string
 	// Event is the body, valid.
 	Event Event

@@ -29,7 +29,8 @@ func readEvent(r *kgo.Record) (event, error) {
 	if err != nil {
 		return event{}, err
 	}
-	e := event{name: reading.Name(), at: r.Timestamp.UnixMilli(), written: r.Timestamp.UnixMilli(), currency: reading.Amount.Currency, minor: reading.Amount.Minor,
+	written := r.Timestamp.UnixMilli()
+	e := event{name: reading.Name(), at: written, written: written, currency: reading.Amount.Currency, minor: reading.Amount.Minor,
 		badAmount: reading.BadAmount}
 	if !reading.Time.IsZero() {
 		own := e.at
