@@ -167,6 +167,13 @@ test-cdc: ## change data capture: Debezium in a real Kafka Connect, killed, with
 	@e2e/cdc/connect/install .cache/cdc
 	@CDC_JARS='$(abspath .cache/cdc)' KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags cdc -count=1 -v -timeout 10m ./e2e/cdc
 
+.PHONY: test-mirror
+test-mirror: ## move the services to a second cluster, mirrored by MirrorMaker 2 that is killed once; starts both; needs Java and Maven
+	go vet -tags mirror ./e2e/mirror
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags mirror ./e2e/mirror
+	@e2e/mirror/install .cache/mirror
+	KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' MIRROR_JARS='$(abspath .cache/mirror/jars)' go test -tags mirror -count=1 -v -timeout 10m ./e2e/mirror
+
 .PHONY: bench-quick
 bench-quick: ## measure beside the peers and the limits, on a real Kafka, in under 5 minutes: docs/performance.md
 	@go build -trimpath -o bin/ ./bench
