@@ -63,10 +63,20 @@ test-pooler: ## the whole system behind PgBouncer in transaction mode; PGBOUNCER
 	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags pooler ./e2e/pooler
 	go test $(RACE) -tags pooler -count=1 -timeout 10m ./e2e/pooler
 
+# The newest clients of other languages, and the newest Kafka beside the usual one. Each is pinned, and installed once.
+CLIENTS_INSTALLED = $(abspath .cache/clients)
+SPARK_INSTALLED   = $(abspath .cache/spark)
+KAFKA_NEWEST     ?= 4.4.0
+
 .PHONY: test-clients
-test-clients: ## plain messages of another language's client (kafka-python) on a real Kafka; needs python3 with pip
+test-clients: ## plain clients of other languages write and read orders on two real Kafkas; needs python3, Node.js, Java and Maven
 	@go vet -tags clients ./e2e
-	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestKafkaPython -v ./e2e
+	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags clients ./e2e
+	@e2e/clients/install $(CLIENTS_INSTALLED)
+	@deploy/spark/install $(SPARK_INSTALLED)
+	@export CLIENTS_INSTALLED=$(CLIENTS_INSTALLED) SPARK_INSTALLED=$(SPARK_INSTALLED) KAFKA_LOCAL='$(KAFKA_LOCAL)'; \
+	  tools/with-kafka go test $(RACE) -count=1 -tags clients -run 'TestKafkaPython|TestPlainClients' -v ./e2e; \
+	  KAFKA_VERSION=$(KAFKA_NEWEST) tools/with-kafka go test $(RACE) -count=1 -tags clients -run TestPlainClients -v ./e2e
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test -count=1 -tags clients -run KafkaPythonPeer -v ./bench/peers/idiomatic
 
 .PHONY: test-strangers

@@ -18,34 +18,30 @@ import (
 	"pasdetrois/pkg/platform/testkit"
 )
 
-// kafkaPython is the version that README names.
-const kafkaPython = "kafka-python==2.3.3"
-
-// python returns a command that runs a Python program with kafka-python. It fails, saying what is missing, where there is
-// no Python with pip.
-func python(t *testing.T) func(program string) {
+// python returns a command that runs a Python program with the kafka-python of that folder, "" for the newest.
+func python(t *testing.T, folder string) func(program string) {
 	t.Helper()
-	packages := t.TempDir()
-	pip := exec.CommandContext(t.Context(), "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-		"--root-user-action=ignore", "--target", packages, kafkaPython)
-	out, err := pip.CombinedOutput()
-	require.NoError(t, err, "this test needs python3 with pip and a package index to install %s:\n%s", kafkaPython, out)
+	installed := os.Getenv("CLIENTS_INSTALLED")
+	require.NotEmpty(t, installed, "needs the clients of other languages: run `make test-clients`")
 	return func(program string) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "python3", "-c", program)
-		cmd.Env = append(os.Environ(), "PYTHONPATH="+packages)
+		cmd := exec.CommandContext(t.Context(), filepath.Join(installed, "venv", "bin", "python"), "-c", program)
+		cmd.Env = os.Environ()
+		if folder != "" {
+			cmd.Env = append(cmd.Env, "PYTHONPATH="+filepath.Join(installed, folder))
+		}
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s\n%s", program, out)
 	}
 }
 
-// readmeProgram returns the Python program of README with its broker and topic replaced.
-func readmeProgram(t *testing.T, broker, topic string) string {
+// written returns the Python program of a page with its broker and topic replaced, as they stand in front of it.
+func written(t *testing.T, page, broker, topic string) string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	text, err := os.ReadFile(filepath.Join("..", page))
 	require.NoError(t, err)
-	found := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(readme)
-	require.NotNil(t, found, "README has a program in Python")
+	found := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(text)
+	require.NotNil(t, found, "%s has a program in Python", page)
 	program := string(found[1])
 	require.Contains(t, program, `"localhost:9092"`)
 	require.Contains(t, program, `"orders"`)
@@ -55,7 +51,7 @@ func readmeProgram(t *testing.T, broker, topic string) string {
 // Messages of a plain Kafka client, without key, headers or event, have the same outcomes as our own.
 func TestKafkaPythonWritesPlainMessages(t *testing.T) {
 	t.Parallel()
-	run := python(t)
+	run, newest := python(t, "kafka-python-2"), python(t, "")
 	var kafka stack.Config
 	s := start(t, func(cfg *stack.Config) { kafka = *cfg })
 	env := s.Env()
@@ -88,12 +84,20 @@ func TestKafkaPythonWritesPlainMessages(t *testing.T) {
 		})
 	}
 
-	run(readmeProgram(t, broker, kafka.TopicPrefix+"orders"))
+	program := written(t, "README.md", broker, kafka.TopicPrefix+"orders")
+	run(program)
 	order := settled("1001")
 	require.Equal(t, "confirmed", order.Status)
 	require.Equal(t, "7", order.UserID)
 	require.Equal(t, "49.99", order.Total.String())
 	emails("Order 1001 confirmed!", 1)
+
+	// kafka-python 3 writes idempotently unless it is told not to; the same lines do.
+	newest(strings.ReplaceAll(program, "1001", "1002"))
+	require.Equal(t, "confirmed", settled("1002").Status)
+	emails("Order 1002 confirmed!", 1)
+	newest(written(t, "docs/contract.md", broker, kafka.TopicPrefix+"orders"))
+	require.Equal(t, "confirmed", settled("f-1").Status)
 
 	run(fmt.Sprintf(`
 import json
