@@ -67,7 +67,10 @@ func (h LetterHeader) Bytes() []byte {
 
 // DeadLetters lists the messages that service parked and that are in state, up to limit (0 = all).
 func (c *Client) DeadLetters(ctx context.Context, service, state string, limit int) ([]DeadLetter, error) {
-	query := url.Values{"state": {state}, "limit": {"500"}}
+	query := url.Values{"limit": {"500"}}
+	if state != "" {
+		query.Set("state", state)
+	}
 	return list[DeadLetter](ctx, c, call{service: service, admin: true, method: http.MethodGet, path: "/dead-letters", query: query}, limit)
 }
 
