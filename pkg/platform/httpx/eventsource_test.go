@@ -36,3 +36,13 @@ func TestACrowdTellsAnEventSourceToComeBack(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.answer(first).StatusCode)
 	require.NoError(t, s.result())
 }
+
+// A refusal before net/http is 503 for everybody, so an EventSource's request goes on to net/http.
+func TestAnEventSourceIsNotRefusedBeforeNetHTTP(t *testing.T) {
+	t.Parallel()
+	for header, plain := range map[string]bool{"accept: text/event-stream": false, "Accept: text/html": true, "Accept: */*": true} {
+		h, ok := parseHead([]byte("GET / HTTP/1.1\r\nHost: a\r\n" + header + "\r\n\r\n"))
+		require.True(t, ok, header)
+		require.Equal(t, plain, h.plain, header)
+	}
+}

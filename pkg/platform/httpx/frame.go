@@ -48,6 +48,7 @@ var (
 	headEnd    = []byte("\r\n\r\n")
 	version11  = []byte("HTTP/1.1")
 	fromLength = []byte("Content-Length")
+	accept     = []byte("Accept")
 )
 
 // names are the header fields that make a request other than plain, or of no length that is told.
@@ -78,6 +79,9 @@ func parseHead(p []byte) (h head, ok bool) {
 		}
 		for _, other := range notPlain {
 			h.plain = h.plain && !bytes.EqualFold(name, other)
+		}
+		if bytes.EqualFold(name, accept) && string(bytes.Trim(value, " \t")) == eventStream {
+			h.plain = false // an EventSource hears something else than 503
 		}
 		if bytes.EqualFold(name, fromLength) {
 			if length >= 0 {
