@@ -220,6 +220,6 @@ func TestARecordThatKafkaRefusesFailsAlone(t *testing.T) {
 	topic := w.topic("jsontest", 1)
 	got := w.call("POST", "/topics/"+topic, `{"records": [{"value": "`+strings.Repeat("x", 2<<20)+`"}, {"value": 1}]}`, "Content-Type: "+asJSON)
 	require.Equal(t, 200, got.status, got.body)
-	require.Regexp(t, `^\{"offsets":\[\{"partition":null,"offset":null,"error_code":1,"error":"MESSAGE_TOO_LARGE.*"\},\{"partition":0,"offset":0,"error_code":null,"error":null\}\],`, got.body)
+	require.Regexp(t, `^\{"offsets":\[\{"partition":null,"offset":null,"error_code":1,"error":"the record is larger than the topic takes .*"\},\{"partition":0,"offset":0,"error_code":null,"error":null\}\],`, got.body)
 	require.Equal(t, rest.Stats{Produced: 1, Refused: 1}, w.server.Stats())
 }
