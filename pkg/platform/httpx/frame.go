@@ -36,6 +36,7 @@ func (f *frame) next(p []byte) *head {
 		return nil
 	}
 	h, ok := parseHead(p)
+	h.plain = h.plain && !f.begun // net/http has its first byte
 	f.begun, f.lost, f.left = false, !ok, h.rest
 	if !ok {
 		return nil
