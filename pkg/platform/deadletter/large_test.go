@@ -51,7 +51,8 @@ func TestALetterKeepsABoundedPartOfAHostileRecord(t *testing.T) {
 		require.Equal(t, c.value, len(l.Record.Value), c.name)
 		require.Equal(t, c.cut, l.Cut(), c.name)
 		shown := w.do("GET", fmt.Sprintf("/dead-letters/%d", id), http.StatusOK)
-		list := w.do("GET", fmt.Sprintf("/dead-letters?cursor=%d", id-1), http.StatusOK)["items"].([]any)[0].(map[string]any)
+		items := w.do("GET", "/dead-letters?limit=500", http.StatusOK)["items"].([]any)
+		list := items[len(items)-1].(map[string]any)
 		for _, body := range []map[string]any{shown, list} {
 			require.EqualValues(t, c.cut, body["cut"] == true, c.name)
 			if c.whole > 0 {
