@@ -28,7 +28,7 @@ const (
 //
 // Orders end about in the order in which they were taken. So as many wait as were taken since those were that end now.
 // While that is more than backlogOrders, and those that end now waited for longer than within, a replica takes
-// three orders for each four that reach their end, and five for four after that for as long as the crowd lasts. So the
+// three orders for each four that reach their end. After that the limit grows for as long as the crowd meets it. So the
 // backlog shrinks, and the traffic that the system can do goes on.
 // While Kafka or payments is away no order reaches its end: that is no overload, and every order is taken.
 type backlog struct {
@@ -110,8 +110,10 @@ func (b *backlog) decide(number int64) {
 	case orders > backlogOrders && wait > b.within:
 		b.limit = max(backlogLeast, each*3/4)
 		b.after = min(longestRetry, 4*(wait-b.within)) // a quarter of what ends is not replaced
-	case refused: // the crowd is still there: taking all of it would only build the next backlog
-		b.limit = max(backlogLeast, each*5/4)
+	case refused:
+		// The crowd is still there: taking all of it would only build the next backlog. The limit grows in any case, since the
+		// orders that end here need not be those that were taken here: other replicas read other partitions.
+		b.limit = max(backlogLeast, each*5/4, was+was/16+1)
 		b.after = time.Second
 	}
 	switch {

@@ -91,6 +91,31 @@ func TestASlowPaymentIsNoCrowd(t *testing.T) {
 	}
 }
 
+// A replica that ends fewer orders than it takes, because others read more of the partitions, takes everything again after a
+// crowd.
+func TestAReplicaThatEndsFewOrdersTakesAllAgain(t *testing.T) {
+	t.Parallel()
+	const ends, asked = 300, 250
+	l := newLine(10 * time.Second)
+	for range 60 {
+		l.second(5*ends, ends)
+	}
+	taken := 0
+	for range 90 { // the crowd is over, and its orders end elsewhere
+		l.now = l.now.Add(time.Second)
+		taken = 0
+		for i := range asked {
+			if l.b.take(l.now) {
+				taken++
+			}
+			if i%3 == 0 {
+				l.b.end(l.now, 50*time.Millisecond)
+			}
+		}
+	}
+	require.Equal(t, asked, taken)
+}
+
 // One order that was stuck for a day is no crowd, nor does a limit of 0 refuse anything.
 func TestWhatRefusesNothing(t *testing.T) {
 	t.Parallel()
