@@ -29,6 +29,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -37,8 +38,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // start brings the three services up, on the Kafka of KAFKA_BROKERS when it is set.
 func start(t *testing.T, environ map[string]string) *stack.Stack {
 	t.Helper()
-	cfg := stack.Config{Log: slog.New(slog.DiscardHandler), DatabaseURL: testkit.Database(t, migrations.Up).AdminURL,
-		TopicPrefix: testkit.Prefix(t), Environ: environ}
+	cfg := stack.Config{Log: slog.New(slog.DiscardHandler), DatabaseURL: database(t), TopicPrefix: testkit.Prefix(t), Environ: environ}
 	cfg.GroupPrefix = cfg.TopicPrefix
 	if given := os.Getenv("KAFKA_BROKERS"); given != "" {
 		cfg.Brokers = strings.Split(given, ",")
@@ -49,6 +49,19 @@ func start(t *testing.T, environ map[string]string) *stack.Stack {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	return s
+}
+
+// database returns the URL of a server of its own, which keeps at most 1 GB of its log for a reader of changes.
+func database(t *testing.T) string {
+	t.Helper()
+	server := testkit.OwnPostgres(t, "wal_level=logical", "max_slot_wal_keep_size=1GB")
+	require.NoError(t, migrations.Up(t.Context(), server.AdminURL))
+	pool, err := pgdb.Open(pgdb.Config{URL: server.AdminURL, AppName: "test"}, nil)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(t.Context(), `SELECT pg_create_logical_replication_slot('capture', 'pgoutput')`)
+	require.NoError(t, err)
+	return server.AdminURL
 }
 
 // served is every series that the services serve, by the name that a query uses, with the labels that a scrape adds.
