@@ -70,7 +70,8 @@ type Tx interface {
 	// locked.
 	DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error)
 
-	// Hold keeps a message aside. It reports whether the message is a dead letter already, and is not kept then.
+	// Hold keeps a message aside. It reports whether the message is a dead letter already, and is not kept then. One that is
+	// Outside is always kept.
 	Hold(ctx context.Context, h Held) (parked bool, err error)
 	// HeldSince locks and returns at most limit messages kept aside before the time given, except those that are Outside and
 	// those that somebody else has locked.
@@ -116,14 +117,15 @@ type StockMove struct {
 	Available, Reserved, Sold int64
 }
 
-// Held is a message about an order that does not exist yet, kept aside until it does.
+// Held is a message about an order that does not exist yet, kept aside until its step.
 type Held struct {
 	ID      int64
 	OrderID string
 	Event   string
 	Record  messages.Record // as read
 	HeldAt  time.Time
-	// Outside is for a message about a payment that was asked for from outside: it waits for its order without end.
+	// Outside is for a message about a payment that was asked for from outside: it waits for its order without end, and for
+	// the step of a pending one.
 	Outside bool
 }
 

@@ -103,6 +103,27 @@ func TestAPaymentFromOutsideThatWentBackDoesNotConfirmTheOrder(t *testing.T) {
 	require.Zero(t, w.held())
 }
 
+// An older replica's sweeper parks what waits for an order without end. A letter of its that is replayed waits again.
+func TestAPaymentFromOutsideThatAnOlderReplicaParkedWaitsAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	m := in(w, captured())
+	handle := func(outside bool) error {
+		t.Helper()
+		m.Outside = outside
+		return w.OnPaymentCaptured(t.Context(), []bus.In[messages.PaymentCaptured]{m})[0].Err
+	}
+	require.NoError(t, handle(false)) // kept aside as the older one sees it
+	w.clock.pass(heldTimeout)
+	n, err := w.ParkHeld(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Len(t, w.letters(), 1)
+	require.Error(t, handle(false))
+	require.NoError(t, handle(true))
+	require.Equal(t, 1, w.held())
+}
+
 func TestAFailedPaymentFromOutsideIsNoFault(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

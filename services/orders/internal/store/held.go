@@ -19,7 +19,7 @@ type headerRow struct {
 }
 
 const holdSQL = `WITH letter AS (
-  SELECT EXISTS (SELECT FROM dead_letters
+  SELECT NOT $11 AND EXISTS (SELECT FROM dead_letters
     WHERE topic = $3 AND record_time = $6 AND key IS NOT DISTINCT FROM $7 AND value IS NOT DISTINCT FROM $8 AND headers = $9
     AND (record_time >= to_timestamp(0) OR (partition, record_offset) = ($4, $5))) AS parked
 ), held AS (
@@ -32,7 +32,8 @@ SELECT parked FROM letter`
 
 // Hold implements app.Tx. Of the messages from outside about one order, one of each event is kept: payments says the same each
 // time that a producer asks. The same record again is kept once, also when it comes from a copy of its topic: a record is known
-// by topic, time, key, value and headers, as a dead letter is.
+// by topic, time, key, value and headers, as a dead letter is. A message from outside waits also when it is a dead letter, which
+// only a version before this rule makes of it.
 func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	rows := make([]headerRow, len(h.Record.Headers))
 	for i, header := range h.Record.Headers {
