@@ -59,13 +59,10 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 	// What was kept aside speaks of a payment, so it comes first: a paid order need not ask for its payment. Only an
 	// order that could not even be priced is rejected before.
 	var result bus.Result
-	waiting := w.held[o.ID]
-	delete(w.held, o.ID)
 	if o.Total.Minor != 0 {
-		if err := a.applyHeld(w, o, waiting); err != nil {
+		if err := a.applyHeld(w, o); err != nil {
 			return bus.Result{}, err
 		}
-		waiting = nil
 	}
 	if o.Status == domain.Pending {
 		if err := o.Reserve(w.stock, messages.EventOrderPlaced, a.Policy, w.now); err != nil {
@@ -73,7 +70,7 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 		}
 		result.Publish = outputs(o)
 	}
-	return result, a.applyHeld(w, o, waiting)
+	return result, a.applyHeld(w, o)
 }
 
 func (a *App) placeFromMessage(w *work, p domain.Placement) (domain.Order, error) {
@@ -89,15 +86,16 @@ func (a *App) placeFromMessage(w *work, p domain.Placement) (domain.Order, error
 	return o, err
 }
 
-// applyHeld applies messages that came before their order. Nobody would deliver them again, so what they lead to goes
-// through the outbox. One that does not fit the order becomes a dead letter, or is dropped when its payment was asked for from
-// outside. So is all that is kept aside once that payment was given back: then the order has its own payment asked for, and
-// payments refuses it.
-func (a *App) applyHeld(w *work, o *domain.Order, waiting []Held) error {
+// applyHeld applies messages that came before their order, or before its step. Nobody would deliver them again, so what they
+// lead to goes through the outbox. One that does not fit the order becomes a dead letter, or is dropped when its payment was
+// asked for from outside and is another one's. Once that payment was given back, only this counts of all that is kept aside.
+func (a *App) applyHeld(w *work, o *domain.Order) error {
+	waiting := w.held[o.ID]
+	delete(w.held, o.ID)
 	over := slices.ContainsFunc(waiting, func(h Held) bool { return h.Event == messages.EventPaymentRefunded })
 	for _, h := range waiting {
 		w.out.Applied = append(w.out.Applied, h.ID)
-		if over {
+		if over && h.Event != messages.EventPaymentRefunded {
 			continue
 		}
 		m, err := messages.Decode(h.Record)
@@ -107,15 +105,13 @@ func (a *App) applyHeld(w *work, o *domain.Order, waiting []Held) error {
 		var r bus.Result
 		switch e := m.Event.(type) {
 		case messages.PaymentCaptured:
-			r = a.captured(w, o, e)
+			r = a.captured(w, o, e, h.Outside)
 		case messages.PaymentFailed:
-			r = a.failed(w, o, e)
+			r = a.failed(w, o, e, h.Outside)
+		case messages.PaymentRefunded:
+			r = a.wentBack(w, o, e, h.Outside)
 		}
 		if r.Err != nil {
-			if h.Outside && errors.Is(r.Err, domain.ErrContradiction) {
-				a.ofAnother(o, m.Event)
-				continue
-			}
 			if fault.KindOf(r.Err) != fault.Permanent {
 				return r.Err
 			}
@@ -125,4 +121,15 @@ func (a *App) applyHeld(w *work, o *domain.Order, waiting []Held) error {
 		w.outbox(r.Publish...)
 	}
 	return nil
+}
+
+// wentBack is a refund that was kept aside: the order's id has a payment that is over, and payments would refuse the order's own.
+// The order fails at once, as it would by that answer. Were its payment asked for first, a payment_captured that is delivered
+// again meanwhile would confirm it on money that went back.
+func (a *App) wentBack(w *work, o *domain.Order, e messages.PaymentRefunded, outside bool) bus.Result {
+	if o.Status != domain.Pending {
+		return a.refunded(w, o, e, outside)
+	}
+	a.Log.Warn("the order's id is taken by a payment that was asked for from outside and went back", "order_id", o.ID)
+	return a.failed(w, o, messages.PaymentFailed{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Reason: domain.ReasonOrderIDTaken}, false)
 }

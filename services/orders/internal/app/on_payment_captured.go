@@ -11,23 +11,30 @@ import (
 )
 
 // OnPaymentCaptured confirms the order and sells its stock; domain.Order.Capture says what it means in every status. For
-// an order that nobody knows it is kept aside.
+// an order that nobody knows it is kept aside, and for a pending one too when its payment was asked for from outside: the order
+// step sees whether that money went back.
 func (a *App) OnPaymentCaptured(ctx context.Context, batch []bus.In[messages.PaymentCaptured]) []bus.Result {
 	return onMessages(ctx, a, batch, nothingElse,
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentCaptured]) (bus.Result, error) {
 			o := w.orders[in.Event.OrderID]
-			if o == nil {
-				return a.hold(ctx, w, in.Event, in.Record, in.Outside)
+			e := in.Event
+			if waits(o, in.Outside, e.UserID, e.Amount) {
+				return a.hold(ctx, w, e, in.Record, in.Outside)
 			}
-			if in.Outside && !o.IsPaidBy(in.Event.UserID, in.Event.Amount) {
-				return a.ofAnother(o, in.Event), nil
-			}
-			r := a.captured(w, o, in.Event)
+			r := a.captured(w, o, e, in.Outside)
 			return r, transient(r.Err)
 		})
 }
 
-func (a *App) captured(w *work, o *domain.Order, e messages.PaymentCaptured) bus.Result {
+// waits reports whether a message about a payment must wait for the order step.
+func waits(o *domain.Order, outside bool, userID string, amount messages.Money) bool {
+	return o == nil || outside && o.Status == domain.Pending && o.IsPaidBy(userID, amount)
+}
+
+func (a *App) captured(w *work, o *domain.Order, e messages.PaymentCaptured, outside bool) bus.Result {
+	if outside && !o.IsPaidBy(e.UserID, e.Amount) {
+		return a.ofAnother(o, e)
+	}
 	effect, err := o.Capture(e, w.stock, e.EventName(), a.Policy, w.now)
 	return result(o, effect, err, e.Amount)
 }
@@ -57,8 +64,8 @@ func transient(err error) error {
 }
 
 // hold keeps a message aside until its order arrives, without end when its payment was asked for from outside: that payment
-// is no fault, and an order that is placed later with its id must neither be charged again nor lose the money. One that
-// waited in vain before, and is now replayed, fails again.
+// is no fault, and an order that is placed later with its id must neither be charged again nor lose the money. Of the others, one
+// that waited in vain before, and is now replayed, fails again.
 func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record, outside bool) (bus.Result, error) {
 	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now, Outside: outside})
 	if err != nil {

@@ -17,15 +17,15 @@ func (a *App) OnPaymentFailed(ctx context.Context, batch []bus.In[messages.Payme
 			if o == nil {
 				return a.hold(ctx, w, in.Event, in.Record, in.Outside)
 			}
-			if in.Outside && !o.IsPaidBy(in.Event.UserID, in.Event.Total) {
-				return a.ofAnother(o, in.Event), nil
-			}
-			r := a.failed(w, o, in.Event)
+			r := a.failed(w, o, in.Event, in.Outside)
 			return r, transient(r.Err)
 		})
 }
 
-func (a *App) failed(w *work, o *domain.Order, e messages.PaymentFailed) bus.Result {
+func (a *App) failed(w *work, o *domain.Order, e messages.PaymentFailed, outside bool) bus.Result {
+	if outside && !o.IsPaidBy(e.UserID, e.Total) {
+		return a.ofAnother(o, e)
+	}
 	effect, err := o.Fail(e, w.stock, e.EventName(), w.now)
 	return result(o, effect, err, e.Total)
 }

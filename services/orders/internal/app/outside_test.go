@@ -90,17 +90,110 @@ func TestAPaymentFromOutsideThatIsAnotherOnesDoesNotConfirmTheOrder(t *testing.T
 	}
 }
 
-// Money that went back pays for nothing: the order asks for its payment, which payments refuses.
-func TestAPaymentFromOutsideThatWentBackDoesNotConfirmTheOrder(t *testing.T) {
+// taken is what an order's user hears whose id belongs to a payment that went back.
+func taken() messages.Message {
+	return mail("failed", "Order o failed: its id belongs to another payment.")
+}
+
+// Money that went back pays for nothing, and payments charges no order id twice: the order fails at once. What is delivered
+// again afterwards, and what payments answers to it, changes nothing.
+func TestAPaymentFromOutsideThatWentBackFailsTheOrder(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
+	w.product("a", 500, 10)
 	fromOutside(w, w.OnPaymentCaptured, captured())
 	fromOutside(w, w.OnPaymentRefunded, refunded())
 	w.waitInVain()
-	says(t, deliver(w, w.OnOrderPlaced, plain()), requested())
-	require.Empty(t, w.took())
-	w.is("o", domain.AwaitingPayment, "")
-	require.Zero(t, w.held())
+	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "nothing is asked of payments")
+	says(t, w.took(), taken())
+	w.failedForGood()
+	w.pieces("a", 10, 0, 0)
+}
+
+// failedForGood expects that the order failed because its payment from outside went back, whatever comes after that.
+func (w *world) failedForGood() {
+	w.t.Helper()
+	w.is("o", domain.Failed, "order_id_taken")
+	require.Zero(w.t, w.held())
+	late := refund("late", "order_failed")
+	for range 2 { // a crash has all of it delivered again
+		says(w.t, fromOutside(w, w.OnPaymentCaptured, captured()), late)
+		require.Empty(w.t, fromOutside(w, w.OnPaymentRefunded, refunded()))                // also payments' answer to the above
+		says(w.t, deliver(w, w.OnPaymentFailed, paymentFailed("order_id_taken")), taken()) // from a request of an older replica
+		require.Empty(w.t, deliver(w, w.OnPaymentRefunded, voided()))
+		require.Empty(w.t, deliver(w, w.OnOrderPlaced, w.placed()))
+		w.is("o", domain.Failed, "order_id_taken")
+	}
+	require.Empty(w.t, w.took())
+	require.Empty(w.t, w.letters())
+	require.Zero(w.t, w.held())
+}
+
+// placed returns the message about the order as it is.
+func (w *world) placed() messages.OrderPlaced {
+	w.t.Helper()
+	o := w.order("o")
+	e := messages.OrderPlaced{OrderID: o.ID, UserID: o.UserID, Total: o.Total, HasTotal: true}
+	for _, l := range o.Lines {
+		e.Items = append(e.Items, messages.Item{SKU: l.SKU, Quantity: l.Quantity})
+	}
+	return e
+}
+
+// The money goes back while the order waits for its step.
+func TestAPaymentFromOutsideThatGoesBackWhileItsOrderIsPending(t *testing.T) {
+	t.Parallel()
+	for name, afterwards := range map[string]func(w *world){
+		"once": func(*world) {},
+		"and both messages are delivered again": func(w *world) {
+			require.Empty(w.t, fromOutside(w, w.OnPaymentCaptured, captured()))
+			require.Empty(w.t, fromOutside(w, w.OnPaymentRefunded, refunded()))
+		},
+		"and only the first is delivered again": func(w *world) {
+			require.Empty(w.t, fromOutside(w, w.OnPaymentCaptured, captured()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			w.product("a", 500, 10)
+			fromOutside(w, w.OnPaymentCaptured, captured())
+			w.place(lines("a", 2))
+			placed := w.took()[0].Event.(messages.OrderPlaced)
+			require.Empty(t, fromOutside(w, w.OnPaymentRefunded, refunded()))
+			afterwards(w)
+			w.is("o", domain.Pending, "")
+			require.Empty(t, deliver(w, w.OnOrderPlaced, placed))
+			says(t, w.took(), taken())
+			w.failedForGood()
+			w.pieces("a", 10, 0, 0)
+		})
+	}
+}
+
+// A payment from outside of a pending order is judged with the order's step, where it is seen whether the money went back.
+func TestAPaymentFromOutsideOfAPendingOrderWaitsForTheOrderStep(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.product("a", 500, 10)
+	w.place(lines("a", 2))
+	placed := w.took()[0].Event.(messages.OrderPlaced)
+	require.Empty(t, fromOutside(w, w.OnPaymentCaptured, captured()))
+	w.is("o", domain.Pending, "")
+	require.Empty(t, deliver(w, w.OnOrderPlaced, placed))
+	says(t, w.took(), confirmed())
+	w.is("o", domain.Confirmed, "")
+	w.pieces("a", 8, 0, 2)
+}
+
+// A refund of an order that was placed after nothing was charged: payments refuses it as well.
+func TestARefundFromOutsideOfNothingFailsTheOrder(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	fromOutside(w, w.OnPaymentRefunded, voided())
+	require.Empty(t, deliver(w, w.OnOrderPlaced, plain()))
+	says(t, w.took(), taken())
+	w.is("o", domain.Failed, "order_id_taken")
 }
 
 // An older replica's sweeper parks what waits for an order without end. A letter of its that is replayed waits again.
