@@ -13,7 +13,8 @@ import (
 )
 
 // OnOrderPlaced is the order step: it reserves the order's stock, all lines or none, and asks for its payment; or
-// rejects it. An order that came straight from Kafka is made first. Messages that were kept aside for it are applied.
+// rejects it. An order that came straight from Kafka is made first. Messages that were kept aside for it are applied, also to
+// one that ended before its step.
 //
 // The same order again with the same content is a repetition; with other content it is parked. So is an order whose
 // stated total the catalogue contradicts.
@@ -21,13 +22,10 @@ func (a *App) OnOrderPlaced(ctx context.Context, batch []bus.In[messages.OrderPl
 	return onMessages(ctx, a, batch,
 		func(w *work) (lines []domain.Line, heldFor []string) {
 			for _, in := range batch {
-				o := w.orders[in.Event.OrderID]
-				if o == nil {
+				if w.orders[in.Event.OrderID] == nil {
 					lines = append(lines, domain.PlacementOf(in.Event, "").Lines...)
 				}
-				if o == nil || o.Status == domain.Pending {
-					heldFor = append(heldFor, in.Event.OrderID)
-				}
+				heldFor = append(heldFor, in.Event.OrderID)
 			}
 			return lines, heldFor
 		},
@@ -50,10 +48,12 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 		return bus.Result{Err: fault.Wrap(ReasonContradictsState, err)}, nil
 	}
 	if o.Status != domain.Pending {
+		var result bus.Result
 		if o.DecidedBy == messages.EventOrderPlaced {
-			return bus.Result{Publish: outputs(o)}, nil
+			result.Publish = outputs(o)
 		}
-		return bus.Result{}, nil
+		// Its step comes too late, as after a cancellation: nobody else looks at what was kept aside.
+		return result, a.applyHeld(w, o)
 	}
 
 	// What was kept aside speaks of a payment, so it comes first: a paid order need not ask for its payment. Only an

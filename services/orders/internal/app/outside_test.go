@@ -196,6 +196,35 @@ func TestARefundFromOutsideOfNothingFailsTheOrder(t *testing.T) {
 	w.is("o", domain.Failed, "order_id_taken")
 }
 
+// Nobody else looks at what was kept aside for an order that is called off before its step.
+func TestAPaymentFromOutsideGoesBackWhenItsOrderIsCancelledBeforeItsStep(t *testing.T) {
+	t.Parallel()
+	for name, wentBack := range map[string]bool{"captured": false, "captured and refunded": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			w.product("a", 500, 10)
+			fromOutside(w, w.OnPaymentCaptured, captured())
+			w.place(lines("a", 2))
+			placed := w.took()[0].Event.(messages.OrderPlaced)
+			w.cancel()
+			w.took()
+			if wentBack {
+				require.Empty(t, fromOutside(w, w.OnPaymentRefunded, refunded()))
+			}
+			require.Empty(t, deliver(w, w.OnOrderPlaced, placed))
+			says(t, w.took(), refund("late", "order_cancelled"))
+			require.Empty(t, fromOutside(w, w.OnPaymentRefunded, refunded()))
+			w.is("o", domain.Cancelled, "cancelled_by_user")
+			require.Zero(t, w.held())
+			require.Empty(t, deliver(w, w.OnOrderPlaced, placed))
+			require.Empty(t, w.took())
+			require.Empty(t, w.letters())
+			w.pieces("a", 10, 0, 0)
+		})
+	}
+}
+
 // An older replica's sweeper parks what waits for an order without end. A letter of its that is replayed waits again.
 func TestAPaymentFromOutsideThatAnOlderReplicaParkedWaitsAgain(t *testing.T) {
 	t.Parallel()
