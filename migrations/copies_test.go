@@ -1,12 +1,14 @@
 package migrations_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 // Letters and held messages from before an upgrade are known again in a copy of their topic, and none of them is lost,
@@ -42,4 +44,36 @@ func TestRecordsFromBeforeAreKnownInACopyOfTheirTopic(t *testing.T) {
 			require.NoError(t, err, "without a time the place decides")
 		})
 	}
+}
+
+// The sweeper that parks what was kept aside locks the held messages, then writes dead letters. A migration that had the dead
+// letters locked while it waits for the held messages would be a deadlock with it, on replicas of the older version.
+func TestTheCopiesMigrationOfOrdersWaitsForHeldMessagesWithoutHoldingDeadLetters(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.NoError(t, migrations.UpTo(t.Context(), w.AdminURL, "orders", 86))
+	sweeper, admin := w.as("orders"), w.as("")
+	insert := func(table, columns, values string) string {
+		return fmt.Sprintf(`INSERT INTO orders.%s (topic, partition, record_offset, record_time, key, value, headers, %s)
+			VALUES ('payments', 0, 1, '2026-01-02 03:04:05+00', 'k', 'v', '[]', %s)`, table, columns, values)
+	}
+	_, err := sweeper.Exec(t.Context(), insert("held_messages", "order_id, event, held_at", "'o', 'payment_captured', now()"))
+	require.NoError(t, err)
+	_, err = sweeper.Exec(t.Context(), `BEGIN; SET LOCAL lock_timeout = '500ms'; SELECT FROM orders.held_messages FOR UPDATE`)
+	require.NoError(t, err)
+	migrated := make(chan error, 1)
+	go func() {
+		migrated <- migrations.UpService(t.Context(), w.AdminURL, "orders", migrations.RolesOf("orders"))
+	}()
+	testkit.Eventually(t, func() error {
+		if len(w.lines(admin, `SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`)) == 0 {
+			return errors.New("the migration does not wait yet")
+		}
+		return nil
+	})
+	_, err = sweeper.Exec(t.Context(), insert("dead_letters", "reason, detail", "'unknown_order', ''"))
+	require.NoError(t, err)
+	_, err = sweeper.Exec(t.Context(), `DELETE FROM orders.held_messages; COMMIT`)
+	require.NoError(t, err)
+	require.NoError(t, <-migrated)
 }
