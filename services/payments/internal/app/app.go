@@ -93,10 +93,13 @@ type Config struct {
 }
 
 // App is the use cases. Safe for concurrent use.
-type App struct{ Config }
+type App struct {
+	Config
+	unkept unkept
+}
 
 // New makes the use cases.
-func New(cfg Config) *App { return &App{cfg} }
+func New(cfg Config) *App { return &App{Config: cfg} }
 
 // now returns the time as the database keeps it, so that a payment just decided equals the one read back.
 func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }

@@ -39,7 +39,11 @@ func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.Pa
 		switch {
 		case failed[r.OrderID] != nil:
 			results[i].Err = failed[r.OrderID]
-		case !ok && first: // the provider knows another request for this order, whose message is still to come
+		// The provider knows another request for this order, whose message is still to come. Orders needs an answer, which is
+		// made of the payment that this leads to.
+		case !ok && first && !r.Outside && a.unkept.tried(r.OrderID, a.now()):
+			results[i].Err = fmt.Errorf("charge order %s: %w, and no payment tells of it yet: %w", r.OrderID, ErrKeyReused, errOvertaken)
+		case !ok && first:
 			results[i].Err = fault.Wrap(ReasonContradictsState, fmt.Errorf("charge order %s: %w", r.OrderID, ErrKeyReused))
 		case !ok: // and this may be that message: it is decided on its own
 			results[i].Err = errOvertaken

@@ -7,6 +7,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/services/payments/internal/domain"
 )
 
@@ -78,6 +79,48 @@ func TestAnOrderWhoseIDAnotherPaymentHasIsRefused(t *testing.T) {
 	require.Equal(t, domain.Captured, w.payment("o1").Status, "the other payment is kept")
 	require.Equal(t, "charged", w.ledger("o1")[0].Status)
 	require.Len(t, w.ledger("o1"), 1)
+}
+
+// A payment from outside is charged and its row not there yet, when the order's own request comes for another amount. Orders
+// must hear that the id is taken, and not wait for an answer until the payment's time is over.
+func TestAnOrderWhoseIDIsBeingChargedFromOutsideIsRefusedOnceThatIsKept(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.store.beforeOpen = once(errDown)
+	requireTransient(t, request(t, w.App, ask("o1", 4999))[0]) // charged; its row is not there
+	requireTransient(t, fromOrders(t, w.OnPaymentRequested, ask("o1", 700)))
+	requireParked(t, request(t, w.App, ask("o1", 800))[0]) // nobody waits for an answer to a stranger
+
+	require.IsType(t, messages.PaymentCaptured{}, published(t, request(t, w.App, ask("o1", 4999))[0])[0])
+	require.Equal(t, []messages.Event{messages.PaymentFailed{OrderID: "o1", UserID: "u1", Total: usd(700), Reason: domain.ReasonOrderIDTaken}},
+		published(t, fromOrders(t, w.OnPaymentRequested, ask("o1", 700))))
+	require.Len(t, w.ledger("o1"), 1)
+}
+
+// The request that charged never comes again. The order's own holds up what is behind it, such as its refund, so it is not tried
+// for ever; the refund then gives the charge back.
+func TestAnOrderWhoseIDWasChargedAndNeverKeptIsNotTriedForEver(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.store.beforeOpen = once(errDown)
+	requireTransient(t, request(t, w.App, ask("o1", 4999))[0])
+	for range 2 { // again when its letter is replayed
+		begin, tries := w.Now(), 0
+		for ; ; tries++ {
+			result := fromOrders(t, w.OnPaymentRequested, ask("o1", 700))
+			if fault.KindOf(result.Err) == fault.Permanent {
+				requireParked(t, result)
+				break
+			}
+			requireTransient(t, result)
+			require.Less(t, tries, 200)
+		}
+		require.Greater(t, tries, 10)
+		require.InDelta(t, 60, w.Now().Sub(begin).Seconds(), 10) // longer than a replica needs to take over from a dead one
+	}
+	require.True(t, published(t, fromOrders(t, w.OnRefundRequested, back("o1", 700)))[0].(messages.PaymentRefunded).Amount.IsZero())
+	require.Equal(t, "refunded", w.ledger("o1")[0].Status)
+	require.Empty(t, published(t, fromOrders(t, w.OnPaymentRequested, ask("o1", 700))))
 }
 
 func TestAnOrderPlacedAfterItsPaymentWentBackIsRefused(t *testing.T) {
