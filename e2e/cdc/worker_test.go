@@ -43,9 +43,9 @@ func newWorker(t *testing.T, databaseURL string) *worker {
 	require.NoError(t, err)
 	w := &worker{t: t, folder: t.TempDir()}
 
-	require.NoError(t, os.WriteFile(filepath.Join(w.folder, "cdc_password"), []byte(password), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(w.folder, "cdc_password"), []byte(password+"\n"), 0o600))
 	// The container's folders are elsewhere here; all else is as it is shipped.
-	elsewhere := strings.NewReplacer("/run/secrets", w.folder, "/opt/kafka/plugins", filepath.Join(jars, "plugins"))
+	elsewhere := strings.NewReplacer("/opt/kafka/plugins", filepath.Join(jars, "plugins"))
 	for _, name := range []string{"connect.properties", "orders.json"} {
 		shipped, err := os.ReadFile(filepath.Join(root, "deploy/cdc", name))
 		require.NoError(t, err)
@@ -56,7 +56,7 @@ func newWorker(t *testing.T, databaseURL string) *worker {
 	require.NoError(t, err)
 	w.rest = "http://" + listener.Addr().String()
 	require.NoError(t, listener.Close())
-	w.args = []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+	w.args = []string{filepath.Join(root, "deploy/cdc/with-password"), "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Dlog4j2.configurationFile=" + filepath.Join(root, "e2e/cdc/connect/log4j2.properties"),
 		"-cp", filepath.Join(jars, "connect", "*"), "org.apache.kafka.connect.cli.ConnectStandalone",
 		"connect.properties", "orders.json"}
@@ -65,6 +65,7 @@ func newWorker(t *testing.T, databaseURL string) *worker {
 		"CONNECT_OFFSETS="+w.offsets(),
 		"CDC_DATABASE_HOST="+server.Host,
 		fmt.Sprintf("CDC_DATABASE_PORT=%d", server.Port),
+		"CDC_DATABASE_PASSWORD_FILE="+filepath.Join(w.folder, "cdc_password"),
 		"CDC_DATABASE_USER="+migrations.Capture,
 		"CDC_DATABASE_NAME="+server.Database,
 		"CDC_DATABASE_SSLMODE=disable")
@@ -79,7 +80,7 @@ func (w *worker) start() {
 	log, err := os.OpenFile(filepath.Join(w.folder, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(w.t, err)
 	defer log.Close()
-	w.running = exec.CommandContext(context.WithoutCancel(w.t.Context()), "java", w.args...)
+	w.running = exec.CommandContext(context.WithoutCancel(w.t.Context()), w.args[0], w.args[1:]...)
 	w.running.Env, w.running.Stdout, w.running.Stderr = w.env, log, log
 	w.running.Dir = w.folder
 	require.NoError(w.t, w.running.Start())
