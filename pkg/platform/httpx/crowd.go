@@ -35,9 +35,6 @@ const (
 	waiting
 )
 
-// leftover is how long the body of a refused request is waited for, so that its connection can be used again.
-const leftover = 100 * time.Millisecond
-
 // health are the paths that are answered however large the crowd is, so many at a time.
 var health = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true}
 
@@ -45,12 +42,13 @@ const healthAtOnce = 64
 
 // crowd bounds how many connections and requests a server holds, and turns the rest away before it has cost anything.
 type crowd struct {
-	holds  capacity
-	log    *slog.Logger
-	moved  chan struct{} // is told when a connection may have made room
-	seldom Seldom
-	early  *Early // may be nil
-	counts map[string]prometheus.Counter
+	holds    capacity
+	leftover time.Duration // of limits
+	log      *slog.Logger
+	moved    chan struct{} // is told when a connection may have made room
+	seldom   Seldom
+	early    *Early // may be nil
+	counts   map[string]prometheus.Counter
 
 	mu          sync.Mutex
 	connections int
@@ -66,7 +64,8 @@ type crowd struct {
 }
 
 func newCrowd(within limits, role Role, log *slog.Logger) *crowd {
-	c := &crowd{holds: within.holds, early: within.early, log: log, moved: make(chan struct{}, 1), counts: map[string]prometheus.Counter{}}
+	c := &crowd{holds: within.holds, leftover: within.leftover, early: within.early, log: log,
+		moved: make(chan struct{}, 1), counts: map[string]prometheus.Counter{}}
 	if within.metrics != nil {
 		for _, cause := range causes {
 			c.counts[cause] = within.metrics.turnedAway.WithLabelValues(string(role), cause)
@@ -288,7 +287,7 @@ func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, aft
 		return
 	}
 	_ = conn.Flush()
-	_ = conn.SetReadDeadline(time.Now().Add(leftover))
+	_ = conn.SetReadDeadline(time.Now().Add(c.leftover))
 	if r.Header.Get("Expect") == "" { // else the body was not sent
 		if _, err := io.CopyN(io.Discard, r.Body, maxBody); errors.Is(err, io.EOF) {
 			return

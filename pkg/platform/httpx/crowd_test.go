@@ -59,7 +59,10 @@ func requireRefused(t *testing.T, resp *http.Response) {
 func TestARequestWithoutRoomIsRefusedBeforeItsBodyIsRead(t *testing.T) {
 	t.Parallel()
 	h := newHeld()
-	s := start(t, h, crowded(capacity{requests: 1, patience: time.Hour}))
+	s := start(t, h, func(l *limits) {
+		l.holds = capacity{requests: 1, patience: time.Hour}
+		l.leftover = standardLimits().leftover
+	})
 	first := s.dial(get)
 	<-h.began
 	refused := s.dial(post) // and never the body
@@ -227,6 +230,7 @@ func TestWhatCannotBeStartedInTimeIsRefused(t *testing.T) {
 	})
 	s := start(t, api, func(l *limits) {
 		l.metrics, l.early = m, &Early{Method: http.MethodPost, Path: "/", Busy: func() (time.Duration, bool) { return 7 * time.Second, true }}
+		l.leftover = standardLimits().leftover // a body never comes
 	})
 	resp := s.answer(s.dial(post))
 	problemOf(t, resp, http.StatusServiceUnavailable)

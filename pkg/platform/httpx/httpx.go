@@ -27,6 +27,7 @@ type limits struct {
 	request  time.Duration // to send a whole request; below stop, so that a slow sender cannot spoil a graceful stop
 	answer   time.Duration // to take the answer, from the request on; streams set deadlines of their own
 	idle     time.Duration // between two requests of a connection
+	leftover time.Duration // to send the body of a request that net/http heard refused, so that the connection can be used again
 	stop     time.Duration // for the whole graceful stop
 	streams  time.Duration // how much of stop those get who only wait for news
 	maxBytes int           // of a request's header; net/http reads 4 KiB more
@@ -37,7 +38,7 @@ type limits struct {
 
 func standardLimits() limits {
 	return limits{header: 5 * time.Second, request: 6 * time.Second, answer: 45 * time.Second, idle: 2 * time.Minute,
-		stop: 8 * time.Second, streams: time.Second, maxBytes: 12 << 10}
+		leftover: 100 * time.Millisecond, stop: 8 * time.Second, streams: time.Second, maxBytes: 12 << 10}
 }
 
 // truthful makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take either, and

@@ -32,7 +32,8 @@ func start(t *testing.T, handler http.Handler, change func(*limits)) *served {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	within := limits{header: time.Hour, request: time.Hour, answer: time.Hour, idle: time.Hour, stop: patience, streams: time.Hour, maxBytes: 4 << 10}
+	within := limits{header: time.Hour, request: time.Hour, answer: time.Hour, idle: time.Hour, leftover: time.Hour,
+		stop: patience, streams: time.Hour, maxBytes: 4 << 10}
 	if change != nil {
 		change(&within)
 	}
