@@ -18,6 +18,7 @@ type connection struct {
 	// emptyLines says that a refused request may have empty lines behind it, which net/http takes after a POST as well.
 	emptyLines bool
 	settled    time.Time // when the deadlines were set for a refusal
+	sending    bool      // the deadline for reading is that of a body
 	refusal    []byte    // what the client is answered
 
 	// Guarded by crowd.mu.

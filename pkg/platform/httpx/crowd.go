@@ -43,7 +43,8 @@ const healthAtOnce = 64
 // crowd bounds how many connections and requests a server holds, and turns the rest away before it has cost anything.
 type crowd struct {
 	holds    capacity
-	leftover time.Duration // of limits
+	leftover time.Duration // as in limits
+	pause    time.Duration // the idle of limits
 	log      *slog.Logger
 	moved    chan struct{} // is told when a connection may have made room
 	seldom   Seldom
@@ -64,7 +65,7 @@ type crowd struct {
 }
 
 func newCrowd(within limits, role Role, log *slog.Logger) *crowd {
-	c := &crowd{holds: within.holds, leftover: within.leftover, early: within.early, log: log,
+	c := &crowd{holds: within.holds, leftover: within.leftover, pause: within.idle, early: within.early, log: log,
 		moved: make(chan struct{}, 1), counts: map[string]prometheus.Counter{}}
 	if within.metrics != nil {
 		for _, cause := range causes {

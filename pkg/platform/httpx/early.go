@@ -34,7 +34,7 @@ const (
 	settleEvery = time.Second
 	// takeWithin is how long a client may take to read a refusal.
 	takeWithin = 5 * time.Second
-	// sendWithin is how long the body of a refused request may take, and the pause before the next request.
+	// sendWithin is how long the body of a refused request may take. The pause before the next request is that of limits.
 	sendWithin = time.Minute
 )
 
@@ -52,6 +52,11 @@ func (c *connection) Read(p []byte) (int, error) {
 		n = copy(p, p[dropped:n])
 		h := c.frame.next(p[:n])
 		c.emptyLines = c.emptyLines && n == 0
+		if c.sending && c.dropping == 0 {
+			if err := c.settle(); err != nil {
+				return n, err
+			}
+		}
 		switch {
 		case dropped > 0 && n == 0 && err == nil:
 			continue
@@ -70,17 +75,30 @@ func (c *connection) Read(p []byte) (int, error) {
 
 // tell sends the refusal.
 func (c *connection) tell() error {
-	if now := time.Now(); now.Sub(c.settled) > settleEvery {
-		c.settled = now
-		if err := c.SetReadDeadline(now.Add(sendWithin)); err != nil {
-			return err
-		}
-		if err := c.SetWriteDeadline(now.Add(takeWithin)); err != nil {
-			return err
-		}
+	if err := c.settle(); err != nil {
+		return err
 	}
 	_, err := c.Write(c.refusal)
 	return err
+}
+
+// settle sets the deadlines for what comes next: the rest of a body, or another request.
+func (c *connection) settle() error {
+	now, sending := time.Now(), c.dropping > 0
+	if sending == c.sending && now.Sub(c.settled) <= settleEvery {
+		return nil
+	}
+	c.settled, c.sending = now, sending
+	var until time.Time // never
+	if sending {
+		until = now.Add(sendWithin)
+	} else if c.crowd.pause > 0 {
+		until = now.Add(c.crowd.pause)
+	}
+	if err := c.SetReadDeadline(until); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(now.Add(takeWithin))
 }
 
 // refuseEarly reports whether the request is refused, and then counts it and puts the answer into c.refusal.

@@ -199,3 +199,50 @@ func processorTime(b *testing.B) time.Duration {
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
+
+// scripted is a connection that hands out one piece a time and remembers how long the next one may take.
+type scripted struct {
+	net.Conn
+	pieces []string
+	may    time.Duration
+}
+
+func (s *scripted) Read(p []byte) (int, error) {
+	if len(s.pieces) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.pieces[0])
+	s.pieces = s.pieces[1:]
+	return n, nil
+}
+
+func (s *scripted) Write(p []byte) (int, error)       { return len(p), nil }
+func (s *scripted) SetWriteDeadline(time.Time) error  { return nil }
+func (s *scripted) SetReadDeadline(t time.Time) error { s.may = time.Until(t); return nil }
+
+// A proxy keeps a connection as long as it was told. A refusal makes the pause that is allowed after it no shorter.
+func TestAConnectionMayBeIdleAfterARefusalAsLongAsEver(t *testing.T) {
+	t.Parallel()
+	for name, pieces := range map[string][]string{
+		"whole":                     {post + "{}"},
+		"body by itself":            {post, "{}"},
+		"body in pieces":            {post, "{", "}"},
+		"refused just before":       {post + "{}", post, "{}"},
+		"refused again":             {post, "{}", post + "{}"},
+		"net/http takes what comes": {post, "{}" + get},
+	} {
+		c := newCrowd(limits{idle: time.Hour, early: &Early{Method: http.MethodPost, Path: "/", Busy: func() (time.Duration, bool) { return time.Second, true }}},
+			Public, slog.New(slog.DiscardHandler))
+		conn := &scripted{}
+		one := c.arrive(conn)
+		c.stand(one, &c.idle)
+		for i := range pieces {
+			conn.pieces = pieces[i : i+1 : i+1]
+			_, _ = one.Read(make([]byte, 4096))
+			if strings.HasSuffix(pieces[i], "\r\n\r\n") && strings.HasPrefix(pieces[i], "POST") {
+				require.InDelta(t, sendWithin.Seconds(), conn.may.Seconds(), 10, "%s: while a body is on its way", name)
+			}
+		}
+		require.InDelta(t, time.Hour.Seconds(), conn.may.Seconds(), 10, name)
+	}
+}
