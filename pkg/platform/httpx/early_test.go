@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -115,12 +116,29 @@ func TestRefusalsAndAnswersStayInTheirOrder(t *testing.T) {
 		"the older version":       strings.Replace(get, "1.1", "1.0\r\nConnection: keep-alive", 1) + get,
 		"asking for no body":      strings.Replace(get, "GET", "HEAD", 1) + get,
 		"empty lines in between":  whole + "\r\n" + get,
+		"a CR inside of a line":   strings.Replace(whole, "Host: a", "Host: a\r\nX-A: a\rb", 1),
+		"a line that ends twice":  strings.Replace(whole, "Host: a", "Host: a\r", 1),
+		"a NUL":                   strings.Replace(whole, "Host: a", "Host: a\r\nX-A: \x00", 1),
+		"an escape":               strings.Replace(whole, "Host: a", "Host: a\r\nX-A: \x1b[0m", 1),
+		"a DEL":                   strings.Replace(whole, "Host: a", "Host: a\r\nX-A: \x7f", 1),
+		"a tab in a value":        strings.Replace(whole, "Host: a", "Host: a\r\nX-A: \ta\tb", 1),
+		"a CR in the target":      strings.Replace(whole, "POST /", "POST /?\r", 1),
+		"a tab in the target":     strings.Replace(whole, "POST /", "POST /?\t", 1),
+		"a DEL in the target":     strings.Replace(whole, "POST /", "POST /?\x7f", 1),
+		"a method that is none":   strings.Replace(whole, "POST", "\x01POST", 1),
+		"a % that says nothing":   strings.Replace(whole, "POST /", "POST /%zz", 1),
+		"a target that is none":   strings.Replace(whole, "POST /", "POST x", 1),
+		"no Host":                 strings.Replace(whole, "Host: a\r\n", "", 1),
+		"two Hosts":               strings.Replace(whole, "Host: a", "Host: a\r\nHost: a", 1),
+		"two Hosts that differ":   strings.Replace(whole, "Host: a", "Host: a\r\nhost: b", 1),
+		"a Host that is none":     strings.Replace(whole, "Host: a", "Host: a b", 1),
+		"an empty Host":           strings.Replace(whole, "Host: a", "Host:", 1),
 		"a request to be the end": strings.Replace(get, "Host: a", "Host: a\r\nConnection: close", 1),
 	} {
 		for _, size := range []int{1, 7, 40, 1 << 20} {
 			wanted := s.conversation(t, []byte(stream), len(stream), true)
 			got := s.conversation(t, []byte(stream), size, false)
-			require.Equal(t, wanted, got, "%s, in pieces of %d", name, size)
+			assert.Equal(t, wanted, got, "%s, in pieces of %d", name, size)
 		}
 	}
 	require.NoError(t, s.result())
@@ -134,6 +152,7 @@ func (s *served) conversation(t *testing.T, stream []byte, size int, fresh bool)
 	in := bufio.NewReader(conn)
 	if !fresh {
 		s.exchange(conn, in, get)
+		s.idle(conn)
 	}
 	go func() {
 		for piece := range slices.Chunk(stream, size) {
@@ -154,6 +173,21 @@ func (s *served) conversation(t *testing.T, stream []byte, size int, fresh bool)
 		_, _ = io.Copy(io.Discard, resp.Body)
 		statuses = append(statuses, resp.StatusCode)
 	}
+}
+
+// idle waits until net/http waits for the connection's next request, which it begins to a little after its answer.
+func (s *served) idle(conn net.Conn) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		s.crowd.mu.Lock()
+		defer s.crowd.mu.Unlock()
+		for one := s.crowd.idle.first; one != nil; one = one.next {
+			if one.RemoteAddr().String() == conn.LocalAddr().String() {
+				return true
+			}
+		}
+		return false
+	}, patience, time.Millisecond)
 }
 
 func BenchmarkRefusal(b *testing.B) {

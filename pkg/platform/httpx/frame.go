@@ -3,11 +3,13 @@ package httpx
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // frame tells where requests begin and end in the bytes that a connection hands to net/http. It knows only the plainest
 // form of a request, and gives up at everything else: two readers that disagree about where a request ends would let one
-// client's bytes pass for another's request. After that every request of the connection goes to net/http.
+// client's bytes pass for another's request. After that every request of the connection goes to net/http. A request whose end is
+// certain and that is not plain goes there alone.
 type frame struct {
 	lost bool // it is not known any more where requests begin
 	// begun says that the request's first byte was handed out alone: net/http looks for the end of a connection that way.
@@ -18,7 +20,7 @@ type frame struct {
 // head is the beginning of a request that came in one piece.
 type head struct {
 	method, path []byte
-	plain        bool // it is answered with a body, its own is not asked for first, and the connection stays open after it
+	plain        bool // net/http would let it in, answer it with a body, not ask for its own first, and keep the connection open
 	rest         int  // bytes of its body that have not come yet
 }
 
@@ -50,6 +52,7 @@ var (
 	version11  = []byte("HTTP/1.1")
 	fromLength = []byte("Content-Length")
 	accept     = []byte("Accept")
+	host       = []byte("Host")
 )
 
 // names are the header fields that make a request other than plain, or of no length that is told.
@@ -59,7 +62,7 @@ var (
 )
 
 // parseHead reads a request's head, and how much of its body is missing. It is strict: ok is false for everything that two
-// readers may understand in two ways.
+// readers may understand in two ways, and for what net/http answers with 400 before it closes the connection.
 func parseHead(p []byte) (h head, ok bool) {
 	end := bytes.Index(p, headEnd)
 	if end < 0 {
@@ -67,15 +70,19 @@ func parseHead(p []byte) (h head, ok bool) {
 	}
 	lines := p[:end+len(lineEnd)]
 	line, lines, _ := bytes.Cut(lines, lineEnd)
+	if controls(line, false) {
+		return h, false
+	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, _ := bytes.Cut(rest, []byte(" "))
 	h.method, h.plain = method, bytes.Equal(version, version11) && (string(method) == "POST" || string(method) == "GET")
 	h.path, _, _ = bytes.Cut(target, []byte("?"))
-	length := -1
+	h.plain = h.plain && bytes.HasPrefix(h.path, []byte("/")) && !bytes.Contains(h.path, []byte("%")) // nothing is to be decoded
+	length, hosts := -1, 0
 	for len(lines) > 0 {
 		line, lines, _ = bytes.Cut(lines, lineEnd)
 		name, value, found := bytes.Cut(line, []byte(":"))
-		if !found || !token(name) || bytes.IndexByte(value, '\n') >= 0 || bytes.EqualFold(name, noLength) {
+		if !found || !token(name) || controls(value, true) || bytes.EqualFold(name, noLength) {
 			return h, false
 		}
 		for _, other := range notPlain {
@@ -83,6 +90,11 @@ func parseHead(p []byte) (h head, ok bool) {
 		}
 		if bytes.EqualFold(name, accept) && string(bytes.Trim(value, " \t")) == eventStream {
 			h.plain = false // an EventSource hears something else than 503
+		}
+		if bytes.EqualFold(name, host) {
+			if hosts++; hosts > 1 || !address(bytes.Trim(value, " \t")) {
+				return h, false
+			}
 		}
 		if bytes.EqualFold(name, fromLength) {
 			if length >= 0 {
@@ -94,7 +106,27 @@ func parseHead(p []byte) (h head, ok bool) {
 		}
 	}
 	h.rest = max(0, length) - (len(p) - end - len(headEnd))
-	return h, h.rest >= 0 && !bytes.ContainsRune(method, '\n') && !bytes.ContainsRune(rest, '\n')
+	return h, h.rest >= 0 && hosts == 1
+}
+
+// controls reports whether a line has a control. The values of fields may have tabs.
+func controls(line []byte, tabs bool) bool {
+	for _, c := range line {
+		if c < ' ' && (c != '\t' || !tabs) || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// address reports whether a Host has only the characters that are beyond doubt.
+func address(text []byte) bool {
+	for _, c := range text {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._:[]", rune(c)) {
+			return false
+		}
+	}
+	return true
 }
 
 // token reports whether a header field's name has only the characters that are beyond doubt.

@@ -24,6 +24,7 @@ type served struct {
 	addr  string
 	stop  context.CancelFunc
 	ended <-chan error
+	crowd *crowd
 	log   *bytes.Buffer // to be read after the server has ended
 }
 
@@ -39,9 +40,9 @@ func start(t *testing.T, handler http.Handler, change func(*limits)) *served {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	s := &served{t, l.Addr().String(), cancel, ended, &bytes.Buffer{}}
-	crowd := newCrowd(within, Public, slog.New(slog.NewJSONHandler(s.log, nil)))
-	go func() { ended <- serve(ctx, l, handler, crowd, within) }()
+	log := &bytes.Buffer{}
+	s := &served{t, l.Addr().String(), cancel, ended, newCrowd(within, Public, slog.New(slog.NewJSONHandler(log, nil))), log}
+	go func() { ended <- serve(ctx, l, handler, s.crowd, within) }()
 	t.Cleanup(cancel)
 	return s
 }
