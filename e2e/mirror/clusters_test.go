@@ -5,6 +5,7 @@ package mirror
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -35,7 +36,9 @@ type cluster struct {
 func startCluster(t *testing.T, from int) *cluster {
 	t.Helper()
 	local, folder := os.Getenv("KAFKA_LOCAL"), t.TempDir()
-	require.NotEmpty(t, local, "this starts real brokers: KAFKA_LOCAL must name a command that does (`make test-mirror` does)")
+	if info, err := os.Stat(local); err != nil || info.Mode()&0o111 == 0 {
+		require.FailNow(t, "there is no Kafka: this test starts two, so set KAFKA_LOCAL to the full path of a command that starts one")
+	}
 	do := func(args ...string) error {
 		cmd := exec.Command(local, args...)
 		cmd.Env = append(os.Environ(), "KAFKA_DIR="+filepath.Join(folder, "kafka"))
@@ -45,7 +48,7 @@ func startCluster(t *testing.T, from int) *cluster {
 		return nil
 	}
 	t.Cleanup(func() { _ = do("clean") })
-	var err error
+	err := errors.New("every port is taken")
 	for port := from; port < from+1000; port += 37 {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		l, busy := net.Listen("tcp", address)
