@@ -80,10 +80,11 @@ test-clients: ## plain clients of other languages write and read orders on two r
 	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test -count=1 -tags clients -run KafkaPythonPeer -v ./bench/peers/idiomatic
 
 .PHONY: test-strangers
-test-strangers: ## share groups with KafkaJS and librdkafka on a real Kafka, and follow an order with an EventSource; needs node with npm and python3 with pip
+test-strangers: ## share groups with KafkaJS and librdkafka on a real Kafka, and follow an order with an EventSource; needs python3, Node.js, Java and Maven
 	@go vet -tags clients ./e2e/strangers
 	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags clients ./e2e/strangers
-	@KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -timeout 6m -v ./e2e/strangers
+	@e2e/clients/install $(CLIENTS_INSTALLED)
+	@CLIENTS_INSTALLED=$(CLIENTS_INSTALLED) KAFKA_LOCAL='$(KAFKA_LOCAL)' tools/with-kafka go test $(RACE) -count=1 -tags clients -timeout 6m -v ./e2e/strangers
 
 .PHONY: test-openapi
 test-openapi: ## compare each OpenAPI document with what its server answers (Schemathesis); needs python3 with venv; OPENAPI_SEED=7 tries other requests

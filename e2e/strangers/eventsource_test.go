@@ -33,7 +33,7 @@ source.onerror = error => {
 // every event once Postgres runs again, and is told to stop by 204. With 503 it gave up at once.
 func TestAnEventSourceOutlastsAnOutageOfPostgres(t *testing.T) {
 	t.Parallel()
-	modules := nodeModules(t)
+	modules := node(t)
 	server := testkit.OwnPostgres(t)
 	prefix := testkit.Prefix(t)
 	s, err := stack.Start(t.Context(), stack.Config{Log: slog.New(slog.DiscardHandler), DatabaseURL: server.AdminURL,
@@ -46,7 +46,7 @@ func TestAnEventSourceOutlastsAnOutageOfPostgres(t *testing.T) {
 
 	server.Stop()
 	page := exec.CommandContext(t.Context(), "node", "-e", browser, s.Client().Endpoint(client.Orders).Public+"/orders/"+order.OrderID+"/events")
-	page.Env, page.Stderr = append(os.Environ(), "NODE_PATH="+modules), os.Stderr
+	page.Env, page.Stderr = append(os.Environ(), modules...), os.Stderr
 	out, err := page.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, page.Start())

@@ -77,21 +77,18 @@ func member(t *testing.T, name string, env []string, args ...string) *atomic.Int
 	return &lines
 }
 
-func installed(t *testing.T, name string, args ...string) {
+// installed is the folder that e2e/clients/install has filled.
+func installed(t *testing.T) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	require.NoError(t, err, "this test needs node with npm, python3 with pip, and package indexes:\n%s", out)
+	folder := os.Getenv("CLIENTS_INSTALLED")
+	require.NotEmpty(t, folder, "needs the clients of other languages: run `make test-strangers`")
+	return folder
 }
 
-// nodeModules installs what package.json names and returns its folder.
-func nodeModules(t *testing.T) string {
+// node returns the environment of a program that uses the installed modules.
+func node(t *testing.T) []string {
 	t.Helper()
-	folder := t.TempDir()
-	manifest, err := os.ReadFile("package.json")
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "package.json"), manifest, 0o644))
-	installed(t, "npm", "install", "--silent", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", folder)
-	return filepath.Join(folder, "node_modules")
+	return []string{"NODE_PATH=" + filepath.Join(installed(t), "node_modules")}
 }
 
 // setup makes a topic of 8 partitions with a writer that goes on until the test ends.
@@ -152,17 +149,14 @@ func shares(t *testing.T, cfg bus.Config, group string) string {
 // member gets partitions and reads.
 func TestOtherClientsShareTheirGroups(t *testing.T) {
 	t.Parallel()
-	packages := t.TempDir()
-	modules := nodeModules(t)
-	installed(t, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore",
-		"--target", packages, "--requirement", "requirements.txt")
+	modules, python := node(t), filepath.Join(installed(t), "venv", "bin", "python")
 	cfg, topic := setup(t)
 	for name, join := range map[string]func(group string) *atomic.Int64{
 		"kafkajs": func(group string) *atomic.Int64 {
-			return member(t, "node", []string{"NODE_PATH=" + modules}, "-e", kafkaJS, cfg.Brokers[0], topic, group)
+			return member(t, "node", modules, "-e", kafkaJS, cfg.Brokers[0], topic, group)
 		},
 		"librdkafka": func(group string) *atomic.Int64 {
-			return member(t, "python3", []string{"PYTHONPATH=" + packages}, "-c", librdkafka, cfg.Brokers[0], topic, group)
+			return member(t, python, nil, "-c", librdkafka, cfg.Brokers[0], topic, group)
 		},
 	} {
 		t.Run(name+" and tail", func(t *testing.T) {
