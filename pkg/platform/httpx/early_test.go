@@ -56,6 +56,7 @@ func TestARefusalIsAnsweredWithoutNetHTTP(t *testing.T) {
 	in := bufio.NewReader(conn)
 	resp, _ := s.exchange(conn, in, post+"{}")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
+	s.idle(conn)
 	busy.Store(true)
 	for range 3 {
 		resp, body := s.exchange(conn, in, post+"{}")
@@ -87,6 +88,7 @@ func TestTheBodyOfARefusedRequestIsNoRequest(t *testing.T) {
 	conn := s.dial("")
 	in := bufio.NewReader(conn)
 	s.exchange(conn, in, get)
+	s.idle(conn)
 	busy.Store(true)
 	hidden := strings.Replace(get, "GET /", "GET /hidden", 1)
 	resp, _ := s.exchange(conn, in, strings.Replace(post, "Length: 2", fmt.Sprintf("Length: %d", len(hidden)), 1))
