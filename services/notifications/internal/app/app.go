@@ -17,7 +17,7 @@
 // What is not guaranteed: a process that is killed after the mail server took an email and before the row was settled
 // leaves an email that is sent again. It then carries the same Message-ID, by which mail systems know it for the same one.
 // A Limit, when there is one, is asked before each attempt whether the mailbox has room. Without room the row waits for a
-// time of its own, which nobody else gets; see Limit.
+// time of its own, which nobody else gets and which serves for retries within an hour; see Limit.
 //
 // Emails of one order leave in the order in which they were asked for, unless one of them has to wait for another attempt.
 package app
@@ -65,7 +65,7 @@ type Outcome struct {
 	SentAt time.Time     // when the server took it, if it did
 	Pause  time.Duration // until the next attempt, when still pending
 	Waits  bool          // nothing was attempted: its mailbox has no room, or nobody could be asked
-	Slot   time.Time     // when its mailbox has room, zero for any other reason
+	Slot   time.Time     // with Waits: when its mailbox has room; else the time that it keeps for its next attempt
 }
 
 // Sender hands emails to a mail server, or stands in for one.

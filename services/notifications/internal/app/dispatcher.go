@@ -224,9 +224,9 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	}
 	err := budget.explain(d.handOver(ctx, n.Email(), budget.handedOver))
 	span.End(err)
-	d.giveBack(sending, n, slot, err)
 	now := time.Now()
 	o := outcome(n, err, now, d.cfg.Retries, rand.Float64())
+	d.keepOrGiveBack(sending, n, slot, err, &o)
 	label := emailSent
 	switch o.Status {
 	case domain.Sent:

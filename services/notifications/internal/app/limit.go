@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"pasdetrois/services/notifications/internal/domain"
@@ -12,9 +13,10 @@ import (
 // Limit bounds how many emails one mailbox gets within an hour, over all replicas. store.Limit is the one over Postgres.
 type Limit interface {
 	// Take reserves the earliest time at which another email may go to address, and reports whether that is now. It
-	// returns ErrTooMany when so many emails wait for the mailbox that the time would be a day away.
-	Take(ctx context.Context, address string) (slot time.Time, now bool, err error)
-	// GiveBack frees a time whose email did not reach the mailbox.
+	// returns ErrTooMany when so many emails wait for the mailbox that the time would be a day away, but not to an email
+	// that comes again, because it had a time already.
+	Take(ctx context.Context, address string, again bool) (slot time.Time, now bool, err error)
+	// GiveBack frees the time of an email that will not reach the mailbox. Those who wait keep their own times.
 	GiveBack(ctx context.Context, address string, slot time.Time) error
 	// Prune forgets the mailboxes that were not written to for an hour.
 	Prune(ctx context.Context) error
@@ -26,17 +28,21 @@ var ErrTooMany = errors.New("more emails wait for this address than it may get w
 // reasonTooMany is the reason of a notification that fails with ErrTooMany.
 const reasonTooMany = "too_many_emails"
 
+// limited begins the reason of a notification that waits for its time.
+const limited = "limited: "
+
 // Pruning happens as often as this, beside polling.
 const pruneEvery = time.Minute
 
 // admit asks whether n's mailbox has room. It returns the time that n takes there, zero without a limit, and true when n
-// may be sent now; else the outcome of waiting. A notification that waited for its time has room already.
+// may be sent now; else the outcome of waiting. A notification that waited for its time has room already, and so has one
+// that comes again within an hour of its time.
 func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Time, Outcome, bool) {
 	if d.cfg.Limit == nil || !n.SlotAt.IsZero() {
 		return n.SlotAt, Outcome{}, true
 	}
 	o := Outcome{ID: n.ID, Claim: n.Claim, Status: domain.Pending, Waits: true}
-	slot, now, err := d.cfg.Limit.Take(ctx, n.To)
+	slot, now, err := d.cfg.Limit.Take(ctx, n.To, n.Attempts > 0 || strings.HasPrefix(n.Reason, limited))
 	switch {
 	case errors.Is(err, ErrTooMany):
 		err = fmt.Errorf("%s: %w", reasonTooMany, err)
@@ -49,16 +55,21 @@ func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Tim
 	case now:
 		return slot, o, true
 	default:
-		o.Reason, o.Slot = fmt.Sprintf("limited: the address had its share of emails for an hour; this one goes at %s", slot.Format(time.RFC3339)), slot
+		o.Reason, o.Slot = fmt.Sprintf(limited+"the address had its share of emails for an hour; this one goes at %s", slot.Format(time.RFC3339)), slot
 		d.cfg.Metrics.counted(emailLimited)
 		d.cfg.Log.Info("email waits, because its address had its share for an hour", "order_id", n.OrderID, "message_id", n.MessageID, "status", o.Status)
 	}
 	return slot, o, false
 }
 
-// giveBack frees the time of an email that the mail server did not take. Of one whose answer never came, nobody knows.
-func (d *Dispatcher) giveBack(ctx context.Context, n domain.Notification, slot time.Time, err error) {
+// keepOrGiveBack decides what becomes of the time of an email that the mail server did not take: it serves for the next
+// attempt too, and is given back when there is none. Of an email whose answer never came nobody knows, so its time is used.
+func (d *Dispatcher) keepOrGiveBack(ctx context.Context, n domain.Notification, slot time.Time, err error, o *Outcome) {
 	if d.cfg.Limit == nil || err == nil || errors.Is(err, domain.ErrOutcomeUnknown) {
+		return
+	}
+	if o.Status == domain.Pending {
+		o.Slot = slot
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Lease-d.cfg.SendTimeout)

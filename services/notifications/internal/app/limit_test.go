@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -148,4 +149,68 @@ func TestMoreThanADaysShareFailsVisibly(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Greylisting asks everybody to come again. Who was let through keeps the time for that, and does not queue behind those
+// who wait, who would otherwise leave an hour in which nobody is written to.
+func TestARetryKeepsItsTime(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var mu sync.Mutex
+	tried := make(map[string]bool)
+	w.mail.when(func(_ context.Context, e domain.Email) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if again := tried[e.MessageID]; !again {
+			tried[e.MessageID] = true
+			return errors.New("451 4.7.1 greylisted")
+		}
+		return nil
+	})
+	r := w.replica(w.limited(2))
+	w.start(r)
+	for i := range 5 {
+		w.must(r, to(fmt.Sprint(i), "ann@example.org"))
+	}
+	w.waits(3)
+	w.mail.requireEachOnce(t, 2)
+	w.later(time.Hour)
+	w.waits(1)
+	w.mail.requireEachOnce(t, 4)
+}
+
+// Who was let through once, or waited for a time that passed unused, is counted again when it comes late, but is never one
+// too many: newcomers may have filled the mailbox's day meanwhile.
+func TestWhoHadATimeIsNeverOneTooMany(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]string{
+		"a retry":  `slot_at = now() - interval '2 hours'`,
+		"a waiter": `slot_at = now() - interval '2 minutes', attempts = 0, reason = 'limited: the address had its share'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			w.mail.when(func(context.Context, domain.Email) error { return errors.New("451 4.3.0 try later") })
+			r := w.replica(w.limited(1), func(c *app.DispatcherConfig) { c.Retries.Backoff = domain.Backoff{First: time.Hour, Max: time.Hour} })
+			w.start(r)
+			w.must(r, to("1", "ann@example.org"))
+			testkit.Eventually(t, func() error {
+				if n := w.all()[0]; n.Attempts != 1 {
+					return fmt.Errorf("%d attempts", n.Attempts)
+				}
+				return nil
+			})
+			_, err := w.db.Exec(t.Context(), `INSERT INTO mailboxes VALUES ('ann@example.org', ARRAY(SELECT now() + h * interval '1 hour' FROM generate_series(0, 23) AS h))
+				ON CONFLICT (mailbox) DO UPDATE SET slots = EXCLUDED.slots`)
+			require.NoError(t, err)
+			_, err = w.db.Exec(t.Context(), `UPDATE notifications SET next_attempt_at = now(), `+change)
+			require.NoError(t, err)
+			testkit.Eventually(t, func() error {
+				if n := w.all()[0]; n.Status != domain.Pending || time.Until(n.SlotAt) < 23*time.Hour {
+					return fmt.Errorf("%s, at %s: %s", n.Status, n.SlotAt, n.Reason)
+				}
+				return nil
+			})
+		})
+	}
 }

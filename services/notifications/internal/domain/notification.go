@@ -41,9 +41,9 @@ type Notification struct {
 	OrderedAt   time.Time // when the order was received, zero when the message did not say
 	TraceParent string    // of the message, "" when it had none
 	CreatedAt   time.Time
-	TriedSince  time.Time // attempts end at an age counted from here: when it was stored, or last asked for again
+	TriedSince  time.Time // attempts end at an age counted from here: when it was stored or last asked for again, or its hour
 	SentAt      time.Time // zero unless Sent
-	SlotAt      time.Time // the time that its mailbox has room for it, zero when it did not have to wait
+	SlotAt      time.Time // the time that its mailbox has room for it, zero when it has none or it is over
 }
 
 // New returns the notification that a message asks for. The event is valid: the contract's decoder saw to that.

@@ -28,7 +28,7 @@ func NewLimit(pool *pgxpool.Pool, perHour int, mailbox func(address string) stri
 
 // A row holds the times of the emails of the last hour and of those that wait, in order. The lock on the row lets two
 // replicas take one after the other. An email goes at once while there are fewer than $2 of them. After that it goes an
-// hour after the email that is $2 places before it, so no hour ever has more than $2. More than a day's share is refused.
+// hour after the email that is $2 places before it, so no hour ever has more than $2. More than a day's share is refused, unless $3.
 const takeSQL = `
 INSERT INTO mailboxes AS m (mailbox, slots) VALUES ($1, ARRAY[now()])
 ON CONFLICT (mailbox) DO UPDATE SET slots = (
@@ -36,12 +36,12 @@ ON CONFLICT (mailbox) DO UPDATE SET slots = (
 		ELSE slots[cardinality(slots) - $2::int + 1] + interval '1 hour' END
 	FROM (SELECT COALESCE(array_agg(s ORDER BY s), '{}') AS slots
 		FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour') AS counted)
-WHERE (SELECT count(*) FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour') < 24 * $2::int
+WHERE $3 OR (SELECT count(*) FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour') < 24 * $2::int
 RETURNING slots[cardinality(slots)], slots[cardinality(slots)] <= now()`
 
 // Take implements app.Limit.
-func (l *Limit) Take(ctx context.Context, address string) (slot time.Time, now bool, err error) {
-	err = l.pool.QueryRow(ctx, takeSQL, l.mailbox(address), l.perHour).Scan(&slot, &now)
+func (l *Limit) Take(ctx context.Context, address string, again bool) (slot time.Time, now bool, err error) {
+	err = l.pool.QueryRow(ctx, takeSQL, l.mailbox(address), l.perHour, again).Scan(&slot, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return slot, false, app.ErrTooMany
 	}

@@ -34,7 +34,7 @@ func TestTakeLetsNoMoreThroughThanTheLimitHoweverManyTakeAtOnce(t *testing.T) {
 	var through atomic.Int32
 	for range 20 {
 		takers.Go(func() {
-			_, now, err := l.Take(t.Context(), "Ann@example.org")
+			_, now, err := l.Take(t.Context(), "Ann@example.org", false)
 			if err == nil && now {
 				through.Add(1)
 			}
@@ -42,7 +42,7 @@ func TestTakeLetsNoMoreThroughThanTheLimitHoweverManyTakeAtOnce(t *testing.T) {
 	}
 	takers.Wait()
 	require.EqualValues(t, 5, through.Load())
-	_, now, err := l.Take(t.Context(), "bob@example.org")
+	_, now, err := l.Take(t.Context(), "bob@example.org", false)
 	require.NoError(t, err)
 	require.True(t, now, "another mailbox has room of its own")
 }
@@ -53,7 +53,7 @@ func TestTakeGivesEachEmailItsOwnTime(t *testing.T) {
 	l, pool := limit(t, 2)
 	take := func(want bool) time.Time {
 		t.Helper()
-		slot, now, err := l.Take(t.Context(), "ann@example.org")
+		slot, now, err := l.Take(t.Context(), "ann@example.org", false)
 		require.NoError(t, err)
 		require.Equal(t, want, now)
 		return slot
@@ -75,22 +75,25 @@ func TestTakeRefusesWhatWouldWaitForMoreThanADay(t *testing.T) {
 	t.Parallel()
 	l, pool := limit(t, 1)
 	for range 24 {
-		slot, _, err := l.Take(t.Context(), "ann@example.org")
+		slot, _, err := l.Take(t.Context(), "ann@example.org", false)
 		require.NoError(t, err)
 		require.Less(t, time.Until(slot), 24*time.Hour)
 	}
-	_, _, err := l.Take(t.Context(), "ann@example.org")
+	_, _, err := l.Take(t.Context(), "ann@example.org", false)
 	require.ErrorIs(t, err, app.ErrTooMany)
-	later(t, pool, time.Hour)
-	_, _, err = l.Take(t.Context(), "ann@example.org")
-	require.NoError(t, err, "an hour later there is room for one more")
+	slot, _, err := l.Take(t.Context(), "ann@example.org", true)
+	require.NoError(t, err, "it had a time once")
+	require.InDelta(t, 24*time.Hour, time.Until(slot), float64(time.Minute))
+	later(t, pool, 2*time.Hour)
+	_, _, err = l.Take(t.Context(), "ann@example.org", false)
+	require.NoError(t, err, "two hours later there is room for one more")
 }
 
 func TestGiveBackMakesRoomAndPruneForgets(t *testing.T) {
 	t.Parallel()
 	l, pool := limit(t, 1)
 	for range 3 {
-		slot, now, err := l.Take(t.Context(), "ann@example.org")
+		slot, now, err := l.Take(t.Context(), "ann@example.org", false)
 		require.NoError(t, err)
 		require.True(t, now)
 		require.NoError(t, l.GiveBack(t.Context(), "ANN@example.org", slot))
@@ -99,7 +102,7 @@ func TestGiveBackMakesRoomAndPruneForgets(t *testing.T) {
 		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM mailboxes`).Scan(&n))
 		return n
 	}
-	_, _, err := l.Take(t.Context(), "ann@example.org")
+	_, _, err := l.Take(t.Context(), "ann@example.org", false)
 	require.NoError(t, err)
 	require.NoError(t, l.Prune(t.Context()))
 	require.Equal(t, 1, rows(), "it counts for an hour")

@@ -43,10 +43,10 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 	return found, nil
 }
 
-// An email that waits for its mailbox to have room is late by nobody's fault: its waiting begins when there is room.
+// An email that waits for its mailbox to have room is late by nobody's fault: tried_since does not count that.
 const backlogSQL = `
 SELECT count(*), count(*) FILTER (WHERE slot_at > now()),
-	COALESCE(extract(epoch FROM now() - min(COALESCE(slot_at, created_at)) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8
+	COALESCE(extract(epoch FROM now() - min(tried_since) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8
 FROM notifications WHERE status = 'pending'`
 
 // Backlog returns how many notifications are not settled yet, how many of them wait for their mailbox to have room, and

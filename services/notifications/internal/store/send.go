@@ -16,7 +16,8 @@ import (
 
 // Two processes that claim at once get different rows: each locks its own and skips the other's. The order of the
 // answer is the order of asking, which keeps the emails of one order in order. A time that a mailbox had for an email is
-// lost when the email comes a minute late: after an outage all of them would go at once.
+// lost when the email comes a minute late: after an outage all of them would go at once. An email that was tried keeps its
+// time for the hour in which it counts.
 const claimSQL = `
 WITH due AS (
 	SELECT id FROM notifications
@@ -26,7 +27,7 @@ WITH due AS (
 	FOR UPDATE SKIP LOCKED
 ), claimed AS (
 	UPDATE notifications n SET claim = n.claim + 1, next_attempt_at = now() + $2::interval,
-		slot_at = CASE WHEN n.slot_at > now() - interval '1 minute' THEN n.slot_at END
+		slot_at = CASE WHEN n.slot_at > now() - CASE WHEN n.attempts > 0 THEN interval '1 hour' ELSE interval '1 minute' END THEN n.slot_at END
 	WHERE n.id = ANY (ARRAY(SELECT id FROM due)) -- a join may read all of them by id, as planned for a table that was empty
 	RETURNING n.*
 )
@@ -43,11 +44,15 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]do
 
 // That an email was sent is true whoever has the claim by now. Any other end counts only under the claim it was
 // attempted under. The status that is expected comes with the row: written into the statement, it would lead the planner
-// to walk through the index of what is pending instead of looking the id up.
+// to walk through the index of what is pending instead of looking the id up. The wait for a time is nobody's fault: the age
+// at which attempts end begins with the time that was waited for, and does not count a wait between two attempts.
 const settleSQL = `
 UPDATE notifications n
 SET status = o.status, reason = o.reason, attempts = n.attempts + o.attempts, sent_at = o.sent_at,
-	next_attempt_at = COALESCE(o.slot_at, now() + o.pause), slot_at = o.slot_at
+	next_attempt_at = GREATEST(o.slot_at, now() + o.pause), slot_at = o.slot_at,
+	tried_since = CASE WHEN o.attempts > 0 OR o.slot_at IS NULL THEN n.tried_since
+		WHEN n.attempts = 0 THEN o.slot_at
+		ELSE n.tried_since + (o.slot_at - now()) END
 FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[], $8::integer[], $9::timestamptz[])
 	AS o (id, claim, was, status, reason, sent_at, pause, attempts, slot_at)
 WHERE n.id = o.id AND n.status = o.was AND (o.status = 'sent' OR n.claim = o.claim)`

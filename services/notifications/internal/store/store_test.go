@@ -279,3 +279,61 @@ func TestClaimReadsTheIndexOfWhatIsDue(t *testing.T) {
 		require.Contains(t, plan, index, sql)
 	}
 }
+
+// An email that waits for its mailbox is late by nobody's fault: neither the age at which attempts end nor the age of the
+// backlog counts the waiting, before the first attempt or between two.
+func TestTheAgeDoesNotCountTheWaitForATime(t *testing.T) {
+	t.Parallel()
+	s, pool := setup(t)
+	n := add(t, s, time.Minute, about("1", "confirmed", "m1"))[0]
+	_, err := pool.Exec(t.Context(), `UPDATE notifications SET created_at = now() - interval '5 hours', tried_since = now() - interval '5 hours'`)
+	require.NoError(t, err)
+	read := func() domain.Notification { return get(t, s)[0] }
+	oldest := func() time.Duration {
+		_, _, oldest, err := s.Backlog(t.Context())
+		require.NoError(t, err)
+		return oldest
+	}
+	require.InDelta(t, 5*time.Hour, oldest(), float64(time.Minute))
+
+	slot := time.Now().Add(3 * time.Hour)
+	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: n.ID, Claim: 1, Status: domain.Pending, Reason: "limited", Waits: true, Slot: slot}}))
+	require.WithinDuration(t, slot, read().TriedSince, time.Millisecond, "it is new when its hour comes")
+	require.Zero(t, oldest())
+
+	// its hour came 30 minutes ago, and the mail server asks to come again
+	_, err = pool.Exec(t.Context(), `UPDATE notifications SET tried_since = now() - interval '30 minutes', slot_at = now() - interval '30 minutes'`)
+	require.NoError(t, err)
+	slot = time.Now().Add(-30 * time.Minute)
+	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: n.ID, Claim: 1, Status: domain.Pending, Reason: "451", Pause: time.Hour, Slot: slot}}))
+	require.WithinDuration(t, slot, read().TriedSince, time.Minute)
+	require.InDelta(t, 30*time.Minute, oldest(), float64(time.Minute), "without the hours before")
+	var due time.Duration
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT next_attempt_at - now() FROM notifications`).Scan(&due))
+	require.InDelta(t, time.Hour, due, float64(time.Minute), "it comes again after the pause, not at the time that it keeps")
+
+	// nobody knows how the next attempt ended: it keeps no time, and waits for another one
+	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: n.ID, Claim: 1, Status: domain.Pending, Reason: "unknown", Pause: time.Hour}}))
+	require.InDelta(t, 30*time.Minute, oldest(), float64(time.Minute))
+	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: n.ID, Claim: 1, Status: domain.Pending, Reason: "limited", Waits: true, Slot: time.Now().Add(4 * time.Hour)}}))
+	require.WithinDuration(t, time.Now().Add(4*time.Hour-30*time.Minute), read().TriedSince, time.Minute, "half an hour of trying is behind it")
+}
+
+// Whoever was let through keeps its time for as long as that counts, and who waited and comes late loses it.
+func TestClaimKeepsTheTimeOfARetryForAnHour(t *testing.T) {
+	t.Parallel()
+	s, pool := setup(t)
+	add(t, s, 0, about("1", "confirmed", "m1"), about("2", "confirmed", "m2"), about("3", "confirmed", "m3"))
+	_, err := pool.Exec(t.Context(), `UPDATE notifications SET next_attempt_at = now(),
+		attempts = CASE order_id WHEN '3' THEN 0 ELSE 1 END,
+		slot_at = now() - CASE order_id WHEN '2' THEN interval '61 minutes' ELSE interval '59 minutes' END`)
+	require.NoError(t, err)
+	claimed, err := s.Claim(t.Context(), 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 3)
+	kept := make(map[string]bool)
+	for _, n := range claimed {
+		kept[n.OrderID] = !n.SlotAt.IsZero()
+	}
+	require.Equal(t, map[string]bool{"1": true, "2": false, "3": false}, kept)
+}
