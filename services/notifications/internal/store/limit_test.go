@@ -110,3 +110,13 @@ func TestGiveBackMakesRoomAndPruneForgets(t *testing.T) {
 	require.NoError(t, l.Prune(t.Context()))
 	require.Zero(t, rows())
 }
+
+// A crash of Postgres, and a takeover by its standby, must not forget the times of those who wait: newcomers would get them
+// once more. Both empty a table that is not logged.
+func TestMailboxesOutliveACrash(t *testing.T) {
+	t.Parallel()
+	_, pool := limit(t, 1)
+	var logged bool
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT relpersistence = 'p' FROM pg_class WHERE oid = 'mailboxes'::regclass`).Scan(&logged))
+	require.True(t, logged)
+}
