@@ -66,12 +66,20 @@ const pruneSQL = `
 DELETE FROM mailboxes WHERE mailbox = ANY (ARRAY(
 	SELECT mailbox FROM mailboxes AS m
 	WHERE NOT EXISTS (SELECT FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour')
-	LIMIT 10000 FOR UPDATE SKIP LOCKED))`
+	LIMIT $1 FOR UPDATE SKIP LOCKED))`
+
+// pruneBatch is how many rows one statement removes, so that none holds locks for long.
+const pruneBatch = 10_000
 
 // Prune implements app.Limit.
 func (l *Limit) Prune(ctx context.Context) error {
-	if _, err := pgdb.Exec(ctx, l.pool, pruneSQL); err != nil {
-		return fmt.Errorf("forget the emails of an hour ago: %w", err)
+	for {
+		tag, err := pgdb.Exec(ctx, l.pool, pruneSQL, pruneBatch)
+		if err != nil {
+			return fmt.Errorf("forget the emails of an hour ago: %w", err)
+		}
+		if tag.RowsAffected() < pruneBatch {
+			return nil
+		}
 	}
-	return nil
 }

@@ -120,3 +120,14 @@ func TestMailboxesOutliveACrash(t *testing.T) {
 	require.NoError(t, pool.QueryRow(t.Context(), `SELECT relpersistence = 'p' FROM pg_class WHERE oid = 'mailboxes'::regclass`).Scan(&logged))
 	require.True(t, logged)
 }
+
+func TestPruneForgetsAllAtOnce(t *testing.T) {
+	t.Parallel()
+	l, pool := limit(t, 1)
+	_, err := pool.Exec(t.Context(), `INSERT INTO mailboxes SELECT n::text, ARRAY[now() - interval '2 hours'] FROM generate_series(1, 25000) AS n`)
+	require.NoError(t, err)
+	require.NoError(t, l.Prune(t.Context()))
+	var left int
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM mailboxes`).Scan(&left))
+	require.Zero(t, left)
+}
