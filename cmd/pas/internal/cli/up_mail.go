@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -46,19 +47,32 @@ func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*i
 	in.cmd = exec.Command(program, "--smtp", address(inboxSMTP), "--listen", address(inboxHTTP),
 		"--database", filepath.Join(data, "mailpit.db"), "--disable-version-check", "--quiet")
 	in.cmd.Stdout, in.cmd.Stderr = log, log
-	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: the inbox ends after the services, which may still send
-	if err := in.cmd.Start(); err != nil {
+	in.cmd.SysProcAttr = inboxAttributes()
+	if err := in.launch(); err != nil {
 		return nil, fmt.Errorf("start the inbox: %w", err)
 	}
-	go func() {
-		defer close(in.ended)
-		_ = in.cmd.Wait()
-	}()
 	if err := in.await(ctx); err != nil {
 		in.stop()
 		return nil, fmt.Errorf("start the inbox: %w", err)
 	}
 	return in, nil
+}
+
+// launch starts the process on a thread of its own, which lives as long as the process: Linux ties the death signal to the
+// thread that made the child.
+func (in *inbox) launch() error {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(in.ended)
+		err := in.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = in.cmd.Wait()
+		}
+	}()
+	return <-started
 }
 
 // await returns when the inbox answers.
