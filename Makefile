@@ -103,10 +103,11 @@ mail: $(MAILPIT) ## what `make up` does, with emails in an inbox at http://local
 	@PATH="$(dir $(MAILPIT)):$$PATH" go run ./cmd/pas up --mail
 
 .PHONY: test-mail
-test-mail: $(MAILPIT) ## send through mail servers of other makers, Mailpit and aiosmtpd; needs python3 with pip
+test-mail: $(MAILPIT) ## send through mail servers of other makers, Mailpit and aiosmtpd; needs python3 with venv
+	@e2e/mail/install .cache/aiosmtpd
 	@go vet -tags mail ./e2e/mail
 	@"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags mail ./e2e/mail
-	@MAILPIT='$(MAILPIT)' go test $(RACE) -tags mail -count=1 -timeout 5m ./e2e/mail
+	@MAILPIT='$(MAILPIT)' AIOSMTPD='$(abspath .cache/aiosmtpd/bin/python3)' go test $(RACE) -tags mail -count=1 -timeout 5m ./e2e/mail
 
 .PHONY: test-crash
 test-crash: ## kill -9 each service and the broker under load, on a real Kafka, then count: nothing lost, nothing twice
