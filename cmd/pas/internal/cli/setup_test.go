@@ -16,7 +16,10 @@ import (
 	"pasdetrois/pkg/platform/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	otherProgram()
+	testkit.Main(m)
+}
 
 // answer is what one run of the tool came to.
 type answer struct {
