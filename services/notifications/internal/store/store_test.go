@@ -235,7 +235,7 @@ func TestCollector(t *testing.T) {
 	pending := add(t, s, time.Hour, about("1", "confirmed", "m1"), about("2", "confirmed", "m2"), about("3", "confirmed", "m3"))
 	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: pending[1].ID, Claim: 1, Status: domain.Sent, SentAt: t0},
 		{ID: pending[2].ID, Claim: 1, Status: domain.Pending, Reason: "limited", Waits: true, Slot: time.Now().Add(time.Hour)}}))
-	_, err := pool.Exec(t.Context(), `UPDATE notifications SET created_at = now() - id * interval '1 hour'`)
+	_, err := pool.Exec(t.Context(), `UPDATE notifications SET tried_since = now() - id * interval '1 hour'`)
 	require.NoError(t, err)
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(s.Collector(slog.New(slog.DiscardHandler)))
