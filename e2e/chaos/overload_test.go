@@ -22,7 +22,7 @@ const (
 	measureFor      = 5 * time.Second
 	measureWith     = 64
 	stallWindow     = 5                   // seconds
-	stallPercent    = 20                  // of the peak, that each window must reach
+	stallPercent    = 10                  // of the peak, that each window must reach: no more are taken for long than reach their end
 	mayHaveHappened = "may have happened" // the answer that leaves the outcome open
 	crowdLeaves     = 2 * time.Second     // a customer that cannot ask for so long does not ask at all
 )
