@@ -34,7 +34,7 @@ SELECT topic, partition, record_offset, coalesce(last_offset, record_offset), re
   sha256(coalesce(sha256(key), '\x00') || coalesce(value_sha256, sha256(value), '\x00'))
 FROM dead_letters`
 
-// putAside returns the records of the book's dead letters, whatever became of them.
+// putAside returns the records of all dead letters of the book, also of those that were replayed or discarded.
 func putAside(ctx context.Context, b *book) (*aside, error) {
 	rows, err := b.tx.Query(ctx, asideSQL)
 	if err != nil {

@@ -157,7 +157,7 @@ func (a *app) show() *cobra.Command {
 	return cmd
 }
 
-// explainNoOrder tells of a payment that was asked for from outside under the id of an order that nobody placed.
+// explainNoOrder names the payment that another producer asked for under the id of an order that nobody placed.
 func explainNoOrder(ctx context.Context, c *client.Client, err error, id string) error {
 	p, unpaid := c.Payment(ctx, id)
 	if unpaid != nil || !p.Outside {
