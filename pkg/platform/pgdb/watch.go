@@ -19,6 +19,9 @@ const (
 	lookEvery = 2 * time.Second
 	// sayEvery is how often the log repeats that the same transaction holds the service up.
 	sayEvery = time.Minute
+	// forgetAfter is how many looks in a row may see no wait for a transaction that holds the service up: between two attempts
+	// at a lock nobody waits. It counts looks, not time: on a busy machine a look takes longer than the pause between two.
+	forgetAfter = 3
 	// lookWithin bounds one look.
 	lookWithin = 2 * time.Second
 )
@@ -55,7 +58,7 @@ type holder struct {
 	who     string
 	waiting int
 	since   time.Time // the first wait for it that is known
-	seen    time.Time // the last one
+	missed  int       // looks in a row that saw no wait for it
 	said    time.Time // zero = the log does not know it
 }
 
@@ -132,13 +135,21 @@ type wait struct {
 	seconds float64
 }
 
-// look asks over a connection of its own when those of the pool are all busy: perhaps they are the ones that wait, and one that
-// became free would have ended its wait just now.
+// look asks over an idle connection of the pool, else over one of its own. It never queues for a connection: the pool's may be
+// the ones that wait for a lock, and the wait of the one that look got would have ended just then.
 func (w *Watch) look(ctx context.Context) ([]wait, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	var q Querier = w.pool
-	if stat := w.pool.Stat(); stat.AcquiredConns() == stat.MaxConns() {
+	var q Querier
+	for _, conn := range w.pool.AcquireAllIdle(ctx) {
+		if q == nil {
+			q = conn
+			defer conn.Release()
+			continue
+		}
+		conn.Release()
+	}
+	if q == nil {
 		cfg := w.pool.Config()
 		err := cfg.BeforeConnect(ctx, cfg.ConnConfig) // leaves out what a pooler does not take
 		var own *pgx.Conn
@@ -161,20 +172,23 @@ func (w *Watch) look(ctx context.Context) ([]wait, error) {
 func (w *Watch) note(found []wait, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, h := range w.holders {
+		h.missed++
+	}
 	for _, f := range found {
 		h := w.holders[f.transaction]
 		if h == nil {
 			h = &holder{since: now}
 			w.holders[f.transaction] = h
 		}
-		h.who, h.waiting, h.seen = f.who, f.waiting, now
+		h.who, h.waiting, h.missed = f.who, f.waiting, 0
 		if began := now.Add(-time.Duration(f.seconds * float64(time.Second))); began.Before(h.since) {
 			h.since = began
 		}
 	}
 	for t, h := range w.holders {
 		switch {
-		case now.Sub(h.seen) > 2*w.every: // between two attempts nobody waits
+		case h.missed >= forgetAfter:
 			delete(w.holders, t)
 			if !h.said.IsZero() {
 				w.log.Info(fmt.Sprintf("nothing waits any more for a lock that %s held", h.who))
