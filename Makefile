@@ -161,10 +161,10 @@ pictures: $(PROMETHEUS) ## draw docs/img/order-trace.svg and docs/img/dashboard.
 
 .PHONY: test-full
 test-full: test-matrix ## what `make test-matrix` does, and the Spark job and `pas windows` count the same 200,000 records on a real Kafka; needs python3, Java and Maven
-	go vet -tags full ./cmd/pas/windows
-	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags full ./cmd/pas/windows
+	go vet -tags full ./toolbox/windows
+	"$$(cd tools && GOWORK=off go tool -n staticcheck)" -tags full ./toolbox/windows
 	@deploy/spark/install .cache/spark
-	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags full -count=1 -v -timeout 30m -run TestSpark ./cmd/pas/windows
+	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/with-kafka go test -tags full -count=1 -v -timeout 30m -run TestSpark ./toolbox/windows
 
 .PHONY: test-matrix
 test-matrix: ## every way to be let in by a real Kafka, and three brokers of which one dies; starts its own
@@ -199,7 +199,7 @@ bench: ## the same in full: five rounds, a backlog of a million orders, ten minu
 .PHONY: bench-audit
 bench-audit: ## how long `pas audit` takes over a million orders, without and with the topics, and how much memory; ORDERS=20000 makes fewer
 	@KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' PAS_AUDIT_ORDERS='$(or $(ORDERS),1000000)' tools/with-kafka \
-	  go test -run '^$$' -bench Audit -benchtime 1x -timeout 60m ./cmd/pas/audit
+	  go test -run '^$$' -bench Audit -benchtime 1x -timeout 60m ./toolbox/audit
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached

@@ -6,6 +6,7 @@ replace (
 	pasdetrois/migrations => ../migrations
 	pasdetrois/pkg/messages => ../pkg/messages
 	pasdetrois/pkg/platform => ../pkg/platform
+	pasdetrois/toolbox => ../toolbox
 )
 
 require (

@@ -11,6 +11,7 @@ replace (
 	pasdetrois/services/notifications => ../services/notifications
 	pasdetrois/services/orders => ../services/orders
 	pasdetrois/services/payments => ../services/payments
+	pasdetrois/toolbox => ../toolbox
 )
 
 require (
@@ -30,6 +31,7 @@ require (
 	pasdetrois/pkg/messages v0.0.0
 	pasdetrois/pkg/platform v0.0.0
 	pasdetrois/services/notifications v0.0.0
+	pasdetrois/toolbox v0.0.0-00010101000000-000000000000
 )
 
 require (

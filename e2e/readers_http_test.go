@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/messages/messagestest"
 	"pasdetrois/pkg/platform/testkit"

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/pkg/platform/tracing/tracingtest"

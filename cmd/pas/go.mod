@@ -9,6 +9,7 @@ replace (
 	pasdetrois/services/notifications => ../../services/notifications
 	pasdetrois/services/orders => ../../services/orders
 	pasdetrois/services/payments => ../../services/payments
+	pasdetrois/toolbox => ../../toolbox
 )
 
 require (
@@ -28,6 +29,7 @@ require (
 	pasdetrois/services/notifications v0.0.0
 	pasdetrois/services/orders v0.0.0
 	pasdetrois/services/payments v0.0.0
+	pasdetrois/toolbox v0.0.0-00010101000000-000000000000
 )
 
 require (

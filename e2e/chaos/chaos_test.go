@@ -15,8 +15,8 @@ import (
 
 	"pasdetrois/bench/process"
 	"pasdetrois/bench/stats"
-	"pasdetrois/cmd/pas/audit"
-	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/feed"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"

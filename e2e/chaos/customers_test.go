@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"pasdetrois/bench/load"
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/purchase"
 )
 

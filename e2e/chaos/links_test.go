@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/bench/process"
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/programs"
 )
 

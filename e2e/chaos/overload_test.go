@@ -11,7 +11,7 @@ import (
 
 	"pasdetrois/bench/load"
 	"pasdetrois/bench/stats"
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/purchase"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/toolbox/audit"
 	"pasdetrois/e2e/purchase"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/toolbox/audit"
 	"pasdetrois/e2e/purchase"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/progress"
 	"pasdetrois/e2e/purchase"
 )

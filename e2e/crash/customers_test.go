@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/purchase"
 )
 

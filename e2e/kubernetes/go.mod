@@ -10,6 +10,7 @@ replace (
 	pasdetrois/services/notifications => ../../services/notifications
 	pasdetrois/services/orders => ../../services/orders
 	pasdetrois/services/payments => ../../services/payments
+	pasdetrois/toolbox => ../../toolbox
 )
 
 require (
@@ -19,12 +20,12 @@ require (
 	k8s.io/apiextensions-apiserver v0.34.0
 	k8s.io/apimachinery v0.34.0
 	k8s.io/apiserver v0.34.0
-	pasdetrois/cmd/pas v0.0.0-00010101000000-000000000000
 	pasdetrois/pkg/messages v0.0.0
 	pasdetrois/pkg/platform v0.0.0
 	pasdetrois/services/notifications v0.0.0
 	pasdetrois/services/orders v0.0.0
 	pasdetrois/services/payments v0.0.0
+	pasdetrois/toolbox v0.0.0-00010101000000-000000000000
 	sigs.k8s.io/kustomize/api v0.21.0
 	sigs.k8s.io/kustomize/kyaml v0.21.0
 	sigs.k8s.io/yaml v1.6.0

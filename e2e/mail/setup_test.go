@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/testkit"

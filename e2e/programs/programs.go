@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"testing"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 )
 
 // Root is the repository's root, from the folder of a test that is two levels below it.

@@ -22,8 +22,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/cmd/pas/feed"
-	"pasdetrois/cmd/pas/rest"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 )

@@ -16,7 +16,8 @@ type rule func(f file) []string
 
 func rules() []rule {
 	return []rule{
-		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, brokerLibrariesStayInTheBus, peersAreStrangers,
+		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, toolsKnowTheContractOnly,
+		brokerLibrariesStayInTheBus, peersAreStrangers,
 		packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
 	}
 }
@@ -101,6 +102,16 @@ func layersPointOneWay(f file) []string {
 		f.refuse("use cases, consumers and HTTP know no SQL", func(imported string) bool {
 			return !slices.Contains([]string{"app", "consumer", "httpapi"}, layer[1]) || !strings.HasPrefix(imported, "github.com/jackc/pgx")
 		})...)
+}
+
+// toolsKnowTheContractOnly: a tool works with every service that keeps the contract, whatever its code.
+func toolsKnowTheContractOnly(f file) []string {
+	if !f.in("toolbox") || f.test {
+		return nil
+	}
+	return f.refuse("a tool knows the contract, the platform, the migrations and other tools", func(imported string) bool {
+		return !strings.HasPrefix(imported, module) || under(imported, module+"pkg", module+"migrations", module+"toolbox")
+	})
 }
 
 // brokerLibrariesStayInTheBus: which libraries talk to Kafka is known in one place. The benchmark's peers are not the

@@ -9,6 +9,7 @@ replace (
 	pasdetrois/services/notifications => ../../services/notifications
 	pasdetrois/services/orders => ../../services/orders
 	pasdetrois/services/payments => ../../services/payments
+	pasdetrois/toolbox => ../../toolbox
 )
 
 require (

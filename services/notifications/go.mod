@@ -9,6 +9,7 @@ replace (
 	pasdetrois/pkg/platform => ../../pkg/platform
 	pasdetrois/services/orders => ../../services/orders
 	pasdetrois/services/payments => ../../services/payments
+	pasdetrois/toolbox => ../../toolbox
 )
 
 require (

@@ -9,6 +9,7 @@ replace (
 	pasdetrois/pkg/platform => ../../pkg/platform
 	pasdetrois/services/notifications => ../../services/notifications
 	pasdetrois/services/payments => ../../services/payments
+	pasdetrois/toolbox => ../../toolbox
 )
 
 require (

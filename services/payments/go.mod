@@ -9,6 +9,7 @@ replace (
 	pasdetrois/pkg/platform => ../../pkg/platform
 	pasdetrois/services/notifications => ../../services/notifications
 	pasdetrois/services/orders => ../../services/orders
+	pasdetrois/toolbox => ../../toolbox
 )
 
 require (

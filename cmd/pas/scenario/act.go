@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 )
 
 const (

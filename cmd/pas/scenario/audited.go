@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"pasdetrois/cmd/pas/audit"
+	"pasdetrois/toolbox/audit"
 	"pasdetrois/pkg/messages"
 )
 

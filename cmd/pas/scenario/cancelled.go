@@ -3,7 +3,7 @@ package scenario
 import (
 	"slices"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 )
 

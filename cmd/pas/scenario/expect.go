@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 )
 

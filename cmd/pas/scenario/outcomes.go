@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 )
 

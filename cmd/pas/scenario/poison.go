@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 )
 

@@ -1,7 +1,7 @@
 package scenario
 
 import (
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 )
 

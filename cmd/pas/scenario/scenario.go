@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/replay"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/replay"
 	"pasdetrois/pkg/platform/bus"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/audit"
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/replay"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/replay"
 	"pasdetrois/cmd/pas/scenario"
 )
 

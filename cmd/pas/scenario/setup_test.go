@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"

@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/feed"
-	"pasdetrois/cmd/pas/simulate"
-	"pasdetrois/cmd/pas/windows"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/simulate"
+	"pasdetrois/toolbox/windows"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 )

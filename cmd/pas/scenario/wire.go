@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/kafka"
 	"pasdetrois/pkg/messages"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"pasdetrois/cmd/pas/audit"
-	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/feed"
 	"pasdetrois/migrations"
 )
 

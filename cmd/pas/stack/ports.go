@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 )
 
 // DefaultPorts returns the ports that a system with all its services has, each moved up by offset. Postgres gets any.

@@ -3,8 +3,8 @@ package stack
 import (
 	"context"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/replay"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/replay"
 	"pasdetrois/migrations"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/rest"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/rest"
 )
 
 // proxy is the stack's plain HTTP way to its topics.

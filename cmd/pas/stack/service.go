@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"

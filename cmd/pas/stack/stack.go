@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"

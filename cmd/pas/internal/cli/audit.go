@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/audit"
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/platform/pgdb"
 )
 

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
 )

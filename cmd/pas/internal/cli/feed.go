@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/feed"
+	"pasdetrois/toolbox/feed"
 )
 
 // startFlags say where to begin reading, and whether to end.

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/toolbox/kafka"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/bus"
 )

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 )
 

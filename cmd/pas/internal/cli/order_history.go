@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/pkg/messages"
 )

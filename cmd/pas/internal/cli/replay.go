@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/replay"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/replay"
 )
 
 // replayFlags are what the command is told.

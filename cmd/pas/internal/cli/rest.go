@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
-	"pasdetrois/cmd/pas/rest"
+	"pasdetrois/toolbox/rest"
 	"pasdetrois/cmd/pas/stack"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 )
 
 // endpoints reads where the services are: the usual ports unless the environment says otherwise.

@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/client"
-	"pasdetrois/cmd/pas/feed"
-	"pasdetrois/cmd/pas/simulate"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/simulate"
 	"pasdetrois/pkg/platform/bus"
 )
 

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"pasdetrois/cmd/pas/internal/render"
-	"pasdetrois/cmd/pas/simulate"
+	"pasdetrois/toolbox/simulate"
 )
 
 // plainEvery is how many reports of progress make one line where lines stay.

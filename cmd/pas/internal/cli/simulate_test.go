@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/cli"
-	"pasdetrois/cmd/pas/simulate"
+	"pasdetrois/toolbox/simulate"
 	"pasdetrois/cmd/pas/stack"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/cmd/pas/tail"
+	"pasdetrois/toolbox/tail"
 	"pasdetrois/pkg/messages"
 )
 

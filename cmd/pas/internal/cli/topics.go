@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/feed"
-	"pasdetrois/cmd/pas/kafka"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/kafka"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"

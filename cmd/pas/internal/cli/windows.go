@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/feed"
-	"pasdetrois/cmd/pas/windows"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/windows"
 )
 
 // windowsFlags are the flags of `pas windows`.

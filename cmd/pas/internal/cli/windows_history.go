@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/windows"
+	"pasdetrois/toolbox/windows"
 )
 
 // historyView is what is stored of a job, as --json shows it.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/cmd/pas/client"
+	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"pasdetrois/cmd/pas/windows"
+	"pasdetrois/toolbox/windows"
 )
 
 // barWidth is how long the longest bar of a window is.

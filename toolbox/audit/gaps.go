@@ -1,0 +1,95 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/pkg/messages"
+)
+
+// gapsNamed is how many partitions a note names.
+const gapsNamed = 5
+
+// gaps are records that the topics no longer or not yet show: deleted ones, those in batches too large to inflate, and those
+// behind an open transaction. The audit does not accuse an order that may lack messages because of a gap.
+type gaps struct {
+	firsts  map[position]int64     // where a partition begins whose first records were deleted; offset is 0
+	since   map[position]time.Time // the time of the first record that is left in it
+	passed  []string
+	waiting []feed.Waiting
+}
+
+func newGaps() *gaps {
+	return &gaps{firsts: map[position]int64{}, since: map[position]time.Time{}}
+}
+
+// begin notes where the partitions begin, and what waits behind open transactions.
+func (g *gaps) begin(f *feed.Feed) {
+	for topic, partitions := range f.Positions() {
+		for partition, first := range partitions {
+			if first > 0 {
+				g.firsts[position{topic, partition, 0}] = first
+			}
+		}
+	}
+	g.waiting = f.Waiting()
+}
+
+// note notes the first record of each partition that lost some.
+func (g *gaps) note(records []*kgo.Record) {
+	if len(g.since) == len(g.firsts) {
+		return
+	}
+	for _, r := range records {
+		p := position{r.Topic, r.Partition, 0}
+		if _, lost := g.firsts[p]; lost && g.since[p].IsZero() {
+			g.since[p] = r.Timestamp
+		}
+	}
+}
+
+func (g *gaps) pass(p feed.Passed) { g.passed = append(g.passed, p.String()) }
+
+// explains reports whether what was deleted, or waits, may be what the story of an order lacks: its messages are not older
+// than the order, but the one that placed it.
+func (g *gaps) explains(o *order, s story) bool {
+	if len(g.waiting) > 0 {
+		return true
+	}
+	for p := range g.firsts {
+		since, left := g.since[p]
+		if !left || o.created.Before(since) || p.topic == messages.TopicOrders && s.told&placed == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// notes say what the topics do not show.
+func (g *gaps) notes(unjudged int64) []string {
+	var notes []string
+	if len(g.firsts) > 0 {
+		var begin []string
+		for p, first := range g.firsts {
+			begin = append(begin, fmt.Sprintf("%s/%d begins at offset %d", p.topic, p.partition, first))
+		}
+		slices.Sort(begin)
+		if more := len(begin) - gapsNamed; more > 0 {
+			begin = append(begin[:gapsNamed], fmt.Sprintf("and %d more", more))
+		}
+		notes = append(notes, "records were deleted, by retention or by hand: "+strings.Join(begin, ", "))
+	}
+	for _, w := range g.waiting {
+		notes = append(notes, w.String())
+	}
+	notes = append(notes, g.passed...)
+	if unjudged > 0 {
+		notes = append(notes, fmt.Sprintf("%d orders are not judged by the topics, which may lack their messages for that reason", unjudged))
+	}
+	return notes
+}

@@ -1,0 +1,131 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/kafka"
+)
+
+// UnknownTopicError says that a topic does not exist, and which do.
+type UnknownTopicError struct {
+	Topic string
+	Exist []string
+}
+
+func (e *UnknownTopicError) Error() string {
+	if len(e.Exist) == 0 {
+		return fmt.Sprintf("there is no topic %q, and no other either", e.Topic)
+	}
+	return fmt.Sprintf("there is no topic %q; there are %s", e.Topic, strings.Join(e.Exist, ", "))
+}
+
+// GoneError says that the record to read next is not in the log.
+type GoneError struct {
+	Topic            string
+	Partition        int32
+	Next, First, End int64
+}
+
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("%s/%d was read up to offset %d, but the topic has %d to %d", e.Topic, e.Partition, e.Next, e.First, e.End)
+}
+
+// RemadeError says that a topic of this name is another one than the one that was read: offsets mean something else in it.
+type RemadeError struct {
+	Topic string
+	Known bool // it has another id than the one that Start.IDs says
+}
+
+func (e *RemadeError) Error() string {
+	if e.Known {
+		return fmt.Sprintf("the topic %s was made anew since it was read", e.Topic)
+	}
+	return fmt.Sprintf("the topic %s was deleted (or made anew)", e.Topic)
+}
+
+// DeletedError says that records were deleted, by retention or by hand, before they were read.
+type DeletedError struct {
+	Topic     string
+	Partition int32
+}
+
+func (e *DeletedError) Error() string {
+	return fmt.Sprintf("records of %s/%d were deleted before they were read", e.Topic, e.Partition)
+}
+
+// StrangeGroupError says that the members of a group share its partitions by a rule that is not known here.
+type StrangeGroupError struct{ Group string }
+
+func (e *StrangeGroupError) Error() string {
+	return fmt.Sprintf("the members of the group %s share its partitions by a rule that is not known here", e.Group)
+}
+
+// Passed is a batch of records that was passed over: it inflates to more than a reader takes.
+type Passed struct {
+	Topic     string // without prefix
+	Partition int32
+	First     int64 // its first offset
+	Next      int64 // the offset behind it
+}
+
+func (p Passed) String() string {
+	where := fmt.Sprintf("%s/%d@%d", p.Topic, p.Partition, p.First)
+	if p.Next > p.First+1 {
+		where += fmt.Sprintf("-%d", p.Next-1)
+	}
+	return fmt.Sprintf("%s is passed over: it inflates to more than %d MiB", where, kafka.MaxBatch>>20)
+}
+
+// problem returns the first error that neither waiting heals nor passing over.
+func (f *Feed) problem(ctx context.Context, fetches kgo.Fetches) error {
+	for _, e := range fetches.Errors() {
+		topic := strings.TrimPrefix(e.Topic, f.cfg.Kafka.TopicPrefix)
+		var large *kgo.ErrDecompressTooLarge
+		switch {
+		case errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, kafka.ErrNoRoom):
+		case errors.As(e.Err, &large):
+			if err := f.passOver(ctx, large); err != nil {
+				return err
+			}
+		case errors.Is(e.Err, kerr.UnknownTopicID) || errors.Is(e.Err, kerr.UnknownTopicOrPartition):
+			return &RemadeError{Topic: topic}
+		case errors.Is(e.Err, kerr.OffsetOutOfRange):
+			return &DeletedError{Topic: topic, Partition: e.Partition}
+		case errors.Is(e.Err, kerr.InconsistentGroupProtocol):
+			return &StrangeGroupError{Group: f.cfg.Group}
+		case e.Topic == "":
+			return fmt.Errorf("read from Kafka: %w", e.Err)
+		default:
+			return fmt.Errorf("read %s/%d: %w", topic, e.Partition, e.Err)
+		}
+	}
+	return nil
+}
+
+// passOver goes on behind a batch that inflates too far, and tells the caller. All records before it were handed over.
+func (f *Feed) passOver(ctx context.Context, large *kgo.ErrDecompressTooLarge) error {
+	behind := map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}}
+	if f.cfg.Group != "" {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
+		f.client.CommitOffsetsSync(ctx, behind, nil) // when it fails, the group passes over it again
+	}
+	f.client.SetOffsets(behind)
+	end, due := f.ends[large.Topic][large.Partition]
+	if f.ends != nil && (!due || large.Offset >= end) {
+		return nil // it came after the end of what is to be read
+	}
+	if due && large.NextOffset >= end {
+		f.reached(large.Topic, large.Partition)
+	}
+	if f.cfg.PassOver != nil {
+		f.cfg.PassOver(Passed{strings.TrimPrefix(large.Topic, f.cfg.Kafka.TopicPrefix), large.Partition, large.Offset, large.NextOffset})
+	}
+	return nil
+}

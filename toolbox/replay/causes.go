@@ -1,0 +1,131 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// causes finds out what else than the replay may have changed a row.
+type causes struct {
+	service string
+	kafka   bus.Config
+	groups  []group
+
+	asked map[string]bool            // what is suspected, by order or message id
+	old   map[string]map[string]bool // ids of the messages about it that the service had handled before
+	fresh map[string]map[string]bool // and of those that it had not
+}
+
+func newCauses(service string, kafka bus.Config, groups []group) *causes {
+	return &causes{service: service, kafka: kafka, groups: groups, asked: map[string]bool{},
+		old: map[string]map[string]bool{}, fresh: map[string]map[string]bool{}}
+}
+
+func (c *causes) suspect(ch change) {
+	for _, r := range []*row{ch.was, ch.is} {
+		if r != nil && r.about != "" {
+			c.asked[r.about] = true
+		}
+	}
+}
+
+// explained reports whether something else than the replay explains the change.
+func (c *causes) explained(ch change) bool {
+	r := ch.is
+	if r == nil {
+		r = ch.was
+	}
+	if tables(c.service)[r.table].positions {
+		return ch.was == nil && c.isNew(r.key)
+	}
+	if ch.is != nil && ch.is.alone != "" && (ch.was == nil || ch.was.alone != ch.is.alone) {
+		return true
+	}
+	for id := range c.fresh[r.about] {
+		if !c.old[r.about][id] {
+			return true
+		}
+	}
+	return false
+}
+
+// isNew reports whether the service had not handled the record at a position topic/partition@offset before the pause.
+func (c *causes) isNew(position string) bool {
+	place, at, _ := strings.Cut(position, "@")
+	offset, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return false
+	}
+	for _, g := range c.groups {
+		if number, ok := strings.CutPrefix(place, g.Topic+"/"); ok {
+			partition, err := strconv.ParseInt(number, 10, 32)
+			return err == nil && offset >= g.committed[int32(partition)]
+		}
+	}
+	return false
+}
+
+// read reads all that the service's topics still have about what is suspected.
+func (c *causes) read(ctx context.Context) error {
+	cfg := feed.Config{Kafka: c.kafka, Start: feed.Start{Beginning: true}, OpenTime: callTime}
+	cfg.Kafka.TopicPrefix, cfg.Kafka.GroupPrefix = "", "" // the service says the whole names
+	contract := map[string]group{}
+	for _, g := range c.groups {
+		cfg.Topics = append(cfg.Topics, g.KafkaTopic)
+		contract[g.KafkaTopic] = g
+	}
+	f, err := feed.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		records, err := f.Poll(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("look for what else changed the rows: %w", err)
+		}
+		for _, r := range records {
+			c.note(r, contract[r.Topic])
+		}
+	}
+}
+
+func (c *causes) note(r *kgo.Record, g group) {
+	record := messages.Record{Topic: g.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp}
+	for _, h := range r.Headers {
+		record.Headers = append(record.Headers, messages.Header{Key: h.Key, Value: h.Value})
+	}
+	m, err := messages.Decode(record)
+	if err != nil || !heeds(c.service, m.Event.EventName()) {
+		return
+	}
+	into := c.old
+	if r.Offset >= g.committed[r.Partition] {
+		into = c.fresh
+	}
+	for _, about := range []string{m.Event.Key(), m.ID} {
+		if !c.asked[about] {
+			continue
+		}
+		if into[about] == nil {
+			into[about] = map[string]bool{}
+		}
+		into[about][m.ID] = true
+	}
+}

@@ -1,0 +1,80 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"pasdetrois/toolbox/client"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// BusyError says that somebody still is a member of a group that has to be empty.
+type BusyError struct {
+	Group     string
+	Members   []Member
+	Strangers bool // some are no replicas of the service
+}
+
+// Member is a member of a consumer group.
+type Member struct{ ClientID, Host string }
+
+func (e *BusyError) Error() string {
+	named := make([]string, len(e.Members))
+	for i, m := range e.Members {
+		named[i] = m.ClientID + " at " + m.Host
+	}
+	if len(named) == 0 {
+		return fmt.Sprintf("somebody joined the consumer group %s just now", e.Group)
+	}
+	return fmt.Sprintf("the consumer group %s still has %d members, %s", e.Group, len(named), strings.Join(named, ", "))
+}
+
+// members returns a *BusyError when somebody still is a member of the groups.
+func (b *brokers) members(ctx context.Context, service string, groups []client.ConsumerGroup) error {
+	for _, g := range groups {
+		members, err := b.membersOf(ctx, g.Group)
+		if err != nil {
+			return fmt.Errorf("ask for the members of %s: %w", g.Group, err)
+		}
+		if len(members) == 0 {
+			continue
+		}
+		replica := func(m Member) bool { return bus.IsReplica(service, m.ClientID) }
+		slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ClientID+" "+a.Host, b.ClientID+" "+b.Host) })
+		return &BusyError{Group: g.Group, Members: members, Strangers: slices.ContainsFunc(members, func(m Member) bool { return !replica(m) })}
+	}
+	return nil
+}
+
+// membersOf asks with the request of either protocol: the brokers answer each with groups of its own kind.
+func (b *brokers) membersOf(ctx context.Context, group string) (members []Member, err error) {
+	note := func(id, host string) { members = append(members, Member{id, strings.TrimPrefix(host, "/")}) }
+	classic, err := b.admin.DescribeGroups(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	g := classic[group]
+	for _, m := range g.Members {
+		note(m.ClientID, m.ClientHost)
+	}
+	switch {
+	case g.Err != nil && !errors.Is(g.Err, kerr.GroupIDNotFound):
+		return nil, g.Err
+	case len(members) > 0:
+		return members, nil
+	}
+	newer, err := b.admin.DescribeConsumerGroups(ctx, group)
+	if err != nil {
+		return members, nil //nolint:nilerr // brokers before Kafka 4.0 have no such groups
+	}
+	n := newer[group] // one that is unknown has no members
+	for _, m := range n.Members {
+		note(m.ClientID, m.ClientHost)
+	}
+	return members, nil
+}

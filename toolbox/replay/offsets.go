@@ -1,0 +1,268 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/kafka"
+	"pasdetrois/pkg/platform/bus"
+)
+
+// From says where to begin. The zero value is the beginning.
+type From struct {
+	Time   time.Time // the first record at this time or later
+	Offset *int64    // in each partition
+}
+
+// RangeError says that no record stands at the offset.
+type RangeError struct {
+	Topic       string
+	Partition   int32
+	Offset      int64
+	First, Next int64 // the oldest record there is, and the first one that was not handled yet
+}
+
+func (e *RangeError) Error() string {
+	if e.Next <= e.First {
+		return fmt.Sprintf("nothing that is left of %s/%d was handled before, so there is no offset to replay it from", e.Topic, e.Partition)
+	}
+	return fmt.Sprintf("offset %d is not between %d and %d, which is what there is of %s/%d and was handled", e.Offset, e.First, e.Next-1, e.Topic, e.Partition)
+}
+
+// group is a consumer group of the service.
+type group struct {
+	client.ConsumerGroup
+	topicID   string          // "" when Kafka tells none
+	committed map[int32]int64 // up to where it had handled when it was paused, by partition
+	target    map[int32]int64 // where it begins again: only partitions of which something is read again
+}
+
+// again is how many offsets are read again. There may be fewer records: some offsets have none.
+func (g group) again() (n int64) {
+	for partition, target := range g.target {
+		n += g.committed[partition] - target
+	}
+	return n
+}
+
+// brokers asks and changes the groups' offsets.
+type brokers struct {
+	client *kgo.Client
+	admin  *kadm.Client
+	cut    context.CancelFunc
+}
+
+func connect(ctx context.Context, cfg bus.Config) (*brokers, error) {
+	options, err := kafka.Options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	c, err := kgo.NewClient(append(options, kgo.WithContext(life))...)
+	if err != nil {
+		cut()
+		return nil, err
+	}
+	b := &brokers{client: c, admin: kadm.NewClient(c), cut: cut}
+	// A broker that takes the connection and says nothing keeps the first request past its context's end.
+	inTime := context.AfterFunc(ctx, cut)
+	err = c.Ping(ctx)
+	if inTime() && err == nil {
+		return b, nil
+	}
+	b.close()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Brokers, ","), ctx.Err())
+	}
+	return nil, fmt.Errorf("connect to Kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
+}
+
+func (b *brokers) close() {
+	b.cut()
+	b.client.Close()
+}
+
+// committed returns up to where the group has handled its topic, by partition. An offset in another topic of the same name,
+// which was deleted, does not count.
+func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup, topicID string) (map[int32]int64, error) {
+	fetched, err := b.admin.FetchOffsets(ctx, g.Group)
+	if errors.Is(err, kerr.GroupIDNotFound) { // nobody ever joined it
+		fetched, err = nil, nil
+	}
+	if err == nil {
+		err = fetched.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask how far %s is: %w", g.Group, err)
+	}
+	committed := map[int32]int64{}
+	for partition, o := range fetched[g.KafkaTopic] {
+		if in := bus.TopicIDBeside(o.Metadata); in != "" && topicID != "" && in != topicID {
+			continue
+		}
+		if o.At >= 0 {
+			committed[partition] = o.At
+		}
+	}
+	return committed, nil
+}
+
+// far returns the group with how far it is.
+func (b *brokers) far(ctx context.Context, g client.ConsumerGroup) (group, error) {
+	found := group{ConsumerGroup: g}
+	var err error
+	if found.topicID, err = b.topicID(ctx, g); err == nil {
+		found.committed, err = b.committed(ctx, g, found.topicID)
+	}
+	return found, err
+}
+
+// plan finds out where to begin again in the group's topic.
+func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, partition int32) (group, error) {
+	planned, err := b.far(ctx, g)
+	if err != nil {
+		return planned, err
+	}
+	planned.target = map[int32]int64{}
+	ends, err := listed(b.admin.ListEndOffsets(ctx, g.KafkaTopic))
+	if err != nil {
+		return planned, err
+	}
+	for p, next := range planned.committed {
+		if next > ends[p] { // of a topic that was deleted: the service begins anew in this one
+			delete(planned.committed, p)
+		}
+	}
+	firsts, err := listed(b.admin.ListStartOffsets(ctx, g.KafkaTopic))
+	if err != nil {
+		return planned, err
+	}
+	begin := firsts
+	if !from.Time.IsZero() {
+		if begin, err = listed(b.admin.ListOffsetsAfterMilli(ctx, from.Time.UnixMilli(), g.KafkaTopic)); err != nil {
+			return planned, err
+		}
+	}
+	if _, exists := firsts[partition]; partition >= 0 && !exists {
+		return planned, &PartitionError{Topic: g.Topic, Partition: partition, Partitions: len(firsts)}
+	}
+	for _, p := range slices.Sorted(maps.Keys(firsts)) {
+		next, handled := planned.committed[p]
+		if partition >= 0 && p != partition {
+			continue
+		}
+		target := begin[p]
+		if from.Offset != nil {
+			target = *from.Offset
+			if target < firsts[p] || target >= next {
+				return planned, &RangeError{Topic: g.Topic, Partition: p, Offset: target, First: firsts[p], Next: next}
+			}
+		}
+		if handled && target < next { // never forward: that would skip what was not handled
+			planned.target[p] = target
+		}
+	}
+	return planned, nil
+}
+
+// behind finds out what the group has not handled of all that can be read of its topic now.
+func (b *brokers) behind(ctx context.Context, g client.ConsumerGroup) (group, error) {
+	unread, err := b.far(ctx, g)
+	if err != nil {
+		return unread, err
+	}
+	handled := unread.committed
+	firsts, err := listed(b.admin.ListStartOffsets(ctx, g.KafkaTopic))
+	if err != nil {
+		return unread, err
+	}
+	if unread.committed, err = listed(b.admin.ListCommittedOffsets(ctx, g.KafkaTopic)); err != nil {
+		return unread, err
+	}
+	unread.target = map[int32]int64{}
+	for partition, first := range firsts {
+		if at := max(handled[partition], first); at < unread.committed[partition] {
+			unread.target[partition] = at
+		}
+	}
+	return unread, nil
+}
+
+// PartitionError says that a topic does not have the partition.
+type PartitionError struct {
+	Topic      string
+	Partition  int32
+	Partitions int
+}
+
+func (e *PartitionError) Error() string {
+	return fmt.Sprintf("topic %s has no partition %d: they are numbered 0 to %d", e.Topic, e.Partition, e.Partitions-1)
+}
+
+func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask Kafka for offsets: %w", err)
+	}
+	byPartition := map[int32]int64{}
+	offsets.Each(func(o kadm.ListedOffset) { byPartition[o.Partition] = o.Offset })
+	return byPartition, nil
+}
+
+// reset moves the group back. The brokers refuse it while the group has members.
+func (b *brokers) reset(ctx context.Context, service string, g group) error {
+	var offsets kadm.Offsets
+	for partition, target := range g.target {
+		offsets.Add(kadm.Offset{Topic: g.KafkaTopic, Partition: partition, At: target, LeaderEpoch: -1, Metadata: bus.BesideOffset(g.topicID)})
+	}
+	done, err := b.admin.CommitOffsets(ctx, g.Group, offsets)
+	if err == nil {
+		err = done.Error()
+	}
+	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) {
+		if err := b.members(ctx, service, []client.ConsumerGroup{g.ConsumerGroup}); err != nil {
+			return err
+		}
+		return &BusyError{Group: g.Group}
+	}
+	if err != nil {
+		return fmt.Errorf("move %s back: %w", g.Group, err)
+	}
+	return nil
+}
+
+// left returns how much of what is read again is not handled yet.
+func (b *brokers) left(ctx context.Context, groups []group) (left int64, err error) {
+	for _, g := range groups {
+		if len(g.target) == 0 {
+			continue
+		}
+		id, err := b.topicID(ctx, g.ConsumerGroup)
+		if err != nil {
+			return 0, err
+		}
+		if g.topicID != "" && id != g.topicID {
+			return 0, &RemadeError{g.Topic}
+		}
+		at, err := b.committed(ctx, g.ConsumerGroup, id)
+		if err != nil {
+			return 0, err
+		}
+		for partition, target := range g.target {
+			left += max(g.committed[partition]-max(at[partition], target), 0)
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,79 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"pasdetrois/toolbox/client"
+)
+
+// PausedError says that somebody else keeps the service paused.
+type PausedError struct {
+	Service string
+	Until   time.Time
+}
+
+func (e *PausedError) Error() string {
+	return fmt.Sprintf("%s is paused by somebody else, until %s", e.Service, e.Until.Local().Format(time.TimeOnly))
+}
+
+// awaitOthers waits until nobody else keeps the service paused: another replay, or one that was killed. That one may have
+// moved the groups back, and then nobody knows how far they had been. So what they have to read is read first.
+func (r *run) awaitOthers(ctx context.Context) error {
+	until, err := r.pausedUntil(ctx)
+	switch {
+	case err != nil || until.IsZero():
+		return err
+	case time.Until(until) > r.Lease+callTime: // no replay asks for that
+		return &PausedError{Service: r.Service, Until: until}
+	}
+	r.step("%s is paused by another replay or by one that was killed: waiting for the end of that, at %s unless it is renewed",
+		r.Service, until.Local().Format(time.TimeOnly))
+	began := time.Now()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for !until.IsZero() {
+		if time.Since(began) > r.Patience {
+			return &PausedError{Service: r.Service, Until: until}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if until, err = r.pausedUntil(ctx); err != nil {
+			return err
+		}
+	}
+	r.groups = nil
+	for _, g := range r.all {
+		unread, err := r.brokers.behind(ctx, g)
+		if err != nil {
+			return err
+		}
+		r.groups = append(r.groups, unread)
+	}
+	if r.again() > 0 {
+		r.step("%s reads first what it has not handled", r.Service)
+		if err := r.follow(ctx); err != nil {
+			return err
+		}
+		r.handled = 0
+	}
+	return r.plan(ctx)
+}
+
+// pausedUntil returns when the last pause of a replica ends; zero when none is asked for.
+func (r *run) pausedUntil(ctx context.Context) (time.Time, error) {
+	untils := make([]time.Time, len(r.Replicas))
+	err := r.askAll(ctx, func(ctx context.Context, c *client.Client) error {
+		consumers, err := c.Consumers(ctx, r.Service)
+		if err == nil && consumers.PausedUntil != nil {
+			untils[slices.Index(r.Replicas, c)] = *consumers.PausedUntil
+		}
+		return err
+	})
+	return slices.MaxFunc(untils, time.Time.Compare), err
+}

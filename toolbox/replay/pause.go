@@ -1,0 +1,107 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pasdetrois/toolbox/client"
+)
+
+const (
+	pauseLook  = 100 * time.Millisecond // between two looks whether the pause has begun
+	resumeTime = 5 * time.Second
+)
+
+// pause pauses every replica and returns when their groups are empty. resume ends what was begun, also after an error.
+func (r *run) pause(ctx context.Context) (resume func() error, err error) {
+	r.step("pausing what %s consumes", r.Service)
+	renewing, stop := context.WithCancel(ctx)
+	var renewals sync.WaitGroup
+	resume = func() error {
+		stop()
+		renewals.Wait()
+		return r.resume(ctx)
+	}
+	if err := r.askAll(ctx, func(ctx context.Context, c *client.Client) error {
+		_, err := c.PauseConsumers(ctx, r.Service, r.Lease)
+		return err
+	}); err != nil {
+		return resume, err
+	}
+	renewals.Go(func() {
+		tick := time.NewTicker(r.Lease / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = r.askAll(renewing, func(ctx context.Context, c *client.Client) error { // without it the brokers refuse the reset
+					_, err := c.PauseConsumers(ctx, r.Service, r.Lease)
+					return err
+				})
+			case <-renewing.Done():
+				return
+			}
+		}
+	})
+	return resume, r.awaitEmpty(ctx)
+}
+
+// awaitEmpty waits until every replica is paused and nobody else is a member of the groups.
+func (r *run) awaitEmpty(ctx context.Context) error {
+	deadline := time.Now().Add(r.PauseTo)
+	tick := time.NewTicker(pauseLook)
+	defer tick.Stop()
+	for {
+		err := r.askAll(ctx, func(ctx context.Context, c *client.Client) error {
+			consumers, err := c.Consumers(ctx, r.Service)
+			if err == nil && consumers.State != client.ConsumersPaused {
+				err = fmt.Errorf("%s at %s is %s, with %d messages in work", r.Service, c.Endpoint(r.Service).Admin, consumers.State, consumers.InWork)
+			}
+			return err
+		})
+		if err == nil {
+			err = r.brokers.members(ctx, r.Service, r.all)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Now().After(deadline):
+			return fmt.Errorf("not paused within %s: %w", r.PauseTo, err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// resume ends the pause on every replica, whatever became of ctx.
+func (r *run) resume(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resumeTime)
+	defer cancel()
+	err := r.askAll(ctx, func(ctx context.Context, c *client.Client) error {
+		_, err := c.ResumeConsumers(ctx, r.Service)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s goes on by itself within %s: %w", r.Service, r.Lease, err)
+	}
+	return nil
+}
+
+// askAll asks every replica, whatever the others answered.
+func (r *run) askAll(ctx context.Context, ask func(context.Context, *client.Client) error) error {
+	errs := make([]error, len(r.Replicas))
+	var all sync.WaitGroup
+	for i, replica := range r.Replicas {
+		all.Go(func() { errs[i] = ask(ctx, replica) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

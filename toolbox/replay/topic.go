@@ -1,0 +1,36 @@
+package replay
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"pasdetrois/toolbox/client"
+)
+
+// RemadeError says that a topic was deleted, or made anew, while it was replayed: how far the service is says nothing then.
+type RemadeError struct{ Topic string }
+
+func (e *RemadeError) Error() string {
+	return fmt.Sprintf("the topic %s was deleted (or made anew) during the replay", e.Topic)
+}
+
+// topicID asks for the id of the group's topic; "" when it is not there, or Kafka is older than 2.8. What the client
+// remembers may be old, so it is not asked.
+func (b *brokers) topicID(ctx context.Context, g client.ConsumerGroup) (string, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr(g.KafkaTopic)}}
+	answer, err := request.RequestWith(ctx, b.client)
+	if err != nil {
+		return "", fmt.Errorf("ask for the id of %s: %w", g.KafkaTopic, err)
+	}
+	for _, t := range answer.Topics {
+		if kerr.ErrorForCode(t.ErrorCode) == nil && t.TopicID != [16]byte{} {
+			return base64.RawURLEncoding.EncodeToString(t.TopicID[:]), nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,125 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/kafka"
+)
+
+// joinGroup begins to consume as a member of the group.
+func (i *instance) joinGroup(opts ...kgo.Opt) error {
+	return i.connect(nil, append(opts,
+		kgo.ConsumerGroup(i.id.group),
+		kafka.Balancers(),
+		kgo.RebalanceTimeout(20*time.Second),
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { i.gained(added) }),
+		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
+			if i.settings.autoCommit {
+				next := i.pending(placesOf(gone))
+				if err := errors.Join(i.stillThere(ctx, next), i.commitGroup(ctx, client, next)); err != nil {
+					i.warn("commit before giving partitions away", err)
+				}
+			}
+			i.lost(gone)
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { i.lost(gone) }),
+		kgo.AdjustFetchOffsetsFn(i.beginAt),
+	)...)
+}
+
+func (i *instance) gained(added map[string][]int32) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, p := range placesOf(added) {
+		i.assigned[p] = true
+	}
+	i.refused = nil
+	select {
+	case <-i.joined:
+	default:
+		close(i.joined)
+	}
+}
+
+// lost drops what was fetched of partitions that another member reads from now on. It gets all that was not answered
+// with, also what is in an answer that is not sent yet.
+func (i *instance) lost(gone map[string][]int32) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, p := range placesOf(gone) {
+		delete(i.assigned, p)
+		delete(i.positions, p)
+	}
+	if len(i.assigned) == 0 { // until the group answers again
+		select {
+		case <-i.joined:
+			i.joined = make(chan struct{})
+		default:
+		}
+	}
+	i.buffer = slices.DeleteFunc(i.buffer, func(r *kgo.Record) bool { return !i.assigned[placeOf(r)] })
+	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return !i.assigned[placeOfBatch(e)] })
+	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[placeOf(it.record)] })
+}
+
+// beginAt turns "the start" and "the end" into offsets when the group gives partitions without a committed one: from
+// then on the instance has a position that can be moved, although nothing was read yet. It keeps where it began: when it
+// gets a partition back after an outage, "the end" would be another one, and what came meanwhile would never be read.
+func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	if i.settings.reset == "none" {
+		return offsets, nil
+	}
+	var unknown []string
+	i.eachUncommitted(offsets, func(p place, known bool) {
+		if !known && !slices.Contains(unknown, p.Topic) {
+			unknown = append(unknown, p.Topic)
+		}
+	})
+	if len(unknown) > 0 {
+		listed, err := i.server.listReset(ctx, i.settings.reset, unknown)
+		if err != nil {
+			i.warn("look up where to begin", err)
+		}
+		i.eachUncommitted(offsets, func(p place, known bool) {
+			if found, ok := listed.Lookup(p.Topic, p.Partition); ok && found.Err == nil && !known {
+				i.began[p] = found.Offset
+			}
+		})
+	}
+	i.eachUncommitted(offsets, func(p place, known bool) {
+		if known {
+			offsets[p.Topic][p.Partition] = kgo.NewOffset().At(i.began[p])
+		}
+	})
+	return offsets, nil
+}
+
+// eachUncommitted calls do, with mu held, for the partitions without an offset, and whether it is known where this
+// instance began there.
+func (i *instance) eachUncommitted(offsets map[string]map[int32]kgo.Offset, do func(p place, known bool)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for topic, partitions := range offsets {
+		for number, offset := range partitions {
+			if p := (place{topic, number}); offset.EpochOffset().Offset < 0 {
+				_, known := i.began[p]
+				do(p, known)
+			}
+		}
+	}
+}
+
+// listReset returns where "earliest" or "latest" is now in each partition of the topics.
+func (s *Server) listReset(ctx context.Context, reset string, topics []string) (kadm.ListedOffsets, error) {
+	if reset == "earliest" {
+		return s.admin.ListStartOffsets(ctx, topics...)
+	}
+	return s.admin.ListEndOffsets(ctx, topics...)
+}

@@ -1,0 +1,178 @@
+package rest
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/kafka"
+	"pasdetrois/pkg/platform/franz"
+)
+
+// place is one partition of a topic.
+type place struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+}
+
+// instance is one consumer. Its calls come one after the other (begin, done); only Kafka's news about partitions comes
+// in between, and touches nothing but what mu guards.
+type instance struct {
+	server   *Server
+	id       instanceID
+	settings settings
+	turn     chan struct{}   // held by the call in work
+	alive    context.Context // ends when the instance does
+	kill     context.CancelFunc
+
+	// Of the call in work:
+	client  *kgo.Client        // nil before a subscription or assignment
+	hangUp  context.CancelFunc // makes the client's pending requests give up
+	topics  []string
+	pattern string
+	manual  bool // partitions are assigned by hand
+
+	mu        sync.Mutex
+	share     *share                       // of the memory; nil before client
+	joined    chan struct{}                // closed once the group gave partitions, or said that there are none
+	assigned  map[place]bool               // partitions to read
+	buffer    []*kgo.Record                // from Kafka, for the next answers
+	tooLarge  []*kgo.ErrDecompressTooLarge // batches to be passed over, each behind all that is in buffer of its partition
+	answer    []item                       // in the answer that is being made
+	positions map[place]position           // behind what was read
+	began     map[place]int64              // where reading began, without a committed offset
+	ids       map[string]kadm.TopicID      // of the topics that are read
+	refused   error                        // why the group does not let this instance in; nil while it does, or may yet
+	gone      string                       // a topic that is not the one that was subscribed to any more; "" = none
+}
+
+// position is the next offset to read, as far as answers were sent.
+type position struct {
+	kgo.EpochOffset
+	uncommitted bool
+}
+
+func newInstance(s *Server, id instanceID, set settings) *instance {
+	i := &instance{server: s, id: id, settings: set, turn: make(chan struct{}, 1), began: map[place]int64{}}
+	i.alive, i.kill = context.WithCancel(context.Background())
+	return i
+}
+
+// begin waits for the calls before this one. It fails when the instance ends, or the client or the server goes away.
+func (i *instance) begin(ctx context.Context) error {
+	select {
+	case i.turn <- struct{}{}:
+		if i.alive.Err() == nil {
+			return nil
+		}
+		<-i.turn
+	case <-i.alive.Done():
+	case <-ctx.Done():
+		return withStatus(http.StatusServiceUnavailable)
+	}
+	return instanceNotFound()
+}
+
+func (i *instance) done() { <-i.turn }
+
+// end ends the call in work, if any, commits what was read if that is wanted, and leaves the group. It takes seconds at
+// most, also when Kafka does not answer. It is called once.
+func (i *instance) end() {
+	i.kill()
+	i.turn <- struct{}{}
+	i.disconnect()
+	<-i.turn
+}
+
+// connect begins to consume as opts say; partitions are those assigned by hand, or nil to let the group assign.
+func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
+	i.mu.Lock()
+	i.joined, i.assigned, i.positions = make(chan struct{}), map[place]bool{}, map[place]position{}
+	i.buffer, i.tooLarge, i.ids, i.gone, i.refused = nil, nil, map[string]kadm.TopicID{}, "", nil
+	for _, p := range partitions {
+		i.assigned[p] = true
+	}
+	if partitions != nil {
+		close(i.joined)
+	}
+	i.mu.Unlock()
+	connected, hangUp := context.WithCancel(context.Background())
+	options, err := connectionOptions(i.server.cfg)
+	if err != nil {
+		hangUp()
+		return err
+	}
+	held := &share{of: i.server.memory}
+	reading, err := kafka.ReadingOptions(held.take)
+	if err != nil {
+		hangUp()
+		return err
+	}
+	client, err := kgo.NewClient(append(append(append(options, reading...), opts...),
+		kgo.WithContext(connected),
+		kgo.ConsumeResetOffset(i.settings.begin()),
+		kgo.FetchMaxWait(fetchTime),
+		kgo.MaxConcurrentFetches(0), // nothing is fetched ahead of a read
+	)...)
+	if err != nil {
+		hangUp()
+		return err
+	}
+	i.client, i.hangUp = client, hangUp
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.share = held
+	return nil
+}
+
+// disconnect commits if that is wanted, leaves the group and forgets all partitions.
+func (i *instance) disconnect() {
+	if i.client == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	if i.settings.autoCommit {
+		if err := i.commitRead(ctx); err != nil {
+			i.warn("commit before leaving the group", err)
+		}
+	}
+	if err := i.client.LeaveGroupContext(ctx); err != nil {
+		i.warn("leave the group", err)
+	}
+	i.hangUp()
+	i.client.Close()
+	i.share.close()
+	i.client, i.topics, i.pattern, i.manual = nil, nil, "", false
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.assigned, i.buffer, i.tooLarge, i.positions, i.began = nil, nil, nil, nil, map[place]int64{}
+}
+
+func (i *instance) warn(what string, err error) {
+	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", franz.Plain(err))
+}
+
+// assignment returns the partitions that are read, in order.
+func (i *instance) assignment() []place {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(i.assigned), comparePlaces)
+}
+
+func placeOf(r *kgo.Record) place { return place{r.Topic, r.Partition} }
+
+func placesOf(m map[string][]int32) []place {
+	var list []place
+	for topic, partitions := range m {
+		for _, partition := range partitions {
+			list = append(list, place{topic, partition})
+		}
+	}
+	return list
+}

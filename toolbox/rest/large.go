@@ -1,0 +1,79 @@
+package rest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/kafka"
+)
+
+func placeOfBatch(e *kgo.ErrDecompressTooLarge) place { return place{e.Topic, e.Partition} }
+
+// isTooLarge reports whether a partition stands before a batch that inflates too far.
+func (i *instance) isTooLarge() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.tooLarge) > 0
+}
+
+// passOver goes on behind the first such batch and returns the answer that says so. It is called when nothing else is to
+// be answered with, so all records before the batch were read.
+func (i *instance) passOver() error {
+	i.mu.Lock()
+	if len(i.tooLarge) == 0 {
+		i.mu.Unlock()
+		return nil
+	}
+	large := i.tooLarge[0]
+	i.tooLarge = i.tooLarge[1:]
+	behind := kgo.EpochOffset{Epoch: large.Epoch, Offset: large.NextOffset}
+	i.positions[placeOfBatch(large)] = position{behind, true}
+	i.mu.Unlock()
+	// Not with mu held: Kafka's news about partitions, which take it, may come first.
+	i.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: behind}})
+	i.server.counts.tooLarge.Add(1)
+	i.server.cfg.Log.Warn("passed over a batch that inflates too far", "group", i.id.group, "instance", i.id.name,
+		"topic", large.Topic, "partition", large.Partition, "offset", large.Offset)
+	return failed(codeKafka, "Kafka error: the batch of topic %q, partition %d at offset %d inflates to more than %d MiB and is passed over: the next read goes on at offset %d",
+		large.Topic, large.Partition, large.Offset, kafka.MaxBatch>>20, large.NextOffset)
+}
+
+// drop forgets what was fetched and not answered with; the next read fetches it again. An instance with a call in work keeps
+// it.
+func (i *instance) drop() {
+	select {
+	case i.turn <- struct{}{}:
+	default:
+		return
+	}
+	defer i.done()
+	if i.client == nil || i.alive.Err() != nil {
+		return
+	}
+	if i.client.BufferedFetchRecords() > 0 { // what Kafka sent after the last read ended
+		var now context.Context // nil: without waiting
+		_, _ = i.keep(i.client.PollFetches(now))
+	}
+	i.mu.Lock()
+	back := map[string]map[int32]kgo.EpochOffset{}
+	for _, r := range slices.Backward(i.buffer) {
+		if back[r.Topic] == nil {
+			back[r.Topic] = map[int32]kgo.EpochOffset{}
+		}
+		back[r.Topic][r.Partition] = kgo.EpochOffset{Epoch: -1, Offset: r.Offset}
+	}
+	i.buffer = nil
+	i.mu.Unlock()
+	i.client.SetOffsets(back)
+	i.share.settle(nil)
+}
+
+// holds reports whether something that was fetched takes memory.
+func (i *instance) holds() bool {
+	i.mu.Lock()
+	held := i.share
+	i.mu.Unlock()
+	return held != nil && held.holds()
+}

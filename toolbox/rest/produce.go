@@ -1,0 +1,259 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/kafka"
+)
+
+// producerOptions make an acknowledged record durable and written once (acks from all in-sync replicas, idempotent: the
+// library's defaults), and a record that Kafka does not take in time a failed one.
+func producerOptions(cfg Config) ([]kgo.Opt, error) {
+	options, err := connectionOptions(cfg)
+	return append(options,
+		kgo.RecordDeliveryTimeout(kafkaTime),
+		kgo.RecordPartitioner(chooser{kgo.StickyKeyPartitioner(nil)}),
+		kgo.MaxBufferedBytes(maxBuffered),
+		kgo.UnknownTopicRetries(1),
+	), err
+}
+
+// connectionOptions make a Kafka that takes connections and says nothing a failure before the caller's patience ends.
+func connectionOptions(cfg Config) ([]kgo.Opt, error) {
+	where := cfg.Kafka
+	where.Brokers = cfg.Brokers
+	options, err := kafka.Options(where)
+	return append(options,
+		kgo.ClientID("pas-rest"),
+		kgo.DialTimeout(hangTime),
+		kgo.RequestTimeoutOverhead(hangTime),
+	), err
+}
+
+// produceRequest is the body of a produce call. Schemas are for formats that this server does not have; the fields are
+// known because clients send them as null.
+type produceRequest struct {
+	KeySchema     *string         `json:"key_schema"`
+	KeySchemaID   *int            `json:"key_schema_id"`
+	ValueSchema   *string         `json:"value_schema"`
+	ValueSchemaID *int            `json:"value_schema_id"`
+	Records       []produceRecord `json:"records"`
+}
+
+type produceRecord struct {
+	Key       json.RawMessage `json:"key"`
+	Value     json.RawMessage `json:"value"`
+	Partition *int32          `json:"partition"`
+}
+
+type produceAnswer struct {
+	Offsets       []recordResult `json:"offsets"`
+	KeySchemaID   *int           `json:"key_schema_id"`
+	ValueSchemaID *int           `json:"value_schema_id"`
+}
+
+type recordResult struct {
+	Partition *int32  `json:"partition"`
+	Offset    *int64  `json:"offset"`
+	ErrorCode *int    `json:"error_code"`
+	Error     *string `json:"error"`
+}
+
+func (s *Server) produce(w http.ResponseWriter, r *http.Request) error {
+	return s.produceRecords(w, r, nil)
+}
+
+func (s *Server) produceTo(w http.ResponseWriter, r *http.Request) error {
+	number, err := strconv.ParseInt(r.PathValue("partition"), 10, 32)
+	if err != nil || number < 0 {
+		return partitionNotFound(r.PathValue("topic"), r.PathValue("partition"))
+	}
+	partition := int32(number)
+	return s.produceRecords(w, r, &partition)
+}
+
+// produceRecords writes the records of a request, all into partition unless that is nil. Nothing is written when
+// anything about the request is wrong.
+func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partition *int32) error {
+	topic := r.PathValue("topic")
+	f, err := produceFormat(r)
+	if err != nil {
+		return err
+	}
+	media, err := answerType(r)
+	if err != nil {
+		return err
+	}
+	if err := s.writable(topic); err != nil {
+		return err
+	}
+	body, err := readBody(w, r, maxProduceBytes)
+	if err != nil {
+		return err
+	}
+	var in produceRequest
+	if err := decode(body, &in); err != nil {
+		return err
+	}
+	list, highest, err := in.toKafka(topic, f, partition)
+	if err != nil {
+		return err
+	}
+	// Not the request's context: what was begun is written although the client went away meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), kafkaTime)
+	defer cancel()
+	count, err := s.partitionsOf(ctx, topic, highest)
+	if err != nil {
+		return err
+	}
+	if highest >= count {
+		return partitionNotFound(topic, highest)
+	}
+	return respond(w, media, produceAnswer{Offsets: s.write(ctx, list)})
+}
+
+// toKafka returns the records and the highest partition that one of them asks for.
+func (in produceRequest) toKafka(topic string, f format, partition *int32) ([]*kgo.Record, int32, error) {
+	if len(in.Records) == 0 {
+		return nil, 0, invalid("records may not be empty")
+	}
+	if len(in.Records) > maxRecords {
+		return nil, 0, invalid("records may not be more than %d", maxRecords)
+	}
+	list, highest := make([]*kgo.Record, len(in.Records)), int32(0)
+	for i, record := range in.Records {
+		key, err := f.bytes("key", record.Key)
+		if err != nil {
+			return nil, 0, err
+		}
+		value, err := f.bytes("value", record.Value)
+		if err != nil {
+			return nil, 0, err
+		}
+		out := &kgo.Record{Topic: topic, Key: key, Value: value, Partition: anyPartition}
+		switch {
+		case record.Partition != nil && *record.Partition < 0:
+			return nil, 0, invalid("records[%d].partition must be greater than or equal to 0", i)
+		case record.Partition != nil && partition != nil && *record.Partition != *partition:
+			return nil, 0, invalid("records[%d].partition is another one than the request's", i)
+		case record.Partition != nil:
+			out.Partition = *record.Partition
+		case partition != nil:
+			out.Partition = *partition
+		}
+		highest = max(highest, out.Partition)
+		list[i] = out
+	}
+	return list, highest, nil
+}
+
+// bytes returns what Kafka keeps of an embedded key or value: JSON as it was written, without the spaces around its
+// parts, or what base64 stands for. Null, or nothing, is null.
+func (f format) bytes(what string, embedded json.RawMessage) ([]byte, error) {
+	if len(embedded) == 0 || string(embedded) == "null" {
+		return nil, nil
+	}
+	if f == formatJSON {
+		var compact bytes.Buffer
+		err := json.Compact(&compact, embedded)
+		return compact.Bytes(), err
+	}
+	var text string
+	if err := json.Unmarshal(embedded, &text); err != nil {
+		return nil, invalid("Record %s is not a string of base64", what)
+	}
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, invalid("Record %s contains invalid base64 encoding", what)
+	}
+	return decoded, nil
+}
+
+// write writes the records and returns each one's result, when all are known or ctx ends.
+func (s *Server) write(ctx context.Context, list []*kgo.Record) []recordResult {
+	type outcome struct {
+		index int
+		err   error
+	}
+	outcomes := make(chan outcome, len(list)) // never blocks the client, although nobody may listen any more
+	errs := make([]error, len(list))
+	for i := range errs {
+		errs[i] = errUnknownOutcome
+	}
+	go func() {
+		for i, record := range list {
+			s.client.Produce(ctx, record, func(_ *kgo.Record, err error) {
+				if err == nil {
+					s.counts.produced.Add(1)
+				} else {
+					s.counts.refused.Add(1)
+				}
+				outcomes <- outcome{i, err}
+			})
+		}
+	}()
+	results := make([]recordResult, len(list))
+collect:
+	for range list {
+		select {
+		case o := <-outcomes:
+			errs[o.index] = o.err
+			if o.err == nil {
+				results[o.index] = recordResult{Partition: &list[o.index].Partition, Offset: &list[o.index].Offset}
+			}
+		case <-ctx.Done():
+			break collect
+		}
+	}
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		code, text := recordFailed, oneLine(err)
+		if isRetriable(err) || errors.Is(err, errUnknownOutcome) {
+			code = recordRetriable
+		}
+		results[i] = recordResult{ErrorCode: &code, Error: &text}
+	}
+	return results
+}
+
+var errUnknownOutcome = errors.New("no answer from Kafka in time: the record may have been written")
+
+// anyPartition is the Partition of a record that does not ask for one.
+const anyPartition = -1
+
+// chooser puts a record where it asks to be, else where every Kafka client would put its key.
+type chooser struct{ kgo.Partitioner }
+
+func (c chooser) ForTopic(topic string) kgo.TopicPartitioner {
+	return &topicChooser{c.Partitioner.ForTopic(topic)}
+}
+
+type topicChooser struct{ kgo.TopicPartitioner }
+
+func (c *topicChooser) RequiresConsistency(r *kgo.Record) bool {
+	return r.Partition != anyPartition || c.TopicPartitioner.RequiresConsistency(r)
+}
+
+func (c *topicChooser) Partition(r *kgo.Record, n int) int {
+	if r.Partition != anyPartition {
+		return int(r.Partition)
+	}
+	return c.TopicPartitioner.Partition(r, n)
+}
+
+// OnNewBatch lets records without a key change the partition with each batch.
+func (c *topicChooser) OnNewBatch() {
+	if sticky, ok := c.TopicPartitioner.(kgo.TopicPartitionerOnNewBatch); ok {
+		sticky.OnNewBatch()
+	}
+}

@@ -1,0 +1,270 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/kafka"
+	"pasdetrois/pkg/platform/franz"
+)
+
+// item is a record in an answer, or one that the answer passes over because it is no JSON.
+type item struct {
+	record  *kgo.Record
+	skipped bool
+}
+
+// skippedHeader says how many records an answer passes over.
+const skippedHeader = "Pas-Skipped-Records"
+
+// limits are when a read ends.
+type limits struct {
+	timeout  time.Duration
+	joinTime time.Duration
+	maxBytes int
+	minBytes int
+}
+
+func records(i *instance, w http.ResponseWriter, r *http.Request) error {
+	media, err := recordsType(r, i.settings.format)
+	if err != nil {
+		return err
+	}
+	within, err := i.limits(r)
+	if err != nil {
+		return err
+	}
+	if i.client == nil {
+		return illegalState("Consumer is not subscribed to any topics or assigned any partitions")
+	}
+	// The server's time limit is for sending a request, not for waiting for its answer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(i.alive, cancel)()
+	if i.settings.autoCommit {
+		i.commitBefore(r)
+	}
+	if err := i.isGone(); err != nil {
+		return err
+	}
+	defer i.putBack()
+	err = i.collect(ctx, within)
+	switch {
+	case i.alive.Err() != nil:
+		return instanceNotFound()
+	case ctx.Err() != nil:
+		return withStatus(http.StatusServiceUnavailable)
+	case err != nil:
+		return err
+	}
+	return i.deliver(w, media)
+}
+
+// limits reads timeout (milliseconds) and max_bytes.
+func (i *instance) limits(r *http.Request) (limits, error) {
+	l := limits{timeout: i.settings.timeout, joinTime: i.settings.joinTime, maxBytes: maxReadBytes, minBytes: i.settings.minBytes}
+	if text := r.URL.Query().Get("timeout"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return l, invalid("timeout %q is not a number of milliseconds", text)
+		}
+		if n >= 0 { // below 0 is "not said", as for max_bytes
+			l.timeout, l.joinTime = min(time.Duration(n)*time.Millisecond, maxReadTime), 0
+		}
+	}
+	if text := r.URL.Query().Get("max_bytes"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return l, invalid("max_bytes %q is not a number of bytes", text)
+		}
+		if n > 0 {
+			l.maxBytes = int(min(n, maxReadBytes))
+		}
+	}
+	return l, nil
+}
+
+// commitBefore commits what earlier answers had: the client came back, so it got them. A failure is told in the log and
+// tried again with the next call.
+func (i *instance) commitBefore(r *http.Request) {
+	ctx, cancel := i.within(r)
+	defer cancel()
+	if err := i.commitRead(ctx); err != nil {
+		i.warn("commit what was read", err)
+	}
+}
+
+// collect fills the answer: until it is large enough, or has something and nothing more comes for a moment, or the time
+// is over. It fails only when it has nothing.
+func (i *instance) collect(ctx context.Context, within limits) error {
+	i.awaitPartitions(ctx, within.joinTime)
+	deadline := time.Now().Add(within.timeout)
+	var failure error
+	for polled := false; ; polled = true {
+		size, full := i.take(within.maxBytes)
+		if full || i.isTooLarge() || size > 0 && i.server.memory.full() || within.minBytes > 0 && size >= within.minBytes || polled && !time.Now().Before(deadline) {
+			break
+		}
+		until := deadline
+		if quiet := time.Now().Add(quietTime); !i.empty() && within.minBytes <= 0 && quiet.Before(deadline) {
+			until = quiet
+		}
+		came, err := i.fetch(ctx, until)
+		if err != nil || errors.As(failure, new(*Error)) { // there was no memory, and there is now
+			failure = err
+		}
+		if ctx.Err() != nil || i.isGone() != nil || came == 0 && !time.Now().Before(until) {
+			break
+		}
+	}
+	if i.empty() && ctx.Err() == nil {
+		if err := i.passOver(); err != nil {
+			return err
+		}
+	}
+	if i.empty() && failure == nil && ctx.Err() == nil {
+		if failure = i.notLetIn(); failure == nil {
+			failure = i.reachable(ctx)
+		}
+	}
+	if i.empty() && failure != nil {
+		return kafkaError(failure)
+	}
+	return nil
+}
+
+// awaitPartitions gives a group time for its first answer: without, the first read of every guide would find nothing.
+func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) {
+	i.mu.Lock()
+	joined := i.joined
+	i.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-joined:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// fetch is poll when there is memory for what may come. It waits for that, too, but not when there is something to answer
+// with.
+func (i *instance) fetch(ctx context.Context, until time.Time) (came int, err error) {
+	if i.server.memory.full() && i.client.BufferedFetchRecords() == 0 {
+		err = noMemory()
+	} else if came, err = i.poll(ctx, until); !errors.As(err, new(*Error)) || came > 0 {
+		return came, err
+	}
+	timer := time.NewTimer(min(quietTime, time.Until(until)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return 0, err
+}
+
+// poll waits until then for records. It returns how many came.
+func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	return i.keep(i.client.PollFetches(ctx))
+}
+
+// keep keeps the records of partitions that are still ours, and what stands in the way of more.
+func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	fetches.EachError(func(topic string, partition int32, err error) {
+		var large *kgo.ErrDecompressTooLarge
+		var session *kgo.ErrGroupSession
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed):
+			return
+		case errors.Is(err, kafka.ErrNoRoom):
+			failure = noMemory()
+			return
+		case errors.As(err, &large):
+			if i.assigned[placeOfBatch(large)] {
+				i.tooLarge = append(i.tooLarge, large)
+			}
+			return
+		case errors.Is(err, kerr.UnknownTopicID):
+			i.forget(topic)
+			failure = remadeTopic(topic)
+		}
+		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", franz.Plain(err))
+		switch {
+		case !errors.As(err, &session):
+			failure = err
+		case !isRetriable(err): // else news of an outage, also of one that is over: it joins again by itself
+			i.refused = err
+		}
+	})
+	plain := 0
+	fetches.EachRecord(func(r *kgo.Record) {
+		if r.Attrs.CompressionType() == 0 {
+			plain += kafka.Memory(r)
+		}
+		if i.assigned[placeOf(r)] {
+			i.buffer = append(i.buffer, r)
+			came++
+		}
+	})
+	i.share.handedOver(plain)
+	return came, failure
+}
+
+// notLetIn returns why the group does not let the instance in. The client goes on trying, and tells of it now and then only.
+func (i *instance) notLetIn() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.refused
+}
+
+// reachable is asked when nothing came: "there is nothing" must not be said when nobody could be asked.
+func (i *instance) reachable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
+	defer cancel()
+	return i.server.client.Ping(ctx)
+}
+
+// take moves records from the buffer into the answer while they fit; one always does, or a large one would stand in the
+// way for ever. It returns the size of the answer and whether the next record does not fit.
+func (i *instance) take(maxBytes int) (size int, full bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, it := range i.answer {
+		size += it.size()
+	}
+	for len(i.buffer) > 0 {
+		next := item{record: i.buffer[0], skipped: i.settings.format == formatJSON && !isJSON(i.buffer[0].Value)}
+		if size > 0 && size+next.size() > maxBytes {
+			return size, true
+		}
+		size += next.size()
+		i.answer, i.buffer = append(i.answer, next), i.buffer[1:]
+	}
+	return size, size >= maxBytes
+}
+
+// size is what a record counts of max_bytes.
+func (it item) size() int {
+	if it.skipped {
+		return 0
+	}
+	return max(1, len(it.record.Key)+len(it.record.Value))
+}
+
+func (i *instance) empty() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.answer) == 0
+}

@@ -1,0 +1,61 @@
+package simulate
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+
+	"pasdetrois/toolbox/client"
+	"pasdetrois/pkg/messages"
+)
+
+// ErrNothingToBuy means that the catalogue has no product that could be sold.
+var ErrNothingToBuy = errors.New("the catalogue has no product with a price")
+
+// popularity is the exponent of Zipf's law: the product of rank n is wanted 1/n^popularity times as much as the first.
+const popularity = 1.1
+
+type product struct {
+	sku   string
+	price messages.Money
+}
+
+// catalogue is what can be bought, most popular first: cheap things are wanted more often. What is in stock does not
+// matter, or the same seed would not give the same traffic twice.
+type catalogue struct {
+	products []product
+	upTo     []float64 // how often a product of this rank or above is wanted, out of 1
+}
+
+func newCatalogue(stocks []client.Stock) (catalogue, error) {
+	var c catalogue
+	for _, s := range stocks {
+		price, err := messages.ParseMoney(s.Price.String(), s.Currency)
+		if err == nil && price.Minor > 0 {
+			c.products = append(c.products, product{s.SKU, price})
+		}
+	}
+	if len(c.products) == 0 {
+		return c, ErrNothingToBuy
+	}
+	slices.SortFunc(c.products, func(a, b product) int {
+		return cmp.Or(cmp.Compare(a.price.Minor, b.price.Minor), cmp.Compare(a.sku, b.sku))
+	})
+	sum := 0.0
+	for rank := range c.products {
+		sum += math.Pow(float64(rank+1), -popularity)
+		c.upTo = append(c.upTo, sum)
+	}
+	for rank := range c.upTo {
+		c.upTo[rank] /= sum
+	}
+	return c, nil
+}
+
+// pick returns a product, popular ones more often.
+func (c catalogue) pick(random *rand.Rand) product {
+	return c.products[min(sort.SearchFloat64s(c.upTo, random.Float64()), len(c.products)-1)]
+}

@@ -1,0 +1,273 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"pasdetrois/toolbox/client"
+)
+
+const (
+	// Connections is how many orders are under way over HTTP at a time; further ones wait, and are late.
+	Connections = 512
+	// maxOpen is how many orders are waited for at a time.
+	maxOpen = 100_000
+	// hurry is how long a run that is interrupted waits for the outcomes of its orders.
+	hurry = 3 * time.Second
+	// openTime bounds the first look at the services.
+	openTime = 8 * time.Second
+)
+
+// Shop is what shoppers ask of the services. *client.Client is one.
+type Shop interface {
+	Inventory(ctx context.Context) ([]client.Stock, error)
+	Place(ctx context.Context, order client.NewOrder, opts client.PlaceOptions) (client.Order, client.Answer, error)
+	Cancel(ctx context.Context, id string) (client.Order, error)
+	Order(ctx context.Context, id string, wait time.Duration) (client.Order, error)
+	Notifications(ctx context.Context, orderID string) ([]client.Notification, error)
+	RecentNotifications(ctx context.Context, cursor string) (client.NotificationPage, error)
+}
+
+// Config says what to do.
+type Config struct {
+	Traffic Traffic
+	// Run begins the ids of orders and sessions.
+	Run  string
+	Shop Shop
+	// Open connects to where events are written; nil = nowhere.
+	Open func(ctx context.Context) (Writer, error)
+	// Settle is how long after the last order its outcome may take.
+	Settle time.Duration
+	// Progress is told what has happened so far, about once a second.
+	Progress func(Progress)
+}
+
+// run is one run under way.
+type run struct {
+	cfg     Config
+	began   time.Time
+	open    *openOrders
+	flight  chan struct{} // one for each request
+	placing sync.WaitGroup
+	answers latencies
+	mu      sync.Mutex
+	count   counts
+	blind   error // of the latest look at the outcomes
+}
+
+// Run lets the shoppers loose until the time is over or ctx ends, waits for the outcomes of their orders and says what
+// came of it. It fails only before it began: when a service or Kafka cannot be reached, or with ErrNothingToBuy.
+func Run(ctx context.Context, cfg Config) (Summary, error) {
+	shop, writer, err := start(ctx, cfg)
+	if err != nil {
+		return Summary{}, err
+	}
+	r := &run{cfg: cfg, began: time.Now(), open: newOpenOrders(maxOpen), flight: make(chan struct{}, Connections), count: newCounts()}
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	watching, stopWatching := context.WithCancel(work)
+	defer stopWatching()
+	var helpers sync.WaitGroup
+	helpers.Go(func() { r.watch(watching) })
+	helpers.Go(func() { r.tell(watching) })
+
+	r.traffic(ctx, work, shop, writer)
+	traffic := time.Since(r.began)
+	r.settle(ctx)
+	stopWork() // what is still under way ends now
+	r.placing.Wait()
+	helpers.Wait()
+
+	s := r.summary(traffic)
+	s.Interrupted = ctx.Err() != nil
+	if writer != nil {
+		var lost error
+		if s.EventsLost, lost = writer.Close(); lost != nil {
+			s.EventsProblem = lost.Error()
+		}
+	}
+	return s, nil
+}
+
+// start looks at all that is needed, at the same time: what does not answer must not add up.
+func start(ctx context.Context, cfg Config) (catalogue, Writer, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	var stocks []client.Stock
+	var writer Writer
+	errs := make([]error, 3)
+	var wg sync.WaitGroup
+	wg.Go(func() { stocks, errs[0] = cfg.Shop.Inventory(ctx) })
+	wg.Go(func() { _, errs[1] = cfg.Shop.RecentNotifications(ctx, "") })
+	if cfg.Open != nil {
+		wg.Go(func() { writer, errs[2] = cfg.Open(ctx) })
+	}
+	wg.Wait()
+	var shop catalogue
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		if writer != nil {
+			_, _ = writer.Close() // nothing was written
+		}
+		return shop, nil, err
+	}
+	shop, err := newCatalogue(stocks)
+	if err != nil && writer != nil {
+		_, _ = writer.Close()
+	}
+	return shop, writer, err
+}
+
+// traffic does what the plan says at its moments. Events are written without waiting, orders are placed on their own.
+func (r *run) traffic(ctx, work context.Context, shop catalogue, writer Writer) {
+	p := newPlan(r.cfg.Traffic, shop)
+	for s, more := p.next(); more; s, more = p.next() {
+		due := r.began.Add(s.at)
+		if !pause(ctx, time.Until(due)) {
+			return
+		}
+		if writer != nil {
+			if body, err := s.body(r.cfg.Run, r.began); err == nil {
+				writer.Write(s.session.user, body, due)
+			}
+			r.note(func(c *counts) { c.events[s.event().name]++ })
+		}
+		r.note(func(c *counts) {
+			if s.number == 0 {
+				c.sessions++
+			}
+		})
+		if order := s.order(); order != nil && !r.place(ctx, work, s, due, *order) {
+			return
+		}
+	}
+}
+
+// place starts placing an order. It waits only while too many are under way or open, and returns false when ctx ends.
+func (r *run) place(ctx, work context.Context, s step, due time.Time, order purchase) bool {
+	held := false
+	for _, slots := range []chan struct{}{r.open.slots, r.flight} {
+		select {
+		case slots <- struct{}{}:
+			continue
+		default:
+			held = true
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	id := fmt.Sprintf("%s-%d", r.cfg.Run, s.session.number)
+	r.note(func(c *counts) {
+		c.orders++
+		if held {
+			c.heldBack++
+		}
+	})
+	r.open.add(id, due)
+	r.placing.Go(func() {
+		taken := r.post(work, client.NewOrder{OrderID: id, UserID: s.session.user, Items: order.items, PaymentMethod: order.method}, due,
+			order.cancelAfter > 0)
+		<-r.flight
+		if taken && order.cancelAfter > 0 {
+			r.callOff(ctx, work, id, order.cancelAfter)
+		}
+	})
+	return true
+}
+
+// post places an order and reports whether it was taken. One that is called off later stays busy.
+func (r *run) post(work context.Context, order client.NewOrder, due time.Time, busy bool) bool {
+	_, answer, err := r.cfg.Shop.Place(work, order, client.PlaceOptions{})
+	took := time.Since(due)
+	status := client.StatusOf(err)
+	switch {
+	case err == nil:
+		repeated := answer.Status == 200
+		r.answers.add(took)
+		r.note(func(c *counts) {
+			c.taken++
+			if repeated {
+				c.repeated++
+			}
+		})
+		r.open.update(order.OrderID, func(o *openOrder) { o.busy, o.repeated = busy, repeated })
+		return true
+	case errors.Is(err, syscall.ECONNREFUSED):
+		r.refused("unreachable")
+		r.open.drop(order.OrderID)
+	case status >= 400 && status < 500:
+		r.refused(strconv.Itoa(status))
+		r.open.drop(order.OrderID)
+	default: // it may have been taken
+		name := "no answer"
+		if status > 0 {
+			name = strconv.Itoa(status)
+		}
+		r.refused(name)
+		r.open.update(order.OrderID, func(o *openOrder) { o.busy, o.uncertain = false, true })
+	}
+	return false
+}
+
+func (r *run) refused(why string) { r.note(func(c *counts) { c.refused[why]++ }) }
+
+// callOff cancels an order after a while. A run that ends first leaves it as it is.
+func (r *run) callOff(ctx, work context.Context, id string, after time.Duration) {
+	cancelling, outcome := false, ""
+	if pause(ctx, after) {
+		switch _, err := r.cfg.Shop.Cancel(work, id); {
+		case err == nil:
+			cancelling, outcome = true, "taken"
+		case client.StatusOf(err) == 409:
+			outcome = "too late"
+		default:
+			outcome = "failed"
+		}
+		r.note(func(c *counts) { c.cancellations[outcome]++ })
+	}
+	r.open.update(id, func(o *openOrder) { o.busy, o.cancelling = false, cancelling })
+}
+
+// settle waits until no order is open, but not longer than is allowed.
+func (r *run) settle(ctx context.Context) {
+	deadline := time.NewTimer(r.cfg.Settle)
+	defer deadline.Stop()
+	ticker := time.NewTicker(pollEvery / 5)
+	defer ticker.Stop()
+	interrupted := ctx.Done()
+	for r.open.count() > 0 {
+		select {
+		case <-deadline.C:
+			return
+		case <-interrupted:
+			interrupted = nil
+			deadline.Reset(min(hurry, r.cfg.Settle))
+		case <-ticker.C:
+		}
+	}
+}
+
+// pause reports whether ctx is still alive after d.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,145 @@
+package windows
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/pkg/messages"
+)
+
+// place is a partition of a topic, whose name has no prefix.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// position is how far a partition was read.
+type position struct {
+	next      int64 // the offset to read next
+	watermark int64 // the newest event's time, in milliseconds since 1970
+}
+
+// noEvent is the watermark of a partition without any event.
+const noEvent = math.MinInt64
+
+// key is one row of a window.
+type key struct {
+	start           int64 // of the window, in milliseconds since 1970
+	event, currency string
+}
+
+// counts are of one row.
+type counts struct{ events, late, minor int64 }
+
+// Counters say what was read.
+type Counters struct {
+	Read       int64 `json:"read"`        // = Counted + Late + NotJSON + Empty
+	Counted    int64 `json:"counted"`     // events in their windows
+	Late       int64 `json:"late"`        // events that were written, and came, after their window's end and grace
+	NotJSON    int64 `json:"not_json"`    // records that are no events: no JSON object that can be read in one way only
+	Empty      int64 `json:"empty"`       // records without a value, such as tombstones
+	BadAmounts int64 `json:"bad_amounts"` // events whose amount cannot be read: counted, but in no sum
+	Ahead      int64 `json:"ahead"`       // events with a time too far ahead: counted under their record's time
+	PassedOver int64 `json:"passed_over"` // batches of records that inflate too far; nothing in them is read
+}
+
+func (c *Counters) add(o Counters) {
+	c.Read += o.Read
+	c.Counted += o.Counted
+	c.Late += o.Late
+	c.NotJSON += o.NotJSON
+	c.Empty += o.Empty
+	c.BadAmounts += o.BadAmounts
+	c.Ahead += o.Ahead
+	c.PassedOver += o.PassedOver
+}
+
+// batch is what some records add to what was there before. Its sums cannot overflow: a batch has far less than a million
+// events, and an amount less than 10^12 minor units.
+type batch struct {
+	cells    map[key]counts
+	places   map[place]position // where the partitions read for this batch stand after it
+	counters Counters
+}
+
+func newBatch() *batch {
+	return &batch{cells: map[key]counts{}, places: map[place]position{}}
+}
+
+// tally adds records to batches.
+type tally struct {
+	size, grace int64 // milliseconds
+	at          map[place]position
+}
+
+func newTally(size, grace time.Duration, at map[place]position) *tally {
+	return &tally{size: size.Milliseconds(), grace: grace.Milliseconds(), at: at}
+}
+
+// start returns the start of the window that has the time at.
+func (t *tally) start(at int64) int64 {
+	start := at - at%t.size
+	if start > at { // before 1970
+		start -= t.size
+	}
+	return start
+}
+
+// add counts one record. The records of a partition come in their order.
+func (t *tally) add(b *batch, r *kgo.Record) {
+	p := place{r.Topic, r.Partition}
+	at, known := t.at[p]
+	if !known {
+		at.watermark = noEvent
+	}
+	at.next = r.Offset + 1
+	b.counters.Read++
+	e, err := readEvent(r)
+	var bad *messages.DecodeError
+	switch {
+	case err == nil:
+		t.count(b, e, at.watermark)
+		at.watermark = max(at.watermark, e.at)
+	case errors.As(err, &bad) && bad.Reason == messages.ReasonEmptyBody:
+		b.counters.Empty++
+	default:
+		b.counters.NotJSON++
+	}
+	t.at[p], b.places[p] = at, at
+}
+
+// passOver goes on behind a batch that was passed over.
+func (t *tally) passOver(b *batch, passed feed.Passed) {
+	p := place{passed.Topic, passed.Partition}
+	at, known := t.at[p]
+	if !known {
+		at.watermark = noEvent
+	}
+	at.next = passed.Next
+	b.counters.PassedOver++
+	t.at[p], b.places[p] = at, at
+}
+
+func (t *tally) count(b *batch, e event, watermark int64) {
+	if e.badAmount {
+		b.counters.BadAmounts++
+	}
+	if e.ahead {
+		b.counters.Ahead++
+	}
+	k := key{t.start(e.at), e.name, e.currency}
+	c := b.cells[k]
+	if over := k.start + t.size + t.grace; over <= watermark && (over <= e.written || e.written <= 0) {
+		b.counters.Late++
+		c.late++
+	} else {
+		b.counters.Counted++
+		c.events++
+		c.minor += e.minor
+	}
+	b.cells[k] = c
+}
