@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/pkg/platform/tracing/tracingtest"
+	"pasdetrois/toolbox/client"
 )
 
 // What a collector gets is in the words of one version of OpenTelemetry's semantic conventions, whatever happens to an order.

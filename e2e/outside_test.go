@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 // TestAPaymentAskedForFromOutsideIsNoFault: the contract's own least message for the topic payments, of an order that nobody

@@ -12,10 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/messages/messagestest"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 // rest reads the topic over plain HTTP. What it hands on must mean what was written.

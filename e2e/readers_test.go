@@ -15,16 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/client"
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/toolbox/tail"
-	"pasdetrois/toolbox/windows"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/messages/messagestest"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/tail"
+	"pasdetrois/toolbox/windows"
 )
 
 // readers is a stack to whose topic orders the whole table of values was written, in partition 0, so that a case's offset

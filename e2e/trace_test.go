@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/pkg/platform/tracing/tracingtest"
+	"pasdetrois/toolbox/client"
 )
 
 // One order is one trace: each step is the child of the one that led to it, across HTTP, outbox, Kafka, Postgres and

@@ -15,11 +15,11 @@ import (
 
 	"pasdetrois/bench/process"
 	"pasdetrois/bench/stats"
-	"pasdetrois/toolbox/audit"
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/feed"
 )
 
 // row is one kind of fault.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"pasdetrois/bench/load"
-	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/toolbox/client"
 )
 
 const (

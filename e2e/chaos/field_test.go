@@ -20,7 +20,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/bench/process"
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/e2e/progress"
@@ -28,6 +27,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 const (

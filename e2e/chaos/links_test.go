@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/bench/process"
-	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/programs"
+	"pasdetrois/toolbox/client"
 )
 
 // links are the proxies of all replicas: one to Kafka and one to Postgres each, and one from the customers to orders.

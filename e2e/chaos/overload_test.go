@@ -11,8 +11,8 @@ import (
 
 	"pasdetrois/bench/load"
 	"pasdetrois/bench/stats"
-	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/toolbox/client"
 )
 
 const (

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"pasdetrois/toolbox/audit"
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/toolbox/audit"
 )
 
 // note is what one customer wanted, and what the services told the customer.

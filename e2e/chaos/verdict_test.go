@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/audit"
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/toolbox/audit"
 )
 
 // sound returns the notes of customers whose orders were confirmed, declined, cancelled, refused and never answered, and

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/progress"
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/toolbox/client"
 )
 
 // How often each round is played. The order is random.

@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/toolbox/client"
 )
 
 const (

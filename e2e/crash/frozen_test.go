@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/e2e/programs"
+	"pasdetrois/toolbox/client"
 )
 
 const (

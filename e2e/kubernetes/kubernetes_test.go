@@ -18,13 +18,13 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
 	"pasdetrois/services/payments"
+	"pasdetrois/toolbox/client"
 )
 
 // built is what a folder of deploy/kubernetes builds.

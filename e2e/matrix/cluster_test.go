@@ -17,8 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 // cluster starts three brokers, replication 3, min ISR 2, and returns their addresses and what runs a command on them.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/pkg/platform/tracing/tracingtest"
+	"pasdetrois/toolbox/client"
 )
 
 // TestPictures draws what the documentation shows, from what was really measured. `make pictures` keeps them, in the folder

@@ -17,12 +17,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 // system is a stack whose services reach the database through PgBouncer only.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // Purchase is an order that a customer asked for, and what the customer asked for later.

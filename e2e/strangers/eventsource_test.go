@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 // browser follows an order as a page does, and ends when the EventSource gave up: after 204, or after any error status.

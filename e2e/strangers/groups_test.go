@@ -22,10 +22,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/rest"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }

@@ -73,7 +73,7 @@ func TestTheRulesNotice(t *testing.T) {
 		"watermill in a service": {"services/orders/internal/consumer/consumer.go",
 			imports("consumer", "pasdetrois/pkg/platform/bus"), imports("consumer", "github.com/ThreeDotsLabs/watermill/message")},
 		"a tool that knows a service": {"toolbox/audit/audit.go",
-			"package audit\n\nimport _ \"pasdetrois/services/orders\"\n", "a tool knows the contract"},
+			imports("audit", "pasdetrois/pkg/messages"), imports("audit", "pasdetrois/services/orders")},
 		"a peer that uses the product": {"bench/peers/idiomatic/kafka.go",
 			imports("main", "github.com/ThreeDotsLabs/watermill/message"), imports("main", "pasdetrois/pkg/platform/bus")},
 		"a peer's test that uses a service": {"bench/peers/idiomatic/kafka_test.go",

@@ -14,13 +14,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/audit"
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/feed"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/feed"
 )
 
 // gapsNamed is how many partitions a note names.

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/audit"
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/feed"
 )
 
 // What became of order n is said by n % 100: 0 to 2 were rejected, 3 to 6 declined, 7 is suspected of fraud, 8 to 10 were

@@ -10,8 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/feed"
 )
 
 // story is what the topics tell of one order.

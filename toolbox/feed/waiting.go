@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/toolbox/kafka"
 )
 
 // Waiting is how many records of a partition cannot be read yet, because they stand behind an open transaction.

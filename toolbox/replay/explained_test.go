@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/client"
-	"pasdetrois/toolbox/replay"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/replay"
 )
 
 // A message that is published again has the id of the first time: it explains no difference. One with another id does,

@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/toolbox/client"
 )
 
 // lease is how long `pas replay` asks for a pause at a time.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/toolbox/client"
 )
 
 // BusyError says that somebody still is a member of a group that has to be empty.

@@ -13,9 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/kafka"
-	"pasdetrois/pkg/platform/bus"
 )
 
 // From says where to begin. The zero value is the beginning.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/toolbox/client"
 )
 
 // callTime bounds one question to the service, to Kafka or to the database.

@@ -14,13 +14,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/client"
-	"pasdetrois/toolbox/replay"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/replay"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/rest"
 )
 
 // values are the records' values, sorted.

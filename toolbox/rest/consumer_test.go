@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/rest"
 )
 
 func TestAnIdleInstanceIsClosedAndLeavesItsGroup(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
 	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/toolbox/kafka"
 )
 
 // place is one partition of a topic.

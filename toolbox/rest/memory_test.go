@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/rest"
 )
 
 // inflating writes a record whose batch is small on the wire.

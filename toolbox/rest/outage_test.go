@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/embedded"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/rest"
 )
 
 // "There is nothing" and "nobody could be asked" are not the same answer.

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
 	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/toolbox/kafka"
 )
 
 // item is a record in an answer, or one that the answer passes over because it is no JSON.

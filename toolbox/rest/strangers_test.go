@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/rest"
 )
 
 // ruleOf is round robin under another name.

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sort"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // ErrNothingToBuy means that the catalogue has no product that could be sold.

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // The events of a session.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/client"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }

@@ -10,10 +10,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
-	"pasdetrois/toolbox/kafka"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/kafka"
 )
 
 // Topic is where shoppers' events are written to.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/toolbox/feed"
 )
 
 func TestEventsThatKafkaDoesNotConfirmAreLost(t *testing.T) {

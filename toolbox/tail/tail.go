@@ -13,8 +13,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/feed"
 )
 
 // Config says what to show.

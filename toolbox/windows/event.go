@@ -3,8 +3,8 @@ package windows
 import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/feed"
 )
 
 // maxAhead is how far in milliseconds an event's time may be ahead of its record's. One clock that is years ahead

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/toolbox/feed"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/feed"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/feed"
 )
 
 // place is a partition of a topic, whose name has no prefix.

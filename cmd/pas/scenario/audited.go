@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"pasdetrois/toolbox/audit"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/audit"
 )
 
 // Books are the databases behind the services.

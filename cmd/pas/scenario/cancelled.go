@@ -3,8 +3,8 @@ package scenario
 import (
 	"slices"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // CancelledBeforePayment calls an order off while its payment is still to come. To make sure that it is, payments is

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 func number(decimal string) json.Number { return json.Number(decimal) }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // Payment methods of the simulated provider.

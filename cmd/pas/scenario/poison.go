@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // PoisonMessage writes two messages that can never succeed. Both are parked once and shown; what comes behind them is

@@ -1,8 +1,8 @@
 package scenario
 
 import (
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // Replayed lets every service read its topics again from their beginning, and expects nothing to come of it: no row

@@ -1,8 +1,8 @@
 package scenario
 
 import (
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // NotificationsRestarted stops notifications, lets orders be confirmed meanwhile, and expects each email once after it

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
-	"pasdetrois/pkg/platform/bus"
 )
 
 // Need is a capability that a scenario wants from its Env beyond addresses.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
-	"pasdetrois/cmd/pas/scenario"
 )
 
 func TestEveryScenarioHasANameAndIsFound(t *testing.T) {

@@ -12,12 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/simulate"
 	"pasdetrois/toolbox/windows"
-	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
 )
 
 const (

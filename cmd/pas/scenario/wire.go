@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/kafka"
-	"pasdetrois/pkg/messages"
 )
 
 // consumers says which services read a topic. It is part of the contract: their consumer groups are named after it.

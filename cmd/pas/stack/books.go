@@ -7,9 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/migrations"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/feed"
-	"pasdetrois/migrations"
 )
 
 // openTime bounds how long connecting to Kafka may take.

@@ -3,9 +3,9 @@ package stack
 import (
 	"context"
 
+	"pasdetrois/migrations"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
-	"pasdetrois/migrations"
 )
 
 // Replay lets a service read its topics again from their beginning and compares its state, as `pas replay` does.

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
 	"pasdetrois/services/payments"
+	"pasdetrois/toolbox/client"
 )
 
 // service is one of the three: its addresses, which stay, and its present run, if any.

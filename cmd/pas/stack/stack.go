@@ -10,12 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/toolbox/client"
 )
 
 // Config configures Start. The zero value is a throw-away stack on free ports.

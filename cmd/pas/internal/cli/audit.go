@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
-	"pasdetrois/pkg/platform/pgdb"
 )
 
 func (a *app) audit() *cobra.Command {

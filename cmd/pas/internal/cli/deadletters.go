@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/toolbox/client"
 )
 
 // replayTime bounds how long `replay` waits for the service to have handled a message again.

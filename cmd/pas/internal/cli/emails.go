@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/toolbox/client"
 )
 
 func (a *app) emails() *cobra.Command {

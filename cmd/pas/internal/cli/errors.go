@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"strings"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/client"
 )
 
 // usageError is a mistake in flags, arguments or configuration: exit code 2.

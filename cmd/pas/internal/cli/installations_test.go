@@ -10,10 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/toolbox/client"
 )
 
 // askForPasswords starts a Postgres that asks everybody but its superuser for a password, with one database for each name.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 func (a *app) inventory() *cobra.Command {

@@ -13,9 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/toolbox/kafka"
 )
 
 // cleanUpTime bounds how long removing a demo's topics and database may take.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 const (

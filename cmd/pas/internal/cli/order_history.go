@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/client"
 )
 
 // orderHistory is everything known of one order, as --json shows it.

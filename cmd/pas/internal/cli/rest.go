@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
-	"pasdetrois/toolbox/rest"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/rest"
 )
 
 // restView is what `pas rest` did, as --json shows it.

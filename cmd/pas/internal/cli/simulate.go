@@ -12,10 +12,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/simulate"
-	"pasdetrois/pkg/platform/bus"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/cli"
-	"pasdetrois/toolbox/simulate"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/simulate"
 )
 
 // reach is the environment in which commands find a stack.

@@ -14,8 +14,8 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/toolbox/tail"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/tail"
 )
 
 // tailView is a record as --json shows it. Bytes that are no text are base64, in a field of another name.

@@ -13,12 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/feed"
-	"pasdetrois/toolbox/kafka"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/run"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/kafka"
 )
 
 // kafkaTime bounds each command that talks to Kafka.

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/client"
 )
 
 // upView says where everything is, as --json shows it.

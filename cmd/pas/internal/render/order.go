@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/toolbox/client"
 	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/toolbox/client"
 )
 
 // Order writes an order and its timeline.
