@@ -28,8 +28,9 @@ const (
 //
 // Orders end about in the order in which they were taken. So as many wait as were taken since those were that end now.
 // While that is more than backlogOrders, and those that end now waited for longer than within, a replica takes
-// three orders for each four that reach their end. After that the limit grows for as long as the crowd meets it. So the
-// backlog shrinks, and the traffic that the system can do goes on.
+// three orders for each four that reach their end. It comes down to that rate by a third each second: taking a flood uses the
+// processors that orders need to reach their end, so fewer end during the flood than can. After that the limit grows for as
+// long as the crowd meets it. So the backlog shrinks, and the traffic that the system can do goes on.
 // While Kafka or payments is away no order reaches its end: that is no overload, and every order is taken.
 type backlog struct {
 	within time.Duration // 0 = nothing is ever refused
@@ -108,7 +109,7 @@ func (b *backlog) decide(number int64) {
 	}
 	switch each := ended / backlogWindow; {
 	case orders > backlogOrders && wait > b.within:
-		b.limit = max(backlogLeast, each*3/4)
+		b.limit = max(backlogLeast, each*3/4, b.at(number-1).taken*2/3)
 		b.after = min(longestRetry, 4*(wait-b.within)) // a quarter of what ends is not replaced
 	case refused:
 		// The crowd is still there: taking all of it would only build the next backlog. The limit grows in any case, since the

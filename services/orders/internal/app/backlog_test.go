@@ -66,6 +66,19 @@ func TestACrowdLeavesNoOrderThatWaitsForMinutes(t *testing.T) {
 	require.Equal(t, ends/2, l.second(ends/2, ends), "it takes everything again")
 }
 
+// A flood takes the processors that orders need to reach their end: by its end rate alone the system would stand for seconds.
+func TestTheFirstRefusalsLeaveTheTrafficThatTheSystemCanDo(t *testing.T) {
+	t.Parallel()
+	const asked, can, floor = 4000, 1400, 100
+	l := newLine(10 * time.Second)
+	taken := asked
+	for second := range 120 {
+		taken = l.second(asked, max(floor, can-taken/3))
+		require.Greater(t, taken, asked/10, "in second %d", second)
+	}
+	require.Less(t, len(l.queue), 30*can)
+}
+
 // While no order reaches its end, every order is taken. What piled up in an outage is worked off while customers order on.
 func TestAnOutageIsNoCrowd(t *testing.T) {
 	t.Parallel()
