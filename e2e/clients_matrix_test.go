@@ -211,7 +211,10 @@ func franz(t *testing.T, brokers []string, prefix, order string) []line {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	topics := []string{prefix + messages.TopicOrders, prefix + messages.TopicPayments, prefix + messages.TopicNotifications, prefix + messages.TopicOrderFailures}
+	topics := messages.TopicNames()
+	for i := range topics {
+		topics[i] = prefix + topics[i]
+	}
 	c, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topics...), kgo.ConsumerGroup(prefix+"reads.franz-go"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/deadletter"
 )
 
@@ -34,7 +34,7 @@ func TestDeadLettersAreTheSameInEveryService(t *testing.T) {
 	}
 	want := table("orders")
 	require.NotEmpty(t, want)
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		require.Equal(t, want, table(service), service)
 
 		var states []string
@@ -52,7 +52,7 @@ func TestRulesAreRefusedByTheirName(t *testing.T) {
 	w.up()
 	const letter = `INSERT INTO %s.dead_letters (topic, partition, record_offset, record_time, reason, detail, state)
 		VALUES ('t', 0, 0, 'epoch', '', '', '%s')`
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		conn := w.as(service)
 		require.Equal(t, "dead_letter_state", w.refused(conn, checkViolation, fmt.Sprintf(letter, service, "lost")).ConstraintName)
 		_, err := conn.Exec(t.Context(), fmt.Sprintf(letter, service, "parked"))

@@ -11,6 +11,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/stretchr/testify v1.12.1
+	pasdetrois/pkg/messages v0.0.0
 	pasdetrois/pkg/platform v0.0.0
 )
 
@@ -45,5 +46,4 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	pasdetrois/pkg/messages v0.0.0 // indirect
 )

@@ -16,20 +16,18 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
 )
 
 //go:embed orders/*.sql payments/*.sql notifications/*.sql
 var files embed.FS
 
-// Services returns the services that have a schema, which is also the name of their role.
-func Services() []string { return []string{"orders", "payments", "notifications"} }
-
 // Up migrates all three services in the database of adminURL (a superuser, or a role that may create roles and schemas,
 // which becomes a member of the roles that it makes). Each role gets its own name as password when it is made; a role
 // that exists is left as it is. Safe to run by several at a time.
 func Up(ctx context.Context, adminURL string) error {
-	for _, service := range Services() {
+	for _, service := range messages.Services() {
 		if err := UpService(ctx, adminURL, service, RolesOf(service)); err != nil {
 			return err
 		}

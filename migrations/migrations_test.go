@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/embedded"
 	"pasdetrois/pkg/platform/testkit"
 )
@@ -79,7 +80,7 @@ func TestDownTakesEverythingBackAndUpMakesTheSameAgain(t *testing.T) {
 	admin := w.as("")
 	before := w.lines(admin, catalogSQL)
 
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		require.NoError(t, migrations.Down(t.Context(), w.AdminURL, service))
 	}
 	require.Equal(t, []string{"notifications.goose_db_version", "orders.goose_db_version", "payments.goose_db_version"},
@@ -104,7 +105,7 @@ func TestDownTouchesNobodyElse(t *testing.T) {
 
 func TestServicesMayHaveADatabaseEach(t *testing.T) {
 	t.Parallel()
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		w := setup(t)
 		require.NoError(t, migrations.UpService(t.Context(), w.AdminURL, service, migrations.RolesOf(service)))
 		require.Equal(t, []string{service}, w.lines(w.as(service),

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/embedded"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
@@ -20,7 +21,7 @@ func others(service string) migrations.Roles {
 
 func upWith(t *testing.T, adminURL string, roles func(service string) migrations.Roles) {
 	t.Helper()
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		require.NoError(t, migrations.UpService(t.Context(), adminURL, service, roles(service)))
 	}
 }
@@ -52,7 +53,7 @@ FROM pg_namespace, aclexplode(nspacl) a WHERE nspname IN ('orders', 'payments', 
 	want := usual.lines(usual.as(""), grantsSQL)
 	require.Greater(t, len(want), 20)
 	require.Equal(t, want, w.lines(admin, grantsSQL))
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		conn := w.connect(w.with(others(service).Owner, others(service).Owner))
 		for _, s := range pgdb.RoleSettings(service) {
 			require.Equal(t, []string{"true"}, w.lines(conn, `SELECT (current_setting($1) = set_config($1, $2, true))::text`, s.Name, s.Value), s.Name)
@@ -97,7 +98,7 @@ func TestTheSQLNamesNoRoleButTheAuditorInGrants(t *testing.T) {
 	roles := regexp.MustCompile(`(?i)\b(auditor|ROLE|OWNER TO|AUTHORIZATION|current_user|session_user)\b`)
 	grants := regexp.MustCompile(`(?im)^\s*(GRANT|REVOKE)\b`)
 	seen := 0
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		for name, text := range migrations.Named(t, service, `"other"`) {
 			text = comments.ReplaceAllString(text, "")
 			require.NotRegexp(t, roles, text, name)

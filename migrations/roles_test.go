@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
 )
 
@@ -15,9 +16,9 @@ func TestARoleReachesNoOtherServicesSchema(t *testing.T) {
 	w := setup(t)
 	w.up()
 	admin := w.as("")
-	for _, role := range migrations.Services() {
+	for _, role := range messages.Services() {
 		conn := w.as(role)
-		for _, other := range migrations.Services() {
+		for _, other := range messages.Services() {
 			if other == role {
 				continue
 			}
@@ -44,7 +45,7 @@ func TestARoleMakesNothingOutsideItsSchema(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.up()
-	for _, role := range migrations.Services() {
+	for _, role := range messages.Services() {
 		conn := w.as(role)
 		for _, statement := range []string{
 			`CREATE TABLE public.mine (a int)`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
@@ -72,7 +73,7 @@ func TestARoleOwnsWhatItsMigrationsMade(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.up()
-	for _, role := range migrations.Services() {
+	for _, role := range messages.Services() {
 		conn := w.as(role)
 		require.Empty(t, w.lines(conn, `SELECT relname::text FROM pg_class
 			WHERE relnamespace = $1::text::regnamespace AND relowner <> $1::text::regrole`, role))
@@ -93,7 +94,7 @@ func TestRolesHaveTheSettingsThatTheirStatementsNeed(t *testing.T) {
 	w := setup(t)
 	w.up()
 	w.up()
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		conn := w.as(service)
 		for _, s := range pgdb.RoleSettings(service) {
 			require.Equal(t, []string{"true"}, w.lines(conn, `SELECT (current_setting($1) = set_config($1, $2, true))::text`, s.Name, s.Value), s.Name)

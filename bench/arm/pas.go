@@ -13,6 +13,7 @@ import (
 	"pasdetrois/bench/load"
 	"pasdetrois/bench/process"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 )
 
 // Pas is the product: its three services as separate programs, as shipped.
@@ -21,7 +22,7 @@ func Pas() Arm {
 }
 
 // Services are the services of pas.
-func Services() []string { return migrations.Services() }
+func Services() []string { return messages.Services() }
 
 // RunningPas is pas.
 type RunningPas struct {

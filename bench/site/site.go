@@ -168,7 +168,11 @@ type Plot struct {
 
 // Partitions returns the contract's topics, each with its partitions.
 func Partitions() map[string]int32 {
-	return map[string]int32{messages.TopicOrders: 6, messages.TopicPayments: 3, messages.TopicNotifications: 3, messages.TopicOrderFailures: 3}
+	partitions := map[string]int32{}
+	for _, t := range messages.Topics() {
+		partitions[t.Name] = int32(t.Partitions)
+	}
+	return partitions
 }
 
 // Plot makes a database and topics.

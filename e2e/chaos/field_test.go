@@ -25,6 +25,7 @@ import (
 	"pasdetrois/e2e/progress"
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -106,7 +107,7 @@ func port(address string) int {
 func (f *field) startReplicas(addresses []string) {
 	logs := programs.Logs(f.t)
 	f.shop = &customers{seed: f.seed, rate: f.rate}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		for n := range replicasEach {
 			r := &replica{service: service, public: addresses[0], admin: addresses[1]}
 			addresses = addresses[2:]

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"pasdetrois/e2e/purchase"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/audit"
 )
 
@@ -35,9 +36,7 @@ type order struct {
 	TotalMinor int64
 }
 
-func (o order) settled() bool {
-	return slices.Contains([]string{"confirmed", "rejected", "failed", "cancelled"}, o.Status)
-}
+func (o order) settled() bool { return messages.Settled(o.Status) }
 
 // verdict counts the flaws of a run. Problems names them.
 type verdict struct {

@@ -12,7 +12,7 @@ import (
 
 	"pasdetrois/e2e/progress"
 	"pasdetrois/e2e/purchase"
-	"pasdetrois/toolbox/client"
+	"pasdetrois/pkg/messages"
 )
 
 // How often each round is played. The order is random.
@@ -111,7 +111,7 @@ func (c *campaign) strikeService(name string) error {
 }
 
 func (c *campaign) apart() error {
-	names := client.Services()
+	names := messages.Services()
 	for _, i := range c.rng.Perm(len(names)) {
 		if err := c.wait(700 * time.Millisecond); err != nil {
 			return err
@@ -192,7 +192,7 @@ func report(s *system, c *campaign, sum tally, left []leftover, loaded, settled,
 		line("  "+status, "%d", sum.Outcomes[status])
 	}
 	line("requests sent again", "%d; %d answers were given a second time", s.customers.again.Load(), s.customers.known.Load())
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		line("SIGKILL "+name, "%d", s.services[name].kills)
 	}
 	if s.broker == nil {

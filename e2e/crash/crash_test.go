@@ -21,6 +21,7 @@ import (
 	"pasdetrois/e2e/progress"
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -107,8 +108,8 @@ func start(t *testing.T, seed uint64) *system {
 	t.Cleanup(func() { _ = s.conn.Close(context.WithoutCancel(ctx)) })
 
 	bin, logs := programs.Build(t), programs.Logs(t)
-	addresses, endpoints := programs.FreeAddresses(t, 2*len(client.Services())), client.Endpoints{}
-	for i, name := range client.Services() {
+	addresses, endpoints := programs.FreeAddresses(t, 2*len(messages.Services())), client.Endpoints{}
+	for i, name := range messages.Services() {
 		s.services[name] = newProcess(t, name, bin, logs, addresses[2*i], addresses[2*i+1], append(s.settings(name),
 			"DATABASE_URL="+db.URL(name), "KAFKA_BROKERS="+given,
 			"KAFKA_TOPIC_PREFIX="+s.wire.Prefix, "KAFKA_GROUP_PREFIX="+s.wire.Prefix))
@@ -118,7 +119,7 @@ func start(t *testing.T, seed uint64) *system {
 	api := client.New(endpoints)
 	t.Cleanup(api.Close)
 	s.customers = &customers{client: api, seed: seed}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		require.NoError(t, s.until(recoveryLimit, name+" is ready", func() error { return api.Ready(ctx, name) }))
 	}
 	for _, p := range purchase.Products() {

@@ -24,6 +24,7 @@ import (
 	"pasdetrois/e2e/progress"
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -58,10 +59,10 @@ func startReplicas(t *testing.T, limit time.Duration) *replicas {
 	t.Cleanup(func() { _ = r.conn.Close(context.WithoutCancel(ctx)) })
 
 	bin, logs := programs.Build(t), programs.Logs(t)
-	addresses := programs.FreeAddresses(t, 2*replicasOfEach*len(client.Services()))
+	addresses := programs.FreeAddresses(t, 2*replicasOfEach*len(messages.Services()))
 	for range replicasOfEach {
 		endpoints := client.Endpoints{}
-		for _, name := range client.Services() {
+		for _, name := range messages.Services() {
 			p := newProcess(t, name, bin, logs, addresses[0], addresses[1], []string{"DATABASE_URL=" + db.URL(name),
 				"KAFKA_BROKERS=" + given, "KAFKA_TOPIC_PREFIX=" + r.wire.Prefix, "KAFKA_GROUP_PREFIX=" + r.wire.Prefix,
 				"PENDING_REPUBLISH_AFTER=2h", "PAYMENT_TIMEOUT=2h", "PROVIDER_LATENCY=1ms"})
@@ -123,7 +124,7 @@ func (r *replicas) balanced() error {
 			}
 		}
 		for i := range replicasOfEach {
-			for _, name := range client.Services() {
+			for _, name := range messages.Services() {
 				if err := r.apis[i].Ready(r.ctx, name); err != nil {
 					return err
 				}

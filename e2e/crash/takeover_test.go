@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
@@ -34,7 +35,7 @@ type blowKind struct {
 
 func blowKinds() []blowKind {
 	return []blowKind{
-		{"one of each", client.Services(), false},
+		{"one of each", messages.Services(), false},
 		{"all of payments", []string{client.Payments}, true},
 		{"one of orders", []string{client.Orders}, false},
 		{"one of payments", []string{client.Payments}, false},

@@ -130,7 +130,7 @@ func (b built) environ(t *testing.T, c corev1.Container) map[string]string {
 func TestTheServicesKnowEveryVariableAndNoneIsMissing(t *testing.T) {
 	t.Parallel()
 	b := build(t, "base")
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		d := b.deployments[service]
 		require.Len(t, d.Spec.Template.Spec.Containers, 1, service)
 		c := d.Spec.Template.Spec.Containers[0]
@@ -172,7 +172,7 @@ func validate(t *testing.T, service string, told map[string]string) error {
 func TestPortsAndProbesAreTheServicesOwn(t *testing.T) {
 	t.Parallel()
 	b := build(t, "base")
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		c := b.deployments[service].Spec.Template.Spec.Containers[0]
 		told, ports := b.environ(t, c), map[string]int32{}
 		for _, p := range c.Ports {
@@ -251,13 +251,13 @@ func TestTheComponentsFitTheContract(t *testing.T) {
 		require.EqualValues(t, bus.MaxBatchBytes, at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "max.message.bytes"))
 		require.EqualValues(t, bus.Retention.Milliseconds(), at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "retention.ms"))
 	}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		var want, got []string
 		for _, m := range messages.Registry() {
-			if m.Owner == service || slices.Contains(m.Others, service) {
+			if m.PublishedBy(service) {
 				want = append(want, "Write "+m.Topic)
 			}
-			if slices.Contains(m.Consumers, service) {
+			if m.ConsumedBy(service) {
 				want = append(want, "Read "+m.Topic)
 			}
 		}
@@ -273,7 +273,7 @@ func TestTheComponentsFitTheContract(t *testing.T) {
 		scaled := b.others["ScaledObject/"+service]
 		trigger := at(at(scaled, "spec", "triggers").([]any)[0], "metadata")
 		topic := at(trigger, "topic").(string)
-		require.Equal(t, service+"."+topic, at(trigger, "consumerGroup"))
+		require.Equal(t, messages.Group{Service: service, Topic: topic}.String(), at(trigger, "consumerGroup"))
 		require.EqualValues(t, partitions[topic], at(scaled, "spec", "maxReplicaCount"), "more would have nothing to do")
 	}
 }

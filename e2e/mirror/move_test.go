@@ -16,6 +16,7 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -145,7 +146,7 @@ func (m *move) handled(s *stack.Stack) func(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, service := range client.Services() {
+		for _, service := range messages.Services() {
 			consumers, err := s.Client().Consumers(ctx, service)
 			if err != nil {
 				return err
@@ -194,7 +195,7 @@ func (m *move) again() (again, of int64) {
 // discard hands all dead letters to nobody, so that the audit finds none that waits.
 func (m *move) discard(s *stack.Stack) {
 	m.Helper()
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		all, err := s.Client().DeadLetters(m.Context(), service, client.LetterAll, 100)
 		require.NoError(m, err)
 		for _, l := range all {

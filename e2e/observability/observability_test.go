@@ -91,7 +91,7 @@ func (there served) add(metric, job string, m *dto.Metric, extra ...string) {
 func scrape(t *testing.T, s *stack.Stack) served {
 	t.Helper()
 	all := served{}
-	for _, job := range client.Services() {
+	for _, job := range messages.Services() {
 		resp, err := http.Get(s.Client().Endpoint(job).Admin + "/metrics")
 		require.NoError(t, err)
 		defer resp.Body.Close()
@@ -175,7 +175,7 @@ func TestDashboardAndAlertsAreAboutWhatTheServicesServe(t *testing.T) {
 				}
 				up = append(up, target.Labels["job"])
 			}
-			if len(up) != len(client.Services()) {
+			if len(up) != len(messages.Services()) {
 				return fmt.Errorf("only %v are scraped", up)
 			}
 			return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/pkg/platform/tracing/tracingtest"
 	"pasdetrois/toolbox/client"
@@ -170,7 +171,7 @@ func waterfall(spans []tracingtest.Span) string {
 	x := func(at time.Time) float64 {
 		return textWidth + (width-textWidth-70)*float64(at.Sub(begin))/float64(end.Sub(begin))
 	}
-	services := client.Services()
+	services := messages.Services()
 	var show func(s tracingtest.Span, depth int)
 	show = func(s tracingtest.Span, depth int) {
 		y := 46 + float64(len(rows))*rowHeight

@@ -22,8 +22,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
-	"pasdetrois/toolbox/client"
 )
 
 const configFolder = "../../deploy/compose/prometheus"
@@ -88,7 +88,7 @@ func scraping(t *testing.T, s *stack.Stack) []byte {
 	require.Equal(t, []any{"alerts.yml"}, config["rule_files"])
 	config["rule_files"] = []string{rules}
 	jobs := config["scrape_configs"].([]any)
-	require.Len(t, jobs, len(client.Services()))
+	require.Len(t, jobs, len(messages.Services()))
 	for _, j := range jobs {
 		job := j.(map[string]any)
 		admin := adminAddress(t, s, job["job_name"].(string))

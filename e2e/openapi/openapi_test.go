@@ -21,6 +21,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -44,7 +45,7 @@ func TestTheServersDoWhatTheirDocumentsSay(t *testing.T) {
 	var all sync.WaitGroup
 	results := map[string]string{}
 	var mu sync.Mutex
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		e := s.Client().Endpoint(service)
 		for name, url := range map[string]string{service: e.Public, service + " admin": e.Admin} {
 			all.Go(func() {
@@ -104,7 +105,7 @@ func leaveDeadLetters(t *testing.T, s *stack.Stack) {
 			require.NoError(t, producer.ProduceSync(t.Context(), r).FirstErr())
 		}
 	}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		testkit.Eventually(t, func() error {
 			letters, err := s.Client().DeadLetters(t.Context(), service, "parked", 0)
 			if err == nil && len(letters) < 10 {

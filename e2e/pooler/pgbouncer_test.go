@@ -23,6 +23,7 @@ import (
 
 	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -80,7 +81,7 @@ func start(t *testing.T, adminURL string) (address string, follows bool) {
 	require.NoError(t, os.Chmod(folder, 0o755))
 	users := filepath.Join(folder, "users.txt")
 	list := `"postgres" "postgres"` + "\n" + `"` + migrations.Auditor + `" ""` + "\n"
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		list += fmt.Sprintf("%q %q\n", service, service)
 	}
 	require.NoError(t, os.WriteFile(users, []byte(list), 0o644))

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"testing"
 
-	"pasdetrois/toolbox/client"
+	"pasdetrois/pkg/messages"
 )
 
 // Root is the repository's root, from the folder of a test that is two levels below it.
@@ -20,7 +20,7 @@ func Build(t testing.TB) string {
 	t.Helper()
 	bin := t.TempDir()
 	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		args = append(args, "./services/"+name+"/cmd/"+name)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", args...)

@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 )
 
@@ -23,7 +22,7 @@ type Open struct {
 }
 
 const openSQL = `
-SELECT (SELECT count(*) FROM orders.orders WHERE status NOT IN ('confirmed', 'rejected', 'failed', 'cancelled')),
+SELECT (SELECT count(*) FROM orders.orders WHERE status <> ALL ($1)),
        (SELECT count(*) FROM orders.outbox),
        (SELECT count(*) FROM notifications.notifications WHERE status = 'pending')`
 
@@ -34,7 +33,7 @@ type Row interface {
 
 // Look returns what is open now.
 func Look(ctx context.Context, db Row) (o Open, err error) {
-	if err = db.QueryRow(ctx, openSQL).Scan(&o.Orders, &o.Outbox, &o.Unsent); err != nil {
+	if err = db.QueryRow(ctx, openSQL, messages.SettledStatuses()).Scan(&o.Orders, &o.Outbox, &o.Unsent); err != nil {
 		err = fmt.Errorf("look what is open: %w", err)
 	}
 	return o, err
@@ -53,11 +52,11 @@ func Through(ctx context.Context, db Row, since time.Time) (yes bool, err error)
 	return yes, err
 }
 
-const behindSQL = `SELECT count(*) FROM orders.orders WHERE created_at < $1 AND status NOT IN ('confirmed', 'rejected', 'failed', 'cancelled')`
+const behindSQL = `SELECT count(*) FROM orders.orders WHERE created_at < $1 AND status <> ALL ($2)`
 
 // Behind returns how many orders that were placed before a moment have no end yet.
 func Behind(ctx context.Context, db Row, moment time.Time) (orders int, err error) {
-	if err = db.QueryRow(ctx, behindSQL, moment).Scan(&orders); err != nil {
+	if err = db.QueryRow(ctx, behindSQL, moment, messages.SettledStatuses()).Scan(&orders); err != nil {
 		err = fmt.Errorf("look which orders have no end: %w", err)
 	}
 	return orders, err
@@ -71,22 +70,20 @@ type Kafka struct {
 
 // Topics returns the full names of the contract's topics.
 func (k Kafka) Topics() []string {
-	var names []string
-	for _, spec := range stack.Topics(1) {
-		names = append(names, k.Prefix+spec.Name)
+	names := messages.TopicNames()
+	for i := range names {
+		names[i] = k.Prefix + names[i]
 	}
 	return names
 }
 
 // Groups are the consumer groups, by the topic that each reads.
 func (k Kafka) Groups() map[string]string {
-	return map[string]string{
-		k.Prefix + "orders.orders":               k.Prefix + messages.TopicOrders,
-		k.Prefix + "orders.payments":             k.Prefix + messages.TopicPayments,
-		k.Prefix + "orders.order-failures":       k.Prefix + messages.TopicOrderFailures,
-		k.Prefix + "payments.payments":           k.Prefix + messages.TopicPayments,
-		k.Prefix + "notifications.notifications": k.Prefix + messages.TopicNotifications,
+	topics := map[string]string{}
+	for _, g := range messages.Groups() {
+		topics[k.Prefix+g.String()] = k.Prefix + g.Topic
 	}
+	return topics
 }
 
 // With connects to Kafka, asks it where the topics end, and calls do.

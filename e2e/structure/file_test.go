@@ -21,8 +21,9 @@ type file struct {
 	test    bool
 	lines   int
 	imports []string
-	words   []string // of identifiers and text, each once: OrderID is "Order" and "ID"
-	calls   []string // receiver.method
+	words   []string   // of identifiers and text, each once: OrderID is "Order" and "ID"
+	calls   []string   // receiver.method
+	lists   [][]string // the texts and constants of a composite literal or of a case, such as "orders" or messages.TopicOrders
 	hasInit bool
 }
 
@@ -120,6 +121,8 @@ func (f *file) visit(node ast.Node) bool {
 		if n.Kind == token.STRING {
 			f.words = append(f.words, word.FindAllString(n.Value, -1)...)
 		}
+	case *ast.CompositeLit, *ast.CaseClause:
+		f.lists = append(f.lists, namesIn(n))
 	case *ast.CallExpr:
 		if method, ok := n.Fun.(*ast.SelectorExpr); ok {
 			if receiver, ok := method.X.(*ast.Ident); ok {
@@ -130,4 +133,33 @@ func (f *file) visit(node ast.Node) bool {
 		f.hasInit = f.hasInit || n.Recv == nil && n.Name.Name == "init"
 	}
 	return true
+}
+
+// namesIn returns the texts and constants under a node. It leaves functions out, and what a map has for each service, such
+// as a port.
+func namesIn(node ast.Node) []string {
+	if c, ok := node.(*ast.CaseClause); ok {
+		node = &ast.CompositeLit{Elts: c.List}
+	}
+	var names []string
+	ast.Inspect(node, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.SelectorExpr); ok && !strings.HasPrefix(key.Sel.Name, "Topic") {
+				names = append(names, namesIn(n.Value)...)
+				return false
+			}
+		case *ast.BasicLit:
+			if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+				names = append(names, text)
+			}
+		case *ast.SelectorExpr:
+			names = append(names, n.Sel.Name)
+			return false
+		}
+		return true
+	})
+	return names
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"pasdetrois/pkg/messages"
 )
 
 // module is the first part of every import path of ours.
@@ -18,7 +20,7 @@ func rules() []rule {
 	return []rule{
 		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, toolsKnowTheContractOnly,
 		brokerLibrariesStayInTheBus, peersAreStrangers,
-		packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
+		oneTable, packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
 	}
 }
 
@@ -139,6 +141,30 @@ func peersAreStrangers(f file) []string {
 	return f.refuse("a peer uses the contract and nothing else of ours", func(imported string) bool {
 		return !strings.HasPrefix(imported, module) || under(imported, module+"pkg/messages", path.Join(module, path.Dir(f.path))) ||
 			f.test && under(imported, module+"pkg/platform")
+	})
+}
+
+// oneTable: package messages has the only table of services, topics and final statuses. A second one would be forgotten
+// when the first one grows. Tests may list what they expect, and the benchmark's peers are programs of their own.
+func oneTable(f file) []string {
+	if f.test || f.in("pkg/messages") || f.in("bench/peers") {
+		return nil
+	}
+	for _, list := range f.lists {
+		for _, one := range [][]string{messages.TopicNames(), messages.Services(), messages.SettledStatuses()} {
+			if !slices.ContainsFunc(one, func(value string) bool { return !lists(list, value) }) {
+				return []string{fmt.Sprintf("lists %v: package messages has that list", one)}
+			}
+		}
+	}
+	return nil
+}
+
+// lists reports whether a list has a value as text, or as a constant such as TopicOrders, ServiceOrders or Confirmed.
+func lists(list []string, value string) bool {
+	name := strings.ReplaceAll(value, "-", "")
+	return slices.ContainsFunc(list, func(s string) bool {
+		return s == value || slices.ContainsFunc([]string{"", "Topic", "Service", "Kind"}, func(prefix string) bool { return strings.EqualFold(s, prefix+name) })
 	})
 }
 

@@ -1,30 +1,6 @@
 package messages
 
-// The services, as they stand in Message.Source.
-const (
-	ServiceOrders        = "orders"
-	ServicePayments      = "payments"
-	ServiceNotifications = "notifications"
-)
-
-// Topic is one of the contract's topics.
-type Topic struct {
-	Name       string
-	Partitions int
-	Summary    string
-	// First is the event that a body without `event` is.
-	First string
-}
-
-// Topics returns the four topics.
-func Topics() []Topic {
-	return []Topic{
-		{TopicOrders, 6, "Orders that somebody placed.", EventOrderPlaced},
-		{TopicPayments, 3, "What orders wants of payments, and what payments did.", EventPaymentRequested},
-		{TopicNotifications, 3, "What to tell people.", EventNotificationRequested},
-		{TopicOrderFailures, 3, "Orders that ended without being fulfilled: outcomes of the business, no errors.", EventOrderRejected},
-	}
-}
+import "slices"
 
 // Type is one row of the contract: an event, who writes it and who reads it.
 type Type struct {
@@ -45,7 +21,11 @@ type Type struct {
 func (t Type) SchemaName() string { return t.Name + ".v1.json" }
 
 // Registry returns all events of the contract, in the order of one order's life.
-func Registry() []Type {
+func Registry() []Type { return slices.Clone(registry) }
+
+var registry = rows()
+
+func rows() []Type {
 	price := Money{2499, "USD"}
 	total := Money{4998, "USD"}
 	items := []Item{{SKU: "ballet-shoes", Quantity: 2, UnitPrice: &price}}

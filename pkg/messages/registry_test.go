@@ -101,7 +101,7 @@ func TestEveryTypeIsRegistered(t *testing.T) {
 
 func TestEveryTypeKeepsItsPromises(t *testing.T) {
 	t.Parallel()
-	services := []string{messages.ServiceOrders, messages.ServicePayments, messages.ServiceNotifications}
+	services := messages.Services()
 	topics := map[string]messages.Topic{}
 	for _, topic := range messages.Topics() {
 		topics[topic.Name] = topic
@@ -220,5 +220,36 @@ func refusals(t *testing.T, typ messages.Type, golden messages.Record) {
 	}
 	if !bytes.HasPrefix(golden.Value, []byte(`{"event":"`+typ.Name+`",`)) || !bytes.Contains(golden.Value, []byte(`,"timestamp":"`)) {
 		t.Errorf("event is not first or timestamp not last: %s", golden.Value)
+	}
+}
+
+func TestTheTableAnswersWhoReadsWhat(t *testing.T) {
+	t.Parallel()
+	var groups []string
+	for _, g := range messages.Groups() {
+		groups = append(groups, g.String())
+	}
+	want := []string{"orders.orders", "orders.payments", "orders.order-failures", "payments.payments", "notifications.notifications"}
+	if !slices.Equal(groups, want) {
+		t.Errorf("the groups are %v", groups)
+	}
+	if got := messages.Consumers(messages.TopicPayments); !slices.Equal(got, []string{"orders", "payments"}) {
+		t.Errorf("the consumers of payments are %v", got)
+	}
+	if got := messages.Consumers("unheard of"); len(got) > 0 {
+		t.Errorf("an unknown topic has consumers: %v", got)
+	}
+	for _, typ := range messages.Registry() {
+		for _, service := range messages.Services() {
+			if messages.Consumes(service, typ.Name) != typ.ConsumedBy(service) {
+				t.Errorf("%s and %s", service, typ.Name)
+			}
+			if typ.ConsumedBy(service) && !slices.Contains(messages.Consumers(typ.Topic), service) {
+				t.Errorf("%s acts on %s and does not read %s", service, typ.Name, typ.Topic)
+			}
+		}
+	}
+	if messages.Consumes("orders", "unheard_of") || messages.Settled("pending") || !messages.Settled("cancelled") {
+		t.Error("an answer is wrong")
 	}
 }

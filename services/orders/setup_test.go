@@ -78,7 +78,7 @@ func newWorld(t *testing.T, brokers []string, db *testkit.DB) *world {
 func (w *world) createTopics() {
 	w.t.Helper()
 	var topics []bus.TopicSpec
-	for _, name := range []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures} {
+	for _, name := range messages.TopicNames() {
 		topics = append(topics, bus.TopicSpec{Name: name, Partitions: 2, ReplicationFactor: 1})
 	}
 	_, err := bus.CreateTopics(w.t.Context(), w.cfg.Config, topics)

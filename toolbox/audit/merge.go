@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pasdetrois/pkg/messages"
 )
@@ -119,7 +120,7 @@ func (a *audit) stranger(f file) {
 	default:
 		a.checks.strangers.look()
 		for _, n := range f.notifications {
-			if ourKind(n.kind) {
+			if slices.Contains(messages.Kinds(), n.kind) {
 				a.checks.strangers.offend(fmt.Sprintf("%s has a notification, %s", f.id, n.kind))
 				break
 			}
@@ -130,7 +131,7 @@ func (a *audit) stranger(f file) {
 
 func (a *audit) overdue(f file) {
 	a.checks.overdue.look()
-	if o := f.order; !settled(o.status) && o.due != nil && o.due.Before(a.before) {
+	if o := f.order; !messages.Settled(o.status) && o.due != nil && o.due.Before(a.before) {
 		a.checks.overdue.offend(fmt.Sprintf("%s is %s, due since %s", o.id, o.status, o.due.UTC().Format("2006-01-02 15:04:05")))
 	}
 }
@@ -179,7 +180,7 @@ func (a *audit) charges(f file) {
 // outcome checks a settled order against its payment.
 func (a *audit) outcome(f file) {
 	o := f.order
-	if !settled(o.status) {
+	if !messages.Settled(o.status) {
 		return
 	}
 	a.checks.outcome.look()
@@ -200,7 +201,7 @@ func (a *audit) outcome(f file) {
 // notified checks that a settled order's end was told, once: that it cannot be twice is a key of the table.
 func (a *audit) notified(f file) {
 	o := f.order
-	if !settled(o.status) {
+	if !messages.Settled(o.status) {
 		return
 	}
 	a.checks.notified.look()
@@ -214,7 +215,7 @@ func (a *audit) notified(f file) {
 			told = true
 		case n.kind == messages.KindConfirmed && (o.status == "cancelled" || o.status == "failed"): // it was, before
 		case n.kind == messages.KindFraudAlert && f.payment != nil && f.payment.reason == "suspected_fraud": // whatever the customer did then
-		case !ourKind(n.kind): // somebody else's, about the order
+		case !slices.Contains(messages.Kinds(), n.kind): // another producer's, about the order
 		default:
 			a.checks.notified.offend(fmt.Sprintf("%s is %s, and was told to be %s", o.id, o.status, n.kind))
 		}
@@ -222,19 +223,6 @@ func (a *audit) notified(f file) {
 	if !told {
 		a.checks.notified.offend(fmt.Sprintf("%s is %s, and nobody was told", o.id, o.status))
 	}
-}
-
-// ourKind reports whether the services send notifications of the kind. Any producer may send others about any order.
-func ourKind(kind string) bool {
-	switch kind {
-	case messages.KindConfirmed, messages.KindRejected, messages.KindFailed, messages.KindCancelled, messages.KindFraudAlert:
-		return true
-	}
-	return false
-}
-
-func settled(status string) bool {
-	return status == "confirmed" || status == "rejected" || status == "failed" || status == "cancelled"
 }
 
 // amount writes minor units as people read them.

@@ -15,17 +15,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pasdetrois/pkg/messages"
 )
 
-// The names of the three services, as in their URLs' flags, log lines and consumer groups.
+// The services that a Client calls.
 const (
-	Orders        = "orders"
-	Payments      = "payments"
-	Notifications = "notifications"
+	Orders        = messages.ServiceOrders
+	Payments      = messages.ServicePayments
+	Notifications = messages.ServiceNotifications
 )
-
-// Services lists the three services in the order in which an order meets them.
-func Services() []string { return []string{Orders, Payments, Notifications} }
 
 // Endpoint is where one service answers.
 type Endpoint struct {

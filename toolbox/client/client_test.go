@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -19,7 +20,7 @@ func setup(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	at := Endpoints{}
-	for _, name := range Services() {
+	for _, name := range messages.Services() {
 		at[name] = Endpoint{Public: server.URL, Admin: server.URL + "/"}
 	}
 	c := New(at)

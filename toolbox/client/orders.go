@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"pasdetrois/pkg/messages"
 )
 
 // NewOrder is the body of POST /orders. What is empty is left out.
@@ -49,14 +51,7 @@ type Item struct {
 }
 
 // Settled reports whether nothing more happens to the order by itself.
-func (o Order) Settled() bool {
-	switch o.Status {
-	case "confirmed", "rejected", "failed", "cancelled":
-		return true
-	default:
-		return false
-	}
-}
+func (o Order) Settled() bool { return messages.Settled(o.Status) }
 
 // Event is one entry of an order's timeline.
 type Event struct {

@@ -112,7 +112,7 @@ func (c *causes) note(r *kgo.Record, g group) {
 		record.Headers = append(record.Headers, messages.Header{Key: h.Key, Value: h.Value})
 	}
 	m, err := messages.Decode(record)
-	if err != nil || !heeds(c.service, m.Event.EventName()) {
+	if err != nil || !messages.Consumes(c.service, m.Event.EventName()) {
 		return
 	}
 	into := c.old

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
@@ -198,7 +199,7 @@ func (w *world) nothingCameOfIt(before []string, emails []scenario.Email) {
 	require.NoError(w.t, err)
 	require.True(w.t, report.Passed(), "%+v", report)
 	sent := w.Emails()
-	require.Len(w.t, sent, len(emails)+len(client.Services()), "one for each new order")
+	require.Len(w.t, sent, len(emails)+len(messages.Services()), "one for each new order")
 	for i, e := range sent {
 		require.False(w.t, slices.ContainsFunc(sent[:i], func(other scenario.Email) bool { return other.MessageID == e.MessageID }), "%+v was sent twice", e)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
 )
@@ -20,7 +21,7 @@ func TestReadingEverythingAgainChangesNothingAndSendsAndChargesNothing(t *testin
 	w.play()
 	asked, emails := w.done()
 	topics := map[string]int{client.Orders: 3, client.Payments: 1, client.Notifications: 1}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		var last replay.Progress
 		cfg := w.config(service)
 		cfg.Progress = func(p replay.Progress) {
@@ -102,7 +103,7 @@ func TestASystemAtWorkMovesOnMeanwhile(t *testing.T) {
 		require.NoError(t, err)
 		return order
 	}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		kept := place().OrderID
 		w.reaches(kept, "confirmed")
 		cfg := w.config(service)

@@ -17,6 +17,7 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -55,7 +56,7 @@ func (w *world) play() {
 		scenario.CancelledAfterPayment(), scenario.DeliveredTwice(), scenario.PoisonMessage()} {
 		require.NoError(w.t, sc.Run(w.t.Context(), env))
 	}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		w.caughtUp(service)
 	}
 }

@@ -1,7 +1,5 @@
 package replay
 
-import "pasdetrois/pkg/messages"
-
 // table is one kind of rows that a replay must not change. Its query gives, in the order of the key's bytes: the key;
 // what the row is about, which messages that explain a difference name; whether it is settled; what it came to by itself,
 // "" when a message brought it there; what it is, for people; a hash of all of it.
@@ -70,19 +68,5 @@ func tables(service string) []table {
 			{name: "dead_letters", sql: lettersSQL, positions: true}}
 	default:
 		return []table{{name: "notifications", sql: notificationsSQL}, {name: "dead_letters", sql: lettersSQL, positions: true}}
-	}
-}
-
-// heeds reports whether the service does anything about an event.
-func heeds(service, event string) bool {
-	switch event {
-	case messages.EventPaymentRequested, messages.EventRefundRequested:
-		return service == "payments"
-	case messages.EventNotificationRequested:
-		return service == "notifications"
-	case messages.EventOrderPlaced, messages.EventPaymentCaptured, messages.EventPaymentRefunded, messages.EventPaymentFailed:
-		return service == "orders"
-	default:
-		return false
 	}
 }

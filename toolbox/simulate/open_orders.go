@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
@@ -93,9 +94,7 @@ func (o *openOrders) learn(list []client.Notification) {
 		if order == nil || n.Status == "pending" {
 			continue
 		}
-		switch n.Kind {
-		case "confirmed", "rejected", "failed", "cancelled":
-		default:
+		if !messages.Settled(n.Kind) {
 			continue
 		}
 		if order.kind == "" || n.Kind != "confirmed" { // nothing follows on the others

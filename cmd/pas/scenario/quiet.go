@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/messages"
 )
 
 // quiet waits until nothing more can come of the orders' records, and returns them all.
@@ -25,7 +27,7 @@ func (a *act) quiet(orderIDs ...string) []*kgo.Record {
 			return err
 		}
 		for _, r := range known {
-			for _, service := range consumers(r.Topic) {
+			for _, service := range messages.Consumers(r.Topic) {
 				if at := committed(service, r.Topic, r.Partition); at <= r.Offset {
 					return fmt.Errorf("%s has handled %s/%d up to %d, not yet %d", service, r.Topic, r.Partition, at, r.Offset)
 				}

@@ -123,8 +123,8 @@ func (a *act) everyTopic(records []*kgo.Record) {
 	for _, r := range records {
 		counts[r.Topic]++
 	}
-	if a.ok() && len(counts) != len(topics()) {
-		a.fail("the orders' messages are on %v, expected all of %v", slices.Sorted(maps.Keys(counts)), topics())
+	if a.ok() && len(counts) != len(messages.TopicNames()) {
+		a.fail("the orders' messages are on %v, expected all of %v", slices.Sorted(maps.Keys(counts)), messages.TopicNames())
 	}
 }
 
@@ -158,7 +158,7 @@ func (a *act) picture(sku string, orderIDs []string) map[string]string {
 		sent, err := a.env.Client.Notifications(a.ctx, id)
 		add("notifications of order "+id, sent, err)
 	}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		letters, err := a.env.Client.DeadLetters(a.ctx, service, client.LetterAll, 0)
 		count := 0
 		for _, letter := range letters {

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"pasdetrois/pkg/messages"
-	"pasdetrois/toolbox/client"
 )
 
 // Replayed lets every service read its topics again from their beginning, and expects nothing to come of it: no row
@@ -20,7 +19,7 @@ func Replayed() Scenario {
 				return
 			}
 			a.quiet(paid, declined)
-			for _, service := range client.Services() {
+			for _, service := range messages.Services() {
 				a.readAgain(service)
 			}
 			a.quiet(paid, declined)

@@ -16,6 +16,7 @@ import (
 
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -38,7 +39,7 @@ type lie func(r *http.Request, ask int, resp *http.Response, body any) any
 func lying(t *testing.T, env *scenario.Env, service string, tell lie) *scenario.Env {
 	t.Helper()
 	endpoints := client.Endpoints{}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		endpoints[name] = env.Client.Endpoint(name)
 	}
 	asked := make(chan map[string]int, 1)

@@ -13,25 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/kafka"
 )
-
-// consumers says which services read a topic. It is part of the contract: their consumer groups are named after it.
-func consumers(topic string) []string {
-	switch topic {
-	case messages.TopicPayments:
-		return []string{client.Orders, client.Payments}
-	case messages.TopicNotifications:
-		return []string{client.Notifications}
-	default:
-		return []string{client.Orders}
-	}
-}
-
-func topics() []string {
-	return []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures}
-}
 
 // place of a record in Kafka.
 type place struct {
@@ -102,7 +85,7 @@ func (a *act) openWire() {
 func (w *wire) close() { w.client.CloseAllowingRebalance() }
 
 func (w *wire) topicNames() []string {
-	names := topics()
+	names := messages.TopicNames()
 	for i := range names {
 		names[i] = w.prefix + names[i]
 	}
@@ -178,8 +161,8 @@ func (w *wire) records(orderIDs ...string) []*kgo.Record {
 // committed asks how far the consumer groups of the topics are.
 func (w *wire) committed(ctx context.Context) (func(service, topic string, partition int32) int64, error) {
 	var groups []string
-	for _, topic := range topics() {
-		for _, service := range consumers(topic) {
+	for _, topic := range messages.TopicNames() {
+		for _, service := range messages.Consumers(topic) {
 			groups = append(groups, w.groups+service+"."+topic)
 		}
 	}

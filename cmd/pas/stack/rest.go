@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 
-	"pasdetrois/toolbox/client"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/rest"
 )
 
@@ -16,15 +16,13 @@ type proxy struct {
 	done     chan struct{}      // closed when it has ended
 }
 
-// Groups returns the consumer groups of the three services. Whoever joins one takes messages away from its service.
+// Groups returns the ids of the services' consumer groups. A client that joins one takes records away from its service.
 func Groups(prefix string) []string {
-	var groups []string
-	for _, service := range client.Services() {
-		for _, topic := range Topics(1) {
-			groups = append(groups, prefix+service+"."+topic.Name)
-		}
+	var ids []string
+	for _, g := range messages.Groups() {
+		ids = append(ids, prefix+g.String())
 	}
-	return groups
+	return ids
 }
 
 // listenREST opens the port before anything heavy is started, as those of the services.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
@@ -39,7 +40,7 @@ type serviceRun struct {
 // listenAll opens every port first: a busy one is known before anything heavy is started.
 func listenAll(s *Stack) (map[string]*service, error) {
 	services := map[string]*service{}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		svc := &service{name: name, stack: s}
 		services[name] = svc
 		public, err := listen(name, s.cfg.Ports.Public[name])
@@ -175,7 +176,7 @@ func (s *Stack) StartService(ctx context.Context, name string) error {
 func (s *Stack) service(name string) (*service, error) {
 	svc, ok := s.services[name]
 	if !ok {
-		return nil, fmt.Errorf("there is no service %q, only %s", name, strings.Join(client.Services(), ", "))
+		return nil, fmt.Errorf("there is no service %q, only %s", name, strings.Join(messages.Services(), ", "))
 	}
 	return svc, nil
 }

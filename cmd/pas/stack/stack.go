@@ -111,12 +111,12 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.startPostgres(ctx); err != nil {
 		return err
 	}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		if err := s.services[name].start(); err != nil {
 			return err
 		}
 	}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		if err := s.awaitReady(ctx, s.services[name]); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 		s.postgres = server
 		s.adminURL = server.AdminURL("postgres")
 	}
-	for _, service := range migrations.Services() {
+	for _, service := range messages.Services() {
 		roles := migrations.Roles{Owner: s.cfg.RolePrefix + service, Auditor: s.cfg.RolePrefix + migrations.Auditor}
 		if err := migrations.UpService(ctx, s.adminURL, service, roles); err != nil {
 			return fmt.Errorf("migrate: %w", err)
@@ -169,14 +169,10 @@ func (s *Stack) startBroker() error {
 
 // Topics returns the contract's four topics with their partitions and settings.
 func Topics(replicationFactor int16) []bus.TopicSpec {
-	specs := []bus.TopicSpec{
-		{Name: messages.TopicOrders, Partitions: 6},
-		{Name: messages.TopicPayments, Partitions: 3},
-		{Name: messages.TopicNotifications, Partitions: 3},
-		{Name: messages.TopicOrderFailures, Partitions: 3},
-	}
-	for i := range specs {
-		specs[i].ReplicationFactor, specs[i].MaxBytes, specs[i].Retention = replicationFactor, bus.MaxBatchBytes, bus.Retention
+	var specs []bus.TopicSpec
+	for _, t := range messages.Topics() {
+		specs = append(specs, bus.TopicSpec{Name: t.Name, Partitions: int32(t.Partitions), ReplicationFactor: replicationFactor,
+			MaxBytes: bus.MaxBatchBytes, Retention: bus.Retention})
 	}
 	return specs
 }

@@ -14,6 +14,7 @@ import (
 
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -32,7 +33,7 @@ func TestStartRunsEverythingAndStopEndsIt(t *testing.T) {
 	t.Parallel()
 	s, err := stack.Start(t.Context(), stack.Config{})
 	require.NoError(t, err)
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		require.NoError(t, s.Client().Ready(t.Context(), name))
 	}
 	stocks, err := s.Client().Inventory(t.Context())
@@ -45,7 +46,7 @@ func TestStartRunsEverythingAndStopEndsIt(t *testing.T) {
 	require.NoError(t, s.Stop())
 	require.Less(t, time.Since(began), 15*time.Second)
 	require.NoError(t, s.Stop(), "stopping twice is harmless")
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		var gone *client.UnreachableError
 		require.ErrorAs(t, s.Client().Ready(t.Context(), name), &gone)
 	}
@@ -171,7 +172,7 @@ func TestEveryServiceServesItsDocumentation(t *testing.T) {
 	t.Parallel()
 	s := setup(t, stack.Config{})
 	defer http.DefaultClient.CloseIdleConnections()
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		for _, path := range []string{"/openapi.json", "/docs"} {
 			resp, err := http.Get(s.Client().Endpoint(name).Public + path)
 			require.NoError(t, err)

@@ -32,7 +32,7 @@ func usesOf(service string, reads []string) []use {
 	for _, topic := range topicsOf(service, reads) {
 		u := use{topic: topic, read: slices.Contains(reads, topic)}
 		for _, t := range messages.Registry() {
-			u.write = u.write || t.Topic == topic && (t.Owner == service || slices.Contains(t.Others, service))
+			u.write = u.write || t.Topic == topic && t.PublishedBy(service)
 		}
 		uses = append(uses, u)
 	}

@@ -37,6 +37,9 @@ type Route struct {
 	handle       func(ctx context.Context, batch []In[messages.Event]) []Result
 }
 
+// Event returns the event's name.
+func (r Route) Event() string { return r.event }
+
 // On routes the event E to h.
 func On[E messages.Event](h Handler[E]) Route {
 	var zero E

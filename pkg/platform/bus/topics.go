@@ -132,7 +132,7 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 func topicsOf(service string, reads []string) []string {
 	needs := slices.Clone(reads)
 	for _, t := range messages.Registry() {
-		if (t.Owner == service || slices.Contains(t.Others, service)) && !slices.Contains(needs, t.Topic) {
+		if t.PublishedBy(service) && !slices.Contains(needs, t.Topic) {
 			needs = append(needs, t.Topic)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
@@ -52,12 +53,12 @@ func serviceFlag(cmd *cobra.Command, service *string, required bool) {
 	if required {
 		cobra.CheckErr(cmd.MarkFlagRequired("service"))
 	}
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(client.Services(), cobra.ShellCompDirectiveNoFileComp)))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(messages.Services(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
 func knownService(service string) error {
-	if !slices.Contains(client.Services(), service) {
-		return usagef("--service %q is none of %s", service, strings.Join(client.Services(), ", "))
+	if !slices.Contains(messages.Services(), service) {
+		return usagef("--service %q is none of %s", service, strings.Join(messages.Services(), ", "))
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func (a *app) lettersList() *cobra.Command {
   pas dead-letters list --service orders --state all --json`,
 		Args: args(cobra.NoArgs),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			services := client.Services()
+			services := messages.Services()
 			if service != "" {
 				if err := knownService(service); err != nil {
 					return err

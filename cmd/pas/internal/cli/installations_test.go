@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/embedded"
 	"pasdetrois/toolbox/client"
 )
@@ -50,7 +51,7 @@ func login(t *testing.T, adminURL, role, password string) string {
 func settings(t *testing.T, adminURL, prefix, password string) map[string]string {
 	t.Helper()
 	environ := map[string]string{"DATABASE_ADMIN_URL": adminURL, "AUDIT_DATABASE_URL": login(t, adminURL, prefix+"auditor", prefix+"auditor"+password)}
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		environ[strings.ToUpper(service)+"_DATABASE_URL"] = login(t, adminURL, prefix+service, prefix+service+password)
 	}
 	return environ

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/kafka"
 )
@@ -123,9 +124,9 @@ func (b *borrowed) deleteTopics(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	names := make([]string, 0, 4)
-	for _, spec := range stack.Topics(1) {
-		names = append(names, b.name+"."+spec.Name)
+	names := messages.TopicNames()
+	for i := range names {
+		names[i] = b.name + "." + names[i]
 	}
 	answers, err := kadm.NewClient(client).DeleteTopics(ctx, names...)
 	if err != nil {

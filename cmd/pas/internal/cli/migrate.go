@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
 )
 
@@ -61,8 +62,8 @@ pasdetrois_cdc are made: the role may replicate and read order_events. Without i
 				return usagef("no database is named: set DATABASE_ADMIN_URL (or DATABASE_ADMIN_URL_FILE) to a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
 			}
 			for _, service := range services {
-				if !slices.Contains(migrations.Services(), service) {
-					return usagef("--service %q is none of %s", service, strings.Join(migrations.Services(), ", "))
+				if !slices.Contains(messages.Services(), service) {
+					return usagef("--service %q is none of %s", service, strings.Join(messages.Services(), ", "))
 				}
 			}
 			logins, err := a.logins(services)
@@ -72,7 +73,7 @@ pasdetrois_cdc are made: the role may replicate and read order_events. Without i
 			return a.migrateTo(cmd.Context(), target, services, logins, replace)
 		}),
 	}
-	cmd.Flags().StringSliceVar(&services, "service", migrations.Services(), "services whose schemas live in this database")
+	cmd.Flags().StringSliceVar(&services, "service", messages.Services(), "services whose schemas live in this database")
 	cmd.Flags().BoolVar(&replace, "replace-passwords", false, "change passwords of roles that other databases of the server use, too")
 	cmd.Flags().StringVar(&adminURL, "database-admin-url", "", "the URL; better in the environment, where other users do not see it")
 	return cmd

@@ -47,7 +47,7 @@ and when nobody knows the order.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
 			h, err := gather(cmd.Context(), c, given[0])
-			if len(h.NoAnswer) == len(client.Services()) {
+			if len(h.NoAnswer) == len(messages.Services()) {
 				return err // nobody answers
 			}
 			if h.Order == nil && h.Payment == nil && len(h.Notifications) == 0 && len(h.DeadLetters) == 0 && err == nil {
@@ -89,7 +89,7 @@ func gather(ctx context.Context, c *client.Client, id string) (orderHistory, err
 	notifications, err := c.Notifications(ctx, id)
 	failed(client.Notifications, err)
 	h.Notifications = append(h.Notifications, notifications...)
-	for _, service := range client.Services() {
+	for _, service := range messages.Services() {
 		letters, err := lettersOf(ctx, c, service, id)
 		failed(service, err)
 		h.DeadLetters = append(h.DeadLetters, letters...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
 )
@@ -84,9 +85,9 @@ func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Co
 	cfg = replay.Config{Service: flags.service, Topics: flags.topics, Only: flags.partition, Patience: flags.patience}
 	switch {
 	case flags.service == "":
-		return cfg, nil, usagef("--service is missing: give one of %s", strings.Join(client.Services(), ", "))
-	case !slices.Contains(client.Services(), flags.service):
-		return cfg, nil, usagef("--service %q is none of %s", flags.service, strings.Join(client.Services(), ", "))
+		return cfg, nil, usagef("--service is missing: give one of %s", strings.Join(messages.Services(), ", "))
+	case !slices.Contains(messages.Services(), flags.service):
+		return cfg, nil, usagef("--service %q is none of %s", flags.service, strings.Join(messages.Services(), ", "))
 	case flags.partition < -1:
 		return cfg, nil, usagef("--partition %d is less than 0", flags.partition)
 	case flags.partition >= 0 && len(flags.topics) != 1:

@@ -6,13 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
 // endpoints reads where the services are: the usual ports unless the environment says otherwise.
 func (a *app) endpoints() (client.Endpoints, error) {
 	at := client.Defaults()
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		e := at[name]
 		for suffix, target := range map[string]*string{"_URL": &e.Public, "_ADMIN_URL": &e.Admin} {
 			variable := "PAS_" + strings.ToUpper(name) + suffix

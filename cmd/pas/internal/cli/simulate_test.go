@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/simulate"
 )
@@ -19,7 +20,7 @@ import (
 // reach is the environment in which commands find a stack.
 func reach(s *stack.Stack) map[string]string {
 	environ := map[string]string{"KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		at := s.Client().Endpoint(name)
 		environ["PAS_"+strings.ToUpper(name)+"_URL"], environ["PAS_"+strings.ToUpper(name)+"_ADMIN_URL"] = at.Public, at.Admin
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/run"
@@ -186,9 +186,7 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
   pas topics describe orders --json`,
 		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
 			if len(names) == 0 {
-				for _, s := range stack.Topics(1) {
-					names = append(names, s.Name)
-				}
+				names = messages.TopicNames()
 			}
 			infos, err := bus.ListTopics(ctx, cfg)
 			if err != nil {

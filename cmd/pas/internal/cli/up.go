@@ -15,6 +15,7 @@ import (
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
@@ -180,7 +181,7 @@ func (a *app) announce(ctx context.Context, s *stack.Stack, mail *inbox, data, l
 		view.InboxURL = mail.url
 	}
 	rows := make([][]string, 0, 5)
-	for _, name := range client.Services() {
+	for _, name := range messages.Services() {
 		e := s.Client().Endpoint(name)
 		view.Services[name] = addressView{URL: e.Public, AdminURL: e.Admin}
 		rows = append(rows, []string{name, e.Public, e.Admin, e.Public + "/docs"})

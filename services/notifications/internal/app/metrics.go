@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -73,11 +74,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) added(kind string) { m.notifications.WithLabelValues(kindLabel(kind)).Inc() }
 
 func kindLabel(kind string) string {
-	switch kind {
-	case messages.KindConfirmed, messages.KindRejected, messages.KindFailed, messages.KindCancelled, messages.KindFraudAlert:
-		return kind
-	case "":
+	switch {
+	case kind == "":
 		return "none"
+	case slices.Contains(messages.Kinds(), kind):
+		return kind
 	default:
 		return "other" // a foreign producer's own words must not become label values without end
 	}

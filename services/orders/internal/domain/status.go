@@ -1,6 +1,10 @@
 package domain
 
-import "slices"
+import (
+	"slices"
+
+	"pasdetrois/pkg/messages"
+)
 
 // Status is where an order stands. The table's CHECK order_status has the same set, and every UPDATE names the status
 // that it expects.
@@ -52,14 +56,7 @@ func (s Status) Next() []Status {
 func (s Status) CanBecome(to Status) bool { return slices.Contains(s.Next(), to) }
 
 // Settled reports whether nothing more happens to the order by itself.
-func (s Status) Settled() bool {
-	switch s {
-	case Confirmed, Rejected, Failed, Cancelled:
-		return true
-	default:
-		return false
-	}
-}
+func (s Status) Settled() bool { return messages.Settled(string(s)) }
 
 // Valid reports whether s is one of Statuses.
 func (s Status) Valid() bool { return slices.Contains(Statuses(), s) }

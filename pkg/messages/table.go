@@ -1,0 +1,96 @@
+package messages
+
+import "slices"
+
+// The services, in the order in which an order meets them. A service's name is also the name of its Postgres schema and
+// role, and the first part of the names of its consumer groups.
+const (
+	ServiceOrders        = "orders"
+	ServicePayments      = "payments"
+	ServiceNotifications = "notifications"
+)
+
+// Services returns the services in the order in which an order meets them.
+func Services() []string { return []string{ServiceOrders, ServicePayments, ServiceNotifications} }
+
+// Topic is one of the contract's topics.
+type Topic struct {
+	Name       string
+	Partitions int
+	Summary    string
+	// First is the event that a body without `event` is.
+	First string
+}
+
+// Topics returns the four topics.
+func Topics() []Topic {
+	return []Topic{
+		{TopicOrders, 6, "Orders that somebody placed.", EventOrderPlaced},
+		{TopicPayments, 3, "What orders wants of payments, and what payments did.", EventPaymentRequested},
+		{TopicNotifications, 3, "What to tell people.", EventNotificationRequested},
+		{TopicOrderFailures, 3, "Orders that ended without being fulfilled: outcomes of the business, no errors.", EventOrderRejected},
+	}
+}
+
+// TopicNames returns the names of the four topics.
+func TopicNames() []string {
+	var names []string
+	for _, topic := range Topics() {
+		names = append(names, topic.Name)
+	}
+	return names
+}
+
+// PublishedBy reports whether service may publish the event.
+func (t Type) PublishedBy(service string) bool {
+	return t.Owner == service || slices.Contains(t.Others, service)
+}
+
+// ConsumedBy reports whether service acts on the event. A service acknowledges the other events of its topics.
+func (t Type) ConsumedBy(service string) bool { return slices.Contains(t.Consumers, service) }
+
+// Group names a consumer group: each service has one for each topic that it reads.
+type Group struct{ Service, Topic string }
+
+// String returns the group's id, without the prefix of an installation.
+func (g Group) String() string { return g.Service + "." + g.Topic }
+
+// Groups returns the consumer groups of all services, by service. A client that joins one of them takes records away
+// from its service.
+func Groups() []Group {
+	var groups []Group
+	for _, service := range Services() {
+		for _, topic := range TopicNames() {
+			if slices.Contains(Consumers(topic), service) {
+				groups = append(groups, Group{service, topic})
+			}
+		}
+	}
+	return groups
+}
+
+// Consumers returns the services that read the topic.
+func Consumers(topic string) []string {
+	return slices.DeleteFunc(Services(), func(service string) bool {
+		return !slices.ContainsFunc(registry, func(t Type) bool { return t.Topic == topic && t.ConsumedBy(service) })
+	})
+}
+
+// Consumes reports whether service acts on the event of that name.
+func Consumes(service, event string) bool {
+	return slices.ContainsFunc(registry, func(t Type) bool { return t.Name == event && t.ConsumedBy(service) })
+}
+
+// Kinds returns the kinds of notification that the services send. Other producers may write others.
+func Kinds() []string {
+	return []string{KindConfirmed, KindRejected, KindFailed, KindCancelled, KindFraudAlert}
+}
+
+// SettledStatuses returns the statuses of an order that is settled: nothing more happens to it by itself. Each is also
+// the kind of the notification that reports it.
+func SettledStatuses() []string {
+	return []string{KindConfirmed, KindRejected, KindFailed, KindCancelled}
+}
+
+// Settled reports whether status is one of SettledStatuses.
+func Settled(status string) bool { return slices.Contains(SettledStatuses(), status) }
