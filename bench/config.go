@@ -191,7 +191,7 @@ func printHelp(out io.Writer) error {
 	f.SetOutput(out)
 	_, err := fmt.Fprintf(out, `Measures the product beside its peers and the limits of what it stands on, and says which goals it meets.
 
-  make bench-quick        or: KAFKA_BROKERS=localhost:9092 bench -form quick
+  make bench FORM=quick        or: KAFKA_BROKERS=localhost:9092 bench -form quick
 
 KAFKA_BROKERS  a real Kafka; without it an embedded broker is used, and no figure counts
 DATABASE_URL   a superuser's, of a Postgres with fsync and synchronous_commit on; without it a private one is started

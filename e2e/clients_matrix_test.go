@@ -46,12 +46,12 @@ type line struct {
 	Body       map[string]any
 }
 
-// programs are the newest clients, where `make test-clients` installed them. CLIENTS_INSTALLED and SPARK_INSTALLED name the folders.
+// programs are the newest clients, where `make test SUITE=clients` installed them. CLIENTS_INSTALLED and SPARK_INSTALLED name the folders.
 func programs(t *testing.T) []program {
 	t.Helper()
 	clients, spark := os.Getenv("CLIENTS_INSTALLED"), os.Getenv("SPARK_INSTALLED")
-	require.NotEmpty(t, clients, "needs the clients of other languages: run `make test-clients`")
-	require.NotEmpty(t, spark, "needs PySpark: run `make test-clients`")
+	require.NotEmpty(t, clients, "needs the clients of other languages: run `make test SUITE=clients`")
+	require.NotEmpty(t, spark, "needs PySpark: run `make test SUITE=clients`")
 	jars, err := filepath.Glob(filepath.Join(spark, "jars", "*.jar"))
 	require.NoError(t, err)
 	python := filepath.Join(clients, "venv", "bin", "python")
@@ -70,7 +70,7 @@ func programs(t *testing.T) []program {
 // partition of each key.
 func TestPlainClientsWriteAndReadOneOrderEach(t *testing.T) {
 	t.Parallel()
-	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test-clients`")
+	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test SUITE=clients`")
 	var kafka stack.Config
 	s := start(t, func(cfg *stack.Config) { kafka = *cfg })
 	env := s.Env()
@@ -122,9 +122,9 @@ func TestPlainClientsWriteAndReadOneOrderEach(t *testing.T) {
 func TestPlainClientsOfShareGroupsReadAbortedRecordsUnlessTheGroupSaysOtherwise(t *testing.T) {
 	t.Parallel()
 	broker, _, _ := strings.Cut(os.Getenv("KAFKA_BROKERS"), ",")
-	require.NotEmpty(t, broker, "needs a real Kafka: run `make test-clients`")
+	require.NotEmpty(t, broker, "needs a real Kafka: run `make test SUITE=clients`")
 	clients := os.Getenv("CLIENTS_INSTALLED")
-	require.NotEmpty(t, clients, "needs the clients of other languages: run `make test-clients`")
+	require.NotEmpty(t, clients, "needs the clients of other languages: run `make test SUITE=clients`")
 	cmd := exec.CommandContext(t.Context(), "java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(clients, "jars", "*"),
 		"clients/Shared.java", broker, testkit.Prefix(t))
 	var errs bytes.Buffer

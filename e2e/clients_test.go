@@ -22,7 +22,7 @@ import (
 func python(t *testing.T, folder string) func(program string) {
 	t.Helper()
 	installed := os.Getenv("CLIENTS_INSTALLED")
-	require.NotEmpty(t, installed, "needs the clients of other languages: run `make test-clients`")
+	require.NotEmpty(t, installed, "needs the clients of other languages: run `make test SUITE=clients`")
 	return func(program string) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), filepath.Join(installed, "venv", "bin", "python"), "-c", program)

@@ -39,7 +39,7 @@ type topic struct {
 // readTopic reads the topic from now on; it is removed first, and the connector makes it again.
 func readTopic(t *testing.T) *topic {
 	t.Helper()
-	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "KAFKA_BROKERS must name a real Kafka (`make test-cdc` does)")
+	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "KAFKA_BROKERS must name a real Kafka (`make test SUITE=cdc` does)")
 	brokers := kgo.SeedBrokers(strings.Split(os.Getenv("KAFKA_BROKERS"), ",")...)
 	admin, err := kgo.NewClient(brokers)
 	require.NoError(t, err)

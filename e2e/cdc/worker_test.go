@@ -38,7 +38,7 @@ func newWorker(t *testing.T, databaseURL string) *worker {
 	root, err := filepath.Abs(programs.Root)
 	require.NoError(t, err)
 	jars := os.Getenv("CDC_JARS")
-	require.NotEmpty(t, jars, "CDC_JARS must name the folder that e2e/cdc/connect/install has filled (`make test-cdc` does)")
+	require.NotEmpty(t, jars, "CDC_JARS must name the folder that e2e/cdc/connect/install has filled (`make test SUITE=cdc` does)")
 	server, err := pgx.ParseConfig(databaseURL)
 	require.NoError(t, err)
 	w := &worker{t: t, folder: t.TempDir()}

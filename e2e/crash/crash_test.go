@@ -93,7 +93,7 @@ type system struct {
 func start(t *testing.T, seed uint64) *system {
 	t.Helper()
 	given := os.Getenv("KAFKA_BROKERS")
-	require.NotEmpty(t, given, "this needs a real Kafka: `make test-crash` starts one, or KAFKA_BROKERS names one")
+	require.NotEmpty(t, given, "this needs a real Kafka: `make test SUITE=crash` starts one, or KAFKA_BROKERS names one")
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	t.Cleanup(cancel)
 	s := &system{ctx: ctx, services: map[string]*process{}, mail: newMailbox(t), wire: wire{progress.Kafka{Brokers: strings.Split(given, ","), Prefix: testkit.Prefix(t)}}}

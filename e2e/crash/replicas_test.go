@@ -47,7 +47,7 @@ type replicas struct {
 func startReplicas(t *testing.T, limit time.Duration) *replicas {
 	t.Helper()
 	given := os.Getenv("KAFKA_BROKERS")
-	require.NotEmpty(t, given, "this needs a real Kafka: `make test-crash` starts one, or KAFKA_BROKERS names one")
+	require.NotEmpty(t, given, "this needs a real Kafka: `make test SUITE=crash` starts one, or KAFKA_BROKERS names one")
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	r := &replicas{ctx: ctx, services: map[string][]*process{}, wire: wire{progress.Kafka{Brokers: strings.Split(given, ","), Prefix: testkit.Prefix(t)}}}

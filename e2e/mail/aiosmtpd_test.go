@@ -26,7 +26,7 @@ type took struct {
 func startAiosmtpd(t *testing.T, mode string) (int, <-chan []byte) {
 	t.Helper()
 	python := os.Getenv("AIOSMTPD")
-	require.NotEmpty(t, python, "AIOSMTPD names a python that has aiosmtpd, as `make test-mail` installs it")
+	require.NotEmpty(t, python, "AIOSMTPD names a python that has aiosmtpd, as `make test SUITE=mail` installs it")
 	lines := run(t, exec.Command(python, "server.py", mode))
 	return next[took](t, lines).Port, lines
 }

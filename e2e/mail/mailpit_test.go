@@ -41,7 +41,7 @@ type message struct {
 func startMailpit(t *testing.T) *mailpit {
 	t.Helper()
 	program := os.Getenv("MAILPIT")
-	require.NotEmpty(t, program, "MAILPIT names no program: make test-mail builds Mailpit")
+	require.NotEmpty(t, program, "MAILPIT names no program: make test SUITE=mail builds Mailpit")
 	m := &mailpit{t: t, smtp: freePort(t)}
 	api := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	m.url = "http://" + api

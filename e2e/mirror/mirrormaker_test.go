@@ -53,7 +53,7 @@ type mirror struct {
 func newMirror(t *testing.T, first, second *cluster) *mirror {
 	t.Helper()
 	m := &mirror{jars: os.Getenv("MIRROR_JARS")}
-	require.NotEmpty(t, m.jars, "MIRROR_JARS must name the folder of MirrorMaker's jars (`make test-mirror` does)")
+	require.NotEmpty(t, m.jars, "MIRROR_JARS must name the folder of MirrorMaker's jars (`make test SUITE=mirror` does)")
 	m.config = filepath.Join(t.TempDir(), "mm2.properties")
 	require.NoError(t, os.WriteFile(m.config, fmt.Appendf(nil, settings, first.brokers, second.brokers), 0o644))
 	var err error

@@ -108,7 +108,7 @@ func TestEachAlertIsTested(t *testing.T) {
 func promtool(t *testing.T, names string, expr func(alert) string) bool {
 	t.Helper()
 	tool := os.Getenv("PROMTOOL")
-	require.NotEmpty(t, tool, "PROMTOOL names no promtool: run make alerts")
+	require.NotEmpty(t, tool, "PROMTOOL names no promtool: run make test SUITE=alerts")
 	content, err := os.ReadFile(filepath.Join(configFolder, "alerts.yml"))
 	require.NoError(t, err)
 	var file map[string][]struct {

@@ -1,7 +1,7 @@
 //go:build observability
 
 // Package observability_test holds the dashboard and the alerts to what the services really serve, with a real
-// Prometheus. `make observability` runs it.
+// Prometheus. `make test SUITE=observability` runs it.
 package observability_test
 
 import (

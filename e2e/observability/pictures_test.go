@@ -22,7 +22,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// TestPictures draws what the documentation shows, from what was really measured. `make pictures` keeps them, in the folder
+// TestPictures draws what the documentation shows, from what was really measured. `make generate WHAT=pictures` keeps them, in the folder
 // that PICTURES names; without it they are drawn and thrown away.
 func TestPictures(t *testing.T) {
 	folder, keep := os.Getenv("PICTURES"), true

@@ -38,7 +38,7 @@ type prometheus struct {
 func startPrometheus(t *testing.T, s *stack.Stack) *prometheus {
 	t.Helper()
 	binary := os.Getenv("PROMETHEUS")
-	require.NotEmpty(t, binary, "PROMETHEUS must name a Prometheus binary: `make observability` builds one")
+	require.NotEmpty(t, binary, "PROMETHEUS must name a Prometheus binary: `make test SUITE=observability` builds one")
 	folder := t.TempDir()
 	config := filepath.Join(folder, "prometheus.yml")
 	require.NoError(t, os.WriteFile(config, scraping(t, s), 0o600))

@@ -35,7 +35,7 @@ const runWithin = 8 * time.Minute
 // refused that the document allows, and nothing taken that it forbids. OPENAPI_SEED=7 tries other requests.
 func TestTheServersDoWhatTheirDocumentsSay(t *testing.T) {
 	program := os.Getenv("SCHEMATHESIS")
-	require.NotEmpty(t, program, "SCHEMATHESIS must name the program that e2e/openapi/install installed: make test-openapi")
+	require.NotEmpty(t, program, "SCHEMATHESIS must name the program that e2e/openapi/install installed: make test SUITE=openapi")
 	s := start(t)
 	leaveDeadLetters(t, s)
 	leaveOrders(t, s)

@@ -81,7 +81,7 @@ func member(t *testing.T, name string, env []string, args ...string) *atomic.Int
 func installed(t *testing.T) string {
 	t.Helper()
 	folder := os.Getenv("CLIENTS_INSTALLED")
-	require.NotEmpty(t, folder, "needs the clients of other languages: run `make test-strangers`")
+	require.NotEmpty(t, folder, "needs the clients of other languages: run `make test SUITE=strangers`")
 	return folder
 }
 

@@ -30,7 +30,7 @@ import (
 // and watermark; then Spark goes on where `pas windows` stopped, is killed, and `pas windows` goes on where Spark was.
 func TestSparkAndPasCountTheSame(t *testing.T) {
 	t.Parallel()
-	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test-full`")
+	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test SUITE=full`")
 	records := 200_000
 	if given := os.Getenv("PAS_TEST_RECORDS"); given != "" {
 		var err error
@@ -145,7 +145,7 @@ func (c counting) spark(t *testing.T, atOnce int) *exec.Cmd {
 	installed, err := filepath.Abs("../../.cache/spark")
 	require.NoError(t, err)
 	python := filepath.Join(installed, "venv", "bin", "python")
-	require.FileExists(t, python, "run `make test-full`, which installs it")
+	require.FileExists(t, python, "run `make test SUITE=full`, which installs it")
 	job := exec.Command(python, append([]string{"-B", filepath.Join(sparkFolder, "windows.py"), "--job", c.Job, "--from-beginning", "--once",
 		"--at-once", strconv.Itoa(atOnce)}, c.Topics...)...)
 	job.Env = append(os.Environ(), "DATABASE_URL="+c.Database, "KAFKA_BROKERS="+strings.Join(c.Kafka.Brokers, ","),
@@ -232,7 +232,7 @@ func session(id int) map[int]time.Duration {
 // TestSparkDoesNotGoOnInAnotherTopicOfTheSameName: what `pas windows` stored of the old one says so.
 func TestSparkDoesNotGoOnInAnotherTopicOfTheSameName(t *testing.T) {
 	t.Parallel()
-	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test-full`")
+	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test SUITE=full`")
 	c := setup(t, "web-events").named("made anew")
 	c.traffic(t, 100, 7)
 	_, err := c.run(t.Context())

@@ -1,4 +1,4 @@
-// Mailpit, pinned: the mail server with an inbox page for `make test-mail` and `make mail`. A module of its own, outside
+// Mailpit, pinned: the mail server with an inbox page for `make test SUITE=mail` and `make up MAIL=1`. A module of its own, outside
 // go.work: nothing here is a dependency of the product.
 module pasdetrois/tools/mailpit
 

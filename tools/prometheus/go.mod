@@ -1,5 +1,5 @@
-// Prometheus and promtool, pinned, for the tests of what is exported, drawn and alerted on: `make alerts` and
-// `make observability`. A module of its own, outside go.work: nothing here is a dependency of the product.
+// Prometheus and promtool, pinned, for the tests of what is exported, drawn and alerted on: `make test SUITE=alerts` and
+// `make test SUITE=observability`. A module of its own, outside go.work: nothing here is a dependency of the product.
 module pasdetrois/tools/prometheus
 
 go 1.26.0

@@ -1,6 +1,6 @@
 // Command definitions fetches the definitions of the custom resources that deploy/kubernetes uses, as their makers publish
 // them, in the versions that are named here and in pom.xml, and writes them without their descriptions into ../testdata.
-// It runs in this folder (make crds), and needs Maven and Java 21 or newer, as java or in JAVA_HOME.
+// It runs in this folder (make generate WHAT=crds), and needs Maven and Java 21 or newer, as java or in JAVA_HOME.
 package main
 
 import (

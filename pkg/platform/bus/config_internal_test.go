@@ -42,7 +42,7 @@ func TestConsumerSettingsThatExactnessRestsOn(t *testing.T) {
 }
 
 // Keys go where Java's client puts them, whose hashes these are; docs/contract.md says which other clients do. The key 1001 goes to
-// partition 0 of six with Kafka's client 4.4.0 (make test-clients), and to 3 with sarama's own default.
+// partition 0 of six with Kafka's client 4.4.0 (make test SUITE=clients), and to 3 with sarama's own default.
 func TestKeysGoWhereOtherClientsPutThem(t *testing.T) {
 	t.Parallel()
 	p := producerConfig(t.Context(), "x").Producer.Partitioner("orders")

@@ -11,7 +11,7 @@ import (
 	"pasdetrois/pkg/platform/testkit"
 )
 
-// `make test-postgres` would prove nothing if another server answered.
+// `make test SUITE=postgres` would prove nothing if another server answered.
 func TestTheServerIsOfTheVersionThatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	conn, err := pgx.Connect(t.Context(), testkit.Database(t, migrate).AdminURL)

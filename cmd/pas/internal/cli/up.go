@@ -49,7 +49,7 @@ Ports: orders 8080 (admin 9080), payments 8084 (9084), notifications 8085 (9085)
 8082 (see "pas rest"), all on 127.0.0.1 only; --port-offset moves them all. Emails are shown here as they go out; the
 services' logs go to a file in the data folder.
 With --mail, emails go to Mailpit, a mail server that shows them in an inbox on port 8025 (SMTP on 1025). The program
-mailpit has to be in PATH; "make mail" in a clone builds it. EMAIL_PER_HOUR is off then, unless it is set.
+mailpit has to be in PATH; "make up MAIL=1" in a clone builds it. EMAIL_PER_HOUR is off then, unless it is set.
 What the services read from the environment (FRAUD_LIMIT, PROVIDER_LATENCY, SMTP_URL, …) can be set for this command.
 
 The embedded broker (kfake) is made for demos and tests: it speaks Kafka's protocol but does not promise durability.

@@ -33,7 +33,7 @@ func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*i
 	program, err := exec.LookPath("mailpit")
 	if err != nil {
 		return nil, hint(errors.New("--mail needs Mailpit, and there is no program mailpit in PATH"),
-			"install it (its page is mailpit.axllent.org), or in a clone use `make mail`, which builds it; with containers use the compose profile mail")
+			"install it (its page is mailpit.axllent.org), or in a clone use `make up MAIL=1`, which builds it; with containers use the compose profile mail")
 	}
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset)) }
 	for _, port := range []int{inboxSMTP, inboxHTTP} {

@@ -14,7 +14,7 @@ func TestUpWithMailSaysWhatIsMissing(t *testing.T) {
 	said := pas(t, nil, "up", "--json", "--mail", "--data", data)
 	require.Equal(t, 1, said.code)
 	require.Contains(t, said.stderr, "no program mailpit in PATH")
-	require.Contains(t, said.stderr, "`make mail`")
+	require.Contains(t, said.stderr, "`make up MAIL=1`")
 	require.NoFileExists(t, filepath.Join(data, "up.json"))
 
 	said = pas(t, map[string]string{"SMTP_URL": "smtp://mail.example:25"}, "up", "--mail", "--data", data)
