@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/bench/arm"
 	"pasdetrois/bench/limits"
 	"pasdetrois/bench/parts"
 	"pasdetrois/bench/process"
@@ -19,6 +18,7 @@ import (
 	"pasdetrois/bench/stats"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // relayed measures the relay alone, with n messages.
@@ -28,7 +28,7 @@ func (c *campaign) relayed(name string, measure func(r parts.Relay, ctx context.
 			if err := migrations.Up(ctx, p.AdminURL); err != nil {
 				return err
 			}
-			r := parts.Relay{Brokers: c.bench.Site.Brokers, Prefix: p.Prefix, OrdersDB: arm.AsRole(p.AdminURL, "orders")}
+			r := parts.Relay{Brokers: c.bench.Site.Brokers, Prefix: p.Prefix, OrdersDB: pgdb.As(p.AdminURL, "orders")}
 			v, err := measure(r, ctx, c.relayedMessages())
 			if err == nil {
 				c.figure(name, round, v)

@@ -8,6 +8,7 @@ import (
 
 	"pasdetrois/bench/load"
 	"pasdetrois/bench/process"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Taker takes orders and does nothing more with them: the first step alone.
@@ -40,7 +41,7 @@ func handler(ctx context.Context, e Env, kind string, keeps bool) (*Taker, error
 	}
 	defer release()
 	p, err := process.Start(process.Spec{Name: kind, Path: filepath.Join(e.Bin, "bench"), Args: []string{"-serve", kind}, Logs: e.Logs,
-		Env: []string{"HTTP_ADDR=" + addresses[0], "DATABASE_URL=" + AsRole(e.Plot.AdminURL, "orders")}})
+		Env: []string{"HTTP_ADDR=" + addresses[0], "DATABASE_URL=" + pgdb.As(e.Plot.AdminURL, "orders")}})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"pasdetrois/bench/process"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Pas is the product: its three services as separate programs, as shipped.
@@ -84,7 +84,7 @@ func StartPas(ctx context.Context, e Env, services ...string) (*RunningPas, erro
 			p, err := process.Start(process.Spec{
 				Name: replicaName(service, replica), Path: filepath.Join(e.Bin, service), Logs: e.Logs,
 				Env: append([]string{
-					"DATABASE_URL=" + AsRole(e.Plot.AdminURL, service), "KAFKA_BROKERS=" + strings.Join(e.Brokers, ","),
+					"DATABASE_URL=" + pgdb.As(e.Plot.AdminURL, service), "KAFKA_BROKERS=" + strings.Join(e.Brokers, ","),
 					"KAFKA_TOPIC_PREFIX=" + e.Plot.Prefix, "KAFKA_GROUP_PREFIX=" + e.Plot.Prefix,
 					"HTTP_ADDR=" + addresses[0], "ADMIN_ADDR=" + addresses[1],
 				}, e.Extra[service]...),
@@ -109,16 +109,6 @@ func replicaName(service string, replica int) string {
 		return service
 	}
 	return fmt.Sprintf("%s-%d", service, replica+1)
-}
-
-// AsRole returns the URL for a service's role, whose password is its name.
-func AsRole(adminURL, role string) string {
-	u, err := url.Parse(adminURL)
-	if err != nil {
-		return adminURL
-	}
-	u.User = url.UserPassword(role, role)
-	return u.String()
 }
 
 // Target implements Running.

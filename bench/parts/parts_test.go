@@ -15,6 +15,7 @@ import (
 	"pasdetrois/bench/parts"
 	"pasdetrois/bench/site"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -40,7 +41,7 @@ func TestPartsAlone(t *testing.T) {
 	t.Parallel()
 	s, p := plot(t)
 	require.NoError(t, arm.Stock(t.Context(), p.AdminURL))
-	relay := parts.Relay{Brokers: s.Brokers, Prefix: p.Prefix, OrdersDB: arm.AsRole(p.AdminURL, "orders")}
+	relay := parts.Relay{Brokers: s.Brokers, Prefix: p.Prefix, OrdersDB: pgdb.As(p.AdminURL, "orders")}
 	for name, measure := range map[string]func(context.Context) (float64, error){
 		"from the table": func(ctx context.Context) (float64, error) { return relay.Recover(ctx, 600) },
 		"from memory":    func(ctx context.Context) (float64, error) { return relay.Relay(ctx, 600) },

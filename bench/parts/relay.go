@@ -47,7 +47,7 @@ func (w watching) PublishRecords(ctx context.Context, records ...messages.Record
 // with runs a relay that leaves rows to memory for grace. acked is told what Kafka has acknowledged.
 func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messages.Record), do func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error) (err error) {
 	defer collectAsShipped()()
-	pool, err := pgdb.Open(pgdb.Config{URL: r.OrdersDB, Schema: "orders", AppName: "bench", MaxConns: 16}, silent())
+	pool, err := pgdb.Open(pgdb.Config{URL: r.OrdersDB, Schema: "orders", AppName: "bench", MaxConns: 16})
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func database(t *testing.T) string {
 	t.Helper()
 	server := testkit.OwnPostgres(t, "wal_level=logical", "max_slot_wal_keep_size=1GB")
 	require.NoError(t, migrations.Up(t.Context(), server.AdminURL))
-	pool, err := pgdb.Open(pgdb.Config{URL: server.AdminURL, AppName: "test"}, nil)
+	pool, err := pgdb.Open(pgdb.Config{URL: server.AdminURL, AppName: "test"})
 	require.NoError(t, err)
 	defer pool.Close()
 	_, err = pool.Exec(t.Context(), `SELECT pg_create_logical_replication_slot('capture', 'pgoutput')`)

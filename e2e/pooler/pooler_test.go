@@ -126,7 +126,7 @@ func TestStatementsArePreparedWherePgBouncerFollowsThem(t *testing.T) {
 	address, follows := start(t, db.AdminURL)
 	url := through(t, db.URL("orders"), address)
 	open := func(change string) (*pgxpool.Pool, error) {
-		pool, err := pgdb.Open(pgdb.Config{URL: url + change, Schema: "orders", AppName: "test", MaxConns: 4}, nil)
+		pool, err := pgdb.Open(pgdb.Config{URL: url + change, Schema: "orders", AppName: "test", MaxConns: 4})
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
 		return pool, pgdb.Wait(t.Context(), pool, slog.New(slog.DiscardHandler))

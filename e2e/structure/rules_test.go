@@ -101,8 +101,8 @@ func layersPointOneWay(f file) []string {
 		f.refuse("layers point one way: domain <- app <- the others <- the service's root", func(imported string) bool {
 			return !under(imported, own("")...) || under(imported, allowed...)
 		}),
-		f.refuse("use cases, consumers and HTTP know no SQL", func(imported string) bool {
-			return !slices.Contains([]string{"app", "consumer", "httpapi"}, layer[1]) || !strings.HasPrefix(imported, "github.com/jackc/pgx")
+		f.refuse("SQL belongs to the store and to the simulated provider", func(imported string) bool {
+			return slices.Contains([]string{"store", "provider"}, layer[1]) || !strings.HasPrefix(imported, "github.com/jackc/pgx")
 		})...)
 }
 

@@ -51,7 +51,7 @@ type Record struct {
 	Offset    int64
 	Key       []byte
 	Value     []byte
-	Headers   []Header
+	Headers   Headers
 	Time      time.Time
 	// LastOffset is not zero when the record stands for a batch that could not be read, from Offset to LastOffset.
 	LastOffset int64

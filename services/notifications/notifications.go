@@ -22,7 +22,6 @@ import (
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/notifications/internal/app"
-	"pasdetrois/services/notifications/internal/consumer"
 	"pasdetrois/services/notifications/internal/domain"
 	"pasdetrois/services/notifications/internal/email"
 	"pasdetrois/services/notifications/internal/httpapi"
@@ -62,7 +61,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, Tracer: tracer.Postgres()}, log)
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, Tracer: tracer.Postgres()})
 	if err != nil {
 		return err
 	}
@@ -82,12 +81,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
 	// There is no publisher: what comes out of this service is email.
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
-		Table: consumer.Table(notifications), Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
+		Table: notifications.Table(), Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
 	}
-	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1}, log)
+	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1})
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func TestOrdersAreTakenAsSoonAsTheAddressLeadsToTheNewPrimary(t *testing.T) {
 	other, err := url.Parse(next.AdminURL)
 	require.NoError(t, err)
 	both.Host += "," + other.Host
-	pool, err := pgdb.Open(pgdb.Config{URL: both.String()}, nil)
+	pool, err := pgdb.Open(pgdb.Config{URL: both.String()})
 	require.NoError(t, err)
 	defer pool.Close()
 	require.NoError(t, pgdb.NewWatch(pool, nil).Check(t.Context()), "of several hosts the one that takes writes is used")

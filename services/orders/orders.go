@@ -24,7 +24,6 @@ import (
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/app"
-	"pasdetrois/services/orders/internal/consumer"
 	"pasdetrois/services/orders/internal/domain"
 	"pasdetrois/services/orders/internal/store"
 )
@@ -59,7 +58,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: cfg.MaxConns,
-		Tracer: tracer.Postgres()}, log)
+		Tracer: tracer.Postgres()})
 	if err != nil {
 		return err
 	}
@@ -87,12 +86,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	})
 	reg.MustRegister(kept.Collector(cfg.PaymentTimeout), letters.Collector(), pgdb.Collector(pool), pgdb.SlotCollector(pool), waits)
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
-		Table: consumer.Table(orders), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
+		Table: orders.Table(), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
 	}
-	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1}, log)
+	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1})
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"pasdetrois/pkg/platform/pace"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 )
 
@@ -43,7 +43,7 @@ func sweepers(orders *app.App, interval time.Duration, log *slog.Logger) func(co
 			} else {
 				failures = 0
 			}
-			pause := time.NewTimer(pace.Pause(interval, time.Since(began)))
+			pause := time.NewTimer(pgdb.Pause(interval, time.Since(began)))
 			select {
 			case <-pause.C:
 			case <-ctx.Done():

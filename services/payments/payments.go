@@ -23,7 +23,6 @@ import (
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/payments/internal/app"
-	"pasdetrois/services/payments/internal/consumer"
 	"pasdetrois/services/payments/internal/domain"
 	"pasdetrois/services/payments/internal/httpapi"
 	"pasdetrois/services/payments/internal/provider"
@@ -63,14 +62,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, Tracer: tracer.Postgres()}, log)
+	pool, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, Tracer: tracer.Postgres()})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	waits := pgdb.NewWatch(pool, log)
 	// The simulated provider is an external system: it writes its books on connections of its own.
-	books, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service + "-provider"}, log)
+	books, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service + "-provider"})
 	if err != nil {
 		return err
 	}
@@ -101,12 +100,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	letters := deadletter.NewBoundedStore(pool, cfg.Letters)
 	reg.MustRegister(letters.Collector(), pgdb.Collector(pool), waits)
 	messages, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg.Config, Service: service, Replica: replica,
-		Table: consumer.Table(payments), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
+		Table: payments.Table(), Publisher: producer, Parker: letters, Log: log, Metrics: reg, Tracer: tracer,
 		DrainTimeout: cfg.DrainTimeout})
 	if err != nil {
 		return err
 	}
-	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1}, log)
+	leases, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: service, AppName: service, MaxConns: 1})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/feed"
@@ -53,10 +54,8 @@ func play(t *testing.T) played {
 // config audits the database as the role that may only read.
 func (p played) config(t testing.TB, database string) audit.Config {
 	t.Helper()
-	u, err := url.Parse(database)
-	require.NoError(t, err)
-	u.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
-	return audit.Config{OrdersURL: u.String(), PaymentsURL: u.String(), NotificationsURL: u.String(), Topics: p.topics}
+	url := pgdb.As(database, migrations.Auditor)
+	return audit.Config{OrdersURL: url, PaymentsURL: url, NotificationsURL: url, Topics: p.topics}
 }
 
 // copied returns a copy of the database to spoil.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
@@ -90,10 +90,7 @@ func (w *world) caughtUp(service string) {
 // config replays the service from its beginning.
 func (w *world) config(service string) replay.Config {
 	w.t.Helper()
-	u, err := url.Parse(w.AdminURL())
-	require.NoError(w.t, err)
-	u.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
-	return replay.Config{Service: service, Only: -1, Replicas: []*client.Client{w.Client()}, Database: u.String(),
+	return replay.Config{Service: service, Only: -1, Replicas: []*client.Client{w.Client()}, Database: pgdb.As(w.AdminURL(), migrations.Auditor),
 		Kafka: bus.Config{Brokers: w.Brokers(), TopicPrefix: w.prefix, GroupPrefix: w.prefix}, Patience: 2 * time.Minute, PauseTo: 2 * time.Minute}
 }
 

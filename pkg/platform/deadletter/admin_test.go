@@ -142,5 +142,5 @@ func TestAnUnexpectedErrorTellsNothingButTheLog(t *testing.T) {
 	_, err := w.db.Exec(t.Context(), `UPDATE dead_letters SET headers = '1'`)
 	require.NoError(t, err)
 	require.NotContains(t, fmt.Sprint(w.do("GET", fmt.Sprintf("/dead-letters/%d", id), http.StatusInternalServerError)), "headers")
-	require.Contains(t, w.said.String(), `headers of dead letter`)
+	require.Contains(t, w.said.String(), `get dead letter 1`)
 }

@@ -2,8 +2,6 @@ package deadletter
 
 import (
 	"crypto/sha256"
-	"encoding/json"
-	"fmt"
 	"strings"
 
 	"pasdetrois/pkg/messages"
@@ -50,36 +48,6 @@ func cut(r messages.Record) (messages.Record, Whole) {
 		r.Headers = r.Headers[:kept]
 	}
 	return r, whole
-}
-
-// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
-type headerRow struct {
-	Key   []byte `json:"key"`
-	Value []byte `json:"value"`
-}
-
-func encodeHeaders(headers []messages.Header) ([]byte, error) {
-	rows := make([]headerRow, len(headers))
-	for i, h := range headers {
-		rows[i] = headerRow{Key: []byte(h.Key), Value: h.Value}
-	}
-	encoded, err := json.Marshal(rows)
-	if err != nil {
-		return nil, fmt.Errorf("encode headers: %w", err)
-	}
-	return encoded, nil
-}
-
-func decodeHeaders(encoded []byte) ([]messages.Header, error) {
-	var rows []headerRow
-	if err := json.Unmarshal(encoded, &rows); err != nil {
-		return nil, err
-	}
-	var headers []messages.Header
-	for _, h := range rows {
-		headers = append(headers, messages.Header{Key: string(h.Key), Value: h.Value})
-	}
-	return headers, nil
 }
 
 // printable makes text fit for Postgres, which takes neither NUL nor invalid UTF-8, and no longer than is of use.

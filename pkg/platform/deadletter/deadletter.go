@@ -84,19 +84,11 @@ const letterColumns = `id, topic, partition, record_offset, record_time, key,
   attempts, parked_at, coalesce(last_offset, 0), coalesce(value_bytes, nullif(greatest(octet_length(value), 1048576), 1048576), 0),
   value_sha256, coalesce(key_bytes, 0), coalesce(headers_bytes, 0)`
 
-func scanLetter(row pgx.CollectableRow) (Letter, error) {
-	var l Letter
-	var headers []byte
-	err := row.Scan(&l.ID, &l.Record.Topic, &l.Record.Partition, &l.Record.Offset, &l.Record.Time, &l.Record.Key,
-		&l.Record.Value, &headers, &l.Reason, &l.Detail, &l.Stack, &l.State, &l.Attempts, &l.ParkedAt,
+func scanLetter(row pgx.CollectableRow) (l Letter, err error) {
+	err = row.Scan(&l.ID, &l.Record.Topic, &l.Record.Partition, &l.Record.Offset, &l.Record.Time, &l.Record.Key,
+		&l.Record.Value, &l.Record.Headers, &l.Reason, &l.Detail, &l.Stack, &l.State, &l.Attempts, &l.ParkedAt,
 		&l.Record.LastOffset, &l.Whole.Value, &l.Whole.SHA256, &l.Whole.Key, &l.Whole.Headers)
-	if err != nil {
-		return Letter{}, err
-	}
-	if l.Record.Headers, err = decodeHeaders(headers); err != nil {
-		return Letter{}, fmt.Errorf("headers of dead letter %d: %w", l.ID, err)
-	}
-	return l, nil
+	return l, err
 }
 
 const getSQL = `SELECT ` + letterColumns + ` FROM dead_letters WHERE id = $1`

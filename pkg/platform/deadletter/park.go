@@ -50,7 +50,7 @@ func newLetter(r messages.Record, reason, detail, stack string) (newRow, error) 
 	l := newRow{reason: reason, detail: printable(detail), stack: printable(stack)}
 	l.record, l.whole = cut(r)
 	var err error
-	l.headers, err = encodeHeaders(l.record.Headers)
+	l.headers, err = l.record.Headers.MarshalJSON()
 	return l, err
 }
 

@@ -90,7 +90,7 @@ func setup(t *testing.T) *world {
 
 func over(t *testing.T, url string) *world {
 	t.Helper()
-	db, err := pgdb.Open(pgdb.Config{URL: url}, nil)
+	db, err := pgdb.Open(pgdb.Config{URL: url})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	w := &world{Store: deadletter.NewStore(db), t: t, db: db, said: &locked{}}

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -35,8 +34,8 @@ func Add(batch *pgx.Batch, stored func([]Row), msgs ...messages.Message) error {
 		}
 		rows[i].Record = r
 		topics[i], keys[i], values[i] = r.Topic, r.Key, r.Value
-		if headers[i], err = encodeHeaders(r.Headers); err != nil {
-			return err
+		if headers[i], err = r.Headers.MarshalJSON(); err != nil {
+			return fmt.Errorf("put %s into the outbox: %w", m.ID, err)
 		}
 	}
 	batch.Queue(addSQL, topics, keys, values, headers).Query(func(result pgx.Rows) error {
@@ -51,34 +50,4 @@ func Add(batch *pgx.Batch, stored func([]Row), msgs ...messages.Message) error {
 		return nil
 	})
 	return nil
-}
-
-// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
-type headerRow struct {
-	Key   []byte `json:"key"`
-	Value []byte `json:"value"`
-}
-
-func encodeHeaders(headers []messages.Header) ([]byte, error) {
-	rows := make([]headerRow, len(headers))
-	for i, h := range headers {
-		rows[i] = headerRow{Key: []byte(h.Key), Value: h.Value}
-	}
-	b, err := json.Marshal(rows)
-	if err != nil {
-		return nil, fmt.Errorf("encode headers: %w", err)
-	}
-	return b, nil
-}
-
-func decodeHeaders(b []byte) ([]messages.Header, error) {
-	var rows []headerRow
-	if err := json.Unmarshal(b, &rows); err != nil {
-		return nil, fmt.Errorf("decode headers: %w", err)
-	}
-	headers := make([]messages.Header, len(rows))
-	for i, h := range rows {
-		headers[i] = messages.Header{Key: string(h.Key), Value: h.Value}
-	}
-	return headers, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"pasdetrois/pkg/platform/pace"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 const (
@@ -34,7 +34,7 @@ func (r *Relay) recover(ctx, working context.Context) {
 				r.cfg.Log.Warn("could not look after the outbox, trying again", "attempt", failures, "err", err)
 			}
 		}
-		if !pause(ctx, pace.Pause(r.cfg.Poll, s.looked)) {
+		if !pause(ctx, pgdb.Pause(r.cfg.Poll, s.looked)) {
 			return
 		}
 	}

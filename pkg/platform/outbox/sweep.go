@@ -167,11 +167,8 @@ func (s *sweeper) read(ctx context.Context, from, below int64) ([]Row, error) {
 		return nil, fmt.Errorf("read what was left in the outbox: %w", err)
 	}
 	rows, err := pgx.CollectRows(result, func(row pgx.CollectableRow) (out Row, err error) {
-		var headers []byte
 		r := &out.Record
-		if err = row.Scan(&out.ID, &r.Topic, &r.Key, &r.Value, &headers, &r.Time); err == nil {
-			r.Headers, err = decodeHeaders(headers)
-		}
+		err = row.Scan(&out.ID, &r.Topic, &r.Key, &r.Value, &r.Headers, &r.Time)
 		return out, err
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ type Config struct {
 //
 // Each connection leads to a server that takes writes, unless the URL sets target_session_attrs. An error that makes the
 // other connections useless too, such as a demoted server's, has all of them replaced.
-func Open(cfg Config, _ *slog.Logger) (*pgxpool.Pool, error) {
+func Open(cfg Config) (*pgxpool.Pool, error) {
 	if err := CheckURL(cfg.URL); err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}

@@ -69,7 +69,7 @@ func TestAStatementIsPlannedOnce(t *testing.T) {
 
 func TestOpenRefusesWhatIsNoURLWithoutTellingThePassword(t *testing.T) {
 	t.Parallel()
-	_, err := pgdb.Open(pgdb.Config{URL: "postgres://shop:sesame@local host/shop"}, nil)
+	_, err := pgdb.Open(pgdb.Config{URL: "postgres://shop:sesame@local host/shop"})
 	require.ErrorContains(t, err, "database URL: ")
 	require.NotContains(t, err.Error(), "sesame")
 }

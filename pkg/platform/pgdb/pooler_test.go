@@ -137,7 +137,7 @@ func TestWhatCannotWorkIsRefused(t *testing.T) {
 	w := &world{t: t, admin: admin}
 	var unusable *pgdb.UnusableError
 	for _, mode := range []string{"exec", "simple_protocol"} {
-		_, err := pgdb.Open(pgdb.Config{URL: admin + "&default_query_exec_mode=" + mode}, nil)
+		_, err := pgdb.Open(pgdb.Config{URL: admin + "&default_query_exec_mode=" + mode})
 		require.ErrorAs(t, err, &unusable)
 		require.ErrorAs(t, pgdb.CheckURL(admin+"&default_query_exec_mode="+mode), &unusable)
 		require.ErrorContains(t, pgdb.CheckURL("host=localhost default_query_exec_mode="+mode), "leave it out")

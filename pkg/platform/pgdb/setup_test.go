@@ -58,7 +58,7 @@ func setup(t *testing.T) *world {
 
 func (w *world) open(cfg pgdb.Config) *pgxpool.Pool {
 	w.t.Helper()
-	pool, err := pgdb.Open(cfg, nil)
+	pool, err := pgdb.Open(cfg)
 	require.NoError(w.t, err)
 	w.t.Cleanup(pool.Close)
 	return pool

@@ -17,7 +17,7 @@ import (
 func TestASlotIsSeenToFallBehindAndToBeLost(t *testing.T) {
 	t.Parallel()
 	server := testkit.OwnPostgres(t, "wal_level=logical", "max_slot_wal_keep_size=32MB", "min_wal_size=32MB", "max_wal_size=32MB")
-	admin, err := pgdb.Open(pgdb.Config{URL: server.AdminURL, AppName: "test"}, nil)
+	admin, err := pgdb.Open(pgdb.Config{URL: server.AdminURL, AppName: "test"})
 	require.NoError(t, err)
 	t.Cleanup(admin.Close)
 	run := func(pool *pgxpool.Pool, sql string) {
@@ -26,7 +26,7 @@ func TestASlotIsSeenToFallBehindAndToBeLost(t *testing.T) {
 		require.NoError(t, err)
 	}
 	run(admin, `CREATE ROLE reader LOGIN`)
-	pool, err := pgdb.Open(pgdb.Config{URL: server.URL("reader"), AppName: "test"}, nil)
+	pool, err := pgdb.Open(pgdb.Config{URL: server.URL("reader"), AppName: "test"})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	reg := prometheus.NewPedanticRegistry()

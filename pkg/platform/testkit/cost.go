@@ -17,7 +17,7 @@ func (d *DB) OneConn(t testing.TB, service string) *pgxpool.Pool {
 	if service != "" {
 		cfg.URL, cfg.Schema = d.URL(service), service
 	}
-	pool, err := pgdb.Open(cfg, nil)
+	pool, err := pgdb.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -95,7 +94,7 @@ func Database(t testing.TB, migrate Migrate) *DB {
 			t.Error(err)
 		}
 	})
-	return &DB{AdminURL: withDatabase(shared.adminURL, name)}
+	return &DB{AdminURL: pgdb.In(shared.adminURL, name)}
 }
 
 func clone(name string, migrate Migrate) error {
@@ -120,7 +119,7 @@ func clone(name string, migrate Migrate) error {
 		if err := admin(ctx, "CREATE DATABASE "+template); err != nil {
 			return err
 		}
-		if err := migrate(ctx, withDatabase(shared.adminURL, template)); err != nil {
+		if err := migrate(ctx, pgdb.In(shared.adminURL, template)); err != nil {
 			return fmt.Errorf("migrate the template: %w", err)
 		}
 		shared.template = template
@@ -140,29 +139,15 @@ func admin(ctx context.Context, sql string) error {
 	return nil
 }
 
-func withDatabase(adminURL, name string) string {
-	u, err := url.Parse(adminURL)
-	if err != nil {
-		return adminURL
-	}
-	u.Path = "/" + name
-	return u.String()
-}
-
 // URL returns the connection URL of the role and schema owner named service.
 func (d *DB) URL(service string) string {
-	u, err := url.Parse(d.AdminURL)
-	if err != nil {
-		return d.AdminURL
-	}
-	u.User = url.UserPassword(service, service)
-	return u.String()
+	return pgdb.As(d.AdminURL, service)
 }
 
 // Pool opens a pool as service with its schema as search_path, closed when the test ends.
 func (d *DB) Pool(t testing.TB, service string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgdb.Open(pgdb.Config{URL: d.URL(service), Schema: service, AppName: "test"}, nil)
+	pool, err := pgdb.Open(pgdb.Config{URL: d.URL(service), Schema: service, AppName: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,7 +141,7 @@ func TestStatementsAreToldByTheConventions(t *testing.T) {
 	collector := tracingtest.HTTP(t)
 	tracer, _ := start(t, tracing.Settings{Endpoint: collector.URL})
 	db := testkit.Database(t, func(context.Context, string) error { return nil })
-	pool, err := pgdb.Open(pgdb.Config{URL: db.AdminURL, Tracer: tracer.Postgres()}, nil)
+	pool, err := pgdb.Open(pgdb.Config{URL: db.AdminURL, Tracer: tracer.Postgres()})
 	require.NoError(t, err)
 	defer pool.Close()
 

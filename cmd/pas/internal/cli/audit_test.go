@@ -3,7 +3,6 @@ package cli_test
 import (
 	"encoding/json"
 	"net"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -13,6 +12,7 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 func TestAuditSaysWhatHoldsAndNamesWhatDoesNot(t *testing.T) {
@@ -21,10 +21,7 @@ func TestAuditSaysWhatHoldsAndNamesWhatDoesNot(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	require.NoError(t, scenario.Audited().Run(t.Context(), s.Env())) // places an order and waits until nothing is in flight
-	database, err := url.Parse(s.AdminURL())
-	require.NoError(t, err)
-	database.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
-	environ := map[string]string{"AUDIT_DATABASE_URL": database.String(), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
+	environ := map[string]string{"AUDIT_DATABASE_URL": pgdb.As(s.AdminURL(), migrations.Auditor), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
 
 	got := pas(t, environ, "audit", "--topics", "--grace", "0s")
 	require.Equal(t, cli.ExitOK, got.code, got.stdout+got.stderr)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +15,14 @@ import (
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/toolbox/client"
 )
 
 // auditor is the stack's database as the role that may read.
 func auditor(t *testing.T, s *stack.Stack) string {
 	t.Helper()
-	u, err := url.Parse(s.AdminURL())
-	require.NoError(t, err)
-	u.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
-	return u.String()
+	return pgdb.As(s.AdminURL(), migrations.Auditor)
 }
 
 func TestReplayShowsThatNothingChangesOrWhatDid(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // upFile is where a "pas up" with its data in the usual folder says where its database is: the port is another one each
@@ -23,12 +24,7 @@ type running struct {
 
 // remember writes the file for as long as the system runs. Without it, other commands have to be told.
 func remember(path string, s *stack.Stack) (forget func()) {
-	u, err := url.Parse(s.AdminURL())
-	if err != nil {
-		return func() {}
-	}
-	u.User = url.UserPassword(migrations.Auditor, migrations.Auditor)
-	content, err := json.Marshal(running{AuditURL: u.String()})
+	content, err := json.Marshal(running{AuditURL: pgdb.As(s.AdminURL(), migrations.Auditor)})
 	if err != nil || os.WriteFile(path, content, 0o600) != nil {
 		return func() {}
 	}

@@ -27,6 +27,7 @@ import (
 	"log/slog"
 	"time"
 
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -88,4 +89,9 @@ type App struct {
 // New returns the use cases over store. What they keep goes to dispatcher.
 func New(store Store, dispatcher *Dispatcher, metrics *Metrics, log *slog.Logger) *App {
 	return &App{store: store, dispatcher: dispatcher, metrics: metrics, log: log}
+}
+
+// Table is what notifications consumes, and which use case handles it.
+func (a *App) Table() bus.Table {
+	return bus.Table{bus.On(a.OnNotificationRequested)}
 }

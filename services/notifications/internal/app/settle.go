@@ -9,7 +9,7 @@ import (
 	"unicode"
 
 	"pasdetrois/pkg/platform/fault"
-	"pasdetrois/pkg/platform/pace"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -153,7 +153,7 @@ func (d *Dispatcher) poll(stop context.Context) {
 				continue
 			}
 		}
-		if !sleep(stop, pace.Pause(d.cfg.Poll, time.Since(began))) {
+		if !sleep(stop, pgdb.Pause(d.cfg.Poll, time.Since(began))) {
 			return
 		}
 	}

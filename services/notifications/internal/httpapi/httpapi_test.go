@@ -214,7 +214,7 @@ func TestOtherMethods(t *testing.T) {
 func TestARequestHearsSoonThatTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	open := func(url string) *pgxpool.Pool {
-		pool, err := pgdb.Open(pgdb.Config{URL: url, Schema: "notifications"}, slog.New(slog.DiscardHandler))
+		pool, err := pgdb.Open(pgdb.Config{URL: url, Schema: "notifications"})
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
 		return pool

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
@@ -204,3 +205,8 @@ func New(cfg Config) *App {
 
 // now returns the time as the database keeps it, so that an order just decided equals the one read back.
 func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
+
+// Table is what orders consumes, and which use case handles each event. Other events of these topics are skipped.
+func (a *App) Table() bus.Table {
+	return bus.Table{bus.On(a.OnOrderPlaced), bus.On(a.OnPaymentCaptured), bus.On(a.OnPaymentRefunded), bus.On(a.OnPaymentFailed)}
+}

@@ -3,7 +3,6 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,7 +29,7 @@ func requireUnavailable(t *testing.T, a *answer, since time.Time, of string) {
 
 func pool(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
-	p, err := pgdb.Open(pgdb.Config{URL: url, Schema: "orders"}, slog.New(slog.DiscardHandler))
+	p, err := pgdb.Open(pgdb.Config{URL: url, Schema: "orders"})
 	require.NoError(t, err)
 	t.Cleanup(p.Close)
 	return p

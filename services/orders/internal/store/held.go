@@ -2,21 +2,13 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"pasdetrois/pkg/messages"
 	"pasdetrois/services/orders/internal/app"
 )
-
-// headerRow keeps a header's bytes exactly: JSON would bend what is not UTF-8.
-type headerRow struct {
-	Key   []byte `json:"key"`
-	Value []byte `json:"value"`
-}
 
 const holdSQL = `WITH letter AS (
   SELECT NOT $11 AND EXISTS (SELECT FROM dead_letters
@@ -35,15 +27,11 @@ SELECT parked FROM letter`
 // by topic, time, key, value and headers, as a dead letter is. A message from outside waits also when it is a dead letter, which
 // only a version before this rule makes of it.
 func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
-	rows := make([]headerRow, len(h.Record.Headers))
-	for i, header := range h.Record.Headers {
-		rows[i] = headerRow{Key: []byte(header.Key), Value: header.Value}
-	}
-	headers, err := json.Marshal(rows)
+	r := h.Record
+	headers, err := r.Headers.MarshalJSON()
 	if err != nil {
 		return false, fmt.Errorf("encode headers: %w", err)
 	}
-	r := h.Record
 	var parked bool
 	err = t.tx.QueryRow(ctx, holdSQL, h.OrderID, h.Event, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
 		h.HeldAt, h.Outside).Scan(&parked)
@@ -79,10 +67,6 @@ func (t *transaction) HeldSince(ctx context.Context, before time.Time, limit int
 
 func scanHeld(row pgx.CollectableRow) (h app.Held, err error) {
 	r := &h.Record
-	var headers []headerRow
-	err = row.Scan(&h.ID, &h.OrderID, &h.Event, &r.Topic, &r.Partition, &r.Offset, &r.Time, &r.Key, &r.Value, &headers, &h.HeldAt, &h.Outside)
-	for _, header := range headers {
-		r.Headers = append(r.Headers, messages.Header{Key: string(header.Key), Value: header.Value})
-	}
+	err = row.Scan(&h.ID, &h.OrderID, &h.Event, &r.Topic, &r.Partition, &r.Offset, &r.Time, &r.Key, &r.Value, &r.Headers, &h.HeldAt, &h.Outside)
 	return h, err
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/services/payments/internal/domain"
 )
 
@@ -107,3 +108,9 @@ func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) 
 // providerKey returns the idempotency key of everything that the provider is asked about an order. There is one charge
 // per order, so it is the order id.
 func providerKey(orderID string) string { return orderID }
+
+// Table is what payments consumes, and which use case handles each event. Other events of the topic are skipped, its own
+// among them.
+func (a *App) Table() bus.Table {
+	return bus.Table{bus.On(a.OnPaymentRequested), bus.On(a.OnRefundRequested)}
+}

@@ -211,7 +211,7 @@ func TestOtherMethods(t *testing.T) {
 func TestARequestHearsSoonThatTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	open := func(url string) *pgxpool.Pool {
-		pool, err := pgdb.Open(pgdb.Config{URL: url, Schema: "payments"}, slog.New(slog.DiscardHandler))
+		pool, err := pgdb.Open(pgdb.Config{URL: url, Schema: "payments"})
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
 		return pool
