@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"pasdetrois/pkg/platform/httpx"
 )
 
 // StatusBody is a Status as the admin API shows it.
@@ -26,7 +28,7 @@ type GroupBody struct {
 type statusOutput struct{ Body StatusBody }
 
 type pauseInput struct {
-	For int `query:"for" minimum:"1" maximum:"3600" default:"60" doc:"Seconds after which the service goes on by itself"`
+	For int `query:"for" minimum:"1" maximum:"3600" default:"60" doc:"Seconds after which the service consumes again by itself"`
 }
 
 // Register adds GET /consumers, POST /consumers/pause and POST /consumers/resume to the admin API. A pause is a lease: it
@@ -34,18 +36,18 @@ type pauseInput struct {
 func Register(api huma.API, c *Consumer) {
 	tags := []string{"consumers"}
 	answer := func() (*statusOutput, error) { return &statusOutput{Body: statusBody(c.Status())}, nil }
-	huma.Register(api, huma.Operation{OperationID: "get-consumers", Method: http.MethodGet, Path: "/consumers",
+	httpx.Register(api, huma.Operation{OperationID: "get-consumers", Method: http.MethodGet, Path: "/consumers",
 		Summary: "Show the consumer groups and whether they are at work", Tags: tags},
 		func(context.Context, *struct{}) (*statusOutput, error) { return answer() })
-	huma.Register(api, huma.Operation{OperationID: "pause-consumers", Method: http.MethodPost, Path: "/consumers/pause",
-		DefaultStatus: http.StatusAccepted, Summary: "Stop consuming and leave the consumer groups for a while", Tags: tags,
+	httpx.Register(api, huma.Operation{OperationID: "pause-consumers", Method: http.MethodPost, Path: "/consumers/pause",
+		DefaultStatus: http.StatusAccepted, Summary: "Stop consuming and leave the consumer groups for a while", Tags: tags, Errors: []int{http.StatusBadRequest},
 		Description: "What is in work is finished first; `state` is `paused` when the groups are left. Asking again makes the pause end later. " +
 			"Only this replica pauses, and it goes on answering requests."},
 		func(_ context.Context, in *pauseInput) (*statusOutput, error) {
 			c.Pause(time.Now().Add(time.Duration(in.For) * time.Second))
 			return answer()
 		})
-	huma.Register(api, huma.Operation{OperationID: "resume-consumers", Method: http.MethodPost, Path: "/consumers/resume",
+	httpx.Register(api, huma.Operation{OperationID: "resume-consumers", Method: http.MethodPost, Path: "/consumers/resume",
 		DefaultStatus: http.StatusAccepted, Summary: "End a pause", Tags: tags},
 		func(context.Context, *struct{}) (*statusOutput, error) {
 			c.Resume()

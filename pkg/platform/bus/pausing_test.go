@@ -152,7 +152,7 @@ func TestPausingOverHTTP(t *testing.T) {
 
 	for _, wrong := range []string{"0", "3601", "soon"} {
 		code, _ = ask(http.MethodPost, "/consumers/pause?for="+wrong)
-		require.Equal(t, http.StatusUnprocessableEntity, code)
+		require.Equal(t, http.StatusBadRequest, code)
 	}
 	until("consuming")
 }

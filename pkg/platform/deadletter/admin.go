@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -13,13 +12,6 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/httpx"
-	"pasdetrois/pkg/platform/pgdb"
-)
-
-const (
-	// storeTimeout lets an operator hear within 2 s that the database does not answer.
-	storeTimeout = 1500 * time.Millisecond
-	retryAfter   = 2 // seconds
 )
 
 // Body is a letter as the admin API shows it. Key, value and header values that are not UTF-8 text are shown in the
@@ -99,16 +91,9 @@ func headerBody(h messages.Header) HeaderBody {
 }
 
 type listInput struct {
-	State  string `query:"state" enum:"parked,replaying,replayed,discarded,all" default:"parked" doc:"Only letters in this state, or all"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
-	Cursor string `query:"cursor" pattern:"^([1-9][0-9]{0,17})?$" doc:"next_cursor of the page before"`
-}
-
-type listOutput struct {
-	Body struct {
-		Items      []Body `json:"items"`
-		NextCursor string `json:"next_cursor,omitempty"`
-	}
+	State  string                     `query:"state" enum:"parked,replaying,replayed,discarded,all" default:"parked" doc:"Only letters in this state, or all"`
+	Limit  int                        `query:"limit" minimum:"1" maximum:"500" default:"100"`
+	Cursor httpx.Cursor[httpx.Number] `query:"cursor" doc:"next_cursor of the page before"`
 }
 
 type idInput struct {
@@ -121,32 +106,20 @@ type letterOutput struct{ Body Body }
 // API. Replay answers 202: the worker does the work.
 func Register(api huma.API, store *Store, worker *Worker) {
 	tags := []string{"dead letters"}
-	huma.Register(api, huma.Operation{OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/dead-letters",
-		Summary: "List parked messages", Tags: tags, Errors: []int{http.StatusServiceUnavailable}},
-		func(ctx context.Context, in *listInput) (*listOutput, error) {
-			f := Filter{State: in.State, Limit: in.Limit + 1}
+	httpx.Register(api, huma.Operation{OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/dead-letters",
+		Summary: "List parked messages", Tags: tags, Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
+		func(ctx context.Context, in *listInput) (*httpx.PageOutput[Body], error) {
+			ctx, cancel := httpx.Bounded(ctx)
+			defer cancel()
+			f := Filter{State: in.State, Limit: in.Limit + 1, After: int64(in.Cursor.Position)}
 			if f.State == "all" {
 				f.State = ""
 			}
-			if in.Cursor != "" {
-				f.After, _ = strconv.ParseInt(in.Cursor, 10, 64)
-			}
-			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-			defer cancel()
 			letters, err := store.List(ctx, f)
 			if err != nil {
 				return nil, worker.problem(err)
 			}
-			out := &listOutput{}
-			out.Body.Items = []Body{}
-			for i, l := range letters {
-				if i == in.Limit {
-					out.Body.NextCursor = strconv.FormatInt(letters[i-1].ID, 10)
-					break
-				}
-				out.Body.Items = append(out.Body.Items, listed(l))
-			}
-			return out, nil
+			return httpx.NewPage(letters, in.Limit, listed, func(s Summary) httpx.Number { return httpx.Number(s.ID) }), nil
 		})
 	show := func(ctx context.Context, id int64) (*letterOutput, error) {
 		l, err := store.Get(ctx, id)
@@ -155,19 +128,19 @@ func Register(api huma.API, store *Store, worker *Worker) {
 		}
 		return &letterOutput{Body: full(l)}, nil
 	}
-	huma.Register(api, huma.Operation{OperationID: "get-dead-letter", Method: http.MethodGet, Path: "/dead-letters/{id}",
-		Summary: "Show a parked message whole", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
+	httpx.Register(api, huma.Operation{OperationID: "get-dead-letter", Method: http.MethodGet, Path: "/dead-letters/{id}",
+		Summary: "Show a parked message whole", Tags: tags, Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *idInput) (*letterOutput, error) {
-			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			ctx, cancel := httpx.Bounded(ctx)
 			defer cancel()
 			return show(ctx, in.ID)
 		})
-	huma.Register(api, huma.Operation{OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/replay",
+	httpx.Register(api, huma.Operation{OperationID: "replay-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/replay",
 		DefaultStatus: http.StatusAccepted, Summary: "Handle a parked message again", Tags: tags,
 		Description: "The message goes through its use case again in the background; look at it again for the outcome: `replayed`, or `parked` with the new reason.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
+		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *idInput) (*letterOutput, error) {
-			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			ctx, cancel := httpx.Bounded(ctx)
 			defer cancel()
 			if err := store.Replay(ctx, in.ID); err != nil {
 				return nil, worker.problem(err)
@@ -175,10 +148,10 @@ func Register(api huma.API, store *Store, worker *Worker) {
 			worker.Wake()
 			return show(ctx, in.ID)
 		})
-	huma.Register(api, huma.Operation{OperationID: "discard-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/discard",
-		Summary: "Give a parked message up", Tags: tags, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
+	httpx.Register(api, huma.Operation{OperationID: "discard-dead-letter", Method: http.MethodPost, Path: "/dead-letters/{id}/discard",
+		Summary: "Give a parked message up", Tags: tags, Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *idInput) (*letterOutput, error) {
-			ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+			ctx, cancel := httpx.Bounded(ctx)
 			defer cancel()
 			if err := store.Discard(ctx, in.ID); err != nil {
 				return nil, worker.problem(err)
@@ -195,11 +168,7 @@ func (w *Worker) problem(err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrNotParked):
 		return huma.Error409Conflict(err.Error() + ": only a parked message can be replayed or discarded")
-	case pgdb.IsUnavailable(err):
-		w.unavailable.Warn(w.log, "the database is not available", err)
-		return httpx.Unavailable("the database does not answer", retryAfter)
 	default:
-		w.log.Error("a request failed", "err", err)
-		return huma.Error500InternalServerError("an unexpected error happened")
+		return w.failures.Answer(err, "the database does not answer")
 	}
 }

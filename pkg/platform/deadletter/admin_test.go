@@ -51,11 +51,11 @@ func TestListShowsTheParkedOnesOldestFirstPageByPage(t *testing.T) {
 func TestListRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	for _, query := range []string{"state=lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=-1", "cursor=0", "cursor=9999999999999999999",
+	for _, query := range []string{"state=lost", "limit=0", "limit=501", "limit=x", "cursor=x", "cursor=17", "cursor=v2.-1", "cursor=v2.0", "cursor=v2.9999999999999999999",
 		"state=", "limit=", "limit=1&limit=2"} {
 		rec := httptest.NewRecorder()
 		w.admin.ServeHTTP(rec, httptest.NewRequest("GET", "/dead-letters?"+query, nil))
-		require.Contains(t, []int{400, 422}, rec.Code, query)
+		require.Equal(t, 400, rec.Code, query)
 		require.Equal(t, "application/problem+json", rec.Header().Get("Content-Type"))
 	}
 }

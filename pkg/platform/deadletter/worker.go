@@ -37,12 +37,12 @@ type Worker struct {
 	log      *slog.Logger
 	wake     chan struct{}
 
-	unavailable httpx.Seldom // what there is to say for each request
+	failures *httpx.Failures // of the admin API
 }
 
 // NewWorker makes a worker; Run runs it.
 func NewWorker(store *Store, replayer Replayer, log *slog.Logger) *Worker {
-	return &Worker{store: store, replayer: replayer, log: log, wake: make(chan struct{}, 1)}
+	return &Worker{store: store, replayer: replayer, log: log, failures: httpx.NewFailures(log, pgdb.IsUnavailable), wake: make(chan struct{}, 1)}
 }
 
 // Wake makes Run look now instead of at its next poll.

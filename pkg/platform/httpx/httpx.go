@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime/debug"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,18 +41,27 @@ func standardLimits() limits {
 		leftover: 100 * time.Millisecond, stop: 8 * time.Second, streams: time.Second, maxBytes: 12 << 10}
 }
 
-// truthful makes "USER_ID" an unknown field instead of another spelling of "user_id": encoding/json would take either, and
-// the last one wins unseen by the validation. It also lets documents say that a list is never null. huma has one switch
-// each for the whole process.
-var truthful = sync.OnceFunc(func() {
+// configureHuma sets what huma has one switch each for in the whole process:
+//   - "USER_ID" is an unknown field, not another spelling of "user_id". encoding/json accepts either, and the last one wins
+//     unseen by the validation.
+//   - Documents say that a list is never null.
+//   - A parameter that breaks a rule is answered 400, see Register.
+var configureHuma = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
+	standard := huma.NewErrorWithContext
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, detail string, errs ...error) huma.StatusError {
+		if status == http.StatusUnprocessableEntity && len(errs) > 0 && !slices.ContainsFunc(errs, isOfBody) {
+			status, detail = http.StatusBadRequest, wrongParam
+		}
+		return standard(ctx, status, detail, errs...)
+	}
 })
 
 // NewAPI returns a huma API (OpenAPI 3.1 at /openapi.json, a page at /docs without outside hosts) and the handler that
 // serves it: strict JSON bodies up to 64 KiB, RFC 9457 problem+json for every error, 404 and 405 (with Allow) included.
 func NewAPI(title, version, description string) (huma.API, http.Handler) {
-	truthful()
+	configureHuma()
 	mux := http.NewServeMux()
 	cfg := huma.DefaultConfig(title, version)
 	cfg.Info.Description = description
@@ -128,12 +137,6 @@ func problem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail})
-}
-
-// Unavailable is the 503 problem with Retry-After for a dependency that is down.
-func Unavailable(detail string, retryAfterSeconds int) error {
-	return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(detail),
-		http.Header{"Retry-After": {strconv.Itoa(retryAfterSeconds)}})
 }
 
 // Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: requests in

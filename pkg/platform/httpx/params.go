@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -9,24 +10,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-)
-
-// The bounds of Limit, and what it is when it is not given.
-const (
-	maxLimit     = 500
-	defaultLimit = 50
 )
 
 // wrongParam is what an answer says about a request whose address or headers break a rule.
 const wrongParam = "a parameter of the request is wrong"
 
-// Register is huma.Register for an operation whose handler checks its parameters: what is wrong with the address or a
-// header is answered 400, see BadParam. 422 is for bodies, so an operation without one does not document it.
+// Register is huma.Register with one status for one mistake, on every port: a request whose address or headers break a rule
+// is answered 400. 422 is for bodies, so an operation without a body does not document it.
 func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	op.SkipValidateParams = true
 	op.Responses = maps.Clone(op.Responses)
 	if op.Responses == nil {
 		op.Responses = make(map[string]*huma.Response)
@@ -39,6 +32,14 @@ func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Co
 	if item := api.OpenAPI().Paths[op.Path]; item != nil {
 		takesNull(api.OpenAPI().Components.Schemas, item.Post, item.Put)
 	}
+}
+
+// isOfBody reports whether a broken rule is one of the body. What is not a detail with a location counts as one.
+func isOfBody(err error) bool {
+	var detail huma.ErrorDetailer
+	return !errors.As(err, &detail) || !slices.ContainsFunc([]string{"query.", "header.", "path."}, func(place string) bool {
+		return strings.HasPrefix(detail.ErrorDetail().Location, place)
+	})
 }
 
 // takesNull says in the document that an optional field of a body may be null. huma's validation and encoding/json take
@@ -79,11 +80,7 @@ func explicitQuery(api huma.API) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		if location, must := implicit(ctx.Operation(), address.Query()); must != "" {
-			status := http.StatusBadRequest
-			if ctx.Operation().Responses["400"] == nil {
-				status = http.StatusUnprocessableEntity // huma's own status for a parameter that breaks a rule
-			}
-			_ = huma.WriteErr(api, ctx, status, wrongParam, &huma.ErrorDetail{Location: location, Message: must}) // the client may be gone
+			_ = huma.WriteErr(api, ctx, http.StatusBadRequest, wrongParam, &huma.ErrorDetail{Location: location, Message: must}) // the client may be gone
 			return
 		}
 		next(ctx)
@@ -98,6 +95,8 @@ func implicit(op *huma.Operation, query url.Values) (location, must string) {
 		case p.In != "query" || !given:
 		case len(values) > 1:
 			return "query." + p.Name, "must be given once"
+		case !Storable(values[0]):
+			return "query." + p.Name, "must be valid UTF-8 without NUL"
 		case values[0] == "" && !takesEmpty(p.Schema):
 			return "query." + p.Name, "must have a value, or be left out"
 		}
@@ -119,27 +118,6 @@ func BadParam(location, must string) error {
 	return huma.Error400BadRequest(wrongParam, &huma.ErrorDetail{Location: location, Message: must})
 }
 
-// Limit is the query parameter ?limit= of a list: how many items one page has at most.
-type Limit string
-
-// Schema implements huma.SchemaProvider.
-func (Limit) Schema(huma.Registry) *huma.Schema {
-	least, most := 1.0, float64(maxLimit)
-	return &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most, Default: defaultLimit}
-}
-
-// Number returns the limit, or BadParam.
-func (l Limit) Number() (int, error) {
-	if l == "" {
-		return defaultLimit, nil
-	}
-	n, err := strconv.Atoi(string(l))
-	if err != nil || n < 1 || n > maxLimit {
-		return 0, BadParam("query.limit", "must be a number from 1 to "+strconv.Itoa(maxLimit))
-	}
-	return n, nil
-}
-
 // Filter is a query parameter that an id in the database is compared with; empty = not given.
 type Filter string
 
@@ -147,12 +125,4 @@ type Filter string
 func (Filter) Schema(huma.Registry) *huma.Schema {
 	least := 1
 	return &huma.Schema{Type: huma.TypeString, MinLength: &least, Pattern: `^[^\x00]+$`}
-}
-
-// Check returns BadParam for what Postgres takes for no text. location is such as query.user_id.
-func (f Filter) Check(location string) error {
-	if !utf8.ValidString(string(f)) || strings.ContainsRune(string(f), 0) {
-		return BadParam(location, "must be valid UTF-8 without NUL")
-	}
-	return nil
 }

@@ -137,11 +137,11 @@ func TestMoreThanADaysShareFailsVisibly(t *testing.T) {
 	w.settled(map[domain.Status]int{domain.Sent: 1, domain.Pending: 23, domain.Failed: 2})
 	failed, err := r.List(t.Context(), app.Query{Status: domain.Failed, Limit: 10})
 	require.NoError(t, err)
-	require.Contains(t, failed.Items[0].Reason, "too_many_emails: more emails wait for this address")
+	require.Contains(t, failed[0].Reason, "too_many_emails: more emails wait for this address")
 	require.EqualValues(t, 2, r.counter(t, "emails_total", "failed"))
 
 	w.later(30 * time.Hour)
-	_, err = r.Retry(t.Context(), failed.Items[0].ID)
+	_, err = r.Retry(t.Context(), failed[0].ID)
 	require.NoError(t, err)
 	testkit.Eventually(t, func() error {
 		if have := w.statuses(); have[domain.Failed] != 1 {

@@ -16,26 +16,9 @@ type Query struct {
 	Limit   int
 }
 
-// Page is one page of a list.
-type Page struct {
-	Items []domain.Notification
-	Next  int64 // Query.Before of the next page, 0 on the last one
-}
-
-// List returns one page of notifications.
-func (a *App) List(ctx context.Context, q Query) (Page, error) {
-	limit := q.Limit
-	q.Limit++ // one more tells whether there is a next page
-	items, err := a.store.List(ctx, q)
-	if err != nil {
-		return Page{}, err
-	}
-	page := Page{Items: items}
-	if len(items) > limit {
-		page.Items = items[:limit]
-		page.Next = items[limit-1].ID
-	}
-	return page, nil
+// List returns at most q.Limit notifications, newest first.
+func (a *App) List(ctx context.Context, q Query) ([]domain.Notification, error) {
+	return a.store.List(ctx, q)
 }
 
 // Errors of Retry.

@@ -66,7 +66,7 @@ func (s *service) becomes(t *testing.T, order string, status domain.Status) doma
 	testkit.Eventually(t, func() error {
 		page, err := s.List(t.Context(), app.Query{OrderID: order, Limit: 1})
 		require.NoError(t, err)
-		if n = page.Items[0]; n.Status != status {
+		if n = page[0]; n.Status != status {
 			return fmt.Errorf("order %s: %s, %s", order, n.Status, n.Reason)
 		}
 		return nil
@@ -110,7 +110,7 @@ func TestDeliveryServerAwayThenBack(t *testing.T) {
 	testkit.Eventually(t, func() error {
 		page, err := svc.List(t.Context(), app.Query{OrderID: "1001", Limit: 1})
 		require.NoError(t, err)
-		if n := page.Items[0]; n.Attempts < 2 || !strings.Contains(n.Reason, "refused") {
+		if n := page[0]; n.Attempts < 2 || !strings.Contains(n.Reason, "refused") {
 			return fmt.Errorf("%d attempts, %q", n.Attempts, n.Reason)
 		}
 		return nil
@@ -137,7 +137,7 @@ func TestDeliverySlowServer(t *testing.T) {
 	testkit.Eventually(t, func() error {
 		page, err := svc.List(t.Context(), app.Query{OrderID: "1001", Limit: 1})
 		require.NoError(t, err)
-		if n := page.Items[0]; n.Attempts < 1 {
+		if n := page[0]; n.Attempts < 1 {
 			return fmt.Errorf("attempt not ended yet")
 		}
 		return nil
@@ -211,7 +211,7 @@ func TestDeliveryEndsAtAnAgeAndIsRetriedOnDemand(t *testing.T) {
 	require.Contains(t, n.Reason, "greylisted")
 	failed, err := svc.List(t.Context(), app.Query{Status: domain.Failed, Limit: 10})
 	require.NoError(t, err)
-	require.Len(t, failed.Items, 1)
+	require.Len(t, failed, 1)
 
 	_, err = svc.Retry(t.Context(), n.ID+1)
 	require.ErrorIs(t, err, app.ErrNotFound)

@@ -10,11 +10,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Emails is what the admin API needs of the use cases. app.App is one.
+// Emails is what the admin API needs of the use cases. app.App implements it.
 type Emails interface {
 	Notifications
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
@@ -26,52 +27,23 @@ type Email struct {
 	Notification
 }
 
-type emailsInput struct {
-	Status string       `query:"status" enum:"pending,sent,failed" default:"failed"`
-	Limit  httpx.Limit  `query:"limit"`
-	Cursor httpx.Number `query:"cursor" doc:"next_cursor of the page before"`
-}
+func emailBody(n domain.Notification) Email { return Email{n.ID, body(n)} }
 
-type emailsOutput struct {
-	Body struct {
-		Items      []Email `json:"items"`
-		NextCursor string  `json:"next_cursor,omitempty" doc:"Absent on the last page"`
-	}
+type emailsInput struct {
+	Status string `query:"status" enum:"pending,sent,failed" default:"failed"`
+	httpx.Paging[httpx.Number]
 }
 
 type emailOutput struct{ Body Email }
 
 // RegisterAdmin adds the operations on emails that failed.
 func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
-	var unavailable httpx.Seldom
+	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	tags := []string{"emails"}
 	httpx.Register(api, huma.Operation{OperationID: "list-emails", Method: http.MethodGet, Path: "/emails", Tags: tags,
 		Summary: "List emails by their state, newest first", Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
-		func(ctx context.Context, in *emailsInput) (*emailsOutput, error) {
-			q, err := query(&listInput{Limit: in.Limit, Cursor: in.Cursor})
-			if err != nil {
-				return nil, err
-			}
-			switch q.Status = domain.Status(in.Status); q.Status {
-			case domain.Pending, domain.Sent, domain.Failed:
-			default:
-				return nil, httpx.BadParam("query.status", "must be pending, sent or failed")
-			}
-			ctx, cancel := context.WithTimeout(ctx, readTimeout)
-			defer cancel()
-			page, err := emails.List(ctx, q)
-			if err != nil {
-				return nil, problem(err, log, &unavailable)
-			}
-			out := &emailsOutput{}
-			out.Body.Items = make([]Email, len(page.Items))
-			for i, n := range page.Items {
-				out.Body.Items[i] = Email{n.ID, body(n)}
-			}
-			if page.Next != 0 {
-				out.Body.NextCursor = strconv.FormatInt(page.Next, 10)
-			}
-			return out, nil
+		func(ctx context.Context, in *emailsInput) (*httpx.PageOutput[Email], error) {
+			return list(ctx, emails, app.Query{Status: domain.Status(in.Status)}, in.Paging, emailBody, failures)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "retry-email", Method: http.MethodPost, Path: "/emails/{id}/retry", Tags: tags,
 		Summary: "Send a failed email again", DefaultStatus: http.StatusAccepted,
@@ -81,20 +53,20 @@ func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
 			ID string `path:"id" pattern:"^[1-9][0-9]{0,17}$"`
 		}) (*emailOutput, error) {
 			id, err := strconv.ParseInt(in.ID, 10, 64)
-			if err != nil || id < 1 {
-				return nil, httpx.BadParam("path.id", "must be the id of an email, a number from 1 on")
+			if err != nil {
+				return nil, err // the pattern allows int64 only
 			}
-			ctx, cancel := context.WithTimeout(ctx, readTimeout)
+			ctx, cancel := httpx.Bounded(ctx)
 			defer cancel()
 			n, err := emails.Retry(ctx, id)
 			switch {
 			case errors.Is(err, app.ErrNotFound):
 				return nil, huma.Error404NotFound("there is no email " + in.ID)
 			case errors.Is(err, app.ErrNotFailed):
-				return nil, huma.Error409Conflict("the email has not failed: it was sent, or is going to be")
+				return nil, huma.Error409Conflict("the email has not failed: it was sent, or is waiting to be sent")
 			case err != nil:
-				return nil, problem(err, log, &unavailable)
+				return nil, failures.Answer(err, away)
 			}
-			return &emailOutput{Email{n.ID, body(n)}}, nil
+			return &emailOutput{emailBody(n)}, nil
 		})
 }

@@ -1,13 +1,11 @@
-// Package httpapi answers what was sent to whom, and when. Nothing can be changed here: notifications are asked for on
-// Kafka.
+// Package httpapi shows notifications. Only an operator changes something: a failed email is sent again. Notifications are
+// requested on Kafka.
 package httpapi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,16 +16,9 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-const (
-	// readTimeout keeps an answer short when the database hangs: the client hears 503 within two seconds.
-	readTimeout = 1500 * time.Millisecond
-	// retryAfter is what the client is told then, in seconds.
-	retryAfter = 2
-)
-
-// Notifications is what the API needs of the use cases. app.App is one.
+// Notifications is what the API needs of the use cases. app.App implements it.
 type Notifications interface {
-	List(ctx context.Context, q app.Query) (app.Page, error)
+	List(ctx context.Context, q app.Query) ([]domain.Notification, error)
 }
 
 // Notification is one as clients see it.
@@ -62,68 +53,32 @@ func body(n domain.Notification) Notification {
 type listInput struct {
 	UserID  httpx.Filter `query:"user_id" doc:"Only notifications of this user"`
 	OrderID httpx.Filter `query:"order_id" doc:"Only notifications of this order"`
-	Limit   httpx.Limit  `query:"limit"`
-	Cursor  httpx.Number `query:"cursor" doc:"next_cursor of the page before"`
+	httpx.Paging[httpx.Number]
 }
 
-type listOutput struct {
-	Body struct {
-		Items      []Notification `json:"items"`
-		NextCursor string         `json:"next_cursor,omitempty" doc:"Absent on the last page"`
-	}
-}
+const away = "the database does not answer"
 
 // Register adds GET /notifications to the API.
 func Register(api huma.API, notifications Notifications, log *slog.Logger) {
-	var unavailable httpx.Seldom
+	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	httpx.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
 		Summary: "List notifications, newest first", Tags: []string{"notifications"},
 		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
-		func(ctx context.Context, in *listInput) (*listOutput, error) {
-			out := &listOutput{}
-			out.Body.Items = []Notification{}
-			q, err := query(in)
-			if err != nil {
-				return nil, err
-			}
-			ctx, cancel := context.WithTimeout(ctx, readTimeout)
-			defer cancel()
-			page, err := notifications.List(ctx, q)
-			if err != nil {
-				return nil, problem(err, log, &unavailable)
-			}
-			for _, n := range page.Items {
-				out.Body.Items = append(out.Body.Items, body(n))
-			}
-			if page.Next != 0 {
-				out.Body.NextCursor = strconv.FormatInt(page.Next, 10)
-			}
-			return out, nil
+		func(ctx context.Context, in *listInput) (*httpx.PageOutput[Notification], error) {
+			q := app.Query{UserID: string(in.UserID), OrderID: string(in.OrderID)}
+			return list(ctx, notifications, q, in.Paging, body, failures)
 		})
 }
 
-func query(in *listInput) (app.Query, error) {
-	limit, err := in.Limit.Number()
+// list answers with one page of what q selects.
+func list[T any](ctx context.Context, from Notifications, q app.Query, p httpx.Paging[httpx.Number],
+	show func(domain.Notification) T, failures *httpx.Failures) (*httpx.PageOutput[T], error) {
+	ctx, cancel := httpx.Bounded(ctx)
+	defer cancel()
+	q.Limit, q.Before = p.Limit+1, int64(p.Cursor.Position)
+	found, err := from.List(ctx, q)
 	if err != nil {
-		return app.Query{}, err
+		return nil, failures.Answer(err, away)
 	}
-	if err := in.UserID.Check("query.user_id"); err != nil {
-		return app.Query{}, err
-	}
-	if err := in.OrderID.Check("query.order_id"); err != nil {
-		return app.Query{}, err
-	}
-	q := app.Query{UserID: string(in.UserID), OrderID: string(in.OrderID), Limit: limit}
-	q.Before, err = in.Cursor.Value()
-	return q, err
-}
-
-// problem is what the client hears. The cause of an error that it can do nothing about is for the log alone.
-func problem(err error, log *slog.Logger, unavailable *httpx.Seldom) error {
-	if pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
-		unavailable.Warn(log, "the database is not available", err)
-		return httpx.Unavailable("the database does not answer", retryAfter)
-	}
-	log.Error("answering a request", "err", err)
-	return huma.Error500InternalServerError("unexpected error")
+	return httpx.NewPage(found, p.Limit, show, func(n domain.Notification) httpx.Number { return httpx.Number(n.ID) }), nil
 }

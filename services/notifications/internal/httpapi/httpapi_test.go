@@ -193,8 +193,8 @@ func TestListNotificationsRefusesBadQueries(t *testing.T) {
 	h := handler(stub{})
 	for query, names := range map[string]string{"limit=0": "query.limit", "limit=501": "query.limit", "limit=many": "query.limit",
 		"user_id=%00": "query.user_id", "user_id=%ff": "query.user_id", "order_id=%00": "query.order_id", "order_id=%ff": "query.order_id",
-		"cursor=x": "query.cursor", "cursor=-1": "query.cursor", "cursor=0": "query.cursor", "cursor=9999999999999999999": "query.cursor",
-		"cursor=%2B1": "query.cursor", "cursor=01": "query.cursor", "limit=": "query.limit", "user_id=": "query.user_id", "order_id=": "query.order_id",
+		"cursor=x": "query.cursor", "cursor=17": "query.cursor", "cursor=v2.-1": "query.cursor", "cursor=v2.0": "query.cursor", "cursor=v2.9999999999999999999": "query.cursor",
+		"cursor=v2.%2B1": "query.cursor", "cursor=v2.01": "query.cursor", "limit=": "query.limit", "user_id=": "query.user_id", "order_id=": "query.order_id",
 		"limit=1&limit=2": "query.limit"} {
 		w := get(t, h, http.MethodGet, "/notifications?"+query)
 		requireProblem(t, w, http.StatusBadRequest)
@@ -281,7 +281,7 @@ func TestUnexpectedErrorTellsNothing(t *testing.T) {
 // stub is Notifications that errs.
 type stub struct{ err error }
 
-func (s stub) List(context.Context, app.Query) (app.Page, error) { return app.Page{}, s.err }
+func (s stub) List(context.Context, app.Query) ([]domain.Notification, error) { return nil, s.err }
 
 // Whatever failed for good is listed for an operator, who can have it sent again.
 func TestFailedEmailsAreListedAndRetried(t *testing.T) {

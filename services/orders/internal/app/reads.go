@@ -15,16 +15,10 @@ type Query struct {
 	Limit  int
 }
 
-// Position is a place in the list of orders, newest first. The zero value is the start.
+// Position is an item in the list of orders, newest first. The zero value is the start.
 type Position struct {
 	CreatedAt time.Time
 	OrderID   string
-}
-
-// Page is a part of a list. Next is nil on the last one.
-type Page struct {
-	Items []domain.Order
-	Next  *Position
 }
 
 // Order returns an order with its lines, or ErrNotFound.
@@ -32,21 +26,9 @@ func (a *App) Order(ctx context.Context, id string) (domain.Order, error) {
 	return a.Store.Order(ctx, id)
 }
 
-// Orders returns one page of orders, newest first.
-func (a *App) Orders(ctx context.Context, q Query) (Page, error) {
-	limit := q.Limit
-	q.Limit++ // one more tells whether there is another page
-	items, err := a.Store.Orders(ctx, q)
-	if err != nil {
-		return Page{}, err
-	}
-	page := Page{Items: items}
-	if len(items) > limit {
-		page.Items = items[:limit]
-		last := page.Items[limit-1]
-		page.Next = &Position{CreatedAt: last.CreatedAt, OrderID: last.ID}
-	}
-	return page, nil
+// Orders returns at most q.Limit orders that come after q.After, newest first.
+func (a *App) Orders(ctx context.Context, q Query) ([]domain.Order, error) {
+	return a.Store.Orders(ctx, q)
 }
 
 // Timeline returns what happened to an order after the entry with the number given, oldest first, or ErrNotFound.

@@ -1,65 +1,41 @@
 package httpapi
 
 import (
-	"encoding/json"
-	"errors"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// Decimal is an exact decimal number: the literal of the JSON document, never a float.
-type Decimal string
-
-// Schema implements huma.SchemaProvider.
-func (Decimal) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeNumber, Description: "An exact decimal, no more digits than the currency has", Examples: []any{49.99}}
-}
-
-// UnmarshalJSON keeps the number's literal.
-func (d *Decimal) UnmarshalJSON(b []byte) error {
-	var n json.Number
-	if len(b) == 0 || b[0] == '"' || json.Unmarshal(b, &n) != nil {
-		return errors.New("write the amount as a JSON number")
-	}
-	*d = Decimal(n)
-	return nil
-}
-
-// MarshalJSON writes the literal.
-func (d Decimal) MarshalJSON() ([]byte, error) { return []byte(d), nil }
-
 // Order is an order in an answer.
 type Order struct {
-	OrderID       string    `json:"order_id"`
-	UserID        string    `json:"user_id"`
-	Status        string    `json:"status" enum:"pending,awaiting_payment,confirmed,rejected,failed,cancelling,cancelled"`
-	Reason        string    `json:"reason,omitempty" doc:"Why it was rejected, failed or cancelled"`
-	Total         Decimal   `json:"total"`
-	Currency      string    `json:"currency"`
-	Items         []Line    `json:"items"`
-	PaymentMethod string    `json:"payment_method,omitempty"`
-	Email         string    `json:"email,omitempty"`
-	PaymentID     string    `json:"payment_id,omitempty"`
-	CreatedAt     time.Time `json:"created_at"`
-	UpdatedAt     time.Time `json:"updated_at"`
+	OrderID       string        `json:"order_id"`
+	UserID        string        `json:"user_id"`
+	Status        string        `json:"status" enum:"pending,awaiting_payment,confirmed,rejected,failed,cancelling,cancelled"`
+	Reason        string        `json:"reason,omitempty" doc:"Why it was rejected, failed or cancelled"`
+	Total         httpx.Decimal `json:"total"`
+	Currency      string        `json:"currency"`
+	Items         []Line        `json:"items"`
+	PaymentMethod string        `json:"payment_method,omitempty"`
+	Email         string        `json:"email,omitempty"`
+	PaymentID     string        `json:"payment_id,omitempty"`
+	CreatedAt     time.Time     `json:"created_at"`
+	UpdatedAt     time.Time     `json:"updated_at"`
 }
 
 // Line is one line of an order in an answer.
 type Line struct {
-	SKU       string  `json:"sku"`
-	Quantity  int     `json:"quantity"`
-	UnitPrice Decimal `json:"unit_price"`
+	SKU       string        `json:"sku"`
+	Quantity  int           `json:"quantity"`
+	UnitPrice httpx.Decimal `json:"unit_price"`
 }
 
 func orderBody(o domain.Order) Order {
-	b := Order{OrderID: o.ID, UserID: o.UserID, Status: string(o.Status), Reason: o.Reason, Total: Decimal(o.Total.Decimal()),
+	b := Order{OrderID: o.ID, UserID: o.UserID, Status: string(o.Status), Reason: o.Reason, Total: httpx.Decimal(o.Total.Decimal()),
 		Currency: o.Total.Currency, Items: []Line{}, PaymentMethod: o.PaymentMethod, Email: o.Email, PaymentID: o.PaymentID,
 		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt}
 	for _, l := range o.Lines {
-		b.Items = append(b.Items, Line{SKU: l.SKU, Quantity: l.Quantity, UnitPrice: Decimal(l.UnitPrice.Decimal())})
+		b.Items = append(b.Items, Line{SKU: l.SKU, Quantity: l.Quantity, UnitPrice: httpx.Decimal(l.UnitPrice.Decimal())})
 	}
 	return b
 }
@@ -80,17 +56,17 @@ func changeBody(c domain.Change) Change {
 
 // Product is a product and its stock: available + reserved + sold = stocked.
 type Product struct {
-	SKU       string  `json:"sku"`
-	Name      string  `json:"name"`
-	Price     Decimal `json:"price"`
-	Currency  string  `json:"currency"`
-	Available int64   `json:"available"`
-	Reserved  int64   `json:"reserved"`
-	Sold      int64   `json:"sold"`
-	Stocked   int64   `json:"stocked"`
+	SKU       string        `json:"sku"`
+	Name      string        `json:"name"`
+	Price     httpx.Decimal `json:"price"`
+	Currency  string        `json:"currency"`
+	Available int64         `json:"available"`
+	Reserved  int64         `json:"reserved"`
+	Sold      int64         `json:"sold"`
+	Stocked   int64         `json:"stocked"`
 }
 
 func productBody(p domain.Product) Product {
-	return Product{SKU: p.SKU, Name: p.Name, Price: Decimal(p.Price.Decimal()), Currency: p.Price.Currency,
+	return Product{SKU: p.SKU, Name: p.Name, Price: httpx.Decimal(p.Price.Decimal()), Currency: p.Price.Currency,
 		Available: p.Available, Reserved: p.Reserved, Sold: p.Sold, Stocked: p.Stocked}
 }

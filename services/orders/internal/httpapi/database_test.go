@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/app"
@@ -58,7 +59,7 @@ func requests() [][]string {
 
 func TestARequestHearsWithinTwoSecondsThatTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
-	require.Less(t, httpapi.StoreTimeout, 2*time.Second, "the only thing that a request waits for")
+	require.Less(t, httpx.StoreWithin, 2*time.Second, "the only thing that a request waits for")
 	refusing := over(t, pool(t, "postgres://orders:orders@127.0.0.1:1/none"))
 	hung, beside, p := hanging(t)
 	beside.place(t)

@@ -10,11 +10,12 @@ import (
 // SetHeartbeat lets a test see heartbeats without waiting for them.
 func SetHeartbeat(d time.Duration) func(*API) { return func(a *API) { a.heartbeat = d } }
 
-// StoreTimeout is how long a request waits for the database.
-const StoreTimeout = storeTimeout
-
 // SetStoreTimeout lets a test hold the database for as long as it needs.
-func SetStoreTimeout(d time.Duration) func(*API) { return func(a *API) { a.storeTimeout = d } }
+func SetStoreTimeout(d time.Duration) func(*API) {
+	return func(a *API) {
+		a.bounded = func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
+	}
+}
 
 // NoRoom lets no stream wait for news.
 func NoRoom(a *API) { a.hold = func(context.Context) (func(), bool) { return nil, false } }

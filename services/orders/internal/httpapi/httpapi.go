@@ -9,11 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,32 +23,29 @@ import (
 )
 
 const (
-	// storeTimeout keeps a request short when the database is slow or gone: a client should hear 503 within 2 s.
-	storeTimeout = 1500 * time.Millisecond
-	retryAfter   = 2 // seconds
-	maxWait      = 30 * time.Second
-	// heartbeat is how often a silent event stream shows that it lives.
+	maxWait = 30 * time.Second
+	// heartbeat is how often a silent event stream shows that its connection is alive.
 	heartbeat = 15 * time.Second
-	// writeWithin is how long the client of a stream may take nothing of what was written.
+	// writeWithin is how long the client of a stream may read nothing.
 	writeWithin = 10 * time.Second
 )
 
 // API serves the use cases.
 type API struct {
-	app *app.App
-	log *slog.Logger
+	app      *app.App
+	log      *slog.Logger
+	failures *httpx.Failures
 
-	unavailable *httpx.Seldom // what there is to say for each request
+	heartbeat, writeWithin time.Duration
 
-	storeTimeout, heartbeat, writeWithin time.Duration
-
-	hold func(context.Context) (done func(), ok bool) // httpx.Wait
+	bounded func(context.Context) (context.Context, context.CancelFunc) // httpx.Bounded
+	hold    func(context.Context) (done func(), ok bool)                // httpx.Wait
 }
 
 // New makes an API over the use cases.
 func New(orders *app.App, log *slog.Logger) *API {
-	return &API{app: orders, log: log, unavailable: &httpx.Seldom{}, storeTimeout: storeTimeout, heartbeat: heartbeat, writeWithin: writeWithin,
-		hold: httpx.Wait}
+	return &API{app: orders, log: log, failures: httpx.NewFailures(log, pgdb.IsUnavailable), heartbeat: heartbeat, writeWithin: writeWithin,
+		bounded: httpx.Bounded, hold: httpx.Wait}
 }
 
 // Register adds the public operations.
@@ -62,11 +57,6 @@ func (a *API) Register(api huma.API) {
 
 // RegisterAdmin adds the operations that change the catalogue.
 func (a *API) RegisterAdmin(api huma.API) { a.registerCatalogue(api) }
-
-// bounded gives a use case the time that a request has for it.
-func (a *API) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, a.storeTimeout)
-}
 
 // problem turns a use case's error into the answer that a client can act on.
 func (a *API) problem(err error) error {
@@ -89,23 +79,15 @@ func (a *API) problem(err error) error {
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.total", Message: err.Error()})
 	case errors.Is(err, domain.ErrNotPriceable):
 		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body.items", Message: err.Error()})
-	case pgdb.IsUnavailable(err):
-		a.unavailable.Warn(a.log, "the database is not available", err)
-		return httpx.Unavailable("the database is not available just now; try again. What was asked for may have happened: with the same Idempotency-Key or order_id it happens once", retryAfter)
-	case errors.Is(err, context.Canceled):
-		return huma.NewError(499, "the client went away")
 	default:
-		a.log.Error("a request failed", "err", err)
-		return huma.Error500InternalServerError("an unexpected error happened")
+		return a.failures.Answer(err, "the database is not available just now; try again. The request may have taken effect: with the same Idempotency-Key or order_id it takes effect once")
 	}
 }
 
-// notTaken is problem for an order. A client whose order may have been taken hears that; any other one has no order.
+// notTaken is problem for placing an order. The answer says whether the order was not taken, or may have been.
 func (a *API) notTaken(err error) error {
-	known := errors.Is(err, app.ErrNotBegun) || !errors.Is(err, app.ErrUnknown)
-	if known && pgdb.IsUnavailable(err) {
-		a.unavailable.Warn(a.log, "the database is not available", err)
-		return httpx.Unavailable("the database is not available just now: the order was not taken; try again", retryAfter)
+	if pgdb.IsUnavailable(err) && (errors.Is(err, app.ErrNotBegun) || !errors.Is(err, app.ErrUnknown)) {
+		return a.failures.Answer(err, "the database is not available just now: the order was not taken; try again")
 	}
 	return a.problem(err)
 }
@@ -143,20 +125,11 @@ type Wait struct {
 	Wait string `query:"wait" pattern:"^([0-9]{1,18}|([0-9]{1,5}([.][0-9]{1,9})?(ns|us|ms|s|m|h)){1,4})$" example:"5s" doc:"Hold the answer until the order is settled, this long at most; more than 30s counts as 30s"`
 }
 
-// waitPattern is what Wait's document says. time.ParseDuration reads all that it lets through.
-var waitPattern = regexp.MustCompile(`^([0-9]{1,18}|([0-9]{1,5}([.][0-9]{1,9})?(ns|us|ms|s|m|h)){1,4})$`)
-
 func (w Wait) duration() (time.Duration, error) {
-	if w.Wait == "" {
-		return 0, nil
-	}
-	if !waitPattern.MatchString(w.Wait) {
-		return 0, httpx.BadParam("query.wait", "must be a duration such as 5s, or a number of seconds")
-	}
-	if seconds, err := strconv.Atoi(w.Wait); err == nil {
+	if seconds, err := strconv.Atoi(w.Wait); w.Wait == "" || err == nil {
 		return min(time.Duration(min(seconds, 60))*time.Second, maxWait), nil
 	}
-	d, err := time.ParseDuration(w.Wait)
+	d, err := time.ParseDuration(w.Wait) // which reads everything that meets the pattern
 	return min(d, maxWait), err
 }
 
@@ -172,9 +145,6 @@ func (a *API) settled(ctx context.Context, o domain.Order, d time.Duration) doma
 	defer cancel()
 	return a.app.WaitSettled(ctx, o)
 }
-
-// storable reports whether Postgres takes s as text. What it does not take is no id of anything.
-func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // location is the order's address. An id may hold characters that an address must escape.
 func location(orderID string) string { return "/orders/" + url.PathEscape(orderID) }

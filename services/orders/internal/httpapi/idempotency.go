@@ -18,8 +18,15 @@ const keyGrace = 5 * time.Second
 
 // KeyHeader is the header Idempotency-Key of a request.
 type KeyHeader struct {
-	IdempotencyKey string   `header:"Idempotency-Key" minLength:"1" maxLength:"255" pattern:"^[ -~]*$" doc:"Repeat a request with the same key to get the same answer. A quoted string counts as its content"`
-	keys           []string // every Idempotency-Key that was sent
+	keys []string // every Idempotency-Key that was sent
+}
+
+// keyParameter documents the header. huma does not validate it: a quoted key may be longer than its content, which counts.
+func keyParameter() *huma.Param {
+	shortest, longest := 1, 255
+	return &huma.Param{Name: "Idempotency-Key", In: "header",
+		Description: "Repeat a request with the same key to get the same answer. A quoted string counts as its content",
+		Schema:      &huma.Schema{Type: huma.TypeString, MinLength: &shortest, MaxLength: &longest, Pattern: "^[ -~]*$"}}
 }
 
 // Resolve implements huma.Resolver.

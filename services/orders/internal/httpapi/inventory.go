@@ -52,7 +52,7 @@ func (a *API) registerInventory(api huma.API) {
 	httpx.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
 		Summary: "Get a product with its stock", Errors: []int{404, 503}},
 		func(ctx context.Context, in *skuInput) (*productOutput, error) {
-			if !storable(in.SKU) {
+			if !httpx.Storable(in.SKU) {
 				return nil, a.problem(app.ErrNotFound)
 			}
 			ctx, cancel := a.bounded(ctx)
@@ -65,9 +65,9 @@ func (a *API) registerInventory(api huma.API) {
 type putProductInput struct {
 	SKUPath
 	Body struct {
-		Name     string   `json:"name" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*$" doc:"Without control characters"`
-		Price    Decimal  `json:"price" exclusiveMinimum:"0"`
-		Currency Currency `json:"currency,omitempty"`
+		Name     string        `json:"name" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*$" doc:"Without control characters"`
+		Price    httpx.Decimal `json:"price" exclusiveMinimum:"0"`
+		Currency Currency      `json:"currency,omitempty"`
 	}
 }
 
@@ -84,13 +84,6 @@ type SKUPath struct {
 	SKU string `path:"sku" minLength:"1" maxLength:"64" pattern:"^[!-~]*$" doc:"1 to 64 printable ASCII characters without spaces"`
 }
 
-func (p SKUPath) check() error {
-	if p.SKU == "" || len(p.SKU) > 64 || strings.ContainsFunc(p.SKU, func(r rune) bool { return r < '!' || r > '~' }) {
-		return httpx.BadParam("path.sku", "must be 1 to 64 printable ASCII characters without spaces")
-	}
-	return nil
-}
-
 func (a *API) registerCatalogue(api huma.API) {
 	tags := []string{"inventory"}
 	product := map[string]*huma.MediaType{"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Product](), true, "Product")}}
@@ -98,9 +91,6 @@ func (a *API) registerCatalogue(api huma.API) {
 	httpx.Register(api, huma.Operation{OperationID: "put-product", Method: http.MethodPut, Path: "/inventory/{sku}", Tags: tags,
 		Summary: "Create a product, or change its name and price", Responses: products, Errors: []int{400, 413, 415, 422, 503}},
 		func(ctx context.Context, in *putProductInput) (*productOutput, error) {
-			if err := in.check(); err != nil {
-				return nil, err
-			}
 			currency, err := in.Body.Currency.code()
 			if err != nil {
 				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.currency", Message: err.Error()})
@@ -113,8 +103,8 @@ func (a *API) registerCatalogue(api huma.API) {
 				return nil, huma.Error422UnprocessableEntity("the price is not an amount", &huma.ErrorDetail{Location: "body.price", Message: "must be more than 0"})
 			}
 			if strings.ContainsFunc(in.Body.Name, unicode.IsControl) {
-				return nil, huma.Error422UnprocessableEntity("the name is no text",
-					&huma.ErrorDetail{Location: "body.name", Message: "must be without control characters"})
+				return nil, huma.Error422UnprocessableEntity("name must not contain control characters",
+					&huma.ErrorDetail{Location: "body.name", Message: "must not contain control characters"})
 			}
 			ctx, cancel := a.bounded(ctx)
 			defer cancel()
@@ -126,15 +116,12 @@ func (a *API) registerCatalogue(api huma.API) {
 			return a.product(status, p, err)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "restock-product", Method: http.MethodPost, Path: "/inventory/{sku}/restock", Tags: tags,
-		Summary: "Add to a product's stock", Responses: answersWith(product["application/json"].Schema, "200"), Errors: []int{400, 404, 409, 413, 415, 422, 503}},
+		Summary: "Add to a product's stock", Parameters: []*huma.Param{keyParameter()}, Responses: answersWith(product["application/json"].Schema, "200"), Errors: []int{400, 404, 409, 413, 415, 422, 503}},
 		a.restock)
 }
 
 // restock adds pieces once per Idempotency-Key: the answer is kept with the pieces, in one transaction.
 func (a *API) restock(ctx context.Context, in *restockInput) (*orderOutput, error) {
-	if err := in.check(); err != nil {
-		return nil, err
-	}
 	key, err := in.idempotency(0, "restock-product", in.SKU, in.Body.Quantity)
 	if err != nil {
 		return nil, err

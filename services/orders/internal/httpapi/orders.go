@@ -20,10 +20,10 @@ type placeInput struct {
 	Wait
 	KeyHeader
 	Body struct {
-		OrderID  OrderID  `json:"order_id,omitempty"`
-		UserID   ID       `json:"user_id"`
-		Total    *Decimal `json:"total,omitempty" doc:"Needed without items; with items it must be what they cost"`
-		Currency Currency `json:"currency,omitempty"`
+		OrderID  OrderID        `json:"order_id,omitempty"`
+		UserID   ID             `json:"user_id"`
+		Total    *httpx.Decimal `json:"total,omitempty" doc:"Needed without items; with items it must be what they cost"`
+		Currency Currency       `json:"currency,omitempty"`
 		Items    []struct {
 			SKU      SKU   `json:"sku"`
 			Quantity Whole `json:"quantity" minimum:"1" maximum:"1000"`
@@ -51,6 +51,7 @@ func (a *API) registerOrders(api huma.API) {
 	read["304"] = &huma.Response{Description: "It is still what If-None-Match names"}
 	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
+		Parameters:      []*huma.Param{keyParameter()},
 		BodyReadTimeout: -1, // the body is here already; a deadline would end the waiting for the outcome
 		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
 		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
@@ -198,7 +199,7 @@ func (in *getInput) Resolve(ctx huma.Context) []error {
 }
 
 func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
-	if !storable(in.ID) {
+	if !httpx.Storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
 	}
 	wait, err := in.duration()
@@ -228,7 +229,7 @@ func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 func (a *API) cancel(ctx context.Context, in *struct {
 	ID string `path:"id"`
 }) (*orderOutput, error) {
-	if !storable(in.ID) {
+	if !httpx.Storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
 	}
 	ctx, cancel := a.bounded(ctx)

@@ -135,8 +135,8 @@ func TestListRefusesBadQueries(t *testing.T) {
 	for query, names := range map[string]string{
 		"user_id=%00": "query.user_id", "user_id=%ff": "query.user_id", "status=new": "query.status",
 		"limit=0": "query.limit", "limit=501": "query.limit", "limit=-1": "query.limit", "limit=many": "query.limit", "limit=1.5": "query.limit",
-		"cursor=!": "query.cursor", "cursor=1": "query.cursor", "cursor=1-": "query.cursor", "cursor=-6f": "query.cursor",
-		"cursor=1-6": "query.cursor", "cursor=1-6F": "query.cursor", "cursor=%2B1-6f": "query.cursor", "cursor=123456789012345678-6f": "query.cursor",
+		"cursor=!": "query.cursor", "cursor=1-6f": "query.cursor", "cursor=v2.1": "query.cursor", "cursor=v2.1-": "query.cursor", "cursor=v2.-6f": "query.cursor",
+		"cursor=v2.1-6": "query.cursor", "cursor=v2.1-6F": "query.cursor", "cursor=v2.%2B1-6f": "query.cursor", "cursor=v2.123456789012345678-6f": "query.cursor",
 		"cursor=bnVsbA": "query.cursor",
 		// What is there has a value, and one only.
 		"status=": "query.status", "limit=": "query.limit", "user_id=": "query.user_id", "limit=1&limit=2": "query.limit",

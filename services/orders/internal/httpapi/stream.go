@@ -86,7 +86,7 @@ var errNothingFollows = errors.New("nothing follows the last event seen")
 // would never ask again.
 func (a *API) comeBack(hc huma.Context) {
 	if out, err := a.openStream(hc); err == nil && hc.Method() != http.MethodHead {
-		_ = out.write(httpx.ComeBack(retryAfter * time.Second)) // the client may be gone
+		_ = out.write(httpx.ComeBack(httpx.RetryAfter)) // the client may be gone
 	}
 }
 

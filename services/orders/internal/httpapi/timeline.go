@@ -11,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/platform/httpx"
-	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -44,7 +43,7 @@ func (a *API) registerTimeline(api huma.API) {
 // timeline answers both. A stream is opened also while the database is away: an EventSource that hears 503 never asks
 // again, and one that is open waits for its events.
 func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResponse, error) {
-	if !storable(in.ID) {
+	if !httpx.Storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
 	}
 	streaming, ok := wantsStream(in.Accept)
@@ -59,10 +58,9 @@ func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResp
 		return nil, err
 	}
 	changes, over, err := a.resume(ctx, in.ID, seen)
-	away := pgdb.IsUnavailable(err)
+	away := a.failures.Away(err)
 	switch {
 	case away:
-		a.unavailable.Warn(a.log, "the database is not available", err)
 	case errors.Is(err, errNeverSeen):
 		return nil, badLastSeen()
 	case err != nil:

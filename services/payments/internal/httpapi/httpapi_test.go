@@ -188,8 +188,8 @@ func TestListPaymentsRefusesBadQueries(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	for query, names := range map[string]string{"limit=0": "query.limit", "limit=501": "query.limit", "limit=many": "query.limit",
-		"user_id=%00": "query.user_id", "user_id=%ff": "query.user_id", "cursor=!": "query.cursor", "cursor=bm8": "query.cursor",
-		"cursor=1": "query.cursor", "cursor=1-": "query.cursor", "cursor=-6f": "query.cursor", "cursor=123456789012345678-6f": "query.cursor",
+		"user_id=%00": "query.user_id", "user_id=%ff": "query.user_id", "cursor=!": "query.cursor", "cursor=1-6f": "query.cursor", "cursor=bm8": "query.cursor",
+		"cursor=v2.1": "query.cursor", "cursor=v2.1-": "query.cursor", "cursor=v2.-6f": "query.cursor", "cursor=v2.123456789012345678-6f": "query.cursor",
 		"limit=": "query.limit", "user_id=": "query.user_id", "limit=1&limit=2": "query.limit"} {
 		w := do(t, h, http.MethodGet, "/payments?"+query)
 		requireProblem(t, w, http.StatusBadRequest)
@@ -299,5 +299,5 @@ func TestTheDocumentSaysWhatIsAnswered(t *testing.T) {
 // stub is Payments that errs.
 type stub struct{ err error }
 
-func (s stub) Get(context.Context, string) (domain.Payment, error) { return domain.Payment{}, s.err }
-func (s stub) List(context.Context, app.Query) (app.Page, error)   { return app.Page{}, s.err }
+func (s stub) Get(context.Context, string) (domain.Payment, error)       { return domain.Payment{}, s.err }
+func (s stub) List(context.Context, app.Query) ([]domain.Payment, error) { return nil, s.err }

@@ -1,0 +1,121 @@
+package httpx
+
+import (
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Paging are the query parameters of every list. P is the position that its cursor names.
+type Paging[P Position[P]] struct {
+	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	Cursor Cursor[P] `query:"cursor" doc:"next_cursor of the page before"`
+}
+
+// Page is the body of a list's answer.
+type Page[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Absent on the last page"`
+}
+
+// PageOutput is the answer of a list.
+type PageOutput[T any] struct{ Body Page[T] }
+
+// NewPage answers with the first limit items, each as show makes it. The caller reads one item more: then another page
+// follows, and it begins behind the position of the last item on this page. All pages together have every item that was there
+// when the first page was read once, and newer items never: a position belongs to an item, it is no count of those before it.
+func NewPage[P Position[P], I, T any](items []I, limit int, show func(I) T, position func(I) P) *PageOutput[T] {
+	out := &PageOutput[T]{}
+	if len(items) > limit {
+		items = items[:limit]
+		out.Body.NextCursor = NewCursor(position(items[limit-1]))
+	}
+	out.Body.Items = make([]T, len(items))
+	for i, item := range items {
+		out.Body.Items[i] = show(item)
+	}
+	return out
+}
+
+// Position is where a page of a list ends: At or Number. Every text that meets its pattern is a position, so that the
+// document says exactly which cursors are accepted.
+type Position[P any] interface {
+	text() string
+	pattern() string
+	parse(text string) (P, bool)
+}
+
+// Cursor is the query parameter ?cursor= of a list. Clients send it as they got it: its text is opaque, and has a version.
+// A cursor of another version is rejected with 400, and the client begins at the first page again.
+type Cursor[P Position[P]] struct {
+	Position P // the zero value is the start of the list
+}
+
+// cursorVersion changes with the meaning of a cursor's text. Version 1 had no prefix.
+const cursorVersion = "v2."
+
+var errCursor = errors.New("must be the next_cursor of a page before; one from another version of this service is not accepted: begin at the first page")
+
+// NewCursor returns the text of a cursor.
+func NewCursor[P Position[P]](p P) string { return cursorVersion + p.text() }
+
+// Schema implements huma.SchemaProvider.
+func (c Cursor[P]) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Pattern: "^(v2[.]" + c.Position.pattern() + ")?$"}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Cursor[P]) UnmarshalText(text []byte) (err error) {
+	rest, ok := strings.CutPrefix(string(text), cursorVersion)
+	if ok {
+		c.Position, ok = c.Position.parse(rest)
+	}
+	if !ok {
+		return errCursor
+	}
+	return nil
+}
+
+// At is a position in a list that is ordered by time, and by id among items of the same time. Its text is microseconds since
+// 1970, and the id in hex.
+type At struct {
+	Time time.Time
+	ID   string
+}
+
+// maxIDBytes bounds the id in a cursor. Ids have 128 characters at most, of 4 bytes each.
+const maxIDBytes = 512
+
+func (a At) text() string {
+	return strconv.FormatInt(a.Time.UnixMicro(), 10) + "-" + hex.EncodeToString([]byte(a.ID))
+}
+
+func (At) pattern() string { return `[0-9]{1,17}-([0-9a-f][0-9a-f]){1,512}` }
+
+// parse also accepts positions that no item ever had: bytes that Postgres does not accept in a text are replaced in the id.
+func (At) parse(text string) (At, bool) {
+	micros, name, _ := strings.Cut(text, "-")
+	n, err := strconv.ParseUint(micros, 10, 63)
+	raw, badHex := hex.DecodeString(name)
+	if err != nil || badHex != nil || len(micros) > 17 || len(raw) == 0 || len(raw) > maxIDBytes || name != strings.ToLower(name) {
+		return At{}, false
+	}
+	id := strings.ReplaceAll(strings.ToValidUTF8(string(raw), "\uFFFD"), "\x00", "\uFFFD")
+	return At{Time: time.UnixMicro(int64(n)).UTC(), ID: id}, true
+}
+
+// Number is a position in a list that is ordered by a number that each item has, from 1 on.
+type Number int64
+
+func (n Number) text() string { return strconv.FormatInt(int64(n), 10) }
+
+func (Number) pattern() string { return `[1-9][0-9]{0,17}` }
+
+func (Number) parse(text string) (Number, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return Number(n), err == nil && len(text) <= 18 && text[0] >= '1' && text[0] <= '9'
+}
