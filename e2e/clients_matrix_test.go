@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
@@ -73,20 +74,20 @@ func TestPlainClientsWriteAndReadOneOrderEach(t *testing.T) {
 	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test SUITE=clients`")
 	var kafka stack.Config
 	s := start(t, func(cfg *stack.Config) { kafka = *cfg })
-	env := s.Env()
+	env := scenario.On(s)
 	_, err := bus.CreateTopics(t.Context(), env.Kafka, []bus.TopicSpec{
 		{Name: "keys", Partitions: 6, ReplicationFactor: 1}, {Name: "spark-keys", Partitions: 6, ReplicationFactor: 1}})
 	require.NoError(t, err)
 
 	var mu sync.Mutex
 	// franz-go is first: it compresses with snappy unless it is told not to, and every other client meets its record.
-	chosen := reads(t, franz(t, env.Brokers, kafka.TopicPrefix, "by-franz-go"), "by-franz-go", "u-franz-go")
+	chosen := reads(t, franz(t, env.Kafka.Brokers, kafka.TopicPrefix, "by-franz-go"), "by-franz-go", "u-franz-go")
 	t.Run("each", func(t *testing.T) {
 		for _, p := range programs(t) {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
 				order := "by-" + p.name
-				said := p.run(t, env.Brokers[0], kafka.TopicPrefix, order)
+				said := p.run(t, env.Kafka.Brokers[0], kafka.TopicPrefix, order)
 				partitions := reads(t, said, order, "u-"+p.name)
 				mu.Lock()
 				defer mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -54,8 +55,8 @@ func TestKafkaPythonWritesPlainMessages(t *testing.T) {
 	run, newest := python(t, "kafka-python-2"), python(t, "")
 	var kafka stack.Config
 	s := start(t, func(cfg *stack.Config) { kafka = *cfg })
-	env := s.Env()
-	c, broker := env.Client, env.Brokers[0]
+	env := scenario.On(s)
+	c, broker := env.Client, env.Kafka.Brokers[0]
 
 	settled := func(orderID string) client.Order {
 		t.Helper()

@@ -115,7 +115,7 @@ func nonsense(t *testing.T, s *stack.Stack) {
 	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers()...))
 	require.NoError(t, err)
 	defer kafka.Close()
-	record := &kgo.Record{Topic: s.Env().TopicPrefix + messages.TopicOrders, Value: []byte("no JSON")}
+	record := &kgo.Record{Topic: s.Kafka().TopicPrefix + messages.TopicOrders, Value: []byte("no JSON")}
 	require.NoError(t, kafka.ProduceSync(t.Context(), record).FirstErr())
 	testkit.Eventually(t, func() error {
 		letters, err := s.Client().DeadLetters(t.Context(), "orders", "parked", 10)

@@ -43,7 +43,7 @@ func start(t *testing.T, change ...func(*stack.Config)) *stack.Stack {
 // Every scenario that `pas demo` shows holds on every stack.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
-	env := start(t).Env()
+	env := scenario.On(start(t))
 	env.Patience = 60 * time.Second
 	played := 0
 	for _, s := range scenario.All() {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/testkit"
@@ -22,12 +23,12 @@ func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
 	s := start(t, func(c *stack.Config) {
 		c.Services = map[string]map[string]string{client.Orders: {"HELD_TIMEOUT": "1s", "SWEEP_INTERVAL": "100ms"}}
 	})
-	env := s.Env()
-	producer, err := kgo.NewClient(kgo.SeedBrokers(env.Brokers...))
+	env := scenario.On(s)
+	producer, err := kgo.NewClient(kgo.SeedBrokers(env.Kafka.Brokers...))
 	require.NoError(t, err)
 	defer producer.Close()
 	write := func(value string) {
-		require.NoError(t, producer.ProduceSync(t.Context(), &kgo.Record{Topic: env.TopicPrefix + messages.TopicPayments, Value: []byte(value)}).FirstErr())
+		require.NoError(t, producer.ProduceSync(t.Context(), &kgo.Record{Topic: env.Kafka.TopicPrefix + messages.TopicPayments, Value: []byte(value)}).FirstErr())
 	}
 	write(`{"order_id": "f-1", "amount": 49.99, "user_id": "u-1"}`)
 	write(`{"order_id": "f-2", "amount": 20, "user_id": "u-1"}`)
@@ -44,7 +45,7 @@ func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
 	payment("f-2", "captured")
 	after := time.Now().Add(2 * time.Second) // twice as long as a message waits for its order
 	testkit.Eventually(t, func() error {
-		report, err := s.Audit(t.Context())
+		report, err := scenario.On(s).Books.Audit(t.Context())
 		require.NoError(t, err)
 		if time.Now().Before(after) {
 			return errors.New("too early")
@@ -70,7 +71,7 @@ func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
 		require.Equal(t, []string{"charged"}, entries, "charged once")
 	}
 	testkit.Eventually(t, func() error {
-		report, err := s.Audit(t.Context())
+		report, err := scenario.On(s).Books.Audit(t.Context())
 		require.NoError(t, err)
 		for _, check := range report.Checks {
 			if check.Wrong > 0 {

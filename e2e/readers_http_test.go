@@ -20,10 +20,10 @@ import (
 
 // rest reads the topic over plain HTTP. What it hands on must mean what was written.
 func (w readers) rest(t *testing.T) {
-	group := w.stack.RESTURL() + "/consumers/" + w.env.GroupPrefix + "readers"
+	group := w.proxy.URL() + "/consumers/" + w.env.Kafka.GroupPrefix + "readers"
 	w.call(t, "POST", group, "application/vnd.kafka.v2+json", `{"name":"one","format":"json","auto.offset.reset":"earliest"}`, http.StatusOK)
 	one := group + "/instances/one"
-	w.call(t, "POST", one+"/assignments", "application/vnd.kafka.v2+json", `{"partitions":[{"topic":"`+w.env.TopicPrefix+`orders","partition":0}]}`, http.StatusNoContent)
+	w.call(t, "POST", one+"/assignments", "application/vnd.kafka.v2+json", `{"partitions":[{"topic":"`+w.env.Kafka.TopicPrefix+`orders","partition":0}]}`, http.StatusNoContent)
 	seen := map[int64]bool{}
 	last := int64(-1)
 	for i, c := range w.cases { // the last one that is JSON

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/cmd/pas/restproxy"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
@@ -32,6 +34,7 @@ import (
 type readers struct {
 	env      *scenario.Env
 	stack    *stack.Stack
+	proxy    *restproxy.Proxy
 	client   *client.Client
 	cases    []messagestest.Case
 	received time.Time // the time of all records
@@ -41,8 +44,13 @@ type readers struct {
 // `pas windows`, `pas rest`, `pas audit` and what the Spark job reads with.
 func TestAllReadersAgreeOnEveryValue(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(c *stack.Config) { c.REST = true })
-	w := readers{env: s.Env(), stack: s, cases: messagestest.Cases(), received: time.Now().Add(-time.Minute).Truncate(time.Millisecond)}
+	s := start(t)
+	l, err := stack.Listen("rest", 0)
+	require.NoError(t, err)
+	proxy, err := restproxy.Start(s, l, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(proxy.Stop)
+	w := readers{env: scenario.On(s), stack: s, proxy: proxy, cases: messagestest.Cases(), received: time.Now().Add(-time.Minute).Truncate(time.Millisecond)}
 	w.client = w.env.Client
 	w.stock(t)
 	w.write(t)
@@ -70,11 +78,11 @@ func (w readers) stock(t *testing.T) {
 }
 
 func (w readers) write(t *testing.T) {
-	producer, err := kgo.NewClient(kgo.SeedBrokers(w.env.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	producer, err := kgo.NewClient(kgo.SeedBrokers(w.env.Kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
 	defer producer.Close()
 	for i, c := range w.cases {
-		r := &kgo.Record{Topic: w.env.TopicPrefix + messages.TopicOrders, Value: c.Value, Timestamp: w.received}
+		r := &kgo.Record{Topic: w.env.Kafka.TopicPrefix + messages.TopicOrders, Value: c.Value, Timestamp: w.received}
 		for _, h := range c.Headers {
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
@@ -84,7 +92,7 @@ func (w readers) write(t *testing.T) {
 }
 
 func (w readers) feed() feed.Config {
-	return feed.Config{Kafka: bus.Config{Brokers: w.env.Brokers, TopicPrefix: w.env.TopicPrefix}, Topics: []string{messages.TopicOrders},
+	return feed.Config{Kafka: bus.Config{Brokers: w.env.Kafka.Brokers, TopicPrefix: w.env.Kafka.TopicPrefix}, Topics: []string{messages.TopicOrders},
 		Start: feed.Start{Beginning: true}, OpenTime: 20 * time.Second}
 }
 
@@ -295,7 +303,7 @@ func (w readers) audit(t *testing.T) {
 		return c.Services != messages.EventOrderPlaced && c.Services != "unknown"
 	})
 	testkit.Eventually(t, func() error {
-		report, err := w.stack.Audit(t.Context())
+		report, err := scenario.On(w.stack).Books.Audit(t.Context())
 		require.NoError(t, err)
 		for _, check := range report.Checks {
 			if check.Name == "parked" {

@@ -30,7 +30,7 @@ func TestTraceOfOneOrder(t *testing.T) {
 	sent(t, s, order.OrderID)
 	require.NoError(t, s.Stop(), "which exports what is left")
 
-	prefix := s.Env().TopicPrefix
+	prefix := s.Kafka().TopicPrefix
 	trace := tree(collector.Spans(), "POST /orders")
 	require.NotNil(t, trace, collector.Spans())
 	path := []string{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/cmd/pas/restproxy"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/testkit"
@@ -29,7 +30,8 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // system is the three services, of which notifications sends through one mail server.
 type system struct {
 	*stack.Stack
-	t *testing.T
+	proxy *restproxy.Proxy
+	t     *testing.T
 }
 
 // start starts a system that sends to the mail server at port. settings are those of notifications.
@@ -39,12 +41,17 @@ func start(t *testing.T, port int, settings map[string]string) *system {
 	for name, value := range settings {
 		environ[name] = value
 	}
-	s, err := stack.Start(t.Context(), stack.Config{Log: slog.New(slog.DiscardHandler), REST: true,
+	s, err := stack.Start(t.Context(), stack.Config{Log: slog.New(slog.DiscardHandler),
 		DatabaseURL: testkit.Database(t, migrations.Up).AdminURL,
 		Services:    map[string]map[string]string{client.Notifications: environ}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
-	return &system{s, t}
+	l, err := stack.Listen("rest", 0)
+	require.NoError(t, err)
+	proxy, err := restproxy.Start(s, l, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(proxy.Stop)
+	return &system{s, proxy, t}
 }
 
 // write writes a plain record to a topic, as any Kafka client may.
@@ -52,7 +59,7 @@ func (s *system) write(topic string, value map[string]any) {
 	s.t.Helper()
 	body, err := json.Marshal(map[string]any{"records": []any{map[string]any{"value": value}}})
 	require.NoError(s.t, err)
-	answer, err := http.Post(s.RESTURL()+"/topics/"+topic, "application/vnd.kafka.json.v2+json", bytes.NewReader(body))
+	answer, err := http.Post(s.proxy.URL()+"/topics/"+topic, "application/vnd.kafka.json.v2+json", bytes.NewReader(body))
 	require.NoError(s.t, err)
 	defer answer.Body.Close()
 	said, _ := io.ReadAll(answer.Body)

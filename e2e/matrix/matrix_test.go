@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
@@ -135,7 +134,7 @@ func system(t *testing.T, e environ, prefix string, copies int16) *stack.Stack {
 func emailed(t *testing.T, s *stack.Stack, order string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		return slices.ContainsFunc(s.Emails(), func(e scenario.Email) bool { return e.OrderID == order && e.Kind == "confirmed" })
+		return slices.ContainsFunc(s.Emails(), func(e stack.Email) bool { return e.OrderID == order && e.Kind == "confirmed" })
 	}, time.Minute, 20*time.Millisecond, "the order's email is sent")
 }
 

@@ -34,7 +34,7 @@ type move struct {
 	first, second *cluster
 	adminURL      string
 	placed        []string
-	emails        []scenario.Email // of services that have stopped
+	emails        []stack.Email // of services that have stopped
 }
 
 func (m *move) run(c *cluster, environ map[string]string) *stack.Stack {
@@ -262,7 +262,7 @@ func TestMovingToAnotherClusterRepeatsNothingAndLosesNothing(t *testing.T) {
 		require.Equal(t, 1, n, what)
 	}
 	m.discard(s)
-	report, err := s.Audit(t.Context())
+	report, err := scenario.On(s).Books.Audit(t.Context())
 	require.NoError(t, err)
 	for _, c := range report.Checks {
 		for _, example := range c.Examples {

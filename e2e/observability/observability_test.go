@@ -124,7 +124,7 @@ func live(t *testing.T) (*stack.Stack, *prometheus) {
 	t.Helper()
 	s := start(t, nil)
 	p := startPrometheus(t, s)
-	env := s.Env()
+	env := scenario.On(s)
 	env.Patience = time.Minute
 	for _, one := range scenario.All() {
 		if one.Name != scenario.SimulatedTraffic().Name && one.Name != scenario.Audited().Name {
@@ -143,7 +143,7 @@ func spoil(t *testing.T, s *stack.Stack) {
 	defer kafka.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	record := &kgo.Record{Topic: s.Env().TopicPrefix + messages.TopicOrders, Value: []byte("no JSON")}
+	record := &kgo.Record{Topic: s.Kafka().TopicPrefix + messages.TopicOrders, Value: []byte("no JSON")}
 	require.NoError(t, kafka.ProduceSync(ctx, record).FirstErr())
 	testkit.Eventually(t, func() error {
 		if len(scrape(t, s)["pasdetrois_dead_letters"]) == 0 {

@@ -57,7 +57,7 @@ func TestPictures(t *testing.T) {
 		spans := slices.DeleteFunc(collector.Spans(), func(s tracingtest.Span) bool { return s.Trace != last })
 		require.Greater(t, len(spans), 20)
 		for i := range spans {
-			spans[i].Name = strings.Replace(spans[i].Name, s.Env().TopicPrefix, "", 1) // which is this test's own
+			spans[i].Name = strings.Replace(spans[i].Name, s.Kafka().TopicPrefix, "", 1) // which is this test's own
 		}
 		draw("order-trace.svg", waterfall(spans))
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
@@ -95,13 +96,13 @@ func start(t *testing.T) *stack.Stack {
 // leaveDeadLetters lets each service park messages, so that there are letters to show, replay and discard.
 func leaveDeadLetters(t *testing.T, s *stack.Stack) {
 	t.Helper()
-	env := s.Env()
+	env := scenario.On(s)
 	producer, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers()...))
 	require.NoError(t, err)
 	defer producer.Close()
 	for _, topic := range []string{"orders", "payments", "notifications"} {
 		for i := range 10 {
-			r := &kgo.Record{Topic: env.TopicPrefix + topic, Value: fmt.Appendf(nil, "no message, number %d", i)}
+			r := &kgo.Record{Topic: env.Kafka.TopicPrefix + topic, Value: fmt.Appendf(nil, "no message, number %d", i)}
 			require.NoError(t, producer.ProduceSync(t.Context(), r).FirstErr())
 		}
 	}

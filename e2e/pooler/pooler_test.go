@@ -55,7 +55,7 @@ func setup(t *testing.T) *system {
 // Everything that `pas demo` shows, and a crowd whose transactions share a few sessions. The auditor comes through PgBouncer too.
 func TestAllOfItWorksBehindPgBouncer(t *testing.T) {
 	s := setup(t)
-	env := s.Env()
+	env := scenario.On(s.Stack)
 	env.Patience = 60 * time.Second
 	for _, one := range scenario.All() {
 		t.Run(one.Name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestAllOfItWorksBehindPgBouncer(t *testing.T) {
 	}
 	crowd.Wait()
 	testkit.Eventually(t, func() error {
-		report, err := s.Audit(t.Context())
+		report, err := scenario.On(s.Stack).Books.Audit(t.Context())
 		if err == nil && !report.Passed() {
 			err = fmt.Errorf("%+v", report)
 		}

@@ -19,7 +19,7 @@ type rule func(f file) []string
 func rules() []rule {
 	return []rule{
 		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, toolsKnowTheContractOnly,
-		brokerLibrariesStayInTheBus, peersAreStrangers,
+		theStackKnowsTheServicesOnly, brokerLibrariesStayInTheBus, peersAreStrangers,
 		oneTable, packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
 	}
 }
@@ -113,6 +113,17 @@ func toolsKnowTheContractOnly(f file) []string {
 	}
 	return f.refuse("a tool knows the contract, the platform, the migrations and other tools", func(imported string) bool {
 		return !strings.HasPrefix(imported, module) || under(imported, module+"pkg", module+"migrations", module+"toolbox")
+	})
+}
+
+// theStackKnowsTheServicesOnly: scenarios, audits and proxies stand on the stack, so it starts without them.
+func theStackKnowsTheServicesOnly(f file) []string {
+	if !f.in("cmd/pas/stack") || f.test {
+		return nil
+	}
+	return f.refuse("what starts the system knows the services, and nothing that stands on it", func(imported string) bool {
+		return !strings.HasPrefix(imported, module) ||
+			under(imported, module+"pkg", module+"migrations", module+"services", module+"toolbox/client", module+"toolbox/kafka")
 	})
 }
 

@@ -66,6 +66,8 @@ func TestTheRulesNotice(t *testing.T) {
 			imports("store", "github.com/jackc/pgx/v5"), imports("store", "pasdetrois/services/orders/internal/httpapi")},
 		"a command that looks inside": {"services/orders/cmd/orders/main.go",
 			imports("main", "pasdetrois/services/orders"), imports("main", "pasdetrois/services/orders/internal/store")},
+		"a stack that knows its guests": {"cmd/pas/stack/stack.go",
+			imports("stack", "pasdetrois/services/orders"), imports("stack", "pasdetrois/toolbox/audit")},
 		"watermill outside": {"pkg/platform/outbox/outbox.go",
 			imports("outbox", "github.com/ThreeDotsLabs/watermill/message"), imports("outbox", "github.com/IBM/sarama")},
 		"sarama outside": {"pkg/platform/bus/bus.go",

@@ -39,7 +39,7 @@ func play(t *testing.T) played {
 	brokers := testkit.Brokers(t)
 	s, err := stack.Start(t.Context(), stack.Config{DatabaseURL: db.AdminURL, Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix})
 	require.NoError(t, err)
-	env := s.Env()
+	env := scenario.On(s)
 	env.Patience = time.Minute
 	for _, sc := range []scenario.Scenario{scenario.Confirmed(), scenario.OutOfStock(), scenario.UnknownSKU(), scenario.CardDeclined(),
 		scenario.SuspectedFraud(), scenario.CancelledAfterPayment(), scenario.CancelledBeforePayment(), scenario.PostedTwice(),

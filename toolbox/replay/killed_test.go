@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
@@ -189,19 +190,19 @@ func (p *process) run(t *testing.T, line string, kill <-chan struct{}) {
 }
 
 // nothingCameOfIt compares with what there was before the replays. Orders that were placed meanwhile are new.
-func (w *world) nothingCameOfIt(before []string, emails []scenario.Email) {
+func (w *world) nothingCameOfIt(before []string, emails []stack.Email) {
 	w.t.Helper()
 	after := w.settledRows()
 	for _, row := range before {
 		require.Contains(w.t, after, row)
 	}
-	report, err := w.Audit(w.t.Context())
+	report, err := scenario.On(w.Stack).Books.Audit(w.t.Context())
 	require.NoError(w.t, err)
 	require.True(w.t, report.Passed(), "%+v", report)
 	sent := w.Emails()
 	require.Len(w.t, sent, len(emails)+len(messages.Services()), "one for each new order")
 	for i, e := range sent {
-		require.False(w.t, slices.ContainsFunc(sent[:i], func(other scenario.Email) bool { return other.MessageID == e.MessageID }), "%+v was sent twice", e)
+		require.False(w.t, slices.ContainsFunc(sent[:i], func(other stack.Email) bool { return other.MessageID == e.MessageID }), "%+v was sent twice", e)
 	}
 	require.Equal(w.t, emails, sent[:len(emails)])
 }

@@ -50,7 +50,7 @@ func setup(t *testing.T) *world {
 // play plays scenarios with every outcome.
 func (w *world) play() {
 	w.t.Helper()
-	env := w.Env()
+	env := scenario.On(w.Stack)
 	env.Patience = time.Minute
 	for _, sc := range []scenario.Scenario{scenario.Confirmed(), scenario.OutOfStock(), scenario.CardDeclined(), scenario.SuspectedFraud(),
 		scenario.CancelledAfterPayment(), scenario.DeliveredTwice(), scenario.PoisonMessage()} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/toolbox/client"
 )
 
@@ -209,7 +210,7 @@ func (a *act) show() []Shown {
 	defer cancel()
 	shown := make([]Shown, 0, len(a.orders))
 	for _, id := range a.orders {
-		s := Shown{OrderID: id, Timeline: []client.Event{}, Emails: []Email{}}
+		s := Shown{OrderID: id, Timeline: []client.Event{}, Emails: []stack.Email{}}
 		if order, err := a.env.Client.Order(ctx, id, 0); err == nil {
 			s.Order = &order
 		}

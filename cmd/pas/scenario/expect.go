@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
@@ -178,8 +179,8 @@ func (a *act) refused(err error, status int, what string) {
 }
 
 // emailsOf returns the email lines about an order, or what the notifications service lists when lines cannot be seen.
-func (a *act) emailsOf(ctx context.Context, orderID string) ([]Email, error) {
-	emails := []Email{}
+func (a *act) emailsOf(ctx context.Context, orderID string) ([]stack.Email, error) {
+	emails := []stack.Email{}
 	if a.env.Emails != nil {
 		for _, e := range a.env.Emails() {
 			if e.OrderID == orderID {
@@ -191,7 +192,7 @@ func (a *act) emailsOf(ctx context.Context, orderID string) ([]Email, error) {
 	listed, err := a.env.Client.Notifications(ctx, orderID)
 	for _, n := range listed {
 		if n.Status == "sent" {
-			emails = append(emails, Email{To: n.To, Subject: n.Subject, OrderID: n.OrderID, Kind: n.Kind, Message: n.Message})
+			emails = append(emails, stack.Email{To: n.To, Subject: n.Subject, OrderID: n.OrderID, Kind: n.Kind, Message: n.Message})
 		}
 	}
 	return emails, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
@@ -38,23 +39,10 @@ type Control interface {
 	StartService(ctx context.Context, name string) error
 }
 
-// Email is one email as the notifications service wrote it to its log.
-type Email struct {
-	To        string `json:"to"`
-	Subject   string `json:"subject"`
-	OrderID   string `json:"order_id"`
-	Kind      string `json:"kind"`
-	Message   string `json:"message"`
-	MessageID string `json:"message_id"`
-}
-
 // Env is the running system that scenarios are played on.
 type Env struct {
-	Client      *client.Client
-	Brokers     []string
-	Kafka       bus.Config // how to be let in there; its Brokers and prefixes are not used
-	TopicPrefix string
-	GroupPrefix string
+	Client *client.Client
+	Kafka  bus.Config // with the prefixes of the system's topics and groups
 	// Control is nil when the services are not ours to stop.
 	Control Control
 	// Books is nil when the databases are not ours to look at.
@@ -62,7 +50,7 @@ type Env struct {
 	// Replay lets a service read its topics again from their beginning. It is nil when that is not ours to do.
 	Replay func(ctx context.Context, service string) (*replay.Report, error)
 	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
-	Emails func() []Email
+	Emails func() []stack.Email
 	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):
 	// that is where charging twice would show. When nil, what the payments service answers is trusted alone.
 	Ledger func(ctx context.Context, orderID string) ([]string, error)
@@ -75,7 +63,7 @@ type Shown struct {
 	OrderID  string         `json:"order_id"`
 	Order    *client.Order  `json:"order,omitempty"`
 	Timeline []client.Event `json:"timeline"`
-	Emails   []Email        `json:"emails"`
+	Emails   []stack.Email  `json:"emails"`
 }
 
 // Outcome is what came of one scenario.

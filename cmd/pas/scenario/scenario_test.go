@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
@@ -47,7 +48,7 @@ func TestScenariosDoNotDisturbEachOther(t *testing.T) {
 		}
 		t.Run(sc.Name, func(t *testing.T) {
 			t.Parallel()
-			o := scenario.Play(t.Context(), s.Env(), sc)
+			o := scenario.Play(t.Context(), scenario.On(s), sc)
 			require.NoError(t, o.Err)
 			require.NotEmpty(t, o.Shown)
 			for _, shown := range o.Shown {
@@ -105,7 +106,7 @@ func TestEveryScenarioCanFail(t *testing.T) {
 	} {
 		t.Run(c.scenario.Name+"/"+name, func(t *testing.T) {
 			t.Parallel()
-			env := lying(t, s.Env(), c.service, c.tell)
+			env := lying(t, scenario.On(s), c.service, c.tell)
 			require.ErrorContains(t, c.scenario.Run(t.Context(), env), c.noticed)
 		})
 	}
@@ -115,7 +116,7 @@ func TestEveryScenarioCanFail(t *testing.T) {
 func TestSimulatedOrdersArePlacedAgainWhenTheirAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	var lost atomic.Int64
-	env := lying(t, setup(t).Env(), client.Orders, func(r *http.Request, _ int, resp *http.Response, body any) any {
+	env := lying(t, scenario.On(setup(t)), client.Orders, func(r *http.Request, _ int, resp *http.Response, body any) any {
 		if r.Method == http.MethodPost && r.URL.Path == "/orders" && resp.StatusCode == http.StatusAccepted && lost.Add(1)%3 == 1 {
 			resp.StatusCode = http.StatusServiceUnavailable
 		}
@@ -141,10 +142,10 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 			return lying(t, env, client.Payments, field("status", "captured"))
 		}, "expected refunded or voided"},
 		{"an email lost", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
-			return withEmails(env, func(emails []scenario.Email) []scenario.Email { return emails[:min(len(emails), 1)] })
+			return withEmails(env, func(emails []stack.Email) []stack.Email { return emails[:min(len(emails), 1)] })
 		}, "email lines are []"},
 		{"an email twice", scenario.NotificationsRestarted(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
-			return withEmails(env, func(emails []scenario.Email) []scenario.Email { return append(emails, emails...) })
+			return withEmails(env, func(emails []stack.Email) []stack.Email { return append(emails, emails...) })
 		}, "email lines are [confirmed confirmed]"},
 		{"charged twice", scenario.CancelledBeforePayment(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
 			changed := *env
@@ -187,22 +188,22 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 			return changed
 		}, "is charged charged, expected charged"},
 		{"emailed again", scenario.Replayed(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
-			var again []scenario.Email
+			var again []stack.Email
 			changed := replaying(env, func(*replay.Report) { again = env.Emails() })
-			return withEmails(changed, func(emails []scenario.Email) []scenario.Email { return append(emails, again...) })
+			return withEmails(changed, func(emails []stack.Email) []stack.Email { return append(emails, again...) })
 		}, "email lines are [confirmed confirmed"},
 		{"an email meanwhile", scenario.NotificationsRestarted(), emailWhileStopped, "although notifications is stopped"},
 	} {
 		t.Run(c.scenario.Name+"/"+c.name, func(t *testing.T) { // one at a time: they stop services
-			env := c.change(t, withEmails(s.Env(), ownLines(s)))
+			env := c.change(t, withEmails(scenario.On(s), ownLines(s)))
 			env.Patience = 5 * time.Second
 			require.ErrorContains(t, c.scenario.Run(t.Context(), env), c.noticed)
 		})
 	}
-	require.NoError(t, scenario.CancelledBeforePayment().Run(t.Context(), s.Env()))
-	require.NoError(t, scenario.NotificationsRestarted().Run(t.Context(), s.Env()), "what failed left every service running")
-	require.NoError(t, scenario.Audited().Run(t.Context(), s.Env()), "what failed left nothing spoiled")
-	require.NoError(t, scenario.Replayed().Run(t.Context(), s.Env()))
+	require.NoError(t, scenario.CancelledBeforePayment().Run(t.Context(), scenario.On(s)))
+	require.NoError(t, scenario.NotificationsRestarted().Run(t.Context(), scenario.On(s)), "what failed left every service running")
+	require.NoError(t, scenario.Audited().Run(t.Context(), scenario.On(s)), "what failed left nothing spoiled")
+	require.NoError(t, scenario.Replayed().Run(t.Context(), scenario.On(s)))
 }
 
 // replaying is an environment whose reports of replays are changed.
@@ -262,9 +263,9 @@ func emailWhileStopped(t *testing.T, env *scenario.Env) *scenario.Env {
 		return body
 	})
 	changed.Control = watched{changed.Control, &stopped}
-	return withEmails(&changed, func(emails []scenario.Email) []scenario.Email {
+	return withEmails(&changed, func(emails []stack.Email) []stack.Email {
 		if id, ok := last.Load().(string); ok && stopped.Load() {
-			emails = append(emails, scenario.Email{OrderID: id, Kind: "confirmed"})
+			emails = append(emails, stack.Email{OrderID: id, Kind: "confirmed"})
 		}
 		return emails
 	})
@@ -282,16 +283,16 @@ func (w watched) StopService(ctx context.Context, service string) error {
 	return err
 }
 
-func withEmails(env *scenario.Env, change func([]scenario.Email) []scenario.Email) *scenario.Env {
+func withEmails(env *scenario.Env, change func([]stack.Email) []stack.Email) *scenario.Env {
 	changed, emails := *env, env.Emails
-	changed.Emails = func() []scenario.Email { return change(emails()) }
+	changed.Emails = func() []stack.Email { return change(emails()) }
 	return &changed
 }
 
 // ownLines hides the email lines from before.
-func ownLines(s interface{ Emails() []scenario.Email }) func([]scenario.Email) []scenario.Email {
+func ownLines(s interface{ Emails() []stack.Email }) func([]stack.Email) []stack.Email {
 	before := len(s.Emails())
-	return func(emails []scenario.Email) []scenario.Email { return emails[before:] }
+	return func(emails []stack.Email) []stack.Email { return emails[before:] }
 }
 
 func isItem(r *http.Request, prefix string) bool {

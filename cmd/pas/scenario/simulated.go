@@ -103,7 +103,7 @@ func mayPass(status int) bool {
 // webEvents makes a topic for the events of this performance, which is deleted at the end.
 func (a *act) webEvents() bus.Config {
 	where := a.env.Kafka
-	where.Brokers, where.TopicPrefix, where.GroupPrefix = a.env.Brokers, a.env.TopicPrefix+a.suffix+".", a.env.GroupPrefix
+	where.TopicPrefix += a.suffix + "."
 	a.openWire()
 	if !a.ok() {
 		return where

@@ -40,10 +40,8 @@ func (a *act) openWire() {
 	if !a.ok() || a.wire != nil {
 		return
 	}
-	w := &wire{prefix: a.env.TopicPrefix, groups: a.env.GroupPrefix, next: map[string]map[int32]int64{}}
-	where := a.env.Kafka
-	where.Brokers = a.env.Brokers
-	options, err := kafka.Options(where)
+	w := &wire{prefix: a.env.Kafka.TopicPrefix, groups: a.env.Kafka.GroupPrefix, next: map[string]map[int32]int64{}}
+	options, err := kafka.Options(a.env.Kafka)
 	if !a.try(err, "connect to Kafka") {
 		return
 	}

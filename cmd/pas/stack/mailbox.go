@@ -5,23 +5,31 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
-
-	"pasdetrois/cmd/pas/scenario"
 )
+
+// Email is one email as the notifications service wrote it to its log.
+type Email struct {
+	To        string `json:"to"`
+	Subject   string `json:"subject"`
+	OrderID   string `json:"order_id"`
+	Kind      string `json:"kind"`
+	Message   string `json:"message"`
+	MessageID string `json:"message_id"`
+}
 
 // mailbox is the notifications service's email log: it keeps every email line.
 type mailbox struct {
 	mu     sync.Mutex
-	emails []scenario.Email
-	notify func(scenario.Email)
+	emails []Email
+	notify func(Email)
 }
 
-// Write takes one or more whole lines of JSON. What is no email line is ignored.
+// Write takes one or more whole lines of JSON. Other lines are ignored.
 func (m *mailbox) Write(lines []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for line := range bytes.Lines(lines) {
-		var email scenario.Email
+		var email Email
 		if json.Unmarshal(line, &email) != nil || email.To == "" {
 			continue
 		}
@@ -33,7 +41,7 @@ func (m *mailbox) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-func (m *mailbox) all() []scenario.Email {
+func (m *mailbox) all() []Email {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.emails)

@@ -14,7 +14,6 @@ import (
 func DefaultPorts(offset int) Ports {
 	return Ports{
 		Kafka:  9092 + offset,
-		REST:   8082 + offset,
 		Public: map[string]int{client.Orders: 8080 + offset, client.Payments: 8084 + offset, client.Notifications: 8085 + offset},
 		Admin:  map[string]int{client.Orders: 9080 + offset, client.Payments: 9084 + offset, client.Notifications: 9085 + offset},
 	}
@@ -22,7 +21,7 @@ func DefaultPorts(offset int) Ports {
 
 // PortBusyError says that a fixed port is taken by another program.
 type PortBusyError struct {
-	For  string // what the port was wanted for
+	For  string // what needs the port
 	Port int
 }
 
@@ -30,7 +29,8 @@ func (e *PortBusyError) Error() string {
 	return fmt.Sprintf("port %d, wanted for %s, is used by another program", e.Port, e.For)
 }
 
-func listen(name string, port int) (net.Listener, error) {
+// Listen opens a TCP port on 127.0.0.1; 0 is any free one. The error of a port in use is a *PortBusyError.
+func Listen(name string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, &PortBusyError{For: name, Port: port}
@@ -46,7 +46,7 @@ func free(name string, port int) error {
 	if port == 0 {
 		return nil
 	}
-	l, err := listen(name, port)
+	l, err := Listen(name, port)
 	if err != nil {
 		return err
 	}

@@ -43,12 +43,12 @@ func listenAll(s *Stack) (map[string]*service, error) {
 	for _, name := range messages.Services() {
 		svc := &service{name: name, stack: s}
 		services[name] = svc
-		public, err := listen(name, s.cfg.Ports.Public[name])
+		public, err := Listen(name, s.cfg.Ports.Public[name])
 		if err != nil {
 			return services, err
 		}
 		svc.waiting = append(svc.waiting, public)
-		admin, err := listen(name+" (admin)", s.cfg.Ports.Admin[name])
+		admin, err := Listen(name+" (admin)", s.cfg.Ports.Admin[name])
 		if err != nil {
 			return services, err
 		}
@@ -211,17 +211,13 @@ func (s *Stack) awaitReady(ctx context.Context, svc *service) error {
 
 // run runs one service until ctx ends, configured through the same names as its process would be.
 func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener) error {
-	database, err := s.databaseURL(name)
-	if err != nil {
-		return err
-	}
 	environ := map[string]string{}
 	maps.Copy(environ, s.cfg.Environ)
 	maps.Copy(environ, s.cfg.Services[name])
 	maps.Copy(environ, map[string]string{
 		"HTTP_ADDR":          public.Addr().String(),
 		"ADMIN_ADDR":         admin.Addr().String(),
-		"DATABASE_URL":       database,
+		"DATABASE_URL":       s.databaseURL(name),
 		"KAFKA_BROKERS":      strings.Join(s.kafka.Brokers, ","),
 		"KAFKA_TOPIC_PREFIX": s.kafka.TopicPrefix,
 		"KAFKA_GROUP_PREFIX": s.kafka.GroupPrefix,

@@ -10,11 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/toolbox/client"
 )
 
@@ -47,16 +47,15 @@ type Config struct {
 	// one service. Where the services are and what they connect to is set by the stack.
 	Environ  map[string]string
 	Services map[string]map[string]string
-	// REST also serves the topics over plain HTTP, all four of them writable.
-	REST bool
+	// Listening is called when the services' ports are open, before anything heavy starts. Its error ends Start. It may be nil.
+	Listening func() error
 	// OnEmail is called for each email line, one at a time.
-	OnEmail func(scenario.Email)
+	OnEmail func(Email)
 }
 
 // Ports are TCP ports on 127.0.0.1; 0 = any free one.
 type Ports struct {
 	Kafka, Postgres int
-	REST            int
 	Public, Admin   map[string]int // by service
 }
 
@@ -69,7 +68,6 @@ type Stack struct {
 	kafka    bus.Config
 	services map[string]*service
 	emails   *mailbox
-	proxy    *proxy // nil without Config.REST
 	client   *client.Client
 	died     chan error
 	stopOnce sync.Once
@@ -97,8 +95,10 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.listenREST(); err != nil {
-		return err
+	if s.cfg.Listening != nil {
+		if err := s.cfg.Listening(); err != nil {
+			return err
+		}
 	}
 	endpoints := client.Endpoints{}
 	for name, svc := range services {
@@ -121,7 +121,7 @@ func (s *Stack) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.startREST()
+	return nil
 }
 
 func (s *Stack) startPostgres(ctx context.Context) error {
@@ -177,6 +177,15 @@ func Topics(replicationFactor int16) []bus.TopicSpec {
 	return specs
 }
 
+// Groups returns the ids of the services' consumer groups. A client that joins one takes records away from its service.
+func Groups(prefix string) []string {
+	var ids []string
+	for _, g := range messages.Groups() {
+		ids = append(ids, prefix+g.String())
+	}
+	return ids
+}
+
 func (s *Stack) folder(name string) string {
 	if s.cfg.DataDir == "" {
 		return ""
@@ -187,7 +196,6 @@ func (s *Stack) folder(name string) string {
 // Stop ends the services, then the broker and the database. It may be called more than once.
 func (s *Stack) Stop() error {
 	s.stopOnce.Do(func() {
-		s.stopREST()
 		var wg sync.WaitGroup
 		errs := make([]error, 0, len(s.services)+1)
 		var mu sync.Mutex
@@ -215,36 +223,33 @@ func (s *Stack) Stop() error {
 	return s.stopErr
 }
 
-// Env returns what scenarios need to be played on this stack.
-func (s *Stack) Env() *scenario.Env {
-	return &scenario.Env{Client: s.client, Brokers: s.kafka.Brokers, Kafka: s.kafka, TopicPrefix: s.kafka.TopicPrefix,
-		GroupPrefix: s.kafka.GroupPrefix, Control: s, Books: s, Replay: s.Replay, Emails: s.Emails, Ledger: s.Ledger}
-}
-
 // Client returns a client of the three services.
 func (s *Stack) Client() *client.Client { return s.client }
 
 // Brokers returns Kafka's bootstrap addresses.
 func (s *Stack) Brokers() []string { return s.kafka.Brokers }
 
+// Kafka returns how the stack's own clients reach Kafka, with the prefixes of its topics and groups.
+func (s *Stack) Kafka() bus.Config { return s.kafka }
+
 // AdminURL returns a superuser's URL to the database, for looking behind the scenes.
 func (s *Stack) AdminURL() string { return s.adminURL }
 
 // Emails returns all email lines so far, oldest first.
-func (s *Stack) Emails() []scenario.Email { return s.emails.all() }
+func (s *Stack) Emails() []Email { return s.emails.all() }
 
 // Died delivers the error of a service that ended although nobody stopped it.
 func (s *Stack) Died() <-chan error { return s.died }
 
-// databaseURL returns the URL of the service's own role: its password is its name, as a migration makes it.
-func (s *Stack) databaseURL(role string) (string, error) {
-	u, err := url.Parse(s.adminURL)
-	if err != nil {
-		return "", fmt.Errorf("database URL: %w", err)
-	}
-	u.User = url.UserPassword(s.cfg.RolePrefix+role, s.cfg.RolePrefix+role)
-	if s.cfg.Pooler != "" {
+// AuditorURL returns the auditor's URL to the database: that role may read the books of all services and write nothing.
+func (s *Stack) AuditorURL() string { return s.databaseURL(migrations.Auditor) }
+
+// databaseURL returns the URL of a role, where the services and the auditor find the database.
+func (s *Stack) databaseURL(role string) string {
+	as := pgdb.As(s.adminURL, s.cfg.RolePrefix+role)
+	if u, err := url.Parse(as); err == nil && s.cfg.Pooler != "" {
 		u.Host = s.cfg.Pooler
+		return u.String()
 	}
-	return u.String(), nil
+	return as
 }

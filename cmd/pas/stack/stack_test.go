@@ -39,7 +39,7 @@ func TestStartRunsEverythingAndStopEndsIt(t *testing.T) {
 	stocks, err := s.Client().Inventory(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, stocks, "the first curl works without setting anything up")
-	require.NoError(t, scenario.Confirmed().Run(t.Context(), s.Env()))
+	require.NoError(t, scenario.Confirmed().Run(t.Context(), scenario.On(s)))
 	require.Len(t, s.Emails(), 1)
 
 	began := time.Now()
@@ -162,8 +162,8 @@ func TestTwoStacksShareOneKafkaByPrefix(t *testing.T) {
 	t.Parallel()
 	first := setup(t, stack.Config{TopicPrefix: "a-", GroupPrefix: "a-"})
 	second := setup(t, stack.Config{Brokers: first.Brokers(), TopicPrefix: "b-", GroupPrefix: "b-"})
-	require.NoError(t, scenario.ForeignMessage().Run(t.Context(), first.Env()))
-	require.NoError(t, scenario.ForeignMessage().Run(t.Context(), second.Env()))
+	require.NoError(t, scenario.ForeignMessage().Run(t.Context(), scenario.On(first)))
+	require.NoError(t, scenario.ForeignMessage().Run(t.Context(), scenario.On(second)))
 	require.Len(t, first.Emails(), 1)
 	require.Len(t, second.Emails(), 1)
 }

@@ -20,7 +20,7 @@ func TestAuditSaysWhatHoldsAndNamesWhatDoesNot(t *testing.T) {
 	s, err := stack.Start(t.Context(), stack.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
-	require.NoError(t, scenario.Audited().Run(t.Context(), s.Env())) // places an order and waits until nothing is in flight
+	require.NoError(t, scenario.Audited().Run(t.Context(), scenario.On(s))) // places an order and waits until nothing is in flight
 	environ := map[string]string{"AUDIT_DATABASE_URL": pgdb.As(s.AdminURL(), migrations.Auditor), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
 
 	got := pas(t, environ, "audit", "--topics", "--grace", "0s")
@@ -28,7 +28,7 @@ func TestAuditSaysWhatHoldsAndNamesWhatDoesNot(t *testing.T) {
 	require.Contains(t, got.stdout, "topics     ok              1      0  each order's state, rebuilt from the topics alone")
 	require.Contains(t, got.stdout, "1 orders, 0 in flight, in ")
 
-	require.NoError(t, s.Misplace(t.Context(), "record-brush", 1))
+	require.NoError(t, scenario.On(s).Books.Misplace(t.Context(), "record-brush", 1))
 	got = pas(t, environ, "audit", "--grace", "0s")
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.stdout, "stock      WRONG")

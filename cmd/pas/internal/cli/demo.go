@@ -132,7 +132,7 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 		if ctx.Err() != nil {
 			break
 		}
-		o := scenario.Play(ctx, s.Env(), sc)
+		o := scenario.Play(ctx, scenario.On(s), sc)
 		outcomes = append(outcomes, o)
 		if !a.json {
 			p.Outcome(i+1, len(scenarios), o)

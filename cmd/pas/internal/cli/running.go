@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/pgdb"
 )
 
 // upFile is where a "pas up" with its data in the usual folder says where its database is: the port is another one each
@@ -22,9 +20,9 @@ type running struct {
 	AuditURL string `json:"audit_database_url"`
 }
 
-// remember writes the file for as long as the system runs. Without it, other commands have to be told.
+// remember writes the file for as long as the system runs. Without it, other commands need the URL.
 func remember(path string, s *stack.Stack) (forget func()) {
-	content, err := json.Marshal(running{AuditURL: pgdb.As(s.AdminURL(), migrations.Auditor)})
+	content, err := json.Marshal(running{AuditURL: s.AuditorURL()})
 	if err != nil || os.WriteFile(path, content, 0o600) != nil {
 		return func() {}
 	}

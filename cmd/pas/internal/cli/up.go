@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
-	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/restproxy"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
@@ -105,21 +106,24 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		defer mail.stop()
 		mail.settings(environ)
 	}
-	s, err := stack.Start(ctx, stack.Config{
+	port := 0
+	if withREST {
+		port = restPort + offset
+	}
+	s, proxy, err := startSystem(ctx, stack.Config{
 		Log:     slog.New(slog.NewJSONHandler(file, nil)),
 		DataDir: data,
 		Durable: true,
 		Ports:   stack.DefaultPorts(offset),
-		REST:    withREST,
 		Environ: environ,
-		OnEmail: func(e scenario.Email) {
+		OnEmail: func(e stack.Email) {
 			if !a.json {
 				p.Email(e, time.Now().Format("15:04:05  "))
 			}
 		},
-	})
-	if ctx.Err() != nil {
-		return nil // Ctrl-C while starting; Start has cleaned up
+	}, port)
+	if err != nil && ctx.Err() != nil {
+		return nil // Ctrl-C while starting; nothing is left running
 	}
 	if err != nil {
 		if runsIn(data) {
@@ -129,15 +133,17 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	}
 	forget := remember(filepath.Join(data, filepath.Base(upFile)), s)
 	defer forget()
-	a.announce(ctx, s, mail, data, logPath, time.Since(began))
+	a.announce(ctx, s, proxy, mail, data, logPath, time.Since(began))
 	var died error
 	select {
 	case <-ctx.Done():
 	case died = <-s.Died():
+	case died = <-proxy.Ended():
 	}
 	if !a.json {
 		p.Line("\nStopping ...")
 	}
+	proxy.Stop()
 	if err := s.Stop(); err != nil && died == nil {
 		return hint(fmt.Errorf("the system did not stop cleanly: %w", err), "the services' logs are in %s", logPath)
 	}
@@ -145,6 +151,30 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		return hint(fmt.Errorf("a service ended: %w", died), "the services' logs are in %s", logPath)
 	}
 	return nil
+}
+
+// startSystem starts a stack and, unless port is 0, serves its topics over plain HTTP there. When it fails, nothing is left
+// running.
+func startSystem(ctx context.Context, cfg stack.Config, port int) (*stack.Stack, *restproxy.Proxy, error) {
+	var l net.Listener
+	if port != 0 {
+		cfg.Listening = func() (err error) {
+			l, err = stack.Listen("rest", port)
+			return err
+		}
+	}
+	s, err := stack.Start(ctx, cfg)
+	if err != nil && l != nil {
+		_ = l.Close()
+	}
+	if err != nil || l == nil {
+		return s, nil, err
+	}
+	proxy, err := restproxy.Start(s, l, cfg.Log.With("service", "rest"))
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Stop())
+	}
+	return s, proxy, nil
 }
 
 func (a *app) explainUp(err error, logPath string) error {
@@ -173,10 +203,13 @@ func (a *app) serviceEnviron() map[string]string {
 	return environ
 }
 
+// restPort is where the topics are served over plain HTTP, before --port-offset.
+const restPort = 8082
+
 // announce says where everything is, and what to try first.
-func (a *app) announce(ctx context.Context, s *stack.Stack, mail *inbox, data, logPath string, took time.Duration) {
+func (a *app) announce(ctx context.Context, s *stack.Stack, proxy *restproxy.Proxy, mail *inbox, data, logPath string, took time.Duration) {
 	p := a.printer()
-	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), RESTURL: s.RESTURL(), Database: s.AdminURL(), Data: data, Log: logPath}
+	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), RESTURL: proxy.URL(), Database: s.AdminURL(), Data: data, Log: logPath}
 	if mail != nil {
 		view.InboxURL = mail.url
 	}

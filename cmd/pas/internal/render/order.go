@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/cmd/pas/scenario"
+	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/toolbox/client"
 )
 
@@ -51,7 +51,7 @@ func since(start, at time.Time) string {
 }
 
 // Email writes one email line.
-func (p *Printer) Email(e scenario.Email, indent string) {
+func (p *Printer) Email(e stack.Email, indent string) {
 	p.Line("%s%s to %s: %s", indent, p.Bold("email"), Plain(e.To), Plain(e.Message))
 }
 

@@ -1,24 +1,35 @@
-package stack_test
+package restproxy_test
 
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/cmd/pas/restproxy"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/testkit"
 )
 
-// What needs no Kafka client: an order written and its outcome read by plain HTTP.
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// No Kafka client is needed: an order written and its outcome read by plain HTTP.
 func TestAnOrderPostedToTheTopicIsConfirmedAndItsMessagesAreReadOverHTTP(t *testing.T) {
 	t.Parallel()
-	s := setup(t, stack.Config{REST: true})
+	s, err := stack.Start(t.Context(), stack.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	l, err := stack.Listen("rest", 0)
+	require.NoError(t, err)
+	proxy, err := restproxy.Start(s, l, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(proxy.Stop)
 	call := func(method, path, contentType, body string) string {
-		request, err := http.NewRequestWithContext(t.Context(), method, s.RESTURL()+path, strings.NewReader(body))
+		request, err := http.NewRequestWithContext(t.Context(), method, proxy.URL()+path, strings.NewReader(body))
 		require.NoError(t, err)
 		request.Header.Set("Content-Type", contentType)
 		answer, err := http.DefaultClient.Do(request)

@@ -1,0 +1,78 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/audit"
+	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/replay"
+)
+
+// On returns an Env that offers everything a scenario can need, on a stack of this process.
+func On(s *stack.Stack) *Env {
+	b := books{s}
+	return &Env{Client: s.Client(), Kafka: s.Kafka(), Control: s, Books: b, Replay: b.replay, Ledger: b.ledger, Emails: s.Emails}
+}
+
+// openTime bounds how long connecting to Kafka may take.
+const openTime = 20 * time.Second
+
+// books are the databases and topics behind the services of a stack.
+type books struct{ stack *stack.Stack }
+
+// Audit compares the books of all services with each other and with the topics, as `pas audit --topics --grace 0s` does.
+func (b books) Audit(ctx context.Context) (*audit.Report, error) {
+	url := b.stack.AuditorURL()
+	return audit.Run(ctx, audit.Config{OrdersURL: url, PaymentsURL: url, NotificationsURL: url,
+		Topics: &feed.Config{Kafka: b.stack.Kafka(), OpenTime: openTime}})
+}
+
+// replay lets a service read its topics again from their beginning and compares its state, as `pas replay` does.
+func (b books) replay(ctx context.Context, service string) (*replay.Report, error) {
+	return replay.Run(ctx, replay.Config{Service: service, Only: -1, Replicas: []*client.Client{b.stack.Client()},
+		Kafka: b.stack.Kafka(), Database: b.stack.AuditorURL()})
+}
+
+const misplaceSQL = `UPDATE orders.inventory SET available = available - $2, sold = sold + $2 WHERE sku = $1`
+
+// Misplace spoils the stock of a product behind the service's back: pieces are sold that nobody bought. Negative pieces
+// undo it.
+func (b books) Misplace(ctx context.Context, sku string, pieces int64) error {
+	conn, err := pgx.Connect(ctx, b.stack.AdminURL())
+	if err != nil {
+		return fmt.Errorf("misplace stock: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, misplaceSQL, sku, pieces); err != nil {
+		return fmt.Errorf("misplace stock: %w", err)
+	}
+	return nil
+}
+
+// The simulated provider is an outside system that keeps its ledger in our database: see package provider of payments.
+const ledgerSQL = `
+SELECT status FROM payments.provider_ledger WHERE order_id = $1 AND status <> 'erring' ORDER BY created_at, payment_id`
+
+// ledger returns the simulated provider's entries about an order: charged, refunded or declined.
+func (b books) ledger(ctx context.Context, orderID string) ([]string, error) {
+	conn, err := pgx.Connect(ctx, b.stack.AdminURL())
+	if err != nil {
+		return nil, fmt.Errorf("provider's ledger: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	rows, err := conn.Query(ctx, ledgerSQL, orderID)
+	if err != nil {
+		return nil, fmt.Errorf("provider's ledger: %w", err)
+	}
+	entries, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("provider's ledger: %w", err)
+	}
+	return entries, nil
+}
