@@ -6,16 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caarlos0/env/v11"
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/payments"
 )
 
-// configFrom parses a Config as run.Main does.
 func configFrom(t *testing.T, environ map[string]string) payments.Config {
 	t.Helper()
-	cfg, err := env.ParseAsWithOptions[payments.Config](env.Options{Environment: environ})
+	cfg, err := run.Parse[payments.Config](environ)
 	require.NoError(t, err)
 	return cfg
 }
@@ -57,13 +56,13 @@ func TestConfigValidateSingleProblems(t *testing.T) {
 		"no alert address":    func(c *payments.Config) { c.FraudAlertEmail = "" },
 		"negative latency":    func(c *payments.Config) { c.ProviderLatency = -time.Second },
 		"error rate is NaN":   func(c *payments.Config) { c.ProviderErrorRate = math.NaN() },
-		"no brokers":          func(c *payments.Config) { c.Brokers = nil },
+		"no brokers":          func(c *payments.Config) { c.Kafka.Brokers = nil },
 		"negative drain":      func(c *payments.Config) { c.DrainTimeout = -time.Second },
 		"no public address":   func(c *payments.Config) { c.HTTPAddr = "" },
 		"no admin address":    func(c *payments.Config) { c.AdminAddr = "" },
 		"no log level":        func(c *payments.Config) { c.LogLevel = "" },
 		"no format":           func(c *payments.Config) { c.LogFormat = "" },
-		"bad topic prefix":    func(c *payments.Config) { c.TopicPrefix = "a b" },
+		"bad topic prefix":    func(c *payments.Config) { c.Kafka.TopicPrefix = "a b" },
 		"negative error rate": func(c *payments.Config) { c.ProviderErrorRate = -0.1 },
 	} {
 		cfg := configFrom(t, map[string]string{"DATABASE_URL": "postgres://payments:secret@localhost/pasdetrois"})

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -24,24 +22,24 @@ func TestRunAnswersAPlainForeignMessage(t *testing.T) {
 	s := w.start()
 	w.write(`{"order_id": 4711, "amount": 49.99, "user_id": 7}`)
 
-	got := w.await("4711", messages.EventPaymentCaptured, "capture").(messages.PaymentCaptured)
+	got := w.Await("4711", messages.EventPaymentCaptured, "capture").(messages.PaymentCaptured)
 	require.Equal(t, "7", got.UserID)
 	require.Equal(t, usd(4999), got.Amount)
-	status, body := s.get(s.public + "/payments/4711")
+	status, body := s.Get(s.Public + "/payments/4711")
 	require.Equal(t, http.StatusOK, status, body)
 	require.Contains(t, body, got.PaymentID)
-	status, body = s.get(s.public + "/payments?user_id=7")
+	status, body = s.Get(s.Public + "/payments?user_id=7")
 	require.Equal(t, http.StatusOK, status, body)
 	require.Contains(t, body, got.PaymentID)
 
 	w.write(`{"event": "refund_requested", "order_id": "4711", "amount": 49.99, "user_id": 7, "reason": "changed my mind"}`)
-	require.Equal(t, got.PaymentID, w.await("4711", messages.EventPaymentRefunded, "refund").(messages.PaymentRefunded).PaymentID)
+	require.Equal(t, got.PaymentID, w.Await("4711", messages.EventPaymentRefunded, "refund").(messages.PaymentRefunded).PaymentID)
 
 	w.write(`{"order_id": "dear", "amount": 901, "user_id": 7}`)
-	require.Equal(t, "suspected_fraud", w.await("dear", messages.EventPaymentFailed, "fail").(messages.PaymentFailed).Reason)
-	require.Equal(t, "security@example.com", w.await("dear", messages.EventNotificationRequested, "fraud_alert").(messages.NotificationRequested).To)
+	require.Equal(t, "suspected_fraud", w.Await("dear", messages.EventPaymentFailed, "fail").(messages.PaymentFailed).Reason)
+	require.Equal(t, "security@example.com", w.Await("dear", messages.EventNotificationRequested, "fraud_alert").(messages.NotificationRequested).To)
 
-	_, metrics := s.get(s.admin + "/metrics")
+	_, metrics := s.Get(s.Admin + "/metrics")
 	for _, name := range []string{`pasdetrois_payments_total{outcome="captured",reason=""} 1`,
 		`pasdetrois_payments_total{outcome="failed",reason="suspected_fraud"} 1`, `pasdetrois_payments_refunds_total{outcome="refunded"} 1`,
 		"pasdetrois_payments_provider_call_seconds_count", "pasdetrois_payments_decision_seconds_count",
@@ -54,12 +52,12 @@ func TestRunParksWhatCanNeverSucceedAndReplaysIt(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	s := w.start()
-	w.publish(messages.PaymentRequested{OrderID: "o1", UserID: "u1", Amount: usd(100)})
-	w.await("o1", messages.EventPaymentCaptured, "capture")
-	w.publish(messages.PaymentRequested{OrderID: "o1", UserID: "u1", Amount: usd(200)}) // contradicts
+	w.Publish(messages.PaymentRequested{OrderID: "o1", UserID: "u1", Amount: usd(100)})
+	w.Await("o1", messages.EventPaymentCaptured, "capture")
+	w.Publish(messages.PaymentRequested{OrderID: "o1", UserID: "u1", Amount: usd(200)}) // contradicts
 	w.write(`no json`)
-	w.publish(messages.RefundRequested{OrderID: "o1", UserID: "u1", Amount: usd(100), Reason: "cancelled"}) // same partition
-	w.await("o1", messages.EventPaymentRefunded, "refund")
+	w.Publish(messages.RefundRequested{OrderID: "o1", UserID: "u1", Amount: usd(100), Reason: "cancelled"}) // same partition
+	w.Await("o1", messages.EventPaymentRefunded, "refund")
 
 	var list struct {
 		Items []struct {
@@ -70,7 +68,7 @@ func TestRunParksWhatCanNeverSucceedAndReplaysIt(t *testing.T) {
 	}
 	reasons := make(map[string]int64)
 	testkit.Eventually(t, func() error {
-		_, body := s.get(s.admin + "/dead-letters")
+		_, body := s.Get(s.Admin + "/dead-letters")
 		if err := json.Unmarshal([]byte(body), &list); err != nil {
 			return err
 		}
@@ -85,15 +83,14 @@ func TestRunParksWhatCanNeverSucceedAndReplaysIt(t *testing.T) {
 	require.Contains(t, reasons, "contradicts_state")
 	require.Contains(t, reasons, messages.ReasonNotJSON)
 
-	_, err := w.db.Exec(t.Context(), `UPDATE payments SET amount_minor = 200, status = 'captured', reason = '' WHERE order_id = 'o1'`)
+	_, err := w.DB.Exec(t.Context(), `UPDATE payments SET amount_minor = 200, status = 'captured', reason = '' WHERE order_id = 'o1'`)
 	require.NoError(t, err) // somebody mended what the message contradicted
-	w.published.forget(messages.ID("o1", messages.EventPaymentCaptured, "capture"))
-	letter := fmt.Sprintf("%s/dead-letters/%d", s.admin, reasons["contradicts_state"])
-	status, body, err := fetch(t, http.MethodPost, letter+"/replay")
-	require.NoError(t, err)
+	w.Forget(messages.ID("o1", messages.EventPaymentCaptured, "capture"))
+	letter := fmt.Sprintf("%s/dead-letters/%d", s.Admin, reasons["contradicts_state"])
+	status, body := s.Do(http.MethodPost, letter+"/replay", "")
 	require.Equal(t, http.StatusAccepted, status, body)
 	testkit.Eventually(t, func() error {
-		if _, body := s.get(letter); !bytes.Contains([]byte(body), []byte(`"replayed"`)) {
+		if _, body := s.Get(letter); !bytes.Contains([]byte(body), []byte(`"replayed"`)) {
 			return errors.New(body)
 		}
 		return nil
@@ -108,18 +105,18 @@ func TestRunChargesEveryOrderOnceWhateverTheProviderDoes(t *testing.T) {
 	unreliable := func(c *payments.Config) { c.ProviderErrorRate, c.ProviderLatency = 0.5, time.Millisecond }
 	first := w.start(unreliable)
 	for i := range orders {
-		w.publish(messages.PaymentRequested{OrderID: fmt.Sprintf("o%d", i), UserID: "u1", Amount: usd(100)})
+		w.Publish(messages.PaymentRequested{OrderID: fmt.Sprintf("o%d", i), UserID: "u1", Amount: usd(100)})
 		if i == orders/2 {
-			w.await("o0", messages.EventPaymentCaptured, "capture")
-			first.stop()
+			w.Await("o0", messages.EventPaymentCaptured, "capture")
+			first.Stop()
 			w.start(unreliable)
 		}
 	}
 	for i := range orders {
-		w.await(fmt.Sprintf("o%d", i), messages.EventPaymentCaptured, "capture")
+		w.Await(fmt.Sprintf("o%d", i), messages.EventPaymentCaptured, "capture")
 	}
 	var charged, doubles int
-	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE n > 1)
+	require.NoError(t, w.DB.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE n > 1)
 		FROM (SELECT count(*) n FROM provider_ledger WHERE status = 'charged' GROUP BY order_id) o`).Scan(&charged, &doubles))
 	require.Equal(t, orders, charged)
 	require.Zero(t, doubles)
@@ -130,46 +127,15 @@ func TestRunWaitsForPostgresAndKafka(t *testing.T) {
 	w := setup(t)
 	s := w.start(func(c *payments.Config) {
 		c.DatabaseURL = "postgres://payments:payments@127.0.0.1:1/none"
-		c.Brokers = []string{"127.0.0.1:1"}
+		c.Kafka.Brokers = []string{"127.0.0.1:1"}
 	})
-	for _, base := range []string{s.public, s.admin} {
-		testkit.Eventually(t, func() error {
-			status, body, err := fetch(t, http.MethodGet, base+"/livez")
-			if err == nil && status != http.StatusOK {
-				err = errors.New(body)
-			}
-			return err
-		})
-		status, body := s.get(base + "/readyz")
-		require.Equal(t, http.StatusServiceUnavailable, status)
-		for _, check := range []string{"postgres", "kafka_producer", "consumer"} {
-			require.Contains(t, body, check)
-		}
+	for _, base := range []string{s.Public, s.Admin} {
+		s.Answers(base+"/livez", http.StatusOK)
+		s.Answers(base+"/readyz", http.StatusServiceUnavailable, "postgres", "kafka_producer", "consumer", "topics")
 	}
 	start := time.Now()
-	status, _ := s.get(s.public + "/payments/o1")
+	status, _ := s.Get(s.Public + "/payments/o1")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Less(t, time.Since(start), 2*time.Second)
-	s.stop()
-}
-
-func TestRunBecomesReady(t *testing.T) {
-	t.Parallel()
-	s := setup(t).start()
-	testkit.Eventually(t, func() error {
-		status, body, err := fetch(t, http.MethodGet, s.admin+"/readyz")
-		if err == nil && status != http.StatusOK {
-			err = errors.New(body)
-		}
-		return err
-	})
-}
-
-func TestRunRefusesAnAddressInUse(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	cfg := configFrom(t, map[string]string{"DATABASE_URL": "postgres://localhost/none", "HTTP_ADDR": l.Addr().String()})
-	require.ErrorContains(t, payments.Run(t.Context(), cfg, slog.New(slog.DiscardHandler)), l.Addr().String())
+	s.Stop()
 }

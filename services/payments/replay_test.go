@@ -2,9 +2,7 @@ package payments_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -18,33 +16,13 @@ import (
 
 // state is all that payments and its provider know, as text.
 func (w *world) state() string {
-	w.t.Helper()
-	rows, err := w.db.Query(w.t.Context(), `SELECT p::text FROM payments p UNION ALL SELECT l::text FROM provider_ledger l
+	w.T.Helper()
+	rows, err := w.DB.Query(w.T.Context(), `SELECT p::text FROM payments p UNION ALL SELECT l::text FROM provider_ledger l
 		UNION ALL SELECT d::text FROM dead_letters d ORDER BY 1`)
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
 	return strings.Join(all, "\n")
-}
-
-var lagLine = regexp.MustCompile(`(?m)^pasdetrois_consumer_lag\{[^}]*\} (\S+)$`)
-
-// readAll waits until the service has read all its topics to their ends.
-func (s *service) readAll(partitions int) {
-	s.t.Helper()
-	testkit.Eventually(s.t, func() error {
-		_, metrics := s.get(s.admin + "/metrics")
-		lags := lagLine.FindAllStringSubmatch(metrics, -1)
-		if len(lags) != partitions {
-			return fmt.Errorf("the lag of %d of %d partitions is known", len(lags), partitions)
-		}
-		for _, lag := range lags {
-			if lag[1] != "0" {
-				return errors.New(lag[0])
-			}
-		}
-		return nil
-	})
 }
 
 // A lost offset starts a group at the oldest record. So everything may be read again at any time, and nobody may be
@@ -53,18 +31,18 @@ func TestReadingPaymentsFromTheirBeginningTakesNoMoney(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	s := w.start()
-	s.says(http.StatusOK)
+	s.Ready(http.StatusOK)
 	for _, id := range []string{"captured", "refunded"} {
-		w.publish(messages.PaymentRequested{OrderID: id, UserID: "u", Amount: usd(100)})
-		w.await(id, messages.EventPaymentCaptured, "capture")
+		w.Publish(messages.PaymentRequested{OrderID: id, UserID: "u", Amount: usd(100)})
+		w.Await(id, messages.EventPaymentCaptured, "capture")
 	}
-	w.publish(messages.RefundRequested{OrderID: "refunded", UserID: "u", Amount: usd(100), Reason: "cancelled"})
-	w.await("refunded", messages.EventPaymentRefunded, "refund")
-	w.publish(messages.RefundRequested{OrderID: "voided", UserID: "u", Amount: usd(100), Reason: "cancelled"})
-	w.await("voided", messages.EventPaymentRefunded, "void")
-	w.publish(messages.PaymentRequested{OrderID: "voided", UserID: "u", Amount: usd(100)})
+	w.Publish(messages.RefundRequested{OrderID: "refunded", UserID: "u", Amount: usd(100), Reason: "cancelled"})
+	w.Await("refunded", messages.EventPaymentRefunded, "refund")
+	w.Publish(messages.RefundRequested{OrderID: "voided", UserID: "u", Amount: usd(100), Reason: "cancelled"})
+	w.Await("voided", messages.EventPaymentRefunded, "void")
+	w.Publish(messages.PaymentRequested{OrderID: "voided", UserID: "u", Amount: usd(100)})
 	w.write(`{"order_id": "dear", "amount": 901, "user_id": 7}`)
-	w.await("dear", messages.EventPaymentFailed, "fail")
+	w.Await("dear", messages.EventPaymentFailed, "fail")
 	w.write(`no json`)
 	testkit.Eventually(t, func() error { // what was not fetched yet is not in the lag
 		if !strings.Contains(w.state(), "not_json") {
@@ -72,13 +50,13 @@ func TestReadingPaymentsFromTheirBeginningTakesNoMoney(t *testing.T) {
 		}
 		return nil
 	})
-	s.readAll(3)
-	s.stop()
-	before, published := w.state(), w.published.ids()
+	s.ReadAll(3)
+	s.Stop()
+	before, published := w.state(), w.Observed()
 
-	s = w.start(func(c *payments.Config) { c.GroupPrefix += "again." })
-	s.readAll(3)
-	s.stop()
+	s = w.start(func(c *payments.Config) { c.Kafka.GroupPrefix += "again." })
+	s.ReadAll(3)
+	s.Stop()
 	require.Equal(t, before, w.state())
-	require.Equal(t, published, w.published.ids(), "outputs may come again, with the same ids")
+	require.Equal(t, published, w.Observed(), "outputs may come again, with the same ids")
 }

@@ -1,41 +1,22 @@
 package payments_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"io"
-	"log/slog"
-	"maps"
-	"net"
-	"net/http"
-	"slices"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/service/servicetest"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/payments"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// world is one test's corner of Kafka and Postgres, with someone who reads all that payments publishes.
+// world is a servicetest.World in which all that payments publishes is observed.
 type world struct {
-	t         *testing.T
-	cfg       payments.Config
-	db        *pgxpool.Pool
-	log       *slog.Logger
-	producer  *bus.Producer
-	published *seen
+	*servicetest.World
+	cfg payments.Config
 }
 
 func setup(t *testing.T) *world {
@@ -43,198 +24,28 @@ func setup(t *testing.T) *world {
 	return setupOn(t, testkit.Brokers(t), testkit.Database(t, migrations.Up))
 }
 
-// setupOn is setup on given parts.
 func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
 	t.Helper()
-	logs := &lockedBuffer{}
-	w := &world{t: t, db: db.Pool(t, "payments"), published: &seen{byID: make(map[string]messages.Event)},
-		log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	t.Cleanup(func() {
-		assert.Empty(t, w.published.wrong)
-		if t.Failed() {
-			t.Log(logs.String())
-		}
-	})
-	w.cfg = configFrom(t, map[string]string{"DATABASE_URL": db.URL("payments")})
-	prefix := testkit.Prefix(t)
-	w.cfg.Config = bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
-	var topics []bus.TopicSpec
-	for _, name := range []string{messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures} {
-		topics = append(topics, bus.TopicSpec{Name: name, Partitions: 3, ReplicationFactor: 1})
-	}
-	_, err := bus.CreateTopics(t.Context(), w.cfg.Config, topics)
-	require.NoError(t, err)
-	w.producer, err = bus.NewProducer(w.cfg.Config, "test", w.log)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.producer.Close()) })
-
-	observer, err := bus.NewConsumer(bus.ConsumerConfig{Config: w.cfg.Config, Service: "observer", Publisher: w.producer,
-		Parker: w.published, Log: w.log, Metrics: prometheus.NewRegistry(), Table: bus.Table{
-			bus.On(see[messages.PaymentCaptured](w.published)),
-			bus.On(see[messages.PaymentRefunded](w.published)),
-			bus.On(see[messages.PaymentFailed](w.published)),
-			bus.On(see[messages.NotificationRequested](w.published)),
-		}})
-	require.NoError(t, err)
-	background(t, observer.Run)
-	return w
+	w := servicetest.New(t, "payments", brokers, db)
+	w.CreateTopics(3)
+	w.Observe(servicetest.Sees[messages.PaymentCaptured], servicetest.Sees[messages.PaymentRefunded],
+		servicetest.Sees[messages.PaymentFailed], servicetest.Sees[messages.NotificationRequested])
+	return &world{w, servicetest.Config[payments.Config](w)}
 }
 
-// background runs something until the test ends or stop is called, which waits for its end.
-func background(t *testing.T, run func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-ended:
-			require.NoError(t, err)
-		case <-time.After(30 * time.Second):
-			require.FailNow(t, "it did not stop")
-		}
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
-// service is a running payments service.
-type service struct {
-	t             *testing.T
-	public, admin string
-	stop          func()
-}
-
-func (w *world) start(change ...func(c *payments.Config)) *service {
-	w.t.Helper()
+func (w *world) start(change ...func(c *payments.Config)) *servicetest.Service {
+	w.T.Helper()
 	cfg := w.cfg
 	for _, c := range change {
 		c(&cfg)
 	}
-	require.NoError(w.t, cfg.Validate())
-	listen := func() net.Listener {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(w.t, err)
-		return l
-	}
-	cfg.HTTPListener, cfg.AdminListener = listen(), listen()
-	s := &service{t: w.t, public: "http://" + cfg.HTTPListener.Addr().String(), admin: "http://" + cfg.AdminListener.Addr().String()}
-	s.stop = background(w.t, func(ctx context.Context) error { return payments.Run(ctx, cfg, w.log) })
-	return s
+	return w.Start(&cfg.Base, func(ctx context.Context) error { return payments.Run(ctx, cfg, w.Log) })
 }
 
-func (s *service) get(url string) (int, string) {
-	s.t.Helper()
-	status, body, err := fetch(s.t, http.MethodGet, url)
-	require.NoError(s.t, err)
-	return status, body
-}
-
-func fetch(t *testing.T, method, url string) (int, string, error) {
-	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(body), err
-}
-
-// write puts a body on topic payments as a foreign client would: no key, no headers.
+// write puts a body on topic payments as a foreign client would.
 func (w *world) write(body string) {
-	w.t.Helper()
-	require.NoError(w.t, w.producer.PublishRecords(w.t.Context(), messages.Record{Topic: messages.TopicPayments, Value: []byte(body)}))
-}
-
-func (w *world) publish(events ...messages.Event) {
-	w.t.Helper()
-	for _, e := range events {
-		require.NoError(w.t, w.producer.Publish(w.t.Context(), messages.Message{ID: messages.ID(e.Key(), e.EventName(), "test"),
-			Event: e, Time: time.Now()}))
-	}
-}
-
-// await waits for a message by its id.
-func (w *world) await(orderID, event, step string) messages.Event {
-	w.t.Helper()
-	id := messages.ID(orderID, event, step)
-	testkit.Eventually(w.t, func() error {
-		if w.published.get(id) == nil {
-			return fmt.Errorf("%s of order %s is not published", event, orderID)
-		}
-		return nil
-	})
-	return w.published.get(id)
+	w.T.Helper()
+	w.Write(messages.TopicPayments, body)
 }
 
 func usd(minor int64) messages.Money { return messages.Money{Minor: minor, Currency: "USD"} }
-
-// seen is what was published, by message id. A message published again must be the same.
-type seen struct {
-	mu    sync.Mutex
-	byID  map[string]messages.Event
-	wrong []string
-}
-
-// ids returns all ids, sorted.
-func (s *seen) ids() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.byID))
-}
-
-// forget lets the message be another one from now on.
-func (s *seen) forget(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.byID, id)
-}
-
-func (s *seen) get(id string) messages.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byID[id]
-}
-
-func see[E interface {
-	messages.Event
-	comparable
-}](s *seen) bus.Handler[E] {
-	return func(_ context.Context, batch []bus.In[E]) []bus.Result {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, in := range batch {
-			if before, again := s.byID[in.ID]; again && before != messages.Event(in.Event) {
-				s.wrong = append(s.wrong, fmt.Sprintf("message %s was %v and is %v", in.ID, before, in.Event))
-			}
-			s.byID[in.ID] = in.Event
-		}
-		return make([]bus.Result, len(batch))
-	}
-}
-
-// Park implements bus.Parker: the observer meets the test's poison, too.
-func (s *seen) Park(context.Context, messages.Record, string, string, string) error { return nil }
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}

@@ -31,15 +31,17 @@ func TestMain(m *testing.M) {
 // config is what a service's Config looks like.
 type config struct {
 	AdminAddr   string        `env:"ADMIN_ADDR" envDefault:":9080"`
-	DatabaseURL string        `env:"DATABASE_URL"`
+	DatabaseURL string        `env:"DATABASE_URL" desc:"where the shop keeps its wares"`
 	Brokers     []string      `env:"KAFKA_BROKERS" envDefault:"localhost:9092"`
 	Patience    time.Duration `env:"PATIENCE" envDefault:"1m"`
-	Conns       int           `env:"CONNS" envDefault:"4"`
+	Conns       int           `env:"CONNS"`
 	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat   string        `env:"LOG_FORMAT" envDefault:"json"`
 	Long        string        `env:"A_NAME_LONGER_THAN_ALL_OTHERS"`
 	Hook        func()        `env:"-"`
 }
+
+func (c *config) SetDefaults() { c.Conns = 4 }
 
 func (c config) Validate() error {
 	var errs []error

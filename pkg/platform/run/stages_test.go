@@ -148,5 +148,5 @@ func TestAPanicIsAFailureThatNamesItsComponent(t *testing.T) {
 	require.ErrorContains(t, err, "consumer: panic: boom\n")
 	require.ErrorContains(t, err, "stages_test.go:")
 	require.True(t, rest)
-	require.Contains(t, log.String(), `"msg":"a component failed","status":"consumer","err":"panic: boom`)
+	require.Contains(t, log.String(), `"msg":"a component failed","err":"consumer: panic: boom`)
 }

@@ -1,16 +1,9 @@
-// Command payments runs the payments service. `payments healthcheck` asks a running one whether it lives.
+// Command payments runs the payments service. `payments help` lists its subcommands and settings.
 package main
 
 import (
-	"context"
-	"os"
-
-	"github.com/caarlos0/env/v11"
-
-	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/payments"
 )
 
-func main() {
-	os.Exit(run.Main(context.Background(), "payments", os.Args[1:], env.ToMap(os.Environ()), os.Stdout, os.Stderr, payments.Run))
-}
+func main() { service.Main("payments", payments.Run) }

@@ -1,0 +1,69 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+)
+
+// Component is a long-running part of a service.
+type Component struct {
+	Name string
+	Run  func(ctx context.Context) error // returns nil after ctx ends
+}
+
+// Stages runs components in stages: all start together; when ctx ends, or one component fails or returns early, the
+// stages are stopped first to last, each stage's context cancelled only after every component of the one before has
+// returned. It returns the first failure. A panic in a component is a failure.
+func Stages(ctx context.Context, log *slog.Logger, stages ...[]Component) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	type running struct {
+		cancel context.CancelFunc
+		done   *sync.WaitGroup
+	}
+	var all []running
+	var once sync.Once
+	var failure error
+	fail := func(err error) {
+		once.Do(func() { failure = err })
+		stop(err)
+	}
+	for _, stage := range stages {
+		stageCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		r := running{cancel, &sync.WaitGroup{}}
+		all = append(all, r)
+		for _, c := range stage {
+			r.done.Go(func() {
+				err := guarded(stageCtx, c)
+				switch {
+				case err != nil && !(stageCtx.Err() != nil && errors.Is(err, context.Canceled)):
+					err = fmt.Errorf("%s: %w", c.Name, err)
+					log.Error("a component failed", "err", err)
+					fail(err)
+				case stageCtx.Err() == nil:
+					fail(fmt.Errorf("%s: stopped by itself", c.Name))
+				}
+			})
+		}
+	}
+	<-ctx.Done()
+	for _, r := range all {
+		r.cancel()
+		r.done.Wait()
+	}
+	return failure
+}
+
+func guarded(ctx context.Context, c Component) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return c.Run(ctx)
+}

@@ -1,0 +1,85 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/tracing"
+)
+
+// Base has the settings of every service. A service embeds it in a Config of its own, beside its own settings, and gives it
+// the addresses in a method SetDefaults. The tags are the documentation: `SERVICE help` and docs/operations.md show them.
+type Base struct {
+	HTTPAddr    string `env:"HTTP_ADDR" desc:"address of the public API"`
+	AdminAddr   string `env:"ADMIN_ADDR" desc:"address of the admin API: health, metrics, consumers, dead letters"`
+	DatabaseURL string `env:"DATABASE_URL" desc:"required: Postgres URL of the service's own role"`
+	MaxConns    int32  `env:"DATABASE_MAX_CONNS" desc:"database connections at most, 4 or more, beside the one that each replica has for its lease; none: the number of CPUs, 4 at least"`
+
+	Kafka   bus.Config
+	Letters deadletter.Bounds
+	Tracing tracing.Settings
+
+	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
+	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
+	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s" desc:"how long work may take to finish at shutdown"`
+
+	// HTTPListener and AdminListener are used instead of the addresses when they are set. The Shell closes them.
+	HTTPListener  net.Listener `env:"-"`
+	AdminListener net.Listener `env:"-"`
+}
+
+// minConns is the smallest useful pool: one connection each for consuming, for HTTP, for the outbox and for loops.
+const minConns = 4
+
+// Validate returns all problems joined.
+func (b Base) Validate() error {
+	var level slog.Level
+	return errors.Join(
+		b.Kafka.Validate(), b.Letters.Validate(), b.Tracing.Validate(),
+		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
+		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
+		databaseURL(b.DatabaseURL),
+		Rule(b.MaxConns == 0 || b.MaxConns >= minConns, "DATABASE_MAX_CONNS: %d is less than %d", b.MaxConns, minConns),
+		Rule(level.UnmarshalText([]byte(b.LogLevel)) == nil, "LOG_LEVEL: %q is none of debug, info, warn, error", b.LogLevel),
+		Rule(b.LogFormat == "json" || b.LogFormat == "text", "LOG_FORMAT: %q is neither json nor text", b.LogFormat),
+		Positive("DRAIN_TIMEOUT", b.DrainTimeout),
+	)
+}
+
+func address(name, addr string, given net.Listener) error {
+	_, _, err := net.SplitHostPort(addr)
+	return Rule(err == nil || given != nil, "%s: %q is not host:port", name, addr)
+}
+
+func databaseURL(url string) error {
+	if url == "" {
+		return errors.New("DATABASE_URL is empty: give a postgres:// URL (or DATABASE_URL_FILE)")
+	}
+	err := pgdb.CheckURL(url)
+	return Rule(err == nil, "DATABASE_URL: %w", err) // pgx leaves the password out
+}
+
+// Admin returns the admin listener's address, for healthcheck.
+func (b Base) Admin() string { return b.AdminAddr }
+
+// Logging returns level and format.
+func (b Base) Logging() (level, format string) { return b.LogLevel, b.LogFormat }
+
+// Rule returns nil when a setting is valid, else an error made as by fmt.Errorf. Validate methods join the results.
+func Rule(valid bool, format string, args ...any) error {
+	if valid {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// Positive is the Rule of a duration that must be more than zero.
+func Positive(name string, d time.Duration) error {
+	return Rule(d > 0, "%s: %s must be more than 0s", name, d)
+}

@@ -1,0 +1,243 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/presence"
+	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/tracing"
+)
+
+// Identity says which service a Shell is of.
+type Identity struct {
+	Name      string // of the service, its schema and its consumer groups
+	Version   string // of its HTTP APIs
+	Publishes bool   // its handlers return messages, or it has an outbox
+}
+
+// Shell is everything around a service's own rules. Open makes one; Run runs it once.
+type Shell struct {
+	Log     *slog.Logger
+	DB      *pgxpool.Pool // with the service's schema as search_path; it connects when it is used
+	Metrics *prometheus.Registry
+	Tracer  *tracing.Tracer // nil when no spans are made: its methods work all the same
+	Letters *deadletter.Store
+
+	base          Base
+	of            Identity
+	replica       string
+	public, admin net.Listener
+	producer      *bus.Producer // nil when the service publishes nothing
+	outbox        *outbox.Relay // nil when the service has none
+	waits         *pgdb.Watch
+	closers       []func() // the latest first
+}
+
+// Open takes the addresses and prepares the rest. It waits for neither Kafka nor Postgres. It fails when an address is in use.
+// Close the Shell when Run has returned.
+func Open(base Base, of Identity, log *slog.Logger) (*Shell, error) {
+	s := &Shell{Log: log, Metrics: prometheus.NewRegistry(), base: base, of: of, replica: presence.NewName()}
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Shell) open() (err error) {
+	if s.public, err = s.listen(s.base.HTTPListener, s.base.HTTPAddr); err != nil {
+		return err
+	}
+	if s.admin, err = s.listen(s.base.AdminListener, s.base.AdminAddr); err != nil {
+		return err
+	}
+	s.Tracer, err = tracing.Start(s.base.Tracing, tracing.Process{Service: s.of.Name, Version: s.of.Version, Instance: s.replica}, s.Log)
+	if err != nil {
+		return err
+	}
+	s.onClose(s.Tracer.Close)
+	s.DB, err = pgdb.Open(pgdb.Config{URL: s.base.DatabaseURL, Schema: s.of.Name, AppName: s.of.Name, MaxConns: s.base.MaxConns,
+		Tracer: s.Tracer.Postgres()})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.DB.Close)
+	if s.of.Publishes {
+		if s.producer, err = bus.NewProducer(s.base.Kafka, s.of.Name, s.Log); err != nil {
+			return err
+		}
+		s.producer.Trace(s.Tracer)
+		s.onClose(func() {
+			if err := s.producer.Close(); err != nil {
+				s.Log.Warn("stopping", "err", err)
+			}
+		})
+	}
+	s.waits = pgdb.NewWatch(s.DB, s.Log)
+	s.Letters = deadletter.NewBoundedStore(s.DB, s.base.Letters)
+	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		s.Letters.Collector(), pgdb.Collector(s.DB), s.waits)
+	return nil
+}
+
+func (s *Shell) listen(given net.Listener, addr string) (net.Listener, error) {
+	l := given
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", addr); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+	}
+	s.onClose(func() { _ = l.Close() })
+	return l, nil
+}
+
+func (s *Shell) onClose(f func()) { s.closers = append(s.closers, f) }
+
+// Close gives everything back that Open took, in the opposite order.
+func (s *Shell) Close() {
+	for _, f := range slices.Backward(s.closers) {
+		f()
+	}
+}
+
+// Outbox returns the relay that publishes the rows of the service's table outbox. Run runs it, and readiness has the check
+// outbox. cfg needs its timing only, where the defaults do not fit. Call it once, before Run; the Identity must say Publishes.
+func (s *Shell) Outbox(cfg outbox.Config) *outbox.Relay {
+	cfg.Pool, cfg.Publisher, cfg.Log, cfg.Metrics, cfg.DrainTimeout = s.DB, s.producer, s.Log, s.Metrics, s.base.DrainTimeout
+	s.outbox = outbox.NewRelay(cfg)
+	return s.outbox
+}
+
+// API is one of a service's two HTTP APIs.
+type API struct {
+	About    string         // one sentence, the description in the OpenAPI document
+	Register func(huma.API) // adds the routes; nil = none
+}
+
+// Parts are what one service has and others have not. Components begin when the schema is migrated.
+type Parts struct {
+	Handlers bus.Table // what it consumes
+	Public   API
+	Admin    API          // beside the routes of consumers and dead letters
+	Early    *httpx.Early // refuses public requests before they cost anything; nil = none
+	Checks   []httpx.Check
+
+	Loops      []run.Component // accept or decide work: stop with the consumer and the public API
+	Effects    []run.Component // carry out what was decided: stop next
+	Background []run.Component // serve the others until the end: stop with the admin API
+}
+
+// Run runs the service until ctx ends, then stops it stage by stage. It returns the first failure of a component.
+func (s *Shell) Run(ctx context.Context, parts Parts) error {
+	cfg := bus.ConsumerConfig{Config: s.base.Kafka, Service: s.of.Name, Replica: s.replica, Table: parts.Handlers,
+		Parker: s.Letters, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
+	if s.producer != nil {
+		cfg.Publisher = s.producer
+	}
+	consumer, err := bus.NewConsumer(cfg)
+	if err != nil {
+		return err
+	}
+	leases, err := pgdb.Open(pgdb.Config{URL: s.base.DatabaseURL, Schema: s.of.Name, AppName: s.of.Name, MaxConns: 1})
+	if err != nil {
+		return err
+	}
+	defer leases.Close()
+	present := presence.New(presence.Config{DB: leases, Name: s.replica, Successor: consumer, Log: s.Log})
+	replays := deadletter.NewWorker(s.Letters, consumer, s.Log)
+
+	health := httpx.NewHealth(s.checks(consumer, parts.Checks)...)
+	requests := httpx.NewMetrics(s.Metrics)
+	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.api("", parts.Public))), nil)
+	admin := health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
+		bus.Register(api, consumer)
+		deadletter.Register(api, s.Letters, replays)
+	})), s.Metrics)
+
+	first := []run.Component{
+		{Name: "drain", Run: func(ctx context.Context) error {
+			<-ctx.Done()
+			health.Drain()
+			return nil
+		}},
+		{Name: "consumer", Run: s.migrated(s.DB, consumer.Run)},
+		{Name: "replays", Run: s.migrated(s.DB, replays.Run)},
+		{Name: "http", Run: func(ctx context.Context) error {
+			return requests.Serve(ctx, s.public, httpx.Public, public, parts.Early, s.Log)
+		}},
+	}
+	last := []run.Component{
+		{Name: "waits", Run: s.waits.Run},
+		{Name: "presence", Run: s.migrated(leases, present.Run)},
+		{Name: "admin", Run: func(ctx context.Context) error {
+			return requests.Serve(ctx, s.admin, httpx.Admin, admin, nil, s.Log)
+		}},
+	}
+	if s.outbox != nil {
+		parts.Background = append(parts.Background, run.Component{Name: "outbox", Run: s.outbox.Run})
+	}
+	return run.Stages(ctx, s.Log, append(first, s.all(parts.Loops)...), s.all(parts.Effects), append(last, s.all(parts.Background)...))
+}
+
+func (s *Shell) checks(consumer *bus.Consumer, own []httpx.Check) []httpx.Check {
+	checks := []httpx.Check{
+		{Name: "postgres", Run: s.waits.Check, Requests: true},
+		{Name: "consumer", Run: consumer.Check},
+		{Name: "topics", Run: consumer.Topics},
+	}
+	if s.producer != nil {
+		checks = append(checks, httpx.Check{Name: "kafka_producer", Run: s.producer.Check})
+	}
+	if s.outbox != nil {
+		checks = append(checks, httpx.Check{Name: "outbox", Run: s.outbox.Check})
+	}
+	return append(checks, own...)
+}
+
+func (s *Shell) api(side string, own API, common ...func(huma.API)) http.Handler {
+	api, handler := httpx.NewAPI("Pas de Trois: "+s.of.Name+side, s.of.Version, own.About)
+	for _, register := range append([]func(huma.API){own.Register}, common...) {
+		if register != nil {
+			register(api)
+		}
+	}
+	return handler
+}
+
+// all makes components begin when the schema is migrated.
+func (s *Shell) all(components []run.Component) []run.Component {
+	begin := make([]run.Component, len(components))
+	for i, c := range components {
+		begin[i] = run.Component{Name: c.Name, Run: s.migrated(s.DB, c.Run)}
+	}
+	return begin
+}
+
+// migrated lets start begin once the database is there and migrated.
+func (s *Shell) migrated(pool *pgxpool.Pool, start func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := pgdb.Wait(ctx, pool, s.Log); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		return start(ctx)
+	}
+}
