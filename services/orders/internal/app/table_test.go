@@ -1,4 +1,4 @@
-package consumer_test
+package app_test
 
 import (
 	"testing"
@@ -6,18 +6,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/services/notifications/internal/app"
-	"pasdetrois/services/notifications/internal/consumer"
+	"pasdetrois/services/orders/internal/app"
 )
 
 func TestTableHasEachEventThatTheContractNames(t *testing.T) {
 	t.Parallel()
 	var routed, consumed []string
-	for _, route := range consumer.Table(new(app.App)) {
+	for _, route := range new(app.App).Table() {
 		routed = append(routed, route.Event())
 	}
 	for _, event := range messages.Registry() {
-		if event.ConsumedBy(messages.ServiceNotifications) {
+		if event.ConsumedBy(messages.ServiceOrders) {
 			consumed = append(consumed, event.Name)
 		}
 	}
