@@ -23,7 +23,7 @@ import (
 
 // PostgresConfig configures StartPostgres.
 type PostgresConfig struct {
-	DataDir  string       // "" = a temporary folder, removed at Stop; else kept and used again
+	DataDir  string       // "" = a temporary folder, removed at Stop, in memory when not Durable; else kept and used again
 	Port     int          // 0 = any free port
 	Durable  bool         // fsync and synchronous_commit as Postgres has them; else off
 	Settings []string     // settings of the server, each as name=value
@@ -67,7 +67,11 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	p := &Postgres{bin: bin, who: who}
 	base := cfg.DataDir
 	if base == "" {
-		if base, err = os.MkdirTemp("", "pasdetrois-postgres-"); err != nil {
+		scratch := ScratchFolder
+		if cfg.Durable {
+			scratch = diskFolder
+		}
+		if base, err = scratch(); err != nil {
 			return nil, fmt.Errorf("make a data folder: %w", err)
 		}
 		p.temp = base

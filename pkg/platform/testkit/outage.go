@@ -76,7 +76,7 @@ func (p *Postgres) Follow(primary *Postgres) {
 
 func ownPostgres(t testing.TB, primary *embedded.Postgres, settings []string) *Postgres {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pasdetrois-test-postgres-") // not the test's own folder, which only root can enter
+	dir, err := embedded.ScratchFolder() // not the test's own folder, which only root can enter
 	if err != nil {
 		t.Fatal(err)
 	}
