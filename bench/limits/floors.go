@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/bench/stats"
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 )
 
 // payload is about as large as a message of the contract.
@@ -84,7 +84,7 @@ func Commit(ctx context.Context, adminURL string, n int) (stats.Latency, error) 
 // median of as many without.
 func Coalescing(ctx context.Context, n int) (time.Duration, error) {
 	handle := func(_ context.Context, batch []int) []int { return batch }
-	c := coalesce.New(coalesce.Config[int, int]{Handle: handle})
+	c := batch.New(batch.Config[int, int]{Handle: handle})
 	defer c.Close()
 	through, directly := make([]time.Duration, n), make([]time.Duration, n)
 	for i := range n {

@@ -12,8 +12,8 @@ import (
 
 	"pasdetrois/bench/stats"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 )
@@ -124,7 +124,7 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 			return err
 		}
 		// Commits share transactions as they do in the product.
-		committing := coalesce.New(coalesce.Config[int, error]{Workers: 2, Handle: func(ctx context.Context, batch []int) []error {
+		committing := batch.New(batch.Config[int, error]{Workers: 2, Handle: func(ctx context.Context, batch []int) []error {
 			rows, err := commitAll(ctx, pool, batch)
 			now := time.Now()
 			mu.Lock()

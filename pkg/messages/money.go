@@ -9,6 +9,9 @@ import (
 // DefaultCurrency is assumed when a message names none.
 const DefaultCurrency = "USD"
 
+// DefaultPaymentMethod is charged for an order or a payment request that names no payment method.
+const DefaultPaymentMethod = "pm_card_visa"
+
 // MaxMinor is the largest amount, in minor units: twelve digits, as card networks have for an amount (9,999,999,999.99
 // in a currency with two decimals). Sums and products beyond it are refused, so no arithmetic on valid amounts can
 // overflow, and every amount is exact in clients that read JSON numbers as double precision.

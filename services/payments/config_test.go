@@ -36,15 +36,15 @@ func TestConfigValidateNamesEveryProblem(t *testing.T) {
 	cfg := configFrom(t, map[string]string{
 		"KAFKA_BROKERS": "nowhere", "HTTP_ADDR": "8084", "ADMIN_ADDR": "9084",
 		"DATABASE_URL": "postgres://payments:sesame@local host/x", "FRAUD_LIMIT": "-1", "FRAUD_ALERT_EMAIL": "nobody",
-		"PROVIDER_LATENCY": "11s", "PROVIDER_ERROR_RATE": "1.5", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s",
+		"PROVIDER_URL": "nobody://sesame@example.com", "PROVIDER_LATENCY": "11s", "PROVIDER_ERROR_RATE": "1.5", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s",
 	})
 	err := cfg.Validate()
 	require.Error(t, err)
 	for _, name := range []string{"KAFKA_BROKERS", "HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "FRAUD_LIMIT", "FRAUD_ALERT_EMAIL",
-		"PROVIDER_LATENCY", "PROVIDER_ERROR_RATE", "LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT"} {
+		"PROVIDER_URL", "PROVIDER_LATENCY", "PROVIDER_ERROR_RATE", "LOG_LEVEL", "LOG_FORMAT", "DRAIN_TIMEOUT"} {
 		require.Contains(t, err.Error(), name)
 	}
-	require.Len(t, strings.Split(err.Error(), "\n"), 11, "one line each")
+	require.Len(t, strings.Split(err.Error(), "\n"), 12, "one line each")
 	require.NotContains(t, err.Error(), "sesame")
 }
 

@@ -5,12 +5,10 @@ package payments
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
@@ -32,18 +30,15 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer shell.Close()
-	// The simulated provider is an external system: it writes its books on connections of its own.
-	books, err := pgdb.Open(pgdb.Config{URL: cfg.DatabaseURL, Schema: name, AppName: name + "-provider"})
+	charging, err := provider.Open(provider.Config{URL: cfg.ProviderURL, DatabaseURL: cfg.DatabaseURL,
+		Latency: cfg.ProviderLatency, ErrorRate: cfg.ProviderErrorRate})
 	if err != nil {
 		return err
 	}
-	defer books.Close()
-	simulated := provider.NewSimulated(provider.Config{Books: books, Latency: cfg.ProviderLatency,
-		ErrorRate: cfg.ProviderErrorRate, Random: rand.Float64})
-	defer simulated.Close()
+	defer charging.Close()
 	payments := app.New(app.Config{
 		Store:       store.New(shell.DB),
-		Provider:    provider.Measure(simulated, shell.Metrics, shell.Tracer),
+		Provider:    provider.Measure(charging, shell.Metrics, shell.Tracer),
 		FraudLimits: limits,
 		AlertEmail:  cfg.FraudAlertEmail,
 		Metrics:     app.NewMetrics(shell.Metrics),

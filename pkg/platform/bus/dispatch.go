@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/tracing"
 )
@@ -29,7 +29,7 @@ type dispatcher struct {
 // route is a Route with what makes batches of the messages that wait for it.
 type route struct {
 	Route
-	batches *coalesce.Coalescer[In[messages.Event], Result]
+	batches *batch.Batcher[In[messages.Event], Result]
 }
 
 func newDispatcher(service string, table Table, publisher Publisher, log *slog.Logger, m *metrics, timeout time.Duration) (*dispatcher, error) {
@@ -40,7 +40,7 @@ func newDispatcher(service string, table Table, publisher Publisher, log *slog.L
 			return nil, fmt.Errorf("event %s has two routes", r.event)
 		}
 		size := m.batch.WithLabelValues(r.event)
-		d.routes[key] = &route{r, coalesce.New(coalesce.Config[In[messages.Event], Result]{
+		d.routes[key] = &route{r, batch.New(batch.Config[In[messages.Event], Result]{
 			Timeout: timeout,
 			Handle:  func(ctx context.Context, batch []In[messages.Event]) []Result { return d.batch(ctx, r, batch) },
 			Failed:  func(r Result) bool { return r.Err != nil && fault.KindOf(r.Err) != fault.Permanent },

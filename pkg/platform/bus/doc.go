@@ -22,7 +22,7 @@
 // marked in the partition's order, never past an unfinished message, so a crash skips nothing and repeats at most a window.
 //
 // Batches: the messages that wait for one use case at the same moment are handed to it together and share its
-// transaction (package coalesce). There is no timer: a lone message goes at once. Each message is still answered,
+// transaction (package batch). There is no timer: a lone message goes at once. Each message is still answered,
 // published and acknowledged by itself. One that failed is tried again alone, so that it fails nobody else's batch.
 //
 // Stopping: no new message is admitted, those in work finish (bounded), their acknowledgements are marked, then the

@@ -11,7 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/fault"
 )
 
@@ -178,7 +178,7 @@ func recovering(next message.HandlerFunc) message.HandlerFunc {
 		defer func() {
 			switch v := recover().(type) {
 			case nil:
-			case *coalesce.Panic:
+			case *batch.Panic:
 				out, err = nil, &panicError{value: v.Value, stack: v.Stack}
 			default:
 				out, err = nil, &panicError{value: v, stack: string(debug.Stack())}

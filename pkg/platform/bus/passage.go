@@ -12,9 +12,9 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/batches"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/recordbatch"
 )
 
 const (
@@ -101,7 +101,7 @@ func (p *passage) watch() {
 }
 
 // blocked returns the first batch at the claim's place that the client does not read, nil when there is none.
-func (p *passage) blocked() (*batches.Batch, error) {
+func (p *passage) blocked() (*recordbatch.Batch, error) {
 	reader, err := p.reader()
 	if err != nil {
 		return nil, err
@@ -121,14 +121,14 @@ func (p *passage) blocked() (*batches.Batch, error) {
 }
 
 // reader reads from where the claim is.
-func (p *passage) reader() (*batches.Reader, error) {
+func (p *passage) reader() (*recordbatch.Reader, error) {
 	cfg := p.claims.cfg
 	options, err := franz.Options(cfg.Brokers, cfg.Access)
 	if err != nil {
 		return nil, err
 	}
 	next := p.next.Load()
-	reader, err := batches.NewReader(append(options, kgo.ClientID(ClientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
+	reader, err := recordbatch.NewReader(append(options, kgo.ClientID(ClientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
 	if err != nil || next >= 0 {
 		return reader, err
 	}
@@ -162,14 +162,14 @@ func (p *passage) onward() <-chan *sarama.ConsumerMessage {
 
 // readOn hands the partition over batch by batch until the claim ends or its offset is gone.
 func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
-	var reader *batches.Reader
+	var reader *recordbatch.Reader
 	defer func() {
 		if reader != nil {
 			reader.Close()
 		}
 	}()
 	for attempt := 0; p.ours(); {
-		b, err := (*batches.Batch)(nil), error(nil)
+		b, err := (*recordbatch.Batch)(nil), error(nil)
 		if reader == nil {
 			reader, err = p.reader()
 		}
@@ -177,7 +177,7 @@ func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
 			b, err = reader.Next(p.ended, batchWait)
 		}
 		switch {
-		case p.ended.Err() != nil, errors.Is(err, batches.ErrGone):
+		case p.ended.Err() != nil, errors.Is(err, recordbatch.ErrGone):
 			return // the session begins anew, at an offset that exists
 		case err != nil:
 			if attempt++; attempt%10 == 1 {
@@ -201,7 +201,7 @@ func (p *passage) ours() bool {
 }
 
 // handOver hands a batch's records over, or one message that stands for the batch. It reports false when the claim ended.
-func (p *passage) handOver(b *batches.Batch, out chan<- *sarama.ConsumerMessage) bool {
+func (p *passage) handOver(b *recordbatch.Batch, out chan<- *sarama.ConsumerMessage) bool {
 	records, err := b.Open(maxInflated)
 	if err != nil {
 		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: b.Last, Timestamp: b.Time}
@@ -238,9 +238,9 @@ func (p *passage) send(m *sarama.ConsumerMessage, out chan<- *sarama.ConsumerMes
 }
 
 // unreadable is why a batch is parked.
-func unreadable(b *batches.Batch, err error) error {
+func unreadable(b *recordbatch.Batch, err error) error {
 	reason := reasonBatchUnreadable
-	if errors.Is(err, batches.ErrTooLarge) {
+	if errors.Is(err, recordbatch.ErrTooLarge) {
 		reason = reasonBatchTooLarge
 	}
 	return fault.Wrap(reason, fmt.Errorf("the batch of offsets %d to %d, %d bytes as it is stored, was not read: %w", b.First, b.Last, b.Size, err))

@@ -83,7 +83,7 @@ func TestATopicThatChangedEndsItsSession(t *testing.T) {
 	require.Equal(t, unchanged, s.compare("t", topicState{id: "b", partitions: 8}), "there is no session")
 }
 
-func batch(first int64, records int, change func(*sarama.RecordBatch)) *sarama.Records {
+func stored(first int64, records int, change func(*sarama.RecordBatch)) *sarama.Records {
 	b := &sarama.RecordBatch{FirstOffset: first, LastOffsetDelta: int32(records - 1), Version: 2}
 	for range records {
 		b.Records = append(b.Records, &sarama.Record{})
@@ -107,10 +107,10 @@ func TestOnlyWhatIsNeverDeliveredIsPassedOver(t *testing.T) {
 	const abort, commit = 0, 1
 	aborted := []*sarama.AbortedTransaction{{ProducerID: 7, FirstOffset: 10}}
 	all := []*sarama.Records{
-		batch(10, 3, of(7)), batch(13, 1, ends(7, abort)), // aborted
-		batch(14, 1, ends(8, commit)),
-		batch(15, 2, func(b *sarama.RecordBatch) { b.Records = nil }), // compacted
-		batch(17, 2, of(7)),                                           // committed, of the same producer
+		stored(10, 3, of(7)), stored(13, 1, ends(7, abort)), // aborted
+		stored(14, 1, ends(8, commit)),
+		stored(15, 2, func(b *sarama.RecordBatch) { b.Records = nil }), // compacted
+		stored(17, 2, of(7)),                                           // committed, of the same producer
 	}
 	next, data := passNothing(&sarama.FetchResponseBlock{RecordsSet: all, AbortedTransactions: aborted}, 11)
 	require.Equal(t, int64(17), next)

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/pkg/platform/coalesce"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -189,7 +189,7 @@ type Config struct {
 type App struct {
 	Config
 	watchers *watchers
-	placing  *coalesce.Coalescer[placeRequest, placeOutcome]
+	placing  *batch.Batcher[placeRequest, placeOutcome]
 	backlog  *backlog
 	// failing is why the last transaction that places orders failed; nil = it did not. Who waits behind it waits for that,
 	// and not because there are too many.

@@ -65,7 +65,7 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 		}
 	}
 	if o.Status == domain.Pending {
-		if err := o.Reserve(w.stock, messages.EventOrderPlaced, a.Policy, w.now); err != nil {
+		if err := o.Reserve(w.stock, a.Policy, w.now); err != nil {
 			return bus.Result{}, err
 		}
 		result.Publish = outputs(o)

@@ -35,7 +35,7 @@ func (a *App) captured(w *work, o *domain.Order, e messages.PaymentCaptured, out
 	if outside && !o.IsPaidBy(e.UserID, e.Amount) {
 		return a.ofAnother(o, e)
 	}
-	effect, err := o.Capture(e, w.stock, e.EventName(), a.Policy, w.now)
+	effect, err := o.Capture(e, w.stock, a.Policy, w.now)
 	return result(o, effect, err, e.Amount)
 }
 

@@ -26,6 +26,6 @@ func (a *App) failed(w *work, o *domain.Order, e messages.PaymentFailed, outside
 	if outside && !o.IsPaidBy(e.UserID, e.Total) {
 		return a.ofAnother(o, e)
 	}
-	effect, err := o.Fail(e, w.stock, e.EventName(), w.now)
+	effect, err := o.Fail(e, w.stock, w.now)
 	return result(o, effect, err, e.Total)
 }

@@ -32,6 +32,6 @@ func (a *App) refunded(w *work, o *domain.Order, e messages.PaymentRefunded, out
 	if outside && !o.IsPaidBy(e.UserID, o.Refunded(e.Amount)) {
 		return a.ofAnother(o, e)
 	}
-	effect, err := o.Refund(e, w.stock, e.EventName(), w.now)
+	effect, err := o.Refund(e, w.stock, w.now)
 	return result(o, effect, err, e.Amount)
 }

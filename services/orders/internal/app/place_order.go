@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -67,11 +67,11 @@ func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempoten
 		tracing.Current(ctx).Link(out.batch)
 	}
 	switch failure := a.failing.Load(); {
-	case errors.Is(err, coalesce.ErrFull) && failure != nil:
+	case errors.Is(err, batch.ErrFull) && failure != nil:
 		err = fmt.Errorf("%w, because orders before it failed: %w", ErrNotBegun, *failure)
-	case errors.Is(err, coalesce.ErrFull):
+	case errors.Is(err, batch.ErrFull):
 		err = ErrBusy
-	case errors.Is(err, coalesce.ErrNotBegun):
+	case errors.Is(err, batch.ErrNotBegun):
 		err = fmt.Errorf("%w: %w", ErrNotBegun, err)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", ErrUnknown, err)
@@ -112,8 +112,8 @@ const (
 	placingGrace = 400 * time.Millisecond
 )
 
-func newPlacing(a *App) *coalesce.Coalescer[placeRequest, placeOutcome] {
-	return coalesce.New(coalesce.Config[placeRequest, placeOutcome]{
+func newPlacing(a *App) *batch.Batcher[placeRequest, placeOutcome] {
+	return batch.New(batch.Config[placeRequest, placeOutcome]{
 		Handle: a.placeInTime, Failed: func(o placeOutcome) bool { return o.whole },
 		Workers: placingAtOnce, Within: cmp.Or(a.PlaceWithin, placingWithin), Timeout: placingTimeout, Grace: placingGrace,
 	})

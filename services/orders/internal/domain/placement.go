@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,9 +9,6 @@ import (
 
 	"pasdetrois/pkg/messages"
 )
-
-// DefaultPaymentMethod is what payments charges when an order names no method.
-const DefaultPaymentMethod = "pm_card_visa"
 
 // Placement is what somebody says when placing an order.
 type Placement struct {
@@ -130,7 +128,7 @@ func (o *Order) Same(p Placement) error {
 		return differ("total")
 	case p.Currency != "" && o.Total.Currency != p.Currency:
 		return differ("currency")
-	case methodOrDefault(o.PaymentMethod) != methodOrDefault(p.PaymentMethod):
+	case cmp.Or(o.PaymentMethod, messages.DefaultPaymentMethod) != cmp.Or(p.PaymentMethod, messages.DefaultPaymentMethod):
 		return differ("payment_method")
 	case o.Email != p.Email:
 		return differ("email")
@@ -138,13 +136,6 @@ func (o *Order) Same(p Placement) error {
 		return differ("list of items")
 	}
 	return nil
-}
-
-func methodOrDefault(method string) string {
-	if method == "" {
-		return DefaultPaymentMethod
-	}
-	return method
 }
 
 func sameLines(a, b []Line) bool {

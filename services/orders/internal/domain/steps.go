@@ -16,8 +16,6 @@ const (
 	NoEffect Effect = iota
 	// Moved: the order has a new status, whose messages are to be published.
 	Moved
-	// Noted: something was noted; the status and what it made us publish stay.
-	Noted
 	// Repeated: the order is still where this message led it: its messages are published again, the same ones.
 	Repeated
 	// MoneyBack: money came in for an order that ended without it: it is asked back. Also the repetition of that.
@@ -28,8 +26,8 @@ const (
 var ErrNotCancellable = errors.New("the order cannot be cancelled any more")
 
 // Reserve is the order step for a pending order: its pieces are set aside, all or none, and its payment is asked for; or
-// the order is rejected. by is the event of the message in work.
-func (o *Order) Reserve(stock Stock, by string, policy Policy, now time.Time) error {
+// the order is rejected.
+func (o *Order) Reserve(stock Stock, policy Policy, now time.Time) error {
 	reason := ""
 	if len(stock.Missing(o.Lines)) > 0 {
 		reason = ReasonUnknownSKU
@@ -37,7 +35,7 @@ func (o *Order) Reserve(stock Stock, by string, policy Policy, now time.Time) er
 		reason = ReasonOutOfStock
 	}
 	if reason != "" {
-		if err := o.move(Rejected, messages.EventOrderRejected, reason, by, now); err != nil {
+		if err := o.move(Rejected, messages.EventOrderRejected, reason, messages.EventOrderPlaced, now); err != nil {
 			return err
 		}
 		o.Reason = reason
@@ -47,7 +45,7 @@ func (o *Order) Reserve(stock Stock, by string, policy Policy, now time.Time) er
 	if len(o.Lines) > 0 {
 		detail = "stock reserved"
 	}
-	if err := o.move(AwaitingPayment, messages.EventPaymentRequested, detail, by, now); err != nil {
+	if err := o.move(AwaitingPayment, messages.EventPaymentRequested, detail, messages.EventOrderPlaced, now); err != nil {
 		return err
 	}
 	o.DueAt = now.Add(policy.PaymentTimeout)
@@ -91,7 +89,7 @@ func (o *Order) Refunded(amount messages.Money) messages.Money {
 //	cancelling                  the payment is noted: its refund is on the way
 //	confirmed                   a repetition, if it is the same payment
 //	rejected, failed, cancelled the money is asked back: nobody keeps money for an order that ended without it
-func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, by string, policy Policy, now time.Time) (Effect, error) {
+func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, policy Policy, now time.Time) (Effect, error) {
 	if err := o.agrees(e.UserID, e.Amount); err != nil {
 		return NoEffect, err
 	}
@@ -101,17 +99,17 @@ func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, by string, poli
 	known := o.PaymentID != ""
 	switch o.Status {
 	case AwaitingPayment:
-		return o.confirm(e, stock, by, now)
+		return o.confirm(e, stock, now)
 	case Pending:
 		if stock.Short(o.Lines) != "" {
-			if err := o.move(Cancelling, messages.EventRefundRequested, ReasonOutOfStock, by, now); err != nil {
+			if err := o.move(Cancelling, messages.EventRefundRequested, ReasonOutOfStock, e.EventName(), now); err != nil {
 				return NoEffect, err
 			}
 			o.PaymentID, o.Reason = e.PaymentID, ReasonOutOfStock
 			o.DueAt = now.Add(policy.RepublishAfter)
 			return Moved, nil
 		}
-		return o.confirm(e, stock, by, now)
+		return o.confirm(e, stock, now)
 	case Confirmed:
 		return Repeated, nil
 	case Cancelling:
@@ -119,7 +117,7 @@ func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, by string, poli
 		case !known:
 			o.PaymentID = e.PaymentID
 			o.note(messages.EventPaymentCaptured, "its refund is on the way", now)
-			return Noted, nil
+			return NoEffect, nil
 		case o.Reason == ReasonOutOfStock: // this message led here
 			return Repeated, nil
 		}
@@ -138,11 +136,11 @@ func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, by string, poli
 }
 
 // confirm sells the order's pieces: those set aside, or, from pending, those available.
-func (o *Order) confirm(e messages.PaymentCaptured, stock Stock, by string, now time.Time) (Effect, error) {
+func (o *Order) confirm(e messages.PaymentCaptured, stock Stock, now time.Time) (Effect, error) {
 	if err := stock.known(o.Lines); err != nil {
 		return NoEffect, err
 	}
-	if err := o.move(Confirmed, messages.EventPaymentCaptured, "payment "+e.PaymentID, by, now); err != nil {
+	if err := o.move(Confirmed, messages.EventPaymentCaptured, "payment "+e.PaymentID, e.EventName(), now); err != nil {
 		return NoEffect, err
 	}
 	o.PaymentID = e.PaymentID
@@ -158,7 +156,7 @@ func (o *Order) confirm(e messages.PaymentCaptured, stock Stock, by string, now 
 }
 
 // Fail is payment_failed: no money was taken, and the order fails with the reason given.
-func (o *Order) Fail(e messages.PaymentFailed, stock Stock, by string, now time.Time) (Effect, error) {
+func (o *Order) Fail(e messages.PaymentFailed, stock Stock, now time.Time) (Effect, error) {
 	if err := o.agrees(e.UserID, e.Total); err != nil {
 		return NoEffect, err
 	}
@@ -167,7 +165,7 @@ func (o *Order) Fail(e messages.PaymentFailed, stock Stock, by string, now time.
 		if err := o.giveBack(stock); err != nil {
 			return NoEffect, err
 		}
-		if err := o.move(Failed, messages.EventPaymentFailed, e.Reason, by, now); err != nil {
+		if err := o.move(Failed, messages.EventPaymentFailed, e.Reason, e.EventName(), now); err != nil {
 			return NoEffect, err
 		}
 		o.Reason = e.Reason
@@ -184,7 +182,7 @@ func (o *Order) Fail(e messages.PaymentFailed, stock Stock, by string, now time.
 
 // Refund is payment_refunded: no money is kept for the order. One that waits for that ends: cancelled, or failed when it
 // was not the user who called it off.
-func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, by string, now time.Time) (Effect, error) {
+func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (Effect, error) {
 	if err := o.agrees(e.UserID, o.Refunded(e.Amount)); err != nil {
 		return NoEffect, err
 	}
@@ -201,7 +199,7 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, by string, now t
 		if err := o.giveBack(stock); err != nil {
 			return NoEffect, err
 		}
-		if err := o.move(to, messages.EventPaymentRefunded, o.Reason, by, now); err != nil {
+		if err := o.move(to, messages.EventPaymentRefunded, o.Reason, e.EventName(), now); err != nil {
 			return NoEffect, err
 		}
 		if o.PaymentID == "" {
@@ -211,7 +209,7 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, by string, now t
 	case Pending, AwaitingPayment, Confirmed:
 		return NoEffect, fmt.Errorf("order %s is %s, nobody asked for a refund: it %w", o.ID, o.Status, ErrContradiction)
 	default:
-		if late := o.LatePayment && e.Amount.Minor > 0; o.DecidedBy == by && !late {
+		if late := o.LatePayment && e.Amount.Minor > 0; o.DecidedBy == e.EventName() && !late {
 			return Repeated, nil
 		}
 		return NoEffect, nil

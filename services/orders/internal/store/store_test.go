@@ -159,7 +159,7 @@ func TestAnOrderThatChangedSinceItWasReadIsNotOverwritten(t *testing.T) {
 	// Nor by one who only puts off the next look at it.
 	stale := w.read("o")
 	newer := w.read("o")
-	_, err = newer.Capture(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: newer.Total, PaymentID: "p"}, nil, "", domain.Policy{}, at)
+	_, err = newer.Capture(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: newer.Total, PaymentID: "p"}, nil, domain.Policy{}, at)
 	require.NoError(t, err)
 	require.NoError(t, w.save(newer))
 	stale.Nudged(domain.Policy{RepublishAfter: time.Minute}, at)

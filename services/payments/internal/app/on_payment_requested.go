@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
@@ -13,8 +14,8 @@ import (
 
 // OnPaymentRequested charges for an order, once, unless the fraud rule or a tombstone says otherwise, and answers with
 // payment_captured or payment_failed. A repetition gets the same answer while the payment is still what the request led
-// to. A request for another amount or by another user than the first one is parked. The orders service hears payment_failed
-// instead when the first one came from outside: its order must not wait for a payment that cannot come.
+// to. A request for another amount or user than the first one is parked. When the first one came from outside, the
+// orders service gets payment_failed instead: its order must not wait for a payment that cannot come.
 func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.PaymentRequested]) []bus.Result {
 	requests := make([]domain.Request, len(batch))
 	for i, in := range batch {
@@ -22,90 +23,59 @@ func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.Pa
 		requests[i] = domain.Request{OrderID: e.OrderID, UserID: e.UserID, Amount: e.Amount, Method: e.PaymentMethod,
 			Outside: in.Source != messages.ServiceOrders}
 	}
-	kept, failed, err := a.decide(ctx, requests)
+	decided, err := a.decide(ctx, requests)
 	if err != nil {
 		return failAll(len(batch), err)
 	}
-
 	results := make([]bus.Result, len(batch))
-	seen := make(map[string]bool, len(batch))
 	for i, r := range requests {
-		p, ok := kept[r.OrderID]
-		first := !seen[r.OrderID]
-		seen[r.OrderID] = true
-		if first && p.Now {
-			a.Metrics.settled(p.Payment, batch[i].Time, a.now())
+		d := decided[r.OrderID]
+		if d.isNew {
+			a.Metrics.settled(d.payment, batch[i].Time, a.now())
+			d.isNew = false
 		}
-		switch {
-		case failed[r.OrderID] != nil:
-			results[i].Err = failed[r.OrderID]
-		// The provider knows another request for this order, whose message is still to come. Orders needs an answer, which is
-		// made of the payment that this leads to.
-		case !ok && first && !r.Outside && a.unkept.tried(r.OrderID, a.now()):
-			results[i].Err = fmt.Errorf("charge order %s: %w, and no payment tells of it yet: %w", r.OrderID, ErrKeyReused, errOvertaken)
-		case !ok && first:
-			results[i].Err = fault.Wrap(ReasonContradictsState, fmt.Errorf("charge order %s: %w", r.OrderID, ErrKeyReused))
-		case !ok: // and this may be that message: it is decided on its own
-			results[i].Err = errOvertaken
-		case !r.Outside && p.RefusesOrder(r.UserID, r.Amount):
-			results[i].Publish = []messages.Message{takenMessage(p.Payment, messages.PaymentFailed{OrderID: r.OrderID,
-				UserID: r.UserID, Total: r.Amount, Reason: domain.ReasonOrderIDTaken})}
-		default:
-			if err := p.Agrees(r.UserID, r.Amount); err != nil {
-				results[i].Err = fault.Wrap(ReasonContradictsState, err)
-				continue
-			}
-			results[i].Publish = a.answer(p.Payment)
+		results[i] = a.requestResult(r, d)
+		if errors.Is(d.err, ErrKeyReused) {
+			d.err = errOvertaken // a later message may be the one that the provider knows: it is decided on its own
 		}
 	}
 	return results
 }
 
-// decide returns the payment that each order has after the requests, and by order id what keeps an order from being
-// decided just now. The first request of an order decides; an order whose provider call failed stays undecided, so that
-// its later requests in the batch cannot overtake the first.
-func (a *App) decide(ctx context.Context, requests []domain.Request) (kept map[string]Kept, failed map[string]error, err error) {
-	firsts := firstOfEachOrder(requests, func(r domain.Request) string { return r.OrderID })
-	known, err := a.Store.Payments(ctx, orderIDs(firsts, func(r domain.Request) string { return r.OrderID }))
-	if err != nil {
-		return nil, nil, err
+// requestResult answers one request, given what is decided about its order.
+func (a *App) requestResult(r domain.Request, d *decision) bus.Result {
+	switch err := d.payment.Agrees(r.UserID, r.Amount); {
+	case d.err != nil:
+		return bus.Result{Err: d.err}
+	case !r.Outside && d.payment.RefusesOrder(r.UserID, r.Amount):
+		return bus.Result{Publish: []messages.Message{takenMessage(d.payment, messages.PaymentFailed{OrderID: r.OrderID,
+			UserID: r.UserID, Total: r.Amount, Reason: domain.ReasonOrderIDTaken})}}
+	case err != nil:
+		return bus.Result{Err: fault.Wrap(ReasonContradictsState, err)}
 	}
-	kept = make(map[string]Kept, len(firsts))
-	var undecided []domain.Request
-	for _, r := range firsts {
-		if p, ok := known[r.OrderID]; ok {
-			kept[r.OrderID] = Kept{Payment: p}
-		} else {
-			undecided = append(undecided, r)
-		}
-	}
-
-	payments, failed := a.charge(ctx, undecided)
-	if len(payments) > 0 {
-		opened, err := a.Store.Open(ctx, payments)
-		if err != nil {
-			return nil, nil, err
-		}
-		for id, p := range opened {
-			kept[id] = p
-		}
-	}
-	declined := make(map[string]bool, len(payments))
-	for _, p := range payments {
-		// A provider that just declined holds nothing: it need not be asked.
-		declined[p.OrderID] = p.Status == domain.Failed && p.Reason != domain.ReasonSuspectedFraud
-	}
-	for id, err := range a.giveBackStray(ctx, kept, declined) {
-		failed[id] = err
-	}
-	return kept, failed, nil
+	return bus.Result{Publish: a.answer(d.payment)}
 }
 
-// charge asks the provider for each request that the fraud rule lets through. It returns the payments that come of
-// them, in the same order; a request that has no final answer yet is in failed instead, by order id. A request whose
-// key the provider knows from another one yields neither: what is kept about the order decides.
-func (a *App) charge(ctx context.Context, requests []domain.Request) (payments []domain.Payment, failed map[string]error) {
-	payments = make([]domain.Payment, len(requests))
+// decide returns the decision about each order. The first request of an order decides. An order whose provider call
+// failed stays undecided, so that its later requests in the batch cannot overtake the first.
+func (a *App) decide(ctx context.Context, requests []domain.Request) (map[string]*decision, error) {
+	firsts := firstOfEachOrder(requests, func(r domain.Request) string { return r.OrderID })
+	decided, err := a.decided(ctx, orderIDs(firsts, func(r domain.Request) string { return r.OrderID }))
+	if err != nil {
+		return nil, err
+	}
+	undecided := slices.DeleteFunc(firsts, func(r domain.Request) bool { return decided[r.OrderID].exists() })
+	if err := a.charge(ctx, undecided, decided); err != nil {
+		return nil, err
+	}
+	a.giveBackStray(ctx, decided)
+	return decided, nil
+}
+
+// charge asks the provider for each request that the fraud rule lets through, and stores the payments. A request without
+// a final answer leaves its order undecided, with the error.
+func (a *App) charge(ctx context.Context, requests []domain.Request, decided map[string]*decision) error {
+	payments := make([]domain.Payment, len(requests))
 	errs := each(ctx, len(requests), func(ctx context.Context, i int) error {
 		r := requests[i]
 		if a.FraudLimits.Suspects(r.Amount) {
@@ -120,16 +90,37 @@ func (a *App) charge(ctx context.Context, requests []domain.Request) (payments [
 		payments[i] = r.Settle(answer, a.now())
 		return nil
 	})
-	failed = make(map[string]error)
-	decided := payments[:0]
-	for i, err := range errs {
-		switch {
-		case err == nil:
-			decided = append(decided, payments[i])
-		case errors.Is(err, ErrKeyReused):
+	var made []domain.Payment
+	for i, r := range requests {
+		switch d := decided[r.OrderID]; {
+		case errors.Is(errs[i], ErrKeyReused):
+			d.err = a.keyReused(r)
+		case errs[i] != nil:
+			d.err = errs[i]
 		default:
-			failed[requests[i].OrderID] = err
+			// A provider that just declined holds no money: it need not be asked.
+			d.clean = payments[i].Status == domain.Failed && payments[i].Reason != domain.ReasonSuspectedFraud
+			made = append(made, payments[i])
 		}
 	}
-	return decided, failed
+	if len(made) == 0 {
+		return nil
+	}
+	kept, err := a.Store.Open(ctx, made)
+	if err != nil {
+		return err
+	}
+	note(decided, kept)
+	return nil
+}
+
+// keyReused returns the error of a request whose key the provider knows from another charge. The message that led to
+// that charge is still to come, and makes the payment that answers the orders service: its request is tried again for a
+// while. Others are parked.
+func (a *App) keyReused(r domain.Request) error {
+	err := fmt.Errorf("charge order %s: %w", r.OrderID, ErrKeyReused)
+	if !r.Outside && a.unkept.tried(r.OrderID, a.now()) {
+		return fmt.Errorf("%w, and no payment is stored for it yet: %w", err, errOvertaken)
+	}
+	return fault.Wrap(ReasonContradictsState, err)
 }

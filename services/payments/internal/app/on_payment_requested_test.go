@@ -7,7 +7,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/services/payments/internal/domain"
-	"pasdetrois/services/payments/internal/provider"
+	"pasdetrois/services/payments/internal/provider/simulated"
 )
 
 func TestOnPaymentRequestedCaptures(t *testing.T) {
@@ -26,16 +26,16 @@ func TestOnPaymentRequestedCaptures(t *testing.T) {
 	p := w.payment("o1")
 	require.Equal(t, domain.Captured, p.Status)
 	require.Equal(t, entries[0].PaymentID, p.PaymentID)
-	require.Equal(t, domain.DefaultMethod, p.Method)
+	require.Equal(t, messages.DefaultPaymentMethod, p.Method)
 }
 
 func TestOnPaymentRequestedDeclined(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	for method, reason := range map[string]string{
-		provider.MethodDeclined:          "card_declined",
-		provider.MethodInsufficientFunds: "insufficient_funds",
-		"pm_card_of_nobody":              "unknown_payment_method",
+		simulated.MethodDeclined:          "card_declined",
+		simulated.MethodInsufficientFunds: "insufficient_funds",
+		"pm_card_of_nobody":               "unknown_payment_method",
 	} {
 		e := askWith("order of "+method, 4999, method)
 		first := request(t, w.App, e)[0]
@@ -67,16 +67,16 @@ func TestOnPaymentRequestedSuspectsFraud(t *testing.T) {
 func TestOnPaymentRequestedFlakyProvider(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	e := askWith("o1", 4999, provider.MethodFlaky)
+	e := askWith("o1", 4999, simulated.MethodFlaky)
 
-	for range provider.FlakyFailures {
+	for range simulated.FlakyFailures {
 		requireTransient(t, request(t, w.App, e)[0])
 		require.Equal(t, "erring", w.ledger("o1")[0].Status)
 	}
 	require.IsType(t, messages.PaymentCaptured{}, published(t, request(t, w.App, e)[0])[0])
 	entries := w.ledger("o1")
 	require.Len(t, entries, 1)
-	require.Equal(t, provider.FlakyFailures+1, entries[0].ChargeCalls)
+	require.Equal(t, simulated.FlakyFailures+1, entries[0].ChargeCalls)
 }
 
 func TestOnPaymentRequestedTwiceChargesOnce(t *testing.T) {
@@ -134,7 +134,7 @@ func TestOnPaymentRequestedContradiction(t *testing.T) {
 	otherCurrency.Amount.Currency = "EUR"
 	requireParked(t, request(t, w.App, otherCurrency)[0])
 
-	require.Equal(t, first, request(t, w.App, askWith("o1", 4999, provider.MethodDeclined))[0],
+	require.Equal(t, first, request(t, w.App, askWith("o1", 4999, simulated.MethodDeclined))[0],
 		"another payment method for the same order and money is a repetition")
 	require.Len(t, w.ledger("o1"), 1)
 	require.Equal(t, "charged", w.ledger("o1")[0].Status)
@@ -179,14 +179,14 @@ func TestOnPaymentRequestedBatch(t *testing.T) {
 
 	results := request(t, w.App,
 		ask("o2", 200),
-		askWith("o1", 100, provider.MethodDeclined),
-		askWith("o3", 300, provider.MethodFlaky), // fails just now
-		ask("o2", 200),                           // again
-		ask("o2", 201),                           // contradicts the first
+		askWith("o1", 100, simulated.MethodDeclined),
+		askWith("o3", 300, simulated.MethodFlaky), // fails just now
+		ask("o2", 200), // again
+		ask("o2", 201), // contradicts the first
 		ask("old", 700),
 		ask("voided", 800),
 		ask("fraud", 99999),
-		askWith("o3", 300, provider.MethodVisa), // must not overtake the first
+		askWith("o3", 300, simulated.MethodVisa), // must not overtake the first
 	)
 
 	require.IsType(t, messages.PaymentCaptured{}, published(t, results[0])[0])
@@ -222,7 +222,7 @@ func TestOnPaymentRequestedDatabaseDownFailsTheWholeBatch(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.store.beforeOpen = once(errDown)
-	batch := []messages.PaymentRequested{ask("o1", 100), askWith("o2", 200, provider.MethodDeclined)}
+	batch := []messages.PaymentRequested{ask("o1", 100), askWith("o2", 200, simulated.MethodDeclined)}
 	for _, r := range request(t, w.App, batch...) {
 		requireTransient(t, r)
 	}

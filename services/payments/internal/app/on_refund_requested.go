@@ -11,8 +11,8 @@ import (
 	"pasdetrois/services/payments/internal/domain"
 )
 
-// refundRounds bounds how often a batch looks again because another replica captured a payment meanwhile. A captured
-// payment stays one until it is refunded, so the second look always finds it.
+// refundRounds bounds how often a batch reads a payment again because another replica captured it meanwhile. A captured
+// payment stays captured until it is refunded, so the second round always finds it.
 const refundRounds = 3
 
 // OnRefundRequested gives the money of an order back, once, and answers with payment_refunded: of what was captured, or
@@ -24,95 +24,84 @@ func (a *App) OnRefundRequested(ctx context.Context, batch []bus.In[messages.Ref
 		refunds[i] = domain.Refund{OrderID: e.OrderID, UserID: e.UserID, Amount: e.Amount, Reason: e.Reason,
 			Outside: in.Source != messages.ServiceOrders}
 	}
-	known, err := a.Store.Payments(ctx, orderIDs(refunds, func(r domain.Refund) string { return r.OrderID }))
+	decided, err := a.decided(ctx, orderIDs(refunds, func(r domain.Refund) string { return r.OrderID }))
 	if err != nil {
 		return failAll(len(batch), err)
 	}
-	kept := make(map[string]Kept, len(refunds))
-	for id, p := range known {
-		kept[id] = Kept{Payment: p}
-	}
-
-	failed := make(map[string]error)
 	for round := 1; ; round++ {
-		open := unsettled(refunds, kept, failed)
+		open := unsettled(refunds, decided)
 		if len(open) == 0 {
 			break
 		}
 		if round > refundRounds {
 			for _, r := range open {
-				failed[r.OrderID] = fmt.Errorf("refund order %s: %w", r.OrderID, errOvertaken)
+				decided[r.OrderID].err = fmt.Errorf("refund order %s: %w", r.OrderID, errOvertaken)
 			}
 			break
 		}
-		if err := a.refundRound(ctx, open, kept, failed); err != nil {
+		if err := a.refundRound(ctx, open, decided); err != nil {
 			return failAll(len(batch), err)
 		}
 	}
-	for id, err := range a.giveBackStray(ctx, kept, nil) {
-		failed[id] = err
-	}
+	a.giveBackStray(ctx, decided)
 
 	results := make([]bus.Result, len(batch))
-	seen := make(map[string]bool, len(batch))
 	for i, r := range refunds {
-		if p := kept[r.OrderID]; p.Now && !seen[r.OrderID] {
-			a.Metrics.refunded(p.Payment)
+		d := decided[r.OrderID]
+		if d.isNew {
+			a.Metrics.refunded(d.payment)
+			d.isNew = false
 		}
-		seen[r.OrderID] = true
-		if err := failed[r.OrderID]; err != nil {
-			results[i].Err = err
-			continue
-		}
-		p := kept[r.OrderID]
-		err := p.Agrees(r.UserID, r.Amount)
-		if err != nil && p.Outside && !r.Outside { // of the order itself nothing was ever taken
-			results[i].Publish = []messages.Message{takenMessage(p.Payment, messages.PaymentRefunded{OrderID: r.OrderID,
-				UserID: r.UserID, Amount: messages.Money{Currency: r.Amount.Currency}})}
-			continue
-		}
-		if err != nil {
-			results[i].Err = fault.Wrap(ReasonContradictsState, err)
-			continue
-		}
-		results[i].Publish = []messages.Message{refundedMessage(p.Payment)}
+		results[i] = refundResult(r, d)
 	}
 	return results
 }
 
-// unsettled returns, of each order, the first refund that agrees with what is kept, as long as that leaves something to
-// do: there is no payment yet, or it is captured.
-func unsettled(refunds []domain.Refund, kept map[string]Kept, failed map[string]error) []domain.Refund {
+// refundResult answers one request, given what is decided about its order.
+func refundResult(r domain.Refund, d *decision) bus.Result {
+	switch err := d.payment.Agrees(r.UserID, r.Amount); {
+	case d.err != nil:
+		return bus.Result{Err: d.err}
+	case err != nil && d.payment.Outside && !r.Outside: // the order's own payment was never taken
+		return bus.Result{Publish: []messages.Message{takenMessage(d.payment, messages.PaymentRefunded{OrderID: r.OrderID,
+			UserID: r.UserID, Amount: messages.Money{Currency: r.Amount.Currency}})}}
+	case err != nil:
+		return bus.Result{Err: fault.Wrap(ReasonContradictsState, err)}
+	}
+	return bus.Result{Publish: []messages.Message{refundedMessage(d.payment)}}
+}
+
+// unsettled returns, of each order, the first refund that agrees with the stored payment, as long as that leaves
+// something to do: there is no payment yet, or it is captured.
+func unsettled(refunds []domain.Refund, decided map[string]*decision) []domain.Refund {
 	var open []domain.Refund
 	for _, r := range refunds {
-		p, ok := kept[r.OrderID]
-		if failed[r.OrderID] == nil && (!ok || p.Status == domain.Captured && p.Agrees(r.UserID, r.Amount) == nil) {
+		d := decided[r.OrderID]
+		if d.err == nil && (!d.exists() || d.payment.Status == domain.Captured && d.payment.Agrees(r.UserID, r.Amount) == nil) {
 			open = append(open, r)
 		}
 	}
 	return firstOfEachOrder(open, func(r domain.Refund) string { return r.OrderID })
 }
 
-// refundRound has captured money given back by the provider, then keeps the refunds and tombstones in one transaction,
-// and notes in kept what each order has now.
-func (a *App) refundRound(ctx context.Context, open []domain.Refund, kept map[string]Kept, failed map[string]error) error {
+// refundRound has captured money given back by the provider, then stores the refunds and tombstones in one transaction.
+func (a *App) refundRound(ctx context.Context, open []domain.Refund, decided map[string]*decision) error {
 	errs := each(ctx, len(open), func(ctx context.Context, i int) error {
-		if _, captured := kept[open[i].OrderID]; !captured {
+		if !decided[open[i].OrderID].exists() {
 			return nil
 		}
 		return a.Provider.Refund(ctx, providerKey(open[i].OrderID))
 	})
 	var refunded, tombstones []domain.Payment
 	for i, r := range open {
-		p, captured := kept[r.OrderID]
-		switch {
+		switch d := decided[r.OrderID]; {
 		case errors.Is(errs[i], ErrNoCharge):
-			// Our books say captured, the provider's say never: nothing that trying again could mend.
-			failed[r.OrderID] = fault.Wrap(ReasonContradictsState, fmt.Errorf("refund order %s: %w", r.OrderID, errs[i]))
+			// Our books say captured, the provider's say never: a retry cannot mend that.
+			d.err = fault.Wrap(ReasonContradictsState, fmt.Errorf("refund order %s: %w", r.OrderID, errs[i]))
 		case errs[i] != nil:
-			failed[r.OrderID] = errs[i]
-		case captured:
-			after, err := p.Refund(r.Reason, a.now())
+			d.err = errs[i]
+		case d.exists():
+			after, err := d.payment.Refund(r.Reason, a.now())
 			if err != nil {
 				return err
 			}
@@ -124,12 +113,10 @@ func (a *App) refundRound(ctx context.Context, open []domain.Refund, kept map[st
 	if len(refunded)+len(tombstones) == 0 {
 		return nil
 	}
-	now, err := a.Store.Refund(ctx, refunded, tombstones)
+	kept, err := a.Store.Refund(ctx, refunded, tombstones)
 	if err != nil {
 		return err
 	}
-	for id, p := range now {
-		kept[id] = p
-	}
+	note(decided, kept)
 	return nil
 }

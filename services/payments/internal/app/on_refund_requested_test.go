@@ -7,7 +7,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/services/payments/internal/domain"
-	"pasdetrois/services/payments/internal/provider"
+	"pasdetrois/services/payments/internal/provider/simulated"
 )
 
 func TestOnRefundRequestedGivesBackOnce(t *testing.T) {
@@ -34,7 +34,7 @@ func TestOnRefundRequestedGivesBackOnce(t *testing.T) {
 func TestOnRefundRequestedOfAFailedPayment(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	request(t, w.App, askWith("o1", 4999, provider.MethodDeclined))
+	request(t, w.App, askWith("o1", 4999, simulated.MethodDeclined))
 
 	first := refund(t, w.App, back("o1", 4999))[0]
 	require.Equal(t, []messages.Event{messages.PaymentRefunded{OrderID: "o1", UserID: "u1", Amount: usd(0)}}, published(t, first))
@@ -124,7 +124,7 @@ func TestOnRefundRequestedThatTheProviderKnowsNothingOf(t *testing.T) {
 func TestOnRefundRequestedBatch(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	request(t, w.App, ask("paid", 100), askWith("declined", 200, provider.MethodDeclined))
+	request(t, w.App, ask("paid", 100), askWith("declined", 200, simulated.MethodDeclined))
 
 	results := refund(t, w.App,
 		back("unpaid", 300),

@@ -12,7 +12,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
-	"pasdetrois/services/payments/internal/provider"
+	"pasdetrois/services/payments/internal/provider/simulated"
 )
 
 // A tombstone comes to be while the charge is under way: before it, or after it.
@@ -180,7 +180,7 @@ func TestMetricsCountEachDecisionOnce(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	for range 2 {
-		request(t, w.App, ask("o1", 100), askWith("o2", 100, provider.MethodDeclined), ask("o3", 99999), ask("o1", 100))
+		request(t, w.App, ask("o1", 100), askWith("o2", 100, simulated.MethodDeclined), ask("o3", 99999), ask("o1", 100))
 		refund(t, w.App, back("o4", 100), back("o4", 100))
 	}
 	refund(t, w.App, back("o1", 100))

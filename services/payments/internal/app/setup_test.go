@@ -20,7 +20,7 @@ import (
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
-	"pasdetrois/services/payments/internal/provider"
+	"pasdetrois/services/payments/internal/provider/simulated"
 	"pasdetrois/services/payments/internal/store"
 )
 
@@ -40,7 +40,7 @@ func setup(t *testing.T) *world {
 	t.Helper()
 	db := testkit.Database(t, migrations.Up).Pool(t, "payments")
 	w := &world{t: t, db: db, metrics: prometheus.NewRegistry(),
-		provider: &hookedProvider{Provider: provider.NewSimulated(provider.Config{Books: db})},
+		provider: &hookedProvider{Provider: simulated.New(simulated.Config{Books: db})},
 		store:    &hookedStore{Store: store.New(db)}}
 	limits, err := domain.ParseFraudLimits("900.00")
 	require.NoError(t, err)

@@ -3,30 +3,29 @@ package app
 import (
 	"context"
 	"fmt"
+
+	"pasdetrois/services/payments/internal/domain"
 )
 
-// giveBackStray makes sure that the provider holds no money for the orders that must keep none: it looks each up and
-// gives back what slipped through. Orders in skip are known to be clean. It returns by order id what could not be
-// finished; the message must be delivered again then.
-func (a *App) giveBackStray(ctx context.Context, kept map[string]Kept, skip map[string]bool) map[string]error {
-	var suspects []string
-	for id, p := range kept {
-		if p.KeepsNoMoney() && !skip[id] {
-			suspects = append(suspects, id)
+// giveBackStray makes sure that the provider holds no money for the orders that must keep none. It looks each of them up,
+// and gives back a charge that slipped through. What fails becomes the decision's error, so that the message is redelivered.
+func (a *App) giveBackStray(ctx context.Context, decided map[string]*decision) {
+	var suspects []*decision
+	for _, d := range decided {
+		if d.payment.KeepsNoMoney() && !d.clean {
+			suspects = append(suspects, d)
 		}
 	}
-	failed := make(map[string]error)
 	for i, err := range each(ctx, len(suspects), func(ctx context.Context, i int) error {
-		return a.giveBack(ctx, kept[suspects[i]])
+		return a.giveBack(ctx, suspects[i].payment)
 	}) {
 		if err != nil {
-			failed[suspects[i]] = err
+			suspects[i].err = err
 		}
 	}
-	return failed
 }
 
-func (a *App) giveBack(ctx context.Context, p Kept) error {
+func (a *App) giveBack(ctx context.Context, p domain.Payment) error {
 	held, err := a.Provider.Lookup(ctx, providerKey(p.OrderID))
 	if err != nil {
 		return fmt.Errorf("look up a charge for %s order %s: %w", p.Status, p.OrderID, err)

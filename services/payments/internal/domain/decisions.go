@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"time"
 
 	"pasdetrois/pkg/messages"
@@ -11,16 +12,13 @@ type Request struct {
 	OrderID string
 	UserID  string
 	Amount  messages.Money
-	Method  string // "" = DefaultMethod
+	Method  string // "" = messages.DefaultPaymentMethod
 	Outside bool   // it does not come from the orders service
 }
 
 // MethodOrDefault returns the payment method to charge.
 func (r Request) MethodOrDefault() string {
-	if r.Method == "" {
-		return DefaultMethod
-	}
-	return r.Method
+	return cmp.Or(r.Method, messages.DefaultPaymentMethod)
 }
 
 // Answer is a provider's final answer to a charge: either PaymentID or Declined is set.

@@ -25,7 +25,7 @@ func TestSettle(t *testing.T) {
 	t.Parallel()
 	t.Run("captures what the provider took", func(t *testing.T) {
 		t.Parallel()
-		require.Equal(t, domain.Payment{OrderID: "o1", UserID: "u1", Amount: usd(4999), Method: domain.DefaultMethod,
+		require.Equal(t, domain.Payment{OrderID: "o1", UserID: "u1", Amount: usd(4999), Method: messages.DefaultPaymentMethod,
 			Status: domain.Captured, PaymentID: "pay_1", CreatedAt: t0, UpdatedAt: t0},
 			request().Settle(domain.Answer{PaymentID: "pay_1"}, t0))
 	})

@@ -42,9 +42,6 @@ const (
 	ReasonOrderIDTaken         = "order_id_taken" // by a payment that was asked for from outside
 )
 
-// DefaultMethod is charged when the request names no payment method.
-const DefaultMethod = "pm_card_visa"
-
 // Payment is what is known about the payment of one order.
 type Payment struct {
 	OrderID   string

@@ -30,7 +30,12 @@ func Measure(next app.Provider, reg prometheus.Registerer, tracer *tracing.Trace
 	return m
 }
 
-func (m *Measured) observe(call string, start time.Time, declined bool, err error) {
+// timed runs one call in a span of its own and measures it.
+func (m *Measured) timed(ctx context.Context, call string, do func(ctx context.Context) (declined bool, err error)) error {
+	start := time.Now()
+	ctx, span := m.tracer.Begin(ctx, trace.SpanKindClient, "provider "+call, "")
+	declined, err := do(ctx)
+	span.End(err)
 	result := "ok"
 	switch {
 	case err != nil:
@@ -39,34 +44,28 @@ func (m *Measured) observe(call string, start time.Time, declined bool, err erro
 		result = "declined"
 	}
 	m.seconds.WithLabelValues(call, result).Observe(time.Since(start).Seconds())
+	return err
 }
 
 // Charge implements app.Provider.
-func (m *Measured) Charge(ctx context.Context, c app.Charge) (domain.Answer, error) {
-	start := time.Now()
-	ctx, span := m.tracer.Begin(ctx, trace.SpanKindClient, "provider charge", "")
-	answer, err := m.next.Charge(ctx, c)
-	span.End(err)
-	m.observe("charge", start, answer.Declined != "", err)
+func (m *Measured) Charge(ctx context.Context, c app.Charge) (answer domain.Answer, err error) {
+	err = m.timed(ctx, "charge", func(ctx context.Context) (bool, error) {
+		answer, err = m.next.Charge(ctx, c)
+		return answer.Declined != "", err
+	})
 	return answer, err
 }
 
 // Refund implements app.Provider.
 func (m *Measured) Refund(ctx context.Context, key string) error {
-	start := time.Now()
-	ctx, span := m.tracer.Begin(ctx, trace.SpanKindClient, "provider refund", "")
-	err := m.next.Refund(ctx, key)
-	span.End(err)
-	m.observe("refund", start, false, err)
-	return err
+	return m.timed(ctx, "refund", func(ctx context.Context) (bool, error) { return false, m.next.Refund(ctx, key) })
 }
 
 // Lookup implements app.Provider.
-func (m *Measured) Lookup(ctx context.Context, key string) (bool, error) {
-	start := time.Now()
-	ctx, span := m.tracer.Begin(ctx, trace.SpanKindClient, "provider lookup", "")
-	held, err := m.next.Lookup(ctx, key)
-	span.End(err)
-	m.observe("lookup", start, false, err)
+func (m *Measured) Lookup(ctx context.Context, key string) (held bool, err error) {
+	err = m.timed(ctx, "lookup", func(ctx context.Context) (bool, error) {
+		held, err = m.next.Lookup(ctx, key)
+		return false, err
+	})
 	return held, err
 }

@@ -1,18 +1,30 @@
-// Package provider holds the payment provider: a simulated one, and what measures any.
-package provider
+// Package simulated is a payment provider that moves no money, and keeps books as if it did.
+//
+// Its books are the table provider_ledger: one row for each idempotency key. The first charge under a key decides its row,
+// and each later call gets the answer of that row:
+//
+//	(none) -> charged -> refunded
+//	(none) -> declined
+//	(none) -> erring -> charged   (MethodFlaky works at the third call)
+//
+// It behaves as an outside system. It has connections of its own, it may be slow, and it may fail after the charge was
+// entered, so that its answer is lost.
+package simulated
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
@@ -42,43 +54,64 @@ func (unavailable) Error() string { return "the payment provider did not answer"
 // ErrorType implements tracing.Typed.
 func (unavailable) ErrorType() string { return "unavailable" }
 
-// Config configures a Simulated provider.
+// Config configures a Provider.
 type Config struct {
-	// Books is the database of the ledger. As an external system's it is apart from ours: give it a pool of its own, never
-	// a transaction.
+	// Books is the database of the ledger, which the provider never shares with a transaction of its caller.
 	Books pgdb.Querier
 	// Latency is how long each call takes.
 	Latency time.Duration
-	// ErrorRate is the share of calls, 0 to 1, that end in ErrUnavailable: half of them before anything was done, half
-	// of them afterwards, as when the answer is lost.
+	// ErrorRate is the share of calls, 0 to 1, that end in ErrUnavailable: half of them before the call had an effect,
+	// half of them afterwards, as when the answer is lost.
 	ErrorRate float64
-	// Random returns numbers in [0, 1); rand.Float64 fits.
+	// Random returns numbers in [0, 1); nil = rand.Float64.
 	Random func() float64
 }
 
-// Simulated is an app.Provider that moves no money but keeps books as if it did: the table provider_ledger.
-type Simulated struct {
+// Provider implements app.Provider. Safe for concurrent use.
+type Provider struct {
 	cfg Config
-	// Charges that come at the same moment are entered together: a real provider has many servers, not our one database.
-	charges *coalesce.Coalescer[app.Charge, entered]
+	// Charges that wait at the same moment are entered by one statement: a real provider has many servers, not our one
+	// database.
+	charges *batch.Batcher[app.Charge, entered]
+	pool    *pgxpool.Pool // of Open; nil = the caller's
 }
 
-// NewSimulated makes a provider. Close it when nobody calls it any more.
-func NewSimulated(cfg Config) *Simulated {
-	s := &Simulated{cfg: cfg}
-	s.charges = coalesce.New(coalesce.Config[app.Charge, entered]{
-		Handle: s.enter, Failed: func(e entered) bool { return e.err != nil },
+// New makes a provider over cfg.Books. Close it when nothing calls it any more.
+func New(cfg Config) *Provider {
+	if cfg.Random == nil {
+		cfg.Random = mathrand.Float64
+	}
+	p := &Provider{cfg: cfg}
+	p.charges = batch.New(batch.Config[app.Charge, entered]{
+		Handle: p.enter, Failed: func(e entered) bool { return e.err != nil },
 	})
-	return s
+	return p
 }
 
-// Close ends what is being entered.
-func (s *Simulated) Close() { s.charges.Close() }
+// Open makes a provider whose books are in payments' schema of the database, over a pool of its own.
+func Open(databaseURL string, cfg Config) (*Provider, error) {
+	pool, err := pgdb.Open(pgdb.Config{URL: databaseURL, Schema: "payments", AppName: "payments-provider"})
+	if err != nil {
+		return nil, fmt.Errorf("the simulated provider's books: %w", err)
+	}
+	cfg.Books = pool
+	p := New(cfg)
+	p.pool = pool
+	return p, nil
+}
 
-// call is what every request to the provider goes through.
-func (s *Simulated) call(ctx context.Context, do func(ctx context.Context) error) error {
-	if s.cfg.Latency > 0 {
-		timer := time.NewTimer(s.cfg.Latency)
+// Close cancels what is being entered, and closes the pool of Open.
+func (p *Provider) Close() {
+	p.charges.Close()
+	if p.pool != nil {
+		p.pool.Close()
+	}
+}
+
+// call does what each request goes through: latency and luck.
+func (p *Provider) call(ctx context.Context, do func(ctx context.Context) error) error {
+	if p.cfg.Latency > 0 {
+		timer := time.NewTimer(p.cfg.Latency)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -87,16 +120,16 @@ func (s *Simulated) call(ctx context.Context, do func(ctx context.Context) error
 		}
 	}
 	luck := 1.0
-	if s.cfg.ErrorRate > 0 {
-		luck = s.cfg.Random()
+	if p.cfg.ErrorRate > 0 {
+		luck = p.cfg.Random()
 	}
-	if luck < s.cfg.ErrorRate/2 {
+	if luck < p.cfg.ErrorRate/2 {
 		return ErrUnavailable
 	}
 	if err := do(ctx); err != nil {
 		return err
 	}
-	if luck < s.cfg.ErrorRate {
+	if luck < p.cfg.ErrorRate {
 		return fmt.Errorf("%w: its answer was lost", ErrUnavailable)
 	}
 	return nil
@@ -125,70 +158,62 @@ type entered struct {
 	err                    error
 }
 
-// enter enters charges. A statement can meet a key only once: those that come again in the same batch go into the next.
-func (s *Simulated) enter(ctx context.Context, charges []app.Charge) []entered {
+// enter enters charges. One statement can enter a key only once: repetitions of a key go into later statements.
+func (p *Provider) enter(ctx context.Context, charges []app.Charge) []entered {
 	results := make([]entered, len(charges))
-	for todo := indexes(charges); len(todo) > 0; {
+	left := make([]int, len(charges))
+	for i := range left {
+		left[i] = i
+	}
+	for len(left) > 0 {
+		var once []app.Charge
 		var again []int
-		at := make(map[string]int, len(todo)) // by key
-		for _, i := range todo {
+		at := make(map[string]int, len(left)) // by key
+		for _, i := range left {
 			if _, twice := at[charges[i].Key]; twice {
 				again = append(again, i)
 				continue
 			}
-			at[charges[i].Key] = i
+			at[charges[i].Key], once = i, append(once, charges[i])
 		}
-		found, err := s.enterOnce(ctx, charges, at)
+		found, err := p.enterOnce(ctx, once)
 		for _, i := range at {
 			results[i].err = err
 		}
 		for _, e := range found {
 			results[at[e.key]] = e
 		}
-		todo = again
+		left = again
 	}
 	return results
 }
 
-func indexes[T any](s []T) []int {
-	all := make([]int, len(s))
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
-func (s *Simulated) enterOnce(ctx context.Context, charges []app.Charge, at map[string]int) ([]entered, error) {
-	n := len(at)
-	ids, keys, orders, users := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
-	amounts, currencies, methods := make([]int64, 0, n), make([]string, 0, n), make([]string, 0, n)
-	statuses, reasons := make([]string, 0, n), make([]string, 0, n)
-	for _, i := range at {
-		c := charges[i]
-		status, reason := judge(c.Method)
-		ids, keys, orders, users = append(ids, newPaymentID()), append(keys, c.Key), append(orders, c.OrderID), append(users, c.UserID)
-		amounts, currencies, methods = append(amounts, c.Amount.Minor), append(currencies, c.Amount.Currency), append(methods, c.Method)
-		statuses, reasons = append(statuses, status), append(reasons, reason)
-	}
-	rows, err := s.cfg.Books.Query(ctx, chargeSQL, ids, keys, orders, users, amounts, currencies, methods, statuses, reasons, FlakyFailures)
-	if err != nil {
-		return nil, fmt.Errorf("enter %d charges: %w", n, err)
-	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e entered, err error) {
+func (p *Provider) enterOnce(ctx context.Context, charges []app.Charge) ([]entered, error) {
+	found, err := pgdb.Collect(ctx, p.cfg.Books, func(row pgx.CollectableRow) (e entered, err error) {
 		err = row.Scan(&e.key, &e.paymentID, &e.userID, &e.amount.Minor, &e.amount.Currency, &e.status, &e.reason)
 		return e, err
-	})
+	}, chargeSQL,
+		pgdb.Column(charges, func(app.Charge) string { return newPaymentID() }),
+		pgdb.Column(charges, func(c app.Charge) string { return c.Key }),
+		pgdb.Column(charges, func(c app.Charge) string { return c.OrderID }),
+		pgdb.Column(charges, func(c app.Charge) string { return c.UserID }),
+		pgdb.Column(charges, func(c app.Charge) int64 { return c.Amount.Minor }),
+		pgdb.Column(charges, func(c app.Charge) string { return c.Amount.Currency }),
+		pgdb.Column(charges, func(c app.Charge) string { return c.Method }),
+		pgdb.Column(charges, func(c app.Charge) string { status, _ := judge(c.Method); return status }),
+		pgdb.Column(charges, func(c app.Charge) string { _, reason := judge(c.Method); return reason }),
+		FlakyFailures)
 	if err != nil {
-		return nil, fmt.Errorf("enter %d charges: %w", n, err)
+		return nil, fmt.Errorf("enter %d charges: %w", len(charges), err)
 	}
 	return found, nil
 }
 
 // Charge implements app.Provider.
-func (s *Simulated) Charge(ctx context.Context, c app.Charge) (domain.Answer, error) {
+func (p *Provider) Charge(ctx context.Context, c app.Charge) (domain.Answer, error) {
 	var answer domain.Answer
-	err := s.call(ctx, func(ctx context.Context) error {
-		e, err := s.charges.Do(ctx, c)
+	err := p.call(ctx, func(ctx context.Context) error {
+		e, err := p.charges.Do(ctx, c)
 		if err = errors.Join(err, e.err); err != nil {
 			return fmt.Errorf("charge order %s: %w", c.OrderID, err)
 		}
@@ -242,9 +267,9 @@ SET status = 'refunded', refund_calls = refund_calls + 1, refunded_at = COALESCE
 WHERE idempotency_key = $1 AND status IN ('charged', 'refunded')`
 
 // Refund implements app.Provider.
-func (s *Simulated) Refund(ctx context.Context, key string) error {
-	return s.call(ctx, func(ctx context.Context) error {
-		tag, err := s.cfg.Books.Exec(ctx, refundSQL, key)
+func (p *Provider) Refund(ctx context.Context, key string) error {
+	return p.call(ctx, func(ctx context.Context) error {
+		tag, err := p.cfg.Books.Exec(ctx, refundSQL, key)
 		if err != nil {
 			return fmt.Errorf("enter the refund of %s: %w", key, err)
 		}
@@ -258,9 +283,9 @@ func (s *Simulated) Refund(ctx context.Context, key string) error {
 const lookupSQL = `SELECT status = 'charged' FROM provider_ledger WHERE idempotency_key = $1`
 
 // Lookup implements app.Provider.
-func (s *Simulated) Lookup(ctx context.Context, key string) (held bool, err error) {
-	err = s.call(ctx, func(ctx context.Context) error {
-		err := s.cfg.Books.QueryRow(ctx, lookupSQL, key).Scan(&held)
+func (p *Provider) Lookup(ctx context.Context, key string) (held bool, err error) {
+	err = p.call(ctx, func(ctx context.Context) error {
+		err := p.cfg.Books.QueryRow(ctx, lookupSQL, key).Scan(&held)
 		if errors.Is(err, pgx.ErrNoRows) {
 			held = false
 			return nil

@@ -1,4 +1,4 @@
-package batches_test
+package recordbatch_test
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"pasdetrois/pkg/platform/batches"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/recordbatch"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -42,15 +42,15 @@ func (l *log) client(options ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-func (l *log) read(from int64) *batches.Reader {
+func (l *log) read(from int64) *recordbatch.Reader {
 	l.t.Helper()
-	r, err := batches.NewReader([]kgo.Opt{kgo.SeedBrokers(l.brokers...)}, l.topic, 0, from)
+	r, err := recordbatch.NewReader([]kgo.Opt{kgo.SeedBrokers(l.brokers...)}, l.topic, 0, from)
 	require.NoError(l.t, err)
 	l.t.Cleanup(r.Close)
 	return r
 }
 
-func (l *log) next(r *batches.Reader) *batches.Batch {
+func (l *log) next(r *recordbatch.Reader) *recordbatch.Batch {
 	l.t.Helper()
 	b, err := r.Next(l.t.Context(), 10*time.Second)
 	require.NoError(l.t, err)
@@ -59,7 +59,7 @@ func (l *log) next(r *batches.Reader) *batches.Batch {
 }
 
 // all returns what a batch holds, a line a record.
-func (l *log) all(b *batches.Batch) (lines []string) {
+func (l *log) all(b *recordbatch.Batch) (lines []string) {
 	l.t.Helper()
 	records, err := b.Open(1 << 20)
 	require.NoError(l.t, err)
@@ -133,7 +133,7 @@ func TestAnOffsetThatIsNotThereIsGone(t *testing.T) {
 	t.Parallel()
 	l := setup(t)
 	_, err := l.read(5).Next(t.Context(), time.Second)
-	require.ErrorIs(t, err, batches.ErrGone)
+	require.ErrorIs(t, err, recordbatch.ErrGone)
 
 	require.NoError(t, l.client().ProduceSync(t.Context(), &kgo.Record{Value: []byte("v")}).FirstErr())
 	r := l.read(0)
@@ -172,27 +172,27 @@ func TestABatchThatLiesIsRefusedByItself(t *testing.T) {
 			t.Parallel()
 			b := kmsg.RecordBatch{FirstOffset: 7, Magic: 2, NumRecords: 1, ProducerID: -1, Records: good}
 			c.change(&b)
-			parsed := batches.Parse(encode(b))
+			parsed := recordbatch.Parse(encode(b))
 			require.EqualValues(t, 7, parsed.First)
 			require.EqualValues(t, 7, parsed.Last)
 			_, err := parsed.Open(1 << 20)
 			require.ErrorContains(t, err, c.says)
-			require.False(t, errors.Is(err, batches.ErrTooLarge))
+			require.False(t, errors.Is(err, recordbatch.ErrTooLarge))
 		})
 	}
 	bent := encode(kmsg.RecordBatch{FirstOffset: 7, Magic: 2, NumRecords: 1, Records: good})
 	bent[len(bent)-1]++
-	_, err := batches.Parse(bent).Open(1 << 20)
+	_, err := recordbatch.Parse(bent).Open(1 << 20)
 	require.ErrorContains(t, err, "checksum")
 	old := encode(kmsg.RecordBatch{FirstOffset: 7, Magic: 1, Records: good})
-	_, err = batches.Parse(old).Open(1 << 20)
+	_, err = recordbatch.Parse(old).Open(1 << 20)
 	require.ErrorContains(t, err, "format 1")
 }
 
 func FuzzParse(f *testing.F) {
 	f.Add(encode(kmsg.RecordBatch{FirstOffset: 7, Magic: 2, NumRecords: 1, Records: []byte{14, 0, 0, 0, 1, 2, 'v', 0}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b := batches.Parse(data)
+		b := recordbatch.Parse(data)
 		if b == nil {
 			return
 		}

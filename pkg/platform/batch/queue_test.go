@@ -1,4 +1,4 @@
-package coalesce_test
+package batch_test
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 )
 
-// queue is a Coalescer whose batches take some time for each call.
+// queue is a Batcher whose batches take some time for each call.
 type queue struct {
-	*coalesce.Coalescer[int, error]
+	*batch.Batcher[int, error]
 	each  time.Duration
 	sizes []int
 }
@@ -23,7 +23,7 @@ type queue struct {
 func newQueue(t *testing.T, each time.Duration) *queue {
 	t.Helper()
 	q := &queue{each: each}
-	q.Coalescer = coalesce.New(coalesce.Config[int, error]{Max: 100, Within: 300 * time.Millisecond, Timeout: time.Hour,
+	q.Batcher = batch.New(batch.Config[int, error]{Max: 100, Within: 300 * time.Millisecond, Timeout: time.Hour,
 		Handle: func(_ context.Context, batch []int) []error {
 			q.sizes = append(q.sizes, len(batch))
 			<-time.After(q.each * time.Duration(len(batch)))
@@ -50,7 +50,7 @@ func count(errs <-chan error, n int) (fine, full int) {
 	for range n {
 		if err := <-errs; err == nil {
 			fine++
-		} else if err == coalesce.ErrFull {
+		} else if err == batch.ErrFull {
 			full++
 		}
 	}

@@ -1,4 +1,4 @@
-// Package batches reads one partition of a topic batch by batch, each in bounded memory.
+// Package recordbatch reads one partition of a topic batch by batch, each in bounded memory.
 //
 // A batch may be compressed. A few bytes can inflate to gigabytes, and then the client that reads them dies, starts again
 // and dies again. This package asks the broker for one batch at a time and inflates it up to a limit. A batch that is
@@ -7,4 +7,4 @@
 //
 // Reading one batch for each request is slower than the services' own client (sarama). It is for partitions on which
 // that client does not get on.
-package batches
+package recordbatch

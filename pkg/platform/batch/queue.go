@@ -1,4 +1,4 @@
-package coalesce
+package batch
 
 import "time"
 
@@ -12,7 +12,7 @@ const (
 
 // Busy reports whether a call made now would be refused with ErrFull, and how long those take that wait already. It is
 // always false without Within.
-func (c *Coalescer[In, Out]) Busy() (after time.Duration, busy bool) {
+func (c *Batcher[In, Out]) Busy() (after time.Duration, busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.busy()
@@ -20,7 +20,7 @@ func (c *Coalescer[In, Out]) Busy() (after time.Duration, busy bool) {
 
 // busy is Busy with c.mu held. The next batch may always form, whatever it takes: else nobody would learn that batches have
 // become faster.
-func (c *Coalescer[In, Out]) busy() (after time.Duration, busy bool) {
+func (c *Batcher[In, Out]) busy() (after time.Duration, busy bool) {
 	if c.cfg.Within == 0 || c.running < c.cfg.Workers {
 		return 0, false
 	}
@@ -31,7 +31,7 @@ func (c *Coalescer[In, Out]) busy() (after time.Duration, busy bool) {
 }
 
 // size returns how many calls a batch has at most.
-func (c *Coalescer[In, Out]) size() int {
+func (c *Batcher[In, Out]) size() int {
 	if c.cfg.Within == 0 || c.full <= longBatch {
 		return c.cfg.Max
 	}
@@ -39,7 +39,7 @@ func (c *Coalescer[In, Out]) size() int {
 }
 
 // observe learns from a batch how long one of Max calls takes. Small batches say nothing about that.
-func (c *Coalescer[In, Out]) observe(calls int, took time.Duration) {
+func (c *Batcher[In, Out]) observe(calls int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if calls*2 < c.size() {

@@ -1,10 +1,10 @@
-// Package coalesce handles calls that wait at the same moment as one batch.
+// Package batch handles calls that wait at the same moment as one batch.
 //
 // There is no timer: a call that finds nothing running is handled at once, alone. Batches form because calls arrive while
 // the last batch is being handled, so they grow with the load and a lone call pays nothing for them.
 //
 // A batch that fails is handled again call by call, so that one bad call fails alone.
-package coalesce
+package batch
 
 import (
 	"context"
@@ -22,10 +22,10 @@ const (
 	defaultTimeout = 30 * time.Second
 )
 
-// Config configures a Coalescer of calls that take In and give Out.
+// Config configures a Batcher of calls that take In and give Out.
 type Config[In, Out any] struct {
 	// Handle answers each call of a batch, in the same order. Its context is the batch's own: it ends after Timeout, or
-	// when the Coalescer is closed, not when a caller goes away.
+	// when the Batcher is closed, not when a caller goes away.
 	Handle func(ctx context.Context, batch []In) []Out
 	// Failed reports whether an answer of a batch may come of another call in it. Such calls are handled again, each
 	// alone. nil = never.
@@ -45,8 +45,8 @@ var ErrFull = errors.New("too many calls are waiting")
 // ErrNotBegun is wrapped by Do's error when the caller's context ended before the call was begun. It never will be.
 var ErrNotBegun = errors.New("the call was not begun")
 
-// Coalescer handles calls in batches. Safe for concurrent use.
-type Coalescer[In, Out any] struct {
+// Batcher handles calls in batches. Safe for concurrent use.
+type Batcher[In, Out any] struct {
 	cfg    Config[In, Out]
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -61,7 +61,7 @@ type call[In, Out any] struct {
 	ctx   context.Context
 	in    In
 	alone bool
-	begun bool      // it was taken into a batch; guarded by Coalescer.mu, as gone is
+	begun bool      // it was taken into a batch; guarded by Batcher.mu, as gone is
 	gone  bool      // its caller does not wait for it any more
 	since time.Time // when it began to wait, if that is bounded
 	out   chan answer[Out]
@@ -81,8 +81,8 @@ type Panic struct {
 
 func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
 
-// New makes a Coalescer. Close it when nobody calls it any more.
-func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
+// New makes a Batcher. Close it when nobody calls it any more.
+func New[In, Out any](cfg Config[In, Out]) *Batcher[In, Out] {
 	if cfg.Max == 0 {
 		cfg.Max = defaultMax
 	}
@@ -98,7 +98,7 @@ func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
 	if cfg.Observe == nil {
 		cfg.Observe = func(int) {}
 	}
-	c := &Coalescer[In, Out]{cfg: cfg}
+	c := &Batcher[In, Out]{cfg: cfg}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -106,14 +106,14 @@ func New[In, Out any](cfg Config[In, Out]) *Coalescer[In, Out] {
 // Do has in handled together with what else waits, and returns its answer. When ctx ends first it returns ctx's error: a
 // call that was not begun by then never is, and the error wraps ErrNotBegun. One that was begun goes on; after a deadline Do
 // waits for its answer for Config.Grace. ErrFull means that it was not begun.
-func (c *Coalescer[In, Out]) Do(ctx context.Context, in In) (Out, error) { return c.do(ctx, in, false) }
+func (c *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) { return c.do(ctx, in, false) }
 
 // DoAlone is Do in a batch of one, by its turn: for a call that failed before.
-func (c *Coalescer[In, Out]) DoAlone(ctx context.Context, in In) (Out, error) {
+func (c *Batcher[In, Out]) DoAlone(ctx context.Context, in In) (Out, error) {
 	return c.do(ctx, in, true)
 }
 
-func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, error) {
+func (c *Batcher[In, Out]) do(ctx context.Context, in In, alone bool) (Out, error) {
 	l := &call[In, Out]{ctx: ctx, in: in, alone: alone, out: make(chan answer[Out], 1)}
 	if !c.enqueue(l) {
 		var none Out
@@ -128,7 +128,7 @@ func (c *Coalescer[In, Out]) do(ctx context.Context, in In, alone bool) (Out, er
 }
 
 // expired is what Do returns once the context of the call has ended.
-func (c *Coalescer[In, Out]) expired(l *call[In, Out]) (none Out, err error) {
+func (c *Batcher[In, Out]) expired(l *call[In, Out]) (none Out, err error) {
 	c.mu.Lock()
 	begun := l.begun
 	l.gone = true
@@ -158,7 +158,7 @@ func (a answer[Out]) result() (Out, error) {
 	return a.out, nil
 }
 
-func (c *Coalescer[In, Out]) enqueue(l *call[In, Out]) bool {
+func (c *Batcher[In, Out]) enqueue(l *call[In, Out]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg.Waiting > 0 && len(c.queue) >= c.cfg.Waiting {
@@ -179,11 +179,11 @@ func (c *Coalescer[In, Out]) enqueue(l *call[In, Out]) bool {
 }
 
 // Close ends the context of the batch that is being handled, if any.
-func (c *Coalescer[In, Out]) Close() { c.cancel() }
+func (c *Batcher[In, Out]) Close() { c.cancel() }
 
 // run handles batch after batch until nobody waits. It lets go of the processor once before the first: calls that are
 // about to be made, by goroutines that can run already, share it.
-func (c *Coalescer[In, Out]) run() {
+func (c *Batcher[In, Out]) run() {
 	runtime.Gosched()
 	for batch := c.take(); len(batch) > 0; batch = c.take() {
 		c.handleAll(batch)
@@ -192,7 +192,7 @@ func (c *Coalescer[In, Out]) run() {
 
 // take takes what waits, up to a call that wants to be alone, and forgets those whose callers went away. With nobody left
 // it ends the run.
-func (c *Coalescer[In, Out]) take() []*call[In, Out] {
+func (c *Batcher[In, Out]) take() []*call[In, Out] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var batch []*call[In, Out]
@@ -230,7 +230,7 @@ func (c *Coalescer[In, Out]) take() []*call[In, Out] {
 	return batch
 }
 
-func (c *Coalescer[In, Out]) handleAll(batch []*call[In, Out]) {
+func (c *Batcher[In, Out]) handleAll(batch []*call[In, Out]) {
 	outs, panicked := c.handle(batch)
 	for i, l := range batch {
 		switch {
@@ -247,7 +247,7 @@ func (c *Coalescer[In, Out]) handleAll(batch []*call[In, Out]) {
 }
 
 // handle runs one batch. A panic, or another number of answers than calls, is returned as a Panic.
-func (c *Coalescer[In, Out]) handle(batch []*call[In, Out]) (outs []Out, panicked *Panic) {
+func (c *Batcher[In, Out]) handle(batch []*call[In, Out]) (outs []Out, panicked *Panic) {
 	defer func() {
 		if v := recover(); v != nil {
 			panicked = &Panic{Value: v, Stack: string(debug.Stack())}

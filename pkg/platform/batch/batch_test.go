@@ -1,4 +1,4 @@
-package coalesce_test
+package batch_test
 
 import (
 	"context"
@@ -14,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a Coalescer whose batches wait for a ticket before they are handled.
+// bench is a Batcher whose batches wait for a ticket before they are handled.
 type bench struct {
-	*coalesce.Coalescer[int, error]
+	*batch.Batcher[int, error]
 	mu      sync.Mutex
 	batches [][]int
 	started chan struct{}
@@ -32,10 +32,10 @@ type bench struct {
 
 var errBad = errors.New("bad")
 
-func setup(t *testing.T, limit int, change ...func(*coalesce.Config[int, error])) *bench {
+func setup(t *testing.T, limit int, change ...func(*batch.Config[int, error])) *bench {
 	t.Helper()
 	b := &bench{started: make(chan struct{}, 1000), tickets: make(chan struct{}, 1000), bad: map[int]bool{}, panics: map[int]bool{}}
-	cfg := coalesce.Config[int, error]{Max: limit, Failed: func(err error) bool { return err != nil },
+	cfg := batch.Config[int, error]{Max: limit, Failed: func(err error) bool { return err != nil },
 		Handle: func(ctx context.Context, batch []int) []error {
 			b.mu.Lock()
 			b.batches = append(b.batches, batch)
@@ -61,7 +61,7 @@ func setup(t *testing.T, limit int, change ...func(*coalesce.Config[int, error])
 	for _, c := range change {
 		c(&cfg)
 	}
-	b.Coalescer = coalesce.New(cfg)
+	b.Batcher = batch.New(cfg)
 	t.Cleanup(b.Close)
 	return b
 }
@@ -77,7 +77,7 @@ func (b *bench) do(ctx context.Context, n int) <-chan error {
 	answered := make(chan error, 1)
 	go func() {
 		defer func() {
-			if p, ok := recover().(*coalesce.Panic); ok {
+			if p, ok := recover().(*batch.Panic); ok {
 				answered <- p
 			}
 		}()
@@ -130,7 +130,7 @@ func TestOneBadCallFailsAlone(t *testing.T) {
 			case 7:
 				require.ErrorIs(t, err, errBad)
 			case 9:
-				var p *coalesce.Panic
+				var p *batch.Panic
 				require.ErrorAs(t, err, &p)
 				require.Equal(t, "9", p.Value)
 				require.Contains(t, p.Stack, "coalesce_test.go")
@@ -187,7 +187,7 @@ func TestACallerThatGoesAwayIsNotHandledAndHoldsUpNobody(t *testing.T) {
 func TestSeveralWorkersHandleBatchesAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, 256, func(cfg *coalesce.Config[int, error]) { cfg.Workers = 2 })
+		b := setup(t, 256, func(cfg *batch.Config[int, error]) { cfg.Workers = 2 })
 		first := b.do(t.Context(), 0)
 		synctest.Wait()
 		second := b.do(t.Context(), 1)
@@ -205,12 +205,12 @@ func TestSeveralWorkersHandleBatchesAtTheSameTime(t *testing.T) {
 func TestACallThatFindsTooManyWaitingIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, 256, func(cfg *coalesce.Config[int, error]) { cfg.Waiting = 2 })
+		b := setup(t, 256, func(cfg *batch.Config[int, error]) { cfg.Waiting = 2 })
 		answers := []<-chan error{b.do(t.Context(), 0)}
 		synctest.Wait()
 		answers = append(answers, b.do(t.Context(), 1), b.do(t.Context(), 2))
 		synctest.Wait()
-		require.ErrorIs(t, <-b.do(t.Context(), 3), coalesce.ErrFull)
+		require.ErrorIs(t, <-b.do(t.Context(), 3), batch.ErrFull)
 		close(b.tickets)
 		for _, answered := range answers {
 			require.NoError(t, <-answered)
@@ -235,7 +235,7 @@ func TestABatchEndsAfterItsTimeoutAndWhenClosed(t *testing.T) {
 
 func TestAWrongNumberOfAnswersIsAPanic(t *testing.T) {
 	t.Parallel()
-	c := coalesce.New(coalesce.Config[int, int]{Handle: func(context.Context, []int) []int { return nil }})
+	c := batch.New(batch.Config[int, int]{Handle: func(context.Context, []int) []int { return nil }})
 	defer c.Close()
 	require.PanicsWithError(t, "1 calls were answered with 0 answers", func() { _, _ = c.Do(t.Context(), 1) })
 }
@@ -243,7 +243,7 @@ func TestAWrongNumberOfAnswersIsAPanic(t *testing.T) {
 func TestEveryCallIsAnsweredOnceUnderLoad(t *testing.T) {
 	t.Parallel()
 	var largest atomic.Int64
-	c := coalesce.New(coalesce.Config[int, int]{Max: 16,
+	c := batch.New(batch.Config[int, int]{Max: 16,
 		Observe: func(size int) { largest.Store(max(largest.Load(), int64(size))) },
 		Handle: func(_ context.Context, batch []int) []int {
 			outs := make([]int, len(batch))
@@ -269,8 +269,8 @@ func TestEveryCallIsAnsweredOnceUnderLoad(t *testing.T) {
 	require.LessOrEqual(t, largest.Load(), int64(16))
 }
 
-func BenchmarkCoalescer(b *testing.B) {
-	c := coalesce.New(coalesce.Config[int, int]{Handle: func(_ context.Context, batch []int) []int { return batch }})
+func BenchmarkBatcher(b *testing.B) {
+	c := batch.New(batch.Config[int, int]{Handle: func(_ context.Context, batch []int) []int { return batch }})
 	defer c.Close()
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {

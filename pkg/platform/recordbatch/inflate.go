@@ -1,4 +1,4 @@
-package batches
+package recordbatch
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package coalesce_test
+package batch_test
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/coalesce"
+	"pasdetrois/pkg/platform/batch"
 )
 
-// late makes a Coalescer of batches that take a second, and of calls that wait for their answer 400 ms longer than they may.
-func late(t *testing.T) *coalesce.Coalescer[int, int] {
-	c := coalesce.New(coalesce.Config[int, int]{Max: 1, Grace: 400 * time.Millisecond, Handle: func(_ context.Context, batch []int) []int {
+// late makes a Batcher of batches that take a second, and of calls that wait for their answer 400 ms longer than they may.
+func late(t *testing.T) *batch.Batcher[int, int] {
+	c := batch.New(batch.Config[int, int]{Max: 1, Grace: 400 * time.Millisecond, Handle: func(_ context.Context, batch []int) []int {
 		<-time.After(time.Second) // of the bubble's clock
 		return batch
 	}})
@@ -36,7 +36,7 @@ func TestACallThatWasBegunHearsItsAnswerABitTooLate(t *testing.T) {
 		began := time.Now()
 		_, err = late(t).Do(within(t, 500*time.Millisecond), 7)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.NotErrorIs(t, err, coalesce.ErrNotBegun, "it goes on")
+		require.NotErrorIs(t, err, batch.ErrNotBegun, "it goes on")
 		require.Equal(t, 900*time.Millisecond, time.Since(began))
 		<-time.After(time.Second)
 	})
@@ -54,7 +54,7 @@ func TestACallThatWasNotBegunInTimeNeverIs(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		_, err := c.Do(within(t, 500*time.Millisecond), 2)
-		require.ErrorIs(t, err, coalesce.ErrNotBegun)
+		require.ErrorIs(t, err, batch.ErrNotBegun)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 500*time.Millisecond, time.Since(began), "there is nothing to wait for")
 		require.NoError(t, <-first)

@@ -1,4 +1,4 @@
-package batches_test
+package recordbatch_test
 
 import (
 	"testing"

@@ -1,0 +1,58 @@
+// Package provider opens the payment provider that a URL names.
+//
+// A provider is a package of its own below this one, which implements app.Provider. To add one: write its package, add
+// its URL's scheme to Open, and give the URL with the provider's key as a secret (PROVIDER_URL_FILE). Nothing else
+// depends on the provider: payments stores each decision itself, and measures and traces each call here.
+//
+// The simulated provider keeps its books in the table provider_ledger, on connections of its own, as an outside system
+// would. Payments reads them through the provider only. Auditing tools read them through the view that the migrations
+// define for auditors.
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"pasdetrois/services/payments/internal/app"
+	"pasdetrois/services/payments/internal/provider/simulated"
+)
+
+// Config says which provider to open.
+type Config struct {
+	// URL names the provider by its scheme. "" and "simulated:" are the simulated one.
+	URL string
+	// DatabaseURL is where the simulated provider keeps its books.
+	DatabaseURL string
+	// Latency and ErrorRate are of the simulated provider: see simulated.Config.
+	Latency   time.Duration
+	ErrorRate float64
+}
+
+// Provider is an open provider. Close it when nothing calls it any more.
+type Provider interface {
+	app.Provider
+	Close()
+}
+
+// CheckURL returns what is wrong with a provider's URL, nil when Open can open it. Errors never hold the URL, which may
+// hold a key.
+func CheckURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("not a URL such as simulated:")
+	}
+	if u.Scheme != "" && u.Scheme != "simulated" || u.Scheme == "" && raw != "" {
+		return fmt.Errorf("no provider has the scheme %q; there is simulated:", u.Scheme)
+	}
+	return nil
+}
+
+// Open opens the provider. It does not connect: a provider that is away is asked again with each message.
+func Open(cfg Config) (Provider, error) {
+	if err := CheckURL(cfg.URL); err != nil {
+		return nil, fmt.Errorf("provider: %w", err)
+	}
+	return simulated.Open(cfg.DatabaseURL, simulated.Config{Latency: cfg.Latency, ErrorRate: cfg.ErrorRate})
+}
