@@ -133,7 +133,7 @@ func TestOneBadCallFailsAlone(t *testing.T) {
 				var p *batch.Panic
 				require.ErrorAs(t, err, &p)
 				require.Equal(t, "9", p.Value)
-				require.Contains(t, p.Stack, "coalesce_test.go")
+				require.Contains(t, p.Stack, "batch_test.go")
 			default:
 				require.NoError(t, err, n)
 			}
