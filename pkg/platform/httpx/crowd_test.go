@@ -150,7 +150,7 @@ func TestSlowBodiesKeepNobodyFromBeingAnswered(t *testing.T) {
 	h, arrived := newHeld(), make(chan struct{}, 1000)
 	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
-		strictBody(h).ServeHTTP(w, r)
+		strict(h).ServeHTTP(w, r)
 	}), crowded(capacity{requests: 1, bodies: 1 << 20, patience: time.Hour}))
 	var slow []net.Conn
 	for range 10 {

@@ -44,6 +44,10 @@ func (h *Health) Drain() { h.draining.Store(true) }
 func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
+	onlyRead := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD")
+		problem(w, http.StatusMethodNotAllowed, r.Method+" is not allowed here; allowed: GET, HEAD")
+	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"status": "ok"})
 	})

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -73,33 +72,55 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	docs := swgui.New(title, "/openapi.json", "/docs")
 	mux.Handle("GET /docs", docs)
 	mux.Handle("GET /docs/", docs)
-	return api, slashes(recovering(routed(mux, strictBody(mux))))
-}
-
-// routed hands to next what mux has a route for, and names the route in the request: what is refused on the way to the
-// mux is counted under it. The rest is answered as problem+json, with the mux's own Allow header.
-func routed(mux *http.ServeMux, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fallback, pattern := mux.Handler(r)
-		if pattern != "" {
-			r.Pattern = pattern
-			next.ServeHTTP(w, r)
-			return
+	return api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { answerPanic(w, r, recover()) }()
+		r = marked(r)
+		refuse := func(status int) {
+			detail := "there is nothing at " + r.URL.Path
+			if allowed := w.Header().Get("Allow"); allowed != "" {
+				detail = fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allowed)
+			}
+			problem(w, status, detail)
 		}
-		answer := httptest.NewRecorder()
-		fallback.ServeHTTP(answer, r)
-		switch answer.Code {
-		case http.StatusMethodNotAllowed:
-			notAllowed(w, r, answer.Header().Get("Allow"))
-		case http.StatusNotFound:
-			problem(w, answer.Code, "there is nothing at "+r.URL.Path)
-		default:
-			fallback.ServeHTTP(w, r)
+		if Routed(mux, w, r, refuse) && strictBody(w, r) {
+			mux.ServeHTTP(w, r)
 		}
 	})
 }
 
-// discreet takes the cause out of the answer to an error that nobody foresaw: it is nobody's business outside.
+// Routed reports whether mux has a route for r. Then it names the route in r.Pattern, so that a request which is refused on
+// its way to the handler is counted under its route. A request without a route is answered: redirected to its cleaned path as
+// mux does, or given to refuse with the status 404, or with 405 and mux's Allow header.
+func Routed(mux *http.ServeMux, w http.ResponseWriter, r *http.Request, refuse func(status int)) bool {
+	fallback, pattern := mux.Handler(r)
+	if pattern != "" {
+		r.Pattern = pattern
+		return true
+	}
+	answer := &statusOnly{header: http.Header{}}
+	fallback.ServeHTTP(answer, r)
+	if answer.status < http.StatusBadRequest {
+		fallback.ServeHTTP(w, r)
+		return false
+	}
+	if allow := answer.header.Get("Allow"); allow != "" {
+		w.Header().Set("Allow", allow)
+	}
+	refuse(answer.status)
+	return false
+}
+
+// statusOnly is a ResponseWriter that keeps no body.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) WriteHeader(status int)      { s.status = status }
+func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
+
+// discreet removes the cause of an unforeseen error from its answer: it may name what clients must not see.
 func discreet(_ huma.Context, _ string, v any) (any, error) {
 	if e, ok := v.(*huma.ErrorModel); ok && e.Status >= http.StatusInternalServerError {
 		e.Errors = nil
@@ -107,29 +128,18 @@ func discreet(_ huma.Context, _ string, v any) (any, error) {
 	return v, nil
 }
 
-func notAllowed(w http.ResponseWriter, r *http.Request, allowed string) {
-	w.Header().Set("Allow", allowed)
-	problem(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allowed))
-}
-
-func onlyRead(w http.ResponseWriter, r *http.Request) { notAllowed(w, r, "GET, HEAD") }
-
-// recovering answers a panic with a problem that tells nothing, and the server's log with all there is.
-func recovering(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if v := recover(); v != nil {
-				if v == http.ErrAbortHandler {
-					panic(v)
-				}
-				if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
-					server.ErrorLog.Printf("panic in %s: %v\n%s", r.Pattern, v, debug.Stack())
-				}
-				problem(w, http.StatusInternalServerError, "an unexpected error happened")
-			}
-		}()
-		next.ServeHTTP(w, r)
-	})
+// answerPanic answers a panic with 500 and writes its value and stack into the server's log.
+func answerPanic(w http.ResponseWriter, r *http.Request, v any) {
+	switch v {
+	case nil:
+		return
+	case http.ErrAbortHandler:
+		panic(v)
+	}
+	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
+		server.ErrorLog.Printf("panic in %s: %v\n%s", r.Pattern, v, debug.Stack())
+	}
+	problem(w, http.StatusInternalServerError, "an unexpected error happened")
 }
 
 // problem writes an RFC 9457 document.

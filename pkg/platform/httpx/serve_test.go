@@ -100,7 +100,7 @@ func TestAHeaderThatDoesNotEndIsCutOff(t *testing.T) {
 
 func TestABodyThatDoesNotEndIsCutOff(t *testing.T) {
 	t.Parallel()
-	s := start(t, strictBody(unreached(t)), func(l *limits) { l.request = 300 * time.Millisecond })
+	s := start(t, strict(unreached(t)), func(l *limits) { l.request = 300 * time.Millisecond })
 	conn := s.dial("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
 	problemOf(t, s.answer(conn), http.StatusRequestTimeout)
 	s.closed(conn)
@@ -153,7 +153,7 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 
 func TestABodyThatIsTooLargeIsRefusedWhileItIsStillSent(t *testing.T) {
 	t.Parallel()
-	s := start(t, strictBody(unreached(t)), nil)
+	s := start(t, strict(unreached(t)), nil)
 	conn := s.dial("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n" + strings.Repeat(" ", 100<<10))
 	problemOf(t, s.answer(conn), http.StatusRequestEntityTooLarge)
 	s.closed(conn)

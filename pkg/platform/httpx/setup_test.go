@@ -89,3 +89,12 @@ func problemOf(t *testing.T, resp *http.Response, status int) string {
 	require.NotEmpty(t, document.Detail)
 	return string(body)
 }
+
+// strict hands requests with an acceptable body to next.
+func strict(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strictBody(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}

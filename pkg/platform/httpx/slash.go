@@ -9,40 +9,36 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// The id "/" stands in an address as %2F. net/http's mux (Go 1.22 to 1.26) takes that segment for the end of the path, and
-// no wildcard matches it. slashes hands the mux a segment with a NUL behind the slash, which stands in no id, and
-// unslashed takes the NUL away again before the operation reads the parameter.
+// The id "/" is %2F in an address. net/http's mux (Go 1.22 to 1.26) takes that segment for the end of the path, and no
+// wildcard matches it. marked therefore puts a NUL, which no id contains, behind such a slash; the mux then matches it, and
+// unslashed removes the NUL before the operation reads the parameter.
 const (
 	slashSegment  = "%2F"
 	markedSegment = "%2F%00"
 	markedValue   = "/\x00"
 )
 
-func slashes(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.RawPath != "" { // only then the address has an escape that matters
-			r = marked(r)
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // marked returns the request with each segment %2F marked. A request without one is returned as it is.
 func marked(r *http.Request) *http.Request {
+	if r.URL.RawPath == "" { // the address has no escape that matters
+		return r
+	}
 	segments, found := strings.Split(r.URL.EscapedPath(), "/"), false
 	for i, s := range segments {
 		if strings.EqualFold(s, slashSegment) {
 			segments[i], found = markedSegment, true
 		}
 	}
-	if !found {
-		return r
-	}
 	raw := strings.Join(segments, "/")
 	path, err := url.PathUnescape(raw)
-	if err != nil {
+	if !found || err != nil {
 		return r
 	}
+	return WithPath(r, path, raw)
+}
+
+// WithPath returns a copy of the request with another path. raw is the path as it is escaped.
+func WithPath(r *http.Request, path, raw string) *http.Request {
 	u := *r.URL
 	u.Path, u.RawPath = path, raw
 	out := r.WithContext(r.Context())

@@ -23,44 +23,42 @@ var byteOrderMark = []byte("\ufeff")
 // maxDepth is how deep a body may be nested; no request of ours needs more than three levels.
 const maxDepth = 32
 
-// strictBody refuses bodies that decoders disagree about: too large, no JSON, invalid UTF-8, a key twice, more than one
-// value. What a decoder would quietly pick, a client did not mean.
-func strictBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body == nil || r.Body == http.NoBody {
-			next.ServeHTTP(w, r)
-			return
+// strictBody replaces the request's body by the same bytes once they are complete and checked, and reports whether it did.
+// Otherwise it has answered: bodies are rejected that decoders disagree about (too large, no JSON, invalid UTF-8, a key twice,
+// more than one value), because a decoder would pick one of the meanings.
+func strictBody(w http.ResponseWriter, r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return true
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case errors.Is(err, errNoRoom):
+		connectionOf(r.Context()).crowd.refuse(w, r, causeRequests, 0)
+		return false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		problem(w, http.StatusRequestTimeout, "the body did not come in time")
+		return false
+	case err != nil:
+		problem(w, http.StatusBadRequest, "the body could not be read")
+		return false
+	case len(body) > maxBody:
+		w.Header().Set("Connection", "close")
+		problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody))
+		return false
+	case len(body) == 0:
+	case !isJSON(r.Header.Get("Content-Type")):
+		problem(w, http.StatusUnsupportedMediaType, "send the body as application/json")
+		return false
+	default:
+		body = bytes.TrimPrefix(body, byteOrderMark)
+		if err := checkJSON(body); err != nil {
+			problem(w, http.StatusBadRequest, "the body is not acceptable JSON: "+err.Error())
+			return false
 		}
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-		switch {
-		case errors.Is(err, errNoRoom):
-			connectionOf(r.Context()).crowd.refuse(w, r, causeRequests, 0)
-			return
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			problem(w, http.StatusRequestTimeout, "the body did not come in time")
-			return
-		case err != nil:
-			problem(w, http.StatusBadRequest, "the body could not be read")
-			return
-		case len(body) > maxBody:
-			w.Header().Set("Connection", "close")
-			problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody))
-			return
-		case len(body) == 0:
-		case !isJSON(r.Header.Get("Content-Type")):
-			problem(w, http.StatusUnsupportedMediaType, "send the body as application/json")
-			return
-		default:
-			body = bytes.TrimPrefix(body, byteOrderMark)
-			if err := checkJSON(body); err != nil {
-				problem(w, http.StatusBadRequest, "the body is not acceptable JSON: "+err.Error())
-				return
-			}
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.Header.Set("Content-Type", "application/json") // however it was spelt: huma knows one spelling
-		next.ServeHTTP(w, r)
-	})
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json") // however it was spelt: huma knows one spelling
+	return true
 }
 
 func checkJSON(body []byte) error {

@@ -100,7 +100,7 @@ func TestTheBodyReachesTheHandlerUnchanged(t *testing.T) {
 	t.Parallel()
 	const body = `{ "b":1.50, "a":"\u00e9" }`
 	var got bytes.Buffer
-	h := strictBody(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := strict(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, err := got.ReadFrom(r.Body)
 		require.NoError(t, err)
 	}))

@@ -95,6 +95,17 @@ func (a *API) timelineSoFar(ctx context.Context, id string) (*huma.StreamRespons
 	}}, nil
 }
 
+const eventStream = "text/event-stream"
+
+// wantsStream reads an Accept header. A client gets the stream when it names the stream and does not prefer JSON; a range such
+// as */* means JSON. ok is false when the client accepts neither.
+func wantsStream(accept string) (stream, ok bool) {
+	events, named := httpx.Quality(accept, eventStream)
+	json, _ := httpx.Quality(accept, "application/json")
+	stream = named && events > 0 && events >= json
+	return stream, stream || json > 0
+}
+
 // errNeverSeen is what a Last-Event-ID names that has not happened.
 var errNeverSeen = errors.New("the last event seen has not happened")
 
