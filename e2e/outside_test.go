@@ -21,7 +21,7 @@ import (
 func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(c *stack.Config) {
-		c.Services = map[string]map[string]string{client.Orders: {"HELD_TIMEOUT": "1s", "SWEEP_INTERVAL": "100ms"}}
+		c.Services = map[string]map[string]string{client.Orders: {"HELD_TIMEOUT": "1s"}}
 	})
 	env := scenario.On(s)
 	producer, err := kgo.NewClient(kgo.SeedBrokers(env.Kafka.Brokers...))

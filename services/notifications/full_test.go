@@ -3,13 +3,11 @@ package notifications_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications"
 )
 
@@ -24,23 +22,15 @@ SELECT 'elsewhere', 0, n, now() + n * interval '1 second', 'malformed', 'of befo
 func TestAFullTableOfDeadLettersHoldsItsPartitionUpUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, err := w.db.Exec(t.Context(), fillSQL, fewestLetters)
+	_, err := w.DB.Exec(t.Context(), fillSQL, fewestLetters)
 	require.NoError(t, err)
 	s := w.start(func(c *notifications.Config) { c.Letters.Letters = fewestLetters })
 	write := func(key, body string) {
-		require.NoError(t, w.producer.PublishRecords(t.Context(), messages.Record{Topic: messages.TopicNotifications, Key: []byte(key), Value: []byte(body)}))
+		require.NoError(t, w.Producer.PublishRecords(t.Context(), messages.Record{Topic: messages.TopicNotifications, Key: []byte(key), Value: []byte(body)}))
 	}
 	write("k", "no json")
 	write("k", `{"user_id": 1, "message": "behind", "channel": "email"}`)
-	says := func(path string, status int, words string) {
-		testkit.Eventually(t, func() error {
-			got, body, err := fetch(t, http.MethodGet, s.admin+path)
-			if err == nil && (got != status || !strings.Contains(body, words)) {
-				err = fmt.Errorf("%s: %d %s", path, got, body)
-			}
-			return err
-		})
-	}
+	says := func(path string, status int, text string) { s.Answers(s.Admin+path, status, text) }
 	says("/readyz", http.StatusServiceUnavailable, "replay or discard some")
 	says("/metrics", http.StatusOK, fmt.Sprintf("pasdetrois_dead_letters_stored{handled=\"no\"} %d\n", fewestLetters))
 	says("/metrics", http.StatusOK, fmt.Sprintf("pasdetrois_dead_letters_limit %d\n", fewestLetters))
@@ -52,15 +42,14 @@ func TestAFullTableOfDeadLettersHoldsItsPartitionUpUntilThereIsRoom(t *testing.T
 	}
 
 	var letter int64
-	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT min(id) FROM dead_letters`).Scan(&letter))
-	status, body, err := fetch(t, http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/discard", s.admin, letter))
-	require.NoError(t, err)
+	require.NoError(t, w.DB.QueryRow(t.Context(), `SELECT min(id) FROM dead_letters`).Scan(&letter))
+	status, body := s.Do(http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/discard", s.Admin, letter), "")
 	require.Less(t, status, 300, body)
 	require.Len(t, w.await(31), 31)
 	says("/readyz", http.StatusOK, "ok")
 	var parked int
-	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM dead_letters WHERE topic <> 'elsewhere'`).Scan(&parked))
+	require.NoError(t, w.DB.QueryRow(t.Context(), `SELECT count(*) FROM dead_letters WHERE topic <> 'elsewhere'`).Scan(&parked))
 	require.Equal(t, 1, parked)
-	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM dead_letters`).Scan(&parked))
+	require.NoError(t, w.DB.QueryRow(t.Context(), `SELECT count(*) FROM dead_letters`).Scan(&parked))
 	require.Equal(t, fewestLetters, parked, "the discarded one made room")
 }

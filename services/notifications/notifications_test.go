@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -43,13 +41,13 @@ func TestRunSendsWhatAPlainForeignMessageAsksFor(t *testing.T) {
 	require.Len(t, w.sent(), 3)
 
 	testkit.Eventually(t, func() error {
-		_, body := s.get(s.public + "/notifications?order_id=1001")
+		_, body := s.Get(s.Public + "/notifications?order_id=1001")
 		if strings.Count(body, `"status":"sent"`) != 1 || !strings.Contains(body, `"to":"u1@example.com"`) {
 			return errors.New(body)
 		}
 		return nil
 	})
-	_, metrics := s.get(s.admin + "/metrics")
+	_, metrics := s.Get(s.Admin + "/metrics")
 	for _, name := range []string{`pasdetrois_notifications_notifications_total{kind="confirmed"} 2`,
 		`pasdetrois_notifications_notifications_total{kind="none"} 1`, `pasdetrois_notifications_repetitions_total{content="same"} 1`,
 		`pasdetrois_notifications_emails_total{status="sent"} 3`, `pasdetrois_notifications_email_send_seconds_count{status="sent"} 3`,
@@ -70,7 +68,7 @@ func TestRunStoppedAndStartedAgainLosesNothing(t *testing.T) {
 		switch i {
 		case orders / 3:
 			w.await(1)
-			s.stop()
+			s.Stop()
 		case orders * 2 / 3:
 			s = w.start()
 		}
@@ -82,9 +80,9 @@ func TestRunStoppedAndStartedAgainLosesNothing(t *testing.T) {
 	}
 	require.Len(t, seen, orders)
 	require.Len(t, sent, orders, "and none is sent twice")
-	s.stop()
+	s.Stop()
 	var pending int
-	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM notifications WHERE status = 'pending'`).Scan(&pending))
+	require.NoError(t, w.DB.QueryRow(t.Context(), `SELECT count(*) FROM notifications WHERE status = 'pending'`).Scan(&pending))
 	require.Zero(t, pending)
 }
 
@@ -109,7 +107,7 @@ func TestRunParksPoisonAndReplaysIt(t *testing.T) {
 		} `json:"items"`
 	}
 	testkit.Eventually(t, func() error {
-		_, body := s.get(s.admin + "/dead-letters")
+		_, body := s.Get(s.Admin + "/dead-letters")
 		if err := json.Unmarshal([]byte(body), &list); err != nil {
 			return err
 		}
@@ -122,11 +120,10 @@ func TestRunParksPoisonAndReplaysIt(t *testing.T) {
 
 	// An operator mends one and has it handled again.
 	letter := list.Items[0].ID
-	_, err := w.db.Exec(t.Context(), `UPDATE dead_letters SET value = $2 WHERE id = $1`, letter,
+	_, err := w.DB.Exec(t.Context(), `UPDATE dead_letters SET value = $2 WHERE id = $1`, letter,
 		[]byte(`{"user_id": 2, "message": "mended", "channel": "email"}`))
 	require.NoError(t, err)
-	status, body, err := fetch(t, http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/replay", s.admin, letter))
-	require.NoError(t, err)
+	status, body := s.Do(http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/replay", s.Admin, letter), "")
 	require.Equal(t, http.StatusAccepted, status, body)
 	require.Equal(t, "mended", w.await(2)[1].Message)
 }
@@ -136,46 +133,17 @@ func TestRunWaitsForPostgresAndKafka(t *testing.T) {
 	w := setup(t)
 	s := w.start(func(c *notifications.Config) {
 		c.DatabaseURL = "postgres://notifications:notifications@127.0.0.1:1/none"
-		c.Brokers = []string{"127.0.0.1:1"}
+		c.Kafka.Brokers = []string{"127.0.0.1:1"}
 	})
-	for _, base := range []string{s.public, s.admin} {
-		testkit.Eventually(t, func() error {
-			status, body, err := fetch(t, http.MethodGet, base+"/livez")
-			if err == nil && status != http.StatusOK {
-				err = errors.New(body)
-			}
-			return err
-		})
-		status, body := s.get(base + "/readyz")
-		require.Equal(t, http.StatusServiceUnavailable, status)
-		for _, check := range []string{"postgres", "consumer"} {
-			require.Contains(t, body, check)
-		}
+	for _, base := range []string{s.Public, s.Admin} {
+		s.Answers(base+"/livez", http.StatusOK)
+		s.Answers(base+"/readyz", http.StatusServiceUnavailable, "postgres", "consumer", "topics")
 	}
+	_, body := s.Get(s.Admin + "/readyz")
+	require.NotContains(t, body, "kafka_producer", "notifications publishes nothing")
 	start := time.Now()
-	status, _ := s.get(s.public + "/notifications")
+	status, _ := s.Get(s.Public + "/notifications")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Less(t, time.Since(start), 2*time.Second)
-	s.stop()
-}
-
-func TestRunBecomesReady(t *testing.T) {
-	t.Parallel()
-	s := setup(t).start()
-	testkit.Eventually(t, func() error {
-		status, body, err := fetch(t, http.MethodGet, s.admin+"/readyz")
-		if err == nil && status != http.StatusOK {
-			err = errors.New(body)
-		}
-		return err
-	})
-}
-
-func TestRunRefusesAnAddressInUse(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	cfg := configFrom(t, map[string]string{"DATABASE_URL": someDatabase, "HTTP_ADDR": l.Addr().String()})
-	require.ErrorContains(t, notifications.Run(t.Context(), cfg, slog.New(slog.DiscardHandler)), l.Addr().String())
+	s.Stop()
 }

@@ -25,17 +25,17 @@ func TestReadingNotificationsFromTheirBeginningSendsNothing(t *testing.T) {
 		w.write(fmt.Sprintf(`{"user_id": 7, "message": "Your parcel %d is on its way.", "channel": "email"}`, i))
 	}
 	w.await(2 * each)
-	s.says(http.StatusOK)
-	s.stop()
+	s.Ready(http.StatusOK)
+	s.Stop()
 
-	s = w.start(func(c *notifications.Config) { c.GroupPrefix += "again." })
+	s = w.start(func(c *notifications.Config) { c.Kafka.GroupPrefix += "again." })
 	testkit.Eventually(t, func() error {
-		_, metrics := s.get(s.admin + "/metrics")
+		_, metrics := s.Get(s.Admin + "/metrics")
 		if want := fmt.Sprintf(`pasdetrois_messages_handled_total{event="notification_requested",result="ok"} %d`, 2*each); !strings.Contains(metrics, want) {
 			return fmt.Errorf("not all messages are read again: no %s", want)
 		}
 		return nil
 	})
-	s.stop()
+	s.Stop()
 	require.Len(t, w.sent(), 2*each)
 }

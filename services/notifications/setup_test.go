@@ -1,40 +1,29 @@
 package notifications_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/service/servicetest"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// world is one test's corner of Kafka and Postgres, and the emails that came out.
+// world is a servicetest.World, with the emails that notifications sends.
 type world struct {
-	t        *testing.T
-	cfg      notifications.Config
-	db       *pgxpool.Pool
-	log      *slog.Logger
-	producer *bus.Producer
-	emails   *lockedBuffer
+	*servicetest.World
+	cfg    notifications.Config
+	emails *servicetest.Buffer
 }
 
 func setup(t *testing.T) *world {
@@ -42,98 +31,34 @@ func setup(t *testing.T) *world {
 	return setupOn(t, testkit.Brokers(t), testkit.Database(t, migrations.Up))
 }
 
-// setupOn is setup on given parts.
 func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
 	t.Helper()
-	logs := &lockedBuffer{}
-	w := &world{t: t, db: db.Pool(t, "notifications"), emails: &lockedBuffer{},
-		log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(logs.String())
-		}
-	})
-	w.cfg = configFrom(t, map[string]string{"DATABASE_URL": db.URL("notifications")})
-	w.cfg.EmailLog = w.emails
-	prefix := testkit.Prefix(t)
-	w.cfg.Config = bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
-	_, err := bus.CreateTopics(t.Context(), w.cfg.Config, []bus.TopicSpec{{Name: messages.TopicNotifications, Partitions: 3, ReplicationFactor: 1}})
-	require.NoError(t, err)
-	w.producer, err = bus.NewProducer(w.cfg.Config, "test", w.log)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.producer.Close()) })
-	return w
+	w := servicetest.New(t, "notifications", brokers, db)
+	w.CreateTopics(3)
+	cfg, emails := servicetest.Config[notifications.Config](w), &servicetest.Buffer{}
+	cfg.EmailLog = emails
+	return &world{w, cfg, emails}
 }
 
-// service is a running notifications service.
-type service struct {
-	t             *testing.T
-	public, admin string
-	stop          func()
-}
-
-func (w *world) start(change ...func(c *notifications.Config)) *service {
-	w.t.Helper()
+func (w *world) start(change ...func(c *notifications.Config)) *servicetest.Service {
+	w.T.Helper()
 	cfg := w.cfg
 	for _, c := range change {
 		c(&cfg)
 	}
-	require.NoError(w.t, cfg.Validate())
-	listen := func() net.Listener {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(w.t, err)
-		return l
-	}
-	cfg.HTTPListener, cfg.AdminListener = listen(), listen()
-	s := &service{t: w.t, public: "http://" + cfg.HTTPListener.Addr().String(), admin: "http://" + cfg.AdminListener.Addr().String()}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- notifications.Run(ctx, cfg, w.log) }()
-	s.stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-ended:
-			assert.NoError(w.t, err)
-		case <-time.After(30 * time.Second):
-			assert.Fail(w.t, "it did not stop")
-		}
-	})
-	w.t.Cleanup(s.stop)
-	return s
+	return w.Start(&cfg.Base, func(ctx context.Context) error { return notifications.Run(ctx, cfg, w.Log) })
 }
 
-func (s *service) get(url string) (int, string) {
-	s.t.Helper()
-	status, body, err := fetch(s.t, http.MethodGet, url)
-	require.NoError(s.t, err)
-	return status, body
-}
-
-func fetch(t *testing.T, method, url string) (int, string, error) {
-	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(body), err
-}
-
-// write puts a body on topic notifications as a foreign client would: no key, no headers.
+// write puts a body on topic notifications as a foreign client would.
 func (w *world) write(body string) {
-	w.t.Helper()
-	require.NoError(w.t, w.producer.PublishRecords(w.t.Context(), messages.Record{Topic: messages.TopicNotifications, Value: []byte(body)}))
+	w.T.Helper()
+	w.Write(messages.TopicNotifications, body)
 }
 
 // publish sends what one of our own services sends about an order.
 func (w *world) publish(order, kind string) {
-	w.t.Helper()
-	require.NoError(w.t, w.producer.Publish(w.t.Context(), messages.Message{
+	w.T.Helper()
+	require.NoError(w.T, w.Producer.Publish(w.T.Context(), messages.Message{
 		ID: messages.ID(order, messages.EventNotificationRequested, kind), Time: time.Now(),
 		Event: messages.NotificationRequested{OrderID: order, Kind: kind, UserID: "u1", Message: "Order " + order + " " + kind + "!",
 			Channel: messages.ChannelEmail}}))
@@ -146,43 +71,26 @@ type email struct {
 	MessageID                                string `json:"message_id"`
 }
 
-// sent returns the emails that came out so far.
+// sent returns the emails that were sent so far.
 func (w *world) sent() []email {
-	w.t.Helper()
+	w.T.Helper()
 	var all []email
 	for text := range strings.Lines(w.emails.String()) {
 		var e email
-		require.NoError(w.t, json.Unmarshal([]byte(text), &e), text)
+		require.NoError(w.T, json.Unmarshal([]byte(text), &e), text)
 		all = append(all, e)
 	}
 	return all
 }
 
-// await waits until so many emails came out, and returns them.
+// await waits until so many emails were sent, and returns them.
 func (w *world) await(count int) []email {
-	w.t.Helper()
-	testkit.Eventually(w.t, func() error {
+	w.T.Helper()
+	testkit.Eventually(w.T, func() error {
 		if n := len(w.sent()); n < count {
 			return fmt.Errorf("%d of %d emails", n, count)
 		}
 		return nil
 	})
 	return w.sent()
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

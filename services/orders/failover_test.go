@@ -22,15 +22,15 @@ func TestOrdersAreTakenAsSoonAsTheAddressLeadsToTheNewPrimary(t *testing.T) {
 	require.NoError(t, migrations.Up(t.Context(), old.AdminURL))
 	next := old.Standby()
 	w := newWorld(t, testkit.Brokers(t), next.DB)
-	w.createTopics()
+	w.CreateTopics(2)
 	w.observe()
 	address := testkit.NewProxy(t, old.AdminURL)
 	w.cfg.DatabaseURL = address.Through(w.cfg.DatabaseURL)
 	s := w.start()
 	t.Cleanup(address.Close) // before the service
-	s.says(http.StatusOK)
+	s.Ready(http.StatusOK)
 	require.Equal(t, http.StatusAccepted, s.place("before"))
-	w.await("before", messages.EventPaymentRequested, "reserve")
+	w.Await("before", messages.EventPaymentRequested, "reserve")
 
 	old.Stop()
 	old.Follow(next)
@@ -41,8 +41,8 @@ func TestOrdersAreTakenAsSoonAsTheAddressLeadsToTheNewPrimary(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.NotEmpty(t, header.Get("Retry-After"))
 	}
-	w.write(messages.TopicOrders, `{"order_id": "waits", "user_id": "u", "total": 1}`)
-	s.says(http.StatusServiceUnavailable, `"postgres":"`, "takes no writes", "are held up")
+	w.Write(messages.TopicOrders, `{"order_id": "waits", "user_id": "u", "total": 1}`)
+	s.Ready(http.StatusServiceUnavailable, `"postgres":"`, "takes no writes", "are held up")
 	s.takesRequests(http.StatusServiceUnavailable)
 
 	moved := time.Now()
@@ -54,10 +54,10 @@ func TestOrdersAreTakenAsSoonAsTheAddressLeadsToTheNewPrimary(t *testing.T) {
 	require.Less(t, took, 2*time.Second)
 	t.Logf("the first order was taken %s after the address moved", took)
 	for _, id := range []string{"before", "waits", "after"} {
-		w.await(id, messages.EventPaymentRequested, "reserve")
+		w.Await(id, messages.EventPaymentRequested, "reserve")
 	}
-	s.says(http.StatusOK)
-	require.Zero(t, w.rows("dead_letters"))
+	s.Ready(http.StatusOK)
+	require.Zero(t, w.Rows("dead_letters"))
 
 	both, err := url.Parse(old.AdminURL)
 	require.NoError(t, err)

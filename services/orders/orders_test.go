@@ -2,7 +2,6 @@ package orders_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -20,10 +19,10 @@ import (
 
 // status waits until the order has the status.
 func (w *world) status(orderID, status string) {
-	w.t.Helper()
-	testkit.Eventually(w.t, func() error {
+	w.T.Helper()
+	testkit.Eventually(w.T, func() error {
 		var got string
-		err := w.db.QueryRow(w.t.Context(), `SELECT status FROM orders WHERE order_id = $1`, orderID).Scan(&got)
+		err := w.DB.QueryRow(w.T.Context(), `SELECT status FROM orders WHERE order_id = $1`, orderID).Scan(&got)
 		if err != nil || got != status {
 			return fmt.Errorf("order %s is %q: %w", orderID, got, err)
 		}
@@ -35,28 +34,28 @@ func TestRunTakesAPlainForeignOrderToItsEnd(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	s := w.start()
-	w.write(messages.TopicOrders, `{"order_id": 4711, "user_id": 7, "total": 49.99}`)
+	w.Write(messages.TopicOrders, `{"order_id": 4711, "user_id": 7, "total": 49.99}`)
 	require.Equal(t, messages.PaymentRequested{OrderID: "4711", UserID: "7", Amount: usd(4999)},
-		w.await("4711", messages.EventPaymentRequested, "reserve"))
-	w.publish(messages.PaymentCaptured{OrderID: "4711", UserID: "7", Amount: usd(4999), PaymentID: "p"})
-	require.Equal(t, "Order 4711 confirmed!", w.await("4711", messages.EventNotificationRequested, "confirmed").(messages.NotificationRequested).Message)
+		w.Await("4711", messages.EventPaymentRequested, "reserve"))
+	w.Publish(messages.PaymentCaptured{OrderID: "4711", UserID: "7", Amount: usd(4999), PaymentID: "p"})
+	require.Equal(t, "Order 4711 confirmed!", w.Await("4711", messages.EventNotificationRequested, "confirmed").(messages.NotificationRequested).Message)
 	w.status("4711", "confirmed")
 
-	w.write(messages.TopicOrders, `{"order_id": "x", "user_id": 7, "items": [{"sku": "unheard of", "quantity": 1}]}`)
-	require.Equal(t, "unknown_sku", w.await("x", messages.EventOrderRejected, "reject").(messages.OrderRejected).Reason)
-	w.await("x", messages.EventNotificationRequested, "rejected")
+	w.Write(messages.TopicOrders, `{"order_id": "x", "user_id": 7, "items": [{"sku": "unheard of", "quantity": 1}]}`)
+	require.Equal(t, "unknown_sku", w.Await("x", messages.EventOrderRejected, "reject").(messages.OrderRejected).Reason)
+	w.Await("x", messages.EventNotificationRequested, "rejected")
 
-	w.write(messages.TopicOrders, `{"order_id": "y", "user_id": 7, "items": [{"sku": "vinyl-swan-lake", "quantity": 2}]}`)
-	require.Equal(t, usd(9998), w.await("y", messages.EventPaymentRequested, "reserve").(messages.PaymentRequested).Amount)
-	w.publish(messages.PaymentFailed{OrderID: "y", UserID: "7", Total: usd(9998), Reason: "card_declined"})
-	w.await("y", messages.EventNotificationRequested, "failed")
+	w.Write(messages.TopicOrders, `{"order_id": "y", "user_id": 7, "items": [{"sku": "vinyl-swan-lake", "quantity": 2}]}`)
+	require.Equal(t, usd(9998), w.Await("y", messages.EventPaymentRequested, "reserve").(messages.PaymentRequested).Amount)
+	w.Publish(messages.PaymentFailed{OrderID: "y", UserID: "7", Total: usd(9998), Reason: "card_declined"})
+	w.Await("y", messages.EventNotificationRequested, "failed")
 
-	status, body := s.get(s.public + "/orders/4711")
+	status, body := s.Get(s.Public + "/orders/4711")
 	require.Equal(t, http.StatusOK, status, body)
-	status, body = s.get(s.admin + "/orders/4711")
+	status, body = s.Get(s.Admin + "/orders/4711")
 	require.Equal(t, http.StatusNotFound, status, body)
 	testkit.Eventually(t, func() error {
-		_, metrics := s.get(s.admin + "/metrics")
+		_, metrics := s.Get(s.Admin + "/metrics")
 		for _, name := range []string{`pasdetrois_orders_total{status="confirmed"} 1`, `pasdetrois_orders_total{status="rejected"} 1`,
 			`pasdetrois_orders_end_to_end_seconds_count{status="confirmed"} 1`, "pasdetrois_orders_held 0", "pasdetrois_outbox_pending 0",
 			"pasdetrois_outbox_oldest_age_seconds 0", "pasdetrois_consumer_lag",
@@ -68,28 +67,23 @@ func TestRunTakesAPlainForeignOrderToItsEnd(t *testing.T) {
 		}
 		return nil
 	})
-	testkit.Eventually(t, func() error {
-		if status, body := s.get(s.admin + "/readyz"); status != http.StatusOK {
-			return errors.New(body)
-		}
-		return nil
-	})
+	s.Ready(http.StatusOK)
 }
 
 func TestRunAppliesAPaymentThatCameBeforeItsOrder(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.start()
-	w.publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "p"})
+	w.Publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "p"})
 	testkit.Eventually(t, func() error {
 		var n int
-		if err := w.db.QueryRow(t.Context(), `SELECT count(*) FROM held_messages`).Scan(&n); err != nil || n != 1 {
+		if err := w.DB.QueryRow(t.Context(), `SELECT count(*) FROM held_messages`).Scan(&n); err != nil || n != 1 {
 			return fmt.Errorf("%d messages are kept aside: %w", n, err)
 		}
 		return nil
 	})
-	w.write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
-	w.await("o", messages.EventNotificationRequested, "confirmed")
+	w.Write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
+	w.Await("o", messages.EventNotificationRequested, "confirmed")
 	w.status("o", "confirmed")
 }
 
@@ -97,10 +91,10 @@ func TestRunGivesUpOnPaymentsThatDoNotCome(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.start(func(c *orders.Config) { c.PaymentTimeout = 50 * time.Millisecond })
-	w.write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
-	require.Equal(t, "payment_timeout", w.await("o", messages.EventRefundRequested, "timeout").(messages.RefundRequested).Reason)
-	w.publish(messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(0)})
-	w.await("o", messages.EventNotificationRequested, "failed")
+	w.Write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
+	require.Equal(t, "payment_timeout", w.Await("o", messages.EventRefundRequested, "timeout").(messages.RefundRequested).Reason)
+	w.Publish(messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(0)})
+	w.Await("o", messages.EventNotificationRequested, "failed")
 	w.status("o", "failed")
 }
 
@@ -108,7 +102,7 @@ func TestRunParksMessagesWhoseOrderNeverComesAndReplaysThem(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	s := w.start(func(c *orders.Config) { c.HeldTimeout = 50 * time.Millisecond })
-	w.publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "p"})
+	w.Publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(100), PaymentID: "p"})
 	var list struct {
 		Items []struct {
 			ID     int64  `json:"id"`
@@ -116,7 +110,7 @@ func TestRunParksMessagesWhoseOrderNeverComesAndReplaysThem(t *testing.T) {
 		} `json:"items"`
 	}
 	testkit.Eventually(t, func() error {
-		_, body := s.get(s.admin + "/dead-letters")
+		_, body := s.Get(s.Admin + "/dead-letters")
 		if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Items) != 1 {
 			return fmt.Errorf("%s: %w", body, err)
 		}
@@ -124,12 +118,11 @@ func TestRunParksMessagesWhoseOrderNeverComesAndReplaysThem(t *testing.T) {
 	})
 	require.Equal(t, "unknown_order", list.Items[0].Reason)
 
-	w.write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
-	w.await("o", messages.EventPaymentRequested, "reserve")
-	status, body, err := fetch(t, http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/replay", s.admin, list.Items[0].ID))
-	require.NoError(t, err)
+	w.Write(messages.TopicOrders, `{"order_id": "o", "user_id": "u", "total": 1}`)
+	w.Await("o", messages.EventPaymentRequested, "reserve")
+	status, body := s.Do(http.MethodPost, fmt.Sprintf("%s/dead-letters/%d/replay", s.Admin, list.Items[0].ID), "")
 	require.Equal(t, http.StatusAccepted, status, body)
-	w.await("o", messages.EventNotificationRequested, "confirmed")
+	w.Await("o", messages.EventNotificationRequested, "confirmed")
 }
 
 // A process that dies right after its commit has told its relay nothing. The next one finds the row.
@@ -140,9 +133,9 @@ func TestRunPublishesWhatADeadProcessLeftInTheOutbox(t *testing.T) {
 		Event: messages.NotificationRequested{UserID: "u", OrderID: "o", Message: "left behind", Channel: "email"}}
 	var batch pgx.Batch
 	require.NoError(t, outbox.Add(&batch, func([]outbox.Row) {}, m))
-	require.NoError(t, w.db.SendBatch(t.Context(), &batch).Close())
+	require.NoError(t, w.DB.SendBatch(t.Context(), &batch).Close())
 	w.start()
-	require.Equal(t, m.Event, w.await("o", messages.EventNotificationRequested, "left"))
+	require.Equal(t, m.Event, w.Await("o", messages.EventNotificationRequested, "left"))
 }
 
 func TestRunStopsAndStartsAgainWithNothingLost(t *testing.T) {
@@ -152,15 +145,15 @@ func TestRunStopsAndStartsAgainWithNothingLost(t *testing.T) {
 	const n = 60
 	for i := range n {
 		if i == n/3 {
-			s.stop()
+			s.Stop()
 		}
 		if i == n/2 {
 			s = w.start()
 		}
-		w.write(messages.TopicOrders, fmt.Sprintf(`{"order_id": "o%d", "user_id": "u", "total": 1}`, i))
+		w.Write(messages.TopicOrders, fmt.Sprintf(`{"order_id": "o%d", "user_id": "u", "total": 1}`, i))
 	}
 	for i := range n {
-		w.await(fmt.Sprintf("o%d", i), messages.EventPaymentRequested, "reserve")
+		w.Await(fmt.Sprintf("o%d", i), messages.EventPaymentRequested, "reserve")
 	}
-	s.stop()
+	s.Stop()
 }

@@ -45,7 +45,7 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 		"a-grant-is-lost":      {`ALTER TABLE orders.orders OWNER TO postgres`, `ALTER TABLE orders.orders OWNER TO orders`, ""},
 		"not-migrated":         {`ALTER TABLE orders.outbox RENAME TO later`, `ALTER TABLE orders.later RENAME TO outbox`, ""},
 	} {
-		s.says(http.StatusOK)
+		s.Ready(http.StatusOK)
 		require.Equal(t, http.StatusAccepted, s.place("before-"+name))
 		do := func(sql string) {
 			t.Helper()
@@ -69,7 +69,7 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 			return nil
 		})
 		if r.unready != "" {
-			s.says(http.StatusServiceUnavailable, r.unready)
+			s.Ready(http.StatusServiceUnavailable, r.unready)
 			s.takesRequests(http.StatusServiceUnavailable)
 		}
 		do(r.end)
@@ -79,11 +79,11 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 			}
 			return nil
 		})
-		w.await("after-"+name, messages.EventPaymentRequested, "reserve")
+		w.Await("after-"+name, messages.EventPaymentRequested, "reserve")
 	}
-	s.says(http.StatusOK)
-	require.Zero(t, w.rows("dead_letters"), "nothing was parked")
-	require.NotContains(t, w.logs.String(), "a request failed")
+	s.Ready(http.StatusOK)
+	require.Zero(t, w.Rows("dead_letters"), "nothing was parked")
+	require.NotContains(t, w.Logs.String(), "a request failed")
 }
 
 // askForPasswords makes a server that trusts everybody ask the service's role for its password.
@@ -102,10 +102,10 @@ func TestADefaultOfSerializableDoesNotHarm(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"serializable", "repeatable read"} {
 		w := setup(t)
-		_, err := w.db.Exec(t.Context(), `ALTER ROLE CURRENT_USER IN DATABASE "`+w.database()+`" SET default_transaction_isolation = '`+level+`'`)
+		_, err := w.DB.Exec(t.Context(), `ALTER ROLE CURRENT_USER IN DATABASE "`+w.database()+`" SET default_transaction_isolation = '`+level+`'`)
 		require.NoError(t, err)
 		s := w.start()
-		s.says(http.StatusOK)
+		s.Ready(http.StatusOK)
 		answers := make(chan int, 96)
 		for client := range 12 {
 			go func() {
@@ -124,7 +124,7 @@ func TestADefaultOfSerializableDoesNotHarm(t *testing.T) {
 			}
 		}
 		testkit.Eventually(t, func() error {
-			if n := w.rows("orders WHERE status = 'awaiting_payment'"); n != cap(answers) {
+			if n := w.Rows("orders WHERE status = 'awaiting_payment'"); n != cap(answers) {
 				return fmt.Errorf("%d orders wait for their payment", n)
 			}
 			return nil
@@ -137,26 +137,26 @@ func TestATypeThatAMigrationChangesFailsNoRequest(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	s := w.start()
-	s.says(http.StatusOK)
+	s.Ready(http.StatusOK)
 	for _, kind := range []string{"integer", "bigint", "integer", "bigint"} {
 		for n := range 20 {
 			id := fmt.Sprint(kind, n)
 			status, _ := s.post(id)
 			require.Less(t, status, 300)
-			status, body := s.get(s.public + "/orders/" + id)
+			status, body := s.Get(s.Public + "/orders/" + id)
 			require.Equal(t, http.StatusOK, status, body)
-			status, body = s.get(s.public + "/orders")
+			status, body = s.Get(s.Public + "/orders")
 			require.Equal(t, http.StatusOK, status, body)
 		}
-		_, err := w.db.Exec(t.Context(), `ALTER TABLE orders ALTER COLUMN nudges TYPE `+kind)
+		_, err := w.DB.Exec(t.Context(), `ALTER TABLE orders ALTER COLUMN nudges TYPE `+kind)
 		require.NoError(t, err)
 	}
-	s.says(http.StatusOK)
+	s.Ready(http.StatusOK)
 }
 
 func (w *world) database() (name string) {
-	w.t.Helper()
-	require.NoError(w.t, w.db.QueryRow(w.t.Context(), `SELECT current_database()`).Scan(&name))
+	w.T.Helper()
+	require.NoError(w.T, w.DB.QueryRow(w.T.Context(), `SELECT current_database()`).Scan(&name))
 	return name
 }
 
@@ -166,27 +166,27 @@ func TestWhoHoldsOrdersUpIsTold(t *testing.T) {
 	db := testkit.Database(t, migrations.Up)
 	w := setupOn(t, testkit.Brokers(t), db)
 	s := w.start()
-	s.says(http.StatusOK, `"postgres":"ok"`)
+	s.Ready(http.StatusOK, `"postgres":"ok"`)
 	require.Equal(t, http.StatusAccepted, s.place("o"))
-	w.await("o", messages.EventPaymentRequested, "reserve")
+	w.Await("o", messages.EventPaymentRequested, "reserve")
 	holder, err := pgx.Connect(t.Context(), db.AdminURL+"&application_name=somebody")
 	require.NoError(t, err)
 	defer holder.Close(t.Context())
 	_, err = holder.Exec(t.Context(), `BEGIN; UPDATE orders.orders SET user_id = user_id`)
 	require.NoError(t, err)
-	w.publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(49_99), PaymentID: "p"})
+	w.Publish(messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(49_99), PaymentID: "p"})
 	who := fmt.Sprintf("pid %d, somebody", holder.PgConn().PID())
-	s.says(http.StatusOK, who)
+	s.Ready(http.StatusOK, who)
 	testkit.Eventually(t, func() error {
-		if !strings.Contains(w.logs.String(), who) {
+		if !strings.Contains(w.Logs.String(), who) {
 			return errors.New("the log does not say who holds orders up")
 		}
 		return nil
 	})
-	_, body := s.get(s.admin + "/metrics")
+	_, body := s.Get(s.Admin + "/metrics")
 	require.Regexp(t, `pasdetrois_postgres_lock_wait_seconds [1-9]`, body)
 	_, err = holder.Exec(t.Context(), `COMMIT`)
 	require.NoError(t, err)
-	w.await("o", messages.EventNotificationRequested, "confirmed")
-	s.says(http.StatusOK, `"postgres":"ok"`)
+	w.Await("o", messages.EventNotificationRequested, "confirmed")
+	s.Ready(http.StatusOK, `"postgres":"ok"`)
 }

@@ -1,16 +1,9 @@
-// Command notifications runs the notifications service. `notifications healthcheck` asks a running one whether it lives.
+// Command notifications runs the notifications service. `notifications help` lists its subcommands and settings.
 package main
 
 import (
-	"context"
-	"os"
-
-	"github.com/caarlos0/env/v11"
-
-	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/notifications"
 )
 
-func main() {
-	os.Exit(run.Main(context.Background(), "notifications", os.Args[1:], env.ToMap(os.Environ()), os.Stdout, os.Stderr, notifications.Run))
-}
+func main() { service.Main("notifications", notifications.Run) }

@@ -1,16 +1,9 @@
-// Command orders runs the orders service. `orders healthcheck` asks a running one whether it lives.
+// Command orders runs the orders service. `orders help` lists its subcommands and settings.
 package main
 
 import (
-	"context"
-	"os"
-
-	"github.com/caarlos0/env/v11"
-
-	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/orders"
 )
 
-func main() {
-	os.Exit(run.Main(context.Background(), "orders", os.Args[1:], env.ToMap(os.Environ()), os.Stdout, os.Stderr, orders.Run))
-}
+func main() { service.Main("orders", orders.Run) }
