@@ -77,7 +77,7 @@ func (f *field) ask(ctx context.Context, do func(conn *pgx.Conn) error) error {
 	return do(conn)
 }
 
-const ordersSQL = `SELECT order_id, user_id, status, reason, total_minor FROM orders.orders`
+const ordersSQL = `SELECT order_id, user_id, status, reason, total_minor FROM orders.audit_orders`
 
 func (f *field) orders(ctx context.Context) (all []order, err error) {
 	err = f.ask(ctx, func(conn *pgx.Conn) error {

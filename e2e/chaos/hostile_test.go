@@ -178,9 +178,9 @@ func (h *hostility) inflate(n int) error {
 }
 
 const parkedSQL = `
-SELECT topic, partition, record_offset FROM orders.dead_letters
-UNION ALL SELECT topic, partition, record_offset FROM payments.dead_letters
-UNION ALL SELECT topic, partition, record_offset FROM notifications.dead_letters`
+SELECT topic, partition, record_offset FROM orders.audit_dead_letters
+UNION ALL SELECT topic, partition, record_offset FROM payments.audit_dead_letters
+UNION ALL SELECT topic, partition, record_offset FROM notifications.audit_dead_letters`
 
 // onlyHostile: no message of an honest client was parked.
 func onlyHostile(f *field, v *verdict, _ stats.Latency) {

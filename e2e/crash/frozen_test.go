@@ -80,7 +80,7 @@ func (p *process) signal(what syscall.Signal) error {
 	return p.life.Process.Signal(what)
 }
 
-const openSinceSQL = `SELECT count(*) FROM orders.orders
+const openSinceSQL = `SELECT count(*) FROM orders.audit_orders
 WHERE created_at < $1 AND status IN ('pending', 'awaiting_payment', 'cancelling')`
 
 // standingSQL finds a transaction that has locked products and has stood still for a while: only a frozen process's does.

@@ -26,21 +26,21 @@ func read[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any) (
 }
 
 const (
-	ordersSQL        = `SELECT order_id, user_id, status, reason, total_minor, payment_id FROM orders.orders`
-	stepsSQL         = `SELECT order_id, number, status_from, status_to FROM orders.order_events ORDER BY order_id, number`
-	paymentsSQL      = `SELECT order_id, status, reason, amount_minor, payment_id FROM payments.payments`
-	ledgerSQL        = `SELECT order_id, status, amount_minor, payment_id, charge_calls FROM payments.provider_ledger`
-	notificationsSQL = `SELECT COALESCE(order_id, '') AS order_id, COALESCE(kind, '') AS kind, status, recipient FROM notifications.notifications`
-	stockSQL         = `SELECT sku, available, reserved, sold, stocked FROM orders.inventory`
+	ordersSQL        = `SELECT order_id, user_id, status, reason, total_minor, payment_id FROM orders.audit_orders`
+	stepsSQL         = `SELECT order_id, number, status_from, status_to FROM orders.audit_order_events ORDER BY order_id, number`
+	paymentsSQL      = `SELECT order_id, status, reason, amount_minor, payment_id FROM payments.audit_payments`
+	ledgerSQL        = `SELECT order_id, status, amount_minor, payment_id, charge_calls FROM payments.audit_provider_ledger`
+	notificationsSQL = `SELECT COALESCE(order_id, '') AS order_id, COALESCE(kind, '') AS kind, status, recipient FROM notifications.audit_notifications`
+	stockSQL         = `SELECT sku, available, reserved, sold, stocked FROM orders.audit_stock`
 )
 
 // What nobody may have any more when all is settled.
 const leftSQL = `
-SELECT 'messages in the outbox' AS what, count(*) FROM orders.outbox
-UNION ALL SELECT 'messages kept aside by orders', count(*) FROM orders.held_messages
-UNION ALL SELECT 'messages parked by orders', count(*) FROM orders.dead_letters
-UNION ALL SELECT 'messages parked by payments', count(*) FROM payments.dead_letters
-UNION ALL SELECT 'messages parked by notifications', count(*) FROM notifications.dead_letters`
+SELECT 'messages in the outbox' AS what, count(*) FROM orders.audit_outbox
+UNION ALL SELECT 'messages kept aside by orders', count(*) FROM orders.audit_held_messages
+UNION ALL SELECT 'messages parked by orders', count(*) FROM orders.audit_dead_letters
+UNION ALL SELECT 'messages parked by payments', count(*) FROM payments.audit_dead_letters
+UNION ALL SELECT 'messages parked by notifications', count(*) FROM notifications.audit_dead_letters`
 
 func readBooks(ctx context.Context, conn *pgx.Conn, w wire, m *mailbox) (*books, error) {
 	b := &books{Emails: m.emails()}

@@ -136,7 +136,7 @@ func (r *replicas) balanced() error {
 
 const slowestSQL = `
 SELECT count(*) FILTER (WHERE n.id IS NULL), count(*), COALESCE(extract(epoch FROM max(n.created_at - o.created_at)), 0)::float8
-FROM orders.orders o LEFT JOIN notifications.notifications n ON n.order_id = o.order_id AND n.kind = 'confirmed'
+FROM orders.audit_orders o LEFT JOIN notifications.audit_notifications n ON n.order_id = o.order_id AND n.kind = 'confirmed'
 WHERE o.created_at BETWEEN $1 AND $2`
 
 // slowest waits until every order of a span of time has passed all services, and returns how long the slowest took: for as

@@ -83,12 +83,12 @@ func (m *move) told(s *stack.Stack) map[string]int {
 }
 
 const booksSQL = `
-SELECT (SELECT count(*) FROM orders.orders WHERE status = 'confirmed'),
-  (SELECT count(*) FROM payments.provider_ledger WHERE status = 'charged'),
-  (SELECT coalesce(max(charge_calls), 0) FROM payments.provider_ledger),
-  (SELECT count(*) FROM notifications.notifications WHERE status = 'sent'),
-  (SELECT count(*) FROM orders.dead_letters) + (SELECT count(*) FROM payments.dead_letters) + (SELECT count(*) FROM notifications.dead_letters),
-  (SELECT count(*) FROM orders.held_messages)`
+SELECT (SELECT count(*) FROM orders.audit_orders WHERE status = 'confirmed'),
+  (SELECT count(*) FROM payments.audit_provider_ledger WHERE status = 'charged'),
+  (SELECT coalesce(max(charge_calls), 0) FROM payments.audit_provider_ledger),
+  (SELECT count(*) FROM notifications.audit_notifications WHERE status = 'sent'),
+  (SELECT count(*) FROM orders.audit_dead_letters) + (SELECT count(*) FROM payments.audit_dead_letters) + (SELECT count(*) FROM notifications.audit_dead_letters),
+  (SELECT count(*) FROM orders.audit_held_messages)`
 
 // books are what the databases count.
 type books struct{ Confirmed, Charged, Asked, Sent, Letters, Held int }

@@ -84,7 +84,7 @@ func TestAllOfItWorksBehindPgBouncer(t *testing.T) {
 		return err
 	})
 	var settled int
-	require.NoError(t, s.admin.QueryRow(t.Context(), `SELECT count(*) FROM orders.orders WHERE order_id LIKE 'crowd-%' AND status = 'confirmed'`).Scan(&settled))
+	require.NoError(t, s.admin.QueryRow(t.Context(), `SELECT count(*) FROM orders.audit_orders WHERE order_id LIKE 'crowd-%' AND status = 'confirmed'`).Scan(&settled))
 	require.Equal(t, customers*each, settled)
 	require.NotContains(t, s.log.String(), "prepared statement")
 	require.NotContains(t, s.log.String(), "level=ERROR")
@@ -97,7 +97,7 @@ func TestAMessageLeftInTheOutboxIsPublishedAfterARestartBehindPgBouncer(t *testi
 		t.Helper()
 		testkit.Eventually(t, func() error {
 			var n int
-			if err := s.admin.QueryRow(t.Context(), `SELECT count(*) FROM orders.outbox`).Scan(&n); err != nil || n > 0 {
+			if err := s.admin.QueryRow(t.Context(), `SELECT count(*) FROM orders.audit_outbox`).Scan(&n); err != nil || n > 0 {
 				return errors.Join(fmt.Errorf("%d messages are left in the outbox", n), err)
 			}
 			return nil

@@ -22,9 +22,9 @@ type Open struct {
 }
 
 const openSQL = `
-SELECT (SELECT count(*) FROM orders.orders WHERE status <> ALL ($1)),
-       (SELECT count(*) FROM orders.outbox),
-       (SELECT count(*) FROM notifications.notifications WHERE status = 'pending')`
+SELECT (SELECT count(*) FROM orders.audit_orders WHERE status <> ALL ($1)),
+       (SELECT count(*) FROM orders.audit_outbox),
+       (SELECT count(*) FROM notifications.audit_notifications WHERE status = 'pending')`
 
 // Row is a connection or a pool.
 type Row interface {
@@ -41,7 +41,7 @@ func Look(ctx context.Context, db Row) (o Open, err error) {
 
 // An order that was placed after a moment, and whose customer was told of its end, passed through all three services.
 const throughSQL = `
-SELECT EXISTS (SELECT FROM orders.orders o JOIN notifications.notifications n ON n.order_id = o.order_id AND n.kind = o.status
+SELECT EXISTS (SELECT FROM orders.audit_orders o JOIN notifications.audit_notifications n ON n.order_id = o.order_id AND n.kind = o.status
                WHERE o.created_at > $1 AND n.status = 'sent')`
 
 // Through reports whether an order that was placed after since has passed through all three services.
@@ -52,7 +52,7 @@ func Through(ctx context.Context, db Row, since time.Time) (yes bool, err error)
 	return yes, err
 }
 
-const behindSQL = `SELECT count(*) FROM orders.orders WHERE created_at < $1 AND status <> ALL ($2)`
+const behindSQL = `SELECT count(*) FROM orders.audit_orders WHERE created_at < $1 AND status <> ALL ($2)`
 
 // Behind returns how many orders that were placed before a moment have no end yet.
 func Behind(ctx context.Context, db Row, moment time.Time) (orders int, err error) {

@@ -28,11 +28,7 @@ type moment struct {
 type content [sha256.Size]byte
 
 // A letter may stand for a whole batch.
-const asideSQL = `
-SELECT topic, partition, record_offset, coalesce(last_offset, record_offset), record_time,
-  record_time < to_timestamp(0) OR last_offset IS NOT NULL OR key_bytes IS NOT NULL,
-  sha256(coalesce(sha256(key), '\x00') || coalesce(value_sha256, sha256(value), '\x00'))
-FROM dead_letters`
+const asideSQL = `SELECT topic, partition, record_offset, last_offset, record_time, content FROM audit_dead_letters`
 
 // putAside returns the records of all dead letters of the book, also of those that were replayed or discarded.
 func putAside(ctx context.Context, b *book) (*aside, error) {
@@ -44,13 +40,13 @@ func putAside(ctx context.Context, b *book) (*aside, error) {
 	var p position
 	var last int64
 	var at time.Time
-	var byPlace bool
 	var digest []byte
-	_, err = pgx.ForEachRow(rows, []any{&p.topic, &p.partition, &p.offset, &last, &at, &byPlace, &digest}, func() error {
-		for ; byPlace && p.offset <= last; p.offset++ {
+	_, err = pgx.ForEachRow(rows, []any{&p.topic, &p.partition, &p.offset, &last, &at, &digest}, func() error {
+		byPosition := digest == nil
+		for ; byPosition && p.offset <= last; p.offset++ {
 			all.places[p] = true
 		}
-		if !byPlace {
+		if !byPosition {
 			m := moment{p.topic, at.UnixMilli()}
 			if all.records[m] == nil {
 				all.records[m] = map[content]bool{}

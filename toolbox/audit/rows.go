@@ -14,7 +14,7 @@ type order struct {
 }
 
 const ordersSQL = `SELECT order_id, user_id, status, reason, currency, payment_id, total_minor, version, created_at, updated_at, due_at
-FROM orders ORDER BY order_id COLLATE "C"`
+FROM audit_orders ORDER BY order_id COLLATE "C"`
 
 func scanOrder(r pgx.Rows, o *order) error {
 	return r.Scan(&o.id, &o.user, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.created, &o.updated, &o.due)
@@ -23,14 +23,14 @@ func scanOrder(r pgx.Rows, o *order) error {
 // Orders whose timeline does not lead to what they are.
 const timelineSQL = `
 SELECT o.order_id || ' is ' || o.status || ', change ' || o.version || ' of its timeline says ' || COALESCE(e.status_to, 'nothing')
-FROM orders o LEFT JOIN order_events e ON e.order_id = o.order_id AND e.number = o.version
+FROM audit_orders o LEFT JOIN audit_order_events e ON e.order_id = o.order_id AND e.number = o.version
 WHERE e.status_to IS DISTINCT FROM o.status
 UNION ALL
 SELECT order_id || ' has ' || count(*) || ' changes, numbered up to ' || max(number)
-FROM order_events GROUP BY order_id HAVING count(*) <> max(number)
+FROM audit_order_events GROUP BY order_id HAVING count(*) <> max(number)
 UNION ALL
 SELECT e.order_id || ' goes on from ' || e.status_from || ' at change ' || e.number || ', not from ' || before.status_to
-FROM order_events e JOIN order_events before ON before.order_id = e.order_id AND before.number = e.number - 1
+FROM audit_order_events e JOIN audit_order_events before ON before.order_id = e.order_id AND before.number = e.number - 1
 WHERE e.status_from <> before.status_to`
 
 type payment struct {
@@ -46,13 +46,13 @@ func (p *payment) paysFor(o *order) bool {
 }
 
 const paymentsSQL = `SELECT order_id, user_id, status, reason, currency, payment_id, amount_minor, outside, updated_at
-FROM payments ORDER BY order_id COLLATE "C"`
+FROM audit_payments ORDER BY order_id COLLATE "C"`
 
 func scanPayment(r pgx.Rows, p *payment) error {
 	return r.Scan(&p.id, &p.user, &p.status, &p.reason, &p.currency, &p.paymentID, &p.amount, &p.outside, &p.updated)
 }
 
-// entry is one of the provider's own books.
+// entry is one of the provider's own entries.
 type entry struct {
 	id, status, currency, paymentID string
 	amount                          int64
@@ -60,7 +60,7 @@ type entry struct {
 }
 
 const ledgerSQL = `SELECT order_id, status, currency, payment_id, amount_minor, COALESCE(refunded_at, created_at)
-FROM provider_ledger ORDER BY order_id COLLATE "C"`
+FROM audit_provider_ledger ORDER BY order_id COLLATE "C"`
 
 func scanEntry(r pgx.Rows, e *entry) error {
 	return r.Scan(&e.id, &e.status, &e.currency, &e.paymentID, &e.amount, &e.at)
@@ -71,24 +71,19 @@ type notification struct {
 	at               time.Time
 }
 
-const notificationsSQL = `SELECT order_id, COALESCE(kind, ''), status, COALESCE(sent_at, created_at)
-FROM notifications WHERE order_id IS NOT NULL ORDER BY order_id COLLATE "C"`
+const notificationsSQL = `SELECT order_id, kind, status, COALESCE(sent_at, created_at)
+FROM audit_notifications WHERE order_id IS NOT NULL ORDER BY order_id COLLATE "C"`
 
 func scanNotification(r pgx.Rows, n *notification) error {
 	return r.Scan(&n.id, &n.kind, &n.status, &n.at)
 }
 
-// What every order holds of a product, beside what the product says.
-const stockSQL = `WITH held AS (
-  SELECT l.sku, sum(l.quantity) FILTER (WHERE o.stock = 'reserved') AS reserved, sum(l.quantity) FILTER (WHERE o.stock = 'sold') AS sold
-  FROM orders o JOIN order_lines l USING (order_id) WHERE o.stock <> 'none' GROUP BY l.sku)
-SELECT i.sku, i.available, i.reserved, i.sold, i.stocked, COALESCE(h.reserved, 0), COALESCE(h.sold, 0)
-FROM inventory i LEFT JOIN held h USING (sku) ORDER BY 1`
+const stockSQL = `SELECT sku, available, reserved, sold, stocked, orders_reserved, orders_sold FROM audit_stock ORDER BY sku`
 
-const outboxSQL = `SELECT id, topic, COALESCE(convert_from(key, 'UTF8'), ''), created_at < now() - $1::interval FROM outbox ORDER BY id`
+const outboxSQL = `SELECT id, topic, key, created_at < now() - $1::interval FROM audit_outbox ORDER BY id`
 
 const parkedSQL = `SELECT 'dead letter ' || id || ': ' || topic || '/' || partition || '@' || record_offset || ' ' || reason
-FROM dead_letters WHERE state IN ('parked', 'replaying') ORDER BY id`
+FROM audit_dead_letters WHERE open ORDER BY id`
 
-const heldSQL = `SELECT 'kept aside: ' || event || ' of order ' || order_id FROM held_messages
+const heldSQL = `SELECT 'kept aside: ' || event || ' of order ' || order_id FROM audit_held_messages
 WHERE held_at < now() - $1::interval AND NOT outside ORDER BY id`

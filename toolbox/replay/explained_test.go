@@ -31,7 +31,7 @@ func TestOnlyMessagesThatWereNotThereBeforeExplainADifference(t *testing.T) {
 		require.NoError(t, fetches.Err())
 		fetches.EachRecord(func(r *kgo.Record) {
 			var captured bool
-			require.NoError(t, w.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM payments.payments WHERE order_id = $1 AND status = 'captured')`, string(r.Key)).Scan(&captured))
+			require.NoError(t, w.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM payments.audit_payments WHERE order_id = $1 AND status = 'captured')`, string(r.Key)).Scan(&captured))
 			if captured && asked[string(r.Key)] == nil {
 				asked[string(r.Key)] = r
 			}

@@ -121,7 +121,7 @@ func reachable(ctx context.Context, databaseURL, service string) error {
 	}
 	for _, t := range tables(service) {
 		if err == nil {
-			_, err = tx.Exec(ctx, "EXPLAIN "+t.sql)
+			_, err = tx.Exec(ctx, "EXPLAIN "+t.sql())
 		}
 	}
 	if err != nil {

@@ -98,7 +98,7 @@ func (w *world) config(service string) replay.Config {
 func (w *world) done() (asked string, emails int) {
 	w.t.Helper()
 	require.NoError(w.t, w.db.QueryRow(w.t.Context(), `SELECT count(*) || ' charges, asked ' || sum(charge_calls) || ' times, refunds asked ' || sum(refund_calls)
-		FROM payments.provider_ledger`).Scan(&asked))
+		FROM payments.audit_provider_ledger`).Scan(&asked))
 	return asked, len(w.Emails())
 }
 

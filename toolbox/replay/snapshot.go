@@ -63,7 +63,7 @@ func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
 }
 
 func copyTable(ctx context.Context, tx pgx.Tx, index int, t table, w *bufio.Writer) error {
-	rows, err := tx.Query(ctx, t.sql)
+	rows, err := tx.Query(ctx, t.sql())
 	if err != nil {
 		return fmt.Errorf("read %s: %w", t.name, err)
 	}

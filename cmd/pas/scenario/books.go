@@ -55,13 +55,12 @@ func (b books) Misplace(ctx context.Context, sku string, pieces int64) error {
 	return nil
 }
 
-// The simulated provider is an outside system that keeps its ledger in our database: see package provider of payments.
 const ledgerSQL = `
-SELECT status FROM payments.provider_ledger WHERE order_id = $1 AND status <> 'erring' ORDER BY created_at, payment_id`
+SELECT status FROM payments.audit_provider_ledger WHERE order_id = $1 AND status <> 'erring' ORDER BY created_at, payment_id`
 
 // ledger returns the simulated provider's entries about an order: charged, refunded or declined.
 func (b books) ledger(ctx context.Context, orderID string) ([]string, error) {
-	conn, err := pgx.Connect(ctx, b.stack.AdminURL())
+	conn, err := pgx.Connect(ctx, b.stack.AuditorURL())
 	if err != nil {
 		return nil, fmt.Errorf("provider's ledger: %w", err)
 	}

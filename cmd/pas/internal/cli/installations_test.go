@@ -179,7 +179,7 @@ func TestTwoInstallationsWorkSideBySide(t *testing.T) {
 		for _, role := range []string{"orders", "payments", "notifications", "auditor"} {
 			conn, err := pgx.Connect(t.Context(), login(t, on(other), prefix+role, prefix+role))
 			require.NoError(t, err)
-			_, err = conn.Exec(t.Context(), `SELECT count(*) FROM orders.orders`)
+			_, err = conn.Exec(t.Context(), `SELECT count(*) FROM orders.audit_orders`)
 			require.ErrorContains(t, err, "permission denied for schema orders")
 			require.NoError(t, conn.Close(t.Context()))
 		}

@@ -22,8 +22,8 @@ func TestACommandThatTheServerRefusesSaysWhatToDo(t *testing.T) {
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.stderr, "name the one that takes writes")
 
-	_, err = admin.Exec(t.Context(), `SET default_transaction_read_only = off; ALTER TABLE orders.orders RENAME TO kept;
-CREATE VIEW orders.orders AS SELECT k.* FROM orders.kept k, pg_sleep(60); GRANT SELECT ON orders.orders TO auditor`)
+	_, err = admin.Exec(t.Context(), `SET default_transaction_read_only = off; ALTER VIEW orders.audit_orders RENAME TO kept;
+CREATE VIEW orders.audit_orders AS SELECT k.* FROM orders.kept k, pg_sleep(60); GRANT SELECT ON orders.audit_orders TO auditor`)
 	require.NoError(t, err)
 	got = pas(t, environ, "audit")
 	require.Equal(t, cli.ExitFailure, got.code)
