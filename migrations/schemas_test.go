@@ -1,6 +1,7 @@
 package migrations
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,4 +18,11 @@ func TestEachServiceHasASchema(t *testing.T) {
 		schemas = append(schemas, entry.Name())
 	}
 	require.ElementsMatch(t, messages.Services(), schemas)
+}
+
+func TestTheViewOfOrdersAndTheContractAgreeWhichOrdersAreSettled(t *testing.T) {
+	t.Parallel()
+	view, err := files.ReadFile("orders/00102_replay_views.sql")
+	require.NoError(t, err)
+	require.Contains(t, string(view), "o.status IN ('"+strings.Join(messages.SettledStatuses(), "', '")+"') AS settled")
 }

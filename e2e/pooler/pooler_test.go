@@ -140,7 +140,7 @@ func TestStatementsArePreparedWherePgBouncerFollowsThem(t *testing.T) {
 			for i := range many {
 				err := pgdb.InTx(t.Context(), pool, func(ctx context.Context, tx *pgdb.Tx) error {
 					var batch pgx.Batch
-					batch.Queue(`SELECT count(*) FROM orders WHERE order_id = $1`, fmt.Sprint(i%7))
+					batch.Queue(`SELECT count(*) FROM audit_orders WHERE order_id = $1`, fmt.Sprint(i%7))
 					return tx.Finish(ctx, &batch)
 				})
 				if err != nil {

@@ -22,6 +22,7 @@ type file struct {
 	lines   int
 	imports []string
 	words   []string   // of identifiers and text, each once: OrderID is "Order" and "ID"
+	texts   []string   // text literals, as they are written
 	calls   []string   // receiver.method
 	lists   [][]string // the texts and constants of a composite literal or of a case, such as "orders" or messages.TopicOrders
 	hasInit bool
@@ -119,6 +120,7 @@ func (f *file) visit(node ast.Node) bool {
 		f.words = append(f.words, word.FindAllString(n.Name, -1)...)
 	case *ast.BasicLit:
 		if n.Kind == token.STRING {
+			f.texts = append(f.texts, n.Value)
 			f.words = append(f.words, word.FindAllString(n.Value, -1)...)
 		}
 	case *ast.CompositeLit, *ast.CaseClause:

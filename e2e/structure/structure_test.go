@@ -68,6 +68,8 @@ func TestTheRulesNotice(t *testing.T) {
 			imports("main", "pasdetrois/services/orders"), imports("main", "pasdetrois/services/orders/internal/store")},
 		"a stack that knows its guests": {"cmd/pas/stack/stack.go",
 			imports("stack", "pasdetrois/services/orders"), imports("stack", "pasdetrois/toolbox/audit")},
+		"a tool that reads a private table": {"toolbox/audit/rows.go",
+			"package audit\n\nconst rowsSQL = `SELECT 1 FROM audit_orders`\n", "package audit\n\nconst rowsSQL = `SELECT 1 FROM " + "orders`\n"},
 		"watermill outside": {"pkg/platform/outbox/outbox.go",
 			imports("outbox", "github.com/ThreeDotsLabs/watermill/message"), imports("outbox", "github.com/IBM/sarama")},
 		"sarama outside": {"pkg/platform/bus/bus.go",
