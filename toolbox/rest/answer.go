@@ -43,7 +43,7 @@ func (i *instance) deliver(w http.ResponseWriter, media string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, it := range i.answer { // those of a partition lost meanwhile are gone from it
-		i.positions[placeOf(it.record)] = position{kgo.EpochOffset{Epoch: it.record.LeaderEpoch, Offset: it.record.Offset + 1}, true}
+		i.positions[partitionOf(it.record)] = position{kgo.EpochOffset{Epoch: it.record.LeaderEpoch, Offset: it.record.Offset + 1}, true}
 	}
 	i.answer = nil
 	return nil

@@ -73,16 +73,17 @@ func request(w http.ResponseWriter, r *http.Request, v any) error {
 	return decode(body, v)
 }
 
-// optionalRequest is request for calls that also work without a body; it reports whether there was one.
-func optionalRequest(w http.ResponseWriter, r *http.Request, v any) (bool, error) {
+// optionalRequest is request for calls with a body that a client may leave out: then it returns nil.
+func optionalRequest[T any](w http.ResponseWriter, r *http.Request) (*T, error) {
 	body, err := readBody(w, r, maxBodyBytes)
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
-		return false, err
+		return nil, err
 	}
 	if err := checkContentType(r); err != nil {
-		return false, err
+		return nil, err
 	}
-	return true, decode(body, v)
+	in := new(T)
+	return in, decode(body, in)
 }
 
 // respond answers with v as JSON. A client that went away meanwhile is no error: there is nobody to tell.

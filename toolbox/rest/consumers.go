@@ -50,14 +50,9 @@ type createAnswer struct {
 	BaseURI    string `json:"base_uri"`
 }
 
-func (s *Server) createConsumer(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	var in createRequest
-	if _, err := optionalRequest(w, r, &in); err != nil {
-		return err
+func (s *Server) createConsumer(_ context.Context, r *http.Request, in *createRequest) (any, error) {
+	if in == nil {
+		in = &createRequest{}
 	}
 	id := instanceID{group: r.PathValue("group"), name: "rest-consumer-" + uuid.NewString()}
 	switch {
@@ -67,22 +62,22 @@ func (s *Server) createConsumer(w http.ResponseWriter, r *http.Request) error {
 		id.name = *in.Name
 	}
 	if id.name == "" || len(id.name) > maxName || len(id.group) > maxName {
-		return failed(codeConsumerConfig, "Invalid consumer configuration: the names of a group and an instance have 1 to %d characters", maxName)
+		return nil, failed(codeConsumerConfig, "Invalid consumer configuration: the names of a group and an instance have 1 to %d characters", maxName)
 	}
 	settings, err := in.settings()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if slices.Contains(s.cfg.Reserved, id.group) {
-		return failed(codeForbidden, "Group %q belongs to a service that would lose messages: choose another name.", id.group)
+		return nil, failed(codeForbidden, "Group %q belongs to a service that would lose messages: choose another name.", id.group)
 	}
 	if err := s.consumers.add(id, settings); err != nil {
-		return err
+		return nil, err
 	}
 	s.counts.created.Add(1)
 	s.cfg.Log.Info("consumer instance created", "group", id.group, "instance", id.name)
-	return respond(w, media, createAnswer{InstanceID: id.name,
-		BaseURI: s.base(r) + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)})
+	return createAnswer{InstanceID: id.name,
+		BaseURI: s.base(r) + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)}, nil
 }
 
 // base is the address by which the client reaches this server. Behind another server only Config.BaseURL knows it: what a
@@ -105,22 +100,6 @@ func (s *Server) deleteConsumer(w http.ResponseWriter, r *http.Request) error {
 	s.cfg.Log.Info("consumer instance deleted", "group", id.group, "instance", id.name)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// with makes a call to an instance: one at a time, and while it lasts the instance is not idle.
-func (s *Server) with(do func(i *instance, w http.ResponseWriter, r *http.Request) error) call {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		found := s.consumers.use(instanceID{r.PathValue("group"), r.PathValue("instance")})
-		if found == nil {
-			return instanceNotFound()
-		}
-		defer s.consumers.release(found)
-		if err := found.begin(r.Context()); err != nil {
-			return err
-		}
-		defer found.done()
-		return do(found.instance, w, r)
-	}
 }
 
 func (c *consumers) add(id instanceID, settings settings) error {

@@ -22,7 +22,7 @@ func (i *instance) joinGroup(opts ...kgo.Opt) error {
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { i.gained(added) }),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, gone map[string][]int32) {
 			if i.settings.autoCommit {
-				next := i.pending(placesOf(gone))
+				next := i.pending(partitionList(gone))
 				if err := errors.Join(i.stillThere(ctx, next), i.commitGroup(ctx, client, next)); err != nil {
 					i.warn("commit before giving partitions away", err)
 				}
@@ -37,7 +37,7 @@ func (i *instance) joinGroup(opts ...kgo.Opt) error {
 func (i *instance) gained(added map[string][]int32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, p := range placesOf(added) {
+	for _, p := range partitionList(added) {
 		i.assigned[p] = true
 	}
 	i.refused = nil
@@ -53,7 +53,7 @@ func (i *instance) gained(added map[string][]int32) {
 func (i *instance) lost(gone map[string][]int32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, p := range placesOf(gone) {
+	for _, p := range partitionList(gone) {
 		delete(i.assigned, p)
 		delete(i.positions, p)
 	}
@@ -64,9 +64,9 @@ func (i *instance) lost(gone map[string][]int32) {
 		default:
 		}
 	}
-	i.buffer = slices.DeleteFunc(i.buffer, func(r *kgo.Record) bool { return !i.assigned[placeOf(r)] })
-	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return !i.assigned[placeOfBatch(e)] })
-	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[placeOf(it.record)] })
+	i.buffer = slices.DeleteFunc(i.buffer, func(r *kgo.Record) bool { return !i.assigned[partitionOf(r)] })
+	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return !i.assigned[partitionOfBatch(e)] })
+	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[partitionOf(it.record)] })
 }
 
 // beginAt turns "the start" and "the end" into offsets when the group gives partitions without a committed one: from
@@ -77,7 +77,7 @@ func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo
 		return offsets, nil
 	}
 	var unknown []string
-	i.eachUncommitted(offsets, func(p place, known bool) {
+	i.eachUncommitted(offsets, func(p topicPartition, known bool) {
 		if !known && !slices.Contains(unknown, p.Topic) {
 			unknown = append(unknown, p.Topic)
 		}
@@ -87,13 +87,13 @@ func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo
 		if err != nil {
 			i.warn("look up where to begin", err)
 		}
-		i.eachUncommitted(offsets, func(p place, known bool) {
+		i.eachUncommitted(offsets, func(p topicPartition, known bool) {
 			if found, ok := listed.Lookup(p.Topic, p.Partition); ok && found.Err == nil && !known {
 				i.began[p] = found.Offset
 			}
 		})
 	}
-	i.eachUncommitted(offsets, func(p place, known bool) {
+	i.eachUncommitted(offsets, func(p topicPartition, known bool) {
 		if known {
 			offsets[p.Topic][p.Partition] = kgo.NewOffset().At(i.began[p])
 		}
@@ -103,12 +103,12 @@ func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo
 
 // eachUncommitted calls do, with mu held, for the partitions without an offset, and whether it is known where this
 // instance began there.
-func (i *instance) eachUncommitted(offsets map[string]map[int32]kgo.Offset, do func(p place, known bool)) {
+func (i *instance) eachUncommitted(offsets map[string]map[int32]kgo.Offset, do func(p topicPartition, known bool)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for topic, partitions := range offsets {
 		for number, offset := range partitions {
-			if p := (place{topic, number}); offset.EpochOffset().Offset < 0 {
+			if p := (topicPartition{topic, number}); offset.EpochOffset().Offset < 0 {
 				_, known := i.began[p]
 				do(p, known)
 			}

@@ -14,8 +14,8 @@ import (
 	"pasdetrois/toolbox/kafka"
 )
 
-// place is one partition of a topic.
-type place struct {
+// topicPartition is one partition of a topic.
+type topicPartition struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 }
@@ -40,12 +40,12 @@ type instance struct {
 	mu        sync.Mutex
 	share     *share                       // of the memory; nil before client
 	joined    chan struct{}                // closed once the group gave partitions, or said that there are none
-	assigned  map[place]bool               // partitions to read
+	assigned  map[topicPartition]bool      // partitions to read
 	buffer    []*kgo.Record                // from Kafka, for the next answers
 	tooLarge  []*kgo.ErrDecompressTooLarge // batches to be passed over, each behind all that is in buffer of its partition
 	answer    []item                       // in the answer that is being made
-	positions map[place]position           // behind what was read
-	began     map[place]int64              // where reading began, without a committed offset
+	positions map[topicPartition]position  // behind what was read
+	began     map[topicPartition]int64     // where reading began, without a committed offset
 	ids       map[string]kadm.TopicID      // of the topics that are read
 	refused   error                        // why the group does not let this instance in; nil while it does, or may yet
 	gone      string                       // a topic that is not the one that was subscribed to any more; "" = none
@@ -58,7 +58,7 @@ type position struct {
 }
 
 func newInstance(s *Server, id instanceID, set settings) *instance {
-	i := &instance{server: s, id: id, settings: set, turn: make(chan struct{}, 1), began: map[place]int64{}}
+	i := &instance{server: s, id: id, settings: set, turn: make(chan struct{}, 1), began: map[topicPartition]int64{}}
 	i.alive, i.kill = context.WithCancel(context.Background())
 	return i
 }
@@ -90,9 +90,9 @@ func (i *instance) end() {
 }
 
 // connect begins to consume as opts say; partitions are those assigned by hand, or nil to let the group assign.
-func (i *instance) connect(partitions []place, opts ...kgo.Opt) error {
+func (i *instance) connect(partitions []topicPartition, opts ...kgo.Opt) error {
 	i.mu.Lock()
-	i.joined, i.assigned, i.positions = make(chan struct{}), map[place]bool{}, map[place]position{}
+	i.joined, i.assigned, i.positions = make(chan struct{}), map[topicPartition]bool{}, map[topicPartition]position{}
 	i.buffer, i.tooLarge, i.ids, i.gone, i.refused = nil, nil, map[string]kadm.TopicID{}, "", nil
 	for _, p := range partitions {
 		i.assigned[p] = true
@@ -151,7 +151,7 @@ func (i *instance) disconnect() {
 	i.client, i.topics, i.pattern, i.manual = nil, nil, "", false
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.assigned, i.buffer, i.tooLarge, i.positions, i.began = nil, nil, nil, nil, map[place]int64{}
+	i.assigned, i.buffer, i.tooLarge, i.positions, i.began = nil, nil, nil, nil, map[topicPartition]int64{}
 }
 
 func (i *instance) warn(what string, err error) {
@@ -159,19 +159,19 @@ func (i *instance) warn(what string, err error) {
 }
 
 // assignment returns the partitions that are read, in order.
-func (i *instance) assignment() []place {
+func (i *instance) assignment() []topicPartition {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(i.assigned), comparePlaces)
+	return slices.SortedFunc(maps.Keys(i.assigned), comparePartitions)
 }
 
-func placeOf(r *kgo.Record) place { return place{r.Topic, r.Partition} }
+func partitionOf(r *kgo.Record) topicPartition { return topicPartition{r.Topic, r.Partition} }
 
-func placesOf(m map[string][]int32) []place {
-	var list []place
+func partitionList(m map[string][]int32) []topicPartition {
+	var list []topicPartition
 	for topic, partitions := range m {
 		for _, partition := range partitions {
-			list = append(list, place{topic, partition})
+			list = append(list, topicPartition{topic, partition})
 		}
 	}
 	return list

@@ -9,7 +9,9 @@ import (
 	"pasdetrois/toolbox/kafka"
 )
 
-func placeOfBatch(e *kgo.ErrDecompressTooLarge) place { return place{e.Topic, e.Partition} }
+func partitionOfBatch(e *kgo.ErrDecompressTooLarge) topicPartition {
+	return topicPartition{e.Topic, e.Partition}
+}
 
 // isTooLarge reports whether a partition stands before a batch that inflates too far.
 func (i *instance) isTooLarge() bool {
@@ -29,7 +31,7 @@ func (i *instance) passOver() error {
 	large := i.tooLarge[0]
 	i.tooLarge = i.tooLarge[1:]
 	behind := kgo.EpochOffset{Epoch: large.Epoch, Offset: large.NextOffset}
-	i.positions[placeOfBatch(large)] = position{behind, true}
+	i.positions[partitionOfBatch(large)] = position{behind, true}
 	i.mu.Unlock()
 	// Not with mu held: Kafka's news about partitions, which take it, may come first.
 	i.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: behind}})

@@ -4,8 +4,9 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
+
+	"pasdetrois/pkg/platform/httpx"
 )
 
 // The media types of the API.
@@ -47,50 +48,9 @@ func checkContentType(r *http.Request) error {
 	return failed(http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type: send Content-Type: %s", mediaV2)
 }
 
-// accepted returns which of the offered types the client likes best, the first of equals, or "" for none of them.
+// accepted returns which of the offered types the client prefers, the first of equals, or "" for none of them.
 func accepted(r *http.Request, offers ...string) string {
-	header := strings.Join(r.Header.Values("Accept"), ",")
-	if strings.TrimSpace(header) == "" {
-		return offers[0]
-	}
-	best, bestQuality := "", 0.0
-	for _, offer := range offers {
-		if q := quality(header, offer); q > bestQuality {
-			best, bestQuality = offer, q
-		}
-	}
-	return best
-}
-
-// quality returns how much the Accept header likes media: the most specific range that fits decides.
-func quality(header, media string) float64 {
-	found, specificity := 0.0, 0
-	for part := range strings.SplitSeq(header, ",") {
-		name, params, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		fits := 0
-		switch {
-		case name == media:
-			fits = 3
-		case name == "application/*":
-			fits = 2
-		case name == "*/*":
-			fits = 1
-		}
-		if fits <= specificity {
-			continue
-		}
-		q := 1.0
-		if text, ok := params["q"]; ok {
-			if q, err = strconv.ParseFloat(text, 64); err != nil || q < 0 || q > 1 {
-				q = 0
-			}
-		}
-		found, specificity = q, fits
-	}
-	return found
+	return httpx.Negotiate(strings.Join(r.Header.Values("Accept"), ","), offers...)
 }
 
 // answerType returns the content type of an answer without embedded records.

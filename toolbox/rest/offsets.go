@@ -16,46 +16,30 @@ type offsetsRequest struct {
 }
 
 type offsetView struct {
-	place
+	topicPartition
 	Offset   int64  `json:"offset"`
 	Metadata string `json:"metadata"`
 }
 
 // commit commits the given offsets, each the last one that was processed: the group goes on behind it. Without a body
 // it commits all that was read.
-func commit(i *instance, w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
+func (i *instance) commit(ctx context.Context, _ *http.Request, in *offsetsRequest) (any, error) {
+	if in == nil || in.Offsets == nil {
+		return []any{}, i.commitRead(ctx)
 	}
-	var in offsetsRequest
-	given, err := optionalRequest(w, r, &in)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := i.within(r)
-	defer cancel()
-	if !given || in.Offsets == nil {
-		err = i.commitRead(ctx)
-	} else {
-		err = i.commitGiven(ctx, in.Offsets)
-	}
-	if err != nil {
-		return kafkaError(err)
-	}
-	return respond(w, media, []any{})
+	return []any{}, i.commitGiven(ctx, in.Offsets)
 }
 
 func (i *instance) commitGiven(ctx context.Context, given []offsetView) error {
-	places, next := make([]place, len(given)), map[place]kadm.Offset{}
+	list, next := make([]topicPartition, len(given)), map[topicPartition]kadm.Offset{}
 	for n, o := range given {
 		if o.Offset < 0 {
 			return invalid("offsets[%d].offset must be greater than or equal to 0", n)
 		}
-		places[n] = o.place
-		next[o.place] = kadm.Offset{Topic: o.Topic, Partition: o.Partition, At: o.Offset + 1, LeaderEpoch: -1, Metadata: o.Metadata}
+		list[n] = o.topicPartition
+		next[o.topicPartition] = kadm.Offset{Topic: o.Topic, Partition: o.Partition, At: o.Offset + 1, LeaderEpoch: -1, Metadata: o.Metadata}
 	}
-	if err := i.check(ctx, places); err != nil {
+	if err := i.check(ctx, list); err != nil {
 		return err
 	}
 	if i.client != nil && !i.manual {
@@ -91,11 +75,11 @@ func (i *instance) commitRead(ctx context.Context) error {
 }
 
 // pending returns what was read of these partitions and is not committed yet.
-func (i *instance) pending(places []place) map[place]kadm.Offset {
+func (i *instance) pending(list []topicPartition) map[topicPartition]kadm.Offset {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	next := map[place]kadm.Offset{}
-	for _, p := range places {
+	next := map[topicPartition]kadm.Offset{}
+	for _, p := range list {
 		if at, ok := i.positions[p]; ok && at.uncommitted {
 			next[p] = kadm.Offset{Topic: p.Topic, Partition: p.Partition, At: at.Offset, LeaderEpoch: at.Epoch}
 		}
@@ -104,7 +88,7 @@ func (i *instance) pending(places []place) map[place]kadm.Offset {
 }
 
 // commitGroup commits as the member that client is: Kafka refuses it when the group went on without that member.
-func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map[place]kadm.Offset) error {
+func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map[topicPartition]kadm.Offset) error {
 	if len(next) == 0 || client == nil {
 		return nil
 	}
@@ -121,7 +105,7 @@ func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map
 		for _, topic := range request.Topics {
 			for n := range topic.Partitions {
 				p := &topic.Partitions[n]
-				p.Metadata = kmsg.StringPtr(next[place{topic.Topic, p.Partition}].Metadata)
+				p.Metadata = kmsg.StringPtr(next[topicPartition{topic.Topic, p.Partition}].Metadata)
 			}
 		}
 		return nil
@@ -142,7 +126,7 @@ func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map
 }
 
 // commitAlone commits for a group without members, as instances with assigned partitions do.
-func (i *instance) commitAlone(ctx context.Context, next map[place]kadm.Offset) error {
+func (i *instance) commitAlone(ctx context.Context, next map[topicPartition]kadm.Offset) error {
 	if len(next) == 0 {
 		return nil
 	}
@@ -167,27 +151,16 @@ func (i *instance) groupOffsets(ctx context.Context) (kadm.OffsetResponses, erro
 }
 
 // committed answers with the group's committed offsets of the partitions asked for, whoever committed them.
-func committed(i *instance, w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
+func (i *instance) committed(ctx context.Context, _ *http.Request, in *partitionsRequest) (any, error) {
+	if in == nil {
+		return nil, failed(codePartitionNotFound, "Partition not found: the body names no partitions.")
 	}
-	var in placesRequest
-	given, err := optionalRequest(w, r, &in)
-	if err != nil {
-		return err
-	}
-	if !given {
-		return failed(codePartitionNotFound, "Partition not found: the body names no partitions.")
-	}
-	ctx, cancel := i.within(r)
-	defer cancel()
 	if err := i.check(ctx, in.Partitions); err != nil {
-		return err
+		return nil, err
 	}
 	found, err := i.groupOffsets(ctx)
 	if err != nil {
-		return kafkaError(err)
+		return nil, err
 	}
 	answer := offsetsRequest{Offsets: []offsetView{}}
 	for _, p := range in.Partitions {
@@ -195,5 +168,5 @@ func committed(i *instance, w http.ResponseWriter, r *http.Request) error {
 			answer.Offsets = append(answer.Offsets, offsetView{p, o.At, o.Metadata})
 		}
 	}
-	return respond(w, media, answer)
+	return answer, nil
 }

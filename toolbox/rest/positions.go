@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -15,60 +14,45 @@ type seekRequest struct {
 }
 
 type timeView struct {
-	place
+	topicPartition
 	Timestamp time.Time `json:"timestamp"`
 	Metadata  string    `json:"metadata"`
 }
 
 // seek moves the position: to offsets, or to the first record that is not older than a timestamp.
-func seek(i *instance, w http.ResponseWriter, r *http.Request) error {
-	var in seekRequest
-	if err := request(w, r, &in); err != nil {
-		return err
-	}
-	ctx, cancel := i.within(r)
-	defer cancel()
-	target := map[place]int64{}
+func (i *instance) seek(ctx context.Context, in seekRequest) error {
+	target := map[topicPartition]int64{}
 	for n, o := range in.Offsets {
 		if o.Offset < 0 {
 			return invalid("offsets[%d].offset must be greater than or equal to 0", n)
 		}
-		target[o.place] = o.Offset
+		target[o.topicPartition] = o.Offset
 	}
 	for _, t := range in.Timestamps {
 		listed, err := i.server.admin.ListOffsetsAfterMilli(ctx, t.Timestamp.UnixMilli(), t.Topic)
 		if err != nil {
-			return kafkaError(err)
+			return err
 		}
 		o, ok := listed.Lookup(t.Topic, t.Partition)
 		if !ok || o.Err != nil {
 			return partitionNotFound(t.Topic, t.Partition)
 		}
-		target[t.place] = o.Offset
+		target[t.topicPartition] = o.Offset
 	}
-	return i.move(ctx, w, target)
+	return i.move(ctx, target)
 }
 
-func seekToBeginning(i *instance, w http.ResponseWriter, r *http.Request) error {
-	return i.seekTo(w, r, "earliest")
+// seekTo moves the position of partitions to where a reset to earliest or latest begins.
+func (i *instance) seekTo(where string) func(context.Context, partitionsRequest) error {
+	return func(ctx context.Context, in partitionsRequest) error { return i.seekEnd(ctx, in.Partitions, where) }
 }
 
-func seekToEnd(i *instance, w http.ResponseWriter, r *http.Request) error {
-	return i.seekTo(w, r, "latest")
-}
-
-func (i *instance) seekTo(w http.ResponseWriter, r *http.Request, where string) error {
-	var in placesRequest
-	if err := request(w, r, &in); err != nil {
-		return err
-	}
-	ctx, cancel := i.within(r)
-	defer cancel()
-	target := map[place]int64{}
-	for _, p := range in.Partitions {
+func (i *instance) seekEnd(ctx context.Context, partitions []topicPartition, where string) error {
+	target := map[topicPartition]int64{}
+	for _, p := range partitions {
 		listed, err := i.server.listReset(ctx, where, []string{p.Topic})
 		if err != nil {
-			return kafkaError(err)
+			return err
 		}
 		o, ok := listed.Lookup(p.Topic, p.Partition)
 		if !ok || o.Err != nil {
@@ -76,11 +60,11 @@ func (i *instance) seekTo(w http.ResponseWriter, r *http.Request, where string) 
 		}
 		target[p] = o.Offset
 	}
-	return i.move(ctx, w, target)
+	return i.move(ctx, target)
 }
 
 // move makes the next read begin at the targets. All must be partitions that this instance reads.
-func (i *instance) move(ctx context.Context, w http.ResponseWriter, target map[place]int64) error {
+func (i *instance) move(ctx context.Context, target map[topicPartition]int64) error {
 	i.mu.Lock()
 	for p := range target {
 		if !i.assigned[p] {
@@ -91,14 +75,13 @@ func (i *instance) move(ctx context.Context, w http.ResponseWriter, target map[p
 	i.mu.Unlock()
 	for p, offset := range target {
 		if err := i.moveOne(ctx, p, offset); err != nil {
-			return kafkaError(err)
+			return err
 		}
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (i *instance) moveOne(ctx context.Context, p place, offset int64) error {
+func (i *instance) moveOne(ctx context.Context, p topicPartition, offset int64) error {
 	at := kgo.EpochOffset{Epoch: -1, Offset: offset}
 	if i.manual {
 		i.client.RemoveConsumePartitions(map[string][]int32{p.Topic: {p.Partition}})
@@ -110,19 +93,19 @@ func (i *instance) moveOne(ctx context.Context, p place, offset int64) error {
 	defer i.mu.Unlock()
 	var keep []*kgo.Record
 	for _, r := range i.buffer {
-		if placeOf(r) != p {
+		if partitionOf(r) != p {
 			keep = append(keep, r)
 		}
 	}
 	i.buffer = keep
-	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return placeOfBatch(e) == p })
+	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return partitionOfBatch(e) == p })
 	i.positions[p] = position{at, true}
 	return nil
 }
 
 // moveMember moves a partition that the group assigned. The library ignores that until it knows where the partition
 // begins, a moment after the assignment: so it is done until it is seen to be done.
-func (i *instance) moveMember(ctx context.Context, p place, at kgo.EpochOffset) error {
+func (i *instance) moveMember(ctx context.Context, p topicPartition, at kgo.EpochOffset) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

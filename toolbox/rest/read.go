@@ -31,7 +31,7 @@ type limits struct {
 	minBytes int
 }
 
-func records(i *instance, w http.ResponseWriter, r *http.Request) error {
+func (i *instance) records(w http.ResponseWriter, r *http.Request) error {
 	media, err := recordsType(r, i.settings.format)
 	if err != nil {
 		return err
@@ -45,11 +45,9 @@ func records(i *instance, w http.ResponseWriter, r *http.Request) error {
 	}
 	// The server's time limit is for sending a request, not for waiting for its answer.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(i.alive, cancel)()
+	ctx := r.Context()
 	if i.settings.autoCommit {
-		i.commitBefore(r)
+		i.commitBefore(ctx)
 	}
 	if err := i.isGone(); err != nil {
 		return err
@@ -93,8 +91,8 @@ func (i *instance) limits(r *http.Request) (limits, error) {
 
 // commitBefore commits what earlier answers had: the client came back, so it got them. A failure is told in the log and
 // tried again with the next call.
-func (i *instance) commitBefore(r *http.Request) {
-	ctx, cancel := i.within(r)
+func (i *instance) commitBefore(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
 	if err := i.commitRead(ctx); err != nil {
 		i.warn("commit what was read", err)
@@ -192,7 +190,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 			failure = noMemory()
 			return
 		case errors.As(err, &large):
-			if i.assigned[placeOfBatch(large)] {
+			if i.assigned[partitionOfBatch(large)] {
 				i.tooLarge = append(i.tooLarge, large)
 			}
 			return
@@ -213,7 +211,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 		if r.Attrs.CompressionType() == 0 {
 			plain += kafka.Memory(r)
 		}
-		if i.assigned[placeOf(r)] {
+		if i.assigned[partitionOf(r)] {
 			i.buffer = append(i.buffer, r)
 			came++
 		}

@@ -47,7 +47,7 @@ func (i *instance) identify(ctx context.Context, topics []string) {
 
 // stillThere removes from next what was read of topics that are not there any more under the id that they had: committed,
 // it would hide the first records of the topic that has the name now.
-func (i *instance) stillThere(ctx context.Context, next map[place]kadm.Offset) error {
+func (i *instance) stillThere(ctx context.Context, next map[topicPartition]kadm.Offset) error {
 	var topics []string
 	for p := range next {
 		if !slices.Contains(topics, p.Topic) {

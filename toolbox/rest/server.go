@@ -2,12 +2,9 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -99,102 +96,6 @@ func (s *Server) Stats() Stats {
 	return Stats{Produced: c.produced.Load(), Refused: c.refused.Load(), Consumed: c.consumed.Load(),
 		Skipped: c.skipped.Load(), TooLarge: c.tooLarge.Load(), Consumers: c.created.Load(), Expired: c.expired.Load()}
 }
-
-// call answers one request, or returns why not.
-type call func(w http.ResponseWriter, r *http.Request) error
-
-// Handler returns the API. Serve uses it.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for pattern, c := range map[string]call{
-		"GET /{$}":     func(w http.ResponseWriter, _ *http.Request) error { return respond(w, mediaV2, struct{}{}) },
-		"GET /brokers": s.brokers,
-
-		"GET /topics":                                        s.topics,
-		"GET /topics/{topic}":                                s.topic,
-		"POST /topics/{topic}":                               s.produce,
-		"GET /topics/{topic}/partitions":                     s.partitions,
-		"GET /topics/{topic}/partitions/{partition}":         s.partition,
-		"POST /topics/{topic}/partitions/{partition}":        s.produceTo,
-		"GET /topics/{topic}/partitions/{partition}/offsets": s.partitionOffsets,
-
-		"POST /consumers/{group}":                                          s.createConsumer,
-		"DELETE /consumers/{group}/instances/{instance}":                   s.deleteConsumer,
-		"POST /consumers/{group}/instances/{instance}/subscription":        s.with(subscribe),
-		"GET /consumers/{group}/instances/{instance}/subscription":         s.with(subscription),
-		"DELETE /consumers/{group}/instances/{instance}/subscription":      s.with(unsubscribe),
-		"POST /consumers/{group}/instances/{instance}/assignments":         s.with(assign),
-		"GET /consumers/{group}/instances/{instance}/assignments":          s.with(assignments),
-		"POST /consumers/{group}/instances/{instance}/positions":           s.with(seek),
-		"POST /consumers/{group}/instances/{instance}/positions/beginning": s.with(seekToBeginning),
-		"POST /consumers/{group}/instances/{instance}/positions/end":       s.with(seekToEnd),
-		"POST /consumers/{group}/instances/{instance}/offsets":             s.with(commit),
-		"GET /consumers/{group}/instances/{instance}/offsets":              s.with(committed),
-		"GET /consumers/{group}/instances/{instance}/records":              s.with(records),
-	} {
-		mux.Handle(pattern, s.answering(c))
-	}
-	return routed(mux)
-}
-
-// answering turns a call's error into the API's answer.
-func (s *Server) answering(c call) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer s.memory.charge(r, maxProduceBytes)()
-		err := c(w, r)
-		if err == nil {
-			return
-		}
-		var e *Error
-		if !errors.As(err, &e) || e.Status >= http.StatusInternalServerError {
-			s.cfg.Log.Error(r.Pattern, "err", err)
-		}
-		writeError(w, err)
-	})
-}
-
-// routed answers what the mux has no route for in the API's own format, and no page in a browser: browsers name the page
-// in Origin, and a page that reaches this server uses its visitor's way to it, not its own. A slash at the end of a path, as some guides
-// write it, means nothing.
-func routed(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Origin") != "" {
-			writeError(w, failed(codeForbidden, "Pages in a browser are not served."))
-			return
-		}
-		if path, ok := strings.CutSuffix(r.URL.Path, "/"); ok && path != "" {
-			u := *r.URL
-			u.Path, u.RawPath = path, strings.TrimSuffix(u.RawPath, "/")
-			r = r.WithContext(r.Context())
-			r.URL = &u
-		}
-		fallback, pattern := mux.Handler(r)
-		if pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
-		}
-		answer := &statusOnly{header: http.Header{}}
-		fallback.ServeHTTP(answer, r)
-		if allow := answer.header.Get("Allow"); allow != "" {
-			w.Header().Set("Allow", allow)
-		}
-		if answer.status < http.StatusBadRequest { // a redirect to the cleaned path
-			fallback.ServeHTTP(w, r)
-			return
-		}
-		writeError(w, withStatus(answer.status))
-	})
-}
-
-// statusOnly is a ResponseWriter that forgets the body.
-type statusOnly struct {
-	header http.Header
-	status int
-}
-
-func (s *statusOnly) Header() http.Header         { return s.header }
-func (s *statusOnly) WriteHeader(status int)      { s.status = status }
-func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 
 // writable returns an error that says what to do when the topic may not be written.
 func (s *Server) writable(topic string) error {

@@ -16,36 +16,23 @@ type subscribeRequest struct {
 	Pattern *string  `json:"topic_pattern"`
 }
 
-type placesRequest struct {
-	Partitions []place `json:"partitions"`
-}
-
-// within bounds what a call asks of Kafka, and ends it with the instance.
-func (i *instance) within(r *http.Request) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	stop := context.AfterFunc(i.alive, cancel)
-	return ctx, func() { stop(); cancel() }
+type partitionsRequest struct {
+	Partitions []topicPartition `json:"partitions"`
 }
 
 // subscribe makes the instance a member of its group that reads these topics. Another subscription than the one there is
 // replaces it, which means leaving the group and joining it again.
-func subscribe(i *instance, w http.ResponseWriter, r *http.Request) error {
-	var in subscribeRequest
-	if err := request(w, r, &in); err != nil {
-		return err
-	}
+func (i *instance) subscribe(ctx context.Context, in subscribeRequest) error {
 	switch {
 	case i.manual:
 		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive: this instance has assigned partitions")
 	case in.Topics != nil && in.Pattern != nil:
 		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive")
 	case in.Pattern != nil:
-		return i.subscribePattern(w, *in.Pattern)
+		return i.subscribePattern(*in.Pattern)
 	case len(in.Topics) == 0:
 		return invalid("topics may not be empty")
 	}
-	ctx, cancel := i.within(r)
-	defer cancel()
 	for _, topic := range in.Topics {
 		if _, err := i.server.describe(ctx, topic); err != nil {
 			return err
@@ -61,11 +48,10 @@ func subscribe(i *instance, w http.ResponseWriter, r *http.Request) error {
 		i.topics = in.Topics
 		i.identify(ctx, in.Topics)
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (i *instance) subscribePattern(w http.ResponseWriter, pattern string) error {
+func (i *instance) subscribePattern(pattern string) error {
 	if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
 		return invalid("topic_pattern %q is not a regular expression", pattern)
 	}
@@ -76,16 +62,11 @@ func (i *instance) subscribePattern(w http.ResponseWriter, pattern string) error
 		}
 		i.pattern = pattern
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // subscription answers with the topics; for a pattern, with those that gave this instance a partition.
-func subscription(i *instance, w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
+func (i *instance) subscription(context.Context, *http.Request) (any, error) {
 	topics := slices.Clone(i.topics)
 	if i.pattern != "" {
 		for _, p := range i.assignment() {
@@ -97,27 +78,21 @@ func subscription(i *instance, w http.ResponseWriter, r *http.Request) error {
 	if topics == nil {
 		topics = []string{}
 	}
-	return respond(w, media, map[string][]string{"topics": topics})
+	return map[string][]string{"topics": topics}, nil
 }
 
 // unsubscribe leaves the group. It also takes back assigned partitions.
-func unsubscribe(i *instance, w http.ResponseWriter, _ *http.Request) error {
+func (i *instance) unsubscribe(w http.ResponseWriter, _ *http.Request) error {
 	i.disconnect()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // assign makes the instance read these partitions, from their committed offsets on, without being a member of the group.
-func assign(i *instance, w http.ResponseWriter, r *http.Request) error {
-	var in placesRequest
-	if err := request(w, r, &in); err != nil {
-		return err
-	}
+func (i *instance) assign(ctx context.Context, in partitionsRequest) error {
 	if i.topics != nil || i.pattern != "" {
 		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive: this instance has a subscription")
 	}
-	ctx, cancel := i.within(r)
-	defer cancel()
 	if err := i.check(ctx, in.Partitions); err != nil {
 		return err
 	}
@@ -133,25 +108,20 @@ func assign(i *instance, w http.ResponseWriter, r *http.Request) error {
 		i.manual = true
 		i.identify(ctx, slices.Collect(maps.Keys(from)))
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func assignments(i *instance, w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
+func (i *instance) assignments(context.Context, *http.Request) (any, error) {
 	list := i.assignment()
 	if list == nil {
-		list = []place{}
+		list = []topicPartition{}
 	}
-	return respond(w, media, placesRequest{list})
+	return partitionsRequest{list}, nil
 }
 
 // check returns an error when a partition does not exist.
-func (i *instance) check(ctx context.Context, places []place) error {
-	for _, p := range places {
+func (i *instance) check(ctx context.Context, list []topicPartition) error {
+	for _, p := range list {
 		detail, err := i.server.describe(ctx, p.Topic)
 		if err != nil {
 			return err
@@ -165,13 +135,13 @@ func (i *instance) check(ctx context.Context, places []place) error {
 
 // startOf returns where partitions assigned by hand begin: at the group's committed offset, else as auto.offset.reset
 // says.
-func (i *instance) startOf(ctx context.Context, places []place) (map[string]map[int32]kgo.Offset, error) {
+func (i *instance) startOf(ctx context.Context, list []topicPartition) (map[string]map[int32]kgo.Offset, error) {
 	found, err := i.groupOffsets(ctx)
 	if err != nil {
 		return nil, kafkaError(err)
 	}
 	from := map[string]map[int32]kgo.Offset{}
-	for _, p := range places {
+	for _, p := range list {
 		if from[p.Topic] == nil {
 			from[p.Topic] = map[int32]kgo.Offset{}
 		}
@@ -183,7 +153,7 @@ func (i *instance) startOf(ctx context.Context, places []place) (map[string]map[
 	return i.beginAt(ctx, from)
 }
 
-func comparePlaces(a, b place) int {
+func comparePartitions(a, b topicPartition) int {
 	if order := strings.Compare(a.Topic, b.Topic); order != 0 {
 		return order
 	}

@@ -31,50 +31,26 @@ type topicView struct {
 	Partitions []partitionView   `json:"partitions"`
 }
 
-func (s *Server) brokers(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	defer cancel()
+func (s *Server) brokers(ctx context.Context, _ *http.Request) (any, error) {
 	metadata, err := s.admin.BrokerMetadata(ctx)
-	if err != nil {
-		return kafkaError(err)
-	}
-	return respond(w, media, map[string][]int32{"brokers": metadata.Brokers.NodeIDs()})
+	return map[string][]int32{"brokers": metadata.Brokers.NodeIDs()}, err
 }
 
 // topics lists the names of all topics but Kafka's internal ones.
-func (s *Server) topics(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	defer cancel()
+func (s *Server) topics(ctx context.Context, _ *http.Request) (any, error) {
 	details, err := s.admin.ListTopics(ctx)
-	if err != nil {
-		return kafkaError(err)
-	}
-	return respond(w, media, details.Names())
+	return details.Names(), err
 }
 
-func (s *Server) topic(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	defer cancel()
+func (s *Server) topic(ctx context.Context, r *http.Request) (any, error) {
 	name := r.PathValue("topic")
 	detail, err := s.describe(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resources, err := s.admin.DescribeTopicConfigs(ctx, name)
 	if err != nil {
-		return kafkaError(err)
+		return nil, err
 	}
 	view := topicView{Name: name, Configs: map[string]string{}, Partitions: viewAll(detail)}
 	for _, resource := range resources {
@@ -84,63 +60,39 @@ func (s *Server) topic(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	return respond(w, media, view)
+	return view, nil
 }
 
-func (s *Server) partitions(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	defer cancel()
+func (s *Server) partitions(ctx context.Context, r *http.Request) (any, error) {
 	detail, err := s.describe(ctx, r.PathValue("topic"))
-	if err != nil {
-		return err
-	}
-	return respond(w, media, viewAll(detail))
+	return viewAll(detail), err
 }
 
-func (s *Server) partition(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	defer cancel()
+func (s *Server) partition(ctx context.Context, r *http.Request) (any, error) {
 	detail, err := s.describePartition(ctx, r)
-	if err != nil {
-		return err
-	}
-	return respond(w, media, view(detail))
+	return view(detail), err
 }
 
 // partitionOffsets answers with the first offset that is there, and the one that the next record gets.
-func (s *Server) partitionOffsets(w http.ResponseWriter, r *http.Request) error {
-	media, err := answerType(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
-	defer cancel()
+func (s *Server) partitionOffsets(ctx context.Context, r *http.Request) (any, error) {
 	detail, err := s.describePartition(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	answer := map[string]int64{}
+	offsets := map[string]int64{}
 	for name, list := range map[string]func(context.Context, ...string) (kadm.ListedOffsets, error){
 		"beginning_offset": s.admin.ListStartOffsets, "end_offset": s.admin.ListEndOffsets} {
 		listed, err := list(ctx, detail.Topic)
 		if err != nil {
-			return kafkaError(err)
+			return nil, err
 		}
 		offset, _ := listed.Lookup(detail.Topic, detail.Partition)
 		if offset.Err != nil {
-			return kafkaError(offset.Err)
+			return nil, offset.Err
 		}
-		answer[name] = offset.Offset
+		offsets[name] = offset.Offset
 	}
-	return respond(w, media, answer)
+	return offsets, nil
 }
 
 // describe asks Kafka for one topic.
