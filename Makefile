@@ -56,7 +56,7 @@ ifeq ($(FORM),audit)
 	@PAS_AUDIT_ORDERS='$(or $(ORDERS),1000000)' $(WITH_KAFKA) go test -run '^$$' -bench Audit -benchtime 1x -timeout 60m ./toolbox/audit
 else
 	@go build -trimpath -o bin/ ./bench
-	@KAFKA_OPTS='$(or $(KAFKA_OPTS),$(if $(filter full,$(FORM)),-XX:TieredStopAtLevel=4))' $(WITH_KAFKA) bin/bench -form $(FORM)
+	@KAFKA_OPTS='$(or $(KAFKA_OPTS),$(if $(filter full,$(FORM)),-XX:TieredStopAtLevel=4))' $(WITH_KAFKA) bin/bench -form $(FORM) $(if $(AGAINST),-against $(AGAINST))
 endif
 
 .PHONY: lint

@@ -13,100 +13,93 @@ import (
 	"time"
 
 	"pasdetrois/bench/arm"
-	"pasdetrois/bench/page"
 	"pasdetrois/bench/process"
-	"pasdetrois/bench/results"
-	"pasdetrois/bench/site"
-	"pasdetrois/bench/trial"
+	"pasdetrois/bench/report"
 )
 
 // campaign is one run of the benchmark.
 type campaign struct {
-	cfg     config
-	out     io.Writer
-	began   time.Time
-	work    string // a folder that goes away at the end
-	bench   *trial.Bench
-	found   *results.Results
-	unbuilt map[string]error // peers that cannot be run here
+	cfg      config
+	out      io.Writer
+	began    time.Time
+	work     string // a folder that close removes
+	bench    *arm.Bench
+	found    *report.Results
+	revision arm.Arm          // of -against
+	unbuilt  map[string]error // peers that cannot run here
 }
 
-// say tells what is going on, with the time since the start.
+// say writes a line of progress, with the time since the start.
 func (c *campaign) say(format string, args ...any) {
 	fmt.Fprintf(c.out, "%6.1fs %s\n", time.Since(c.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// prepare builds the programs and opens the site. What it leaves behind, close takes away.
+// prepare builds the programs and connects to the servers. close removes what it made.
 func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) {
-	c := &campaign{cfg: cfg, out: out, began: time.Now()}
+	c := &campaign{cfg: cfg, out: out, began: time.Now(), unbuilt: map[string]error{}}
 	var err error
 	if c.work, err = os.MkdirTemp("", "pasdetrois-bench-"); err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	c.bench = &trial.Bench{Bin: filepath.Join(c.work, "bin"), Logs: c.work, Profiles: cfg.profiles, Say: c.say}
-	if cfg.profiles != "" {
-		if err := os.MkdirAll(cfg.profiles, 0o755); err != nil {
-			return nil, errors.Join(fmt.Errorf("make the folder of profiles: %w", err), c.close())
-		}
+	c.bench = &arm.Bench{Bin: filepath.Join(c.work, "bin"), Logs: c.work}
+	if err = c.build(ctx); err == nil {
+		c.say("built the programs")
+		c.bench.Servers, err = arm.Open(ctx, cfg.brokers, cfg.databaseURL)
 	}
-	if err := c.build(ctx); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	c.say("built the programs")
-	if c.bench.Site, err = site.Open(ctx, site.Config{Brokers: cfg.brokers, DatabaseURL: cfg.databaseURL}); err != nil {
-		return nil, errors.Join(err, c.close())
-	}
-	c.say("Kafka and Postgres are there")
+	c.say("connected to Kafka and Postgres")
 	return c, nil
 }
 
 func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, part) }
 
-// build builds the services, this program for its handlers, and the peers.
+// build builds the services, this program for its handlers, the peers, and the services of another revision.
 func (c *campaign) build(ctx context.Context) error {
-	args := []string{"build", "-buildvcs=false", "-o", c.bench.Bin + string(filepath.Separator)}
-	for _, name := range arm.Services() {
-		args = append(args, "./services/"+name+"/cmd/"+name)
+	if err := arm.BuildServices(ctx, c.cfg.root, c.bench.Bin, "./bench"); err != nil {
+		return err
 	}
-	args = append(args, "./bench")
-	if _, err := process.Run(ctx, c.cfg.root, nil, "go", args...); err != nil {
-		return fmt.Errorf("build the services: %w", err)
-	}
-	peers := slices.DeleteFunc(slices.Clone(c.cfg.arms), func(name string) bool { return name == results.Pas })
+	peers := slices.DeleteFunc(slices.Clone(c.cfg.arms), func(name string) bool { return name == report.Pas })
 	if c.has(relay) || c.has(lanes) {
 		peers = append(peers, stock)
 	}
-	c.unbuilt = map[string]error{}
 	for _, name := range peers {
 		if err := arm.BuildPeer(ctx, c.cfg.root, name, c.bench.Bin); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
-			c.unbuilt[name] = err // told where its number is missing
+			c.unbuilt[name] = err // the report says it where the peer's number is missing
 		}
 	}
-	return nil
+	if c.cfg.against == "" {
+		return nil
+	}
+	c.say("building the services of %s", c.cfg.against)
+	var err error
+	c.revision, err = arm.At(ctx, c.cfg.root, c.cfg.against)
+	return err
 }
 
 func (c *campaign) close() error {
 	var err error
-	if c.bench.Site != nil {
-		err = c.bench.Site.Close()
+	if c.bench.Servers != nil {
+		err = c.bench.Servers.Close()
 	}
 	return errors.Join(err, os.RemoveAll(c.work))
 }
 
-// run measures, tells, and writes what it found. A run that was interrupted writes nothing.
+// run measures, and writes the results. An interrupted run writes nothing.
 func (c *campaign) run(ctx context.Context) error {
-	c.found = &results.Results{Date: c.began, Form: c.cfg.form, Real: c.bench.Site.Real, Clients: c.cfg.clients,
-		Host: results.Host{CPUs: runtime.NumCPU(), System: system(), Before: process.Load()}, Versions: c.bench.Site.Versions(ctx)}
+	c.found = &report.Results{Date: c.began, Form: c.cfg.form, Against: c.revision.Name, Real: c.bench.Servers.Real, Clients: c.cfg.clients,
+		Host: report.Host{CPUs: runtime.NumCPU(), System: system(), Before: process.Load()}, Versions: c.bench.Servers.Versions(ctx)}
 	c.found.Versions["go"] = strings.TrimPrefix(runtime.Version(), "go")
 	stolen, all := process.Stolen()
 	if err := c.warmUp(ctx); err != nil {
 		return err
 	}
 	for round := 1; round <= c.cfg.rounds; round++ {
-		for _, s := range c.inRounds() {
+		for _, s := range c.inRounds(round) {
 			if err := c.try(ctx, s, round); err != nil {
 				return err
 			}
@@ -118,38 +111,35 @@ func (c *campaign) run(ctx context.Context) error {
 		}
 	}
 	if stolenNow, allNow := process.Stolen(); allNow > all {
-		c.found.Host.Stolen = 100 * float64(stolenNow-stolen) / float64(allNow-all)
+		c.found.Host.Stolen = 100 * (stolenNow - stolen) / (allNow - all)
 	}
 	return c.finish()
 }
 
-// warmUp loads what all arms stand on, for no number. A broker that was just started has its code compiled while it works, and
-// a new Postgres makes its first files: without this the first arm would pay for all.
+// warmUp loads the servers for no number. A broker that has just started compiles its code while it works, and a new
+// Postgres creates its first files: without a warm-up, the first arm would pay for both.
 func (c *campaign) warmUp(ctx context.Context) error {
 	if !c.has(saturation) {
 		return nil
 	}
-	s, err := c.bench.Saturate(ctx, arm.Pas(), trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.warmUp})
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		c.missing("the warm-up", 0, err)
-		return nil
-	}
-	c.say("warmed up with %d orders", s.Orders)
-	return nil
+	return c.try(ctx, step{name: "the warm-up", part: saturation, do: func(ctx context.Context, _ int) error {
+		s, err := c.bench.Saturate(ctx, arm.Pas(), arm.Options{Clients: c.cfg.clients, Seconds: c.cfg.warmUp})
+		if err == nil {
+			c.say("warmed up with %d orders", s.Orders)
+		}
+		return err
+	}}, 0)
 }
 
-// step is something to measure.
+// step is one measurement.
 type step struct {
 	name string
-	part string // the step is left out unless this part is asked for
-	once bool   // in the first rounds only: it stands alone, or beside something of the same round
+	part string // the step runs only with this part
+	once bool   // only in the first rounds: it stands alone, or is compared with a figure of the same round
 	do   func(ctx context.Context, round int) error
 }
 
-// try runs a step. What fails has no number, which is told, and the others go on; only an interruption ends the run.
+// try runs a step. A failed step has no number, the report says so, and the run goes on. Only an interruption ends the run.
 func (c *campaign) try(ctx context.Context, s step, round int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -157,27 +147,22 @@ func (c *campaign) try(ctx context.Context, s step, round int) error {
 	if !c.has(s.part) || s.once && round > c.cfg.onceRounds {
 		return nil
 	}
-	if c.cfg.limit > 0 && time.Since(c.began) > c.cfg.limit {
-		c.missing(s.name, round, fmt.Errorf("no time was left: nothing is begun after %s", c.cfg.limit))
-		return nil
+	err := fmt.Errorf("no time was left: no step begins after %s", c.cfg.limit)
+	if c.cfg.limit == 0 || time.Since(c.began) <= c.cfg.limit {
+		err = s.do(ctx, round)
 	}
-	err := s.do(ctx, round)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		c.missing(s.name, round, err)
+		text := strings.Join(strings.Fields(err.Error()), " ")
+		c.say("NO NUMBER for %s: %s", s.name, text)
+		c.found.Missing = append(c.found.Missing, report.Missing{What: s.name, Round: round, Why: text})
 	}
 	return nil
 }
 
-func (c *campaign) missing(what string, round int, why error) {
-	text := strings.Join(strings.Fields(why.Error()), " ")
-	c.say("NO NUMBER for %s: %s", what, text)
-	c.found.Missing = append(c.found.Missing, results.Missing{What: what, Round: round, Why: text})
-}
-
-// finish judges and writes.
+// finish judges the results and writes them.
 func (c *campaign) finish() error {
 	c.found.Host.After = process.Load()
 	c.found.Seconds = time.Since(c.began).Seconds()
@@ -186,7 +171,7 @@ func (c *campaign) finish() error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "\n%s\n", page.Text(c.found))
+	fmt.Fprintf(c.out, "\n%s\n", report.Text(c.found))
 	for _, g := range c.found.Goals {
 		fmt.Fprintln(c.out, g.Line())
 	}
@@ -194,7 +179,7 @@ func (c *campaign) finish() error {
 	if c.cfg.docs == "" {
 		return nil
 	}
-	return page.Update(c.cfg.docs, c.found)
+	return report.Update(c.cfg.docs, c.found)
 }
 
 // system names the operating system and its kernel.

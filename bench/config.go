@@ -9,29 +9,31 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pasdetrois/bench/report"
 )
 
-// config is what was asked for.
+// config is the run that the flags and the environment describe.
 type config struct {
 	form        string
 	rounds      int
-	onceRounds  int // the rounds that what is measured once takes part in
+	onceRounds  int // the rounds of the steps that are measured once
 	arms        []string
 	parts       []string
+	against     string // another revision; "" = none
 	clients     int
 	seconds     float64
 	warmUp      float64 // seconds, before the first round
 	out         string  // the folder of results
 	docs        string  // the folder of performance.md
-	profiles    string  // the folder of CPU profiles; "" = none are taken
 	root        string  // of the repository
 	backlog     int
 	soak        time.Duration
-	serve       string // this process is a handler to be measured
+	serve       string // this process is one of the measured handlers
 	brokers     []string
 	databaseURL string
-	limit       time.Duration // after it, nothing new is begun; 0 = no limit
-	kafkaLocal  string        // the script that runs Kafka's own tools; "" = there is none
+	limit       time.Duration // no step begins after it; 0 = no limit
+	kafkaLocal  string        // the script that runs Kafka's own tools; "" = none
 }
 
 const (
@@ -42,10 +44,10 @@ const (
 	quickLimit = 4*time.Minute + 15*time.Second
 )
 
-// The parts of a run. Those in rounds are measured in every round, one after the other.
+// The parts of a run.
 const (
 	saturation = "saturation" // closed loops of the arms
-	limitsPart = "limits"     // pgbench, Kafka's own tools
+	limits     = "limits"     // pgbench, Kafka's own tools
 	ingest     = "ingest"     // 202s alone
 	hot        = "hot"        // all orders on one product, and too few pieces
 	replicas   = "replicas"   // two of each service
@@ -53,35 +55,38 @@ const (
 	lanes      = "lanes"      // one partition
 	latency    = "latency"    // open loops, at shares of saturation
 	scaling    = "scaling"    // more partitions and replicas
-	backlog    = "backlog"    // many messages waiting
+	backlog    = "backlog"    // many waiting messages
 	soak       = "soak"       // ten minutes beside an open transaction, then a twin without one
+	rates      = "rates"      // open loops at fixed rates
 )
 
 func quickParts() []string {
-	return []string{saturation, limitsPart, ingest, hot, replicas, relay, lanes, latency}
+	return []string{saturation, limits, ingest, hot, replicas, relay, lanes, latency}
 }
 
-func allParts() []string { return append(quickParts(), scaling, backlog, soak) }
+func fullParts() []string { return append(quickParts(), scaling, backlog, soak) }
 
-func allArms() []string { return []string{"pas", "idiomatic", "python"} }
+func allParts() []string { return append(fullParts(), rates) }
+
+func allArms() []string { return []string{report.Pas, report.Idiomatic, report.Python} }
 
 func flags(c *config, arms, parts *string) *flag.FlagSet {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&c.form, "form", quick, "quick (3 rounds, some minutes) or full (5 rounds, every part)")
-	f.IntVar(&c.rounds, "rounds", 0, "rounds; 0 = what the form says")
+	f.IntVar(&c.rounds, "rounds", 0, "rounds; 0 = the form's")
 	f.StringVar(arms, "arms", strings.Join(allArms(), ","), "arms to compare, comma separated")
-	f.StringVar(parts, "parts", "", "parts to run, comma separated; empty = those of the form")
+	f.StringVar(parts, "parts", "", "parts to run, comma separated; empty = the form's")
+	f.StringVar(&c.against, "against", "", "a revision in git: compare the product with the product of that revision, by the parts saturation and rates")
 	f.IntVar(&c.clients, "clients", 64, "clients that place orders at the same time")
-	f.Float64Var(&c.seconds, "seconds", 0, "how long one saturation shall take, about; 0 = what the form says")
+	f.Float64Var(&c.seconds, "seconds", 0, "about how long one closed loop takes, and with -against each open loop; 0 = the form's")
 	f.StringVar(&c.out, "out", "bench/results", "folder for the results as JSON")
-	f.StringVar(&c.docs, "docs", "docs", "folder of performance.md, whose table and plots are written anew; empty = leave them")
-	f.StringVar(&c.profiles, "profiles", "", "folder for a CPU profile of each service during the closed loops; empty = none")
+	f.StringVar(&c.docs, "docs", "docs", "folder of performance.md, whose tables are rewritten; empty = they stay; -against leaves them")
 	f.StringVar(&c.root, "root", ".", "root of the repository, where the programs are built")
 	f.IntVar(&c.backlog, "backlog", 1_000_000, "messages that wait in the part backlog")
-	f.DurationVar(&c.soak, "soak", 10*time.Minute, "how long the part soak loads the services beside an open transaction; after less than 10m, what that costs is no figure")
-	f.DurationVar(&c.limit, "limit", 0, "after it, nothing new is begun; 0 = what the form says: 4m15s in the quick one, none in the full one")
-	f.StringVar(&c.serve, "serve", "", "be a handler that is measured: noop or transaction")
+	f.DurationVar(&c.soak, "soak", 10*time.Minute, "how long the part soak loads the services beside an open transaction; less than 10m gives no figure")
+	f.DurationVar(&c.limit, "limit", 0, "no step begins after it; 0 = the form's: 4m15s in the quick one, none in the full one and with -against")
+	f.StringVar(&c.serve, "serve", "", "be one of the measured handlers: noop or transaction")
 	return f
 }
 
@@ -93,94 +98,73 @@ func configure(args []string, getenv func(string) string) (config, error) {
 		return c, err
 	}
 	if f.NArg() > 0 {
-		return c, fmt.Errorf("%q is no flag", f.Arg(0))
+		return c, fmt.Errorf("%q is not a flag", f.Arg(0))
 	}
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.form != quick && c.form != full {
-		wrong("-form %q is neither quick nor full", c.form)
+	var wrong []string
+	check := func(right bool, format string, args ...any) {
+		if !right {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
 	}
-	if c.rounds < 0 || c.rounds > 100 {
-		wrong("-rounds %d is not between 1 and 100", c.rounds)
+	check(c.form == quick || c.form == full, "-form %q is neither quick nor full", c.form)
+	check(c.rounds >= 0 && c.rounds <= 100, "-rounds %d is not between 1 and 100", c.rounds)
+	check(c.clients >= 1 && c.clients <= 4096, "-clients %d is not between 1 and 4096", c.clients)
+	check(c.seconds >= 0 && c.seconds <= 3600, "-seconds %v is not between 0 and 3600", c.seconds)
+	check(c.backlog >= 1 && c.backlog <= 100_000_000, "-backlog %d is not between 1 and 100000000", c.backlog)
+	check(c.soak >= time.Second, "-soak %s is less than 1s", c.soak)
+	check(c.limit >= 0, "-limit %s is negative", c.limit)
+	check(slices.Contains([]string{"", "noop", "transaction"}, c.serve), "-serve %q is neither noop nor transaction", c.serve)
+	for _, list := range []struct {
+		flag, given string
+		known       []string
+		into        *[]string
+	}{{"-arms", arms, allArms(), &c.arms}, {"-parts", parts, allParts(), &c.parts}} {
+		for name := range strings.SplitSeq(list.given, ",") {
+			if name != "" {
+				*list.into = append(*list.into, name)
+				check(slices.Contains(list.known, name), "%s %q is not one of %s", list.flag, name, strings.Join(list.known, ", "))
+			}
+		}
 	}
-	if c.clients < 1 || c.clients > 4096 {
-		wrong("-clients %d is not between 1 and 4096", c.clients)
-	}
-	if c.seconds < 0 || c.seconds > 3600 {
-		wrong("-seconds %v is not between 0 and 3600", c.seconds)
-	}
-	if c.backlog < 1 || c.backlog > 100_000_000 {
-		wrong("-backlog %d is not between 1 and 100000000", c.backlog)
-	}
-	if c.soak < time.Second {
-		wrong("-soak %s is less than 1s", c.soak)
-	}
-	if c.limit < 0 {
-		wrong("-limit %s is negative", c.limit)
-	}
-	if c.serve != "" && c.serve != "noop" && c.serve != "transaction" {
-		wrong("-serve %q is neither noop nor transaction", c.serve)
-	}
-	c.arms = chosen("-arms", arms, allArms(), wrong)
-	c.parts = chosen("-parts", parts, allParts(), wrong)
+	check(c.against != "" || !slices.Contains(c.parts, rates), "-parts rates compares two revisions: add -against")
 	if given := getenv("KAFKA_BROKERS"); given != "" {
 		c.brokers = strings.Split(given, ",")
 	}
 	for _, b := range c.brokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
-			wrong("KAFKA_BROKERS: %q is not host:port", b)
-		}
+		host, port, err := net.SplitHostPort(b)
+		check(err == nil && host != "" && port != "", "KAFKA_BROKERS: %q is not host:port", b)
 	}
 	c.databaseURL, c.kafkaLocal = getenv("DATABASE_URL"), getenv("KAFKA_LOCAL")
-	if c.databaseURL != "" && !strings.HasPrefix(c.databaseURL, "postgres://") && !strings.HasPrefix(c.databaseURL, "postgresql://") {
-		wrong("DATABASE_URL is not a URL such as postgres://postgres:secret@localhost:5432/postgres")
+	check(c.databaseURL == "" || strings.HasPrefix(c.databaseURL, "postgres://") || strings.HasPrefix(c.databaseURL, "postgresql://"),
+		"DATABASE_URL is not a URL such as postgres://postgres:secret@localhost:5432/postgres")
+	if len(wrong) > 0 {
+		return c, errors.New(strings.Join(wrong, "; "))
 	}
 	c.applyForm()
-	if len(errs) > 0 { // on one line
-		texts := make([]string, len(errs))
-		for i, err := range errs {
-			texts[i] = err.Error()
-		}
-		return c, errors.New(strings.Join(texts, "; "))
-	}
 	return c, nil
 }
 
-func chosen(flag, given string, known []string, wrong func(string, ...any)) []string {
-	if given == "" {
-		return nil
-	}
-	names := strings.Split(given, ",")
-	for _, name := range names {
-		if !slices.Contains(known, name) {
-			wrong("%s %q is none of %s", flag, name, strings.Join(known, ", "))
-		}
-	}
-	return names
-}
-
-// applyForm fills in what was left to the form.
+// applyForm sets what the flags leave to the form.
 func (c *config) applyForm() {
-	rounds, seconds, parts := 3, 2.0, quickParts()
-	limit := quickLimit
-	c.onceRounds, c.warmUp = 1, 3
+	form := config{rounds: 3, seconds: 2, parts: quickParts(), limit: quickLimit, onceRounds: 1, warmUp: 3}
 	if c.form == full {
-		c.onceRounds = 2
-		rounds, seconds, parts = 5, 10.0, allParts()
-		c.warmUp = 30
-		limit = 0
+		form = config{rounds: 5, seconds: 10, parts: fullParts(), onceRounds: 2, warmUp: 30}
 	}
+	if c.against != "" {
+		form.parts, form.limit, c.arms, c.docs = []string{saturation, rates}, 0, []string{report.Pas}, ""
+	}
+	c.onceRounds, c.warmUp = form.onceRounds, form.warmUp
 	if c.limit == 0 {
-		c.limit = limit
+		c.limit = form.limit
 	}
 	if c.rounds == 0 {
-		c.rounds = rounds
+		c.rounds = form.rounds
 	}
 	if c.seconds == 0 {
-		c.seconds = seconds
+		c.seconds = form.seconds
 	}
 	if c.parts == nil {
-		c.parts = parts
+		c.parts = form.parts
 	}
 }
 
@@ -189,9 +173,10 @@ func printHelp(out io.Writer) error {
 	var arms, parts string
 	f := flags(&c, &arms, &parts)
 	f.SetOutput(out)
-	_, err := fmt.Fprintf(out, `Measures the product beside its peers and the limits of what it stands on, and says which goals it meets.
+	_, err := fmt.Fprintf(out, `Measures the product beside its peers and beside the limits of Postgres, Kafka and HTTP, and judges its goals.
 
-  make bench FORM=quick        or: KAFKA_BROKERS=localhost:9092 bench -form quick
+  make bench FORM=quick               or: KAFKA_BROKERS=localhost:9092 bench -form quick
+  make bench FORM=quick AGAINST=REV   compares the product with the product of another revision in git
 
 KAFKA_BROKERS  a real Kafka; without it an embedded broker is used, and no figure counts
 DATABASE_URL   a superuser's, of a Postgres with fsync and synchronous_commit on; without it a private one is started

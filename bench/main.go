@@ -1,5 +1,5 @@
-// Command bench measures the product beside its peers and beside the limits of what it stands on, in one run, and says
-// which of its goals it meets. docs/performance.md says how to run it and what came of it.
+// Command bench measures the product beside its peers and beside the limits of Postgres, Kafka and HTTP, all in one run, and
+// judges its goals. docs/performance.md says how to run it, and has the results.
 package main
 
 import (
@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"pasdetrois/bench/parts"
 )
 
 func main() {
@@ -34,7 +36,7 @@ func main() {
 	}
 }
 
-// usageError is a mistake of whoever started the program.
+// usageError is a wrong flag or variable.
 type usageError struct{ error }
 
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
@@ -53,4 +55,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	return errors.Join(c.run(ctx), c.close())
+}
+
+// serve makes this process one of the measured HTTP handlers.
+func serve(ctx context.Context, kind string, getenv func(string) string) error {
+	address, database := getenv("HTTP_ADDR"), ""
+	if address == "" {
+		return usageError{fmt.Errorf("-serve %s: HTTP_ADDR is empty", kind)}
+	}
+	if kind == "transaction" {
+		database = getenv("DATABASE_URL")
+	}
+	return parts.Serve(ctx, address, database)
 }

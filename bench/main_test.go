@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/bench/process"
-	"pasdetrois/bench/results"
+	"pasdetrois/bench/report"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -53,13 +53,14 @@ func TestWrongSettingsAreOneLine(t *testing.T) {
 		{[]string{"-rounds", "many"}, none, "invalid value"},
 		{[]string{"-clients", "0"}, none, "-clients 0 is not between"},
 		{[]string{"-seconds", "-2"}, none, "-seconds -2 is not between"},
-		{[]string{"-arms", "pas,ruby"}, none, `-arms "ruby" is none of pas, idiomatic, python`},
-		{[]string{"-parts", "everything"}, none, `-parts "everything" is none of saturation`},
+		{[]string{"-arms", "pas,ruby"}, none, `-arms "ruby" is not one of pas, idiomatic, python`},
+		{[]string{"-parts", "everything"}, none, `-parts "everything" is not one of saturation`},
+		{[]string{"-parts", "rates"}, none, "add -against"},
 		{[]string{"-backlog", "0"}, none, "-backlog 0 is not between"},
 		{[]string{"-soak", "1ms"}, none, "-soak 1ms is less than 1s"},
 		{[]string{"-serve", "tea"}, none, `-serve "tea" is neither noop nor transaction`},
 		{[]string{"-serve", "noop"}, none, "HTTP_ADDR is empty"},
-		{[]string{"quick"}, none, `"quick" is no flag`},
+		{[]string{"quick"}, none, `"quick" is not a flag`},
 		{[]string{"-nothing"}, none, "-nothing"},
 		{nil, env("KAFKA_BROKERS", "localhost"), `KAFKA_BROKERS: "localhost" is not host:port`},
 		{nil, env("DATABASE_URL", "localhost"), "DATABASE_URL is not a URL"},
@@ -72,7 +73,7 @@ func TestWrongSettingsAreOneLine(t *testing.T) {
 	}
 	err := run(t.Context(), []string{"-form", "half", "-rounds", "1000"}, none, &strings.Builder{})
 	require.ErrorContains(t, err, "-form")
-	require.ErrorContains(t, err, "-rounds", "all that is wrong is told at once")
+	require.ErrorContains(t, err, "-rounds", "all mistakes are reported at once")
 }
 
 func TestTheFormDecidesWhatIsLeftOpen(t *testing.T) {
@@ -85,7 +86,7 @@ func TestTheFormDecidesWhatIsLeftOpen(t *testing.T) {
 	f, err := configure([]string{"-form", "full", "-arms", "pas"}, none)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, f.rounds, 5)
-	require.Equal(t, allParts(), f.parts)
+	require.Equal(t, fullParts(), f.parts)
 	require.Zero(t, f.limit)
 	f, err = configure([]string{"-form", "full", "-arms", "pas", "-limit", "30m"}, none)
 	require.NoError(t, err)
@@ -96,6 +97,12 @@ func TestTheFormDecidesWhatIsLeftOpen(t *testing.T) {
 	require.Equal(t, 2, own.rounds)
 	require.InDelta(t, 1, own.seconds, 0)
 	require.Equal(t, []string{soak}, own.parts)
+	other, err := configure([]string{"-against", "HEAD"}, none)
+	require.NoError(t, err)
+	require.Equal(t, []string{saturation, rates}, other.parts)
+	require.Equal(t, []string{report.Pas}, other.arms)
+	require.Zero(t, other.limit)
+	require.Empty(t, other.docs, "the documented run stays")
 }
 
 func TestHelp(t *testing.T) {
@@ -107,17 +114,17 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// A step that fails has no number and is told; the others go on, and what the quick form has no time for is left out.
+// A failed step has no number, the report says so, and the other steps go on. No step begins after the limit.
 func TestAStepThatFailsHasNoNumber(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	c := &campaign{cfg: config{form: quick, onceRounds: 1, parts: []string{saturation}}, out: &out, began: time.Now(), found: &results.Results{}}
+	c := &campaign{cfg: config{form: quick, onceRounds: 1, parts: []string{saturation}}, out: &out, began: time.Now(), found: &report.Results{}}
 	ran := 0
 	good := step{name: "good", part: saturation, do: func(context.Context, int) error { ran++; return nil }}
 	require.NoError(t, c.try(t.Context(), step{name: "bad", part: saturation, do: func(context.Context, int) error { return errors.New("two\nlines") }}, 1))
 	require.NoError(t, c.try(t.Context(), good, 1))
 	require.Equal(t, 1, ran)
-	require.Equal(t, []results.Missing{{What: "bad", Round: 1, Why: "two lines"}}, c.found.Missing)
+	require.Equal(t, []report.Missing{{What: "bad", Round: 1, Why: "two lines"}}, c.found.Missing)
 	require.Contains(t, out.String(), "NO NUMBER for bad: two lines")
 
 	other := good
@@ -149,7 +156,7 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // written returns the only results in the folder.
-func written(t *testing.T, folder string) (r results.Results) {
+func written(t *testing.T, folder string) (r report.Results) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	require.NoError(t, err)
@@ -170,10 +177,44 @@ func TestARunTellsEveryGoalAndWritesItsResults(t *testing.T) {
 		require.Contains(t, string(out), "\n"+want)
 	}
 	r := written(t, folder)
-	require.Equal(t, []string{results.Pas, results.OneProduct}, r.Arms())
+	require.Equal(t, []string{report.Pas, report.OneProduct}, r.Arms())
 	require.Len(t, r.Goals, 7)
 	require.Empty(t, r.Missing)
 	require.Equal(t, os.Getenv("KAFKA_BROKERS") != "", r.Real)
+}
+
+// The revision is this repository's HEAD: its programs come from git, with its own migrations.
+func TestARevisionIsMeasuredBesideTheProduct(t *testing.T) {
+	t.Parallel()
+	folder, cache := t.TempDir(), t.TempDir()
+	cmd := program(t, "-rounds", "1", "-seconds", "0.1", "-clients", "8", "-against", "HEAD", "-out", folder)
+	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+cache)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	r := written(t, folder)
+	require.Empty(t, r.Missing)
+	require.Regexp(t, `^pas@[0-9a-f]{7}$`, r.Against)
+	require.Equal(t, []string{report.Pas, r.Against}, r.Arms())
+	require.Len(t, r.Rates, 2*len(report.FixedRates()))
+	for _, l := range r.Rates {
+		require.Positive(t, l.Emails.P50, l.Arm)
+		require.Positive(t, l.CPUMicros["orders"], l.Arm)
+	}
+	require.Len(t, r.Goals, 1)
+	require.Contains(t, string(out), "pas to "+r.Against+" ")
+	programs, err := filepath.Glob(filepath.Join(cache, "pasdetrois-bench", "*", "*"))
+	require.NoError(t, err)
+	require.Len(t, programs, 4, "kept for the next run: %v", programs)
+	trees, err := process.Run(t.Context(), "..", nil, "git", "worktree", "list")
+	require.NoError(t, err)
+	require.NotContains(t, trees, "pasdetrois-revision-", "the work tree is removed")
+}
+
+func TestAnUnknownRevisionIsAnError(t *testing.T) {
+	t.Parallel()
+	out, err := program(t, "-against", "no-such-revision").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), `"no-such-revision" is not a revision of this repository`)
 }
 
 // Ctrl-C in the middle of a run ends it at once, and everything that it has started.

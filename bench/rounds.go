@@ -8,60 +8,71 @@ import (
 	"time"
 
 	"pasdetrois/bench/arm"
-	"pasdetrois/bench/limits"
 	"pasdetrois/bench/parts"
-	"pasdetrois/bench/results"
-	"pasdetrois/bench/site"
-	"pasdetrois/bench/trial"
+	"pasdetrois/bench/process"
+	"pasdetrois/bench/report"
 	"pasdetrois/pkg/messages"
 )
 
-// stock is the peer that runs stock parts of watermill alone.
-const stock = "stock"
-
-// inRounds are the steps of every round, in an order that puts what is compared side by side.
-func (c *campaign) inRounds() []step {
+// inRounds returns the steps of a round. What is compared is measured side by side.
+func (c *campaign) inRounds(round int) []step {
+	pas := func(name, part string, once bool, o arm.Options) step {
+		return c.closedLoop(name, part, once, arm.Pas(), o)
+	}
+	if c.cfg.against != "" {
+		both := []step{pas(report.Pas, saturation, false, arm.Options{}), c.closedLoop(c.revision.Name, saturation, false, c.revision, arm.Options{}),
+			c.fixedRates(arm.Pas()), c.fixedRates(c.revision)}
+		if round%2 == 0 { // the other revision first, so that neither gains from its place
+			both[0], both[1], both[2], both[3] = both[1], both[0], both[3], both[2]
+		}
+		return both
+	}
+	inQuick := c.cfg.form == quick
 	steps := []step{
-		c.closedLoop(results.Pas, arm.Pas(), trial.Options{}),
-		c.limit(results.PgbenchSingle, c.lifecycles(limits.SingleStatement)),
-		c.limit(results.PgbenchMany, c.lifecycles(limits.ManyStatements)),
-		c.closedLoop(results.Idiomatic, arm.Idiomatic(), trial.Options{}),
-		c.closedLoop(results.Python, arm.Python(), trial.Options{}),
+		pas(report.Pas, saturation, false, arm.Options{}),
+		{name: report.PgbenchSingle, part: limits, do: c.lifecycles(report.PgbenchSingle, parts.SingleStatement)},
+		{name: report.PgbenchMany, part: limits, do: c.lifecycles(report.PgbenchMany, parts.ManyStatements)},
+		c.closedLoop(report.Idiomatic, saturation, false, arm.Peer(report.Idiomatic), arm.Options{}),
+		c.closedLoop(report.Python, saturation, false, arm.Peer(report.Python), arm.Options{}),
 		{name: "ingest", part: ingest, do: c.ingest},
-		{name: results.OneProduct, part: hot, once: true, do: c.saturate(results.OneProduct, arm.Pas(), trial.Options{SKU: arm.OneProduct})},
-		{name: results.Oversold, part: hot, once: true, do: c.scarce},
-		{name: results.Replicas, part: replicas, once: c.cfg.form == quick, do: c.saturate(results.Replicas, arm.Pas(), trial.Options{Replicas: 2})},
-		c.scaled(results.OnePartition, trial.Options{Partitions: partitions(1, 1)}),
-		c.scaled(results.ManyPartitions, trial.Options{Partitions: partitions(24, 12)}),
-		c.scaled(results.ThreeReplicas, trial.Options{Replicas: 3}),
-		{name: results.RelayMemory, part: relay, once: true, do: c.relayed(results.RelayMemory, parts.Relay.Relay)},
-		{name: results.Forwarder, part: relay, once: true, do: c.forwarded},
-		{name: results.RelayRecovery, part: relay, once: true, do: c.relayed(results.RelayRecovery, parts.Relay.Recover)},
-		{name: results.RelayAck99, part: relay, once: c.cfg.form == quick, do: c.relayed(results.RelayAck99, c.acknowledged)},
-		{name: results.Lanes, part: lanes, once: true, do: c.onePartition},
+		pas(report.OneProduct, hot, true, arm.Options{SKU: arm.OneProduct}),
+		{name: report.Oversold, part: hot, once: true, do: c.scarce},
+		pas(report.Replicas, replicas, inQuick, arm.Options{Replicas: 2}),
+		pas(report.OnePartition, scaling, true, arm.Options{Partitions: partitions(1, 1)}),
+		pas(report.ManyPartitions, scaling, true, arm.Options{Partitions: partitions(24, 12)}),
+		pas(report.ThreeReplicas, scaling, true, arm.Options{Replicas: 3}),
+		{name: report.RelayMemory, part: relay, once: true, do: c.relayed(report.RelayMemory, parts.Relay.Relay)},
+		{name: report.Forwarder, part: relay, once: true, do: c.forwarded},
+		{name: report.RelayRecovery, part: relay, once: true, do: c.relayed(report.RelayRecovery, parts.Relay.Recover)},
+		{name: report.RelayAck99, part: relay, once: inQuick, do: c.relayed(report.RelayAck99, c.acknowledged)},
+		{name: report.Lanes, part: lanes, once: true, do: c.onePartition},
 		{name: "floors", part: latency, once: true, do: c.floors},
 		{name: "latency", part: latency, once: true, do: c.latency},
 		{name: "latency of the peers", part: latency, once: true, do: c.peerLatency},
-		{name: "Kafka's own tools", part: limitsPart, once: true, do: c.kafkaTools},
+		{name: "Kafka's own tools", part: limits, once: true, do: c.kafkaTools},
 	}
-	return slices.DeleteFunc(steps, func(s step) bool {
-		peer := s.name == results.Idiomatic || s.name == results.Python || s.name == results.Pas
-		return peer && !slices.Contains(c.cfg.arms, s.name)
-	})
+	return slices.DeleteFunc(steps, func(s step) bool { return slices.Contains(allArms(), s.name) && !slices.Contains(c.cfg.arms, s.name) })
 }
 
-func (c *campaign) closedLoop(name string, a arm.Arm, o trial.Options) step {
-	return step{name: name, part: saturation, do: c.saturate(name, a, o)}
+// afterwards returns the long steps, which are done once.
+func (c *campaign) afterwards() []step {
+	return []step{
+		{name: "soak", part: soak, do: c.soaked},
+		{name: "backlog", part: backlog, do: c.drain},
+	}
 }
 
-// scaled is the product as something about it grows.
-func (c *campaign) scaled(name string, o trial.Options) step {
-	return step{name: name, part: scaling, once: true, do: c.saturate(name, arm.Pas(), o)}
+// forForm returns the first value in the quick form, and the second one in the full form.
+func forForm[T any](c *campaign, inQuick, inFull T) T {
+	if c.cfg.form == full {
+		return inFull
+	}
+	return inQuick
 }
 
 // partitions returns the topics with so many partitions: orders, and each of the others.
 func partitions(orders, others int32) map[string]int32 {
-	p := site.Partitions()
+	p := arm.Partitions()
 	for topic := range p {
 		p[topic] = others
 	}
@@ -69,9 +80,10 @@ func partitions(orders, others int32) map[string]int32 {
 	return p
 }
 
-func (c *campaign) saturate(name string, a arm.Arm, o trial.Options) func(context.Context, int) error {
+// closedLoop is a step that saturates an arm.
+func (c *campaign) closedLoop(name, part string, once bool, a arm.Arm, o arm.Options) step {
 	o.Clients, o.Seconds, o.MinOrders = c.cfg.clients, c.cfg.seconds, 200
-	return func(ctx context.Context, round int) error {
+	return step{name: name, part: part, once: once, do: func(ctx context.Context, round int) error {
 		if err := c.unbuilt[a.Name]; err != nil {
 			return err
 		}
@@ -79,20 +91,9 @@ func (c *campaign) saturate(name string, a arm.Arm, o trial.Options) func(contex
 		if err != nil {
 			return err
 		}
-		c.found.Rounds = append(c.found.Rounds, results.Round{Round: round, Arm: name, Saturation: s})
+		c.found.Rounds = append(c.found.Rounds, report.Round{Round: round, Arm: name, Saturation: s})
 		c.say("round %d, %s: %.0f orders/s settled (%d in %.1f s), %.0f us of CPU each", round, name, s.Settled, s.Orders, s.Seconds, s.Whole())
 		return nil
-	}
-}
-
-// limit is a step that measures one figure.
-func (c *campaign) limit(name string, measure func(context.Context) (float64, error)) step {
-	return step{name: name, part: limitsPart, do: func(ctx context.Context, round int) error {
-		v, err := measure(ctx)
-		if err == nil {
-			c.figure(name, round, v)
-		}
-		return err
 	}}
 }
 
@@ -101,112 +102,98 @@ func (c *campaign) figure(name string, round int, v float64) {
 	c.say("round %d, %s: %.4g", round, name, v)
 }
 
-// on makes a database and topics for a measurement and takes them away after it.
-func (c *campaign) on(ctx context.Context, partitions map[string]int32, do func(*site.Plot) error) error {
-	p, err := c.bench.Site.Plot(ctx, partitions)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(p), p.Clear())
+// in measures in a sandbox with the contract's topics.
+func (c *campaign) in(ctx context.Context, do func(*arm.Sandbox) error) error {
+	return c.bench.Servers.In(ctx, arm.Partitions(), do)
 }
 
-func (c *campaign) lifecycles(script string) func(context.Context) (float64, error) {
-	return func(ctx context.Context) (v float64, err error) {
-		err = c.on(ctx, nil, func(p *site.Plot) error {
-			if err := arm.Stock(ctx, p.AdminURL); err != nil {
+func (c *campaign) lifecycles(name, script string) func(context.Context, int) error {
+	return func(ctx context.Context, round int) error {
+		return c.bench.Servers.In(ctx, nil, func(box *arm.Sandbox) error {
+			if err := box.Migrate(ctx); err != nil {
 				return err
 			}
-			// Once to warm up and count the rows, then for the figure.
-			if _, err := limits.Lifecycles(ctx, p.AdminURL, script, 1); err != nil {
+			// The first run warms the database up, for statistics that describe filled tables.
+			if _, err := parts.Lifecycles(ctx, box.AdminURL(), script, 1); err != nil {
 				return err
 			}
-			if err := arm.Analyze(ctx, p.AdminURL); err != nil {
+			if err := box.Analyze(ctx); err != nil {
 				return err
 			}
-			v, err = limits.Lifecycles(ctx, p.AdminURL, script, max(2, int(c.cfg.seconds)))
+			v, err := parts.Lifecycles(ctx, box.AdminURL(), script, max(2, int(c.cfg.seconds)))
+			if err == nil {
+				c.figure(name, round, v)
+			}
 			return err
 		})
-		return v, err
 	}
 }
 
-// ingest measures the first step alone, beside what it could be at most and what it would be without coalescing.
+// ingest measures the first step alone, beside its limit and beside a handler without coalescing.
 func (c *campaign) ingest(ctx context.Context, round int) error {
-	o := trial.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200}
-	for _, t := range []struct {
-		name  string
-		start func(context.Context, arm.Env) (*arm.Taker, error)
-	}{{results.NoOp, arm.NoOp}, {results.Ingest, arm.OrdersAlone}, {results.Transaction, arm.Transaction}} {
-		v, err := c.bench.Take(ctx, t.name, t.start, o)
+	o := arm.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200}
+	for _, a := range []arm.Arm{arm.NoOp(), arm.OrdersAlone(), arm.Transaction()} {
+		v, err := c.bench.Take(ctx, a, o)
 		if err != nil {
 			return err
 		}
-		c.figure(t.name, round, v)
+		c.figure(map[string]string{"noop": report.NoOp, "orders alone": report.Ingest, "transaction": report.Transaction}[a.Name], round, v)
 	}
 	return nil
 }
 
-// scarce sells a product of which there are too few pieces.
+// scarce sells a product that has too few pieces.
 func (c *campaign) scarce(ctx context.Context, round int) error {
 	const pieces, orders = 100, 300
-	return c.bench.With(ctx, arm.Pas(), trial.Options{}, func(r arm.Running) error {
-		pas := r.(*arm.RunningPas)
-		if err := pas.Scarce(ctx, pieces); err != nil {
+	o := arm.Options{Clients: c.cfg.clients, SKU: arm.ScarceProduct}
+	return c.bench.With(ctx, arm.Pas(), o, func(r *arm.Running) error {
+		if err := r.Scarce(ctx, pieces); err != nil {
 			return err
 		}
-		o := trial.Options{Clients: c.cfg.clients, SKU: arm.ScarceProduct}
 		if _, err := c.bench.Loop(ctx, r, o, 0, orders); err != nil {
 			return err
 		}
-		if err := pas.AuditWith(ctx, orders, orders-pieces); err != nil {
+		if err := r.Audit(ctx, orders, orders-pieces); err != nil {
 			return err
 		}
-		c.figure(results.Oversold, round, 0) // else the audit had failed
+		c.figure(report.Oversold, round, 0) // or the audit had failed
 		return nil
 	})
 }
 
-// floors measures what the way of an order is made of.
+// floors measures the parts of an order's way on idle servers.
 func (c *campaign) floors(ctx context.Context, round int) error {
-	times := 300
-	if c.cfg.form == full {
-		times = 1000
-	}
-	return c.on(ctx, site.Partitions(), func(p *site.Plot) error {
-		hop, err := limits.Hop(ctx, c.bench.Site.Brokers, p.Prefix+messages.TopicOrders, times)
+	times := forForm(c, 300, 1000)
+	return c.in(ctx, func(box *arm.Sandbox) error {
+		hop, err := parts.Hop(ctx, c.bench.Servers.Brokers, box.Prefix+messages.TopicOrders, times)
 		if err != nil {
 			return err
 		}
-		c.figure(results.Hop, round, hop.P50)
-		commit, err := limits.Commit(ctx, p.AdminURL, times)
+		c.figure(report.Hop, round, hop.P50)
+		commit, err := parts.Commit(ctx, box.AdminURL(), times)
 		if err != nil {
 			return err
 		}
-		c.figure(results.Commit, round, commit.P50)
-		lone, err := limits.Coalescing(ctx, 20_000)
-		if err != nil {
-			return err
+		c.figure(report.Commit, round, commit.P50)
+		lone, err := parts.Coalescing(ctx, 20_000)
+		if err == nil {
+			c.figure(report.Coalescing, round, float64(lone)/float64(time.Microsecond))
 		}
-		c.figure(results.Coalescing, round, float64(lone)/float64(time.Microsecond))
-		return nil
+		return err
 	})
 }
 
 // latency loads the product openly at shares of its saturation.
 func (c *campaign) latency(ctx context.Context, round int) error {
-	shares, seconds := []float64{0.01, 0.5}, 5.0
-	if c.cfg.form == full {
-		shares, seconds = []float64{0.01, 0.1, 0.25, 0.5, 0.75, 0.9}, 15.0
-	}
-	return c.openLoops(ctx, arm.Pas(), round, shares, seconds)
+	return c.openLoops(ctx, arm.Pas(), round, forForm(c, []float64{0.01, 0.5}, []float64{0.01, 0.1, 0.25, 0.5, 0.75, 0.9}), forForm(c, 5.0, 15))
 }
 
 // peerLatency loads the peers openly at half of their own saturation.
 func (c *campaign) peerLatency(ctx context.Context, round int) error {
 	var errs []error
-	for _, a := range []arm.Arm{arm.Idiomatic(), arm.Python()} {
-		if c.cfg.form == full && slices.Contains(c.cfg.arms, a.Name) {
-			errs = append(errs, c.openLoops(ctx, a, round, []float64{0.5}, 15))
+	for _, name := range []string{report.Idiomatic, report.Python} {
+		if c.cfg.form == full && slices.Contains(c.cfg.arms, name) {
+			errs = append(errs, c.openLoops(ctx, arm.Peer(name), round, []float64{0.5}, 15))
 		}
 	}
 	return errors.Join(errs...)
@@ -214,34 +201,86 @@ func (c *campaign) peerLatency(ctx context.Context, round int) error {
 
 // openLoops loads an arm openly, at one share of its saturation after the other.
 func (c *campaign) openLoops(ctx context.Context, a arm.Arm, round int, shares []float64, seconds float64) error {
-	saturated, ok := results.Median(c.found.Of(a.Name, results.Settled))
+	saturated, ok := report.Median(c.found.Of(a.Name, report.Settled))
 	if !ok {
 		return fmt.Errorf("the saturation of %s was not measured, so its shares are unknown", a.Name)
 	}
-	o := trial.Options{Clients: c.cfg.clients}
-	return c.bench.With(ctx, a, o, func(r arm.Running) error {
+	var loops []report.Loaded
+	for _, share := range shares {
+		loops = append(loops, report.Loaded{Arm: a.Name, Round: round, Share: share, Rate: max(1, share*saturated)})
+	}
+	err := c.loadOpenly(ctx, a, loops, seconds)
+	if err == nil {
+		c.found.Latency = append(c.found.Latency, loops...)
+	}
+	return err
+}
+
+// fixedRates is a step that loads an arm openly at the rates that compare two revisions.
+func (c *campaign) fixedRates(a arm.Arm) step {
+	return step{name: a.Name + " at fixed rates", part: rates, do: func(ctx context.Context, round int) error {
+		var loops []report.Loaded
+		for _, rate := range report.FixedRates() {
+			loops = append(loops, report.Loaded{Arm: a.Name, Round: round, Rate: rate})
+		}
+		err := c.loadOpenly(ctx, a, loops, 4*c.cfg.seconds)
+		if err == nil {
+			c.found.Rates = append(c.found.Rates, loops...)
+		}
+		return err
+	}}
+}
+
+// loadOpenly runs open loops on an arm, one after the other, and fills in what they measured.
+func (c *campaign) loadOpenly(ctx context.Context, a arm.Arm, loops []report.Loaded, seconds float64) error {
+	o := arm.Options{Clients: c.cfg.clients}
+	return c.bench.With(ctx, a, o, func(r *arm.Running) error {
 		placed, _, err := c.bench.Warm(ctx, r, o)
 		if err != nil {
 			return err
 		}
-		var all []results.Loaded
-		for _, share := range shares {
-			rate := max(1, share*saturated)
-			// A low rate gets more time, for its percentiles to mean something.
-			n := max(20, int(rate*seconds), min(200, int(3*rate*seconds)))
-			got, err := c.bench.OpenLoop(ctx, r, o, placed, n, rate)
-			if err != nil {
+		for i := range loops {
+			l := &loops[i]
+			// A low rate gets more time, so that its percentiles rest on enough orders.
+			n := max(20, int(l.Rate*seconds), min(200, int(3*l.Rate*seconds)))
+			if l.Timed, err = c.bench.OpenLoop(ctx, r, o, placed, n, l.Rate); err != nil {
 				return err
 			}
 			placed += n
-			all = append(all, results.Loaded{Arm: a.Name, Round: round, Share: share, Rate: rate, Emails: got.Emails, Answers: got.Answers,
-				Batches: got.Batches, Steps: got.Steps, Refused: got.Refused, Cost: got.Cost, Load: got.Load})
-			c.say("round %d, %s, open loop at %.0f %% (%.0f orders/s): email p50 %.1f ms, p99 %.1f ms", round, a.Name, 100*share, rate, got.Emails.P50, got.Emails.P99)
+			c.say("round %d, %s, open loop at %.0f orders/s: email p50 %.1f ms, p99 %.1f ms, %.0f us of CPU each",
+				l.Round, a.Name, l.Rate, l.Emails.P50, l.Emails.P99, l.Whole())
 		}
-		if err := r.Audit(ctx, placed); err != nil {
+		return r.Audit(ctx, placed, 0)
+	})
+}
+
+// drain lets many orders wait in the topic before the services start.
+func (c *campaign) drain(ctx context.Context, round int) error {
+	n := c.cfg.backlog
+	waiting := arm.Arm{Name: "backlog", Start: func(ctx context.Context, e arm.Env) (*arm.Running, error) {
+		item := func(i int) string { return fmt.Sprintf(`"items":[{"sku":%q,"quantity":1}]`, arm.Uniform(i)) }
+		if err := parts.Fill(ctx, e.Brokers, e.Prefix+messages.TopicOrders, n, item); err != nil {
+			return nil, err
+		}
+		c.say("%d orders wait", n)
+		return arm.Pas().Start(ctx, e)
+	}}
+	return c.bench.With(ctx, waiting, arm.Options{}, func(r *arm.Running) error {
+		began := time.Now()
+		if err := r.AwaitEmails(ctx, n, time.Second, time.Minute); err != nil {
 			return err
 		}
-		c.found.Latency = append(c.found.Latency, all...)
+		took := time.Since(began).Seconds()
+		largest := 0.0
+		for _, p := range r.Processes {
+			largest = max(largest, float64(process.UsageOf(p.PID()).Peak)/(1<<20))
+		}
+		if err := r.Audit(ctx, n, 0); err != nil {
+			return err
+		}
+		c.figure(report.BacklogOrders, round, float64(n))
+		c.figure(report.BacklogRate, round, float64(n)/took)
+		c.figure(report.BacklogPeak, round, largest)
 		return nil
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/bench/results"
+	"pasdetrois/bench/report"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/testkit"
 )
@@ -67,7 +67,7 @@ func TestASoakOfLessThanTenMinutesShowsBothTwinsAndGivesNoFigure(t *testing.T) {
 	require.Regexp(t, `and beside it: \[\d+ \d+ \d+ \d+ \d+\] orders/s\n`, string(out))
 	require.Contains(t, string(out), "G6 not measured: ")
 	r := written(t, folder)
-	require.Empty(t, r.Figure(results.OpenTransaction))
+	require.Empty(t, r.Figure(report.OpenTransaction))
 	require.Len(t, r.Missing, 1, "neither a loop nor an audit failed")
 	require.Contains(t, r.Missing[0].Why, "the transaction was open for less than 10 minutes")
 }

@@ -6,36 +6,29 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pasdetrois/bench/load"
 )
 
-// settleTime is how long what follows the last email may take: deleting from the outbox, writing down what was sent.
+// settleTime is how long the work after the last email may take: deleting outbox rows, storing that emails were sent.
 const settleTime = 30 * time.Second
 
-// Audit implements Running.
-func (r *RunningPas) Audit(ctx context.Context, orders int) error {
-	return r.AuditWith(ctx, orders, 0)
-}
-
-// AuditWith is Audit where so many of the orders had to be rejected because the stock ran out.
-func (r *RunningPas) AuditWith(ctx context.Context, orders, rejected int) error {
+// auditPas returns nil as soon as the database has the right rows, or the differences after settleTime.
+func (r *Running) auditPas(ctx context.Context, orders, rejected int) error {
 	for deadline := time.Now().Add(settleTime); ; {
-		problems, err := r.audit(ctx, orders, rejected)
-		if err != nil {
+		problems, err := r.problems(ctx, orders, rejected)
+		switch {
+		case err != nil || len(problems) == 0:
 			return err
-		}
-		if len(problems) == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
+		case time.Now().After(deadline):
 			return fmt.Errorf("the audit failed: %s", strings.Join(problems, "; "))
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
+		case !load.Wait(ctx, 100*time.Millisecond):
+			return context.Cause(ctx)
 		}
 	}
 }
 
-// auditSQL counts what has to be as it is said beside it.
+// auditSQL returns the counts that differ from the right ones.
 const auditSQL = `
 SELECT what, found::bigint, wanted::bigint FROM (VALUES
   ('orders', (SELECT count(*) FROM orders.orders), $1::bigint),
@@ -61,7 +54,7 @@ SELECT what, found::bigint, wanted::bigint FROM (VALUES
      + (SELECT count(*) FROM notifications.dead_letters), 0)
 ) AS counted (what, found, wanted) WHERE found <> wanted`
 
-func (r *RunningPas) audit(ctx context.Context, orders, rejected int) ([]string, error) {
+func (r *Running) problems(ctx context.Context, orders, rejected int) ([]string, error) {
 	var problems []string
 	var what string
 	var found, wanted int64

@@ -9,8 +9,8 @@ import (
 
 var Reserve = reserve
 
-// ProblemsAfter returns what the audit would find if somebody ran a statement, which nobody does.
-func (r *RunningPas) ProblemsAfter(ctx context.Context, sql string, orders, rejected int) (problems []string, err error) {
+// ProblemsAfter returns the problems that the audit finds after a statement, which is rolled back.
+func (r *Running) ProblemsAfter(ctx context.Context, sql string, orders, rejected int) (problems []string, err error) {
 	conn, err := pgx.Connect(ctx, r.url)
 	if err != nil {
 		return nil, err

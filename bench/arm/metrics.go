@@ -1,64 +1,46 @@
 package arm
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
-// metrics are the samples of one scrape, by name and labels as they stand there.
-type metrics map[string]float64
+// Families are the metrics of one scrape, by name.
+type Families map[string]*dto.MetricFamily
 
-func scrape(ctx context.Context, address string) (metrics, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+func scrape(ctx context.Context, address string) (f Families, err error) {
+	err = get(ctx, "http://"+address+"/metrics", func(answer *http.Response) error {
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		f, err = parser.TextToMetricFamilies(answer.Body)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("read metrics: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("read metrics: answered %d", answer.StatusCode)
-	}
-	return parseMetrics(answer.Body)
+	return f, nil
 }
 
-func parseMetrics(in io.Reader) (metrics, error) {
-	m := metrics{}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		end := strings.LastIndexByte(line, ' ')
-		if end < 0 || line[0] == '#' {
-			continue
+// value returns a counter or a gauge; with a label, the one with that value of its first label. 0 when there is none.
+func (f Families) value(name, label string) float64 {
+	for _, m := range f[name].GetMetric() {
+		if label == "" || len(m.Label) > 0 && m.Label[0].GetValue() == label {
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
-		v, err := strconv.ParseFloat(line[end+1:], 64)
-		if err != nil {
-			return nil, fmt.Errorf("read metrics: %q: %w", line, err)
-		}
-		m[line[:end]] = v
 	}
-	return m, lines.Err()
+	return 0
 }
-
-func (m metrics) value(name string) float64 { return m[name] }
 
 // Histogram counts sizes: how many were at most so large.
 type Histogram struct {
-	Bounds []float64 `json:"bounds"` // ascending; the last one is infinite in effect, and written as the largest number
-	Counts []float64 `json:"counts"` // not more than the bound and more than the one before
+	Bounds []float64 `json:"bounds"` // ascending; the last one is infinite, and written as the largest number
+	Counts []float64 `json:"counts"` // sizes up to the bound and above the bound before
 	Sum    float64   `json:"sum"`
 }
 
@@ -71,7 +53,7 @@ func (h Histogram) Count() float64 {
 	return sum
 }
 
-// Mean returns the mean size, 0 of none.
+// Mean returns the mean size, or 0 when nothing was counted.
 func (h Histogram) Mean() float64 {
 	if n := h.Count(); n > 0 {
 		return h.Sum / n
@@ -79,13 +61,8 @@ func (h Histogram) Mean() float64 {
 	return 0
 }
 
-func (h Histogram) minus(o Histogram) Histogram { return h.combine(o, -1) }
-func (h Histogram) plus(o Histogram) Histogram  { return h.combine(o, 1) }
-
-func (h Histogram) combine(o Histogram, sign float64) Histogram {
-	if len(o.Counts) == 0 {
-		return h
-	}
+// plus returns h and sign times o. A histogram without counts is empty.
+func (h Histogram) plus(o Histogram, sign float64) Histogram {
 	if len(h.Counts) == 0 {
 		h = Histogram{Bounds: o.Bounds, Counts: make([]float64, len(o.Counts))}
 	}
@@ -96,56 +73,63 @@ func (h Histogram) combine(o Histogram, sign float64) Histogram {
 	return sum
 }
 
-// histograms returns the histograms of a name by the value of a label.
-func (m metrics) histograms(name, label string) map[string]Histogram {
-	type bucket struct{ bound, cumulated float64 }
-	buckets := map[string][]bucket{}
-	sums := map[string]float64{}
-	for sample, v := range m {
-		rest, ok := strings.CutPrefix(sample, name)
-		if !ok {
-			continue
-		}
-		of := labelOf(rest, label)
-		switch {
-		case strings.HasPrefix(rest, "_sum"):
-			sums[of] = v
-		case strings.HasPrefix(rest, "_bucket"):
-			bound, err := strconv.ParseFloat(labelOf(rest, "le"), 64)
-			if err != nil || math.IsInf(bound, 1) {
-				bound = math.MaxFloat64
-			}
-			buckets[of] = append(buckets[of], bucket{bound, v})
-		}
-	}
+// histograms returns the histograms of a name by the value of their first label.
+func (f Families) histograms(name string) map[string]Histogram {
 	found := map[string]Histogram{}
-	for of, all := range buckets {
-		slices.SortFunc(all, func(a, b bucket) int {
-			if a.bound < b.bound {
-				return -1
-			}
-			return 1
-		})
-		h := Histogram{Sum: sums[of]}
+	for _, m := range f[name].GetMetric() {
+		h := Histogram{Sum: m.GetHistogram().GetSampleSum()}
 		before := 0.0
-		for _, b := range all {
-			h.Bounds = append(h.Bounds, b.bound)
-			h.Counts = append(h.Counts, b.cumulated-before)
-			before = b.cumulated
+		for _, b := range m.GetHistogram().GetBucket() {
+			h.Bounds = append(h.Bounds, min(b.GetUpperBound(), math.MaxFloat64))
+			h.Counts = append(h.Counts, float64(b.GetCumulativeCount())-before)
+			before = float64(b.GetCumulativeCount())
 		}
-		found[of] = h
+		found[m.Label[0].GetValue()] = h
 	}
 	return found
 }
 
-func labelOf(labels, name string) string {
-	_, after, ok := strings.Cut(labels, "{"+name+`="`)
-	if !ok {
-		_, after, ok = strings.Cut(labels, ","+name+`="`)
+// scrapeAll reads the metrics of the product's programs, by name. Other arms have none.
+func (r *Running) scrapeAll(ctx context.Context) (all map[string]Families, err error) {
+	all = map[string]Families{}
+	for name, address := range r.admin {
+		if all[name], err = scrape(ctx, address); err != nil {
+			return nil, err
+		}
 	}
-	if !ok {
-		return ""
+	return all, nil
+}
+
+// MarkBatches makes Batches count from here.
+func (r *Running) MarkBatches(ctx context.Context) (err error) {
+	r.before, err = r.scrapeAll(ctx)
+	return err
+}
+
+const batchSizes = "pasdetrois_batch_messages"
+
+// Batches returns the sizes of the product's batches since MarkBatches, by event. Other arms have none.
+func (r *Running) Batches(ctx context.Context) (map[string]Histogram, error) {
+	now, err := r.scrapeAll(ctx)
+	if err != nil || r.admin == nil {
+		return nil, err
 	}
-	value, _, _ := strings.Cut(after, `"`)
-	return value
+	sizes := map[string]Histogram{}
+	for program, families := range now {
+		before := r.before[program].histograms(batchSizes)
+		for event, h := range families.histograms(batchSizes) {
+			sizes[event] = sizes[event].plus(h.plus(before[event], -1), 1)
+		}
+	}
+	return sizes, nil
+}
+
+// Goroutines returns how many goroutines each program of the product has.
+func (r *Running) Goroutines(ctx context.Context) (map[string]int, error) {
+	now, err := r.scrapeAll(ctx)
+	found := map[string]int{}
+	for program, families := range now {
+		found[program] = int(families.value("go_goroutines", ""))
+	}
+	return found, err
 }

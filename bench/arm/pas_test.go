@@ -1,7 +1,6 @@
 package arm_test
 
 import (
-	"context"
 	"net"
 	"os"
 	"strconv"
@@ -14,14 +13,12 @@ import (
 
 	"pasdetrois/bench/arm"
 	"pasdetrois/bench/process"
-	"pasdetrois/bench/site"
-	"pasdetrois/bench/trial"
 	"pasdetrois/pkg/platform/testkit"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-func TestReservedPortsAreNobodyElses(t *testing.T) {
+func TestReservedPortsAreReturnedOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[int]bool{}
 	var lock sync.Mutex
@@ -50,8 +47,8 @@ func TestReservedPortsAreNobodyElses(t *testing.T) {
 	require.Len(t, seen, 8*256)
 }
 
-// bench is a site and the built services. Kafka is KAFKA_BROKERS, else an embedded broker.
-func bench(t *testing.T) *trial.Bench {
+// bench is servers and the built services. Kafka is KAFKA_BROKERS, else an embedded broker.
+func bench(t *testing.T) *arm.Bench {
 	t.Helper()
 	bin := t.TempDir()
 	args := []string{"build", "-o", bin + "/"}
@@ -60,21 +57,21 @@ func bench(t *testing.T) *trial.Bench {
 	}
 	_, err := process.Run(t.Context(), "../..", nil, "go", append(args, "./bench")...)
 	require.NoError(t, err)
-	var cfg site.Config
+	var brokers []string
 	if given := os.Getenv("KAFKA_BROKERS"); given != "" {
-		cfg.Brokers = strings.Split(given, ",")
+		brokers = strings.Split(given, ",")
 	}
-	s, err := site.Open(t.Context(), cfg)
+	s, err := arm.Open(t.Context(), brokers, "")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return &trial.Bench{Site: s, Bin: bin, Logs: t.TempDir()}
+	return &arm.Bench{Servers: s, Bin: bin, Logs: t.TempDir()}
 }
 
-// TestPas has a few orders measured in every way that there is. The subtests share what takes long to start.
+// TestPas measures a few orders in every way. The subtests share what takes long to start.
 func TestPas(t *testing.T) {
 	t.Parallel()
 	b := bench(t)
-	few := trial.Options{Clients: 8, Seconds: 0.1, MinOrders: 20, MaxOrders: 60}
+	few := arm.Options{Clients: 8, Seconds: 0.1, MinOrders: 20, MaxOrders: 60}
 
 	t.Run("a closed loop is settled, costed and audited", func(t *testing.T) {
 		s, err := b.Saturate(t.Context(), arm.Pas(), few)
@@ -83,16 +80,16 @@ func TestPas(t *testing.T) {
 		require.Positive(t, s.Settled)
 		require.InDelta(t, float64(s.Orders)/s.Seconds, s.Settled, 1e-6)
 		require.GreaterOrEqual(t, s.Accepted, s.Settled, "an order is taken before it is settled")
-		for _, program := range append(arm.Services(), trial.Postgres) {
+		for _, program := range append(arm.Services(), arm.Postgres) {
 			require.Contains(t, s.CPUMicros, program)
 		}
 		require.Positive(t, s.Whole())
 		require.Greater(t, s.PeakMiB["orders"], 5.0)
-		require.InDelta(t, s.Orders, s.Batches["order_placed"].Sum, 0, "every order came in some batch, and the warm-up's are left out")
+		require.InDelta(t, s.Orders, s.Batches["order_placed"].Sum, 0, "each order of the loop is in one batch, and the warm-up's orders are not counted")
 	})
 
 	t.Run("an open loop times each order from when it was due", func(t *testing.T) {
-		err := b.With(t.Context(), arm.Pas(), few, func(r arm.Running) error {
+		err := b.With(t.Context(), arm.Pas(), few, func(r *arm.Running) error {
 			placed, _, err := b.Warm(t.Context(), r, few)
 			require.NoError(t, err)
 			out, err := b.OpenLoop(t.Context(), r, few, placed, 30, 100)
@@ -107,7 +104,7 @@ func TestPas(t *testing.T) {
 				sum += step.P50
 			}
 			require.Less(t, sum, 2*out.Emails.Max, "the steps are the way of these orders")
-			return r.Audit(t.Context(), placed+30)
+			return r.Audit(t.Context(), placed+30, 0)
 		})
 		require.NoError(t, err)
 	})
@@ -116,30 +113,28 @@ func TestPas(t *testing.T) {
 		const orders, pieces = 40, 15
 		two := few
 		two.Replicas, two.SKU = 2, arm.ScarceProduct
-		err := b.With(t.Context(), arm.Pas(), two, func(r arm.Running) error {
-			require.Len(t, r.Processes(), 6)
-			pas := r.(*arm.RunningPas)
-			require.NoError(t, pas.Scarce(t.Context(), pieces))
+		err := b.With(t.Context(), arm.Pas(), two, func(r *arm.Running) error {
+			require.Len(t, r.Processes, 6)
+			require.NoError(t, r.Scarce(t.Context(), pieces))
 			_, err := b.Loop(t.Context(), r, two, 0, orders)
 			require.NoError(t, err)
-			goroutines, err := pas.Goroutines(t.Context())
+			goroutines, err := r.Goroutines(t.Context())
 			require.NoError(t, err)
 			require.Positive(t, goroutines["payments-2"])
-			return pas.AuditWith(t.Context(), orders, orders-pieces)
+			return r.Audit(t.Context(), orders, orders-pieces)
 		})
 		require.NoError(t, err)
 	})
 
 	t.Run("the first step alone is counted", func(t *testing.T) {
-		for name, start := range map[string]func(context.Context, arm.Env) (*arm.Taker, error){
-			"no-op": arm.NoOp, "transaction": arm.Transaction, "orders alone": arm.OrdersAlone} {
-			rate, err := b.Take(t.Context(), name, start, few)
+		for name, a := range map[string]arm.Arm{"no-op": arm.NoOp(), "transaction": arm.Transaction(), "orders alone": arm.OrdersAlone()} {
+			rate, err := b.Take(t.Context(), a, few)
 			require.NoError(t, err, name)
 			require.Positive(t, rate, name)
 		}
 	})
 
-	t.Run("a run whose books do not add up is told", func(t *testing.T) {
+	t.Run("an audit finds wrong rows", func(t *testing.T) {
 		frauds := map[string]string{
 			"charges: 6 instead of 5":          `INSERT INTO payments.provider_ledger (payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status) SELECT 'again', 'again', order_id, user_id, amount_minor, currency, '', 'charged' FROM payments.payments LIMIT 1`,
 			"pieces sold: 6 instead of 5":      `UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'bench-01'`,
@@ -150,18 +145,17 @@ func TestPas(t *testing.T) {
 			"notifications not sent: 1":        `UPDATE notifications.notifications SET status = 'failed', reason = 'x', sent_at = NULL WHERE id = (SELECT min(id) FROM notifications.notifications)`,
 			"dead letters: 1":                  `INSERT INTO payments.dead_letters (topic, partition, record_offset, record_time, reason, detail) VALUES ('t', 0, 0, now(), 'r', 'd')`,
 		}
-		err := b.With(t.Context(), arm.Pas(), few, func(r arm.Running) error {
+		err := b.With(t.Context(), arm.Pas(), few, func(r *arm.Running) error {
 			_, err := b.Loop(t.Context(), r, few, 0, 5)
 			require.NoError(t, err)
-			require.NoError(t, r.Audit(t.Context(), 5))
-			pas := r.(*arm.RunningPas)
+			require.NoError(t, r.Audit(t.Context(), 5, 0))
 			require.NoError(t, r.Stop()) // or it would repair some of it
 			for problem, fraud := range frauds {
-				problems, err := pas.ProblemsAfter(t.Context(), fraud, 5, 0)
+				problems, err := r.ProblemsAfter(t.Context(), fraud, 5, 0)
 				require.NoError(t, err, problem)
 				require.Contains(t, strings.Join(problems, "; "), problem)
 			}
-			problems, err := pas.ProblemsAfter(t.Context(), "SELECT", 5, 0)
+			problems, err := r.ProblemsAfter(t.Context(), "SELECT", 5, 0)
 			require.NoError(t, err)
 			require.Empty(t, problems)
 			return nil

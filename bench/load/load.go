@@ -1,3 +1,5 @@
+// Package load places orders over HTTP: as many as the clients can (closed loop), or at a given rate (open loop). It is the
+// same for every arm, and uses little processor time, because it shares the processors with the programs that it measures.
 package load
 
 import (
@@ -13,27 +15,25 @@ import (
 // Target is where orders are placed.
 type Target struct {
 	Addresses []string                               // host:port each; connections are spread over them
-	Path      string                                 // "" = /orders
-	Read      bool                                   // GET instead of POST, for Crowd
 	Body      func(n int) []byte                     // of the nth order
-	Place     func(ctx context.Context, n int) error // places the nth order another way than HTTP, when set
-	// Answered gets the answer to the nth order, or why there is none, when set. The order is not asked for again then.
+	Place     func(ctx context.Context, n int) error // when set, places the nth order by another way than HTTP
+	// Answered, when set, receives the answer to the nth order, or the error. The order is not sent again then.
 	Answered func(n, status int, body []byte, err error)
-	// Patience is how late an order may be asked for in the open loop; a later one is left out. 0 = any time.
+	// Patience is how late an order may be sent in the open loop. A later one is left out. 0 = no limit.
 	Patience time.Duration
 }
 
-// Placed is what came of placing orders.
+// Placed is the outcome of a loop.
 type Placed struct {
-	Orders   int             // taken
-	Refused  int             // answers 429 and 503; each was asked for again
-	First    time.Time       // when the first one was sent
-	Last     time.Time       // when the last one was answered
+	Orders   int             // accepted
+	Refused  int             // answers 429 and 503; each of these orders was sent again
+	First    time.Time       // when the first order was sent
+	Last     time.Time       // when the last answer came
 	Intended []time.Time     // open loop: when each order was due
-	Answers  []time.Duration // how long each answer took, from sending (closed loop) or from when it was due (open loop)
+	Answers  []time.Duration // of each order, from when it was sent (closed loop) or due (open loop)
 }
 
-// Rate returns orders taken per second.
+// Rate returns the accepted orders per second.
 func (p Placed) Rate() float64 {
 	if seconds := p.Last.Sub(p.First).Seconds(); seconds > 0 {
 		return float64(p.Orders) / seconds
@@ -41,166 +41,136 @@ func (p Placed) Rate() float64 {
 	return 0
 }
 
-// retryPause is how long a client waits before it asks again for what was refused.
+// retryPause is how long a client waits before it sends a refused order again.
 const retryPause = 20 * time.Millisecond
 
-// Closed places orders first to first+n-1, clients at a time, each as soon as its last one was answered.
+// Closed places the orders first to first+n-1. Each client sends its next order as soon as its last one is answered.
 func Closed(ctx context.Context, to Target, clients, first, n int) (Placed, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	placed := Placed{Orders: n, Answers: make([]time.Duration, n)}
-	var next, refused atomic.Int64
-	var wg sync.WaitGroup
-	placed.First = time.Now()
-	for client := range min(clients, n) {
-		wg.Go(func() {
-			c, err := to.connect(ctx, client)
-			if err != nil {
-				cancel(err)
-				return
-			}
-			defer c.close()
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				began := time.Now()
-				again, err := c.place(ctx, first+i)
-				if err != nil {
-					cancel(err)
-					return
-				}
-				refused.Add(int64(again))
-				placed.Answers[i] = time.Since(began)
-			}
-		})
-	}
-	wg.Wait()
-	placed.Last = time.Now()
-	placed.Refused = int(refused.Load())
-	return placed, context.Cause(ctx)
+	var next atomic.Int64
+	placed := Placed{Orders: n, Answers: make([]time.Duration, n), First: time.Now()}
+	l := begin(ctx, to, min(clients, n), first, &placed, func() (int, time.Time, bool) {
+		i := int(next.Add(1)) - 1
+		return i, time.Now(), i < n
+	})
+	return placed, l.end()
 }
 
-// Open places orders first to first+n-1 at random moments (a Poisson process, the same in every run), rate a second on the
-// average, whatever comes of them. Up to clients requests are under way at a time; what is due while all of them are is
-// late, and its time counts from when it was due.
+// Open places the orders first to first+n-1 at random moments, rate a second on average: a Poisson process, the same in
+// every run. At most clients requests run at a time. An order that is due while all clients are busy is sent late, and its
+// time counts from when it was due.
 func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (Placed, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	placed := Placed{Orders: n, Answers: make([]time.Duration, n), Intended: make([]time.Time, n)}
 	due := make(chan int, n)
-	var refused atomic.Int64
-	var wg sync.WaitGroup
-	var connected sync.WaitGroup
-	connected.Add(clients)
-	for client := range clients {
-		wg.Go(func() {
-			c, err := to.connect(ctx, client)
-			connected.Done()
-			if err != nil {
-				cancel(err)
-				return
+	l := begin(ctx, to, clients, first, &placed, func() (int, time.Time, bool) {
+		for i := range due {
+			if to.Patience == 0 || time.Since(placed.Intended[i]) <= to.Patience {
+				return i, placed.Intended[i], true
 			}
-			defer c.close()
-			for i := range due {
-				if to.Patience > 0 && time.Since(placed.Intended[i]) > to.Patience {
-					continue
-				}
-				again, err := c.place(ctx, first+i)
-				if err != nil {
-					cancel(err)
-					return
-				}
-				refused.Add(int64(again))
-				placed.Answers[i] = time.Since(placed.Intended[i])
-			}
-		})
-	}
-	connected.Wait()
+		}
+		return 0, time.Time{}, false
+	})
+	l.connected.Wait()
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	at := time.Now()
 	placed.First = at
 	for i := range n {
 		at = at.Add(time.Duration(rng.ExpFloat64() / rate * float64(time.Second)))
 		placed.Intended[i] = at
-		if !wait(ctx, time.Until(at)) {
+		if !Wait(l.ctx, time.Until(at)) {
 			break
 		}
 		due <- i
 	}
 	close(due)
-	wg.Wait()
-	placed.Last = time.Now()
-	placed.Refused = int(refused.Load())
-	return placed, context.Cause(ctx)
+	return placed, l.end()
 }
 
-// placer places orders one after the other.
-type placer struct {
-	target Target
-	conn   *conn // nil: Target.Place
+// loop is the clients of one Closed or Open.
+type loop struct {
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	placed    *Placed
+	connected sync.WaitGroup // all clients
+	clients   sync.WaitGroup
+	refused   atomic.Int64
 }
 
-func (t Target) connect(ctx context.Context, client int) (*placer, error) {
+// begin starts the clients. next returns the next order and the moment from which its time counts, or false at the end.
+func begin(ctx context.Context, to Target, clients, first int, placed *Placed, next func() (int, time.Time, bool)) *loop {
+	l := &loop{placed: placed}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.connected.Add(clients)
+	for client := range clients {
+		l.clients.Go(func() {
+			c, err := to.connect(l.ctx, client)
+			l.connected.Done()
+			if err != nil {
+				l.cancel(err)
+				return
+			}
+			defer c.Close()
+			for i, from, more := next(); more; i, from, more = next() {
+				refused, err := to.place(l.ctx, c, first+i)
+				l.refused.Add(int64(refused))
+				if err != nil {
+					l.cancel(err)
+					return
+				}
+				placed.Answers[i] = time.Since(from)
+			}
+		})
+	}
+	return l
+}
+
+// end waits for the clients and returns the first error.
+func (l *loop) end() error {
+	defer l.cancel(nil)
+	l.clients.Wait()
+	l.placed.Last, l.placed.Refused = time.Now(), int(l.refused.Load())
+	return context.Cause(l.ctx)
+}
+
+func (t Target) connect(ctx context.Context, client int) (*Conn, error) {
 	if t.Place != nil {
-		return &placer{target: t}, nil
+		return &Conn{}, nil
 	}
-	if t.Path == "" {
-		t.Path = "/orders"
-	}
-	c, err := dial(ctx, t.Addresses[client%len(t.Addresses)], "POST "+t.Path)
-	return &placer{target: t, conn: c}, err
+	return Dial(ctx, t.Addresses[client%len(t.Addresses)], "POST /orders")
 }
 
-func (p *placer) close() {
-	if p.conn != nil {
-		p.conn.close()
+// place sends the order until it is accepted, and returns how often it was refused.
+func (t Target) place(ctx context.Context, c *Conn, n int) (refused int, err error) {
+	if t.Place != nil {
+		return 0, t.Place(ctx, n)
 	}
-}
-
-// place insists until the order is taken, and returns how often it was refused.
-func (p *placer) place(ctx context.Context, n int) (refused int, err error) {
-	if p.conn == nil {
-		return 0, p.target.Place(ctx, n)
-	}
-	body := p.target.Body(n)
-	if p.target.Answered != nil {
-		return 0, p.once(ctx, n, body)
-	}
+	body := t.Body(n)
 	for {
-		status, err := p.conn.post(ctx, body)
+		status, err := c.Send(ctx, body)
 		switch {
+		case ctx.Err() != nil:
+			return refused, context.Cause(ctx)
+		case t.Answered != nil:
+			if err != nil {
+				c.used = time.Time{} // the next order gets a new connection
+			}
+			t.Answered(n, status, c.body.Bytes(), err)
+			return 0, nil
 		case err != nil:
 			return refused, fmt.Errorf("place order %d: %w", n, err)
 		case status == http.StatusAccepted || status == http.StatusOK || status == http.StatusCreated:
 			return refused, nil
-		case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
-			refused++
-			if !wait(ctx, retryPause) {
-				return refused, context.Cause(ctx)
-			}
-		default:
+		case status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable:
 			return refused, fmt.Errorf("place order %d: answered %d", n, status)
+		}
+		refused++
+		if !Wait(ctx, retryPause) {
+			return refused, context.Cause(ctx)
 		}
 	}
 }
 
-// once asks for an order and hands the answer over.
-func (p *placer) once(ctx context.Context, n int, body []byte) error {
-	status, err := p.conn.post(ctx, body)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		p.conn.used = time.Time{} // the next order gets a new connection
-	}
-	p.target.Answered(n, status, p.conn.body, err)
-	return nil
-}
-
-// wait reports whether ctx is still alive after d.
-func wait(ctx context.Context, d time.Duration) bool {
+// Wait waits for d and reports whether ctx is still alive.
+func Wait(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}

@@ -4,44 +4,48 @@ import (
 	"context"
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/bench/arm"
-	"pasdetrois/bench/limits"
 	"pasdetrois/bench/parts"
-	"pasdetrois/bench/site"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// plot is a place on a site of its own.
-func plot(t *testing.T) (*site.Site, *site.Plot) {
+// servers are open until the test ends. Kafka is KAFKA_BROKERS, else an embedded broker.
+func servers(t *testing.T) *arm.Servers {
 	t.Helper()
-	var cfg site.Config
+	var brokers []string
 	if given := os.Getenv("KAFKA_BROKERS"); given != "" {
-		cfg.Brokers = strings.Split(given, ",")
+		brokers = strings.Split(given, ",")
 	}
-	s, err := site.Open(t.Context(), cfg)
+	s, err := arm.Open(t.Context(), brokers, "")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	p, err := s.Plot(t.Context(), site.Partitions())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Clear()) })
-	return s, p
+	return s
 }
 
 func TestPartsAlone(t *testing.T) {
 	t.Parallel()
-	s, p := plot(t)
-	require.NoError(t, arm.Stock(t.Context(), p.AdminURL))
-	relay := parts.Relay{Brokers: s.Brokers, Prefix: p.Prefix, OrdersDB: pgdb.As(p.AdminURL, "orders")}
+	s := servers(t)
+	require.NoError(t, s.In(t.Context(), arm.Partitions(), func(p *arm.Sandbox) error {
+		require.NoError(t, p.Migrate(t.Context()))
+		measureAll(t, s, p)
+		return nil
+	}))
+}
+
+func measureAll(t *testing.T, s *arm.Servers, p *arm.Sandbox) {
+	t.Helper()
+	relay := parts.Relay{Brokers: s.Brokers, Prefix: p.Prefix, OrdersDB: p.As("orders")}
 	for name, measure := range map[string]func(context.Context) (float64, error){
 		"from the table": func(ctx context.Context) (float64, error) { return relay.Recover(ctx, 600) },
 		"from memory":    func(ctx context.Context) (float64, error) { return relay.Relay(ctx, 600) },
@@ -52,12 +56,12 @@ func TestPartsAlone(t *testing.T) {
 			return l.P99, err
 		},
 		"a hop": func(ctx context.Context) (float64, error) {
-			l, err := limits.Hop(ctx, s.Brokers, p.Prefix+messages.TopicNotifications, 20)
+			l, err := parts.Hop(ctx, s.Brokers, p.Prefix+messages.TopicNotifications, 20)
 			require.Equal(t, 20, l.N)
 			return l.P50, err
 		},
 		"a commit": func(ctx context.Context) (float64, error) {
-			l, err := limits.Commit(ctx, p.AdminURL, 20)
+			l, err := parts.Commit(ctx, p.AdminURL(), 20)
 			require.Equal(t, 20, l.N)
 			return l.P50, err
 		},
@@ -70,42 +74,61 @@ func TestPartsAlone(t *testing.T) {
 
 func TestConsumingAlone(t *testing.T) {
 	t.Parallel()
-	s, p := plot(t)
-	require.NoError(t, parts.Fill(t.Context(), s.Brokers, p.Prefix+messages.TopicOrders, 500))
-	rate, err := parts.Consume(t.Context(), s.Brokers, p.Prefix, 500, time.Millisecond)
-	require.NoError(t, err)
-	require.Positive(t, rate)
+	s := servers(t)
+	require.NoError(t, s.In(t.Context(), arm.Partitions(), func(p *arm.Sandbox) error {
+		require.NoError(t, parts.Fill(t.Context(), s.Brokers, p.Prefix+messages.TopicOrders, 500, parts.Plain))
+		rate, err := parts.Consume(t.Context(), s.Brokers, p.Prefix, 500, time.Millisecond)
+		require.Positive(t, rate)
+		return err
+	}))
 }
 
-// The lifecycle that pgbench runs is one of the product's, to its end. Each script has its own orders.
-func TestLifecyclesInSQLAreWhole(t *testing.T) {
+// once runs one lifecycle without pgbench.
+func once(t *testing.T, adminURL, script string) {
+	t.Helper()
+	content, err := os.ReadFile(script)
+	require.NoError(t, err)
+	sql := regexp.MustCompile(`(?m)^\\set.*$`).ReplaceAllString(string(content), "")
+	sql = regexp.MustCompile(`:id\b`).ReplaceAllString(sql, "1000000007")
+	sql = regexp.MustCompile(`:sku\b`).ReplaceAllString(sql, "7")
+	conn, err := pgx.Connect(t.Context(), adminURL)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.PgConn().Exec(t.Context(), sql).ReadAll()
+	require.NoError(t, err, script)
+}
+
+const unfinishedSQL = `SELECT count(*) FROM orders.orders o
+	WHERE status <> 'confirmed'
+	   OR (SELECT count(*) FROM orders.order_events e WHERE e.order_id = o.order_id) <> 3
+	   OR NOT EXISTS (SELECT FROM orders.order_lines l WHERE l.order_id = o.order_id)
+	   OR NOT EXISTS (SELECT FROM payments.payments p WHERE p.order_id = o.order_id AND p.status = 'captured')
+	   OR NOT EXISTS (SELECT FROM payments.provider_ledger g WHERE g.order_id = o.order_id)
+	   OR NOT EXISTS (SELECT FROM notifications.notifications n WHERE n.order_id = o.order_id AND n.status = 'sent')`
+
+// The lifecycle that pgbench runs is one of the product's, to its end. Each script has a database of its own.
+func TestLifecyclesInSQLAreComplete(t *testing.T) {
 	t.Parallel()
-	s, _ := plot(t)
-	for _, script := range []string{limits.SingleStatement, limits.ManyStatements} {
-		p, err := s.Plot(t.Context(), nil)
-		require.NoError(t, err)
-		require.NoError(t, arm.Stock(t.Context(), p.AdminURL))
-		require.NoError(t, limits.Once(t.Context(), p.AdminURL, script, 1_000_000_007, 7), script)
-		rate, err := limits.Lifecycles(t.Context(), p.AdminURL, script, 1)
-		if !errors.Is(err, limits.ErrMissing) { // then it was told, and one lifecycle has run all the same
-			require.NoError(t, err, script)
-			require.Positive(t, rate)
-		}
-		wrong, err := p.Count(t.Context(), `SELECT count(*) FROM orders.orders o
-			WHERE status <> 'confirmed'
-			   OR (SELECT count(*) FROM orders.order_events e WHERE e.order_id = o.order_id) <> 3
-			   OR NOT EXISTS (SELECT FROM orders.order_lines l WHERE l.order_id = o.order_id)
-			   OR NOT EXISTS (SELECT FROM payments.payments p WHERE p.order_id = o.order_id AND p.status = 'captured')
-			   OR NOT EXISTS (SELECT FROM payments.provider_ledger g WHERE g.order_id = o.order_id)
-			   OR NOT EXISTS (SELECT FROM notifications.notifications n WHERE n.order_id = o.order_id AND n.status = 'sent')`)
-		require.NoError(t, err)
-		require.Zero(t, wrong, "orders that were not carried to their end")
-		placed, err := p.Count(t.Context(), `SELECT count(*) FROM orders.orders`)
-		require.NoError(t, err)
-		sold, err := p.Count(t.Context(), `SELECT sum(sold) FROM orders.inventory`)
-		require.NoError(t, err)
-		require.Equal(t, placed, sold)
-		require.Positive(t, placed)
-		require.NoError(t, p.Clear())
+	s := servers(t)
+	for _, script := range []string{parts.SingleStatement, parts.ManyStatements} {
+		require.NoError(t, s.In(t.Context(), nil, func(p *arm.Sandbox) error {
+			require.NoError(t, p.Migrate(t.Context()))
+			once(t, p.AdminURL(), script)
+			rate, err := parts.Lifecycles(t.Context(), p.AdminURL(), script, 1)
+			if !errors.Is(err, parts.ErrMissing) { // without pgbench, one lifecycle has run all the same
+				require.NoError(t, err, script)
+				require.Positive(t, rate)
+			}
+			count := func(sql string) int64 {
+				n, err := p.Count(t.Context(), sql)
+				require.NoError(t, err)
+				return n
+			}
+			require.Zero(t, count(unfinishedSQL), "unfinished orders")
+			placed := count(`SELECT count(*) FROM orders.orders`)
+			require.Positive(t, placed)
+			require.Equal(t, placed, count(`SELECT sum(sold)::bigint FROM orders.inventory`))
+			return nil
+		}))
 	}
 }

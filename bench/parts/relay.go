@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"pasdetrois/bench/stats"
+	"pasdetrois/bench/load"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
@@ -18,7 +18,7 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// Relay is what the relay does on a migrated database.
+// Relay measures the outbox relay on a migrated database.
 type Relay struct {
 	Brokers  []string
 	Prefix   string
@@ -26,28 +26,35 @@ type Relay struct {
 }
 
 const (
-	memoryRows = 10_000 // what the relay holds in memory at most
+	memoryRows = 10_000 // the most that the relay holds in memory
 	inOneTx    = 250
 )
 
-// watching tells of what is acknowledged.
-type watching struct {
+// observed reports the records that Kafka has acknowledged.
+type observed struct {
 	bus.Publisher
 	acked func(records []messages.Record)
 }
 
-func (w watching) PublishRecords(ctx context.Context, records ...messages.Record) error {
-	err := w.Publisher.PublishRecords(ctx, records...)
+func (o observed) PublishRecords(ctx context.Context, records ...messages.Record) error {
+	err := o.Publisher.PublishRecords(ctx, records...)
 	if err == nil {
-		w.acked(records)
+		o.acked(records)
 	}
 	return err
 }
 
-// with runs a relay that leaves rows to memory for grace. acked is told what Kafka has acknowledged.
-func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messages.Record), do func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error) (err error) {
+// running is a relay with its pool. The relay runs from start on.
+type running struct {
+	pool  *pgxpool.Pool
+	relay *outbox.Relay
+	start func()
+}
+
+// with calls do with a relay that leaves rows to memory for grace. acked receives the acknowledged records.
+func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messages.Record), do func(running) error) error {
 	defer collectAsShipped()()
-	pool, err := pgdb.Open(pgdb.Config{URL: r.OrdersDB, Schema: "orders", AppName: "bench", MaxConns: 16})
+	pool, err := pgdb.Open(pgdb.Config{URL: r.OrdersDB, Schema: "orders", AppName: "bench", MaxConns: poolSize})
 	if err != nil {
 		return err
 	}
@@ -57,51 +64,50 @@ func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messa
 		return err
 	}
 	defer producer.Close()
-	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: watching{producer, acked}, Log: silent(), Grace: grace, Poll: 20 * time.Millisecond})
-	running, stop := context.WithCancel(ctx)
+	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: observed{producer, acked}, Log: silent(), Grace: grace, Poll: 20 * time.Millisecond})
+	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	return do(pool, relay, func() { wg.Go(func() { _ = relay.Run(running) }) })
+	return do(running{pool, relay, func() { wg.Go(func() { _ = relay.Run(ctx) }) }})
 }
 
-// Recover measures how many messages a second the relay moves that somebody left behind in the table.
+// Recover measures how many messages per second the relay moves from the table, where another process has left them.
 func (r Relay) Recover(ctx context.Context, n int) (rate float64, err error) {
 	done := newCounter(n)
-	err = r.with(ctx, 100*time.Millisecond, func(records []messages.Record) { done.count(len(records)) }, func(pool *pgxpool.Pool, _ *outbox.Relay, start func()) error {
-		if _, err := commit(ctx, pool, 0, n); err != nil {
-			return err
+	err = r.with(ctx, 100*time.Millisecond, func(records []messages.Record) { done.count(len(records)) }, func(now running) error {
+		_, err := commit(ctx, now.pool, n)
+		if err == nil {
+			now.start()
+			rate, err = done.await(ctx)
 		}
-		start()
-		rate, err = done.await(ctx)
 		return err
 	})
 	return rate, err
 }
 
-// Relay measures how many messages a second it moves that were just committed and handed over.
+// Relay measures how many messages per second the relay moves from memory, right after their commit.
 func (r Relay) Relay(ctx context.Context, n int) (rate float64, err error) {
 	n = min(n, memoryRows)
 	done := newCounter(n)
-	err = r.with(ctx, patience, func(records []messages.Record) { done.count(len(records)) }, func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error {
-		start()
-		if err := pause(ctx, time.Second); err != nil { // until it has looked at the table
-			return err
+	err = r.with(ctx, patience, func(records []messages.Record) { done.count(len(records)) }, func(now running) error {
+		now.start()
+		if !load.Wait(ctx, time.Second) { // until the relay has read the table
+			return context.Cause(ctx)
 		}
-		rows, err := commit(ctx, pool, 0, n)
-		if err != nil {
-			return err
+		rows, err := commit(ctx, now.pool, n)
+		if err == nil {
+			now.relay.Enqueue(rows...)
+			rate, err = done.await(ctx)
 		}
-		relay.Enqueue(rows...)
-		rate, err = done.await(ctx)
 		return err
 	})
 	return rate, err
 }
 
-// Latency measures how long it takes from a commit to the acknowledgement by Kafka, at so many commits a second. Those of the
-// first second warm it up.
-func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.Latency, err error) {
+// Latency measures the time from a commit to Kafka's acknowledgement, at a rate of commits per second. The commits of the
+// first second warm the relay up and do not count.
+func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l load.Latency, err error) {
 	var mu sync.Mutex
 	committed := map[string]time.Time{} // by key
 	var times []time.Duration
@@ -118,23 +124,23 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 		mu.Unlock()
 		done.count(len(records))
 	}
-	err = r.with(ctx, patience, acked, func(pool *pgxpool.Pool, relay *outbox.Relay, start func()) error {
-		start()
-		if err := pause(ctx, time.Second); err != nil {
-			return err
+	err = r.with(ctx, patience, acked, func(now running) error {
+		now.start()
+		if !load.Wait(ctx, time.Second) {
+			return context.Cause(ctx)
 		}
-		// Commits share transactions as they do in the product.
+		// Commits share transactions, as in the product.
 		committing := batch.New(batch.Config[int, error]{Workers: 2, Handle: func(ctx context.Context, batch []int) []error {
-			rows, err := commitAll(ctx, pool, batch)
-			now := time.Now()
+			rows, err := commitAll(ctx, now.pool, batch)
+			at := time.Now()
 			mu.Lock()
 			for i, row := range rows {
 				if batch[i] >= warm {
-					committed[string(row.Record.Key)] = now
+					committed[string(row.Record.Key)] = at
 				}
 			}
 			mu.Unlock()
-			relay.Enqueue(rows...)
+			now.relay.Enqueue(rows...)
 			errs := make([]error, len(batch))
 			for i := range errs {
 				errs[i] = err
@@ -146,8 +152,8 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 		at := time.Now()
 		for i := range warm + n {
 			at = at.Add(time.Duration(float64(time.Second) / perSecond))
-			if err := pause(ctx, time.Until(at)); err != nil {
-				return err
+			if !load.Wait(ctx, time.Until(at)) {
+				return context.Cause(ctx)
 			}
 			go func() {
 				err, ended := committing.Do(ctx, i)
@@ -162,14 +168,14 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l stats.L
 		_, err := done.await(ctx)
 		return err
 	})
-	return stats.Latencies(times), err
+	return load.Latencies(times), err
 }
 
-// commit commits the messages from first on, many in a transaction.
-func commit(ctx context.Context, pool *pgxpool.Pool, first, n int) (rows []outbox.Row, err error) {
-	for from := first; from < first+n; from += inOneTx {
+// commit commits n messages, many in a transaction.
+func commit(ctx context.Context, pool *pgxpool.Pool, n int) (rows []outbox.Row, err error) {
+	for from := 0; from < n; from += inOneTx {
 		var batch []int
-		for i := from; i < min(from+inOneTx, first+n); i++ {
+		for i := from; i < min(from+inOneTx, n); i++ {
 			batch = append(batch, i)
 		}
 		added, err := commitAll(ctx, pool, batch)
@@ -196,19 +202,5 @@ func commitAll(ctx context.Context, pool *pgxpool.Pool, batch []int) (rows []out
 		}
 		return tx.Finish(ctx, &batch)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return rows, err
 }

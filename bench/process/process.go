@@ -1,4 +1,4 @@
-// Package process runs the programs that are measured, and reads what they cost. A program never outlives the benchmark.
+// Package process runs the programs that are measured, and reads what they use. No program outlives the benchmark.
 package process
 
 import (
@@ -12,32 +12,33 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pasdetrois/pkg/platform/embedded"
 )
 
-// stopTime is how long a program may take to end when asked to, before it is killed.
+// stopTime is how long a program may take to end after SIGTERM.
 const stopTime = 20 * time.Second
+
+// Spec describes a program to start.
+type Spec struct {
+	Name string
+	Path string
+	Args []string
+	Env  []string // beside PATH and HOME
+	Logs string   // the folder of its output: <name>.log
+}
 
 // Process is a running program.
 type Process struct {
 	Name string
-	Log  string // the file that its output goes to
+	Log  string // the file of its output
 
 	cmd    *exec.Cmd
 	exited chan struct{}
 	asked  bool
 }
 
-// Spec says what to start.
-type Spec struct {
-	Name string
-	Path string
-	Args []string
-	Env  []string // beside PATH and HOME
-	Dir  string   // "" = here
-	Logs string   // the folder of its output: <name>.log
-}
-
-// Start starts a program. It ends with Stop, and with this process however that ends (on Linux).
+// Start starts a program. It ends with Stop, and on Linux with this process, however that ends.
 func Start(s Spec) (*Process, error) {
 	p := &Process{Name: s.Name, Log: filepath.Join(s.Logs, s.Name+".log"), exited: make(chan struct{})}
 	out, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -45,12 +46,11 @@ func Start(s Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	defer out.Close()
-	// A file, not a pipe: nobody has to read along while the clock runs.
 	p.cmd = exec.Command(s.Path, s.Args...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = s.Dir, out, out
+	p.cmd.Stdout, p.cmd.Stderr = out, out // a file, not a pipe: nobody reads along while the clock runs
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, s.Env...)
-	p.cmd.SysProcAttr = attributes()
-	// On a thread of its own, which lives as long as the program: the kernel ties the death signal to that thread.
+	p.cmd.SysProcAttr = embedded.Attributes(syscall.SIGKILL, nil)
+	// The kernel ties the death signal to the thread that started the program, so that thread lives as long as the program.
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -68,34 +68,31 @@ func Start(s Spec) (*Process, error) {
 	return p, nil
 }
 
-// PID is the program's process id.
+// PID returns the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Exited is closed when the program has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Alive returns an error with the end of its output when the program has ended by itself.
+// Alive returns an error with the end of the program's output when the program has ended by itself.
 func (p *Process) Alive() error {
 	select {
 	case <-p.exited:
-		return fmt.Errorf("%s ended by itself (%s): %s", p.Name, p.cmd.ProcessState, p.Tail())
+		content, _ := os.ReadFile(p.Log)
+		return fmt.Errorf("%s ended by itself (%s): %s", p.Name, p.cmd.ProcessState, tail(string(content)))
 	default:
 		return nil
 	}
 }
 
-// Tail returns the last lines of the program's output, on one line.
-func (p *Process) Tail() string {
-	const most = 600
-	content, err := os.ReadFile(p.Log)
-	if err != nil {
-		return err.Error()
-	}
-	text := strings.Join(strings.Fields(string(content)), " ")
-	return text[max(0, len(text)-most):]
+// tail returns the end of a text, on one line.
+func tail(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return text[max(0, len(text)-600):]
 }
 
-// Stop ends the program: SIGTERM, and SIGKILL when that takes too long, which is an error. Safe to call twice.
+// Stop ends the program with SIGTERM. A program that does not end in time is killed, and Stop returns an error. A second
+// call returns nil.
 func (p *Process) Stop() error {
 	select {
 	case <-p.exited:
@@ -109,53 +106,48 @@ func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.Name, err)
 	}
-	timer := time.NewTimer(stopTime)
-	defer timer.Stop()
 	select {
 	case <-p.exited:
 		return nil
-	case <-timer.C:
-		killGroup(p.cmd.Process.Pid)
+	case <-time.After(stopTime):
+		killGroup(p.PID())
 		<-p.exited
 		return fmt.Errorf("stop %s: it did not end within %s and was killed", p.Name, stopTime)
 	}
 }
 
+func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
+
 // StopAll stops programs at the same time.
 func StopAll(all []*Process) error {
-	errs := make([]error, len(all))
-	done := make(chan struct{})
-	for i, p := range all {
-		go func() {
-			errs[i] = p.Stop()
-			done <- struct{}{}
-		}()
+	errs := make(chan error, len(all))
+	for _, p := range all {
+		go func() { errs <- p.Stop() }()
 	}
+	var joined error
 	for range all {
-		<-done
+		joined = errors.Join(joined, <-errs)
 	}
-	return errors.Join(errs...)
+	return joined
 }
 
-// Run runs a program to its end and returns what it wrote.
+// Run runs a program in a folder ("" = this one) to its end and returns its output.
 func Run(ctx context.Context, dir string, env []string, path string, args ...string) (string, error) {
 	runtime.LockOSThread() // see Start
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
-	cmd.SysProcAttr = attributes()
+	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(os.Environ(), env...), time.Second
+	cmd.SysProcAttr = embedded.Attributes(syscall.SIGKILL, nil)
 	cmd.Cancel = func() error {
 		killGroup(cmd.Process.Pid)
 		return nil
 	}
-	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		text := strings.TrimSpace(string(out))
-		return string(out), fmt.Errorf("%s: %w: %s", filepath.Base(path), err, text[max(0, len(text)-600):])
+	if err == nil {
+		return string(out), nil
 	}
-	return string(out), nil
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return string(out), fmt.Errorf("%s: %w: %s", filepath.Base(path), err, tail(string(out)))
 }

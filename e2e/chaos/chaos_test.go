@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/bench/load"
 	"pasdetrois/bench/process"
-	"pasdetrois/bench/stats"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/bus"
@@ -28,11 +28,11 @@ type row struct {
 	faults      string // in words, for the report
 	full, short int    // how many
 	play        func(f *field) error
-	judge       func(f *field, v *verdict, l stats.Latency) // more that must hold, may be nil
-	leaveOut    []string                                    // checks of the audit that mean nothing here
-	paired      bool                                        // Postgres has a standby
-	linked      bool                                        // each replica's links lead through proxies
-	withoutLog  bool                                        // the topics do not hold every message any more
+	judge       func(f *field, v *verdict, l load.Latency) // more that must hold, may be nil
+	leaveOut    []string                                   // checks of the audit that mean nothing here
+	paired      bool                                       // Postgres has a standby
+	linked      bool                                       // each replica's links lead through proxies
+	withoutLog  bool                                       // the topics do not hold every message any more
 }
 
 func rows() []row {
@@ -106,7 +106,7 @@ func (r row) run(t *testing.T, s settings) {
 		v.wrong("%v", err)
 	}
 	drain := time.Since(last)
-	latency := stats.Latencies(f.shop.posts)
+	latency := load.Latencies(f.shop.posts)
 	f.count(r, v)
 	if r.judge != nil {
 		r.judge(f, v, latency)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"pasdetrois/bench/stats"
+	"pasdetrois/bench/load"
 )
 
 // kills ends random replicas with SIGKILL at random moments: mostly one, sometimes both of a service, or all.
@@ -75,7 +75,7 @@ func (f *field) strikeBroker(lasting time.Duration) error {
 }
 
 // promptly: without a broker orders are taken as ever.
-func promptly(f *field, v *verdict, l stats.Latency) {
+func promptly(f *field, v *verdict, l load.Latency) {
 	if refused := f.shop.busy + f.shop.broken + f.shop.unanswered; refused > 0 {
 		v.wrong("%d of %d POSTs were not taken at once", refused, len(f.shop.posts))
 	}

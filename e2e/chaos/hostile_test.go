@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/bench/stats"
+	"pasdetrois/bench/load"
 	"pasdetrois/e2e/purchase"
 )
 
@@ -183,7 +183,7 @@ UNION ALL SELECT topic, partition, record_offset FROM payments.audit_dead_letter
 UNION ALL SELECT topic, partition, record_offset FROM notifications.audit_dead_letters`
 
 // onlyHostile: no message of an honest client was parked.
-func onlyHostile(f *field, v *verdict, _ stats.Latency) {
+func onlyHostile(f *field, v *verdict, _ load.Latency) {
 	var parked []position
 	err := f.ask(f.ctx, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(f.ctx, parkedSQL)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"pasdetrois/bench/load"
-	"pasdetrois/bench/stats"
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/toolbox/client"
 )
@@ -113,7 +112,7 @@ func (f *field) crowds() error {
 
 func (f *field) push(c *crowded, target load.Target, asked int, rate float64) error {
 	placed, err := load.Open(f.ctx, target, crowd, 0, asked, rate)
-	l := stats.Latencies(placed.Answers)
+	l := load.Latencies(placed.Answers)
 	sum := 0
 	for _, n := range c.taken {
 		sum += n

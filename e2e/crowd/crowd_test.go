@@ -33,27 +33,27 @@ func each(t *testing.T) time.Duration {
 	return d
 }
 
-func (s *service) target() load.Target {
-	return load.Target{Addresses: []string{s.public}, Body: func(int) []byte { return []byte(`{"user_id":"load","total":5}`) }}
+func (s *service) target() target {
+	return target{address: s.public, path: "/orders", body: func(int) []byte { return []byte(`{"user_id":"load","total":5}`) }}
 }
 
-func report(t *testing.T, name string, r load.Rush) {
+func report(t *testing.T, name string, r rush) {
 	t.Helper()
-	t.Logf("%s: %v a second; answer p50 %s p99 %s; %d refused, p50 %s p99 %s; %d cut, %d unsent, %d other", name, r.Accepted,
-		load.Percentile(r.Answers, 50), load.Percentile(r.Answers, 99), len(r.Refused), load.Percentile(r.Refused, 50),
-		load.Percentile(r.Refused, 99), r.Cut, r.Unsent, r.Other)
+	t.Logf("%s: %v a second; answer p50 %s p99 %s; %d refused, p50 %s p99 %s; %d cut, %d unsent, %d other", name, r.accepted,
+		load.Percentile(r.answers, 0.50), load.Percentile(r.answers, 0.99), len(r.refused), load.Percentile(r.refused, 0.50),
+		load.Percentile(r.refused, 0.99), r.cut, r.unsent, r.other)
 }
 
 func TestAServiceOutlivesTheCrowdsThatItsLimitIsFor(t *testing.T) {
 	s, d := start(t, "orders"), each(t)
 	for _, clients := range []int{400, 1000, 4000} {
-		r := load.Crowd(t.Context(), s.target(), clients, d)
+		r := crowd(t.Context(), s.target(), clients, d)
 		report(t, fmt.Sprintf("%d clients", clients), r)
 		s.requireAlive()
-		require.Zero(t, r.Other)
-		require.Greater(t, r.Taken(), 100)
+		require.Zero(t, r.other)
+		require.Greater(t, r.taken(), 100)
 		if clients <= 1000 {
-			require.Less(t, len(r.Refused), r.Taken()/2, "an ordinary crowd is taken")
+			require.Less(t, len(r.refused), r.taken()/2, "an ordinary crowd is taken")
 		}
 	}
 }
@@ -63,11 +63,11 @@ func TestAServiceOutlivesTheCrowdsThatItsLimitIsFor(t *testing.T) {
 // asked there.
 func TestGoodClientsAreAnsweredBesideSlowOnes(t *testing.T) {
 	s, d := start(t, "orders"), each(t)
-	load.Crowd(t.Context(), s.target(), goodClients, d) // plans are made, pools are filled
-	alone := load.Crowd(t.Context(), s.target(), goodClients, d)
+	crowd(t.Context(), s.target(), goodClients, d) // plans are made, pools are filled
+	alone := crowd(t.Context(), s.target(), goodClients, d)
 	report(t, "good clients alone", alone)
 	const endless = "POST /orders HTTP/1.1\r\nHost: a\r\nX-A: "
-	for _, slow := range []struct {
+	for _, bad := range []struct {
 		name   string
 		header string
 		share  float64 // of what the good clients get alone
@@ -81,12 +81,12 @@ func TestGoodClientsAreAnsweredBesideSlowOnes(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			load.Slow(ctx, s.public, 4000, []byte(slow.header))
+			slow(ctx, s.public, 4000, []byte(bad.header))
 		}()
-		r := load.Crowd(ctx, s.target(), goodClients, d)
-		report(t, "4000 slow connections, "+slow.name, r)
+		r := crowd(ctx, s.target(), goodClients, d)
+		report(t, "4000 slow connections, "+bad.name, r)
 		s.requireAlive()
-		require.Greater(t, float64(r.Taken()), slow.share*float64(alone.Taken()), "good clients are answered")
+		require.Greater(t, float64(r.taken()), bad.share*float64(alone.taken()), "good clients are answered")
 		cancel()
 		<-ended
 	}
@@ -94,7 +94,7 @@ func TestGoodClientsAreAnsweredBesideSlowOnes(t *testing.T) {
 
 func TestMemoryIsGivenBackAfterALoad(t *testing.T) {
 	s := start(t, "orders")
-	report(t, "a load", load.Crowd(t.Context(), s.target(), 400, each(t)))
+	report(t, "a load", crowd(t.Context(), s.target(), 400, each(t)))
 	began := time.Now()
 	for ; ; <-time.After(time.Second) {
 		now, most := s.memory()
@@ -111,24 +111,24 @@ func TestTheOtherServicesOutliveCrowdsToo(t *testing.T) {
 	for name, path := range map[string]string{"payments": "/payments", "notifications": "/notifications"} {
 		t.Run(name, func(t *testing.T) {
 			s, d := start(t, name), each(t)
-			to := load.Target{Addresses: []string{s.public}, Path: path, Read: true}
+			to := target{address: s.public, path: path}
 			for _, clients := range []int{400, 4000} {
-				r := load.Crowd(t.Context(), to, clients, d)
+				r := crowd(t.Context(), to, clients, d)
 				report(t, fmt.Sprintf("%d clients", clients), r)
 				s.requireAlive()
-				require.Zero(t, r.Other)
-				require.NotZero(t, r.Taken())
+				require.Zero(t, r.other)
+				require.NotZero(t, r.taken())
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				load.Slow(ctx, s.public, 4000, []byte("GET "+path+" HTTP/1.1\r\nHost: a\r\nX-A: "+strings.Repeat("a", 11<<10)))
+				slow(ctx, s.public, 4000, []byte("GET "+path+" HTTP/1.1\r\nHost: a\r\nX-A: "+strings.Repeat("a", 11<<10)))
 			}()
-			r := load.Crowd(ctx, to, goodClients, d)
+			r := crowd(ctx, to, goodClients, d)
 			report(t, "4000 slow connections", r)
 			s.requireAlive()
-			require.NotZero(t, r.Taken())
+			require.NotZero(t, r.taken())
 			cancel()
 			<-ended
 		})

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/bench/load"
 	"pasdetrois/bench/process"
 )
 
@@ -32,30 +31,30 @@ func (s *service) spent() time.Duration { return process.UsageOf(s.process.Proce
 // Whatever is asked of it, a service goes on doing what it can, and a refusal costs little of that.
 func TestGoodputStaysUnderOverload(t *testing.T) {
 	s, d := start(t, "orders"), each(t)
-	load.Crowd(t.Context(), s.target(), 1000, d) // plans are made, pools are filled
+	crowd(t.Context(), s.target(), 1000, d) // plans are made, pools are filled
 	before := s.spent()
-	peak := load.Crowd(t.Context(), s.target(), 1000, d)
+	peak := crowd(t.Context(), s.target(), 1000, d)
 	report(t, "what it can do", peak)
-	require.Positive(t, peak.Taken())
-	order := float64(s.spent()-before) / float64(peak.Taken())
-	can := float64(peak.Taken()) / d.Seconds()
+	require.Positive(t, peak.taken())
+	order := float64(s.spent()-before) / float64(peak.taken())
+	can := float64(peak.taken()) / d.Seconds()
 	for _, times := range []float64{3, 5} {
 		before := s.spent()
-		r := load.Flood(t.Context(), s.target(), floodConnections, times*can, 2*d)
+		r := flood(t.Context(), s.target(), floodConnections, times*can, 2*d)
 		spent := float64(s.spent() - before)
 		report(t, fmt.Sprintf("%.0f times as much", times), r)
-		refusal := max(0, spent-order*float64(r.Taken())) / float64(max(1, len(r.Refused)))
+		refusal := max(0, spent-order*float64(r.taken())) / float64(max(1, len(r.refused)))
 		t.Logf("  processor time of the service: %.0f us an order at the peak, %.0f us a refusal; %.0f %% of the peak's orders for each second of it",
-			order/1e3, refusal/1e3, 100*float64(r.Taken())*order/spent)
+			order/1e3, refusal/1e3, 100*float64(r.taken())*order/spent)
 		s.requireAlive()
-		require.Zero(t, r.Other)
-		require.NotEmpty(t, r.Refused)
+		require.Zero(t, r.other)
+		require.NotEmpty(t, r.refused)
 		require.Less(t, refusal, refusalShare*order, "a refusal costs little")
-		first, later := halves(r.Accepted, int(2*d.Seconds()))
+		first, later := halves(r.accepted, int(2*d.Seconds()))
 		require.Greater(t, float64(later), laterShare*float64(first), "it goes on")
-		after := load.Crowd(t.Context(), s.target(), 1, 2*time.Second)
+		after := crowd(t.Context(), s.target(), 1, 2*time.Second)
 		report(t, "after it", after)
-		require.NotEmpty(t, after.Answers, "it is as before within 2 s")
+		require.NotEmpty(t, after.answers, "it is as before within 2 s")
 	}
 }
 

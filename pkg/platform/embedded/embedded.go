@@ -249,7 +249,7 @@ func command(ctx context.Context, path, dir string, who *syscall.Credential, arg
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
-	cmd.SysProcAttr = processAttributes(who)
+	cmd.SysProcAttr = Attributes(syscall.SIGINT, who)
 	return cmd
 }
 

@@ -1,0 +1,132 @@
+// Package parts measures parts of the system alone: the product's relay and consumer, and the limits below them, which are
+// Postgres, Kafka and HTTP without the product. No system on these servers is faster than the limits.
+package parts
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/run"
+)
+
+// patience is how long a part may take for all of its messages.
+const patience = 3 * time.Minute
+
+// counter records when the first and the last of n messages were finished.
+type counter struct {
+	mu          sync.Mutex
+	n, left     int
+	first, last time.Time
+	done        chan struct{}
+}
+
+func newCounter(n int) *counter { return &counter{n: n, left: n, done: make(chan struct{})} }
+
+func (c *counter) count(more int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left <= 0 || more == 0 {
+		return
+	}
+	c.last = time.Now()
+	if c.left == c.n {
+		c.first = c.last
+	}
+	if c.left -= more; c.left <= 0 {
+		close(c.done)
+	}
+}
+
+// await waits for all messages and returns how many per second were finished.
+func (c *counter) await(ctx context.Context) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-c.done:
+		return float64(c.n-1) / c.last.Sub(c.first).Seconds(), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("not all of %d messages were finished: %w", c.n, context.Cause(ctx))
+	}
+}
+
+// collectAsShipped gives the garbage collector the setting of the services, until restore is called.
+func collectAsShipped() (restore func()) {
+	percent := debug.SetGCPercent(run.GCPercent)
+	return func() { debug.SetGCPercent(percent) }
+}
+
+func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// Plain is the order of Fill without items.
+func Plain(int) string { return `"total":49.99` }
+
+// Fill writes n orders to a topic. content returns the fields of the nth order beside its ids.
+func Fill(ctx context.Context, brokers []string, topic string, n int, content func(n int) string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MaxBufferedRecords(50_000))
+	if err != nil {
+		return fmt.Errorf("fill topic %s: %w", topic, err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for i := range n {
+		value := fmt.Appendf(nil, `{"order_id":"waiting-%d","user_id":"u-%d",%s}`, i, i, content(i))
+		client.Produce(ctx, &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "waiting-%d", i), Value: value}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if err := client.Flush(ctx); err != nil || ctx.Err() != nil {
+		return fmt.Errorf("fill topic %s: %w", topic, context.Cause(ctx))
+	}
+	return nil
+}
+
+// Consume measures how many messages per second the bus gives to a handler whose every call takes work, as a transaction
+// does. n messages wait in the topic of orders.
+func Consume(ctx context.Context, brokers []string, prefix string, n int, work time.Duration) (float64, error) {
+	defer collectAsShipped()()
+	cfg := bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
+	producer, err := bus.NewProducer(cfg, "orders", silent())
+	if err != nil {
+		return 0, err
+	}
+	defer producer.Close()
+	done := newCounter(n)
+	consumer, err := bus.NewConsumer(bus.ConsumerConfig{Config: cfg, Service: "orders", Publisher: producer, Parker: noParker{}, Log: silent(),
+		Table: bus.Table{bus.On(func(_ context.Context, batch []bus.In[messages.OrderPlaced]) []bus.Result {
+			time.Sleep(work)
+			done.count(len(batch))
+			return make([]bus.Result, len(batch))
+		})}})
+	if err != nil {
+		return 0, err
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- consumer.Run(running) }()
+	rate, err := done.await(ctx)
+	stop()
+	if endErr := <-ended; err == nil {
+		err = endErr
+	}
+	return rate, err
+}
+
+// noParker parks nothing: every message of Fill is valid.
+type noParker struct{}
+
+func (noParker) Park(_ context.Context, r messages.Record, reason, detail, _ string) error {
+	return fmt.Errorf("a message of %s was to be parked: %s, %s", r.Topic, reason, strings.TrimSpace(detail))
+}

@@ -1,0 +1,76 @@
+package parts
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"pasdetrois/bench/process"
+)
+
+//go:embed single.sql many.sql
+var scripts embed.FS
+
+// The lifecycles of an order in SQL.
+const (
+	SingleStatement = "single.sql"
+	ManyStatements  = "many.sql"
+)
+
+// ErrMissing is returned when a program that is not part of the repository is not installed.
+var ErrMissing = errors.New("not installed")
+
+// pgbenchClients are enough connections for their commits to share a write to the disk.
+const pgbenchClients = "32"
+
+// Lifecycles measures how many lifecycles of an order per second Postgres runs when only pgbench uses it. The database is
+// migrated and has the benchmark's products.
+func Lifecycles(ctx context.Context, adminURL, script string, seconds int) (perSecond float64, err error) {
+	pgbench, err := findPgbench()
+	if err != nil {
+		return 0, err
+	}
+	folder, err := os.MkdirTemp("", "pasdetrois-pgbench-")
+	if err != nil {
+		return 0, fmt.Errorf("pgbench: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	if err := os.CopyFS(folder, scripts); err != nil {
+		return 0, fmt.Errorf("pgbench: %w", err)
+	}
+	out, err := process.Run(ctx, folder, nil, pgbench, "-n", "-M", "prepared", "-c", pgbenchClients, "-j", "2",
+		"-T", strconv.Itoa(seconds), "-f", script, adminURL)
+	if err != nil {
+		return 0, err
+	}
+	return readTPS(out)
+}
+
+var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
+
+func readTPS(out string) (float64, error) {
+	found := tps.FindStringSubmatch(out)
+	if found == nil {
+		return 0, fmt.Errorf("pgbench wrote no tps: %s", out)
+	}
+	return strconv.ParseFloat(found[1], 64)
+}
+
+func findPgbench() (string, error) {
+	if path, err := exec.LookPath("pgbench"); err == nil {
+		return path, nil
+	}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/pgbench", "/usr/pgsql-*/bin/pgbench", "/opt/homebrew/opt/postgresql*/bin/pgbench"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return slices.Max(found), nil
+		}
+	}
+	return "", fmt.Errorf("pgbench is %w: it is one of Postgres's client programs", ErrMissing)
+}
