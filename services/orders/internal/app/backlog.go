@@ -93,14 +93,15 @@ func (b *backlog) over(now time.Time) bool {
 func (b *backlog) decide(number int64) {
 	was, refused := b.limit, b.limit >= 0 && b.at(number-1).taken >= b.limit
 	b.limitOf, b.limit, b.after = number, -1, 0
-	ended, waited, steady := 0, time.Duration(0), b.within > 0
+	ended, waited, steady := 0, time.Duration(0), true
 	for n := number - backlogWindow; n < number; n++ {
 		s := b.at(n)
 		ended += s.ended
 		waited += s.waited
 		steady = steady && s.ended > 0
 	}
-	if !steady {
+	// A limit outlasts seconds in which nothing ends, as a crowd that takes all processors makes them. An outage lasts longer.
+	if b.within == 0 || ended == 0 || !steady && was < 0 {
 		return
 	}
 	orders, wait := 0, waited/time.Duration(ended)

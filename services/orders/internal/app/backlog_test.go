@@ -79,6 +79,23 @@ func TestTheFirstRefusalsLeaveTheTrafficThatTheSystemCanDo(t *testing.T) {
 	require.Less(t, len(l.queue), 30*can)
 }
 
+// In a crowd that takes all processors some seconds end no order. The limit outlasts them, and ends with a real outage.
+func TestALimitOutlastsASecondWithoutEnds(t *testing.T) {
+	t.Parallel()
+	const asked, ends = 1500, 300
+	l := newLine(10 * time.Second)
+	for range 60 {
+		l.second(asked, ends)
+	}
+	for range 3 {
+		require.Less(t, l.second(asked, 0), asked/2)
+	}
+	for range backlogWindow {
+		l.second(asked, 0)
+	}
+	require.Equal(t, asked, l.second(asked, 0), "nothing ends: that is no crowd")
+}
+
 // While no order reaches its end, every order is taken. What piled up in an outage is worked off while customers order on.
 func TestAnOutageIsNoCrowd(t *testing.T) {
 	t.Parallel()
