@@ -30,6 +30,9 @@ EVENTS = {
     "notification_requested": ("notifications", None),
     "order_rejected": ("order-failures", "total"),
     "payment_failed": ("order-failures", "total"),
+    "order_confirmed": ("orders", "total"),
+    "order_cancelled": ("orders", "total"),
+    "order_failed": ("order-failures", "total"),
 }
 TYPE_PREFIX, TYPE_SUFFIX = "pasdetrois.", ".v1"
 UNREADABLE_TYPE = "?"  # stands for a type that is no text of a sensible length

@@ -24,12 +24,13 @@ const (
 	fChannel
 	fKind
 	fTo
+	fStep
 	fieldCount
 )
 
 func fieldName(f int) string {
 	return [...]string{"event", "timestamp", "order_id", "user_id", "total", "amount", "currency", "items",
-		"payment_method", "email", "payment_id", "reason", "message", "channel", "kind", "to"}[f]
+		"payment_method", "email", "payment_id", "reason", "message", "channel", "kind", "to", "step"}[f]
 }
 
 // body is the top level of a message as read.
@@ -76,6 +77,8 @@ func (b *body) set(key string, v value) {
 		f = fKind
 	case "to":
 		f = fTo
+	case "step":
+		f = fStep
 	case "specversion":
 		b.wrapped = true
 		return

@@ -127,6 +127,15 @@ func (c *converter) event(topic, name string) Event {
 			PaymentMethod: c.text(fPaymentMethod), Email: c.text(fEmail), Reason: c.text(fReason)}
 	case EventPaymentFailed:
 		return PaymentFailed{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Reason: c.text(fReason)}
+	case EventOrderConfirmed:
+		return OrderConfirmed{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Items: c.items(),
+			PaymentID: c.id(fPaymentID), Step: c.text(fStep)}
+	case EventOrderCancelled:
+		return OrderCancelled{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Items: c.items(),
+			PaymentID: c.id(fPaymentID), Reason: c.text(fReason), Step: c.text(fStep)}
+	case EventOrderFailed:
+		return OrderFailed{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Items: c.items(),
+			PaymentID: c.id(fPaymentID), Reason: c.text(fReason), Step: c.text(fStep)}
 	}
 	return nil
 }
@@ -134,13 +143,13 @@ func (c *converter) event(topic, name string) Event {
 // topicOf returns the topic that carries an event, "" for an unknown one.
 func topicOf(event string) string {
 	switch event {
-	case EventOrderPlaced:
+	case EventOrderPlaced, EventOrderConfirmed, EventOrderCancelled:
 		return TopicOrders
 	case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
 		return TopicPayments
 	case EventNotificationRequested:
 		return TopicNotifications
-	case EventOrderRejected, EventPaymentFailed:
+	case EventOrderRejected, EventPaymentFailed, EventOrderFailed:
 		return TopicOrderFailures
 	}
 	return ""

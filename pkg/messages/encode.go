@@ -120,6 +120,17 @@ func appendBody(b []byte, event Event, at time.Time) ([]byte, error) {
 		w.decimal("total", e.Total)
 		w.text("currency", e.Total.Currency)
 		w.text("reason", e.Reason)
+	case OrderConfirmed:
+		w.outcome(e.OrderID, e.UserID, e.Total, e.Items, e.PaymentID)
+		w.text("step", e.Step)
+	case OrderCancelled:
+		w.outcome(e.OrderID, e.UserID, e.Total, e.Items, e.PaymentID)
+		w.text("reason", e.Reason)
+		w.text("step", e.Step)
+	case OrderFailed:
+		w.outcome(e.OrderID, e.UserID, e.Total, e.Items, e.PaymentID)
+		w.text("reason", e.Reason)
+		w.text("step", e.Step)
 	default:
 		return nil, fmt.Errorf("encode %T: not a type of the contract", event)
 	}
@@ -158,6 +169,16 @@ func (w *writer) amount(orderID, userID string, m Money) {
 	w.decimal("amount", m)
 	w.text("user_id", userID)
 	w.text("currency", m.Currency)
+}
+
+// outcome writes what all outcomes have.
+func (w *writer) outcome(orderID, userID string, total Money, items []Item, paymentID string) {
+	w.text("order_id", orderID)
+	w.text("user_id", userID)
+	w.decimal("total", total)
+	w.text("currency", total.Currency)
+	w.items(items)
+	w.text("payment_id", paymentID)
 }
 
 func (w *writer) items(items []Item) {

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -51,6 +52,29 @@ func eventName(typ string, event value, topic, first string) (string, error) {
 	return "", &DecodeError{ReasonForeignType, fmt.Sprintf(
 		`the record's type %s is not one of this contract, and the body has no event: to place it here, write "event":%s into the body, or the type %s`,
 		quoted(typ), quoted(first), ceType(first))}
+}
+
+// Announced returns the event of a record without decoding it. It reports true when the record's type and the first member of
+// its body name the same event of the topic, as in every record that Message.Record makes. A record that is announced can
+// still be invalid.
+func Announced(r Record) (event string, ok bool) {
+	var typ []byte
+	for i := range r.Headers {
+		if r.Headers[i].Key == headerType && len(r.Headers[i].Value) > 0 {
+			typ = r.Headers[i].Value // the last one counts, as in readHeaders
+		}
+	}
+	name, ours := bytes.CutPrefix(typ, []byte(typePrefix))
+	name, versioned := bytes.CutSuffix(name, []byte(typeSuffix))
+	if !ours || !versioned {
+		return "", false
+	}
+	rest, first := bytes.CutPrefix(r.Value, []byte(`{"event":"`))
+	rest, same := bytes.CutPrefix(rest, name)
+	if !first || !same || !bytes.HasPrefix(rest, []byte(`",`)) || topicOf(string(name)) != r.Topic {
+		return "", false
+	}
+	return string(name), true
 }
 
 // isOurType reports whether a CloudEvents type claims to be of this contract. Upper case is no way around the check.

@@ -2,6 +2,7 @@ package messages_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,5 +77,43 @@ func TestTheRefusalOfAForeignTypeSaysWhatToWrite(t *testing.T) {
 	if reason, detail := reasonOf(t, r); reason != messages.ReasonForeignType ||
 		!strings.Contains(detail, `"event":"order_placed"`) || !strings.Contains(detail, "pasdetrois.order_placed.v1") {
 		t.Errorf("%s: %s", reason, detail)
+	}
+}
+
+func TestAnnouncedIsWhatDecodeReads(t *testing.T) {
+	t.Parallel()
+	for _, typ := range messages.Registry() {
+		r := readGolden(t, typ)
+		if event, ok := messages.Announced(r); !ok || event != typ.Name {
+			t.Errorf("%s is announced as %q, %v", typ.Name, event, ok)
+		}
+		for name, change := range map[string]func(r *messages.Record){
+			"another topic":        func(r *messages.Record) { r.Topic = "elsewhere" },
+			"no headers":           func(r *messages.Record) { r.Headers = nil },
+			"another type":         func(r *messages.Record) { retype(r, "pasdetrois.order_praised.v1") },
+			"another version":      func(r *messages.Record) { retype(r, "pasdetrois."+typ.Name+".v2") },
+			"somebody else's type": func(r *messages.Record) { retype(r, "acme."+typ.Name+".v1") },
+			"two types": func(r *messages.Record) {
+				r.Headers = append(r.Headers, messages.Header{Key: "ce_type", Value: []byte("x")})
+			},
+			"another body": func(r *messages.Record) { r.Value = []byte(`{"event":"` + typ.Name + `_2","a":1}`) },
+			"no body":      func(r *messages.Record) { r.Value = nil },
+			"a space":      func(r *messages.Record) { r.Value = append([]byte(" "), r.Value...) },
+		} {
+			changed := r
+			changed.Headers = slices.Clone(r.Headers)
+			change(&changed)
+			if event, ok := messages.Announced(changed); ok {
+				t.Errorf("%s with %s is announced as %q", typ.Name, name, event)
+			}
+		}
+	}
+}
+
+func retype(r *messages.Record, to string) {
+	for i := range r.Headers {
+		if r.Headers[i].Key == "ce_type" {
+			r.Headers[i].Value = []byte(to)
+		}
 	}
 }

@@ -86,6 +86,44 @@ type PaymentFailed struct {
 	Reason  string `wire:"reason,reason"`
 }
 
+// The outcomes: what became of an order, for services and programs that act on it. Step names what led to the decision:
+// the event that the orders service handled, or one of its own triggers, http and timeout. Step also stands in the message's
+// id (see ID). The timestamp is the time of the decision.
+
+// OrderConfirmed is `order_confirmed` on topic `orders`: the order is paid and its stock is sold.
+type OrderConfirmed struct {
+	OrderID   string `wire:"order_id,id"`
+	UserID    string `wire:"user_id,id"`
+	Total     Money  `wire:"total,money,positive"`
+	Items     []Item `wire:"items,items,optional"`
+	PaymentID string `wire:"payment_id,id"`
+	Step      string `wire:"step,code"`
+}
+
+// OrderCancelled is `order_cancelled` on topic `orders`: the user called the order off, and no money is kept for it. A
+// confirmed order can be cancelled later.
+type OrderCancelled struct {
+	OrderID   string `wire:"order_id,id"`
+	UserID    string `wire:"user_id,id"`
+	Total     Money  `wire:"total,money"`
+	Items     []Item `wire:"items,items,optional"`
+	PaymentID string `wire:"payment_id,id,optional"` // of the payment that was given back, "" when none was captured
+	Reason    string `wire:"reason,reason"`
+	Step      string `wire:"step,code"`
+}
+
+// OrderFailed is `order_failed` on topic `order-failures`: the order was not paid in time, or its stock was short after it
+// was paid. No money is kept for it. An order whose payment was declined ends with PaymentFailed instead.
+type OrderFailed struct {
+	OrderID   string `wire:"order_id,id"`
+	UserID    string `wire:"user_id,id"`
+	Total     Money  `wire:"total,money"`
+	Items     []Item `wire:"items,items,optional"`
+	PaymentID string `wire:"payment_id,id,optional"` // of the payment that was given back, "" when none was captured
+	Reason    string `wire:"reason,reason"`
+	Step      string `wire:"step,code"`
+}
+
 // The kinds of notification that the services send.
 const (
 	KindConfirmed  = "confirmed"
@@ -106,6 +144,9 @@ func (PaymentRefunded) EventName() string       { return EventPaymentRefunded }
 func (NotificationRequested) EventName() string { return EventNotificationRequested }
 func (OrderRejected) EventName() string         { return EventOrderRejected }
 func (PaymentFailed) EventName() string         { return EventPaymentFailed }
+func (OrderConfirmed) EventName() string        { return EventOrderConfirmed }
+func (OrderCancelled) EventName() string        { return EventOrderCancelled }
+func (OrderFailed) EventName() string           { return EventOrderFailed }
 
 func (OrderPlaced) Topic() string           { return TopicOrders }
 func (PaymentRequested) Topic() string      { return TopicPayments }
@@ -115,6 +156,9 @@ func (PaymentRefunded) Topic() string       { return TopicPayments }
 func (NotificationRequested) Topic() string { return TopicNotifications }
 func (OrderRejected) Topic() string         { return TopicOrderFailures }
 func (PaymentFailed) Topic() string         { return TopicOrderFailures }
+func (OrderConfirmed) Topic() string        { return TopicOrders }
+func (OrderCancelled) Topic() string        { return TopicOrders }
+func (OrderFailed) Topic() string           { return TopicOrderFailures }
 
 func (e OrderPlaced) Key() string           { return e.OrderID }
 func (e PaymentRequested) Key() string      { return e.OrderID }
@@ -124,3 +168,6 @@ func (e PaymentRefunded) Key() string       { return e.OrderID }
 func (e NotificationRequested) Key() string { return e.OrderID }
 func (e OrderRejected) Key() string         { return e.OrderID }
 func (e PaymentFailed) Key() string         { return e.OrderID }
+func (e OrderConfirmed) Key() string        { return e.OrderID }
+func (e OrderCancelled) Key() string        { return e.OrderID }
+func (e OrderFailed) Key() string           { return e.OrderID }

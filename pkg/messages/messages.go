@@ -23,9 +23,12 @@ const (
 	EventNotificationRequested = "notification_requested"
 	EventOrderRejected         = "order_rejected"
 	EventPaymentFailed         = "payment_failed"
+	EventOrderConfirmed        = "order_confirmed"
+	EventOrderCancelled        = "order_cancelled"
+	EventOrderFailed           = "order_failed"
 )
 
-// Event is the body of one message: one of the eight types of this package, by value.
+// Event is the body of one message: one of the types of this package, by value.
 type Event interface {
 	// EventName returns the value of the body's field `event`.
 	EventName() string

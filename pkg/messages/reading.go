@@ -98,7 +98,7 @@ func (r *Reading) amount(b *body, topic string) {
 	}
 	if topicOf(r.Event) == topic {
 		switch r.Event {
-		case EventOrderPlaced, EventOrderRejected, EventPaymentFailed:
+		case EventOrderPlaced, EventOrderRejected, EventPaymentFailed, EventOrderConfirmed, EventOrderCancelled, EventOrderFailed:
 			v = b.f[fTotal]
 		case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
 			v = b.f[fAmount]

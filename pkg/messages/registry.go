@@ -75,5 +75,22 @@ func rows() []Type {
 			Summary: "An order's payment failed for good.",
 			Example: PaymentFailed{OrderID: order, UserID: user, Total: total, Reason: "card_declined"},
 		},
+		{
+			Name: EventOrderConfirmed, Topic: TopicOrders, Owner: ServiceOrders,
+			Summary: "An order is paid and its stock is sold. For other services; none of the three acts on it.",
+			Example: OrderConfirmed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment, Step: EventPaymentCaptured},
+		},
+		{
+			Name: EventOrderCancelled, Topic: TopicOrders, Owner: ServiceOrders,
+			Summary: "A user called an order off, and no money is kept for it. For other services; none of the three acts on it.",
+			Example: OrderCancelled{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
+				Reason: "cancelled_by_user", Step: EventPaymentRefunded},
+		},
+		{
+			Name: EventOrderFailed, Topic: TopicOrderFailures, Owner: ServiceOrders,
+			Summary: "An order failed without a failed payment: by time-out, or because its stock was short after it was paid. For other services; none of the three acts on it.",
+			Example: OrderFailed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
+				Reason: "out_of_stock", Step: EventPaymentRefunded},
+		},
 	}
 }

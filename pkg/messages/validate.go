@@ -142,6 +142,13 @@ func (p *problems) code(field, s string) {
 	}
 }
 
+func (p *problems) requiredCode(field, s string) {
+	if s == "" {
+		p.add(field, "is required")
+	}
+	p.code(field, s)
+}
+
 // email checks that an optional address can be one. Whether it is, only sending can tell.
 func (p *problems) email(field, s string) {
 	if s != "" && !plausibleEmail(s) {

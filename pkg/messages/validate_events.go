@@ -97,3 +97,31 @@ func (e PaymentFailed) Validate() error {
 	p.text("reason", e.Reason, MaxReasonLength, false)
 	return p.join()
 }
+
+// Validate implements Event.
+func (e OrderConfirmed) Validate() error {
+	var p problems
+	p.id("order_id", e.OrderID)
+	p.id("user_id", e.UserID)
+	p.money("total", e.Total, 1)
+	p.items(e.Items, e.Total.Currency)
+	p.id("payment_id", e.PaymentID)
+	p.requiredCode("step", e.Step)
+	return p.join()
+}
+
+// Validate implements Event.
+func (e OrderCancelled) Validate() error {
+	var p problems
+	p.id("order_id", e.OrderID)
+	p.id("user_id", e.UserID)
+	p.money("total", e.Total, 0)
+	p.items(e.Items, e.Total.Currency)
+	p.optional("payment_id", e.PaymentID)
+	p.text("reason", e.Reason, MaxReasonLength, false)
+	p.requiredCode("step", e.Step)
+	return p.join()
+}
+
+// Validate implements Event.
+func (e OrderFailed) Validate() error { return OrderCancelled(e).Validate() }

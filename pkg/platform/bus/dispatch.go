@@ -98,8 +98,14 @@ func single(ctx context.Context, r *route, in In[messages.Event]) Result {
 // runner runs a route's use case for one message.
 type runner func(ctx context.Context, r *route, in In[messages.Event]) Result
 
-// dispatch decodes r, has its use case run and publishes the results. seen is told the event's name before.
+// dispatch decodes r, has its use case run and publishes the results. It calls seen with the event's name before. It
+// acknowledges an event without a route by its header, so that a service need not decode what it published itself.
 func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(event string), run runner) (outcome, error) {
+	if event, ok := messages.Announced(r); ok && d.routes[r.Topic+"/"+event] == nil {
+		seen(event)
+		d.log.Debug("ignored", "event", event, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
+		return ignored, nil
+	}
 	m, err := messages.Decode(r)
 	if errors.Is(err, messages.ErrUnknownEvent) {
 		d.log.Debug("ignored", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "err", err)

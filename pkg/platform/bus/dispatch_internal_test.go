@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -181,10 +182,19 @@ func TestEventsThatAreForOthersAreAcknowledged(t *testing.T) {
 	r, err := messages.Message{ID: "m", Source: "test", Time: time.Unix(1700000000, 0),
 		Event: messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: messages.Money{Minor: 100, Currency: "USD"}}}.Record()
 	require.NoError(t, err)
-	done, err := d.dispatch(t.Context(), r, seenNothing, single)
-	require.NoError(t, err)
-	require.Equal(t, ignored, done)
-	done, err = d.dispatch(t.Context(), messages.Record{Topic: messages.TopicOrders, Value: []byte(`{"event": "order_praised"}`)}, seenNothing, single)
+	var events []string
+	see := func(event string) { events = append(events, event) }
+	plain := r
+	plain.Headers = nil
+	unread := r
+	unread.Value = append(bytes.Clone(r.Value), "{"...) // the header is enough
+	for _, r := range []messages.Record{r, plain, unread} {
+		done, err := d.dispatch(t.Context(), r, see, single)
+		require.NoError(t, err)
+		require.Equal(t, ignored, done)
+	}
+	require.Equal(t, []string{"payment_requested", "payment_requested", "payment_requested"}, events, "none counts as an unknown event")
+	done, err := d.dispatch(t.Context(), messages.Record{Topic: messages.TopicOrders, Value: []byte(`{"event": "order_praised"}`)}, seenNothing, single)
 	require.NoError(t, err)
 	require.Equal(t, ignored, done)
 }

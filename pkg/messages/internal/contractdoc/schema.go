@@ -142,6 +142,9 @@ func objectOf(t reflect.Type) (*Schema, error) {
 				return nil, fmt.Errorf("%s.%s: unknown option %q", t, field.Name, o)
 			}
 		}
+		if !optional && kind == "code" {
+			v.MinLength = 1
+		}
 		if !optional {
 			s.Required = append(s.Required, name)
 		}

@@ -49,7 +49,7 @@ func TestAPaymentBeforeItsOrderIsAppliedWhenTheOrderArrives(t *testing.T) {
 
 	// Nobody delivers what was kept aside again, so what it leads to is in the outbox.
 	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "a paid order does not ask for its payment")
-	says(t, w.took(), confirmed())
+	says(t, w.took(), orderConfirmed(twoOfA()...), confirmed())
 	w.is("o", domain.Confirmed, "")
 	w.pieces("a", 8, 0, 2)
 	require.Zero(t, w.held())
@@ -94,7 +94,7 @@ func TestAPaymentBeforeItsOrderFromHTTP(t *testing.T) {
 	placed := w.took()[0].Event.(messages.OrderPlaced)
 	deliver(w, w.OnOrderPlaced, placed)
 	w.is("o", domain.Confirmed, "")
-	says(t, w.took(), confirmed())
+	says(t, w.took(), orderConfirmed(twoOfA()...), confirmed())
 }
 
 func TestAFailedPaymentBeforeItsOrder(t *testing.T) {
@@ -175,7 +175,7 @@ func TestAMessageThatWaitsInVainIsParkedAsItWasRead(t *testing.T) {
 	require.Zero(t, w.held())
 	// And works once the order is there.
 	deliver(w, w.OnOrderPlaced, plain())
-	says(t, handle().Publish, confirmed())
+	says(t, handle().Publish, orderConfirmed(), confirmed())
 }
 
 // The order arrives and its payment is judged at the same time, on two replicas: the payment must not stay aside.

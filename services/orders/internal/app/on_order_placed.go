@@ -125,11 +125,14 @@ func (a *App) applyHeld(w *work, o *domain.Order) error {
 
 // wentBack is a refund that was kept aside: the order's id has a payment that is over, and payments would refuse the order's own.
 // The order fails at once, as it would by that answer. Were its payment asked for first, a payment_captured that is delivered
-// again meanwhile would confirm it on money that went back.
+// again meanwhile would confirm it on money that went back. No payment_failed says so, so order_failed does.
 func (a *App) wentBack(w *work, o *domain.Order, e messages.PaymentRefunded, outside bool) bus.Result {
 	if o.Status != domain.Pending {
 		return a.refunded(w, o, e, outside)
 	}
 	a.Log.Warn("the order's id is taken by a payment that was asked for from outside and went back", "order_id", o.ID)
-	return a.failed(w, o, messages.PaymentFailed{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Reason: domain.ReasonOrderIDTaken}, false)
+	if err := o.LoseID(w.now); err != nil {
+		return bus.Result{Err: err}
+	}
+	return bus.Result{Publish: outputs(o)}
 }

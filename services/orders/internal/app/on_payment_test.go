@@ -62,7 +62,7 @@ func TestOnPaymentCapturedConfirmsAndSells(t *testing.T) {
 	w := setup(t)
 	w.bring(domain.AwaitingPayment)
 	first := deliver(w, w.OnPaymentCaptured, captured())
-	says(t, first, confirmed())
+	says(t, first, orderConfirmed(twoOfA()...), confirmed())
 	w.is("o", domain.Confirmed, "")
 	w.pieces("a", 8, 0, 2)
 	require.Equal(t, "pay-1", w.order("o").PaymentID)
@@ -76,7 +76,7 @@ func TestOnPaymentCapturedOvertakesTheOrderStep(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.bring(domain.Pending)
-	says(t, deliver(w, w.OnPaymentCaptured, captured()), confirmed())
+	says(t, deliver(w, w.OnPaymentCaptured, captured()), orderConfirmed(twoOfA()...), confirmed())
 	w.is("o", domain.Confirmed, "")
 	w.pieces("a", 8, 0, 2)
 	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "paid already")
@@ -97,7 +97,7 @@ func TestOnPaymentCapturedForAPendingOrderThatIsShortAsksTheMoneyBack(t *testing
 	require.Equal(t, first, deliver(w, w.OnPaymentCaptured, captured()))
 	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)))
 	refuse(w, w.OnPaymentRefunded, voided(), app.ReasonContradictsState) // but we know of a payment
-	says(t, deliver(w, w.OnPaymentRefunded, refunded()), mail("failed", "Order o failed: out of stock."))
+	says(t, deliver(w, w.OnPaymentRefunded, refunded()), orderFailed("out_of_stock", "pay-1", twoOfA()...), mail("failed", "Order o failed: out of stock."))
 	w.is("o", domain.Failed, "out_of_stock")
 	require.Empty(t, deliver(w, w.OnPaymentCaptured, captured()), "the money is back already")
 	w.pieces("a", 1, 9, 0)
@@ -205,13 +205,13 @@ func TestOnPaymentRefunded(t *testing.T) {
 				refuse(w, w.OnPaymentRefunded, refunded(), app.ReasonContradictsState)
 			case domain.Cancelling:
 				first := deliver(w, w.OnPaymentRefunded, voided())
-				says(t, first, mail("cancelled", "Order o was cancelled."))
+				says(t, first, orderCancelled("payment_refunded", "", twoOfA()...), mail("cancelled", "Order o was cancelled."))
 				w.is("o", domain.Cancelled, "cancelled_by_user")
 				w.pieces("a", 10, 0, 0)
 				before = w.dump()
 				require.Equal(t, first, deliver(w, w.OnPaymentRefunded, voided()))
 			case domain.Cancelled:
-				says(t, deliver(w, w.OnPaymentRefunded, voided()), mail("cancelled", "Order o was cancelled."))
+				says(t, deliver(w, w.OnPaymentRefunded, voided()), orderCancelled("payment_refunded", "", twoOfA()...), mail("cancelled", "Order o was cancelled."))
 			default:
 				require.Empty(t, deliver(w, w.OnPaymentRefunded, refunded()))
 			}
@@ -231,7 +231,7 @@ func TestOnPaymentRefundedRestocksWhatWasSold(t *testing.T) {
 	says(t, w.took(), refund("cancel", "cancelled_by_user"))
 	w.pieces("a", 8, 0, 2)
 	says(t, deliver(w, w.OnPaymentRefunded, refunded()),
-		mail("cancelled", "Order o was cancelled. Your payment of 10.00 USD was given back."))
+		orderCancelled("payment_refunded", "pay-1", twoOfA()...), mail("cancelled", "Order o was cancelled. Your payment of 10.00 USD was given back."))
 	w.pieces("a", 10, 0, 0)
 	w.is("o", domain.Cancelled, "cancelled_by_user")
 }

@@ -13,7 +13,7 @@ import (
 const source = "orders"
 
 // The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would make a
-// repetition look like news. A notification's step is its kind.
+// repetition look like news. A notification's step is its kind, an outcome's step is what led to the decision.
 const (
 	stepPlaced   = "placed"
 	stepReserve  = "reserve"
@@ -37,11 +37,20 @@ func outputs(o *domain.Order) []messages.Message {
 		return []messages.Message{message(o, stepReject, orderRejected(o)),
 			notification(o, messages.KindRejected, "Order %s was rejected: %s.", messages.Shown(o.ID), inWords(o.Reason))}
 	case domain.Confirmed:
-		return []messages.Message{notification(o, messages.KindConfirmed, "Order %s confirmed!", messages.Shown(o.ID))}
+		return []messages.Message{outcome(o, messages.OrderConfirmed{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Items: items(o),
+			PaymentID: o.PaymentID, Step: o.DecidedBy}),
+			notification(o, messages.KindConfirmed, "Order %s confirmed!", messages.Shown(o.ID))}
 	case domain.Failed:
-		return []messages.Message{notification(o, messages.KindFailed, "Order %s failed: %s.", messages.Shown(o.ID), inWords(o.Reason))}
+		email := notification(o, messages.KindFailed, "Order %s failed: %s.", messages.Shown(o.ID), inWords(o.Reason))
+		if o.DecidedBy == messages.EventPaymentFailed { // payments published the outcome
+			return []messages.Message{email}
+		}
+		return []messages.Message{outcome(o, messages.OrderFailed{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Items: items(o),
+			PaymentID: paymentAtEnd(o), Reason: o.Reason, Step: o.DecidedBy}), email}
 	case domain.Cancelled:
-		return []messages.Message{notification(o, messages.KindCancelled, "Order %s was cancelled.%s", messages.Shown(o.ID), moneyBackHint(o))}
+		return []messages.Message{outcome(o, messages.OrderCancelled{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Items: items(o),
+			PaymentID: paymentAtEnd(o), Reason: o.Reason, Step: o.DecidedBy}),
+			notification(o, messages.KindCancelled, "Order %s was cancelled.%s", messages.Shown(o.ID), moneyBackHint(o))}
 	case domain.Cancelling:
 		step := stepCancel
 		switch o.Reason {
@@ -92,14 +101,29 @@ func notification(o *domain.Order, kind, format string, args ...any) messages.Me
 	return m
 }
 
+// outcome makes the message of an event that says what became of the order.
+func outcome(o *domain.Order, e messages.Event) messages.Message {
+	m := message(o, o.DecidedBy, e)
+	m.OrderTime = o.CreatedAt
+	return m
+}
+
 func message(o *domain.Order, step string, e messages.Event) messages.Message {
 	return messages.Message{ID: messages.ID(o.ID, e.EventName(), step), Source: source, Event: e, Time: o.StatusAt,
 		TraceParent: o.TraceParent}
 }
 
-// moneyBackHint does not look at a payment that came later: what was said once is said the same way again.
+// paymentAtEnd returns the payment that the order had when it ended. A payment that came later does not count: what was
+// published once is published the same way again.
+func paymentAtEnd(o *domain.Order) string {
+	if o.LatePayment {
+		return ""
+	}
+	return o.PaymentID
+}
+
 func moneyBackHint(o *domain.Order) string {
-	if o.PaymentID == "" || o.LatePayment {
+	if paymentAtEnd(o) == "" {
 		return ""
 	}
 	return " Your payment of " + o.Total.String() + " was given back."

@@ -45,7 +45,7 @@ func TestAPaymentAskedForFromOutsideIsNoFaultAndWaitsForItsOrder(t *testing.T) {
 	require.Equal(t, 1, w.held())
 
 	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "it is paid: its payment is not asked for again")
-	says(t, w.took(), confirmed())
+	says(t, w.took(), orderConfirmed(twoOfA()...), confirmed())
 	w.is("o", domain.Confirmed, "")
 	w.pieces("a", 8, 0, 2)
 	require.Zero(t, w.held())
@@ -90,9 +90,13 @@ func TestAPaymentFromOutsideThatIsAnotherOnesDoesNotConfirmTheOrder(t *testing.T
 	}
 }
 
-// taken is what an order's user hears whose id belongs to a payment that went back.
-func taken() messages.Message {
-	return mail("failed", "Order o failed: its id belongs to another payment.")
+// taken returns the messages of an order whose id belongs to a payment that went back.
+func taken(w *world) []messages.Message {
+	var items []messages.Item
+	for _, l := range w.order("o").Lines {
+		items = append(items, messages.Item{SKU: l.SKU, Quantity: l.Quantity, UnitPrice: &l.UnitPrice})
+	}
+	return []messages.Message{orderFailed("order_id_taken", "", items...), mail("failed", "Order o failed: its id belongs to another payment.")}
 }
 
 // Money that went back pays for nothing, and payments charges no order id twice: the order fails at once. What is delivered
@@ -105,7 +109,7 @@ func TestAPaymentFromOutsideThatWentBackFailsTheOrder(t *testing.T) {
 	fromOutside(w, w.OnPaymentRefunded, refunded())
 	w.waitInVain()
 	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "nothing is asked of payments")
-	says(t, w.took(), taken())
+	says(t, w.took(), taken(w)...)
 	w.failedForGood()
 	w.pieces("a", 10, 0, 0)
 }
@@ -118,9 +122,9 @@ func (w *world) failedForGood() {
 	late := refund("late", "order_failed")
 	for range 2 { // a crash has all of it delivered again
 		says(w.t, fromOutside(w, w.OnPaymentCaptured, captured()), late)
-		require.Empty(w.t, fromOutside(w, w.OnPaymentRefunded, refunded()))                // also payments' answer to the above
-		says(w.t, deliver(w, w.OnPaymentFailed, paymentFailed("order_id_taken")), taken()) // from a request of an older replica
-		require.Empty(w.t, deliver(w, w.OnPaymentRefunded, voided()))
+		require.Empty(w.t, fromOutside(w, w.OnPaymentRefunded, refunded()))                    // also payments' answer to the above
+		says(w.t, deliver(w, w.OnPaymentFailed, paymentFailed("order_id_taken")), taken(w)...) // from a request of an older replica
+		says(w.t, deliver(w, w.OnPaymentRefunded, voided()), taken(w)...)
 		require.Empty(w.t, deliver(w, w.OnOrderPlaced, w.placed()))
 		w.is("o", domain.Failed, "order_id_taken")
 	}
@@ -164,7 +168,7 @@ func TestAPaymentFromOutsideThatGoesBackWhileItsOrderIsPending(t *testing.T) {
 			afterwards(w)
 			w.is("o", domain.Pending, "")
 			require.Empty(t, deliver(w, w.OnOrderPlaced, placed))
-			says(t, w.took(), taken())
+			says(t, w.took(), taken(w)...)
 			w.failedForGood()
 			w.pieces("a", 10, 0, 0)
 		})
@@ -181,7 +185,7 @@ func TestAPaymentFromOutsideOfAPendingOrderWaitsForTheOrderStep(t *testing.T) {
 	require.Empty(t, fromOutside(w, w.OnPaymentCaptured, captured()))
 	w.is("o", domain.Pending, "")
 	require.Empty(t, deliver(w, w.OnOrderPlaced, placed))
-	says(t, w.took(), confirmed())
+	says(t, w.took(), orderConfirmed(twoOfA()...), confirmed())
 	w.is("o", domain.Confirmed, "")
 	w.pieces("a", 8, 0, 2)
 }
@@ -192,7 +196,7 @@ func TestARefundFromOutsideOfNothingFailsTheOrder(t *testing.T) {
 	w := setup(t)
 	fromOutside(w, w.OnPaymentRefunded, voided())
 	require.Empty(t, deliver(w, w.OnOrderPlaced, plain()))
-	says(t, w.took(), taken())
+	says(t, w.took(), taken(w)...)
 	w.is("o", domain.Failed, "order_id_taken")
 }
 

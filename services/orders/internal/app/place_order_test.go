@@ -259,7 +259,7 @@ func TestCancelOrder(t *testing.T) {
 			case domain.Pending:
 				require.NoError(t, err)
 				w.is("o", domain.Cancelled, "cancelled_by_user")
-				says(t, w.took(), mail("cancelled", "Order o was cancelled."))
+				says(t, w.took(), orderCancelled("http", "", twoOfA()...), mail("cancelled", "Order o was cancelled."))
 				require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "its message comes too late")
 				w.pieces("a", 10, 0, 0)
 			case domain.AwaitingPayment, domain.Confirmed:

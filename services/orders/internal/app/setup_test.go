@@ -226,7 +226,9 @@ func says(t *testing.T, got []messages.Message, want ...messages.Message) {
 	ids := func(msgs []messages.Message) []string {
 		var ids []string
 		for _, m := range msgs {
-			ids = append(ids, fmt.Sprintf("%s %s %+v", m.ID, m.Event.EventName(), m.Event))
+			r, err := messages.Message{ID: m.ID, Event: m.Event, Time: time.Unix(1, 0)}.Record()
+			require.NoError(t, err)
+			ids = append(ids, m.ID+" "+string(r.Value))
 		}
 		return ids
 	}
@@ -273,6 +275,27 @@ func refund(step, reason string) messages.Message {
 
 func mail(kind, text string) messages.Message {
 	return msg(kind, messages.NotificationRequested{UserID: "u", OrderID: "o", Kind: kind, Message: text, Channel: "email"})
+}
+
+// twoOfA are the lines of order "o" when it has two pieces of "a".
+func twoOfA() []messages.Item {
+	price := usd(500)
+	return []messages.Item{{SKU: "a", Quantity: 2, UnitPrice: &price}}
+}
+
+func orderConfirmed(items ...messages.Item) messages.Message {
+	return msg("payment_captured", messages.OrderConfirmed{OrderID: "o", UserID: "u", Total: usd(1000), Items: items, PaymentID: "pay-1", Step: "payment_captured"})
+}
+
+// orderCancelled is the outcome of an order without a payment when paymentID is "".
+func orderCancelled(step, paymentID string, items ...messages.Item) messages.Message {
+	return msg(step, messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(1000), Items: items, PaymentID: paymentID,
+		Reason: "cancelled_by_user", Step: step})
+}
+
+func orderFailed(reason, paymentID string, items ...messages.Item) messages.Message {
+	return msg("payment_refunded", messages.OrderFailed{OrderID: "o", UserID: "u", Total: usd(1000), Items: items, PaymentID: paymentID,
+		Reason: reason, Step: "payment_refunded"})
 }
 
 func confirmed() messages.Message { return mail("confirmed", "Order o confirmed!") }

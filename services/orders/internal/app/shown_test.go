@@ -25,7 +25,7 @@ func TestAnOrderIDFromKafkaIsQuotedAndShortInTheEmail(t *testing.T) {
 	deliver(w, w.OnOrderPlaced, order)
 	paid := captured()
 	paid.OrderID = order.OrderID
-	told = deliver(w, w.OnPaymentCaptured, paid)[0].Event.(messages.NotificationRequested)
+	told = deliver(w, w.OnPaymentCaptured, paid)[1].Event.(messages.NotificationRequested)
 	require.Equal(t, `Order "24711 could not be paid·…" confirmed!`, told.Message)
 }
 

@@ -36,7 +36,7 @@ func TestExpirePayments(t *testing.T) {
 
 	// Too late: its refund is on the way.
 	require.Empty(t, deliver(w, w.OnPaymentCaptured, captured()))
-	says(t, deliver(w, w.OnPaymentRefunded, refunded()), mail("failed", "Order o failed: the payment was not made in time."))
+	says(t, deliver(w, w.OnPaymentRefunded, refunded()), orderFailed("payment_timeout", "pay-1", twoOfA()...), mail("failed", "Order o failed: the payment was not made in time."))
 	w.is("o", domain.Failed, "payment_timeout")
 	w.pieces("a", 10, 0, 0)
 }

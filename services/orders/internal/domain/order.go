@@ -63,10 +63,6 @@ type Change struct {
 	At     time.Time
 }
 
-// EventOrderCancelled is the timeline's name for an order that was called off before anything was asked for; every
-// other entry is named like a message of the contract.
-const EventOrderCancelled = "order_cancelled"
-
 // move is the only place where a status changes.
 func (o *Order) move(to Status, event, detail, by string, at time.Time) error {
 	if !o.Status.CanBecome(to) {

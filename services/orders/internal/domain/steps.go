@@ -180,6 +180,16 @@ func (o *Order) Fail(e messages.PaymentFailed, stock Stock, now time.Time) (Effe
 	return NoEffect, nil
 }
 
+// LoseID fails a pending order whose id has a payment that was asked for from outside and went back: payments would refuse
+// the order's own payment. The payment_refunded that was kept aside led to it.
+func (o *Order) LoseID(now time.Time) error {
+	if err := o.move(Failed, messages.EventPaymentFailed, ReasonOrderIDTaken, messages.EventPaymentRefunded, now); err != nil {
+		return err
+	}
+	o.Reason = ReasonOrderIDTaken
+	return nil
+}
+
 // Refund is payment_refunded: no money is kept for the order. One that waits for that ends: cancelled, or failed when it
 // was not the user who called it off.
 func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (Effect, error) {
@@ -222,7 +232,7 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (
 func (o *Order) Cancel(policy Policy, now time.Time) (Effect, error) {
 	switch o.Status {
 	case Pending:
-		if err := o.move(Cancelled, EventOrderCancelled, ReasonCancelled, TriggerHTTP, now); err != nil {
+		if err := o.move(Cancelled, messages.EventOrderCancelled, ReasonCancelled, TriggerHTTP, now); err != nil {
 			return NoEffect, err
 		}
 		o.Reason = ReasonCancelled
