@@ -176,8 +176,7 @@ func TestABatchThatCannotBeDecodedIsSteppedOver(t *testing.T) {
 				got <- in.Event.OrderID
 				return bus.Result{}
 			}), often)
-			require.Equal(t, "before", next(t, got))
-			require.Equal(t, "behind", next(t, got))
+			require.ElementsMatch(t, []string{"before", "behind"}, []string{next(t, got), next(t, got)}, "two keys, so in any order")
 			l := next(t, f.parked.ch)
 			require.Equal(t, []any{"batch_unreadable", int64(1), int64(1)}, []any{l.reason, l.record.Offset, l.record.LastOffset})
 			testkit.Eventually(t, f.committed(3))
