@@ -1,9 +1,7 @@
 package bus
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -39,51 +37,8 @@ func usesOf(service string, reads []string) []use {
 	return uses
 }
 
-// topicState is what a broker says of one topic.
-type topicState struct {
-	id         string // a topic that is made again under its name has another one; "" when the brokers are too old to tell
-	partitions int32
-	forbidden  bool  // to be described even
-	allowed    int32 // bits; noneTold when the broker does not say
-}
-
-const noneTold = math.MinInt32
-
-// askTopics asks a broker about topics by their full names. Those that are missing are left out.
-func askTopics(client sarama.Client, names []string) (map[string]topicState, error) {
-	broker := client.LeastLoadedBroker()
-	if broker == nil {
-		return nil, fmt.Errorf("list topics: %w", sarama.ErrOutOfBrokers)
-	}
-	// Version 8 is the first that tells what is allowed, 10 the first that tells ids.
-	answer, err := broker.GetMetadata(&sarama.MetadataRequest{Version: 10, Topics: names, IncludeTopicAuthorizedOperations: true})
-	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
-	}
-	states := make(map[string]topicState, len(names))
-	for _, t := range answer.Topics {
-		switch {
-		case t.Err == sarama.ErrTopicAuthorizationFailed:
-			states[t.Name] = topicState{forbidden: true}
-		case t.Err == sarama.ErrUnknownTopicOrPartition:
-		case t.Err != sarama.ErrNoError && len(t.Partitions) == 0:
-			return nil, fmt.Errorf("topic %s: %w", t.Name, t.Err)
-		default:
-			states[t.Name] = topicState{id: idOf(t.Uuid), partitions: int32(len(t.Partitions)), allowed: t.TopicAuthorizedOperations}
-		}
-	}
-	return states, nil
-}
-
-func idOf(id sarama.Uuid) string {
-	if id == (sarama.Uuid{}) {
-		return ""
-	}
-	return id.String()
-}
-
 // judge returns why the uses are not possible, nil when they are.
-func (c Config) judge(uses []use, states map[string]topicState) error {
+func judge(c Config, uses []use, states map[string]topicState) error {
 	var missing, forbidden []string
 	for _, u := range uses {
 		name := c.TopicPrefix + u.topic
@@ -115,43 +70,29 @@ func (c Config) judge(uses []use, states map[string]topicState) error {
 
 // few says which topics have fewer partitions than the contract gives them, "" when none has. That is allowed: what it
 // costs is that fewer instances can share the work.
-func (c Config) few(uses []use, states map[string]topicState) string {
-	var few []string
+func few(c Config, uses []use, states map[string]topicState) string {
+	var fewer []string
 	for _, t := range messages.Topics() {
 		name := c.TopicPrefix + t.Name
 		if n := states[name].partitions; n < int32(t.Partitions) && slices.ContainsFunc(uses, func(u use) bool { return u.topic == t.Name }) {
-			few = append(few, fmt.Sprintf("%s has %d instead of %d", name, n, t.Partitions))
+			fewer = append(fewer, fmt.Sprintf("%s has %d instead of %d", name, n, t.Partitions))
 		}
 	}
-	if len(few) == 0 {
+	if len(fewer) == 0 {
 		return ""
 	}
-	return "fewer partitions than usual, so at most as many instances share the work: " + strings.Join(few, ", ") +
+	return "fewer partitions than usual, so at most as many instances share the work: " + strings.Join(fewer, ", ") +
 		" (adding some moves keys to other partitions: do it while nothing is in work)"
 }
 
-// Remark is good news with something to know beside it: the readiness check passed.
-type Remark struct{ text string }
-
-func (r *Remark) Error() string { return r.text }
-
-// remarkOf returns text as a Remark, behind one that there is already.
-func remarkOf(before error, text string) error {
-	if before != nil {
-		text = before.Error() + "; " + text
+// topicsOf returns the topics that service reads, and after them those that the contract lets it write: a missing one
+// would be found out only when a message is due, and then after many seconds.
+func topicsOf(service string, reads []string) []string {
+	needs := slices.Clone(reads)
+	for _, t := range messages.Registry() {
+		if t.PublishedBy(service) && !slices.Contains(needs, t.Topic) {
+			needs = append(needs, t.Topic)
+		}
 	}
-	return &Remark{text}
-}
-
-// Passed makes a readiness check that returns a Remark a passed one.
-func (r *Remark) Passed() bool { return true }
-
-// explained is explain for what a connection was opened for.
-func (c Config) explained(operation string, err error) error {
-	explained := c.explain(err)
-	var p *access.Problem
-	if errors.As(explained, &p) {
-		return p
-	}
-	return fmt.Errorf("%s: %w", operation, err)
+	return needs
 }

@@ -27,29 +27,38 @@ func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
 		return all
 	}
 	for _, allowed := range []int32{mayRead | mayWrite, noneTold, 0} {
-		require.NoError(t, cfg.judge(uses, states(allowed)))
+		require.NoError(t, judge(cfg, uses, states(allowed)))
 	}
-	err := cfg.judge(uses, states(mayWrite))
+	err := judge(cfg, uses, states(mayWrite))
 	require.EqualError(t, err, `user "ada" (PLAIN) may not read x.payments: give it these ACLs, docs/operations.md has the list`)
 	require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed)
-	require.ErrorContains(t, cfg.judge(uses, states(mayRead)), "may not write x.payments, write x.")
+	require.ErrorContains(t, judge(cfg, uses, states(mayRead)), "may not write x.payments, write x.")
 	hidden := states(mayRead | mayWrite)
 	hidden["x.payments"] = topicState{forbidden: true}
-	require.ErrorContains(t, cfg.judge(uses, hidden), "may not read and write x.payments:")
+	require.ErrorContains(t, judge(cfg, uses, hidden), "may not read and write x.payments:")
 	delete(hidden, "x.payments")
-	require.ErrorContains(t, cfg.judge(uses, hidden), "topics are missing: [x.payments]")
+	require.ErrorContains(t, judge(cfg, uses, hidden), "topics are missing: [x.payments]")
 }
 
 func TestFewPartitionsAreARemarkAndNoFailure(t *testing.T) {
 	t.Parallel()
 	cfg := Config{TopicPrefix: "x."}
 	uses := []use{{topic: messages.TopicOrders}}
-	require.Empty(t, cfg.few(uses, map[string]topicState{"x.orders": {partitions: 6}}))
-	require.Contains(t, cfg.few(uses, map[string]topicState{"x.orders": {partitions: 2}}), "x.orders has 2 instead of 6")
+	require.Empty(t, few(cfg, uses, map[string]topicState{"x.orders": {partitions: 6}}))
+	require.Contains(t, few(cfg, uses, map[string]topicState{"x.orders": {partitions: 2}}), "x.orders has 2 instead of 6")
 	m := newMonitor(cfg, "test", nil, nil, quiet(), newSessions(), &notices{})
 	require.NoError(t, m.remarks())
 	m.told = []string{"few"}
 	var remark *Remark
 	require.ErrorAs(t, m.remarks(), &remark)
 	require.True(t, remark.Passed())
+}
+
+func TestAServiceNeedsWhatItReadsAndWhatTheContractLetsItWrite(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures},
+		topicsOf(messages.ServicePayments, []string{messages.TopicPayments}))
+	require.Equal(t, []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures},
+		topicsOf(messages.ServiceOrders, []string{messages.TopicOrders}))
+	require.Equal(t, []string{messages.TopicNotifications}, topicsOf(messages.ServiceNotifications, []string{messages.TopicNotifications}))
 }

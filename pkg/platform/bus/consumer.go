@@ -103,11 +103,6 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	return c, nil
 }
 
-// group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
-func (c Config) group(service, topic string) string {
-	return c.GroupPrefix + messages.Group{Service: service, Topic: topic}.String()
-}
-
 // Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends; then it admits
 // nothing more, waits for what is in work, lets the acknowledgements be marked, and leaves the groups. It returns an error
 // when consuming ended by itself.

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,51 +103,5 @@ func TestSubscribingIsTriedUntilItWorksOrNobodyWantsIt(t *testing.T) {
 		require.NoError(t, err)
 		_, open := <-got
 		require.False(t, open, "nobody wants messages any more, so there are none")
-	})
-}
-
-func TestPausesGrowToABoundAndEndWithTheirContext(t *testing.T) {
-	t.Parallel()
-	var grown []time.Duration
-	for attempt := range 6 {
-		grown = append(grown, backoff(attempt+1, time.Second, 7*time.Second))
-	}
-	require.Equal(t, []time.Duration{1e9, 2e9, 4e9, 7e9, 7e9, 7e9}, grown)
-	require.Equal(t, 7*time.Second, backoff(1<<40, time.Second, 7*time.Second))
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		require.True(t, pause(t.Context(), time.Hour))
-		require.Equal(t, time.Hour, time.Since(begin))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.False(t, pause(ctx, time.Hour))
-		require.Equal(t, time.Hour+time.Second, time.Since(begin))
-	})
-}
-
-// Everybody who wants to leave a gate that nobody is in, or that many are in, gets away once.
-func TestTheGateIsDrainedWhenTheLastOneLeaves(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
-		require.True(t, g.enter())
-		require.True(t, g.enter())
-		g.leave()
-		var drained sync.WaitGroup
-		drained.Go(func() { require.NoError(t, g.drain(t.Context())) })
-		synctest.Wait()
-		require.True(t, g.isClosed())
-		require.False(t, g.enter(), "nobody is admitted once the drain has begun")
-		require.Equal(t, 1, g.inside())
-		g.leave()
-		drained.Wait()
-
-		require.NoError(t, newGate().drain(t.Context()))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		stuck := newGate()
-		stuck.enter()
-		require.ErrorIs(t, stuck.drain(ctx), context.DeadlineExceeded)
-		stuck.leave()
 	})
 }

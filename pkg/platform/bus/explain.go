@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/IBM/sarama"
 
@@ -19,4 +20,14 @@ func (c Config) explain(err error) error {
 		code = sarama.ErrUnsupportedSASLMechanism // the only refusal that the client keeps to itself
 	}
 	return access.Explain(c.Brokers, c.Access, err, int16(code))
+}
+
+// explained is explain for what a connection was opened for.
+func (c Config) explained(operation string, err error) error {
+	explained := c.explain(err)
+	var p *access.Problem
+	if errors.As(explained, &p) {
+		return p
+	}
+	return fmt.Errorf("%s: %w", operation, err)
 }

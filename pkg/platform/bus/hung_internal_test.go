@@ -91,18 +91,3 @@ func TestClosingAProducerBeforeAHungBrokerAnsweredIsQuick(t *testing.T) {
 	go func() { closed <- p.Close() }()
 	require.NoError(t, receive(t, closed, patienceOfAnOperator, "Close waits for a broker that hangs"))
 }
-
-func TestAskingAHungBrokerForItsTopicsEndsWithTheContext(t *testing.T) {
-	t.Parallel()
-	addr, _ := hungBroker(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() {
-		_, err := ListTopics(ctx, Config{Brokers: []string{addr}})
-		ended <- err
-	}()
-	err := receive(t, ended, patienceOfAnOperator, "it waits for a broker that hangs")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, addr+"] does not answer")
-}

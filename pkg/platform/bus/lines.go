@@ -44,3 +44,8 @@ func (l *line) Close() error {
 	l.once.Do(func() { l.release() })
 	return l.Conn.Close()
 }
+
+// untilCut is a pause between tries that ends with ctx: see lines.again.
+func untilCut(ctx context.Context, pause time.Duration) func(int, int) time.Duration {
+	return lines{ctx}.again(pause)
+}

@@ -105,7 +105,7 @@ func (c Config) askProgress(admin sarama.ClusterAdmin, group, topic string, part
 		if block.Err != sarama.ErrNoError {
 			return nil, fmt.Errorf("committed offset of %s/%d: %w", topic, p, block.Err)
 		}
-		far[p] = progress{next: block.Offset, topicID: topicIDIn(block.Metadata)}
+		far[p] = progress{next: block.Offset, topicID: TopicIDBeside(block.Metadata)}
 	}
 	return far, nil
 }
@@ -113,17 +113,17 @@ func (c Config) askProgress(admin sarama.ClusterAdmin, group, topic string, part
 // ofTopic marks the id of a topic in the text that Kafka keeps beside a committed offset.
 const ofTopic = "topic-id="
 
-// besideOffset returns the text to keep beside an offset of the topic with the id.
-func besideOffset(topicID string) string {
+// BesideOffset returns the text to keep beside an offset of the topic with the id.
+func BesideOffset(topicID string) string {
 	if topicID == "" {
 		return ""
 	}
 	return ofTopic + topicID
 }
 
-// topicIDIn returns the topic's id in the text beside a committed offset, "" when it has none: another program may have
+// TopicIDBeside returns the topic's id in the text beside a committed offset, "" when it has none: another program may have
 // moved the offset.
-func topicIDIn(beside string) string {
+func TopicIDBeside(beside string) string {
 	id, ok := strings.CutPrefix(beside, ofTopic)
 	if !ok {
 		return ""

@@ -140,7 +140,7 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 	}
 	m.forgetGone(states)
 	m.compare(states)
-	if err := m.cfg.judge(m.uses, states); err != nil {
+	if err := judge(m.cfg, m.uses, states); err != nil {
 		return err
 	}
 	if err := client.RefreshMetadata(names...); err != nil {
@@ -197,8 +197,8 @@ func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) er
 // tell makes readiness remark on what was found.
 func (m *monitor) tell(states map[string]topicState) {
 	var told []string
-	if few := m.cfg.few(m.uses, states); few != "" {
-		told = append(told, few)
+	if fewer := few(m.cfg, m.uses, states); fewer != "" {
+		told = append(told, fewer)
 	}
 	told = append(told, m.openTransactions(time.Now())...)
 	for _, s := range m.strangers {
@@ -207,24 +207,4 @@ func (m *monitor) tell(states map[string]topicState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.told = told
-}
-
-// connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
-// ctx ends.
-func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
-	sc := baseConfig(ctx, ClientID(service)+"-admin")
-	sc.Metadata.Retry.Max = 1
-	if err := cfg.secure(sc); err != nil {
-		return nil, nil, err
-	}
-	client, err := sarama.NewClient(cfg.Brokers, sc)
-	if err != nil {
-		return nil, nil, cfg.explained(fmt.Sprintf("connect to %v", cfg.Brokers), err)
-	}
-	admin, err := sarama.NewClusterAdminFromClient(client)
-	if err != nil {
-		_ = client.Close()
-		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
-	}
-	return client, admin, nil
 }

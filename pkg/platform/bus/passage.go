@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// maxInflated is how much one batch may inflate to and still be read.
-	maxInflated = 2 << 20
 	// probeBytes bounds how far a probe looks for the batch that the client cannot read.
 	probeBytes = 4 * answerBytes
 	// batchWait is how long one question for the next batch may wait for it.
@@ -37,7 +35,7 @@ const (
 //   - it looks whether a batch at the claim's place is one that the client refuses (blocked);
 //   - if so, it ends the client's reading of this partition. What the client has read already is still handed over;
 //   - then it reads on by itself, batch by batch in bounded memory, until the claim ends (readOn). A batch that inflates
-//     to more than maxInflated, or that cannot be decoded, is handed over as one message that stands for it: the lanes
+//     to more than MaxInflated, or that cannot be decoded, is handed over as one message that stands for it: the lanes
 //     park it by its coordinates and mark its last offset.
 //
 // Every message of the partition is handed over once and in order, whichever way it was read.
@@ -202,7 +200,7 @@ func (p *passage) ours() bool {
 
 // handOver hands a batch's records over, or one message that stands for the batch. It reports false when the claim ended.
 func (p *passage) handOver(b *recordbatch.Batch, out chan<- *sarama.ConsumerMessage) bool {
-	records, err := b.Open(maxInflated)
+	records, err := b.Open(MaxInflated)
 	if err != nil {
 		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: b.Last, Timestamp: b.Time}
 		p.claims.unread.add(m, max(b.First, p.next.Load()), unreadable(b, err))

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -76,32 +75,4 @@ func TestPublishingWaitsForTheConnectionAsLongAsItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "connection refused", "why it is not connected")
 	require.NoError(t, p.PublishRecords(ctx), "nothing to publish needs no Kafka")
-}
-
-// A line is watched until it is closed, and no longer: the context outlives a thousand connections.
-func TestALineIsCutWithItsContextAndForgottenWhenItIsClosed(t *testing.T) {
-	t.Parallel()
-	addr, _ := hungBroker(t)
-	ctx, cut := context.WithCancel(t.Context())
-	conn, err := lines{ctx}.Dial("tcp", addr)
-	require.NoError(t, err)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := conn.Read(make([]byte, 1))
-		ended <- err
-	}()
-	require.Equal(t, 250*time.Millisecond, lines{ctx}.again(250*time.Millisecond)(1, 9))
-	cut()
-	require.ErrorIs(t, receive(t, ended, time.Minute, "the line is not cut"), net.ErrClosed)
-	require.Zero(t, lines{ctx}.again(250*time.Millisecond)(1, 9), "without lines there is nothing to wait for")
-	_, err = lines{ctx}.Dial("tcp", addr)
-	require.ErrorIs(t, err, context.Canceled)
-
-	conn, err = lines{t.Context()}.Dial("tcp", addr)
-	require.NoError(t, err)
-	released := 0
-	conn.(*line).release = func() bool { released++; return true }
-	require.NoError(t, conn.Close())
-	require.ErrorIs(t, conn.Close(), net.ErrClosed)
-	require.Equal(t, 1, released)
 }

@@ -29,15 +29,15 @@ func newHeld(session sarama.ConsumerGroupSession, topic string, state topicState
 func (h *held) Context() context.Context { return h.ctx }
 
 func (h *held) MarkMessage(m *sarama.ConsumerMessage, _ string) {
-	h.ConsumerGroupSession.MarkMessage(m, besideOffset(h.topicID))
+	h.ConsumerGroupSession.MarkMessage(m, BesideOffset(h.topicID))
 }
 
 func (h *held) MarkOffset(topic string, partition int32, offset int64, _ string) {
-	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, besideOffset(h.topicID))
+	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, BesideOffset(h.topicID))
 }
 
 func (h *held) ResetOffset(topic string, partition int32, offset int64, _ string) {
-	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, besideOffset(h.topicID))
+	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, BesideOffset(h.topicID))
 }
 
 // begin makes offset the one that is read next of a partition, whatever was committed before.

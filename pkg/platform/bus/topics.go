@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-
-	"pasdetrois/pkg/messages"
 )
 
 // TopicSpec is one topic to create.
@@ -125,18 +123,6 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 		return nil
 	})
 	return infos, err
-}
-
-// topicsOf returns the topics that service reads, and after them those that the contract lets it write: a missing one
-// would be found out only when a message is due, and then after many seconds.
-func topicsOf(service string, reads []string) []string {
-	needs := slices.Clone(reads)
-	for _, t := range messages.Registry() {
-		if t.PublishedBy(service) && !slices.Contains(needs, t.Topic) {
-			needs = append(needs, t.Topic)
-		}
-	}
-	return needs
 }
 
 // partitionsOfTopics returns how many partitions each topic has. It asks for nothing else: a shared Kafka has many topics,

@@ -1,24 +1,15 @@
 package bus
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"pasdetrois/pkg/messages"
 )
-
-func TestAServiceNeedsWhatItReadsAndWhatTheContractLetsItWrite(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, []string{messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures},
-		topicsOf(messages.ServicePayments, []string{messages.TopicPayments}))
-	require.Equal(t, []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures},
-		topicsOf(messages.ServiceOrders, []string{messages.TopicOrders}))
-	require.Equal(t, []string{messages.TopicNotifications}, topicsOf(messages.ServiceNotifications, []string{messages.TopicNotifications}))
-}
 
 func TestATopicThatSomebodyElseCreatedMeanwhileIsNoFailure(t *testing.T) {
 	t.Parallel()
@@ -43,4 +34,19 @@ func TestATopicThatSomebodyElseCreatedMeanwhileIsNoFailure(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, topics, 1, "those of Kafka itself are left out")
 	require.Equal(t, "mine", topics[0].Name)
+}
+
+func TestAskingAHungBrokerForItsTopicsEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	addr := hung(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := ListTopics(ctx, Config{Brokers: []string{addr}})
+		ended <- err
+	}()
+	err := answered(t, ended, 12*time.Second, "it waits for a broker that hangs")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, addr+"] does not answer")
 }

@@ -20,6 +20,10 @@ const (
 	// Retention is the retention.ms of the contract's topics: what is set nowhere changes with the cluster's default.
 	Retention = 7 * 24 * time.Hour
 
+	// MaxInflated is how much one batch may inflate to, in bytes, and still be read by the services. Tools that read the same
+	// topics have the same bound: they would else know of messages that no service handled.
+	MaxInflated = 2 << 20
+
 	maxBytesSetting  = "max.message.bytes"
 	retentionSetting = "retention.ms"
 	minISRSetting    = "min.insync.replicas"

@@ -1,0 +1,20 @@
+package bus
+
+import "strings"
+
+// ClientID is how a service calls itself to the brokers.
+func ClientID(service string) string { return "pasdetrois-" + service }
+
+// memberID is the client id of a replica in the service's groups. A group's coordinator tells it of each member, also of one
+// that is just joining.
+func memberID(service, replica string) string {
+	if replica == "" {
+		return ClientID(service)
+	}
+	return ClientID(service) + "-" + replica
+}
+
+// IsReplica reports whether a member with a client id is a replica of the service.
+func IsReplica(service, id string) bool {
+	return id == ClientID(service) || strings.HasPrefix(id, ClientID(service)+"-")
+}

@@ -1,0 +1,28 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/IBM/sarama"
+)
+
+// connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
+// ctx ends.
+func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
+	sc := baseConfig(ctx, ClientID(service)+"-admin")
+	sc.Metadata.Retry.Max = 1
+	if err := cfg.secure(sc); err != nil {
+		return nil, nil, err
+	}
+	client, err := sarama.NewClient(cfg.Brokers, sc)
+	if err != nil {
+		return nil, nil, cfg.explained(fmt.Sprintf("connect to %v", cfg.Brokers), err)
+	}
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		_ = client.Close()
+		return nil, nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
+	}
+	return client, admin, nil
+}

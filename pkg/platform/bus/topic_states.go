@@ -1,0 +1,51 @@
+package bus
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/IBM/sarama"
+)
+
+// topicState is what a broker says of one topic.
+type topicState struct {
+	id         string // a topic that is made again under its name has another one; "" when the brokers are too old to tell
+	partitions int32
+	forbidden  bool  // to be described even
+	allowed    int32 // bits; noneTold when the broker does not say
+}
+
+const noneTold = math.MinInt32
+
+// askTopics asks a broker about topics by their full names. Those that are missing are left out.
+func askTopics(client sarama.Client, names []string) (map[string]topicState, error) {
+	broker := client.LeastLoadedBroker()
+	if broker == nil {
+		return nil, fmt.Errorf("list topics: %w", sarama.ErrOutOfBrokers)
+	}
+	// Version 8 is the first that tells what is allowed, 10 the first that tells ids.
+	answer, err := broker.GetMetadata(&sarama.MetadataRequest{Version: 10, Topics: names, IncludeTopicAuthorizedOperations: true})
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	states := make(map[string]topicState, len(names))
+	for _, t := range answer.Topics {
+		switch {
+		case t.Err == sarama.ErrTopicAuthorizationFailed:
+			states[t.Name] = topicState{forbidden: true}
+		case t.Err == sarama.ErrUnknownTopicOrPartition:
+		case t.Err != sarama.ErrNoError && len(t.Partitions) == 0:
+			return nil, fmt.Errorf("topic %s: %w", t.Name, t.Err)
+		default:
+			states[t.Name] = topicState{id: idOf(t.Uuid), partitions: int32(len(t.Partitions)), allowed: t.TopicAuthorizedOperations}
+		}
+	}
+	return states, nil
+}
+
+func idOf(id sarama.Uuid) string {
+	if id == (sarama.Uuid{}) {
+		return ""
+	}
+	return id.String()
+}

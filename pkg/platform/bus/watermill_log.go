@@ -1,0 +1,45 @@
+package bus
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/ThreeDotsLabs/watermill"
+)
+
+// watermillLogger lets watermill speak through log, a step quieter: what it calls information is detail to an operator,
+// and the errors that it reports are retried and reported by us with their cause.
+func watermillLogger(log *slog.Logger) watermill.LoggerAdapter {
+	return quieter{watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
+		slog.LevelInfo:  slog.LevelDebug,
+		slog.LevelError: slog.LevelWarn,
+	}), log}
+}
+
+// quieter drops what nobody would see before it is put into slog's form: watermill has several words for each message.
+type quieter struct {
+	watermill.LoggerAdapter
+	log *slog.Logger
+}
+
+func (q quieter) Info(msg string, fields watermill.LogFields) {
+	if q.log.Enabled(context.Background(), slog.LevelDebug) {
+		q.LoggerAdapter.Info(msg, fields)
+	}
+}
+
+func (q quieter) Debug(msg string, fields watermill.LogFields) {
+	if q.log.Enabled(context.Background(), slog.LevelDebug) {
+		q.LoggerAdapter.Debug(msg, fields)
+	}
+}
+
+func (q quieter) Trace(msg string, fields watermill.LogFields) {
+	if q.log.Enabled(context.Background(), watermill.LevelTrace) {
+		q.LoggerAdapter.Trace(msg, fields)
+	}
+}
+
+func (q quieter) With(fields watermill.LogFields) watermill.LoggerAdapter {
+	return quieter{q.LoggerAdapter.With(fields), q.log}
+}
