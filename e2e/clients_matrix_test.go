@@ -72,8 +72,8 @@ func programs(t *testing.T) []program {
 func TestPlainClientsWriteAndReadOneOrderEach(t *testing.T) {
 	t.Parallel()
 	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test SUITE=clients`")
-	var kafka stack.Config
-	s := start(t, func(cfg *stack.Config) { kafka = *cfg })
+	var started stack.Config
+	s := start(t, func(cfg *stack.Config) { started = *cfg })
 	env := scenario.On(s)
 	_, err := bus.CreateTopics(t.Context(), env.Kafka, []bus.TopicSpec{
 		{Name: "keys", Partitions: 6, ReplicationFactor: 1}, {Name: "spark-keys", Partitions: 6, ReplicationFactor: 1}})
@@ -81,13 +81,13 @@ func TestPlainClientsWriteAndReadOneOrderEach(t *testing.T) {
 
 	var mu sync.Mutex
 	// franz-go is first: it compresses with snappy unless it is told not to, and every other client meets its record.
-	chosen := reads(t, franz(t, env.Kafka.Brokers, kafka.TopicPrefix, "by-franz-go"), "by-franz-go", "u-franz-go")
+	chosen := reads(t, franz(t, env.Kafka.Brokers, started.TopicPrefix, "by-franz-go"), "by-franz-go", "u-franz-go")
 	t.Run("each", func(t *testing.T) {
 		for _, p := range programs(t) {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
 				order := "by-" + p.name
-				said := p.run(t, env.Kafka.Brokers[0], kafka.TopicPrefix, order)
+				said := p.run(t, env.Kafka.Brokers[0], started.TopicPrefix, order)
 				partitions := reads(t, said, order, "u-"+p.name)
 				mu.Lock()
 				defer mu.Unlock()

@@ -99,8 +99,8 @@ func start(t *testing.T, seed uint64) *system {
 	s := &system{ctx: ctx, services: map[string]*process{}, mail: newMailbox(t), wire: wire{progress.Kafka{Brokers: strings.Split(given, ","), Prefix: testkit.Prefix(t)}}}
 	s.broker, s.noBroker = programs.GivenBroker()
 
-	kafka := bus.Config{Brokers: s.wire.Brokers, TopicPrefix: s.wire.Prefix, GroupPrefix: s.wire.Prefix}
-	_, err := bus.CreateTopics(ctx, kafka, stack.Topics(1))
+	cfg := bus.Config{Brokers: s.wire.Brokers, TopicPrefix: s.wire.Prefix, GroupPrefix: s.wire.Prefix}
+	_, err := bus.CreateTopics(ctx, cfg, stack.Topics(1))
 	require.NoError(t, err)
 	db := testkit.Database(t, migrations.Up)
 	s.conn, err = pgx.Connect(ctx, db.AdminURL)

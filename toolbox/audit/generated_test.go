@@ -82,11 +82,11 @@ func generate(t testing.TB, n int, topics bool) played {
 }
 
 // writeMessages writes what the services wrote about the generated orders.
-func writeMessages(t testing.TB, kafka bus.Config, n int) {
+func writeMessages(t testing.TB, cfg bus.Config, n int) {
 	t.Helper()
-	_, err := bus.CreateTopics(t.Context(), kafka, stack.Topics(1))
+	_, err := bus.CreateTopics(t.Context(), cfg, stack.Topics(1))
 	require.NoError(t, err)
-	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Brokers...), kgo.ProducerLinger(20*time.Millisecond))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ProducerLinger(20*time.Millisecond))
 	require.NoError(t, err)
 	defer client.Close()
 	var lost atomic.Pointer[error]
@@ -95,7 +95,7 @@ func writeMessages(t testing.TB, kafka bus.Config, n int) {
 		for number, event := range eventsOf(order) {
 			r, err := messages.Message{ID: fmt.Sprintf("%d-%d", order, number), Source: "generated", Time: at, Event: event}.Record()
 			require.NoError(t, err)
-			record := &kgo.Record{Topic: kafka.TopicPrefix + r.Topic, Key: r.Key, Value: r.Value, Timestamp: r.Time}
+			record := &kgo.Record{Topic: cfg.TopicPrefix + r.Topic, Key: r.Key, Value: r.Value, Timestamp: r.Time}
 			for _, h := range r.Headers {
 				record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // UnknownTopicError says that a topic does not exist, and which do.
@@ -79,7 +79,7 @@ func (p Passed) String() string {
 	if p.Next > p.First+1 {
 		where += fmt.Sprintf("-%d", p.Next-1)
 	}
-	return fmt.Sprintf("%s is passed over: it inflates to more than %d MiB", where, kafka.MaxBatch>>20)
+	return fmt.Sprintf("%s is passed over: it inflates to more than %d MiB", where, toolkafka.MaxBatch>>20)
 }
 
 // problem returns the first error that neither waiting heals nor passing over.
@@ -88,7 +88,7 @@ func (f *Feed) problem(ctx context.Context, fetches kgo.Fetches) error {
 		topic := strings.TrimPrefix(e.Topic, f.cfg.Kafka.TopicPrefix)
 		var large *kgo.ErrDecompressTooLarge
 		switch {
-		case errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, kafka.ErrNoRoom):
+		case errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, toolkafka.ErrNoRoom):
 		case errors.As(e.Err, &large):
 			if err := f.passOver(ctx, large); err != nil {
 				return err

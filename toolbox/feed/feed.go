@@ -18,7 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 const (
@@ -93,12 +93,12 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
 	defer cancel()
 	cfg.Most, cfg.WidenEvery = cmp.Or(cfg.Most, atOnce), cmp.Or(cfg.WidenEvery, widenEvery)
-	options, err := kafka.Options(cfg.Kafka)
+	options, err := toolkafka.Options(cfg.Kafka)
 	if err != nil {
 		return nil, err
 	}
 	f := &Feed{cfg: cfg, known: map[string]map[int32]bool{}, ids: map[string]kadm.TopicID{}}
-	reading, err := kafka.ReadingOptions(f.room.take)
+	reading, err := toolkafka.ReadingOptions(f.room.take)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (c Config) group() []kgo.Opt {
 	}
 	return []kgo.Opt{
 		kgo.ConsumerGroup(c.Kafka.GroupPrefix + c.Group), kgo.ConsumeTopics(c.names()...),
-		kafka.Balancers(),
+		toolkafka.Balancers(),
 		kgo.ConsumeStartOffset(start), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.AutoCommitMarks(),
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // Waiting is how many records of a partition cannot be read yet, because they stand behind an open transaction.
@@ -36,7 +36,7 @@ func (f *Feed) wait(topic string, partition int32, stable, top int64) {
 // HeldBack returns which partitions of the topics, named without prefix, have records now that stand behind an open
 // transaction. An ordinary transaction of a moment is among them.
 func HeldBack(ctx context.Context, cfg bus.Config, topics []string) ([]Waiting, error) {
-	opts, err := kafka.Options(cfg)
+	opts, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 	"pasdetrois/pkg/platform/access"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/testkit"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -32,7 +32,7 @@ func TestBothClientsLogInAlike(t *testing.T) {
 				Mechanism: mechanism, Username: "ada", Password: "s3cret"}}
 			_, err = bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: "t", Partitions: 1, ReplicationFactor: 1}})
 			require.NoError(t, err)
-			options, err := kafka.Options(cfg)
+			options, err := toolkafka.Options(cfg)
 			require.NoError(t, err)
 			client, err := kgo.NewClient(append(options, kgo.ConsumeTopics("t"), kgo.RetryTimeout(30*time.Second))...)
 			require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestBothClientsLogInAlike(t *testing.T) {
 			require.Equal(t, 1, client.PollRecords(t.Context(), 1).NumRecords())
 
 			cfg.Access.Password = "wrong"
-			options, err = kafka.Options(cfg)
+			options, err = toolkafka.Options(cfg)
 			require.NoError(t, err)
 			client, err = kgo.NewClient(options...)
 			require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestRecordsThatAreWrittenTogetherFitIntoTheContractsTopics(t *testing.T) {
 	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
 	_, err := bus.CreateTopics(t.Context(), cfg, stack.Topics(1))
 	require.NoError(t, err)
-	options, err := kafka.Options(cfg)
+	options, err := toolkafka.Options(cfg)
 	require.NoError(t, err)
 	client, err := kgo.NewClient(append(options, kgo.ProducerLinger(50*time.Millisecond))...)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestOptionsFollowTheSettings(t *testing.T) {
 	for name, codec := range map[string]kgo.CompressionCodec{"": kgo.NoCompression(), "none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
 		"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()} {
 		cfg := bus.Config{Brokers: []string{"kafka:1"}, Compression: name, Access: access.Settings{Protocol: access.SSL, ServerName: "name"}}
-		options, err := kafka.Options(cfg)
+		options, err := toolkafka.Options(cfg)
 		require.NoError(t, err)
 		client, err := kgo.NewClient(options...)
 		require.NoError(t, err)
@@ -85,8 +85,8 @@ func TestOptionsFollowTheSettings(t *testing.T) {
 		require.Equal(t, "name", client.OptValue(kgo.DialTLSConfig).(*tls.Config).ServerName)
 		client.Close()
 	}
-	_, err := kafka.Options(bus.Config{Access: access.Settings{Protocol: access.SSL, CA: "nothing"}})
+	_, err := toolkafka.Options(bus.Config{Access: access.Settings{Protocol: access.SSL, CA: "nothing"}})
 	require.ErrorContains(t, err, "KAFKA_TLS_CA")
-	_, err = kafka.Options(bus.Config{Access: access.Settings{Protocol: access.SASLSSL}})
+	_, err = toolkafka.Options(bus.Config{Access: access.Settings{Protocol: access.SASLSSL}})
 	require.ErrorContains(t, err, "KAFKA_SASL_MECHANISM")
 }

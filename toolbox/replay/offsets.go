@@ -15,7 +15,7 @@ import (
 
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/client"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // From says where to begin. The zero value is the beginning.
@@ -63,7 +63,7 @@ type brokers struct {
 }
 
 func connect(ctx context.Context, cfg bus.Config) (*brokers, error) {
-	options, err := kafka.Options(cfg)
+	options, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // joinGroup begins to consume as a member of the group.
 func (i *instance) joinGroup(opts ...kgo.Opt) error {
 	return i.connect(nil, append(opts,
 		kgo.ConsumerGroup(i.id.group),
-		kafka.Balancers(),
+		toolkafka.Balancers(),
 		kgo.RebalanceTimeout(20*time.Second),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) { i.gained(added) }),

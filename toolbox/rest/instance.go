@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/franz"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // topicPartition is one partition of a topic.
@@ -108,7 +108,7 @@ func (i *instance) connect(partitions []topicPartition, opts ...kgo.Opt) error {
 		return err
 	}
 	held := &share{of: i.server.memory}
-	reading, err := kafka.ReadingOptions(held.take)
+	reading, err := toolkafka.ReadingOptions(held.take)
 	if err != nil {
 		hangUp()
 		return err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 func partitionOfBatch(e *kgo.ErrDecompressTooLarge) topicPartition {
@@ -39,7 +39,7 @@ func (i *instance) passOver() error {
 	i.server.cfg.Log.Warn("passed over a batch that inflates too far", "group", i.id.group, "instance", i.id.name,
 		"topic", large.Topic, "partition", large.Partition, "offset", large.Offset)
 	return failed(codeKafka, "Kafka error: the batch of topic %q, partition %d at offset %d inflates to more than %d MiB and is passed over: the next read goes on at offset %d",
-		large.Topic, large.Partition, large.Offset, kafka.MaxBatch>>20, large.NextOffset)
+		large.Topic, large.Partition, large.Offset, toolkafka.MaxBatch>>20, large.NextOffset)
 }
 
 // drop forgets what was fetched and not answered with; the next read fetches it again. An instance with a call in work keeps

@@ -9,7 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // memory is the one budget in bytes for the records of all instances and the bodies of all requests.
@@ -82,7 +82,7 @@ func (s *share) settle(left []*kgo.Record) {
 	if s.closed {
 		return
 	}
-	now := kafka.Memory(left...)
+	now := toolkafka.Memory(left...)
 	if now > s.held/2 && now > 0 {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // producerOptions make an acknowledged record durable and written once (acks from all in-sync replicas, idempotent: the
@@ -30,7 +30,7 @@ func producerOptions(cfg Config) ([]kgo.Opt, error) {
 func connectionOptions(cfg Config) ([]kgo.Opt, error) {
 	where := cfg.Kafka
 	where.Brokers = cfg.Brokers
-	options, err := kafka.Options(where)
+	options, err := toolkafka.Options(where)
 	return append(options,
 		kgo.ClientID("pas-rest"),
 		kgo.DialTimeout(hangTime),

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/franz"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // item is a record in an answer, or one that the answer passes over because it is no JSON.
@@ -186,7 +186,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed):
 			return
-		case errors.Is(err, kafka.ErrNoRoom):
+		case errors.Is(err, toolkafka.ErrNoRoom):
 			failure = noMemory()
 			return
 		case errors.As(err, &large):
@@ -209,7 +209,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	plain := 0
 	fetches.EachRecord(func(r *kgo.Record) {
 		if r.Attrs.CompressionType() == 0 {
-			plain += kafka.Memory(r)
+			plain += toolkafka.Memory(r)
 		}
 		if i.assigned[partitionOf(r)] {
 			i.buffer = append(i.buffer, r)

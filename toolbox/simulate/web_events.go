@@ -13,7 +13,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/toolbox/feed"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // Topic is where shoppers' events are written to.
@@ -78,7 +78,7 @@ func OpenWriter(ctx context.Context, cfg bus.Config, within time.Duration) (Writ
 }
 
 func newWriter(cfg bus.Config, within time.Duration) (Writer, error) {
-	options, err := kafka.Options(cfg)
+	options, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err
 	}

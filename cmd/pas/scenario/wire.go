@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // place of a record in Kafka.
@@ -41,7 +41,7 @@ func (a *act) openWire() {
 		return
 	}
 	w := &wire{prefix: a.env.Kafka.TopicPrefix, groups: a.env.Kafka.GroupPrefix, next: map[string]map[int32]int64{}}
-	options, err := kafka.Options(a.env.Kafka)
+	options, err := toolkafka.Options(a.env.Kafka)
 	if !a.try(err, "connect to Kafka") {
 		return
 	}
@@ -63,7 +63,7 @@ func (a *act) openWire() {
 		from[o.Topic][o.Partition] = kgo.NewOffset().At(o.Offset)
 		w.next[w.contract(o.Topic)][o.Partition] = o.Offset
 	})
-	reading, err := kafka.ReadingOptions(func(int) bool { return true }) // all that is read is kept, and the demo alone writes it
+	reading, err := toolkafka.ReadingOptions(func(int) bool { return true }) // all that is read is kept, and the demo alone writes it
 	if !a.try(err, "connect to Kafka") {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+	wkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -206,7 +206,7 @@ func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message
 	if err := c.cfg.secure(sc); err != nil {
 		return nil, err
 	}
-	return kafka.NewSubscriber(kafka.SubscriberConfig{
+	return wkafka.NewSubscriber(wkafka.SubscriberConfig{
 		Brokers:               c.cfg.Brokers,
 		Unmarshaler:           c.claims,
 		OverwriteSaramaConfig: sc,

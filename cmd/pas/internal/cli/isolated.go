@@ -16,7 +16,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // cleanUpTime bounds how long removing a demo's topics and database may take.
@@ -115,7 +115,7 @@ func (b *borrowed) sql(ctx context.Context, statement string) error {
 }
 
 func (b *borrowed) deleteTopics(ctx context.Context) error {
-	options, err := kafka.Options(b.kafka)
+	options, err := toolkafka.Options(b.kafka)
 	if err != nil {
 		return err
 	}

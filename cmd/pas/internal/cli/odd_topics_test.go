@@ -37,7 +37,7 @@ func remade(t *testing.T, environ map[string]string, name string) {
 // TestWindowsDoesNotGoOnInAnotherTopicOfTheSameName: the stored offsets would leave out its first records.
 func TestWindowsDoesNotGoOnInAnotherTopicOfTheSameName(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	environ["DATABASE_URL"] = testkit.Database(t, migrations.Up).AdminURL
 	topic(t, environ, "wst")
 	write(t, environ, "wst", `{"n":1}`, `{"n":2}`)
@@ -60,7 +60,7 @@ func TestTailAndWindowsSayThatTheirTopicIsGone(t *testing.T) {
 	for _, command := range []string{"tail", "windows"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
-			environ := kafka(t)
+			environ := kafkaOf(t)
 			topic(t, environ, "orders")
 			running := follow(t, environ, command, "orders")
 			require.Contains(t, running.note(t), "Ctrl-C ends.")
@@ -75,7 +75,7 @@ func TestTailAndWindowsSayThatTheirTopicIsGone(t *testing.T) {
 // TestTailAndWindowsSayWhatIsBehindAnOpenTransaction: "Read 0" alone would be taken for an empty topic.
 func TestTailAndWindowsSayWhatIsBehindAnOpenTransaction(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "hold")
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(environ["KAFKA_BROKERS"], ",")...), kgo.TransactionalID(environ["KAFKA_TOPIC_PREFIX"]+"t"))
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestTailAndWindowsSayWhatIsBehindAnOpenTransaction(t *testing.T) {
 // TestTailAndWindowsPassOverWhatInflatesTooFar: they say where it is, count it and read what stands behind it.
 func TestTailAndWindowsPassOverWhatInflatesTooFar(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	environ["DATABASE_URL"] = testkit.Database(t, migrations.Up).AdminURL
 	topic(t, environ, "large")
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(environ["KAFKA_BROKERS"], ",")...), kgo.ProducerBatchMaxBytes(8<<20),
@@ -130,7 +130,7 @@ func (r ruleOf) ProtocolName() string { return r.name }
 // another one, such as Kafka Streams, it says why not.
 func TestTailJoinsAGroupOfAnotherClient(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	environ["KAFKA_GROUP_PREFIX"] = environ["KAFKA_TOPIC_PREFIX"]
 	topic(t, environ, "shared")
 	// has waits until the group is stable with so many members.

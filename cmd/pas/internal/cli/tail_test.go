@@ -47,7 +47,7 @@ func write(t *testing.T, environ map[string]string, topic string, values ...stri
 
 func TestTailShowsWhatIsThereAndCountsWhatIsNoJSON(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "orders", "web-events")
 	write(t, environ, "orders", `1001 {"order_id":1001, "user_id":"ada", "total":5}`, `2 oops`, `3 tombstone`, "\x1b[31mred")
 	write(t, environ, "web-events", `{"event":"page_view","user_id":7}`)
@@ -94,7 +94,7 @@ func TestTailShowsWhatIsThereAndCountsWhatIsNoJSON(t *testing.T) {
 // TestTailNamesEventsAsTheServicesDo: a type that is not ours, an old or a new version, a CloudEvent in structured mode.
 func TestTailNamesEventsAsTheServicesDo(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "orders")
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(environ["KAFKA_BROKERS"], ",")...))
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestTailNamesEventsAsTheServicesDo(t *testing.T) {
 
 func TestTailWithJSONIsOneDocumentALine(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "payments")
 	write(t, environ, "payments", `1001 {"event": "payment_captured", "amount": 12345678901234567890.10}`, "oops", "a \xff\xfe")
 	got := pas(t, environ, "tail", "payments", "--from-beginning", "--no-follow", "--json", "--headers")
@@ -154,7 +154,7 @@ func TestTailWithJSONIsOneDocumentALine(t *testing.T) {
 
 func TestTailSinceBeginsWithWhatIsNoOlder(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "payments")
 	write(t, environ, "payments", `old {"n":1}`, `old {"n":2}`, `{"n":3}`)
 	got := pas(t, environ, "tail", "payments", "--since", "30m", "--no-follow")
@@ -167,7 +167,7 @@ func TestTailSinceBeginsWithWhatIsNoOlder(t *testing.T) {
 // TestTailFollowsUntilItIsInterrupted: what is written once it says that it reads is shown, and Ctrl-C is no failure.
 func TestTailFollowsUntilItIsInterrupted(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "orders")
 	write(t, environ, "orders", `before {}`)
 	following := follow(t, environ, "tail", "orders")
@@ -182,7 +182,7 @@ func TestTailFollowsUntilItIsInterrupted(t *testing.T) {
 // TestTailInAGroupGoesOnWhereItStopped: --max leaves the rest of what was fetched to the group's next run.
 func TestTailInAGroupGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "orders")
 	write(t, environ, "orders", `1 {}`, `2 {}`, `3 {}`)
 	group := environ["KAFKA_TOPIC_PREFIX"] + "watchers"
@@ -196,7 +196,7 @@ func TestTailInAGroupGoesOnWhereItStopped(t *testing.T) {
 
 func TestTailOfAnUnknownTopicSaysWhichExist(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "orders", "payments")
 	got := pas(t, environ, "tail", "orders", "ordres")
 	require.Equal(t, "there is no topic \"ordres\"; there are orders, payments; create it with `pas topics create ordres --partitions 1`", got.oneLine(t))

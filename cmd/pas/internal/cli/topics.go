@@ -18,7 +18,7 @@ import (
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/toolbox/feed"
-	"pasdetrois/toolbox/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // kafkaTime bounds each command that talks to Kafka.
@@ -92,7 +92,7 @@ func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Con
 func explainKafka(err error, cfg bus.Config) error {
 	var explained *access.Problem
 	var network net.Error
-	if err = kafka.Explain(cfg, err); errors.As(err, &explained) {
+	if err = toolkafka.Explain(cfg, err); errors.As(err, &explained) {
 		if explained.Unreachable == "" {
 			return explained
 		}

@@ -13,14 +13,14 @@ import (
 )
 
 // kafka is an environment with the tests' broker and topics of this test's own.
-func kafka(t *testing.T) (environ map[string]string) {
+func kafkaOf(t *testing.T) (environ map[string]string) {
 	t.Helper()
 	return map[string]string{"KAFKA_BROKERS": strings.Join(testkit.Brokers(t), ","), "KAFKA_TOPIC_PREFIX": testkit.Prefix(t)}
 }
 
 func TestTopicsOfAnyNameCanBeCreated(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	name := environ["KAFKA_TOPIC_PREFIX"] + "web-events"
 	got := pas(t, environ, "topics", "create", "web-events", "orders", "web-events", "--partitions", "web-events=2")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
@@ -35,7 +35,7 @@ func TestTopicsOfAnyNameCanBeCreated(t *testing.T) {
 // What was made before, or by hand, may have other settings: it is kept as it is, and the command that changes it is said.
 func TestTopicsWithOtherSettingsAreNamedWithTheCommandThatChangesThem(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: environ["KAFKA_TOPIC_PREFIX"]}
 	_, err := bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: "orders", Partitions: 6, ReplicationFactor: 1, MaxBytes: 1 << 20}})
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestTopicsWithOtherSettingsAreNamedWithTheCommandThatChangesThem(t *testing
 // Somebody's open transaction keeps records from every consumer: describe says where, and says nothing once it has ended.
 func TestRecordsBehindAnOpenTransactionAreDescribed(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	require.Equal(t, cli.ExitOK, pas(t, environ, "topics", "create").code)
 	name := environ["KAFKA_TOPIC_PREFIX"] + "orders"
 	stranger, err := kgo.NewClient(kgo.SeedBrokers(testkit.Brokers(t)...), kgo.TransactionalID(name), kgo.RecordPartitioner(kgo.ManualPartitioner()))

@@ -30,7 +30,7 @@ func shop(t *testing.T, environ map[string]string) {
 
 func TestWindowsShowsBarsMostCommonFirstAndASummary(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	shop(t, environ)
 	got := pas(t, environ, "windows", "web-events", "--from-beginning", "--no-follow")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
@@ -52,7 +52,7 @@ func TestWindowsShowsBarsMostCommonFirstAndASummary(t *testing.T) {
 
 func TestWindowsThatAreStoredCanBeReadBack(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	environ["DATABASE_URL"] = testkit.Database(t, migrations.Up).AdminURL
 	got := pas(t, environ, "windows", "history")
 	require.Equal(t, "no windows are stored here; store some with `pas windows TOPIC… --store`", got.oneLine(t))
@@ -85,7 +85,7 @@ func TestWindowsThatAreStoredCanBeReadBack(t *testing.T) {
 
 func TestWindowsServesAPageAndEndsWithASummary(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	shop(t, environ)
 	running := follow(t, environ, "windows", "web-events", "--from-beginning", "--serve", "127.0.0.1:0", "--json")
 	address := regexp.MustCompile(`http://\S+/`).FindString(running.note(t))
@@ -112,7 +112,7 @@ func TestWindowsServesAPageAndEndsWithASummary(t *testing.T) {
 
 func TestWindowsSaysWhatItCannotUse(t *testing.T) {
 	t.Parallel()
-	environ := kafka(t)
+	environ := kafkaOf(t)
 	topic(t, environ, "web-events")
 	require.Contains(t, pas(t, environ, "windows", "web-event").oneLine(t), `there is no topic "web-event"; there are web-events; create it with`)
 
