@@ -24,7 +24,7 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -75,7 +75,7 @@ func TestPlainClientsWriteAndReadOneOrderEach(t *testing.T) {
 	var started stack.Config
 	s := start(t, func(cfg *stack.Config) { started = *cfg })
 	env := scenario.On(s)
-	_, err := bus.CreateTopics(t.Context(), env.Kafka, []bus.TopicSpec{
+	_, err := kafka.CreateTopics(t.Context(), env.Kafka, []kafka.TopicSpec{
 		{Name: "keys", Partitions: 6, ReplicationFactor: 1}, {Name: "spark-keys", Partitions: 6, ReplicationFactor: 1}})
 	require.NoError(t, err)
 

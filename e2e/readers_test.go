@@ -21,7 +21,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/messages/messagestest"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
@@ -92,7 +92,7 @@ func (w readers) write(t *testing.T) {
 }
 
 func (w readers) feed() feed.Config {
-	return feed.Config{Kafka: bus.Config{Brokers: w.env.Kafka.Brokers, TopicPrefix: w.env.Kafka.TopicPrefix}, Topics: []string{messages.TopicOrders},
+	return feed.Config{Kafka: kafka.Config{Brokers: w.env.Kafka.Brokers, TopicPrefix: w.env.Kafka.TopicPrefix}, Topics: []string{messages.TopicOrders},
 		Start: feed.Start{Beginning: true}, OpenTime: 20 * time.Second}
 }
 

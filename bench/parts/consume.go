@@ -16,6 +16,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 )
 
@@ -97,7 +98,7 @@ func Fill(ctx context.Context, brokers []string, topic string, n int, content fu
 // does. n messages wait in the topic of orders.
 func Consume(ctx context.Context, brokers []string, prefix string, n int, work time.Duration) (float64, error) {
 	defer collectAsShipped()()
-	cfg := bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
+	cfg := kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
 	producer, err := bus.NewProducer(cfg, "orders", silent())
 	if err != nil {
 		return 0, err

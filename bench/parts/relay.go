@@ -14,6 +14,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 )
@@ -59,7 +60,7 @@ func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messa
 		return err
 	}
 	defer pool.Close()
-	producer, err := bus.NewProducer(bus.Config{Brokers: r.Brokers, TopicPrefix: r.Prefix}, "orders", silent())
+	producer, err := bus.NewProducer(kafka.Config{Brokers: r.Brokers, TopicPrefix: r.Prefix}, "orders", silent())
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 	"pasdetrois/bench/process"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/feed"
 )
@@ -137,7 +137,7 @@ func (f *field) count(r row, v *verdict) {
 	cfg := audit.Config{OrdersURL: as(f.adminURL, migrations.Auditor)}
 	cfg.PaymentsURL, cfg.NotificationsURL = cfg.OrdersURL, cfg.OrdersURL
 	if !r.withoutLog {
-		cfg.Topics = &feed.Config{Kafka: bus.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, OpenTime: 20 * time.Second}
+		cfg.Topics = &feed.Config{Kafka: kafka.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, OpenTime: 20 * time.Second}
 	}
 	report, err := audit.Run(f.ctx, cfg)
 	if err != nil {

@@ -26,7 +26,7 @@ import (
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -81,7 +81,7 @@ func newField(t *testing.T, s settings, r row) *field {
 	if f.broker, why = programs.GivenBroker(); f.broker == nil {
 		t.Log(why)
 	}
-	_, err := bus.CreateTopics(f.ctx, bus.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix, GroupPrefix: f.kafka.Prefix}, stack.Topics(1))
+	_, err := kafka.CreateTopics(f.ctx, kafka.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix, GroupPrefix: f.kafka.Prefix}, stack.Topics(1))
 	require.NoError(t, err)
 	addresses := programs.FreeAddresses(t, ports+linkedPorts)
 	f.db = newServer(t, port(addresses[0]))

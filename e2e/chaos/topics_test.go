@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // topics grows topics under load, and makes topics again that nobody has anything left to read in.
@@ -69,7 +69,7 @@ func (f *field) makeAgain(topic string) error {
 		err = pause(f.ctx, f.lasting()/10)
 	}
 	if err == nil {
-		_, err = bus.CreateTopics(f.ctx, bus.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, stack.Topics(1))
+		_, err = kafka.CreateTopics(f.ctx, kafka.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, stack.Topics(1))
 	}
 	return err
 }

@@ -22,7 +22,7 @@ import (
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -99,8 +99,8 @@ func start(t *testing.T, seed uint64) *system {
 	s := &system{ctx: ctx, services: map[string]*process{}, mail: newMailbox(t), wire: wire{progress.Kafka{Brokers: strings.Split(given, ","), Prefix: testkit.Prefix(t)}}}
 	s.broker, s.noBroker = programs.GivenBroker()
 
-	cfg := bus.Config{Brokers: s.wire.Brokers, TopicPrefix: s.wire.Prefix, GroupPrefix: s.wire.Prefix}
-	_, err := bus.CreateTopics(ctx, cfg, stack.Topics(1))
+	cfg := kafka.Config{Brokers: s.wire.Brokers, TopicPrefix: s.wire.Prefix, GroupPrefix: s.wire.Prefix}
+	_, err := kafka.CreateTopics(ctx, cfg, stack.Topics(1))
 	require.NoError(t, err)
 	db := testkit.Database(t, migrations.Up)
 	s.conn, err = pgx.Connect(ctx, db.AdminURL)

@@ -25,7 +25,7 @@ import (
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -51,7 +51,7 @@ func startReplicas(t *testing.T, limit time.Duration) *replicas {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	r := &replicas{ctx: ctx, services: map[string][]*process{}, wire: wire{progress.Kafka{Brokers: strings.Split(given, ","), Prefix: testkit.Prefix(t)}}}
-	_, err := bus.CreateTopics(ctx, bus.Config{Brokers: r.wire.Brokers, TopicPrefix: r.wire.Prefix}, stack.Topics(1))
+	_, err := kafka.CreateTopics(ctx, kafka.Config{Brokers: r.wire.Brokers, TopicPrefix: r.wire.Prefix}, stack.Topics(1))
 	require.NoError(t, err)
 	db := testkit.Database(t, migrations.Up)
 	r.conn, err = pgx.Connect(ctx, db.AdminURL)

@@ -21,7 +21,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -74,7 +74,7 @@ func start(t *testing.T, name string) *service {
 	for i := range topics {
 		topics[i].MaxBytes = largeBatch
 	}
-	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}, topics)
+	_, err := kafka.CreateTopics(t.Context(), kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}, topics)
 	require.NoError(t, err)
 	db := testkit.Database(t, migrations.Up)
 	address := programs.FreeAddresses(t, 2)

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
@@ -248,8 +248,8 @@ func TestTheComponentsFitTheContract(t *testing.T) {
 		partitions[topic.Name] = topic.Partitions
 		require.EqualValues(t, topic.Partitions, at(b.others["KafkaTopic/"+topic.Name], "spec", "partitions"))
 		require.EqualValues(t, 3, at(b.others["KafkaTopic/"+topic.Name], "spec", "replicas"))
-		require.EqualValues(t, bus.MaxBatchBytes, at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "max.message.bytes"))
-		require.EqualValues(t, bus.Retention.Milliseconds(), at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "retention.ms"))
+		require.EqualValues(t, kafka.MaxBatchBytes, at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "max.message.bytes"))
+		require.EqualValues(t, kafka.Retention.Milliseconds(), at(b.others["KafkaTopic/"+topic.Name], "spec", "config", "retention.ms"))
 	}
 	for _, service := range messages.Services() {
 		var want, got []string

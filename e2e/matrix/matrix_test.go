@@ -19,7 +19,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -122,7 +122,7 @@ func TestEveryWayIn(t *testing.T) {
 // system starts the three services, let in as e says.
 func system(t *testing.T, e environ, prefix string, copies int16) *stack.Stack {
 	t.Helper()
-	kafka, err := run.Parse[bus.Config](e)
+	kafka, err := run.Parse[kafka.Config](e)
 	require.NoError(t, err)
 	s, err := stack.Start(t.Context(), stack.Config{DatabaseURL: testkit.Database(t, migrations.Up).AdminURL, Brokers: kafka.Brokers,
 		Kafka: kafka, Environ: e, TopicPrefix: prefix, GroupPrefix: prefix, ReplicationFactor: copies})

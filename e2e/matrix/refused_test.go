@@ -20,7 +20,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications"
@@ -161,12 +161,12 @@ func TestAServiceThatIsRefusedWaitsAndRecovers(t *testing.T) {
 	b := startBroker(t)
 	topics := func(t *testing.T, prefix string, partitions int32) {
 		t.Helper()
-		cfg := bus.Config{Brokers: []string{b.plaintext}, TopicPrefix: prefix}
+		cfg := kafka.Config{Brokers: []string{b.plaintext}, TopicPrefix: prefix}
 		specs := stack.Topics(1)
 		for i := range specs {
 			specs[i].Partitions = max(1, min(specs[i].Partitions, partitions))
 		}
-		_, err := bus.CreateTopics(t.Context(), cfg, specs)
+		_, err := kafka.CreateTopics(t.Context(), cfg, specs)
 		require.NoError(t, err)
 	}
 	own := func(e environ, prefix string) environ {

@@ -22,7 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/rest"
@@ -92,9 +92,9 @@ func node(t *testing.T) []string {
 }
 
 // setup makes a topic of 8 partitions with a writer that goes on until the test ends.
-func setup(t *testing.T) (cfg bus.Config, topic string) {
+func setup(t *testing.T) (cfg kafka.Config, topic string) {
 	t.Helper()
-	cfg = bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
+	cfg = kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
 	topic = cfg.TopicPrefix + "shared"
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func setup(t *testing.T) (cfg bus.Config, topic string) {
 }
 
 // shares waits until the group has two members that both have partitions, and returns the protocol that they use.
-func shares(t *testing.T, cfg bus.Config, group string) string {
+func shares(t *testing.T, cfg kafka.Config, group string) string {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
 	require.NoError(t, err)
@@ -211,7 +211,7 @@ func more(lines *atomic.Int64, than int64) error {
 }
 
 // proxy serves the brokers over HTTP.
-func proxy(t *testing.T, cfg bus.Config) (url string) {
+func proxy(t *testing.T, cfg kafka.Config) (url string) {
 	t.Helper()
 	server, err := rest.New(rest.Config{Brokers: cfg.Brokers, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

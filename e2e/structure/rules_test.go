@@ -156,10 +156,10 @@ func brokerLibrariesStayInTheBus(f file) []string {
 	if f.in("bench/peers") {
 		return nil
 	}
-	return f.refuse("watermill belongs in the platform's bus and outbox, sarama in its bus", func(imported string) bool {
+	return f.refuse("watermill belongs in the platform's bus and outbox, sarama in its bus and kafka", func(imported string) bool {
 		switch {
 		case strings.Contains(strings.ToLower(imported), "sarama"):
-			return f.in("pkg/platform/bus")
+			return f.in("pkg/platform/bus") || f.in("pkg/platform/kafka")
 		case strings.HasPrefix(imported, "github.com/ThreeDotsLabs/"):
 			return f.in("pkg/platform/bus") || f.in("pkg/platform/outbox")
 		}

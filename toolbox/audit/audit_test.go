@@ -17,7 +17,7 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/audit"
@@ -48,7 +48,7 @@ func play(t *testing.T) played {
 	}
 	require.NoError(t, s.Stop())
 	return played{adminURL: db.AdminURL, topics: &feed.Config{OpenTime: 20 * time.Second,
-		Kafka: bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}}
+		Kafka: kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}}
 }
 
 // config audits the database as the role that may only read.

@@ -16,7 +16,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/feed"
@@ -75,16 +75,16 @@ func generate(t testing.TB, n int, topics bool) played {
 	require.NoError(t, err)
 	p := played{adminURL: database.AdminURL}
 	if topics {
-		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
+		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
 		writeMessages(t, p.topics.Kafka, n)
 	}
 	return p
 }
 
 // writeMessages writes what the services wrote about the generated orders.
-func writeMessages(t testing.TB, cfg bus.Config, n int) {
+func writeMessages(t testing.TB, cfg kafka.Config, n int) {
 	t.Helper()
-	_, err := bus.CreateTopics(t.Context(), cfg, stack.Topics(1))
+	_, err := kafka.CreateTopics(t.Context(), cfg, stack.Topics(1))
 	require.NoError(t, err)
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ProducerLinger(20*time.Millisecond))
 	require.NoError(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // TestCloseDoesNotWaitForABrokerThatHangs: neither reading alone nor, beyond the last commit's time, in a group.
@@ -21,7 +21,7 @@ func TestCloseDoesNotWaitForABrokerThatHangs(t *testing.T) {
 			broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"))
 			require.NoError(t, err)
 			defer broker.Close()
-			f := open(t, Config{Kafka: bus.Config{Brokers: broker.ListenAddrs()}, Topics: []string{"events"}, Group: group, Follow: true,
+			f := open(t, Config{Kafka: kafka.Config{Brokers: broker.ListenAddrs()}, Topics: []string{"events"}, Group: group, Follow: true,
 				Start: Start{Beginning: true}, OpenTime: 30 * time.Second})
 			writer, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...))
 			require.NoError(t, err)

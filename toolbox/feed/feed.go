@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -36,7 +36,7 @@ const (
 
 // Config says what to read.
 type Config struct {
-	Kafka  bus.Config
+	Kafka  kafka.Config
 	Topics []string // without prefix
 	// Group is the consumer group to join; "" reads alone and leaves no trace.
 	Group string

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -21,9 +21,9 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // setup makes a topic of two partitions.
 func setup(t *testing.T) Config {
 	t.Helper()
-	cfg := Config{Kafka: bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}, Topics: []string{"events"},
+	cfg := Config{Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}, Topics: []string{"events"},
 		OpenTime: 30 * time.Second}
-	_, err := bus.CreateTopics(t.Context(), cfg.Kafka, []bus.TopicSpec{{Name: "events", Partitions: 2, ReplicationFactor: 1}})
+	_, err := kafka.CreateTopics(t.Context(), cfg.Kafka, []kafka.TopicSpec{{Name: "events", Partitions: 2, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	return cfg
 }
@@ -133,7 +133,7 @@ func TestABrokerThatTakesConnectionsAndSaysNothingIsGivenUpInTime(t *testing.T) 
 	defer func() { _ = l.Close() }()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := Open(t.Context(), Config{Kafka: bus.Config{Brokers: []string{l.Addr().String()}}, Topics: []string{"orders"}, OpenTime: 100 * time.Millisecond})
+		_, err := Open(t.Context(), Config{Kafka: kafka.Config{Brokers: []string{l.Addr().String()}}, Topics: []string{"orders"}, OpenTime: 100 * time.Millisecond})
 		ended <- err
 	}()
 	select {

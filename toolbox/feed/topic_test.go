@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -19,7 +19,7 @@ func remake(t *testing.T, cfg Config) {
 	require.NoError(t, err)
 	require.NoError(t, answers.Error())
 	testkit.Eventually(t, func() error {
-		_, err := bus.CreateTopics(t.Context(), cfg.Kafka, []bus.TopicSpec{{Name: "events", Partitions: 2, ReplicationFactor: 1}})
+		_, err := kafka.CreateTopics(t.Context(), cfg.Kafka, []kafka.TopicSpec{{Name: "events", Partitions: 2, ReplicationFactor: 1}})
 		return err
 	})
 }

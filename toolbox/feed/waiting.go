@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -35,7 +35,7 @@ func (f *Feed) wait(topic string, partition int32, stable, top int64) {
 
 // HeldBack returns which partitions of the topics, named without prefix, have records now that stand behind an open
 // transaction. An ordinary transaction of a moment is among them.
-func HeldBack(ctx context.Context, cfg bus.Config, topics []string) ([]Waiting, error) {
+func HeldBack(ctx context.Context, cfg kafka.Config, topics []string) ([]Waiting, error) {
 	opts, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err

@@ -9,14 +9,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/access"
-	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // Options are what every client needs to reach the Kafka of cfg and to write to it as cfg says.
-func Options(cfg bus.Config) ([]kgo.Opt, error) {
-	options, err := franz.Options(cfg.Brokers, cfg.Access)
+func Options(cfg kafka.Config) ([]kgo.Opt, error) {
+	options, err := kafka.Options(cfg.Brokers, cfg.Access)
 	return append(options, kgo.ClientID("pas"), kgo.ProducerBatchCompression(compression(cfg.Compression)),
 		kgo.ProducerBatchMaxBytesFn(batchBytes(cfg.TopicPrefix))), err
 }
@@ -29,7 +27,7 @@ const otherBatches = 1_000_012
 func batchBytes(prefix string) func(topic string) int32 {
 	bounds := map[string]int32{}
 	for _, t := range messages.Topics() {
-		bounds[prefix+t.Name] = bus.MaxBatchBytes - 1<<10
+		bounds[prefix+t.Name] = kafka.MaxBatchBytes - 1<<10
 	}
 	return func(topic string) int32 { return cmp.Or(bounds[topic], otherBatches) }
 }
@@ -50,10 +48,10 @@ func compression(name string) kgo.CompressionCodec {
 }
 
 // Explain says in one line what to do about an error of the client, where that is known.
-func Explain(cfg bus.Config, err error) error {
+func Explain(cfg kafka.Config, err error) error {
 	var code *kerr.Error
 	if errors.As(err, &code) {
-		return access.Explain(cfg.Brokers, cfg.Access, err, code.Code)
+		return kafka.Explain(cfg.Brokers, cfg.Access, err, code.Code)
 	}
-	return access.Explain(cfg.Brokers, cfg.Access, err, access.CodeNone)
+	return kafka.Explain(cfg.Brokers, cfg.Access, err, kafka.CodeNone)
 }

@@ -11,8 +11,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/access"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
@@ -22,15 +21,15 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // TestBothClientsLogInAlike: the services' client makes the topics, the tool's own finds them.
 func TestBothClientsLogInAlike(t *testing.T) {
 	t.Parallel()
-	for _, mechanism := range []string{access.Plain, access.ScramSHA256, access.ScramSHA512} {
+	for _, mechanism := range []string{kafka.Plain, kafka.ScramSHA256, kafka.ScramSHA512} {
 		t.Run(mechanism, func(t *testing.T) {
 			t.Parallel()
 			broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser(mechanism, "ada", "s3cret"))
 			require.NoError(t, err)
 			t.Cleanup(broker.Close)
-			cfg := bus.Config{Brokers: broker.ListenAddrs(), Compression: "lz4", Access: access.Settings{Protocol: access.SASLPlaintext,
+			cfg := kafka.Config{Brokers: broker.ListenAddrs(), Compression: "lz4", Access: kafka.Access{Protocol: kafka.SASLPlaintext,
 				Mechanism: mechanism, Username: "ada", Password: "s3cret"}}
-			_, err = bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: "t", Partitions: 1, ReplicationFactor: 1}})
+			_, err = kafka.CreateTopics(t.Context(), cfg, []kafka.TopicSpec{{Name: "t", Partitions: 1, ReplicationFactor: 1}})
 			require.NoError(t, err)
 			options, err := toolkafka.Options(cfg)
 			require.NoError(t, err)
@@ -54,8 +53,8 @@ func TestBothClientsLogInAlike(t *testing.T) {
 // Records for one partition that are written together share a batch. One that the topic does not take fails all of them.
 func TestRecordsThatAreWrittenTogetherFitIntoTheContractsTopics(t *testing.T) {
 	t.Parallel()
-	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
-	_, err := bus.CreateTopics(t.Context(), cfg, stack.Topics(1))
+	cfg := kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
+	_, err := kafka.CreateTopics(t.Context(), cfg, stack.Topics(1))
 	require.NoError(t, err)
 	options, err := toolkafka.Options(cfg)
 	require.NoError(t, err)
@@ -68,7 +67,7 @@ func TestRecordsThatAreWrittenTogetherFitIntoTheContractsTopics(t *testing.T) {
 	}
 	require.NoError(t, client.ProduceSync(t.Context(), records...).FirstErr())
 	bound := client.OptValue(kgo.ProducerBatchMaxBytesFn).(func(string) int32)
-	require.Less(t, bound(cfg.TopicPrefix+messages.TopicOrders), int32(bus.MaxBatchBytes))
+	require.Less(t, bound(cfg.TopicPrefix+messages.TopicOrders), int32(kafka.MaxBatchBytes))
 	require.Greater(t, bound("orders-of-somebody"), int32(900_000), "other topics take more")
 }
 
@@ -76,7 +75,7 @@ func TestOptionsFollowTheSettings(t *testing.T) {
 	t.Parallel()
 	for name, codec := range map[string]kgo.CompressionCodec{"": kgo.NoCompression(), "none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
 		"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()} {
-		cfg := bus.Config{Brokers: []string{"kafka:1"}, Compression: name, Access: access.Settings{Protocol: access.SSL, ServerName: "name"}}
+		cfg := kafka.Config{Brokers: []string{"kafka:1"}, Compression: name, Access: kafka.Access{Protocol: kafka.SSL, ServerName: "name"}}
 		options, err := toolkafka.Options(cfg)
 		require.NoError(t, err)
 		client, err := kgo.NewClient(options...)
@@ -85,8 +84,8 @@ func TestOptionsFollowTheSettings(t *testing.T) {
 		require.Equal(t, "name", client.OptValue(kgo.DialTLSConfig).(*tls.Config).ServerName)
 		client.Close()
 	}
-	_, err := toolkafka.Options(bus.Config{Access: access.Settings{Protocol: access.SSL, CA: "nothing"}})
+	_, err := toolkafka.Options(kafka.Config{Access: kafka.Access{Protocol: kafka.SSL, CA: "nothing"}})
 	require.ErrorContains(t, err, "KAFKA_TLS_CA")
-	_, err = toolkafka.Options(bus.Config{Access: access.Settings{Protocol: access.SASLSSL}})
+	_, err = toolkafka.Options(kafka.Config{Access: kafka.Access{Protocol: kafka.SASLSSL}})
 	require.ErrorContains(t, err, "KAFKA_SASL_MECHANISM")
 }

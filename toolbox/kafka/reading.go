@@ -6,14 +6,14 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 const (
 	// MaxBatch is how much one batch may inflate to, in bytes, here as in the services. Kafka bounds a batch as it is sent,
 	// compressed: 20 KB can become 150 MB. A reader passes over a batch beyond it (*kgo.ErrDecompressTooLarge names the
 	// offset behind).
-	MaxBatch = bus.MaxInflated
+	MaxBatch = kafka.MaxInflated
 	// fetchBytes is how much Kafka sends at a time, compressed. One batch always fits.
 	fetchBytes = 1 << 20
 	// recordBytes is what the client keeps of each record beside its content.

@@ -11,14 +11,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/feed"
 )
 
 // causes finds out what else than the replay may have changed a row.
 type causes struct {
 	service string
-	kafka   bus.Config
+	kafka   kafka.Config
 	groups  []group
 
 	asked map[string]bool            // what is suspected, by order or message id
@@ -26,7 +26,7 @@ type causes struct {
 	fresh map[string]map[string]bool // and of those that it had not
 }
 
-func newCauses(service string, kafka bus.Config, groups []group) *causes {
+func newCauses(service string, kafka kafka.Config, groups []group) *causes {
 	return &causes{service: service, kafka: kafka, groups: groups, asked: map[string]bool{},
 		old: map[string]map[string]bool{}, fresh: map[string]map[string]bool{}}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
 )
 
@@ -44,7 +44,7 @@ func (b *brokers) members(ctx context.Context, service string, groups []client.C
 		if len(members) == 0 {
 			continue
 		}
-		replica := func(m Member) bool { return bus.IsReplica(service, m.ClientID) }
+		replica := func(m Member) bool { return kafka.IsReplica(service, m.ClientID) }
 		slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ClientID+" "+a.Host, b.ClientID+" "+b.Host) })
 		return &BusyError{Group: g.Group, Members: members, Strangers: slices.ContainsFunc(members, func(m Member) bool { return !replica(m) })}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
@@ -62,7 +62,7 @@ type brokers struct {
 	cut    context.CancelFunc
 }
 
-func connect(ctx context.Context, cfg bus.Config) (*brokers, error) {
+func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
 	options, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup, topicID
 	}
 	committed := map[int32]int64{}
 	for partition, o := range fetched[g.KafkaTopic] {
-		if in := bus.TopicIDBeside(o.Metadata); in != "" && topicID != "" && in != topicID {
+		if in := kafka.TopicIDBeside(o.Metadata); in != "" && topicID != "" && in != topicID {
 			continue
 		}
 		if o.At >= 0 {
@@ -225,7 +225,7 @@ func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
 func (b *brokers) reset(ctx context.Context, service string, g group) error {
 	var offsets kadm.Offsets
 	for partition, target := range g.target {
-		offsets.Add(kadm.Offset{Topic: g.KafkaTopic, Partition: partition, At: target, LeaderEpoch: -1, Metadata: bus.BesideOffset(g.topicID)})
+		offsets.Add(kadm.Offset{Topic: g.KafkaTopic, Partition: partition, At: target, LeaderEpoch: -1, Metadata: kafka.BesideOffset(g.topicID)})
 	}
 	done, err := b.admin.CommitOffsets(ctx, g.Group, offsets)
 	if err == nil {

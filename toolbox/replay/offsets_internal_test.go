@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -21,8 +21,8 @@ type asked struct {
 
 func ask(t *testing.T) asked {
 	t.Helper()
-	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
-	_, err := bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: "orders", Partitions: 1, ReplicationFactor: 1}})
+	cfg := kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
+	_, err := kafka.CreateTopics(t.Context(), cfg, []kafka.TopicSpec{{Name: "orders", Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	b, err := connect(t.Context(), cfg)
 	require.NoError(t, err)
@@ -60,10 +60,10 @@ func TestOffsetsOfATopicThatWasDeletedAreNotReplayed(t *testing.T) {
 		beside string
 		again  int64
 	}{
-		"of this topic":       {2, bus.BesideOffset(id), 2},
+		"of this topic":       {2, kafka.BesideOffset(id), 2},
 		"moved by a person":   {2, "", 2},
-		"of another topic":    {2, bus.BesideOffset("another"), 0},
-		"beyond the log":      {38, bus.BesideOffset(id), 0},
+		"of another topic":    {2, kafka.BesideOffset("another"), 0},
+		"beyond the log":      {38, kafka.BesideOffset(id), 0},
 		"beyond, by a person": {38, "", 0},
 	} {
 		a.commit(c.at, c.beside)
@@ -83,7 +83,7 @@ func TestAReplayKeepsTheTopicsIDBesideTheOffsets(t *testing.T) {
 	require.NoError(t, a.reset(t.Context(), "orders", planned))
 	far, err := a.admin.FetchOffsets(t.Context(), a.Group)
 	require.NoError(t, err)
-	require.Equal(t, bus.BesideOffset(planned.topicID), far[a.KafkaTopic][0].Metadata)
+	require.Equal(t, kafka.BesideOffset(planned.topicID), far[a.KafkaTopic][0].Metadata)
 	left, err := a.left(t.Context(), []group{planned})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, left)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
 )
 
@@ -23,7 +23,7 @@ type Config struct {
 	From     From             // where to begin
 	Only     int32            // partition; -1 = all
 	Replicas []*client.Client // one for each replica of the service
-	Kafka    bus.Config
+	Kafka    kafka.Config
 	Database string        // URL of a role that may read the service's schema
 	Lease    time.Duration // how long the service stays paused when we are gone; 0 = 60 s
 	PauseTo  time.Duration // how long the pause may take to begin; 0 = 45 s

@@ -17,7 +17,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
@@ -91,7 +91,7 @@ func (w *world) caughtUp(service string) {
 func (w *world) config(service string) replay.Config {
 	w.t.Helper()
 	return replay.Config{Service: service, Only: -1, Replicas: []*client.Client{w.Client()}, Database: pgdb.As(w.AdminURL(), migrations.Auditor),
-		Kafka: bus.Config{Brokers: w.Brokers(), TopicPrefix: w.prefix, GroupPrefix: w.prefix}, Patience: 2 * time.Minute, PauseTo: 2 * time.Minute}
+		Kafka: kafka.Config{Brokers: w.Brokers(), TopicPrefix: w.prefix, GroupPrefix: w.prefix}, Patience: 2 * time.Minute, PauseTo: 2 * time.Minute}
 }
 
 // done is all that must not happen twice: what the provider was asked for, and every email.

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"time"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // Config configures a Server.
@@ -16,7 +16,7 @@ type Config struct {
 	// Brokers are Kafka's bootstrap addresses.
 	Brokers []string
 	// Kafka says how to be let in there; its own Brokers and prefixes are not used.
-	Kafka bus.Config
+	Kafka kafka.Config
 	// Allow names the topics that may be written. None = nothing can be written.
 	Allow []string
 	// BaseURL is the address by which clients reach this server, such as https://kafka.example.com, when something is between.

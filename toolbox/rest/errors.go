@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // Error is an answer that is no success: an HTTP status and the API's own code, which starts with the status.
@@ -104,7 +104,7 @@ func isRetriable(err error) bool {
 		errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID)
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(franz.Plain(err).Error()), " ") }
+func oneLine(err error) string { return strings.Join(strings.Fields(kafka.Readable(err).Error()), " ") }
 
 // writeError answers with err. What is no Error is told as an internal error, without details.
 func writeError(w http.ResponseWriter, err error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -155,7 +155,7 @@ func (i *instance) disconnect() {
 }
 
 func (i *instance) warn(what string, err error) {
-	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", franz.Plain(err))
+	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", kafka.Readable(err))
 }
 
 // assignment returns the partitions that are read, in order.

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -198,7 +198,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 			i.forget(topic)
 			failure = remadeTopic(topic)
 		}
-		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", franz.Plain(err))
+		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", kafka.Readable(err))
 		switch {
 		case !errors.As(err, &session):
 			failure = err

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/feed"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
@@ -68,7 +68,7 @@ type kafkaWriter struct {
 
 // OpenWriter connects to Kafka and makes sure that the topic exists. Its errors are of the network or
 // *feed.UnknownTopicError.
-func OpenWriter(ctx context.Context, cfg bus.Config, within time.Duration) (Writer, error) {
+func OpenWriter(ctx context.Context, cfg kafka.Config, within time.Duration) (Writer, error) {
 	reader, err := feed.Open(ctx, feed.Config{Kafka: cfg, Topics: []string{Topic}, OpenTime: within})
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func OpenWriter(ctx context.Context, cfg bus.Config, within time.Duration) (Writ
 	return newWriter(cfg, flushTime)
 }
 
-func newWriter(cfg bus.Config, within time.Duration) (Writer, error) {
+func newWriter(cfg kafka.Config, within time.Duration) (Writer, error) {
 	options, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err

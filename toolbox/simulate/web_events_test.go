@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/feed"
 )
@@ -18,7 +18,7 @@ func TestEventsThatKafkaDoesNotConfirmAreLost(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody answers
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
-	w, err := newWriter(bus.Config{Brokers: []string{l.Addr().String()}}, 100*time.Millisecond)
+	w, err := newWriter(kafka.Config{Brokers: []string{l.Addr().String()}}, 100*time.Millisecond)
 	require.NoError(t, err)
 	for range 20_000 { // more than are kept waiting
 		w.Write("ada", []byte(`{}`), time.Now())
@@ -30,11 +30,11 @@ func TestEventsThatKafkaDoesNotConfirmAreLost(t *testing.T) {
 
 func TestEventsAreInTheTopicAUsersInTheirOrder(t *testing.T) {
 	t.Parallel()
-	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
+	cfg := kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
 	_, err := OpenWriter(t.Context(), cfg, 30*time.Second)
 	var unknown *feed.UnknownTopicError
 	require.ErrorAs(t, err, &unknown)
-	_, err = bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: Topic, Partitions: 3, ReplicationFactor: 1}})
+	_, err = kafka.CreateTopics(t.Context(), cfg, []kafka.TopicSpec{{Name: Topic, Partitions: 3, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	w, err := OpenWriter(t.Context(), cfg, 30*time.Second)
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/feed"
 )
@@ -51,7 +51,7 @@ const (
 
 // counting is a run with a store, in this process or in a child.
 type counting struct {
-	Kafka    bus.Config
+	Kafka    kafka.Config
 	Topics   []string
 	Database string
 	Follow   bool
@@ -99,12 +99,12 @@ func (c counting) run(ctx context.Context) (Summary, error) {
 // setup makes topics of three partitions each and an empty database.
 func setup(t *testing.T, topics ...string) counting {
 	t.Helper()
-	c := counting{Topics: topics, Kafka: bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
-	specs := make([]bus.TopicSpec, len(topics))
+	c := counting{Topics: topics, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
+	specs := make([]kafka.TopicSpec, len(topics))
 	for i, name := range topics {
-		specs[i] = bus.TopicSpec{Name: name, Partitions: 3, ReplicationFactor: 1}
+		specs[i] = kafka.TopicSpec{Name: name, Partitions: 3, ReplicationFactor: 1}
 	}
-	_, err := bus.CreateTopics(t.Context(), c.Kafka, specs)
+	_, err := kafka.CreateTopics(t.Context(), c.Kafka, specs)
 	require.NoError(t, err)
 	c.Database = testkit.Database(t, func(context.Context, string) error { return nil }).AdminURL
 	return c

@@ -22,7 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -247,7 +247,7 @@ func TestSparkDoesNotGoOnInAnotherTopicOfTheSameName(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, answer.Err)
 	testkit.Eventually(t, func() error {
-		made, err := bus.CreateTopics(t.Context(), c.Kafka, []bus.TopicSpec{{Name: "web-events", Partitions: 3, ReplicationFactor: 1}})
+		made, err := kafka.CreateTopics(t.Context(), c.Kafka, []kafka.TopicSpec{{Name: "web-events", Partitions: 3, ReplicationFactor: 1}})
 		if err == nil && len(made) == 0 { // Kafka deletes a moment after it said so
 			err = errors.New("the old topic is still there")
 		}

@@ -13,6 +13,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -112,7 +113,7 @@ func TestRepeatedMessagesHaveOneEffect(t *testing.T) {
 			t.Parallel()
 			p := idiomatic(t, "OUTPUTS="+outputs)
 			url, _ := p.start()
-			producer, err := bus.NewProducer(bus.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, "test", slog.New(slog.DiscardHandler))
+			producer, err := bus.NewProducer(kafka.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, "test", slog.New(slog.DiscardHandler))
 			require.NoError(t, err)
 			defer func() { require.NoError(t, producer.Close()) }()
 			send := func(topic, body string) {

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -49,11 +49,11 @@ func newPeer(t *testing.T, command []string, env ...string) *peer {
 	t.Helper()
 	p := &peer{t: t, command: command, prefix: testkit.Prefix(t), brokers: testkit.Brokers(t),
 		db: testkit.Database(t, func(context.Context, string) error { return nil })}
-	var topics []bus.TopicSpec
+	var topics []kafka.TopicSpec
 	for _, topic := range messages.Topics() {
-		topics = append(topics, bus.TopicSpec{Name: topic.Name, Partitions: int32(topic.Partitions), ReplicationFactor: 1})
+		topics = append(topics, kafka.TopicSpec{Name: topic.Name, Partitions: int32(topic.Partitions), ReplicationFactor: 1})
 	}
-	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, topics)
+	_, err := kafka.CreateTopics(t.Context(), kafka.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, topics)
 	require.NoError(t, err)
 	p.env = append(os.Environ(), append(env, "KAFKA_BROKERS="+strings.Join(p.brokers, ","), "KAFKA_TOPIC_PREFIX="+p.prefix,
 		"KAFKA_GROUP_PREFIX="+p.prefix, "DATABASE_ADMIN_URL="+p.db.AdminURL, "HTTP_ADDR=127.0.0.1:0")...)

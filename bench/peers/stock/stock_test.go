@@ -10,7 +10,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -22,7 +22,7 @@ const n = 200
 func setup(t *testing.T, more map[string]string) func(string) string {
 	t.Helper()
 	brokers, prefix := testkit.Brokers(t), testkit.Prefix(t)
-	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: brokers, TopicPrefix: prefix}, []bus.TopicSpec{{Name: "work", Partitions: 1, ReplicationFactor: 1}})
+	_, err := kafka.CreateTopics(t.Context(), kafka.Config{Brokers: brokers, TopicPrefix: prefix}, []kafka.TopicSpec{{Name: "work", Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	env := map[string]string{"KAFKA_BROKERS": strings.Join(brokers, ","), "KAFKA_TOPIC": prefix + "work", "KAFKA_GROUP": prefix + "g", "N": fmt.Sprint(n), "WORK": "1ms"}
 	for name, value := range more {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
 )
@@ -42,7 +42,7 @@ type Control interface {
 // Env is the running system that scenarios are played on.
 type Env struct {
 	Client *client.Client
-	Kafka  bus.Config // with the prefixes of the system's topics and groups
+	Kafka  kafka.Config // with the prefixes of the system's topics and groups
 	// Control is nil when the services are not ours to stop.
 	Control Control
 	// Books is nil when the databases are not ours to look at.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/simulate"
@@ -101,7 +101,7 @@ func mayPass(status int) bool {
 }
 
 // webEvents makes a topic for the events of this performance, which is deleted at the end.
-func (a *act) webEvents() bus.Config {
+func (a *act) webEvents() kafka.Config {
 	where := a.env.Kafka
 	where.TopicPrefix += a.suffix + "."
 	a.openWire()
@@ -112,13 +112,13 @@ func (a *act) webEvents() bus.Config {
 		_, err := a.wire.admin.DeleteTopics(ctx, where.TopicPrefix+simulate.Topic)
 		return err
 	})
-	_, err := bus.CreateTopics(a.ctx, where, []bus.TopicSpec{{Name: simulate.Topic, Partitions: 1, ReplicationFactor: 1}})
+	_, err := kafka.CreateTopics(a.ctx, where, []kafka.TopicSpec{{Name: simulate.Topic, Partitions: 1, ReplicationFactor: 1}})
 	a.try(err, "create topic %s", simulate.Topic)
 	return where
 }
 
 // simulate has the shoppers' traffic and expects that every order was taken and has its outcome.
-func (a *act) simulate(where bus.Config, shop simulate.Shop) simulate.Summary {
+func (a *act) simulate(where kafka.Config, shop simulate.Shop) simulate.Summary {
 	if !a.ok() {
 		return simulate.Summary{}
 	}
@@ -152,7 +152,7 @@ type windowCount struct {
 }
 
 // countWindows begins to count; everything that is written from now on is counted.
-func (a *act) countWindows(where bus.Config) *windowCount {
+func (a *act) countWindows(where kafka.Config) *windowCount {
 	c := &windowCount{events: map[string]int64{}, done: make(chan error, 1)}
 	if !a.ok() {
 		return c

@@ -12,8 +12,8 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/toolbox/client"
 )
@@ -36,7 +36,7 @@ type Config struct {
 	// Brokers are used instead of an embedded broker. Missing topics are created there.
 	Brokers []string
 	// Kafka says how to be let in there; its own Brokers and prefixes are not used. The services read it from Environ.
-	Kafka bus.Config
+	Kafka kafka.Config
 	// TopicPrefix and GroupPrefix isolate the stack on a shared Kafka.
 	TopicPrefix, GroupPrefix string
 	// ReplicationFactor of topics that are created; 0 = 1.
@@ -65,7 +65,7 @@ type Stack struct {
 	postgres *embedded.Postgres // nil when DatabaseURL was given
 	broker   *embedded.Broker   // nil when Brokers were given
 	adminURL string
-	kafka    bus.Config
+	kafka    kafka.Config
 	services map[string]*service
 	emails   *mailbox
 	client   *client.Client
@@ -161,18 +161,18 @@ func (s *Stack) startBroker() error {
 	s.kafka.Brokers, s.kafka.TopicPrefix, s.kafka.GroupPrefix = brokers, s.cfg.TopicPrefix, s.cfg.GroupPrefix
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := bus.CreateTopics(ctx, s.kafka, Topics(max(s.cfg.ReplicationFactor, 1))); err != nil {
+	if _, err := kafka.CreateTopics(ctx, s.kafka, Topics(max(s.cfg.ReplicationFactor, 1))); err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
 	return nil
 }
 
 // Topics returns the contract's four topics with their partitions and settings.
-func Topics(replicationFactor int16) []bus.TopicSpec {
-	var specs []bus.TopicSpec
+func Topics(replicationFactor int16) []kafka.TopicSpec {
+	var specs []kafka.TopicSpec
 	for _, t := range messages.Topics() {
-		specs = append(specs, bus.TopicSpec{Name: t.Name, Partitions: int32(t.Partitions), ReplicationFactor: replicationFactor,
-			MaxBytes: bus.MaxBatchBytes, Retention: bus.Retention})
+		specs = append(specs, kafka.TopicSpec{Name: t.Name, Partitions: int32(t.Partitions), ReplicationFactor: replicationFactor,
+			MaxBytes: kafka.MaxBatchBytes, Retention: kafka.Retention})
 	}
 	return specs
 }
@@ -230,7 +230,7 @@ func (s *Stack) Client() *client.Client { return s.client }
 func (s *Stack) Brokers() []string { return s.kafka.Brokers }
 
 // Kafka returns how the stack's own clients reach Kafka, with the prefixes of its topics and groups.
-func (s *Stack) Kafka() bus.Config { return s.kafka }
+func (s *Stack) Kafka() kafka.Config { return s.kafka }
 
 // AdminURL returns a superuser's URL to the database, for looking behind the scenes.
 func (s *Stack) AdminURL() string { return s.adminURL }

@@ -8,7 +8,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/access"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // The bits of what a client may do with a topic, as Kafka tells them.
@@ -38,17 +38,17 @@ func usesOf(service string, reads []string) []use {
 }
 
 // judge returns why the uses are not possible, nil when they are.
-func judge(c Config, uses []use, states map[string]topicState) error {
+func judge(c kafka.Config, uses []use, states map[string]kafka.TopicState) error {
 	var missing, forbidden []string
 	for _, u := range uses {
 		name := c.TopicPrefix + u.topic
 		state, exists := states[name]
-		told := state.allowed != noneTold && state.allowed != 0
+		told := state.Allowed != kafka.NoneTold && state.Allowed != 0
 		var lacks []string
-		if u.read && (state.forbidden || told && state.allowed&mayRead == 0) {
+		if u.read && (state.Forbidden || told && state.Allowed&mayRead == 0) {
 			lacks = append(lacks, "read")
 		}
-		if u.write && (state.forbidden || told && state.allowed&mayWrite == 0) {
+		if u.write && (state.Forbidden || told && state.Allowed&mayWrite == 0) {
 			lacks = append(lacks, "write")
 		}
 		switch {
@@ -59,7 +59,7 @@ func judge(c Config, uses []use, states map[string]topicState) error {
 		}
 	}
 	if len(forbidden) > 0 {
-		return &access.Problem{Err: sarama.ErrTopicAuthorizationFailed, Text: fmt.Sprintf("%s may not %s: give it these ACLs, docs/operations.md has the list",
+		return &kafka.Problem{Err: sarama.ErrTopicAuthorizationFailed, Text: fmt.Sprintf("%s may not %s: give it these ACLs, docs/operations.md has the list",
 			c.Access.Who(), strings.Join(forbidden, ", "))}
 	}
 	if len(missing) > 0 {
@@ -70,11 +70,11 @@ func judge(c Config, uses []use, states map[string]topicState) error {
 
 // few says which topics have fewer partitions than the contract gives them, "" when none has. That is allowed: what it
 // costs is that fewer instances can share the work.
-func few(c Config, uses []use, states map[string]topicState) string {
+func few(c kafka.Config, uses []use, states map[string]kafka.TopicState) string {
 	var fewer []string
 	for _, t := range messages.Topics() {
 		name := c.TopicPrefix + t.Name
-		if n := states[name].partitions; n < int32(t.Partitions) && slices.ContainsFunc(uses, func(u use) bool { return u.topic == t.Name }) {
+		if n := states[name].Partitions; n < int32(t.Partitions) && slices.ContainsFunc(uses, func(u use) bool { return u.topic == t.Name }) {
 			fewer = append(fewer, fmt.Sprintf("%s has %d instead of %d", name, n, t.Partitions))
 		}
 	}

@@ -7,26 +7,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/access"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
 	t.Parallel()
-	cfg := Config{TopicPrefix: "x.", Access: access.Settings{Protocol: access.SASLSSL, Mechanism: access.Plain, Username: "ada"}}
+	cfg := kafka.Config{TopicPrefix: "x.", Access: kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.Plain, Username: "ada"}}
 	uses := usesOf(messages.ServiceNotifications, []string{messages.TopicNotifications})
 	require.Equal(t, []use{{topic: messages.TopicNotifications, read: true}}, uses)
 	uses = usesOf(messages.ServicePayments, []string{messages.TopicPayments})
 	require.Contains(t, uses, use{topic: messages.TopicPayments, read: true, write: true})
 	require.Contains(t, uses, use{topic: messages.TopicNotifications, write: true})
 
-	states := func(allowed int32) map[string]topicState {
-		all := map[string]topicState{}
+	states := func(allowed int32) map[string]kafka.TopicState {
+		all := map[string]kafka.TopicState{}
 		for _, u := range uses {
-			all["x."+u.topic] = topicState{partitions: 1, allowed: allowed}
+			all["x."+u.topic] = kafka.TopicState{Partitions: 1, Allowed: allowed}
 		}
 		return all
 	}
-	for _, allowed := range []int32{mayRead | mayWrite, noneTold, 0} {
+	for _, allowed := range []int32{mayRead | mayWrite, kafka.NoneTold, 0} {
 		require.NoError(t, judge(cfg, uses, states(allowed)))
 	}
 	err := judge(cfg, uses, states(mayWrite))
@@ -34,7 +34,7 @@ func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
 	require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed)
 	require.ErrorContains(t, judge(cfg, uses, states(mayRead)), "may not write x.payments, write x.")
 	hidden := states(mayRead | mayWrite)
-	hidden["x.payments"] = topicState{forbidden: true}
+	hidden["x.payments"] = kafka.TopicState{Forbidden: true}
 	require.ErrorContains(t, judge(cfg, uses, hidden), "may not read and write x.payments:")
 	delete(hidden, "x.payments")
 	require.ErrorContains(t, judge(cfg, uses, hidden), "topics are missing: [x.payments]")
@@ -42,10 +42,10 @@ func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
 
 func TestFewPartitionsAreARemarkAndNoFailure(t *testing.T) {
 	t.Parallel()
-	cfg := Config{TopicPrefix: "x."}
+	cfg := kafka.Config{TopicPrefix: "x."}
 	uses := []use{{topic: messages.TopicOrders}}
-	require.Empty(t, few(cfg, uses, map[string]topicState{"x.orders": {partitions: 6}}))
-	require.Contains(t, few(cfg, uses, map[string]topicState{"x.orders": {partitions: 2}}), "x.orders has 2 instead of 6")
+	require.Empty(t, few(cfg, uses, map[string]kafka.TopicState{"x.orders": {Partitions: 6}}))
+	require.Contains(t, few(cfg, uses, map[string]kafka.TopicState{"x.orders": {Partitions: 2}}), "x.orders has 2 instead of 6")
 	m := newMonitor(cfg, "test", nil, nil, quiet(), newSessions(), &notices{})
 	require.NoError(t, m.remarks())
 	m.told = []string{"few"}

@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // claims follows the partitions that this consumer holds. It reaches watermill-kafka's subscriber through the one hook
@@ -22,7 +23,7 @@ type claims struct {
 	sessions    *sessions
 	opener      *opener // nil: reading begins where the client says
 
-	cfg     Config // of what reads a partition that the client cannot
+	cfg     kafka.Config // of what reads a partition that the client cannot
 	service string
 	log     *slog.Logger
 	detours *detours
@@ -73,7 +74,7 @@ func (c *claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) 
 		cl.begin(r)
 		cl.notRead(err)
 	} else {
-		cl.begin(fromSarama(m, c.topicPrefix))
+		cl.begin(kafka.FromSarama(m, c.topicPrefix))
 	}
 	msg := message.NewMessage(m.Topic+"/"+strconv.Itoa(int(m.Partition))+"/"+strconv.FormatInt(m.Offset, 10), m.Value)
 	msg.Metadata = message.Metadata{"topic": m.Topic, "partition": strconv.Itoa(int(m.Partition)), "lane": strconv.Itoa(cl.lane)}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -25,7 +26,7 @@ type Parker interface {
 
 // ConsumerConfig configures a Consumer.
 type ConsumerConfig struct {
-	Config
+	kafka.Config
 	Service       string // consumer groups are <prefix><service>.<topic>
 	Replica       string // names this process among those of the service; "" = nobody can take over from it
 	Table         Table
@@ -137,7 +138,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 		if attempt == 1 || attempt%10 == 0 {
 			c.log.Warn("waiting for kafka to consume", "attempt", attempt, "err", err)
 		}
-		if !pause(ctx, backoff(attempt, 250*time.Millisecond, 3*time.Second)) {
+		if !kafka.Pause(ctx, kafka.Backoff(attempt, 250*time.Millisecond, 3*time.Second)) {
 			return ctx.Err()
 		}
 	}
@@ -198,19 +199,19 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
-	sc := consumerConfig(lines, memberID(c.cfg.Service, c.cfg.Replica))
+	sc := consumerConfig(lines, kafka.MemberID(c.cfg.Service, c.cfg.Replica))
 	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
 		c.claims.fetchFailed(c.cfg.TopicPrefix + topic)
-		return backoff(failed, retryBackoff, lastFetchRetry)
+		return kafka.Backoff(failed, kafka.RetryPause, lastFetchRetry)
 	}
-	if err := c.cfg.secure(sc); err != nil {
+	if err := c.cfg.Secure(sc); err != nil {
 		return nil, err
 	}
 	return wkafka.NewSubscriber(wkafka.SubscriberConfig{
 		Brokers:               c.cfg.Brokers,
 		Unmarshaler:           c.claims,
 		OverwriteSaramaConfig: sc,
-		ConsumerGroup:         c.cfg.group(c.cfg.Service, topic),
+		ConsumerGroup:         c.cfg.Group(c.cfg.Service, topic),
 		Tracer:                countedJoins{c.claims, c.metrics.joins.WithLabelValues(topic)},
 	}, watermillLogger(c.log))
 }

@@ -6,17 +6,19 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 const (
 	// answerBytes bounds one answer to a fetch, of all partitions of a topic together. A batch that is larger comes alone.
-	answerBytes = MaxBatchBytes
+	answerBytes = kafka.MaxBatchBytes
 	// partitionBytes is one partition's share of an answer: a full one must not keep the others out.
 	partitionBytes = answerBytes / 4
 	// clientInflates is how much the client may inflate one batch to. It inflates a whole answer at once, and an answer has
 	// room for hundreds of batches that are nothing but padding, so the bound is small. A batch that is larger is read by
 	// a passage, up to MaxInflated.
-	clientInflates = MaxBatchBytes
+	clientInflates = kafka.MaxBatchBytes
 	// readAhead is how many messages of a partition wait between the client and the lanes. Each may be large.
 	readAhead = 1
 	// lastRoomWait is the longest time for which one partition without room keeps the others from being read.
@@ -31,7 +33,7 @@ var boundInflating = sync.OnceFunc(func() { sarama.MaxDecompressedBatchSize = cl
 // consumerConfig starts a new group at the oldest record, reads committed records only, and leaves committing to the
 // background commit of what was marked.
 func consumerConfig(ctx context.Context, clientID string) *sarama.Config {
-	c := baseConfig(ctx, clientID)
+	c := kafka.ClientConfig(ctx, clientID)
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Offsets.AutoCommit.Enable = true
@@ -54,7 +56,7 @@ func consumerConfig(ctx context.Context, clientID string) *sarama.Config {
 	// client begins again as another member, and everybody waits for the one that it was.
 	c.Consumer.Group.Rebalance.Timeout = 12 * time.Second
 	// A join that meets another rebalance, or a coordinator that moves, is tried again soon, for as long as ever.
-	c.Consumer.Group.Rebalance.Retry.Backoff = retryBackoff
+	c.Consumer.Group.Rebalance.Retry.Backoff = kafka.RetryPause
 	c.Consumer.Group.Rebalance.Retry.Max = 40
 	return c
 }

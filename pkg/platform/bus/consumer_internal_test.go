@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -25,7 +26,7 @@ func (f subscriberFunc) Close() error { return nil }
 
 func newTestConsumer(t *testing.T, broker string) *Consumer {
 	t.Helper()
-	c, err := NewConsumer(ConsumerConfig{Config: Config{Brokers: []string{broker}, GroupPrefix: "p."}, Service: "test", Log: quiet(),
+	c, err := NewConsumer(ConsumerConfig{Config: kafka.Config{Brokers: []string{broker}, GroupPrefix: "p."}, Service: "test", Log: quiet(),
 		Metrics: prometheus.NewRegistry(), Table: Table{On(func(context.Context, []In[messages.OrderPlaced]) []Result { return nil })}})
 	require.NoError(t, err)
 	return c
@@ -73,7 +74,7 @@ func TestConsumerHasBoundsAndGroupsOfItsOwn(t *testing.T) {
 	c := newTestConsumer(t, "localhost:1")
 	require.Equal(t, 30*time.Second, c.cfg.HandleTimeout)
 	require.Equal(t, 10*time.Second, c.cfg.DrainTimeout)
-	require.Equal(t, "p.test.orders", c.cfg.group("test", "orders"), "each topic has its own, so that a change in one never pauses another")
+	require.Equal(t, "p.test.orders", c.cfg.Group("test", "orders"), "each topic has its own, so that a change in one never pauses another")
 	_, err := NewConsumer(ConsumerConfig{})
 	require.ErrorContains(t, err, "KAFKA_BROKERS")
 }

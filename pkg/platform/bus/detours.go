@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // detours are the partitions that are read batch by batch just now.
@@ -90,7 +91,7 @@ func (u *unread) take(m *sarama.ConsumerMessage, topicPrefix string) (messages.R
 	defer u.mu.Unlock()
 	b, ok := u.batches[m]
 	delete(u.batches, m)
-	r := fromSarama(m, topicPrefix)
+	r := kafka.FromSarama(m, topicPrefix)
 	r.Offset, r.LastOffset = b.first, m.Offset
 	return r, b.err, ok
 }

@@ -12,6 +12,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -22,7 +23,7 @@ type dispatcher struct {
 	publisher Publisher
 	log       *slog.Logger
 	tracer    *tracing.Tracer
-	cfg       Config // names topics and groups in spans
+	cfg       kafka.Config // names topics and groups in spans
 	replica   string
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // A paused broker still accepts connections and answers nothing. Whoever stops a service in that state must not wait
@@ -84,7 +86,7 @@ func TestStoppingWhileSubscribingToAHungBrokerIsQuick(t *testing.T) {
 func TestClosingAProducerBeforeAHungBrokerAnsweredIsQuick(t *testing.T) {
 	t.Parallel()
 	addr, connected := hungBroker(t)
-	p, err := NewProducer(Config{Brokers: []string{addr}}, "test", quiet())
+	p, err := NewProducer(kafka.Config{Brokers: []string{addr}}, "test", quiet())
 	require.NoError(t, err)
 	receive(t, connected, time.Minute, "it did not connect")
 	closed := make(chan error, 1)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // heldAfter is how long the last stable offset may stand below the end before that is told: a transaction of usual length
@@ -29,14 +31,14 @@ type openTransaction struct {
 }
 
 // see notes how far the log reaches now.
-func (o *openTransaction) see(log logState, now time.Time) {
+func (o *openTransaction) see(log kafka.LogState, now time.Time) {
 	switch {
-	case log.stable >= log.end:
+	case log.Stable >= log.End:
 		*o = openTransaction{}
-	case o.since.IsZero() || o.first != log.stable:
-		*o = openTransaction{first: log.stable, since: now}
+	case o.since.IsZero() || o.first != log.Stable:
+		*o = openTransaction{first: log.Stable, since: now}
 	}
-	o.records = log.end - log.stable
+	o.records = log.End - log.Stable
 }
 
 // tells reports whether it has been open for so long that somebody should know.
@@ -45,34 +47,34 @@ func (o *openTransaction) tells(now time.Time, patience time.Duration) bool {
 }
 
 // lag is what the group has still to read of what can be read now.
-func (w *watched) lag(from int64, log logState) int64 {
-	return max(log.stable-max(from, w.nothing.after(from).to), 0)
+func (w *watched) lag(from int64, log kafka.LogState) int64 {
+	return max(log.Stable-max(from, w.nothing.after(from).to), 0)
 }
 
 // askTopic measures the partitions of one topic, and commits what there is nothing to read of.
-func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topic string, state topicState) error {
+func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topic string, state kafka.TopicState) error {
 	name := m.cfg.TopicPrefix + topic
 	held := m.sessions.of(name) // before the question how far the group is: see held.passed
 	partitions, err := client.Partitions(name)
 	if err != nil {
 		return fmt.Errorf("topic %s: %w", name, err)
 	}
-	far, err := m.cfg.askProgress(admin, m.cfg.group(m.service, topic), name, partitions)
+	far, err := m.cfg.AskProgress(admin, m.cfg.Group(m.service, topic), name, partitions)
 	if err != nil {
 		return err
 	}
-	logs, untold := askLogs(client, name, partitions)
+	logs, untold := kafka.AskLogs(client, name, partitions)
 	for _, err := range untold {
-		return m.cfg.explain(err)
+		return m.cfg.Explain(err)
 	}
 	for _, p := range partitions {
 		key := claimKey{name, p}
-		next := startOf(far[p], state.id, logs[p]).offset
-		w := m.watch(key, state.id)
-		if next < logs[p].stable && next == w.next {
+		next := startOf(far[p], state.ID, logs[p]).offset
+		w := m.watch(key, state.ID)
+		if next < logs[p].Stable && next == w.next {
 			m.stands(key, next)
-			to := m.lookBehind(client, key, w, next, logs[p].stable)
-			if held != nil && held.topicID == state.id && next == far[p].next && to > next {
+			to := m.lookBehind(client, key, w, next, logs[p].Stable)
+			if held != nil && held.topicID == state.ID && next == far[p].Next && to > next {
 				held.passed(p, to)
 			}
 		}
@@ -98,7 +100,7 @@ func (m *monitor) lookBehind(client sarama.Client, key claimKey, w *watched, nex
 }
 
 // show sets the metrics of a partition, and the log line of a transaction that somebody has left open.
-func (m *monitor) show(topic string, p int32, w *watched, log logState) {
+func (m *monitor) show(topic string, p int32, w *watched, log kafka.LogState) {
 	partition := strconv.Itoa(int(p))
 	m.metrics.lag.WithLabelValues(topic, partition).Set(float64(w.lag(w.next, log)))
 	m.metrics.next.WithLabelValues(topic, partition).Set(float64(w.next))
@@ -128,10 +130,10 @@ func (m *monitor) watch(key claimKey, topicID string) *watched {
 }
 
 // forgetGone forgets partitions that are gone, with their series.
-func (m *monitor) forgetGone(states map[string]topicState) {
+func (m *monitor) forgetGone(states map[string]kafka.TopicState) {
 	m.forget(func(key claimKey) bool {
 		state, exists := states[key.topic]
-		return !exists && !state.forbidden || exists && key.partition >= state.partitions
+		return !exists && !state.Forbidden || exists && key.partition >= state.Partitions
 	})
 }
 

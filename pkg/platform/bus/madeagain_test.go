@@ -16,6 +16,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -43,7 +44,7 @@ func (f *fixture) makeAgain(partitions int32) {
 	f.t.Helper()
 	f.deleteOrders()
 	testkit.Eventually(f.t, func() error {
-		made, err := bus.CreateTopics(f.t.Context(), f.cfg, []bus.TopicSpec{{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1}})
+		made, err := kafka.CreateTopics(f.t.Context(), f.cfg, []kafka.TopicSpec{{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1}})
 		if err == nil && len(made) == 0 {
 			err = errors.New("the brokers still know of the one that was deleted")
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // stranger is a member of one of the service's groups that is no replica of the service. It gets partitions like any
@@ -24,7 +26,7 @@ func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service strin
 	}
 	var strangers []stranger
 	note := func(group, id, host string) {
-		if !IsReplica(service, id) {
+		if !kafka.IsReplica(service, id) {
 			strangers = append(strangers, stranger{group, id, strings.TrimPrefix(host, "/")})
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 // Readiness and the metrics read what it found, so neither ever waits for a broker. It compares the topics with what the
 // sessions know of them, and commits what there is nothing to read of.
 type monitor struct {
-	cfg      Config
+	cfg      kafka.Config
 	service  string
 	topics   []string // that the service reads
 	uses     []use    // all that must be there, and allowed
@@ -46,7 +48,7 @@ type monitor struct {
 	told   []string // what readiness remarks on
 }
 
-func newMonitor(cfg Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *sessions, n *notices) *monitor {
+func newMonitor(cfg kafka.Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *sessions, n *notices) *monitor {
 	return &monitor{cfg: cfg, service: service, topics: topics, uses: usesOf(service, topics), metrics: metrics, log: log,
 		sessions: s, notices: n, stands: func(claimKey, int64) {}, every: monitorEvery, patience: heldAfter, watched: make(map[claimKey]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
 }
@@ -88,7 +90,7 @@ func (m *monitor) remarks() error {
 
 // askOnce asks on a connection of its own.
 func (m *monitor) askOnce(ctx context.Context) error {
-	client, admin, err := connectAdmin(ctx, m.cfg, m.service)
+	client, admin, err := kafka.Connect(ctx, m.cfg, m.service)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func (m *monitor) run(ctx context.Context) {
 	for {
 		err := func() (err error) {
 			if admin == nil {
-				if client, admin, err = connectAdmin(ctx, m.cfg, m.service); err != nil {
+				if client, admin, err = kafka.Connect(ctx, m.cfg, m.service); err != nil {
 					return err
 				}
 			}
@@ -123,7 +125,7 @@ func (m *monitor) run(ctx context.Context) {
 		if err != nil {
 			disconnect()
 		}
-		if !pause(ctx, m.every) {
+		if !kafka.Pause(ctx, m.every) {
 			return
 		}
 	}
@@ -134,9 +136,9 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 	for i, u := range m.uses {
 		names[i] = m.cfg.TopicPrefix + u.topic
 	}
-	states, err := askTopics(client, names)
+	states, err := kafka.AskTopics(client, names)
 	if err != nil {
-		return m.cfg.explain(err)
+		return m.cfg.Explain(err)
 	}
 	m.forgetGone(states)
 	m.compare(states)
@@ -144,7 +146,7 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 		return err
 	}
 	if err := client.RefreshMetadata(names...); err != nil {
-		return m.cfg.explained("list topics", err)
+		return m.cfg.Explained("list topics", err)
 	}
 	for _, topic := range m.topics {
 		if err := m.askTopic(client, admin, topic, states[m.cfg.TopicPrefix+topic]); err != nil {
@@ -159,7 +161,7 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 }
 
 // compare ends the sessions of topics that are not as they were when those began.
-func (m *monitor) compare(states map[string]topicState) {
+func (m *monitor) compare(states map[string]kafka.TopicState) {
 	for _, topic := range m.topics {
 		name := m.cfg.TopicPrefix + topic
 		state, exists := states[name]
@@ -168,9 +170,9 @@ func (m *monitor) compare(states map[string]topicState) {
 		}
 		switch m.sessions.compare(name, state) {
 		case madeAgain:
-			m.notices.madeAgain(m.log, topic, state.id)
+			m.notices.madeAgain(m.log, topic, state.ID)
 		case resized:
-			m.log.Info("the number of partitions changed: they are shared out again", "topic", topic, "partitions", state.partitions)
+			m.log.Info("the number of partitions changed: they are shared out again", "topic", topic, "partitions", state.Partitions)
 		}
 	}
 }
@@ -179,11 +181,11 @@ func (m *monitor) compare(states map[string]topicState) {
 func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) error {
 	groups := make([]string, len(m.topics))
 	for i, topic := range m.topics {
-		groups[i] = m.cfg.group(m.service, topic)
+		groups[i] = m.cfg.Group(m.service, topic)
 	}
 	strangers, err := askStrangers(client, admin, m.service, groups)
 	if err != nil {
-		return m.cfg.explain(err)
+		return m.cfg.Explain(err)
 	}
 	for _, s := range strangers {
 		if !slices.Contains(m.strangers, s) {
@@ -195,7 +197,7 @@ func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) er
 }
 
 // tell makes readiness remark on what was found.
-func (m *monitor) tell(states map[string]topicState) {
+func (m *monitor) tell(states map[string]kafka.TopicState) {
 	var told []string
 	if fewer := few(m.cfg, m.uses, states); fewer != "" {
 		told = append(told, fewer)

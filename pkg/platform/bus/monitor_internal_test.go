@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 func TestReadinessOfKafkaIsTheLastAnswerWhileItIsFresh(t *testing.T) {
 	t.Parallel()
-	m := newMonitor(Config{}, "test", nil, nil, quiet(), newSessions(), &notices{})
+	m := newMonitor(kafka.Config{}, "test", nil, nil, quiet(), newSessions(), &notices{})
 	require.ErrorContains(t, m.check(), "not connected yet")
 	m.report(nil)
 	require.NoError(t, m.check())

@@ -6,12 +6,14 @@ import (
 	"log/slog"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // opener decides where the reading of a partition begins when it becomes ours. The client's own rule is to go on at the
 // committed offset, and to take another one without a word when that is outside of the log.
 type opener struct {
-	cfg      Config
+	cfg      kafka.Config
 	service  string
 	log      *slog.Logger
 	metrics  *metrics
@@ -37,18 +39,18 @@ const (
 )
 
 // startOf decides where to begin in a log of the topic with the id.
-func startOf(far progress, topicID string, log logState) start {
+func startOf(far kafka.Progress, topicID string, log kafka.LogState) start {
 	switch {
-	case far.next < 0:
-		return start{offset: log.first, why: nothingCommitted}
-	case !far.of(topicID):
-		return start{offset: log.first, why: topicIsNew}
-	case far.next > log.end:
-		return start{offset: log.first, why: logIsShort}
-	case far.next < log.first:
-		return start{offset: log.first, why: logWasCut, missed: log.first - far.next}
+	case far.Next < 0:
+		return start{offset: log.First, why: nothingCommitted}
+	case !far.Of(topicID):
+		return start{offset: log.First, why: topicIsNew}
+	case far.Next > log.End:
+		return start{offset: log.First, why: logIsShort}
+	case far.Next < log.First:
+		return start{offset: log.First, why: logWasCut, missed: log.First - far.Next}
 	}
-	return start{offset: far.next}
+	return start{offset: far.Next}
 }
 
 // open takes over the partitions of a session before anything is read of them. An error ends the session, and the client
@@ -67,12 +69,12 @@ func (o *opener) open(session sarama.ConsumerGroupSession) error {
 
 // openTopic asks on a connection of its own, which is cut when the session ends.
 func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, partitions []int32) error {
-	client, admin, err := connectAdmin(session.Context(), o.cfg, o.service)
+	client, admin, err := kafka.Connect(session.Context(), o.cfg, o.service)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = admin.Close() }() // closes the client with it
-	states, err := askTopics(client, []string{topic})
+	states, err := kafka.AskTopics(client, []string{topic})
 	if err != nil {
 		return err
 	}
@@ -80,36 +82,36 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	switch {
 	case !exists:
 		return fmt.Errorf("the topic is missing: %w", sarama.ErrUnknownTopicOrPartition)
-	case o.sessions.isFormer(topic, state.id):
+	case o.sessions.isFormer(topic, state.ID):
 		return errors.New("a broker does not know yet that the topic was made again")
 	}
 	short := topic[len(o.cfg.TopicPrefix):]
-	far, err := o.cfg.askProgress(admin, o.cfg.group(o.service, short), topic, partitions)
+	far, err := o.cfg.AskProgress(admin, o.cfg.Group(o.service, short), topic, partitions)
 	if err != nil {
 		return err
 	}
-	logs, untold := askLogs(client, topic, partitions)
+	logs, untold := kafka.AskLogs(client, topic, partitions)
 	h := newHeld(session, topic, state)
 	found := make(map[reason]int)
 	for _, p := range partitions {
-		if err := untold[p]; err != nil && far[p].of(state.id) {
+		if err := untold[p]; err != nil && far[p].Of(state.ID) {
 			o.log.Debug("reading goes on where it was, as far as is known", "topic", short, "partition", p, "err", err)
 			continue // the client waits for the partition's leader, and the others are read meanwhile
 		} else if err != nil {
 			return err
 		}
-		s := startOf(far[p], state.id, logs[p])
-		if s.offset != far[p].next || state.id != far[p].topicID {
+		s := startOf(far[p], state.ID, logs[p])
+		if s.offset != far[p].Next || state.ID != far[p].TopicID {
 			h.begin(p, s.offset)
 		}
 		found[s.why]++
 		if s.why == logWasCut {
-			o.missed(short, p, far[p].next, s)
+			o.missed(short, p, far[p].Next, s)
 		}
 	}
 	n := found[topicIsNew]
 	if o.sessions.set(h) || n > 0 {
-		o.notices.madeAgain(o.log, short, state.id)
+		o.notices.madeAgain(o.log, short, state.ID)
 	}
 	if n > 0 {
 		o.log.Warn("offsets of the topic that was deleted do not count: reading begins at the first record", "topic", short, "partitions", n)
@@ -155,7 +157,7 @@ func (c *claims) holding(session sarama.ConsumerGroupSession, topic string) *hel
 		return h
 	}
 	// The topic changed before its claims began, and the session ends by itself.
-	h := newHeld(session, topic, topicState{})
+	h := newHeld(session, topic, kafka.TopicState{})
 	if c.opener != nil {
 		h.end()
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // Kafka that is just coming up refuses to open producers for a while. The client's own constructor leaves a connected
@@ -29,7 +31,7 @@ func TestAProducerThatKafkaWillNotOpenYetTriesAgainAndLeavesNothingBehind(t *tes
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		return resp, nil, true
 	})
-	p, err := NewProducer(Config{Brokers: cluster.ListenAddrs()}, "test", quiet())
+	p, err := NewProducer(kafka.Config{Brokers: cluster.ListenAddrs()}, "test", quiet())
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Check(t.Context()), "kafka producer")
 	receive(t, p.connected, time.Minute, "it did not connect once it was allowed to")

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/fault"
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/recordbatch"
 )
 
@@ -121,12 +121,12 @@ func (p *passage) blocked() (*recordbatch.Batch, error) {
 // reader reads from where the claim is.
 func (p *passage) reader() (*recordbatch.Reader, error) {
 	cfg := p.claims.cfg
-	options, err := franz.Options(cfg.Brokers, cfg.Access)
+	options, err := kafka.Options(cfg.Brokers, cfg.Access)
 	if err != nil {
 		return nil, err
 	}
 	next := p.next.Load()
-	reader, err := recordbatch.NewReader(append(options, kgo.ClientID(ClientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
+	reader, err := recordbatch.NewReader(append(options, kgo.ClientID(kafka.ClientID(p.claims.service)), kgo.WithContext(p.ended)), p.Topic(), p.Partition(), max(next, 0))
 	if err != nil || next >= 0 {
 		return reader, err
 	}
@@ -182,7 +182,7 @@ func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
 				p.claims.log.Warn("could not read the partition batch by batch, trying again", "topic", p.Topic(), "partition", p.Partition(), "attempt", attempt, "err", err)
 			}
 			p.claims.detours.failing(p, err)
-			pause(p.ended, backoff(attempt, retryBackoff, 2*time.Second))
+			kafka.Pause(p.ended, kafka.Backoff(attempt, kafka.RetryPause, 2*time.Second))
 			continue
 		}
 		attempt = 0
@@ -200,7 +200,7 @@ func (p *passage) ours() bool {
 
 // handOver hands a batch's records over, or one message that stands for the batch. It reports false when the claim ended.
 func (p *passage) handOver(b *recordbatch.Batch, out chan<- *sarama.ConsumerMessage) bool {
-	records, err := b.Open(MaxInflated)
+	records, err := b.Open(kafka.MaxInflated)
 	if err != nil {
 		m := &sarama.ConsumerMessage{Topic: p.Topic(), Partition: p.Partition(), Offset: b.Last, Timestamp: b.Time}
 		p.claims.unread.add(m, max(b.First, p.next.Load()), unreadable(b, err))

@@ -21,6 +21,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -115,7 +116,7 @@ func (f *fixture) batch(b kmsg.RecordBatch) {
 // behind it is handled. This test runs alone, because it measures.
 func TestARecordOf150MBIsSteppedOverInLittleMemory(t *testing.T) {
 	f := setupAt(t, testkit.Brokers(t))
-	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
+	_, err := kafka.CreateTopics(t.Context(), f.cfg, []kafka.TopicSpec{
 		{Name: messages.TopicOrders, Partitions: 1, ReplicationFactor: 1, MaxBytes: 1 << 20},
 		{Name: messages.TopicPayments, Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
@@ -190,7 +191,7 @@ func TestLargeRecordsThatWaitTakeLittleMemory(t *testing.T) {
 	for name, codec := range map[string]kgo.CompressionCodec{"as they are": kgo.NoCompression(), "compressed": kgo.SnappyCompression()} {
 		t.Run(name, func(t *testing.T) {
 			f := setupAt(t, testkit.Brokers(t))
-			_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
+			_, err := kafka.CreateTopics(t.Context(), f.cfg, []kafka.TopicSpec{
 				{Name: messages.TopicOrders, Partitions: 3, ReplicationFactor: 1, MaxBytes: 1 << 20},
 				{Name: messages.TopicPayments, Partitions: 1, ReplicationFactor: 1}})
 			require.NoError(t, err)
@@ -226,8 +227,8 @@ func TestAPartitionWithoutRoomHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	const partitions, records, size = 4, 100, 100 << 10 // 81 records fill a window
 	f := setupAt(t, testkit.Brokers(t))
-	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
-		{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1, MaxBytes: bus.MaxBatchBytes},
+	_, err := kafka.CreateTopics(t.Context(), f.cfg, []kafka.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: partitions, ReplicationFactor: 1, MaxBytes: kafka.MaxBatchBytes},
 		{Name: messages.TopicPayments, Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	f.parked.hold = make(chan struct{})

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // patient subscribes as often as it takes, because a router that could not subscribe once cannot be started again. When
@@ -14,7 +16,7 @@ type patient struct {
 	message.Subscriber
 	stop context.Context
 	log  *slog.Logger
-	cfg  Config
+	cfg  kafka.Config
 }
 
 func (p patient) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
@@ -24,9 +26,9 @@ func (p patient) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 			return received, nil
 		}
 		if p.stop.Err() == nil {
-			p.log.Warn("could not subscribe, trying again", "topic", topic, "attempt", attempt, "err", p.cfg.explain(err))
+			p.log.Warn("could not subscribe, trying again", "topic", topic, "attempt", attempt, "err", p.cfg.Explain(err))
 		}
-		if !pause(p.stop, backoff(attempt, time.Second, 5*time.Second)) {
+		if !kafka.Pause(p.stop, kafka.Backoff(attempt, time.Second, 5*time.Second)) {
 			none := make(chan *message.Message)
 			close(none)
 			return none, nil

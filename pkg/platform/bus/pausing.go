@@ -52,7 +52,7 @@ func (c *Consumer) Status() Status {
 	s := Status{InWork: c.InWork()}
 	s.State, s.PausedUntil = c.pauses.read()
 	for _, topic := range c.topics {
-		s.Groups = append(s.Groups, Group{Group: c.cfg.group(c.cfg.Service, topic), KafkaTopic: c.cfg.TopicPrefix + topic, Topic: topic})
+		s.Groups = append(s.Groups, Group{Group: c.cfg.Group(c.cfg.Service, topic), KafkaTopic: c.cfg.TopicPrefix + topic, Topic: topic})
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -20,7 +21,7 @@ const closeTimeout = 5 * time.Second
 // Producer is the Publisher over Kafka. It connects in the background and keeps trying, so a service starts although
 // Kafka is down. Safe for concurrent use; concurrent calls share requests to the broker.
 type Producer struct {
-	cfg     Config
+	cfg     kafka.Config
 	service string
 	log     *slog.Logger
 	tracer  *tracing.Tracer
@@ -36,7 +37,7 @@ type Producer struct {
 }
 
 // NewProducer makes a producer for service and starts to connect. Close it after everything that publishes has stopped.
-func NewProducer(cfg Config, service string, log *slog.Logger) (*Producer, error) {
+func NewProducer(cfg kafka.Config, service string, log *slog.Logger) (*Producer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (p *Producer) connect(ctx context.Context) {
 		if attempt == 1 || attempt%10 == 0 {
 			p.log.Warn("waiting for kafka to publish", "attempt", attempt, "err", err)
 		}
-		if !pause(ctx, backoff(attempt, 250*time.Millisecond, time.Second)) {
+		if !kafka.Pause(ctx, kafka.Backoff(attempt, 250*time.Millisecond, time.Second)) {
 			return
 		}
 	}
@@ -76,17 +77,17 @@ func (p *Producer) connect(ctx context.Context) {
 // open connects once. It leaves nothing behind when it fails, which the client's own constructor does.
 func (p *Producer) open(ctx context.Context) (sarama.Client, sarama.SyncProducer, error) {
 	sc := producerConfig(ctx, "pasdetrois-"+p.service)
-	if err := p.cfg.secure(sc); err != nil {
+	if err := p.cfg.Secure(sc); err != nil {
 		return nil, nil, err
 	}
 	client, err := sarama.NewClient(p.cfg.Brokers, sc)
 	if err != nil {
-		return nil, nil, p.cfg.explained(fmt.Sprintf("connect to %v", p.cfg.Brokers), err)
+		return nil, nil, p.cfg.Explained(fmt.Sprintf("connect to %v", p.cfg.Brokers), err)
 	}
 	sender, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {
 		_ = client.Close()
-		return nil, nil, p.cfg.explained(fmt.Sprintf("open a producer at %v", p.cfg.Brokers), err)
+		return nil, nil, p.cfg.Explained(fmt.Sprintf("open a producer at %v", p.cfg.Brokers), err)
 	}
 	return client, sender, nil
 }
@@ -147,13 +148,13 @@ func (p *Producer) sendRuns(records []messages.Record, runs [][]int) error {
 	for place := 0; len(runs) > 0; place++ {
 		together := make([]*sarama.ProducerMessage, len(runs))
 		for i, run := range runs {
-			together[i] = toSarama(records[run[place]], p.cfg.TopicPrefix)
+			together[i] = kafka.ToSarama(records[run[place]], p.cfg.TopicPrefix)
 		}
 		failed := p.sendTogether(together)
 		unfinished := runs[:0]
 		for i, run := range runs {
 			if err := failed[together[i]]; err != nil {
-				errs = append(errs, fmt.Errorf("publish to %s: %w", records[run[place]].Topic, p.cfg.explain(err)))
+				errs = append(errs, fmt.Errorf("publish to %s: %w", records[run[place]].Topic, p.cfg.Explain(err)))
 				lost = append(lost, run[place:]...)
 			} else if place+1 < len(run) {
 				unfinished = append(unfinished, run)

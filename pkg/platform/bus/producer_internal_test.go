@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // sender notes what is sent and refuses some values.
@@ -48,7 +49,7 @@ func (s *sender) SendMessages(all []*sarama.ProducerMessage) error {
 func connectedTo(s *sender) *Producer {
 	connected := make(chan struct{})
 	close(connected)
-	return &Producer{cfg: Config{TopicPrefix: "p."}, service: "test", log: quiet(), connected: connected, sender: s}
+	return &Producer{cfg: kafka.Config{TopicPrefix: "p."}, service: "test", log: quiet(), connected: connected, sender: s}
 }
 
 // After a failure nothing more of the key is written: it would overtake what failed. Other keys are none of its business.

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // held is one session of a consumer group: the partitions of one topic that are ours until the next rebalance. It goes to
@@ -20,8 +22,8 @@ type held struct {
 	partitions int32  // of the topic when the session began
 }
 
-func newHeld(session sarama.ConsumerGroupSession, topic string, state topicState) *held {
-	h := &held{ConsumerGroupSession: session, topic: topic, topicID: state.id, partitions: state.partitions}
+func newHeld(session sarama.ConsumerGroupSession, topic string, state kafka.TopicState) *held {
+	h := &held{ConsumerGroupSession: session, topic: topic, topicID: state.ID, partitions: state.Partitions}
 	h.ctx, h.end = context.WithCancel(session.Context())
 	return h
 }
@@ -29,15 +31,15 @@ func newHeld(session sarama.ConsumerGroupSession, topic string, state topicState
 func (h *held) Context() context.Context { return h.ctx }
 
 func (h *held) MarkMessage(m *sarama.ConsumerMessage, _ string) {
-	h.ConsumerGroupSession.MarkMessage(m, BesideOffset(h.topicID))
+	h.ConsumerGroupSession.MarkMessage(m, kafka.BesideOffset(h.topicID))
 }
 
 func (h *held) MarkOffset(topic string, partition int32, offset int64, _ string) {
-	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, BesideOffset(h.topicID))
+	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, kafka.BesideOffset(h.topicID))
 }
 
 func (h *held) ResetOffset(topic string, partition int32, offset int64, _ string) {
-	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, BesideOffset(h.topicID))
+	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, kafka.BesideOffset(h.topicID))
 }
 
 // begin makes offset the one that is read next of a partition, whatever was committed before.
@@ -130,19 +132,19 @@ const (
 
 // compare ends the topic's session when the topic is not as it was when the session began. The next one begins at once,
 // and looks where to read.
-func (s *sessions) compare(topic string, state topicState) change {
+func (s *sessions) compare(topic string, state kafka.TopicState) change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.now[topic]
 	switch {
-	case h == nil || slices.Contains(s.former[topic], state.id) && state.id != "":
+	case h == nil || slices.Contains(s.former[topic], state.ID) && state.ID != "":
 		return unchanged
-	case h.topicID != "" && state.id != "" && h.topicID != state.id:
+	case h.topicID != "" && state.ID != "" && h.topicID != state.ID:
 		s.former[topic] = append(s.former[topic], h.topicID)
 		h.end()
 		delete(s.now, topic)
 		return madeAgain
-	case h.partitions != state.partitions:
+	case h.partitions != state.Partitions:
 		h.end()
 		delete(s.now, topic)
 		return resized

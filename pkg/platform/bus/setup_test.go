@@ -18,6 +18,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -64,7 +65,7 @@ func (p *parked) all() []letter {
 // fixture is one test's corner of the broker: its own topics and groups.
 type fixture struct {
 	t        *testing.T
-	cfg      bus.Config
+	cfg      kafka.Config
 	producer *bus.Producer
 	parked   *parked
 	log      *slog.Logger
@@ -100,7 +101,7 @@ func setupAt(t *testing.T, brokers []string) *fixture {
 	t.Helper()
 	prefix := testkit.Prefix(t)
 	f := &fixture{t: t, parked: newParked(), logs: &lockedBuffer{},
-		cfg: bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}
+		cfg: kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}
 	f.log = slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	f.producer, err = bus.NewProducer(f.cfg, "test", f.log)
@@ -116,11 +117,11 @@ func setupAt(t *testing.T, brokers []string) *fixture {
 
 func (f *fixture) createTopics(partitions int32, names ...string) {
 	f.t.Helper()
-	var specs []bus.TopicSpec
+	var specs []kafka.TopicSpec
 	for _, name := range names {
-		specs = append(specs, bus.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1})
+		specs = append(specs, kafka.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1})
 	}
-	_, err := bus.CreateTopics(f.t.Context(), f.cfg, specs)
+	_, err := kafka.CreateTopics(f.t.Context(), f.cfg, specs)
 	require.NoError(f.t, err)
 }
 

@@ -6,28 +6,30 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 func TestReadingBeginsWhereNothingIsSkipped(t *testing.T) {
 	t.Parallel()
-	log := logState{first: 10, stable: 20, end: 25}
+	log := kafka.LogState{First: 10, Stable: 20, End: 25}
 	for name, c := range map[string]struct {
-		far  progress
+		far  kafka.Progress
 		want start
 	}{
-		"nothing committed":                   {progress{next: -1}, start{offset: 10, why: nothingCommitted}},
-		"committed":                           {progress{15, "id"}, start{offset: 15}},
-		"committed by another tool":           {progress{15, ""}, start{offset: 15}},
-		"all read":                            {progress{25, "id"}, start{offset: 25}},
-		"first records deleted":               {progress{4, "id"}, start{offset: 10, why: logWasCut, missed: 6}},
-		"another topic of that name":          {progress{15, "before"}, start{offset: 10, why: topicIsNew}},
-		"another topic whose log is shorter":  {progress{99, "before"}, start{offset: 10, why: topicIsNew}},
-		"another topic whose log begins late": {progress{4, "before"}, start{offset: 10, why: topicIsNew}},
-		"the brokers lost records":            {progress{26, "id"}, start{offset: 10, why: logIsShort}},
+		"nothing committed":                   {kafka.Progress{Next: -1}, start{offset: 10, why: nothingCommitted}},
+		"committed":                           {kafka.Progress{Next: 15, TopicID: "id"}, start{offset: 15}},
+		"committed by another tool":           {kafka.Progress{Next: 15, TopicID: ""}, start{offset: 15}},
+		"all read":                            {kafka.Progress{Next: 25, TopicID: "id"}, start{offset: 25}},
+		"first records deleted":               {kafka.Progress{Next: 4, TopicID: "id"}, start{offset: 10, why: logWasCut, missed: 6}},
+		"another topic of that name":          {kafka.Progress{Next: 15, TopicID: "before"}, start{offset: 10, why: topicIsNew}},
+		"another topic whose log is shorter":  {kafka.Progress{Next: 99, TopicID: "before"}, start{offset: 10, why: topicIsNew}},
+		"another topic whose log begins late": {kafka.Progress{Next: 4, TopicID: "before"}, start{offset: 10, why: topicIsNew}},
+		"the brokers lost records":            {kafka.Progress{Next: 26, TopicID: "id"}, start{offset: 10, why: logIsShort}},
 	} {
 		require.Equal(t, c.want, startOf(c.far, "id", log), name)
 	}
-	require.Equal(t, start{offset: 15}, startOf(progress{15, "id"}, "", log), "brokers that tell no ids")
+	require.Equal(t, start{offset: 15}, startOf(kafka.Progress{Next: 15, TopicID: "id"}, "", log), "brokers that tell no ids")
 }
 
 // markingSession remembers the latest mark.
@@ -49,7 +51,7 @@ func TestOnlyTheSessionThatIsAskedAboutPassesOverNothing(t *testing.T) {
 	t.Parallel()
 	ctx, end := context.WithCancel(context.Background())
 	session := &markingSession{fakeSession: fakeSession{ctx: ctx}}
-	h := newHeld(session, "t", topicState{id: "id"})
+	h := newHeld(session, "t", kafka.TopicState{ID: "id"})
 	h.passed(1, 7)
 	require.Zero(t, session.marks, "a partition that is not ours")
 	h.passed(0, 7)
@@ -64,23 +66,23 @@ func TestATopicThatChangedEndsItsSession(t *testing.T) {
 	t.Parallel()
 	s := newSessions()
 	begin := func(id string, partitions int32) *held {
-		h := newHeld(&markingSession{fakeSession: fakeSession{ctx: context.Background()}}, "t", topicState{id: id, partitions: partitions})
+		h := newHeld(&markingSession{fakeSession: fakeSession{ctx: context.Background()}}, "t", kafka.TopicState{ID: id, Partitions: partitions})
 		s.set(h)
 		return h
 	}
 	h := begin("a", 6)
-	require.Equal(t, unchanged, s.compare("t", topicState{id: "a", partitions: 6}))
-	require.Equal(t, unchanged, s.compare("t", topicState{id: "", partitions: 6}), "a broker that tells no id")
+	require.Equal(t, unchanged, s.compare("t", kafka.TopicState{ID: "a", Partitions: 6}))
+	require.Equal(t, unchanged, s.compare("t", kafka.TopicState{ID: "", Partitions: 6}), "a broker that tells no id")
 	require.NoError(t, h.Context().Err())
-	require.Equal(t, madeAgain, s.compare("t", topicState{id: "b", partitions: 6}))
+	require.Equal(t, madeAgain, s.compare("t", kafka.TopicState{ID: "b", Partitions: 6}))
 	require.Error(t, h.Context().Err())
 	h = begin("b", 6)
-	require.Equal(t, unchanged, s.compare("t", topicState{id: "a", partitions: 3}), "a broker that is behind is not believed")
+	require.Equal(t, unchanged, s.compare("t", kafka.TopicState{ID: "a", Partitions: 3}), "a broker that is behind is not believed")
 	require.True(t, s.isFormer("t", "a"))
 	require.NoError(t, h.Context().Err())
-	require.Equal(t, resized, s.compare("t", topicState{id: "b", partitions: 7}))
+	require.Equal(t, resized, s.compare("t", kafka.TopicState{ID: "b", Partitions: 7}))
 	require.Error(t, h.Context().Err())
-	require.Equal(t, unchanged, s.compare("t", topicState{id: "b", partitions: 8}), "there is no session")
+	require.Equal(t, unchanged, s.compare("t", kafka.TopicState{ID: "b", Partitions: 8}), "there is no session")
 }
 
 func stored(first int64, records int, change func(*sarama.RecordBatch)) *sarama.Records {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // takeOverWithin bounds one attempt: a broker that hangs is asked again by the next one.
@@ -20,29 +22,29 @@ func (c *Consumer) TakeOver(ctx context.Context, replica string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, takeOverWithin)
 	defer cancel()
-	client, admin, err := connectAdmin(ctx, c.cfg.Config, c.cfg.Service)
+	client, admin, err := kafka.Connect(ctx, c.cfg.Config, c.cfg.Service)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = admin.Close() }() // closes the client with it
 	groups, topics := make([]string, len(c.topics)), make(map[string]string, len(c.topics))
 	for i, topic := range c.topics {
-		groups[i] = c.cfg.group(c.cfg.Service, topic)
+		groups[i] = c.cfg.Group(c.cfg.Service, topic)
 		topics[groups[i]] = c.cfg.TopicPrefix + topic
 	}
 	described, err := admin.DescribeConsumerGroups(groups)
 	if err != nil {
-		return c.cfg.explained("describe the consumer groups", err)
+		return c.cfg.Explained("describe the consumer groups", err)
 	}
 	var errs []error
 	for _, group := range described {
 		if group.Err != sarama.ErrNoError {
-			errs = append(errs, c.cfg.explained("describe group "+group.GroupId, group.Err))
+			errs = append(errs, c.cfg.Explained("describe group "+group.GroupId, group.Err))
 			continue
 		}
-		removed, err := c.removeFrom(client, group, memberID(c.cfg.Service, replica))
+		removed, err := c.removeFrom(client, group, kafka.MemberID(c.cfg.Service, replica))
 		if err != nil {
-			errs = append(errs, c.cfg.explained("remove a dead replica from group "+group.GroupId, err))
+			errs = append(errs, c.cfg.Explained("remove a dead replica from group "+group.GroupId, err))
 		}
 		if removed > 0 {
 			c.log.Warn("a dead replica was removed from its consumer group", "replica", replica, "group", group.GroupId)

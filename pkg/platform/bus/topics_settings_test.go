@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -17,8 +17,8 @@ import (
 func TestNoBatchOfOursIsLargerThanItsTopicTakes(t *testing.T) {
 	t.Parallel()
 	f := setupAt(t, testkit.Brokers(t))
-	_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{
-		{Name: messages.TopicOrders, Partitions: 1, ReplicationFactor: 1, MaxBytes: bus.MaxBatchBytes, Retention: bus.Retention}})
+	_, err := kafka.CreateTopics(t.Context(), f.cfg, []kafka.TopicSpec{
+		{Name: messages.TopicOrders, Partitions: 1, ReplicationFactor: 1, MaxBytes: kafka.MaxBatchBytes, Retention: kafka.Retention}})
 	require.NoError(t, err)
 	var writers sync.WaitGroup
 	for range 64 {

@@ -15,6 +15,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -110,7 +111,7 @@ func TestNothingCreatesATopicByMentioningIt(t *testing.T) {
 		return nil
 	})
 	require.Error(t, f.producer.Publish(t.Context(), placed("o1")))
-	topics, err := bus.ListTopics(t.Context(), f.cfg)
+	topics, err := kafka.ListTopics(t.Context(), f.cfg)
 	require.NoError(t, err)
 	require.Empty(t, topics)
 }
@@ -118,26 +119,26 @@ func TestNothingCreatesATopicByMentioningIt(t *testing.T) {
 func TestTopicsAreCreatedOnceAndNeverRepartitioned(t *testing.T) {
 	t.Parallel()
 	f := setupAt(t, testkit.Brokers(t))
-	spec := []bus.TopicSpec{{Name: "a", Partitions: 2, ReplicationFactor: 1}}
-	created, err := bus.CreateTopics(t.Context(), f.cfg, spec)
+	spec := []kafka.TopicSpec{{Name: "a", Partitions: 2, ReplicationFactor: 1}}
+	created, err := kafka.CreateTopics(t.Context(), f.cfg, spec)
 	require.NoError(t, err)
 	require.Equal(t, []string{f.cfg.TopicPrefix + "a"}, created)
-	created, err = bus.CreateTopics(t.Context(), f.cfg, spec)
+	created, err = kafka.CreateTopics(t.Context(), f.cfg, spec)
 	require.NoError(t, err)
 	require.Empty(t, created)
 	var together sync.WaitGroup
 	for range 4 { // as the jobs of two deployments may
 		together.Go(func() {
-			_, err := bus.CreateTopics(t.Context(), f.cfg, []bus.TopicSpec{{Name: "b", Partitions: 1, ReplicationFactor: 1}})
+			_, err := kafka.CreateTopics(t.Context(), f.cfg, []kafka.TopicSpec{{Name: "b", Partitions: 1, ReplicationFactor: 1}})
 			assert.NoError(t, err)
 		})
 	}
 	together.Wait()
 	spec[0].Partitions = 3
-	_, err = bus.CreateTopics(t.Context(), f.cfg, spec)
+	_, err = kafka.CreateTopics(t.Context(), f.cfg, spec)
 	require.ErrorContains(t, err, "exists with 2 partitions instead of 3")
 	require.ErrorContains(t, err, "stop every service", "readers go on at their old offsets in a topic that is made anew under them")
-	topics, err := bus.ListTopics(t.Context(), f.cfg)
+	topics, err := kafka.ListTopics(t.Context(), f.cfg)
 	require.NoError(t, err)
 	require.Len(t, topics, 2, "only those with the prefix")
 	require.Equal(t, "a", topics[0].Name)

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -30,7 +31,7 @@ const (
 )
 
 // attributes describe a record by OpenTelemetry's conventions for messaging. The topic has the name that Kafka knows.
-func attributes(cfg Config, client string, r messages.Record, operation string, kind attribute.KeyValue) []attribute.KeyValue {
+func attributes(cfg kafka.Config, client string, r messages.Record, operation string, kind attribute.KeyValue) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 11)
 	attrs = append(attrs, semconv.MessagingSystemKafka, semconv.MessagingOperationName(operation), kind,
 		semconv.MessagingDestinationName(cfg.TopicPrefix+r.Topic), semconv.MessagingClientID(client))
@@ -42,9 +43,9 @@ func attributes(cfg Config, client string, r messages.Record, operation string, 
 
 // process begins the span of one attempt at a record. The event and the id are "" when the record could not be decoded.
 func (d *dispatcher) process(ctx context.Context, r messages.Record, event, id, traceParent string) (context.Context, *tracing.Span) {
-	attrs := append(attributes(d.cfg, memberID(d.service, d.replica), r, opProcess, semconv.MessagingOperationTypeProcess),
+	attrs := append(attributes(d.cfg, kafka.MemberID(d.service, d.replica), r, opProcess, semconv.MessagingOperationTypeProcess),
 		semconv.MessagingDestinationPartitionID(strconv.Itoa(int(r.Partition))), semconv.MessagingKafkaOffset(int(r.Offset)),
-		semconv.MessagingConsumerGroupName(d.cfg.group(d.service, r.Topic)))
+		semconv.MessagingConsumerGroupName(d.cfg.Group(d.service, r.Topic)))
 	if id != "" {
 		attrs = append(attrs, semconv.MessagingMessageID(id), tracing.EventKey.String(event))
 	}
@@ -88,7 +89,7 @@ func (p *Producer) sending(ctx context.Context, records []messages.Record) (trac
 	traced = slices.Clone(records) // they may be published again, and then have the parent that they have now
 	spans := make([]*tracing.Span, len(records))
 	for i, r := range records {
-		attrs := attributes(p.cfg, ClientID(p.service), r, opSend, semconv.MessagingOperationTypeSend)
+		attrs := attributes(p.cfg, kafka.ClientID(p.service), r, opSend, semconv.MessagingOperationTypeSend)
 		if id := valueOf(r, headerMessageID); id != "" {
 			attrs = append(attrs, semconv.MessagingMessageID(id))
 		}

@@ -7,13 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 func topics(t *testing.T, broker *embedded.Broker) []string {
 	t.Helper()
-	found, err := bus.ListTopics(t.Context(), bus.Config{Brokers: broker.Addrs()})
+	found, err := kafka.ListTopics(t.Context(), kafka.Config{Brokers: broker.Addrs()})
 	require.NoError(t, err)
 	var names []string
 	for _, topic := range found {
@@ -28,8 +28,8 @@ func TestTheBrokerKeepsItsTopicsInItsFolder(t *testing.T) {
 	first, err := embedded.StartBroker(embedded.BrokerConfig{DataDir: dir})
 	require.NoError(t, err)
 	require.Empty(t, topics(t, first), "none are there by themselves")
-	_, err = bus.CreateTopics(t.Context(), bus.Config{Brokers: first.Addrs()},
-		[]bus.TopicSpec{{Name: "things", Partitions: 2, ReplicationFactor: 1}})
+	_, err = kafka.CreateTopics(t.Context(), kafka.Config{Brokers: first.Addrs()},
+		[]kafka.TopicSpec{{Name: "things", Partitions: 2, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(first.Addrs()[0])
 	require.NoError(t, err)

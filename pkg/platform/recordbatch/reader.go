@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // maxResponse bounds what is read of one answer: a batch as it is stored.
@@ -92,7 +92,7 @@ func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResp
 	}
 	resp := answer.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, franz.Plain(err)
+		return nil, kafka.Readable(err)
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 		return &kmsg.FetchResponseTopicPartition{}, nil
@@ -102,7 +102,7 @@ func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResp
 	if errors.Is(err, kerr.OffsetOutOfRange) {
 		err = fmt.Errorf("%w (it begins at %d)", ErrGone, got.LogStartOffset)
 	}
-	return got, franz.Plain(err)
+	return got, kafka.Readable(err)
 }
 
 func (r *Reader) findLeader(ctx context.Context) error {
@@ -116,7 +116,7 @@ func (r *Reader) findLeader(ctx context.Context) error {
 	}
 	for _, t := range resp.Topics {
 		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
-			return fmt.Errorf("find its leader: %w", franz.Plain(err))
+			return fmt.Errorf("find its leader: %w", kafka.Readable(err))
 		}
 		for _, p := range t.Partitions {
 			if p.Partition == r.partition && p.Leader >= 0 {
@@ -149,7 +149,7 @@ func (r *Reader) seek(ctx context.Context, at int64) error {
 	}
 	answer := resp.Topics[0].Partitions[0]
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
-		return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, franz.Plain(err))
+		return fmt.Errorf("offsets of %s/%d: %w", r.topic, r.partition, kafka.Readable(err))
 	}
 	r.next = answer.Offset
 	return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/recordbatch"
 	"pasdetrois/pkg/platform/testkit"
 )
@@ -28,7 +28,7 @@ type log struct {
 func setup(t *testing.T) *log {
 	t.Helper()
 	l := &log{t: t, topic: testkit.Prefix(t) + "log", brokers: testkit.Brokers(t)}
-	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: l.brokers}, []bus.TopicSpec{{Name: l.topic, Partitions: 1, ReplicationFactor: 1}})
+	_, err := kafka.CreateTopics(t.Context(), kafka.Config{Brokers: l.brokers}, []kafka.TopicSpec{{Name: l.topic, Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	return l
 }

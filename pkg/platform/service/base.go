@@ -7,8 +7,8 @@ import (
 	"net"
 	"time"
 
-	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/tracing"
 )
@@ -21,7 +21,7 @@ type Base struct {
 	DatabaseURL string `env:"DATABASE_URL" desc:"required: Postgres URL of the service's own role"`
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" desc:"database connections at most, 4 or more, beside the one that each replica has for its lease; none: the number of CPUs, 4 at least"`
 
-	Kafka   bus.Config
+	Kafka   kafka.Config
 	Letters deadletter.Bounds
 	Tracing tracing.Settings
 

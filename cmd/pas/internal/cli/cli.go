@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/internal/render"
-	"pasdetrois/pkg/platform/franz"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/terminal"
 )
 
@@ -58,7 +58,7 @@ func Run(ctx context.Context, p Program) int {
 	}
 	var usage *usageError
 	isUsage := errors.As(err, &usage)
-	line, code := franz.InWords(explain(err), err), ExitFailure
+	line, code := kafka.InWords(explain(err), err), ExitFailure
 	if isUsage || !a.ran {
 		code = ExitUsage
 	}

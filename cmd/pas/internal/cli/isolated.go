@@ -15,7 +15,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -28,7 +28,7 @@ type borrowed struct {
 	name     string
 	adminURL string // of the server, "" when Postgres is embedded
 	brokers  []string
-	kafka    bus.Config
+	kafka    kafka.Config
 }
 
 // borrow fills the stack's configuration with a fresh database and prefixed topics on the servers that the environment

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/internal/cli"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -129,7 +129,7 @@ func (r *restRun) call(t *testing.T, method, path, contentType, body string) str
 func TestRESTServesUntilCtrlCAndSumsUp(t *testing.T) {
 	t.Parallel()
 	prefix := testkit.Prefix(t)
-	_, err := bus.CreateTopics(t.Context(), bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix}, []bus.TopicSpec{{Name: "web", Partitions: 1, ReplicationFactor: 1}})
+	_, err := kafka.CreateTopics(t.Context(), kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: prefix}, []kafka.TopicSpec{{Name: "web", Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	topic := prefix + "web"
 	const plain, asJSON, binary = "application/vnd.kafka.v2+json", "application/vnd.kafka.json.v2+json", "application/vnd.kafka.binary.v2+json"

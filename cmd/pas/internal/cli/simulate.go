@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/simulate"
@@ -150,7 +150,7 @@ func (s *simulateFlags) complete(seeded bool) error {
 }
 
 // explainSimulate adds what to do when the run could not begin.
-func explainSimulate(err error, cfg bus.Config) error {
+func explainSimulate(err error, cfg kafka.Config) error {
 	var unreachable *client.UnreachableError
 	switch {
 	case errors.As(err, &unreachable), client.StatusOf(err) != 0:

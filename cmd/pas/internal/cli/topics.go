@@ -14,8 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/access"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/toolbox/feed"
 	toolkafka "pasdetrois/toolbox/kafka"
@@ -49,8 +48,8 @@ func (f *kafkaFlags) addBrokers(flags flagSet) {
 }
 
 // kafka reads the same variables as the services, each also as …_FILE; flags come first.
-func (a *app) kafka(f kafkaFlags) (bus.Config, error) {
-	cfg, err := run.Parse[bus.Config](a.Environ)
+func (a *app) kafka(f kafkaFlags) (kafka.Config, error) {
+	cfg, err := run.Parse[kafka.Config](a.Environ)
 	if len(f.brokers) > 0 {
 		cfg.Brokers = f.brokers
 	}
@@ -68,7 +67,7 @@ func (a *app) kafka(f kafkaFlags) (bus.Config, error) {
 }
 
 // unseen reminds of topics that exist and that a client may not see.
-func unseen(cfg bus.Config) string {
+func unseen(cfg kafka.Config) string {
 	if !cfg.Access.SASL() && cfg.Access.Cert == "" {
 		return ""
 	}
@@ -76,7 +75,7 @@ func unseen(cfg bus.Config) string {
 }
 
 // withKafka makes a command's RunE that talks to Kafka.
-func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Config, given []string) error) func(*cobra.Command, []string) error {
+func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg kafka.Config, given []string) error) func(*cobra.Command, []string) error {
 	return a.runs(func(cmd *cobra.Command, given []string) error {
 		cfg, err := a.kafka(*f)
 		if err != nil {
@@ -89,8 +88,8 @@ func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg bus.Con
 }
 
 // explainKafka adds what to do when Kafka cannot be reached. Whatever else it says is said already.
-func explainKafka(err error, cfg bus.Config) error {
-	var explained *access.Problem
+func explainKafka(err error, cfg kafka.Config) error {
+	var explained *kafka.Problem
 	var network net.Error
 	if err = toolkafka.Explain(cfg, err); errors.As(err, &explained) {
 		if explained.Unreachable == "" {
@@ -148,8 +147,8 @@ func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
 		Short:   "List the topics that exist",
 		Example: `  pas topics list --brokers localhost:9092`,
 		Args:    args(cobra.NoArgs),
-		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, _ []string) error {
-			infos, err := bus.ListTopics(ctx, cfg)
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg kafka.Config, _ []string) error {
+			infos, err := kafka.ListTopics(ctx, cfg)
 			if err != nil {
 				return explainKafka(err, cfg)
 			}
@@ -170,7 +169,7 @@ func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
 	}
 }
 
-func views(infos []bus.TopicInfo) []topicView {
+func views(infos []kafka.TopicInfo) []topicView {
 	list := make([]topicView, len(infos))
 	for i, t := range infos {
 		list[i] = topicView{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: t.ReplicationFactor, Configs: t.Configs}
@@ -184,17 +183,17 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 		Short: "Describe the four topics, or those named: partitions, copies, settings, records behind an open transaction",
 		Example: `  pas topics describe
   pas topics describe orders --json`,
-		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg kafka.Config, names []string) error {
 			if len(names) == 0 {
 				names = messages.TopicNames()
 			}
-			infos, err := bus.ListTopics(ctx, cfg)
+			infos, err := kafka.ListTopics(ctx, cfg)
 			if err != nil {
 				return explainKafka(err, cfg)
 			}
-			var found []bus.TopicInfo
+			var found []kafka.TopicInfo
 			for _, name := range names {
-				i := slices.IndexFunc(infos, func(t bus.TopicInfo) bool { return t.Name == name })
+				i := slices.IndexFunc(infos, func(t kafka.TopicInfo) bool { return t.Name == name })
 				if i < 0 {
 					return hint(fmt.Errorf("there is no topic %q", cfg.TopicPrefix+name), "create the four topics with `pas topics create`%s", unseen(cfg))
 				}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 const maxPartitions = 10_000
@@ -33,7 +33,7 @@ A topic with fewer partitions than asked is an error.`,
   pas topics create --brokers kafka-1:9092,kafka-2:9092 --replication-factor 3 --min-isr 2
   pas topics create --partitions orders=12,payments=6
   pas topics create web-events --partitions 1`,
-		RunE: a.withKafka(flags, func(ctx context.Context, cfg bus.Config, names []string) error {
+		RunE: a.withKafka(flags, func(ctx context.Context, cfg kafka.Config, names []string) error {
 			if replication < 1 && replication != -1 {
 				return usagef("--replication-factor %d is less than 1", replication)
 			}
@@ -47,11 +47,11 @@ A topic with fewer partitions than asked is an error.`,
 			for i := range specs {
 				specs[i].MinISR = minISR
 			}
-			created, err := bus.CreateTopics(ctx, cfg, specs)
+			created, err := kafka.CreateTopics(ctx, cfg, specs)
 			if err != nil {
 				return explainKafka(err, cfg)
 			}
-			different, err := bus.DifferentTopics(ctx, cfg, specs)
+			different, err := kafka.DifferentTopics(ctx, cfg, specs)
 			if err != nil {
 				return explainKafka(err, cfg)
 			}
@@ -65,7 +65,7 @@ A topic with fewer partitions than asked is an error.`,
 }
 
 // topicSpecs returns the topics named, or the four, with as many partitions as asked.
-func topicSpecs(names []string, replication int16, partitions []string) ([]bus.TopicSpec, error) {
+func topicSpecs(names []string, replication int16, partitions []string) ([]kafka.TopicSpec, error) {
 	specs, err := namedSpecs(names, replication)
 	if err != nil {
 		return nil, err
@@ -103,21 +103,21 @@ func topicSpecs(names []string, replication int16, partitions []string) ([]bus.T
 }
 
 // namedSpecs returns the topics named, once each; one that is none of the four has 0 partitions.
-func namedSpecs(names []string, replication int16) ([]bus.TopicSpec, error) {
+func namedSpecs(names []string, replication int16) ([]kafka.TopicSpec, error) {
 	four := stack.Topics(replication)
 	if len(names) == 0 {
 		return four, nil
 	}
-	var specs []bus.TopicSpec
+	var specs []kafka.TopicSpec
 	for _, name := range names {
 		if !topicName.MatchString(name) || name == "." || name == ".." {
 			return nil, usagef("%q is no topic's name: use letters, digits, '.', '_' and '-'", name)
 		}
-		if slices.ContainsFunc(specs, func(s bus.TopicSpec) bool { return s.Name == name }) {
+		if slices.ContainsFunc(specs, func(s kafka.TopicSpec) bool { return s.Name == name }) {
 			continue
 		}
-		spec := bus.TopicSpec{Name: name, ReplicationFactor: replication}
-		if i := slices.IndexFunc(four, func(s bus.TopicSpec) bool { return s.Name == name }); i >= 0 {
+		spec := kafka.TopicSpec{Name: name, ReplicationFactor: replication}
+		if i := slices.IndexFunc(four, func(s kafka.TopicSpec) bool { return s.Name == name }); i >= 0 {
 			spec = four[i]
 		}
 		specs = append(specs, spec)

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // showCreated says which topics were made, which were there, and which of those have other settings.
-func (a *app) showCreated(cfg bus.Config, specs []bus.TopicSpec, created []string, different []bus.TopicDifference) error {
+func (a *app) showCreated(cfg kafka.Config, specs []kafka.TopicSpec, created []string, different []kafka.TopicDifference) error {
 	type row struct {
 		Name              string            `json:"name"`
 		Partitions        int32             `json:"partitions"`
@@ -24,7 +24,7 @@ func (a *app) showCreated(cfg bus.Config, specs []bus.TopicSpec, created []strin
 	for i, s := range specs {
 		name := cfg.TopicPrefix + s.Name
 		list[i] = row{Name: name, Partitions: s.Partitions, ReplicationFactor: s.ReplicationFactor, Created: slices.Contains(created, name)}
-		other := slices.IndexFunc(different, func(d bus.TopicDifference) bool { return d.Topic == name })
+		other := slices.IndexFunc(different, func(d kafka.TopicDifference) bool { return d.Topic == name })
 		if other >= 0 {
 			list[i].Differs, list[i].Change = different[other].Is, different[other].Change(cfg.Brokers)
 		}
@@ -47,7 +47,7 @@ func (a *app) showCreated(cfg bus.Config, specs []bus.TopicSpec, created []strin
 }
 
 // differs lists the settings of a topic that differ from ours.
-func differs(d bus.TopicDifference) string {
+func differs(d kafka.TopicDifference) string {
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(d.Is)) {
 		all = append(all, fmt.Sprintf("%s is %s instead of %s", key, d.Is[key], d.Want[key]))

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/internal/cli"
-	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -36,8 +36,8 @@ func TestTopicsOfAnyNameCanBeCreated(t *testing.T) {
 func TestTopicsWithOtherSettingsAreNamedWithTheCommandThatChangesThem(t *testing.T) {
 	t.Parallel()
 	environ := kafkaOf(t)
-	cfg := bus.Config{Brokers: testkit.Brokers(t), TopicPrefix: environ["KAFKA_TOPIC_PREFIX"]}
-	_, err := bus.CreateTopics(t.Context(), cfg, []bus.TopicSpec{{Name: "orders", Partitions: 6, ReplicationFactor: 1, MaxBytes: 1 << 20}})
+	cfg := kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: environ["KAFKA_TOPIC_PREFIX"]}
+	_, err := kafka.CreateTopics(t.Context(), cfg, []kafka.TopicSpec{{Name: "orders", Partitions: 6, ReplicationFactor: 1, MaxBytes: 1 << 20}})
 	require.NoError(t, err)
 	got := pas(t, environ, "topics", "create")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
@@ -45,7 +45,7 @@ func TestTopicsWithOtherSettingsAreNamedWithTheCommandThatChangesThem(t *testing
 	require.Contains(t, got.stdout, "--alter --entity-type topics --entity-name "+cfg.TopicPrefix+"orders --add-config max.message.bytes=131072")
 	require.Equal(t, 1, strings.Count(got.stdout, "--alter"), "what was made now has the settings:\n%s", got.stdout)
 
-	topics, err := bus.ListTopics(t.Context(), cfg)
+	topics, err := kafka.ListTopics(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, topics, 4)
 	for _, topic := range topics {

@@ -28,6 +28,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/testkit"
 )
@@ -35,7 +36,7 @@ import (
 // World is one test's corner of Kafka and Postgres: topics and groups with a prefix, and a database, of its own.
 type World struct {
 	T        *testing.T
-	Kafka    bus.Config
+	Kafka    kafka.Config
 	DB       *pgxpool.Pool // as the service's role
 	Log      *slog.Logger  // its lines are shown when the test fails
 	Logs     *Buffer
@@ -65,7 +66,7 @@ func New(t *testing.T, service string, brokers []string, db *testkit.DB) *World 
 		}
 	})
 	prefix := testkit.Prefix(t)
-	w.Kafka = bus.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
+	w.Kafka = kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
 	w.environ = map[string]string{"DATABASE_URL": db.URL(service), "KAFKA_BROKERS": strings.Join(brokers, ","),
 		"KAFKA_TOPIC_PREFIX": prefix, "KAFKA_GROUP_PREFIX": prefix}
 	var err error
@@ -86,11 +87,11 @@ func Config[C any](w *World) C {
 // CreateTopics creates the contract's topics.
 func (w *World) CreateTopics(partitions int32) {
 	w.T.Helper()
-	var topics []bus.TopicSpec
+	var topics []kafka.TopicSpec
 	for _, topic := range messages.Topics() {
-		topics = append(topics, bus.TopicSpec{Name: topic.Name, Partitions: partitions, ReplicationFactor: 1})
+		topics = append(topics, kafka.TopicSpec{Name: topic.Name, Partitions: partitions, ReplicationFactor: 1})
 	}
-	_, err := bus.CreateTopics(w.T.Context(), w.Kafka, topics)
+	_, err := kafka.CreateTopics(w.T.Context(), w.Kafka, topics)
 	require.NoError(w.T, err)
 }
 

@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 )
 
 // pause waits d and reports whether ctx was still alive then.
-func pause(ctx context.Context, d time.Duration) bool {
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -18,7 +18,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // backoff doubles from first with each attempt (1 is the first), up to most.
-func backoff(attempt int, first, most time.Duration) time.Duration {
+func Backoff(attempt int, first, most time.Duration) time.Duration {
 	d := first
 	for i := 1; i < attempt && d < most; i++ {
 		d *= 2

@@ -1,4 +1,4 @@
-package franz
+package kafka
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ func TestNoErrorOfTheBrokerIsToldByItsName(t *testing.T) {
 		if err == nil || code > 0 && errors.Is(err, kerr.UnknownServerError) {
 			continue
 		}
-		text := Plain(fmt.Errorf("read orders/7: %w", err)).Error()
+		text := Readable(fmt.Errorf("read orders/7: %w", err)).Error()
 		require.NotRegexp(t, rawName, text)
 		require.Contains(t, text, "read orders/7: ")
 		require.NotContains(t, text, "\n")
@@ -33,12 +33,12 @@ func TestNoErrorOfTheBrokerIsToldByItsName(t *testing.T) {
 func TestAnErrorInWordsIsStillTheSameError(t *testing.T) {
 	t.Parallel()
 	both := errors.Join(fmt.Errorf("a: %w", kerr.UnknownTopicID), fmt.Errorf("b: %w", kerr.InconsistentGroupProtocol))
-	plain := Plain(fmt.Errorf("look: %w", both))
+	plain := Readable(fmt.Errorf("look: %w", both))
 	require.ErrorIs(t, plain, kerr.UnknownTopicID)
 	require.ErrorIs(t, plain, kerr.InconsistentGroupProtocol)
 	require.NotRegexp(t, rawName, plain.Error())
 	require.Contains(t, plain.Error(), "a: the topic was deleted (or made anew)")
-	require.NoError(t, Plain(nil))
+	require.NoError(t, Readable(nil))
 	other := errors.New("other")
-	require.Equal(t, other, Plain(other))
+	require.Equal(t, other, Readable(other))
 }

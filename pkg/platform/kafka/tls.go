@@ -1,4 +1,4 @@
-package access
+package kafka
 
 import (
 	"crypto/tls"
@@ -11,7 +11,7 @@ import (
 
 // TLSConfig returns what connections to the brokers are made with, or what is wrong with the certificates, each problem
 // on a line of its own.
-func (s Settings) TLSConfig() (*tls.Config, error) {
+func (s Access) TLSConfig() (*tls.Config, error) {
 	var errs []error
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
 	if s.CA != "" {
@@ -45,7 +45,7 @@ func (s Settings) TLSConfig() (*tls.Config, error) {
 	return cfg, nil
 }
 
-func (s Settings) addCA(pool *x509.CertPool) error {
+func (s Access) addCA(pool *x509.CertPool) error {
 	content, err := pem("KAFKA_TLS_CA", s.CA)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package access_test
+package kafka_test
 
 import (
 	"crypto/ecdsa"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/access"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 const (
@@ -26,18 +26,18 @@ const (
 func TestSettingsThatFitTogether(t *testing.T) {
 	t.Parallel()
 	cert, key := pair(t)
-	for name, s := range map[string]access.Settings{
+	for name, s := range map[string]kafka.Access{
 		"nothing":       {},
-		"plaintext":     {Protocol: access.Plaintext},
-		"tls":           {Protocol: access.SSL},
-		"own authority": {Protocol: access.SSL, CA: cert, ServerName: "kafka"},
-		"mutual":        {Protocol: access.SSL, Cert: cert, Key: key},
-		"plain":         {Protocol: access.SASLPlaintext, Mechanism: access.Plain, Username: "u", Password: "p"},
-		"scram 256":     {Protocol: access.SASLSSL, Mechanism: access.ScramSHA256, Username: "u", Password: "p"},
-		"scram 512":     {Protocol: access.SASLSSL, Mechanism: access.ScramSHA512, Username: "u", Password: "p"},
-		"oauth": {Protocol: access.SASLSSL, Mechanism: access.OAuthBearer, TokenURL: "https://login/token", ClientID: "c", ClientSecret: "s",
+		"plaintext":     {Protocol: kafka.Plaintext},
+		"tls":           {Protocol: kafka.SSL},
+		"own authority": {Protocol: kafka.SSL, CA: cert, ServerName: "kafka"},
+		"mutual":        {Protocol: kafka.SSL, Cert: cert, Key: key},
+		"plain":         {Protocol: kafka.SASLPlaintext, Mechanism: kafka.Plain, Username: "u", Password: "p"},
+		"scram 256":     {Protocol: kafka.SASLSSL, Mechanism: kafka.ScramSHA256, Username: "u", Password: "p"},
+		"scram 512":     {Protocol: kafka.SASLSSL, Mechanism: kafka.ScramSHA512, Username: "u", Password: "p"},
+		"oauth": {Protocol: kafka.SASLSSL, Mechanism: kafka.OAuthBearer, TokenURL: "https://login/token", ClientID: "c", ClientSecret: "s",
 			Extensions: []string{"logicalCluster=lkc-1", " pool=p=1"}},
-		"oauth without tls": {Protocol: access.SASLPlaintext, Mechanism: access.OAuthBearer, TokenURL: "https://login/token", ClientID: "c", ClientSecret: "s",
+		"oauth without tls": {Protocol: kafka.SASLPlaintext, Mechanism: kafka.OAuthBearer, TokenURL: "https://login/token", ClientID: "c", ClientSecret: "s",
 			CA: cert},
 	} {
 		require.NoError(t, s.Validate(), name)
@@ -49,36 +49,36 @@ func TestEveryProblemNamesItsVariableAndWhatIsAllowed(t *testing.T) {
 	cert, key := pair(t)
 	_, otherKey := pair(t)
 	for name, c := range map[string]struct {
-		settings access.Settings
+		settings kafka.Access
 		want     []string
 	}{
-		"unknown protocol": {access.Settings{Protocol: "TLS", Mechanism: "x"},
+		"unknown protocol": {kafka.Access{Protocol: "TLS", Mechanism: "x"},
 			[]string{`KAFKA_SECURITY_PROTOCOL: "TLS" is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL`}},
-		"no mechanism": {access.Settings{Protocol: access.SASLSSL},
+		"no mechanism": {kafka.Access{Protocol: kafka.SASLSSL},
 			[]string{"KAFKA_SASL_MECHANISM is empty: KAFKA_SECURITY_PROTOCOL SASL_SSL needs one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"}},
-		"unknown mechanism": {access.Settings{Protocol: access.SASLPlaintext, Mechanism: "GSSAPI"},
+		"unknown mechanism": {kafka.Access{Protocol: kafka.SASLPlaintext, Mechanism: "GSSAPI"},
 			[]string{`KAFKA_SASL_MECHANISM: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER`}},
-		"no user and no password": {access.Settings{Protocol: access.SASLPlaintext, Mechanism: access.Plain}, []string{
+		"no user and no password": {kafka.Access{Protocol: kafka.SASLPlaintext, Mechanism: kafka.Plain}, []string{
 			"KAFKA_SASL_USERNAME is empty: KAFKA_SASL_MECHANISM PLAIN needs it (or KAFKA_SASL_USERNAME_FILE)",
 			"KAFKA_SASL_PASSWORD is empty: KAFKA_SASL_MECHANISM PLAIN needs it (or KAFKA_SASL_PASSWORD_FILE)"}},
-		"no client": {access.Settings{Protocol: access.SASLPlaintext, Mechanism: access.OAuthBearer, TokenURL: "login", Extensions: []string{"x"}}, []string{
+		"no client": {kafka.Access{Protocol: kafka.SASLPlaintext, Mechanism: kafka.OAuthBearer, TokenURL: "login", Extensions: []string{"x"}}, []string{
 			"KAFKA_OAUTH_CLIENT_ID is empty: KAFKA_SASL_MECHANISM OAUTHBEARER needs it (or KAFKA_OAUTH_CLIENT_ID_FILE)",
 			"KAFKA_OAUTH_CLIENT_SECRET is empty: KAFKA_SASL_MECHANISM OAUTHBEARER needs it (or KAFKA_OAUTH_CLIENT_SECRET_FILE)",
 			"KAFKA_OAUTH_TOKEN_URL is not a URL such as https://login.example.com/oauth2/token",
 			`KAFKA_OAUTH_EXTENSIONS: "x" is not NAME=VALUE`}},
-		"a login that would not be used": {access.Settings{Mechanism: access.Plain, Username: "u", Password: "p"},
+		"a login that would not be used": {kafka.Access{Mechanism: kafka.Plain, Username: "u", Password: "p"},
 			[]string{"KAFKA_SASL_MECHANISM" + noLogin, "KAFKA_SASL_USERNAME" + noLogin, "KAFKA_SASL_PASSWORD" + noLogin}},
-		"certificates that would not be used": {access.Settings{CA: cert, Cert: cert, Key: key, ServerName: "kafka"},
+		"certificates that would not be used": {kafka.Access{CA: cert, Cert: cert, Key: key, ServerName: "kafka"},
 			[]string{"KAFKA_TLS_CA" + noTLS, "KAFKA_TLS_CERT" + noTLS, "KAFKA_TLS_KEY" + noTLS, "KAFKA_TLS_SERVER_NAME" + noTLS}},
-		"a certificate without its key": {access.Settings{Protocol: access.SSL, Cert: cert},
+		"a certificate without its key": {kafka.Access{Protocol: kafka.SSL, Cert: cert},
 			[]string{"KAFKA_TLS_KEY is empty: KAFKA_TLS_CERT needs it (or KAFKA_TLS_KEY_FILE)"}},
-		"a key without its certificate": {access.Settings{Protocol: access.SSL, Key: key},
+		"a key without its certificate": {kafka.Access{Protocol: kafka.SSL, Key: key},
 			[]string{"KAFKA_TLS_CERT is empty: KAFKA_TLS_KEY needs it (or KAFKA_TLS_CERT_FILE)"}},
-		"a key of another certificate": {access.Settings{Protocol: access.SSL, Cert: cert, Key: otherKey},
+		"a key of another certificate": {kafka.Access{Protocol: kafka.SSL, Cert: cert, Key: otherKey},
 			[]string{"KAFKA_TLS_CERT and KAFKA_TLS_KEY: tls: private key does not match public key"}},
-		"no certificate in it": {access.Settings{Protocol: access.SSL, CA: key},
+		"no certificate in it": {kafka.Access{Protocol: kafka.SSL, CA: key},
 			[]string{"KAFKA_TLS_CA has no certificate in it: give PEM, which begins with -----BEGIN CERTIFICATE-----"}},
-		"files that are not there": {access.Settings{Protocol: access.SSL, CA: "no/ca", Cert: "no/cert", Key: "two\nlines"}, []string{
+		"files that are not there": {kafka.Access{Protocol: kafka.SSL, CA: "no/ca", Cert: "no/cert", Key: "two\nlines"}, []string{
 			"KAFKA_TLS_CA: open no/ca: no such file or directory",
 			"KAFKA_TLS_CERT: open no/cert: no such file or directory",
 			"KAFKA_TLS_KEY is neither PEM, which has a line -----BEGIN …-----, nor the name of a file"}},
@@ -101,24 +101,24 @@ func TestCertificatesMayBeInFiles(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		return path
 	}
-	s := access.Settings{Protocol: access.SSL, CA: file("ca.pem", cert), Cert: file("cert.pem", cert), Key: file("key.pem", key), ServerName: "kafka"}
+	s := kafka.Access{Protocol: kafka.SSL, CA: file("ca.pem", cert), Cert: file("cert.pem", cert), Key: file("key.pem", key), ServerName: "kafka"}
 	cfg, err := s.TLSConfig()
 	require.NoError(t, err)
 	require.NotNil(t, cfg.RootCAs)
 	require.Len(t, cfg.Certificates, 1)
 	require.Equal(t, "kafka", cfg.ServerName)
 	require.False(t, cfg.InsecureSkipVerify)
-	cfg, err = access.Settings{Protocol: access.SSL}.TLSConfig()
+	cfg, err = kafka.Access{Protocol: kafka.SSL}.TLSConfig()
 	require.NoError(t, err)
 	require.Nil(t, cfg.RootCAs, "without an authority of its own it trusts those of the machine")
 }
 
 func TestWhoNamesNoSecret(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, `user "ada" (PLAIN)`, access.Settings{Protocol: access.SASLSSL, Mechanism: access.Plain, Username: "ada", Password: "secret"}.Who())
-	require.Equal(t, `client "c" (OAUTHBEARER)`, access.Settings{Protocol: access.SASLSSL, Mechanism: access.OAuthBearer, ClientID: "c", ClientSecret: "secret"}.Who())
-	require.Equal(t, "the client certificate", access.Settings{Protocol: access.SSL, Cert: "x"}.Who())
-	require.Equal(t, "an anonymous client", access.Settings{}.Who())
+	require.Equal(t, `user "ada" (PLAIN)`, kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.Plain, Username: "ada", Password: "secret"}.Who())
+	require.Equal(t, `client "c" (OAUTHBEARER)`, kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.OAuthBearer, ClientID: "c", ClientSecret: "secret"}.Who())
+	require.Equal(t, "the client certificate", kafka.Access{Protocol: kafka.SSL, Cert: "x"}.Who())
+	require.Equal(t, "an anonymous client", kafka.Access{}.Who())
 }
 
 // pair returns a certificate that signed itself, and its key.

@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"errors"
@@ -9,16 +9,16 @@ import (
 )
 
 // logState is how far the log of one partition reaches.
-type logState struct {
-	first  int64 // the oldest record that is left
-	stable int64 // behind the last record that may be read: transactions that are still open begin here
-	end    int64 // behind the last record
+type LogState struct {
+	First  int64 // the oldest record that is left
+	Stable int64 // behind the last record that may be read: transactions that are still open begin here
+	End    int64 // behind the last record
 }
 
 // askLogs asks the leaders of partitions how far their logs reach: three questions to each leader, for any number of
 // partitions. Partitions of which nobody could tell, because their leader is away, are in untold with the reason.
-func askLogs(client sarama.Client, topic string, partitions []int32) (logs map[int32]logState, untold map[int32]error) {
-	logs, untold = make(map[int32]logState), make(map[int32]error)
+func AskLogs(client sarama.Client, topic string, partitions []int32) (logs map[int32]LogState, untold map[int32]error) {
+	logs, untold = make(map[int32]LogState), make(map[int32]error)
 	led := make(map[*sarama.Broker][]int32)
 	for _, p := range partitions {
 		leader, err := client.Leader(topic, p)
@@ -37,8 +37,8 @@ func askLogs(client sarama.Client, topic string, partitions []int32) (logs map[i
 		end := ask(sarama.OffsetNewest, sarama.ReadUncommitted)
 		for _, p := range ps { // the log moves on between two questions
 			if untold[p] == nil {
-				s := logState{first: first[p], stable: max(first[p], stable[p])}
-				s.end = max(s.stable, end[p])
+				s := LogState{First: first[p], Stable: max(first[p], stable[p])}
+				s.End = max(s.Stable, end[p])
 				logs[p] = s
 			}
 		}
@@ -76,28 +76,28 @@ func askOffsets(client sarama.Client, leader *sarama.Broker, topic string, parti
 }
 
 // progress is how far a consumer group has read one partition.
-type progress struct {
-	next    int64  // offset that it reads next; -1 when nothing is committed
-	topicID string // of the topic that the offset belongs to; "" when nobody wrote it down
+type Progress struct {
+	Next    int64  // offset that it reads next; -1 when nothing is committed
+	TopicID string // of the topic that the offset belongs to; "" when nobody wrote it down
 }
 
 // of reports whether the offset belongs to the topic with the id, as far as both are known.
-func (p progress) of(topicID string) bool {
-	return p.topicID == "" || topicID == "" || p.topicID == topicID
+func (p Progress) Of(topicID string) bool {
+	return p.TopicID == "" || topicID == "" || p.TopicID == topicID
 }
 
 // askProgress asks how far a group is in a topic.
-func (c Config) askProgress(admin sarama.ClusterAdmin, group, topic string, partitions []int32) (map[int32]progress, error) {
+func (c Config) AskProgress(admin sarama.ClusterAdmin, group, topic string, partitions []int32) (map[int32]Progress, error) {
 	committed, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
 	if errors.Is(err, sarama.ErrGroupIDNotFound) {
 		committed, err = &sarama.OffsetFetchResponse{}, nil // nobody ever joined it: nothing is committed
 	}
 	if err != nil {
-		return nil, c.explained("committed offsets of "+topic, err)
+		return nil, c.Explained("committed offsets of "+topic, err)
 	}
-	far := make(map[int32]progress, len(partitions))
+	far := make(map[int32]Progress, len(partitions))
 	for _, p := range partitions {
-		far[p] = progress{next: -1}
+		far[p] = Progress{Next: -1}
 		block := committed.GetBlock(topic, p)
 		if block == nil {
 			continue
@@ -105,7 +105,7 @@ func (c Config) askProgress(admin sarama.ClusterAdmin, group, topic string, part
 		if block.Err != sarama.ErrNoError {
 			return nil, fmt.Errorf("committed offset of %s/%d: %w", topic, p, block.Err)
 		}
-		far[p] = progress{next: block.Offset, topicID: TopicIDBeside(block.Metadata)}
+		far[p] = Progress{Next: block.Offset, TopicID: TopicIDBeside(block.Metadata)}
 	}
 	return far, nil
 }

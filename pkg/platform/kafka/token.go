@@ -1,4 +1,4 @@
-package access
+package kafka
 
 import (
 	"context"
@@ -59,7 +59,7 @@ func reason(err error) string {
 }
 
 // NewTokens returns what OAUTHBEARER logs in with. The settings are valid.
-func NewTokens(s Settings) (*Tokens, error) {
+func NewTokens(s Access) (*Tokens, error) {
 	extensions, err := s.extensions()
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package franz
+package kafka
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Plain returns err with a text that people can read: see InWords. Unwrap gives err.
-func Plain(err error) error {
+// Readable returns err with a text that people can read: see InWords. Unwrap gives err.
+func Readable(err error) error {
 	if err == nil {
 		return nil
 	}

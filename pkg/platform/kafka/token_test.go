@@ -1,4 +1,4 @@
-package access_test
+package kafka_test
 
 import (
 	"fmt"
@@ -9,11 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/access"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // tokenServer answers the n-th request with answer(n).
-func tokenServer(t *testing.T, answer func(n int64, w http.ResponseWriter)) access.Settings {
+func tokenServer(t *testing.T, answer func(n int64, w http.ResponseWriter)) kafka.Access {
 	t.Helper()
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,11 +31,11 @@ func tokenServer(t *testing.T, answer func(n int64, w http.ResponseWriter)) acce
 		answer(asked.Add(1), w)
 	}))
 	t.Cleanup(server.Close)
-	return access.Settings{Protocol: access.SASLSSL, Mechanism: access.OAuthBearer, TokenURL: server.URL, ClientID: "shop",
+	return kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.OAuthBearer, TokenURL: server.URL, ClientID: "shop",
 		ClientSecret: "s3cret", Scopes: []string{"kafka", "read"}, Extensions: []string{"logicalCluster=lkc-1"}}
 }
 
-func token(t *testing.T, tokens *access.Tokens) string {
+func token(t *testing.T, tokens *kafka.Tokens) string {
 	t.Helper()
 	got, extensions, err := tokens.Token()
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func token(t *testing.T, tokens *access.Tokens) string {
 func TestATokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	for seconds, second := range map[int]string{3600: "token-1", 20: "token-2"} {
-		tokens, err := access.NewTokens(tokenServer(t, func(n int64, w http.ResponseWriter) {
+		tokens, err := kafka.NewTokens(tokenServer(t, func(n int64, w http.ResponseWriter) {
 			_, _ = fmt.Fprintf(w, `{"access_token": "token-%d", "token_type": "bearer", "expires_in": %d}`, n, seconds)
 		}))
 		require.NoError(t, err)
@@ -59,15 +59,15 @@ func TestATokenThatIsRefusedSaysWhatToCheckAndNoSecret(t *testing.T) {
 	t.Parallel()
 	s := tokenServer(t, nil)
 	s.ClientSecret = "wrong-secret"
-	tokens, err := access.NewTokens(s)
+	tokens, err := kafka.NewTokens(s)
 	require.NoError(t, err)
 	_, _, err = tokens.Token()
-	var refused *access.TokenError
+	var refused *kafka.TokenError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "no token from "+s.TokenURL+" (invalid_client: no such client): check KAFKA_OAUTH_TOKEN_URL, KAFKA_OAUTH_CLIENT_ID, "+
 		"KAFKA_OAUTH_CLIENT_SECRET and KAFKA_OAUTH_SCOPES", err.Error())
 
-	tokens, err = access.NewTokens(tokenServer(t, func(_ int64, w http.ResponseWriter) {
+	tokens, err = kafka.NewTokens(tokenServer(t, func(_ int64, w http.ResponseWriter) {
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = w.Write([]byte("<html>a long page</html>"))
 	}))

@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"context"
@@ -46,6 +46,6 @@ func (l *line) Close() error {
 }
 
 // untilCut is a pause between tries that ends with ctx: see lines.again.
-func untilCut(ctx context.Context, pause time.Duration) func(int, int) time.Duration {
+func UntilCut(ctx context.Context, pause time.Duration) func(int, int) time.Duration {
 	return lines{ctx}.again(pause)
 }

@@ -1,4 +1,4 @@
-package access_test
+package kafka_test
 
 import (
 	"crypto/tls"
@@ -13,33 +13,33 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/pkg/platform/access"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 func TestEveryKnownCauseSaysWhatToDoInOneLine(t *testing.T) {
 	t.Parallel()
 	brokers := []string{"kafka-1:9093", "kafka-2:9093"}
-	plain := access.Settings{Protocol: access.SASLSSL, Mechanism: access.Plain, Username: "ada", Password: "s3cret"}
-	oauth := access.Settings{Protocol: access.SASLSSL, Mechanism: access.OAuthBearer, ClientID: "shop"}
-	mutual := access.Settings{Protocol: access.SSL, Cert: "x"}
+	plain := kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.Plain, Username: "ada", Password: "s3cret"}
+	oauth := kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.OAuthBearer, ClientID: "shop"}
+	mutual := kafka.Access{Protocol: kafka.SSL, Cert: "x"}
 	refused := errors.New("client has run out of brokers")
 	for name, c := range map[string]struct {
-		s    access.Settings
+		s    kafka.Access
 		err  error
 		code int16
 		want string
 	}{
-		"password":       {plain, refused, access.CodeLogin, `refused to log in user "ada" (PLAIN): check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`},
-		"token":          {oauth, refused, access.CodeLogin, `refused the token of client "shop" (OAUTHBEARER): check issuer, audience`},
-		"mechanism":      {plain, refused, access.CodeMechanism, "does not offer KAFKA_SASL_MECHANISM PLAIN"},
-		"topic":          {plain, refused, access.CodeTopicForbidden, `does not allow user "ada" (PLAIN) to use the topics: an ACL is missing`},
-		"group":          {mutual, refused, access.CodeGroupForbidden, "does not allow the client certificate to use the consumer groups"},
-		"cluster":        {access.Settings{}, refused, access.CodeClusterForbidden, "does not allow an anonymous client to use the cluster"},
-		"clock":          {plain, refused, access.CodeInvalidTimestamp, "refuses the time of our records: this machine's clock"},
-		"replication":    {plain, refused, access.CodeReplicationFactor, "has fewer brokers than the replication factor"},
-		"policy":         {plain, refused, access.CodePolicy, "its policy wants other partitions, copies or settings"},
-		"compression":    {plain, refused, access.CodeCompression, "set KAFKA_COMPRESSION to another"},
-		"no token":       {oauth, &access.TokenError{URL: "https://login", Err: refused}, 0, "no token from https://login"},
+		"password":       {plain, refused, kafka.CodeLogin, `refused to log in user "ada" (PLAIN): check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`},
+		"token":          {oauth, refused, kafka.CodeLogin, `refused the token of client "shop" (OAUTHBEARER): check issuer, audience`},
+		"mechanism":      {plain, refused, kafka.CodeMechanism, "does not offer KAFKA_SASL_MECHANISM PLAIN"},
+		"topic":          {plain, refused, kafka.CodeTopicForbidden, `does not allow user "ada" (PLAIN) to use the topics: an ACL is missing`},
+		"group":          {mutual, refused, kafka.CodeGroupForbidden, "does not allow the client certificate to use the consumer groups"},
+		"cluster":        {kafka.Access{}, refused, kafka.CodeClusterForbidden, "does not allow an anonymous client to use the cluster"},
+		"clock":          {plain, refused, kafka.CodeInvalidTimestamp, "refuses the time of our records: this machine's clock"},
+		"replication":    {plain, refused, kafka.CodeReplicationFactor, "has fewer brokers than the replication factor"},
+		"policy":         {plain, refused, kafka.CodePolicy, "its policy wants other partitions, copies or settings"},
+		"compression":    {plain, refused, kafka.CodeCompression, "set KAFKA_COMPRESSION to another"},
+		"no token":       {oauth, &kafka.TokenError{URL: "https://login", Err: refused}, 0, "no token from https://login"},
 		"authority":      {plain, x509.UnknownAuthorityError{}, 0, "set KAFKA_TLS_CA"},
 		"name":           {plain, x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"a", "b"}, IPAddresses: []net.IP{{127, 0, 0, 1}}}, Host: "c"}, 0, "is not for c, which KAFKA_BROKERS or advertised.listeners says, but for a, b, 127.0.0.1"},
 		"time":           {plain, x509.CertificateInvalidError{Reason: x509.Expired}, 0, "set this machine's clock right, or renew the certificate"},
@@ -50,22 +50,22 @@ func TestEveryKnownCauseSaysWhatToDoInOneLine(t *testing.T) {
 		"host":           {plain, &net.DNSError{Name: "kafka-1", IsNotFound: true}, 0, "there is no host kafka-1"},
 		"port":           {plain, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 0, "kafka-1:9093,kafka-2:9093: connection refused; check that it runs there, and KAFKA_BROKERS"},
 		"silence":        {plain, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, 0, "does not answer"},
-		"hung up":        {access.Settings{}, io.EOF, 0, "check that KAFKA_SECURITY_PROTOCOL PLAINTEXT is what its listener speaks"},
+		"hung up":        {kafka.Access{}, io.EOF, 0, "check that KAFKA_SECURITY_PROTOCOL PLAINTEXT is what its listener speaks"},
 		"reset":          {plain, syscall.ECONNRESET, 0, "SASL_SSL is what its listener speaks, and the login"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wrapped := fmt.Errorf("connect: %w", errors.Join(errors.New("more"), c.err))
-			err := access.Explain(brokers, c.s, wrapped, c.code)
-			var p *access.Problem
+			err := kafka.Explain(brokers, c.s, wrapped, c.code)
+			var p *kafka.Problem
 			require.ErrorAs(t, err, &p)
 			require.Contains(t, err.Error(), c.want)
 			require.NotContains(t, err.Error(), "\n")
 			require.NotContains(t, err.Error(), "s3cret")
 			require.ErrorIs(t, err, c.err, "what the library said can still be asked for")
-			require.Same(t, p, access.Explain(brokers, c.s, p, c.code), "it is explained once")
+			require.Same(t, p, kafka.Explain(brokers, c.s, p, c.code), "it is explained once")
 		})
 	}
-	require.NoError(t, access.Explain(brokers, plain, nil, 0))
-	require.Equal(t, refused, access.Explain(brokers, plain, refused, 0), "an unknown cause stays as it is")
+	require.NoError(t, kafka.Explain(brokers, plain, nil, 0))
+	require.Equal(t, refused, kafka.Explain(brokers, plain, refused, 0), "an unknown cause stays as it is")
 }

@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import "strings"
 
@@ -7,7 +7,7 @@ func ClientID(service string) string { return "pasdetrois-" + service }
 
 // memberID is the client id of a replica in the service's groups. A group's coordinator tells it of each member, also of one
 // that is just joining.
-func memberID(service, replica string) string {
+func MemberID(service, replica string) string {
 	if replica == "" {
 		return ClientID(service)
 	}

@@ -1,16 +1,14 @@
-package bus
+package kafka
 
 import (
 	"fmt"
 
 	"github.com/IBM/sarama"
 	"github.com/xdg-go/scram"
-
-	"pasdetrois/pkg/platform/access"
 )
 
 // secure makes a client's configuration log in, encrypt and compress as c says.
-func (c Config) secure(sc *sarama.Config) error {
+func (c Config) Secure(sc *sarama.Config) error {
 	if c.Access.TLS() {
 		cfg, err := c.Access.TLSConfig()
 		if err != nil {
@@ -33,18 +31,18 @@ func (c Config) compression() string {
 	return c.Compression
 }
 
-func login(s access.Settings, sc *sarama.Config) error {
+func login(s Access, sc *sarama.Config) error {
 	sasl := &sc.Net.SASL
 	sasl.Enable, sasl.Handshake, sasl.Version = true, true, sarama.SASLHandshakeV1
 	sasl.Mechanism = sarama.SASLMechanism(s.Mechanism)
 	sasl.User, sasl.Password = s.Username, s.Password
 	switch s.Mechanism {
-	case access.ScramSHA256:
+	case ScramSHA256:
 		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA256} }
-	case access.ScramSHA512:
+	case ScramSHA512:
 		sasl.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA512} }
-	case access.OAuthBearer:
-		tokens, err := access.NewTokens(s)
+	case OAuthBearer:
+		tokens, err := NewTokens(s)
 		if err != nil {
 			return err
 		}
@@ -72,7 +70,7 @@ func (c *scramClient) Step(challenge string) (string, error) { return c.conversa
 
 func (c *scramClient) Done() bool { return c.conversation.Done() }
 
-type tokenProvider struct{ tokens *access.Tokens }
+type tokenProvider struct{ tokens *Tokens }
 
 func (p tokenProvider) Token() (*sarama.AccessToken, error) {
 	token, extensions, err := p.tokens.Token()

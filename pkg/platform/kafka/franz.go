@@ -1,5 +1,4 @@
-// Package franz makes a franz-go client connect as the services do: same settings, same meaning.
-package franz
+package kafka
 
 import (
 	"context"
@@ -10,12 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
-
-	"pasdetrois/pkg/platform/access"
 )
 
 // Options are what a client needs to reach the brokers with the access that s describes.
-func Options(brokers []string, s access.Settings) ([]kgo.Opt, error) {
+func Options(brokers []string, s Access) ([]kgo.Opt, error) {
 	options := []kgo.Opt{kgo.SeedBrokers(brokers...)}
 	if s.TLS() {
 		tls, err := s.TLSConfig()
@@ -25,7 +22,7 @@ func Options(brokers []string, s access.Settings) ([]kgo.Opt, error) {
 		options = append(options, kgo.DialTLSConfig(tls))
 	}
 	if s.SASL() {
-		mechanism, err := login(s)
+		mechanism, err := mechanism(s)
 		if err != nil {
 			return nil, err
 		}
@@ -34,16 +31,16 @@ func Options(brokers []string, s access.Settings) ([]kgo.Opt, error) {
 	return options, nil
 }
 
-func login(s access.Settings) (sasl.Mechanism, error) {
+func mechanism(s Access) (sasl.Mechanism, error) {
 	switch s.Mechanism {
-	case access.Plain:
+	case Plain:
 		return plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism(), nil
-	case access.ScramSHA256:
+	case ScramSHA256:
 		return scram.Auth{User: s.Username, Pass: s.Password}.AsSha256Mechanism(), nil
-	case access.ScramSHA512:
+	case ScramSHA512:
 		return scram.Auth{User: s.Username, Pass: s.Password}.AsSha512Mechanism(), nil
-	case access.OAuthBearer:
-		tokens, err := access.NewTokens(s)
+	case OAuthBearer:
+		tokens, err := NewTokens(s)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 )
 
 // toSarama is r as it is, under the broker's topic name: its bytes, key and headers, and none of ours.
-func toSarama(r messages.Record, topicPrefix string) *sarama.ProducerMessage {
+func ToSarama(r messages.Record, topicPrefix string) *sarama.ProducerMessage {
 	out := &sarama.ProducerMessage{Topic: topicPrefix + r.Topic, Value: sarama.ByteEncoder(r.Value), Timestamp: r.Time}
 	if len(r.Key) > 0 {
 		out.Key = sarama.ByteEncoder(r.Key)
@@ -21,7 +21,7 @@ func toSarama(r messages.Record, topicPrefix string) *sarama.ProducerMessage {
 }
 
 // fromSarama copies what was read, under the contract's topic name.
-func fromSarama(m *sarama.ConsumerMessage, topicPrefix string) messages.Record {
+func FromSarama(m *sarama.ConsumerMessage, topicPrefix string) messages.Record {
 	r := messages.Record{
 		Topic:     strings.TrimPrefix(m.Topic, topicPrefix),
 		Partition: m.Partition,

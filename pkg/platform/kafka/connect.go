@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"context"
@@ -9,15 +9,15 @@ import (
 
 // connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
 // ctx ends.
-func connectAdmin(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
-	sc := baseConfig(ctx, ClientID(service)+"-admin")
+func Connect(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
+	sc := ClientConfig(ctx, ClientID(service)+"-admin")
 	sc.Metadata.Retry.Max = 1
-	if err := cfg.secure(sc); err != nil {
+	if err := cfg.Secure(sc); err != nil {
 		return nil, nil, err
 	}
 	client, err := sarama.NewClient(cfg.Brokers, sc)
 	if err != nil {
-		return nil, nil, cfg.explained(fmt.Sprintf("connect to %v", cfg.Brokers), err)
+		return nil, nil, cfg.Explained(fmt.Sprintf("connect to %v", cfg.Brokers), err)
 	}
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {

@@ -1,4 +1,4 @@
-package access
+package kafka
 
 import (
 	"crypto/tls"
@@ -42,7 +42,7 @@ func (p *Problem) Unwrap() error { return p.Err }
 
 // Explain returns err as a *Problem when its cause is known, else as it is. code is the error code of Kafka's protocol
 // that the library read, CodeNone when it read none.
-func Explain(brokers []string, s Settings, err error, code int16) error {
+func Explain(brokers []string, s Access, err error, code int16) error {
 	var known *Problem
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -65,7 +65,7 @@ func Explain(brokers []string, s Settings, err error, code int16) error {
 }
 
 // explainCode: what the broker itself said.
-func (s Settings) explainCode(where string, code int16) string {
+func (s Access) explainCode(where string, code int16) string {
 	switch code {
 	case CodeLogin:
 		if s.Mechanism == OAuthBearer {
@@ -92,7 +92,7 @@ func (s Settings) explainCode(where string, code int16) string {
 }
 
 // explainCause: what went wrong before the broker said anything.
-func (s Settings) explainCause(where string, err error) string {
+func (s Access) explainCause(where string, err error) string {
 	var (
 		token     *TokenError
 		authority x509.UnknownAuthorityError

@@ -1,6 +1,4 @@
-// Package access is how a client is let in by Kafka: the security protocol, who it says it is, and whom it trusts. It
-// knows no Kafka library; package bus and the tool hand these settings to theirs.
-package access
+package kafka
 
 import (
 	"errors"
@@ -10,8 +8,8 @@ import (
 	"strings"
 )
 
-// Settings are read from the environment. The zero value is PLAINTEXT.
-type Settings struct {
+// Access is how a client is let in: read from the environment. The zero value is PLAINTEXT.
+type Access struct {
 	Protocol  string `env:"KAFKA_SECURITY_PROTOCOL" envDefault:"PLAINTEXT" desc:"PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
 	Mechanism string `env:"KAFKA_SASL_MECHANISM" desc:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"`
 	Username  string `env:"KAFKA_SASL_USERNAME" desc:"of PLAIN and SCRAM"`
@@ -46,13 +44,13 @@ func protocols() []string  { return []string{Plaintext, SSL, SASLPlaintext, SASL
 func mechanisms() []string { return []string{Plain, ScramSHA256, ScramSHA512, OAuthBearer} }
 
 // TLS reports whether connections are encrypted.
-func (s Settings) TLS() bool { return s.Protocol == SSL || s.Protocol == SASLSSL }
+func (s Access) TLS() bool { return s.Protocol == SSL || s.Protocol == SASLSSL }
 
 // SASL reports whether the client logs in.
-func (s Settings) SASL() bool { return s.Protocol == SASLPlaintext || s.Protocol == SASLSSL }
+func (s Access) SASL() bool { return s.Protocol == SASLPlaintext || s.Protocol == SASLSSL }
 
 // Validate returns all problems joined. It reads the files that are named.
-func (s Settings) Validate() error {
+func (s Access) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Protocol != "" && !slices.Contains(protocols(), s.Protocol) {
@@ -78,7 +76,7 @@ func (s Settings) Validate() error {
 // setting is a variable and what it says.
 type setting struct{ name, value string }
 
-func (s Settings) protocol() string {
+func (s Access) protocol() string {
 	if s.Protocol == "" {
 		return Plaintext
 	}
@@ -86,7 +84,7 @@ func (s Settings) protocol() string {
 }
 
 // validateLogin: a login that is given and would not be used is a mistake, and an expensive one.
-func (s Settings) validateLogin(wrong func(string, ...any)) {
+func (s Access) validateLogin(wrong func(string, ...any)) {
 	password := []setting{{"KAFKA_SASL_USERNAME", s.Username}, {"KAFKA_SASL_PASSWORD", s.Password}}
 	oauth := []setting{{"KAFKA_OAUTH_TOKEN_URL", s.TokenURL}, {"KAFKA_OAUTH_CLIENT_ID", s.ClientID}, {"KAFKA_OAUTH_CLIENT_SECRET", s.ClientSecret}}
 	needed := func(settings []setting) {
@@ -122,7 +120,7 @@ func (s Settings) validateLogin(wrong func(string, ...any)) {
 	}
 }
 
-func (s Settings) extensions() (map[string]string, error) {
+func (s Access) extensions() (map[string]string, error) {
 	if len(s.Extensions) == 0 {
 		return nil, nil
 	}
@@ -138,7 +136,7 @@ func (s Settings) extensions() (map[string]string, error) {
 }
 
 // Who says who the client is, for people; it has no secret in it.
-func (s Settings) Who() string {
+func (s Access) Who() string {
 	switch {
 	case s.SASL() && s.Mechanism == OAuthBearer:
 		return fmt.Sprintf("client %q (%s)", s.ClientID, s.Mechanism)

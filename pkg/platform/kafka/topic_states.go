@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"fmt"
@@ -8,17 +8,17 @@ import (
 )
 
 // topicState is what a broker says of one topic.
-type topicState struct {
-	id         string // a topic that is made again under its name has another one; "" when the brokers are too old to tell
-	partitions int32
-	forbidden  bool  // to be described even
-	allowed    int32 // bits; noneTold when the broker does not say
+type TopicState struct {
+	ID         string // a topic that is made again under its name has another one; "" when the brokers are too old to tell
+	Partitions int32
+	Forbidden  bool  // to be described even
+	Allowed    int32 // bits; noneTold when the broker does not say
 }
 
-const noneTold = math.MinInt32
+const NoneTold = math.MinInt32
 
 // askTopics asks a broker about topics by their full names. Those that are missing are left out.
-func askTopics(client sarama.Client, names []string) (map[string]topicState, error) {
+func AskTopics(client sarama.Client, names []string) (map[string]TopicState, error) {
 	broker := client.LeastLoadedBroker()
 	if broker == nil {
 		return nil, fmt.Errorf("list topics: %w", sarama.ErrOutOfBrokers)
@@ -28,16 +28,16 @@ func askTopics(client sarama.Client, names []string) (map[string]topicState, err
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
-	states := make(map[string]topicState, len(names))
+	states := make(map[string]TopicState, len(names))
 	for _, t := range answer.Topics {
 		switch {
 		case t.Err == sarama.ErrTopicAuthorizationFailed:
-			states[t.Name] = topicState{forbidden: true}
+			states[t.Name] = TopicState{Forbidden: true}
 		case t.Err == sarama.ErrUnknownTopicOrPartition:
 		case t.Err != sarama.ErrNoError && len(t.Partitions) == 0:
 			return nil, fmt.Errorf("topic %s: %w", t.Name, t.Err)
 		default:
-			states[t.Name] = topicState{id: idOf(t.Uuid), partitions: int32(len(t.Partitions)), allowed: t.TopicAuthorizedOperations}
+			states[t.Name] = TopicState{ID: idOf(t.Uuid), Partitions: int32(len(t.Partitions)), Allowed: t.TopicAuthorizedOperations}
 		}
 	}
 	return states, nil

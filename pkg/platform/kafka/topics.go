@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"context"
@@ -92,7 +92,7 @@ func known(ctx context.Context, client sarama.Client, names []string) error {
 		if missing < 0 {
 			return nil
 		}
-		if !pause(ctx, 50*time.Millisecond) {
+		if !Pause(ctx, 50*time.Millisecond) {
 			return fmt.Errorf("topic %s was made, and the brokers do not know of it: %w", names[missing], ctx.Err())
 		}
 	}
@@ -149,9 +149,9 @@ func withAdmin(ctx context.Context, cfg Config, fn func(sarama.Client, sarama.Cl
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	client, admin, err := connectAdmin(ctx, cfg, "tool")
+	client, admin, err := Connect(ctx, cfg, "tool")
 	if err == nil {
-		err = cfg.explain(fn(client, admin))
+		err = cfg.Explain(fn(client, admin))
 		_ = admin.Close() // closes the client with it
 	}
 	if ctx.Err() != nil {

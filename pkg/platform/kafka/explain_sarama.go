@@ -1,16 +1,14 @@
-package bus
+package kafka
 
 import (
 	"errors"
 	"fmt"
 
 	"github.com/IBM/sarama"
-
-	"pasdetrois/pkg/platform/access"
 )
 
 // explain says in one line what to do about an error of the connection to Kafka, where that is known.
-func (c Config) explain(err error) error {
+func (c Config) Explain(err error) error {
 	var code sarama.KError
 	switch {
 	case errors.As(err, &code):
@@ -19,13 +17,13 @@ func (c Config) explain(err error) error {
 	case errors.Is(err, sarama.ErrOutOfBrokers) && c.Access.SASL() && errors.Unwrap(err) == nil:
 		code = sarama.ErrUnsupportedSASLMechanism // the only refusal that the client keeps to itself
 	}
-	return access.Explain(c.Brokers, c.Access, err, int16(code))
+	return Explain(c.Brokers, c.Access, err, int16(code))
 }
 
 // explained is explain for what a connection was opened for.
-func (c Config) explained(operation string, err error) error {
-	explained := c.explain(err)
-	var p *access.Problem
+func (c Config) Explained(operation string, err error) error {
+	explained := c.Explain(err)
+	var p *Problem
 	if errors.As(explained, &p) {
 		return p
 	}

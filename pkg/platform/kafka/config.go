@@ -1,4 +1,4 @@
-package bus
+package kafka
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/access"
 )
 
 // Config says where Kafka is. Services embed it in their own Config.
@@ -23,7 +22,7 @@ type Config struct {
 	GroupPrefix string   `env:"KAFKA_GROUP_PREFIX" desc:"put before every consumer group's name"`
 	Compression string   `env:"KAFKA_COMPRESSION" envDefault:"none" desc:"of what is written: none, gzip, snappy, lz4 or zstd"`
 
-	Access access.Settings
+	Access Access
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{0,100}$`)
@@ -56,16 +55,16 @@ func (c Config) Validate() error {
 var protocolVersion = sarama.V2_8_0_0
 
 // retryBackoff is the pause before the client asks or publishes again.
-const retryBackoff = 250 * time.Millisecond
+const RetryPause = 250 * time.Millisecond
 
 // baseConfig is what all connections have in common. They are cut when ctx ends.
-func baseConfig(ctx context.Context, clientID string) *sarama.Config {
+func ClientConfig(ctx context.Context, clientID string) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.Version = protocolVersion
 	c.Net.Proxy.Enable = true
 	c.Net.Proxy.Dialer = lines{ctx}
-	c.Metadata.Retry.BackoffFunc = untilCut(ctx, retryBackoff)
+	c.Metadata.Retry.BackoffFunc = UntilCut(ctx, RetryPause)
 	c.Net.ReadTimeout = 15 * time.Second
 	c.Net.WriteTimeout = 15 * time.Second
 	// A topic exists because somebody decided on its partitions, never because somebody mistyped its name.
@@ -75,6 +74,6 @@ func baseConfig(ctx context.Context, clientID string) *sarama.Config {
 }
 
 // group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
-func (c Config) group(service, topic string) string {
+func (c Config) Group(service, topic string) string {
 	return c.GroupPrefix + messages.Group{Service: service, Topic: topic}.String()
 }

@@ -1,4 +1,4 @@
-package access_test
+package kafka_test
 
 import (
 	"testing"
