@@ -7,17 +7,20 @@ import (
 )
 
 type order struct {
-	id, user, status, reason, currency, paymentID string
-	total, version                                int64
-	created, updated                              time.Time
-	due                                           *time.Time
+	id, user, status, reason, currency, paymentID, decidedBy, lines string
+	total, version                                                  int64
+	latePayment                                                     bool
+	created, updated                                                time.Time
+	due                                                             *time.Time
 }
 
-const ordersSQL = `SELECT order_id, user_id, status, reason, currency, payment_id, total_minor, version, created_at, updated_at, due_at
+const ordersSQL = `SELECT order_id, user_id, status, reason, currency, payment_id, total_minor, version, created_at, updated_at, due_at,
+  decided_by, late_payment, coalesce(lines, '')
 FROM audit_orders ORDER BY order_id COLLATE "C"`
 
 func scanOrder(r pgx.Rows, o *order) error {
-	return r.Scan(&o.id, &o.user, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.created, &o.updated, &o.due)
+	return r.Scan(&o.id, &o.user, &o.status, &o.reason, &o.currency, &o.paymentID, &o.total, &o.version, &o.created, &o.updated, &o.due,
+		&o.decidedBy, &o.latePayment, &o.lines)
 }
 
 // Orders whose timeline does not lead to what they are.

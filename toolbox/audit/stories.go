@@ -3,6 +3,7 @@ package audit
 import (
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -12,6 +13,7 @@ import (
 type stories struct {
 	byUUID map[uuid.UUID]story
 	byName map[string]story
+	since  time.Time // when the oldest outcome on the topics was decided; zero = there is none
 }
 
 func newStories() *stories {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -18,6 +19,7 @@ import (
 type story struct {
 	told     told
 	captured int64 // minor units of the latest capture
+	outcome  uint64
 }
 
 // told is the set of what was said.
@@ -36,6 +38,9 @@ const (
 	saidFailed
 	saidCancelled
 	wasAside // a message of it was a dead letter
+	endConfirmed
+	endCancelled
+	endFailed
 )
 
 // position is where a record stands.
@@ -106,6 +111,8 @@ type telling struct {
 	id       string // "" = nothing
 	is       told
 	captured int64 // minor units, when it is of a capture
+	outcome  uint64
+	at       time.Time // of an outcome
 }
 
 // listen reads one record. What is no message of the contract tells nothing: the services park it.
@@ -115,6 +122,10 @@ func listen(r *kgo.Record) telling {
 		return telling{}
 	}
 	t := telling{id: m.Event.Key()}
+	if end, ok := outcomeOf(m.Event); ok {
+		t.is, t.outcome, t.at = toldBy(end.event), end.sum(), m.Time
+		return t
+	}
 	switch e := m.Event.(type) {
 	case messages.OrderPlaced:
 		t.is = placed
@@ -151,6 +162,9 @@ func (s *stories) tell(t telling) {
 		return
 	}
 	st, _ := s.of(t.id)
+	if t.is&(endConfirmed|endCancelled|endFailed) != 0 {
+		s.outcomeSeen(&st, t)
+	}
 	st.told |= t.is
 	if t.is&captured != 0 {
 		st.captured = t.captured
@@ -198,6 +212,8 @@ func (a *audit) told(f file) {
 		wrong = fmt.Sprintf("%s is %s, the topics say %s", o.id, o.status, s.status())
 	case o.status == "confirmed" && s.captured != o.total:
 		wrong = fmt.Sprintf("%s is over %s, the topics say %s were captured", o.id, amount(o.total, o.currency), amount(s.captured, o.currency))
+	default:
+		wrong = a.stories.wrongOutcome(o, s)
 	}
 	switch {
 	case wrong == "":

@@ -1,0 +1,123 @@
+package audit
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"strconv"
+	"strings"
+
+	"pasdetrois/pkg/messages"
+)
+
+// outcome is what an outcome event and the order's row must agree on.
+type outcome struct {
+	event, user, currency, paymentID, reason, step string
+	total                                          int64
+	lines                                          string // as ordersSQL writes them
+}
+
+// outcomeOf returns the outcome that an event is, and false for an event that is none.
+func outcomeOf(event messages.Event) (outcome, bool) {
+	o := outcome{event: event.EventName()}
+	var total messages.Money
+	var items []messages.Item
+	switch e := event.(type) {
+	case messages.OrderConfirmed:
+		o.user, o.paymentID, o.step = e.UserID, e.PaymentID, e.Step
+		total, items = e.Total, e.Items
+	case messages.OrderCancelled:
+		o.user, o.paymentID, o.reason, o.step = e.UserID, e.PaymentID, e.Reason, e.Step
+		total, items = e.Total, e.Items
+	case messages.OrderFailed:
+		o.user, o.paymentID, o.reason, o.step = e.UserID, e.PaymentID, e.Reason, e.Step
+		total, items = e.Total, e.Items
+	default:
+		return o, false
+	}
+	o.total, o.currency = total.Minor, total.Currency
+	var lines strings.Builder
+	for _, it := range items {
+		lines.WriteString(it.SKU + " " + strconv.Itoa(it.Quantity) + " ")
+		if it.UnitPrice != nil {
+			lines.WriteString(strconv.FormatInt(it.UnitPrice.Minor, 10))
+		}
+		lines.WriteByte('\n')
+	}
+	o.lines = lines.String()
+	return o, true
+}
+
+// outcome returns the outcome that the order must have on the topics. It is none while the order is not settled, and when
+// order_rejected or payment_failed is its outcome.
+func (o *order) outcome() (outcome, bool) {
+	end := outcome{user: o.user, currency: o.currency, paymentID: o.paymentID, reason: o.reason, step: o.decidedBy, total: o.total, lines: o.lines}
+	if o.latePayment { // it came after the order had ended
+		end.paymentID = ""
+	}
+	switch {
+	case o.status == messages.KindConfirmed:
+		end.event = messages.EventOrderConfirmed
+	case o.status == messages.KindCancelled:
+		end.event = messages.EventOrderCancelled
+	case o.status == messages.KindFailed && o.decidedBy != messages.EventPaymentFailed:
+		end.event = messages.EventOrderFailed
+	default:
+		return outcome{}, false
+	}
+	return end, true
+}
+
+// sum returns a number that two outcomes have in common when they agree. A story has room for no more.
+func (o outcome) sum() uint64 {
+	h := fnv.New64a()
+	for _, field := range []string{o.event, o.user, o.currency, o.paymentID, o.reason, o.step, strconv.FormatInt(o.total, 10), o.lines} {
+		_, _ = io.WriteString(h, field+"\x00")
+	}
+	return h.Sum64()
+}
+
+// toldBy returns the mark of an outcome event in a story.
+func toldBy(event string) told {
+	switch event {
+	case messages.EventOrderConfirmed:
+		return endConfirmed
+	case messages.EventOrderCancelled:
+		return endCancelled
+	case messages.EventOrderFailed:
+		return endFailed
+	}
+	return 0
+}
+
+// wrongOutcome returns what is wrong with the outcome events of an order, "" when nothing is. An order has the event of its end,
+// and order_confirmed besides when it was cancelled after that. Orders from before the oldest outcome on the topics may have
+// none: they ended, or began, under a version that published none.
+func (s *stories) wrongOutcome(o *order, is story) string {
+	end, due := o.outcome()
+	for _, event := range []string{messages.EventOrderConfirmed, messages.EventOrderCancelled, messages.EventOrderFailed} {
+		earlier := event == messages.EventOrderConfirmed && (o.status == "cancelling" || o.status == messages.KindCancelled)
+		if is.told&toldBy(event) != 0 && event != end.event && !earlier {
+			return fmt.Sprintf("%s is %s, and the topics have %s of it", o.id, o.status, event)
+		}
+	}
+	switch {
+	case !due:
+		return ""
+	case is.told&toldBy(end.event) == 0 && !s.since.IsZero() && o.created.After(s.since):
+		return fmt.Sprintf("%s is %s, and the topics have no %s of it", o.id, o.status, end.event)
+	case is.told&toldBy(end.event) != 0 && is.outcome != end.sum():
+		return fmt.Sprintf("%s is %s, and its %s has other content", o.id, o.status, end.event)
+	}
+	return ""
+}
+
+// outcomeSeen adds an outcome to a story. A later one counts, and a confirmation only as long as nothing follows it.
+func (s *stories) outcomeSeen(st *story, t telling) {
+	if t.is&endConfirmed == 0 || st.told&(endCancelled|endFailed) == 0 {
+		st.outcome = t.outcome
+	}
+	if s.since.IsZero() || t.at.Before(s.since) {
+		s.since = t.at
+	}
+}
