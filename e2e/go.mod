@@ -31,6 +31,8 @@ require (
 	pasdetrois/pkg/messages v0.0.0
 	pasdetrois/pkg/platform v0.0.0
 	pasdetrois/services/notifications v0.0.0
+	pasdetrois/services/orders v0.0.0
+	pasdetrois/services/payments v0.0.0
 	pasdetrois/toolbox v0.0.0-00010101000000-000000000000
 )
 
@@ -118,6 +120,4 @@ require (
 	google.golang.org/grpc v1.84.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7 // indirect
-	pasdetrois/services/orders v0.0.0 // indirect
-	pasdetrois/services/payments v0.0.0 // indirect
 )

@@ -10,21 +10,21 @@ import (
 
 // Access is how a client is let in: read from the environment. The zero value is PLAINTEXT.
 type Access struct {
-	Protocol  string `env:"KAFKA_SECURITY_PROTOCOL" envDefault:"PLAINTEXT" desc:"PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
-	Mechanism string `env:"KAFKA_SASL_MECHANISM" desc:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"`
-	Username  string `env:"KAFKA_SASL_USERNAME" desc:"of PLAIN and SCRAM"`
-	Password  string `env:"KAFKA_SASL_PASSWORD" desc:"of PLAIN and SCRAM"`
+	Protocol  string `env:"KAFKA_SECURITY_PROTOCOL" envDefault:"PLAINTEXT" desc:"how to connect to Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
+	Mechanism string `env:"KAFKA_SASL_MECHANISM" desc:"for SASL_*: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"`
+	Username  string `env:"KAFKA_SASL_USERNAME" desc:"for PLAIN and SCRAM: the user"`
+	Password  string `env:"KAFKA_SASL_PASSWORD" desc:"for PLAIN and SCRAM: the user's password"`
 
-	TokenURL     string   `env:"KAFKA_OAUTH_TOKEN_URL" desc:"where OAUTHBEARER gets its tokens, with the grant client_credentials"`
-	ClientID     string   `env:"KAFKA_OAUTH_CLIENT_ID" desc:"of OAUTHBEARER"`
-	ClientSecret string   `env:"KAFKA_OAUTH_CLIENT_SECRET" desc:"of OAUTHBEARER"`
-	Scopes       []string `env:"KAFKA_OAUTH_SCOPES" desc:"of OAUTHBEARER, comma separated"`
-	Extensions   []string `env:"KAFKA_OAUTH_EXTENSIONS" desc:"NAME=VALUE that OAUTHBEARER tells the broker, comma separated"`
+	TokenURL     string   `env:"KAFKA_OAUTH_TOKEN_URL" desc:"for OAUTHBEARER: URL that gives tokens for the grant client_credentials; a token is kept until 30 s before its end"`
+	ClientID     string   `env:"KAFKA_OAUTH_CLIENT_ID" desc:"for OAUTHBEARER: the client"`
+	ClientSecret string   `env:"KAFKA_OAUTH_CLIENT_SECRET" desc:"for OAUTHBEARER: the client's secret"`
+	Scopes       []string `env:"KAFKA_OAUTH_SCOPES" desc:"for OAUTHBEARER: scopes to ask for, comma separated"`
+	Extensions   []string `env:"KAFKA_OAUTH_EXTENSIONS" desc:"for OAUTHBEARER: NAME=VALUE that some brokers need, comma separated"`
 
-	CA         string `env:"KAFKA_TLS_CA" desc:"certificates of who may sign the brokers': PEM, or the name of a file; empty: those of this machine"`
-	Cert       string `env:"KAFKA_TLS_CERT" desc:"client certificate with its chain: PEM, or the name of a file"`
-	Key        string `env:"KAFKA_TLS_KEY" desc:"key of the client certificate: PEM, or the name of a file"`
-	ServerName string `env:"KAFKA_TLS_SERVER_NAME" desc:"name that the brokers' certificates must have, where it is not their host's"`
+	CA         string `env:"KAFKA_TLS_CA" desc:"for SSL and SASL_SSL: certificates of the authorities that may sign the brokers' and the token URL's: PEM, or the name of a file; none: the authorities that this machine trusts"`
+	Cert       string `env:"KAFKA_TLS_CERT" desc:"for SSL and SASL_SSL: client certificate with its chain: PEM, or the name of a file"`
+	Key        string `env:"KAFKA_TLS_KEY" desc:"for SSL and SASL_SSL: key of the client certificate: PEM, or the name of a file"`
+	ServerName string `env:"KAFKA_TLS_SERVER_NAME" desc:"for SSL and SASL_SSL: name in the brokers' certificates, where it is not their host's"`
 }
 
 // The protocols and mechanisms, as Kafka calls them.

@@ -20,7 +20,7 @@ type Config struct {
 	Brokers     []string `env:"KAFKA_BROKERS" envDefault:"localhost:9092" desc:"Kafka bootstrap addresses, host:port, comma separated"`
 	TopicPrefix string   `env:"KAFKA_TOPIC_PREFIX" desc:"put before every topic's name"`
 	GroupPrefix string   `env:"KAFKA_GROUP_PREFIX" desc:"put before every consumer group's name"`
-	Compression string   `env:"KAFKA_COMPRESSION" envDefault:"none" desc:"of what is written: none, gzip, snappy, lz4 or zstd"`
+	Compression string   `env:"KAFKA_COMPRESSION" envDefault:"none" desc:"of records that are written: none, gzip, snappy, lz4 or zstd"`
 
 	Access Access
 }

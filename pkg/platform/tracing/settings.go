@@ -21,8 +21,8 @@ const (
 // specification (headers, timeout, certificate, compression, sampler, resource attributes, the batches of spans) are
 // read from the process's environment by OpenTelemetry itself.
 type Settings struct {
-	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"collector that gets traces, such as http://localhost:4318; empty: none are made"`
-	Protocol string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" desc:"of the collector: http/protobuf or grpc"`
+	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"collector that gets traces, such as http://localhost:4318; none: no traces are made"`
+	Protocol string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" desc:"protocol of the collector: http/protobuf or grpc"`
 }
 
 // Validate returns all problems joined.
