@@ -117,7 +117,7 @@ type telling struct {
 
 // listen reads one record. What is no message of the contract tells nothing: the services park it.
 func listen(r *kgo.Record) telling {
-	m, err := messages.Decode(feed.Record(r))
+	m, err := feed.Message(r)
 	if err != nil {
 		return telling{}
 	}

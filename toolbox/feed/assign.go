@@ -51,6 +51,7 @@ func (f *Feed) assign(ctx context.Context) error {
 				next = at
 			}
 			f.begin[topic][partition] = next
+			f.readTo(name, partition, next)
 			f.wait(topic, partition, max(next, end), tops[name][partition])
 			from[name][partition], f.known[name][partition] = kgo.NewOffset().At(next), true
 			if f.ends != nil && next < end {

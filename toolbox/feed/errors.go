@@ -117,6 +117,7 @@ func (f *Feed) passOver(ctx context.Context, large *kgo.ErrDecompressTooLarge) e
 		f.client.CommitOffsetsSync(ctx, behind, nil) // when it fails, the group passes over it again
 	}
 	f.client.SetOffsets(behind)
+	f.readTo(large.Topic, large.Partition, large.NextOffset)
 	end, due := f.ends[large.Topic][large.Partition]
 	if f.ends != nil && (!due || large.Offset >= end) {
 		return nil // it came after the end of what is to be read

@@ -78,6 +78,7 @@ type Feed struct {
 	admin   *kadm.Client
 	known   map[string]map[int32]bool  // partitions that are read, by full name
 	begin   map[string]map[int32]int64 // by topic without prefix
+	next    map[string]map[int32]int64 // the offsets to read next, by full name
 	ends    map[string]map[int32]int64 // what is still to be read without Follow, by full name
 	checked time.Time
 	room    room
@@ -97,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Feed{cfg: cfg, known: map[string]map[int32]bool{}, ids: map[string]kadm.TopicID{}}
+	f := &Feed{cfg: cfg, known: map[string]map[int32]bool{}, next: map[string]map[int32]int64{}, ids: map[string]kadm.TopicID{}}
 	reading, err := toolkafka.ReadingOptions(f.room.take)
 	if err != nil {
 		return nil, err
@@ -208,18 +209,23 @@ func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 		if f.ends != nil && len(f.ends) == 0 {
 			return nil, io.EOF
 		}
-		if err := f.widen(ctx); err != nil {
-			return nil, err
-		}
-		fetches := f.poll(ctx)
-		if err := f.problem(ctx, fetches); err != nil {
-			return nil, err
-		}
-		records := f.handOver(fetches)
-		if len(records) > 0 || ctx.Err() != nil {
-			return records, nil
+		records, err := f.once(ctx)
+		if err != nil || len(records) > 0 || ctx.Err() != nil {
+			return records, err
 		}
 	}
+}
+
+// once asks the client for records one time. It may return none.
+func (f *Feed) once(ctx context.Context) ([]*kgo.Record, error) {
+	if err := f.widen(ctx); err != nil {
+		return nil, err
+	}
+	fetches := f.poll(ctx)
+	if err := f.problem(ctx, fetches); err != nil {
+		return nil, err
+	}
+	return f.handOver(fetches), nil
 }
 
 // poll waits for records, but not longer than until it is time to look for new partitions.
@@ -239,6 +245,7 @@ func (f *Feed) poll(ctx context.Context) kgo.Fetches {
 func (f *Feed) handOver(fetches kgo.Fetches) []*kgo.Record {
 	records := make([]*kgo.Record, 0, fetches.NumRecords())
 	fetches.EachRecord(func(r *kgo.Record) {
+		f.readTo(r.Topic, r.Partition, r.Offset+1)
 		end, due := f.ends[r.Topic][r.Partition]
 		if due && r.Offset+1 >= end {
 			f.reached(r.Topic, r.Partition)
@@ -252,6 +259,14 @@ func (f *Feed) handOver(fetches kgo.Fetches) []*kgo.Record {
 		r.Topic = strings.TrimPrefix(r.Topic, f.cfg.Kafka.TopicPrefix)
 	}
 	return records
+}
+
+// readTo notes the next offset of a partition.
+func (f *Feed) readTo(topic string, partition int32, next int64) {
+	if f.next[topic] == nil {
+		f.next[topic] = map[int32]int64{}
+	}
+	f.next[topic][partition] = next
 }
 
 func (f *Feed) reached(topic string, partition int32) {

@@ -6,7 +6,10 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Record returns a record as package messages reads it. Its topic must have no prefix.
+// Message decodes a record of a feed as the services do. Its error says why they would park it.
+func Message(r *kgo.Record) (messages.Message, error) { return messages.Decode(Record(r)) }
+
+// Record returns a record of a feed as package messages reads it. Its topic must have no prefix.
 func Record(r *kgo.Record) messages.Record {
 	out := messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp}
 	if len(r.Headers) > 0 {

@@ -107,11 +107,8 @@ func (c *causes) read(ctx context.Context) error {
 }
 
 func (c *causes) note(r *kgo.Record, g group) {
-	record := messages.Record{Topic: g.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp}
-	for _, h := range r.Headers {
-		record.Headers = append(record.Headers, messages.Header{Key: h.Key, Value: h.Value})
-	}
-	m, err := messages.Decode(record)
+	r.Topic = g.Topic // as the contract calls it
+	m, err := feed.Message(r)
 	if err != nil || !messages.Consumes(c.service, m.Event.EventName()) {
 		return
 	}

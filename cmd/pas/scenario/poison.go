@@ -57,7 +57,7 @@ func PoisonMessage() Scenario {
 }
 
 // parked waits until the record is parked, and expects it there once, whole and with the reason.
-func (a *act) parked(service string, at place, reason, value string) client.DeadLetter {
+func (a *act) parked(service string, at position, reason, value string) client.DeadLetter {
 	var letter client.DeadLetter
 	a.until(fmt.Sprintf("%s should park %s", service, at), func(ctx context.Context) error {
 		letters, err := a.env.Client.DeadLetters(ctx, service, client.LetterAll, 0)
