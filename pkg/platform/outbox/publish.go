@@ -17,12 +17,12 @@ const maxDelete = 1000
 // maxTogether is how many lanes are published by one call.
 const maxTogether = 64
 
-// publishLanes publishes the lanes that are ready, those of one moment together, until memory is finished and empty, or ctx
+// publishLanes publishes the lanes that are ready, those of one moment together, until memory is stopped and empty, or ctx
 // ends.
 func (r *Relay) publishLanes(ctx context.Context, published chan<- []Row) {
 	for {
 		select {
-		case q, ok := <-r.memory.ready:
+		case q, ok := <-r.memory.lanes.ready:
 			if !ok {
 				return
 			}

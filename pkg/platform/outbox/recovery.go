@@ -46,14 +46,14 @@ const standingSQL = `SELECT id, topic, key FROM outbox WHERE id > $1 ORDER BY id
 func (r *Relay) tendMemory(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
-	if shut := r.memory.shut(); len(shut) > 0 {
-		standing, err := r.standing(ctx, shut)
+	if waiting := r.memory.waitingFor(); len(waiting) > 0 {
+		standing, err := r.standing(ctx, waiting)
 		if err != nil {
 			return fmt.Errorf("look for recovered rows: %w", err)
 		}
-		r.memory.recovered(shut, standing)
+		r.memory.recovered(waiting, standing)
 	}
-	if !r.memory.roomToOpen() {
+	if !r.memory.beginOpening() {
 		return nil
 	}
 	from, _, err := r.front.advance(ctx)

@@ -59,6 +59,7 @@ func TestRecoveryLeavesWhatIsInMemoryAlone(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	r := w.relay(recoverAtOnce)
+	require.True(t, r.memory.beginOpening())
 	r.memory.opened(nil)
 	r.Enqueue(w.add("o", 1)) // nobody publishes: the relay does not run
 	w.add("o", 2)            // must not overtake it
@@ -68,7 +69,7 @@ func TestRecoveryLeavesWhatIsInMemoryAlone(t *testing.T) {
 	w.sweep(l)
 	require.Empty(t, w.kafka.of("o"))
 
-	q := <-r.memory.ready
+	q := <-r.memory.lanes.ready
 	rows := r.memory.begin(q)
 	require.True(t, r.publish(t.Context(), rows))
 	r.memory.end(q)
@@ -82,6 +83,7 @@ func TestARowDeletedWhileRecoveryReadsIsNotPublishedAgain(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	r := w.relay()
+	require.True(t, r.memory.beginOpening())
 	r.memory.opened(nil)
 	row := w.add("o", 1)
 	r.Enqueue(row)

@@ -104,7 +104,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	recovery.Go(func() { r.recover(ctx, working) })
 
 	<-ctx.Done()
-	r.memory.finish()
+	r.memory.stop()
 	drained := make(chan struct{})
 	timer := time.AfterFunc(r.cfg.DrainTimeout, stop)
 	go func() {

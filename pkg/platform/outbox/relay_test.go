@@ -31,7 +31,7 @@ func TestPublishesWhatItIsHandedAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	require.Zero(t, r.memory.bytes)
+	require.Zero(t, r.memory.rows.bytes)
 }
 
 func TestRollingBackTakesTheMessagesBack(t *testing.T) {
@@ -184,7 +184,7 @@ func TestStoppingPublishesWhatIsInMemory(t *testing.T) {
 	testkit.Eventually(t, func() error {
 		r.memory.mu.Lock()
 		defer r.memory.mu.Unlock()
-		if !r.memory.finished {
+		if r.memory.state != memoryStopped {
 			return fmt.Errorf("it does not drain yet")
 		}
 		return nil

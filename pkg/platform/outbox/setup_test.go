@@ -92,7 +92,7 @@ func (w *world) start(r *Relay) (stop func()) {
 	testkit.Eventually(w.t, func() error {
 		r.memory.mu.Lock()
 		defer r.memory.mu.Unlock()
-		if !r.memory.open {
+		if r.memory.state != memoryOpen {
 			return errors.New("memory is closed")
 		}
 		return nil

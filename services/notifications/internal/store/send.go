@@ -59,21 +59,24 @@ WHERE n.id = o.id AND n.status = o.was AND (o.status = 'sent' OR n.claim = o.cla
 
 // Settle implements app.Store.
 func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
-	size := len(outcomes)
-	ids, claims := make([]int64, size), make([]int32, size)
-	were, statuses, reasons := make([]string, size), make([]string, size), make([]string, size)
-	sentAt, pauses := make([]pgtype.Timestamptz, size), make([]time.Duration, size)
-	attempts, slots := make([]int32, size), make([]pgtype.Timestamptz, size)
-	for i, o := range outcomes {
-		were[i] = string(domain.Pending)
-		ids[i], claims[i], statuses[i], reasons[i], pauses[i] = o.ID, int32(o.Claim), string(o.Status), o.Reason, o.Pause
-		sentAt[i] = pgtype.Timestamptz{Time: o.SentAt, Valid: o.Status == domain.Sent}
-		slots[i] = pgtype.Timestamptz{Time: o.Slot, Valid: !o.Slot.IsZero()}
-		if !o.Waits {
-			attempts[i] = 1
-		}
-	}
-	if _, err := pgdb.Exec(ctx, s.pool, settleSQL, ids, claims, were, statuses, reasons, sentAt, pauses, attempts, slots); err != nil {
+	_, err := pgdb.Exec(ctx, s.pool, settleSQL,
+		pgdb.Column(outcomes, func(o app.Outcome) int64 { return o.ID }),
+		pgdb.Column(outcomes, func(o app.Outcome) int32 { return int32(o.Claim) }),
+		pgdb.Column(outcomes, func(app.Outcome) string { return string(domain.Pending) }),
+		pgdb.Column(outcomes, func(o app.Outcome) string { return string(o.Status) }),
+		pgdb.Column(outcomes, func(o app.Outcome) string { return o.Reason }),
+		pgdb.Column(outcomes, func(o app.Outcome) pgtype.Timestamptz {
+			return pgtype.Timestamptz{Time: o.SentAt, Valid: o.Status == domain.Sent}
+		}),
+		pgdb.Column(outcomes, func(o app.Outcome) time.Duration { return o.Pause }),
+		pgdb.Column(outcomes, func(o app.Outcome) int32 {
+			if o.Waits {
+				return 0
+			}
+			return 1
+		}),
+		pgdb.Column(outcomes, func(o app.Outcome) *time.Time { return pgdb.NullTime(o.Slot) }))
+	if err != nil {
 		return fmt.Errorf("settle notifications: %w", err)
 	}
 	return nil
@@ -86,11 +89,7 @@ WHERE n.id = c.id AND n.status = 'pending' AND n.claim = c.claim`
 
 // Release implements app.Store.
 func (s *Store) Release(ctx context.Context, claimed []domain.Notification) error {
-	ids, claims := make([]int64, len(claimed)), make([]int32, len(claimed))
-	for i, n := range claimed {
-		ids[i], claims[i] = n.ID, int32(n.Claim)
-	}
-	if _, err := pgdb.Exec(ctx, s.pool, releaseSQL, ids, claims); err != nil {
+	if _, err := pgdb.Exec(ctx, s.pool, releaseSQL, pgdb.Column(claimed, id), pgdb.Column(claimed, claim)); err != nil {
 		return fmt.Errorf("release notifications: %w", err)
 	}
 	return nil

@@ -24,27 +24,14 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 const columns = `id, message_id, order_id, kind, user_id, recipient, message, channel, status, reason, attempts, claim,
 	requested_at, created_at, sent_at, ordered_at, trace_parent, tried_since, slot_at`
 
-func scan(row pgx.CollectableRow) (domain.Notification, error) {
-	var (
-		n             domain.Notification
-		orderID, kind pgtype.Text
-		sentAt        pgtype.Timestamptz
-		orderedAt     pgtype.Timestamptz
-		slotAt        pgtype.Timestamptz
-	)
-	err := row.Scan(&n.ID, &n.MessageID, &orderID, &kind, &n.UserID, &n.To, &n.Message, &n.Channel, &n.Status, &n.Reason,
+func scan(row pgx.CollectableRow) (n domain.Notification, err error) {
+	var orderID, kind pgtype.Text
+	var sentAt, orderedAt, slotAt pgtype.Timestamptz // the zero Time when NULL
+	err = row.Scan(&n.ID, &n.MessageID, &orderID, &kind, &n.UserID, &n.To, &n.Message, &n.Channel, &n.Status, &n.Reason,
 		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt, &orderedAt, &n.TraceParent, &n.TriedSince, &slotAt)
 	n.OrderID, n.Kind = orderID.String, kind.String
 	n.RequestedAt, n.CreatedAt, n.TriedSince = n.RequestedAt.UTC(), n.CreatedAt.UTC(), n.TriedSince.UTC()
-	if sentAt.Valid {
-		n.SentAt = sentAt.Time.UTC()
-	}
-	if orderedAt.Valid {
-		n.OrderedAt = orderedAt.Time.UTC()
-	}
-	if slotAt.Valid {
-		n.SlotAt = slotAt.Time.UTC()
-	}
+	n.SentAt, n.OrderedAt, n.SlotAt = sentAt.Time.UTC(), orderedAt.Time.UTC(), slotAt.Time.UTC()
 	return n, err
 }
 
@@ -73,12 +60,18 @@ func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	args := newColumns(len(batch))
-	for _, n := range batch {
-		args.add(n)
-	}
-	added, err := query(ctx, s.pool, addSQL, args.messageID, args.orderID, args.kind, args.userID, args.recipient,
-		args.message, args.channel, args.requestedAt, lease, args.orderedAt, args.traceParent)
+	added, err := query(ctx, s.pool, addSQL,
+		pgdb.Column(batch, messageID),
+		pgdb.Column(batch, orderID),
+		pgdb.Column(batch, kind),
+		pgdb.Column(batch, func(n domain.Notification) string { return n.UserID }),
+		pgdb.Column(batch, func(n domain.Notification) string { return n.To }),
+		pgdb.Column(batch, func(n domain.Notification) string { return n.Message }),
+		pgdb.Column(batch, func(n domain.Notification) string { return n.Channel }),
+		pgdb.Column(batch, func(n domain.Notification) time.Time { return n.RequestedAt }),
+		lease,
+		pgdb.Column(batch, func(n domain.Notification) *time.Time { return pgdb.NullTime(n.OrderedAt) }),
+		pgdb.Column(batch, func(n domain.Notification) string { return n.TraceParent }))
 	if err != nil {
 		return nil, pgdb.Classify(fmt.Errorf("keep notifications: %w", err))
 	}
@@ -119,16 +112,16 @@ UNION
 SELECT ` + columns + ` FROM notifications WHERE message_id = ANY($3) AND (order_id IS NULL OR kind IS NULL)`
 
 func (s *Store) existing(ctx context.Context, batch []domain.Notification, byKey map[string]domain.Notification) error {
-	args := newColumns(len(batch))
+	var missing []domain.Notification
 	for _, n := range batch {
 		if _, ok := byKey[n.Key()]; !ok {
-			args.add(n)
+			missing = append(missing, n)
 		}
 	}
-	if len(args.messageID) == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
-	found, err := query(ctx, s.pool, existingSQL, args.orderID, args.kind, args.messageID)
+	found, err := query(ctx, s.pool, existingSQL, pgdb.Column(missing, orderID), pgdb.Column(missing, kind), pgdb.Column(missing, messageID))
 	if err != nil {
 		return fmt.Errorf("read what is kept already: %w", err)
 	}
@@ -140,28 +133,8 @@ func (s *Store) existing(ctx context.Context, batch []domain.Notification, byKey
 	return nil
 }
 
-// arrays holds a batch by column, the way unnest wants it.
-type arrays struct {
-	messageID, orderID, kind, userID, recipient, message, channel, traceParent []string
-	requestedAt                                                                []time.Time
-	orderedAt                                                                  []pgtype.Timestamptz
-}
-
-func newColumns(size int) *arrays {
-	text := func() []string { return make([]string, 0, size) }
-	return &arrays{messageID: text(), orderID: text(), kind: text(), userID: text(), recipient: text(), message: text(),
-		channel: text(), traceParent: text(), requestedAt: make([]time.Time, 0, size), orderedAt: make([]pgtype.Timestamptz, 0, size)}
-}
-
-func (a *arrays) add(n domain.Notification) {
-	a.messageID = append(a.messageID, n.MessageID)
-	a.orderID = append(a.orderID, n.OrderID)
-	a.kind = append(a.kind, n.Kind)
-	a.userID = append(a.userID, n.UserID)
-	a.recipient = append(a.recipient, n.To)
-	a.message = append(a.message, n.Message)
-	a.channel = append(a.channel, n.Channel)
-	a.requestedAt = append(a.requestedAt, n.RequestedAt)
-	a.orderedAt = append(a.orderedAt, pgtype.Timestamptz{Time: n.OrderedAt, Valid: !n.OrderedAt.IsZero()})
-	a.traceParent = append(a.traceParent, n.TraceParent)
-}
+func messageID(n domain.Notification) string { return n.MessageID }
+func orderID(n domain.Notification) string   { return n.OrderID }
+func kind(n domain.Notification) string      { return n.Kind }
+func id(n domain.Notification) int64         { return n.ID }
+func claim(n domain.Notification) int32      { return int32(n.Claim) }

@@ -28,7 +28,7 @@ type keptKey struct {
 
 // ClaimKeys implements app.Tx.
 func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now time.Time) ([]app.KeyClaim, error) {
-	names := column(keys, func(k app.Idempotency) string { return k.Key })
+	names := pgdb.Column(keys, func(k app.Idempotency) string { return k.Key })
 	var ours []bool
 	found := make(map[string]keptKey)
 	var batch pgx.Batch
@@ -77,18 +77,13 @@ func queueAnswers(batch *pgx.Batch, answers []app.KeptAnswer, now time.Time) {
 		return
 	}
 	batch.Queue(keepAnswersSQL,
-		column(answers, func(a app.KeptAnswer) string { return a.Key }),
-		column(answers, func(a app.KeptAnswer) []byte { return a.RequestHash }),
-		column(answers, func(a app.KeptAnswer) int { return a.Status }),
-		column(answers, func(a app.KeptAnswer) string { return a.Location }),
-		column(answers, func(a app.KeptAnswer) string { return a.ETag }),
-		column(answers, func(a app.KeptAnswer) []byte { return notNil(a.Body) }),
-		column(answers, func(a app.KeptAnswer) *time.Time {
-			if a.RunningUntil.IsZero() {
-				return nil
-			}
-			return &a.RunningUntil
-		}), now)
+		pgdb.Column(answers, func(a app.KeptAnswer) string { return a.Key }),
+		pgdb.Column(answers, func(a app.KeptAnswer) []byte { return a.RequestHash }),
+		pgdb.Column(answers, func(a app.KeptAnswer) int { return a.Status }),
+		pgdb.Column(answers, func(a app.KeptAnswer) string { return a.Location }),
+		pgdb.Column(answers, func(a app.KeptAnswer) string { return a.ETag }),
+		pgdb.Column(answers, func(a app.KeptAnswer) []byte { return notNil(a.Body) }),
+		pgdb.Column(answers, func(a app.KeptAnswer) *time.Time { return pgdb.NullTime(a.RunningUntil) }), now)
 }
 
 const finishAnswerSQL = `UPDATE idempotency_keys

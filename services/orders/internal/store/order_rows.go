@@ -3,68 +3,46 @@ package store
 import (
 	"time"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// orderArrays returns the arguments of insertOrdersSQL: one array for each of orderColumns.
-func orderArrays(orders []*domain.Order) []any {
-	return []any{
-		column(orders, func(o *domain.Order) string { return o.ID }),
-		column(orders, func(o *domain.Order) string { return o.UserID }),
-		column(orders, func(o *domain.Order) int64 { return o.Total.Minor }),
-		column(orders, func(o *domain.Order) string { return o.Total.Currency }),
-		column(orders, func(o *domain.Order) string { return o.PaymentMethod }),
-		column(orders, func(o *domain.Order) string { return o.Email }),
-		column(orders, status),
-		column(orders, reason),
-		column(orders, holds),
-		column(orders, paymentID),
-		column(orders, latePayment),
-		column(orders, decidedBy),
-		column(orders, version),
-		column(orders, func(o *domain.Order) time.Time { return o.CreatedAt }),
-		column(orders, updatedAt),
-		column(orders, statusAt),
-		column(orders, dueAt),
-		column(orders, nudges),
-		column(orders, func(o *domain.Order) string { return o.TraceParent }),
-	}
+// newArrays returns the arguments of insertOrdersSQL, one array for each column.
+func newArrays(orders []*domain.Order) []any {
+	return append([]any{
+		pgdb.Column(orders, func(o *domain.Order) string { return o.ID }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.UserID }),
+		pgdb.Column(orders, func(o *domain.Order) int64 { return o.Total.Minor }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.Total.Currency }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.PaymentMethod }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.Email }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.TraceParent }),
+		pgdb.Column(orders, func(o *domain.Order) time.Time { return o.CreatedAt }),
+	}, stateArrays(orders)...)
 }
 
-// changeArrays returns the arguments of updateOrdersSQL: what an order was read with, then what can change.
-func changeArrays(orders []*domain.Order) []any {
-	return []any{
-		column(orders, func(o *domain.Order) string { return o.ID }),
-		column(orders, func(o *domain.Order) string { was, _ := o.Stored(); return string(was) }),
-		column(orders, func(o *domain.Order) int64 { _, was := o.Stored(); return was }),
-		column(orders, status),
-		column(orders, reason),
-		column(orders, holds),
-		column(orders, paymentID),
-		column(orders, latePayment),
-		column(orders, decidedBy),
-		column(orders, version),
-		column(orders, updatedAt),
-		column(orders, statusAt),
-		column(orders, dueAt),
-		column(orders, nudges),
-	}
+// changedArrays returns the arguments of updateOrdersSQL: the state that an order was read with, then its state now.
+func changedArrays(orders []*domain.Order) []any {
+	return append([]any{
+		pgdb.Column(orders, func(o *domain.Order) string { return o.ID }),
+		pgdb.Column(orders, func(o *domain.Order) string { was, _ := o.Stored(); return string(was) }),
+		pgdb.Column(orders, func(o *domain.Order) int64 { _, was := o.Stored(); return was }),
+	}, stateArrays(orders)...)
 }
 
-func status(o *domain.Order) string       { return string(o.Status) }
-func reason(o *domain.Order) string       { return o.Reason }
-func holds(o *domain.Order) string        { return string(o.Holds) }
-func paymentID(o *domain.Order) string    { return o.PaymentID }
-func latePayment(o *domain.Order) bool    { return o.LatePayment }
-func decidedBy(o *domain.Order) string    { return o.DecidedBy }
-func version(o *domain.Order) int64       { return o.Version }
-func updatedAt(o *domain.Order) time.Time { return o.UpdatedAt }
-func statusAt(o *domain.Order) time.Time  { return o.StatusAt }
-func nudges(o *domain.Order) int          { return o.Nudges }
-
-func dueAt(o *domain.Order) *time.Time {
-	if o.DueAt.IsZero() {
-		return nil
+// stateArrays returns the columns of an order that can change.
+func stateArrays(orders []*domain.Order) []any {
+	return []any{
+		pgdb.Column(orders, func(o *domain.Order) string { return string(o.Status) }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.Reason }),
+		pgdb.Column(orders, func(o *domain.Order) string { return string(o.Holds) }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.PaymentID }),
+		pgdb.Column(orders, func(o *domain.Order) bool { return o.LatePayment }),
+		pgdb.Column(orders, func(o *domain.Order) string { return o.DecidedBy }),
+		pgdb.Column(orders, func(o *domain.Order) int64 { return o.Version }),
+		pgdb.Column(orders, func(o *domain.Order) time.Time { return o.UpdatedAt }),
+		pgdb.Column(orders, func(o *domain.Order) time.Time { return o.StatusAt }),
+		pgdb.Column(orders, func(o *domain.Order) *time.Time { return pgdb.NullTime(o.DueAt) }),
+		pgdb.Column(orders, func(o *domain.Order) int { return o.Nudges }),
 	}
-	return &o.DueAt
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -37,10 +38,11 @@ func (t *transaction) Save(ctx context.Context, w app.Work) error {
 	return nil
 }
 
-const insertOrdersSQL = `INSERT INTO orders (` + orderColumns + `)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-  $9::text[], $10::text[], $11::boolean[], $12::text[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
-  $16::timestamptz[], $17::timestamptz[], $18::integer[], $19::text[])`
+const insertOrdersSQL = `INSERT INTO orders (order_id, user_id, total_minor, currency, payment_method, email, trace_parent, created_at,
+  status, reason, stock, payment_id, late_payment, decided_by, version, updated_at, status_at, due_at, nudges)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+  $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[], $15::bigint[], $16::timestamptz[],
+  $17::timestamptz[], $18::timestamptz[], $19::integer[])`
 
 const insertLinesSQL = `INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_minor)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::bigint[])`
@@ -75,31 +77,34 @@ func queueOrders(batch *pgx.Batch, orders []*domain.Order) {
 		}
 	}
 	if len(added) > 0 {
-		batch.Queue(insertOrdersSQL, orderArrays(added)...)
+		batch.Queue(insertOrdersSQL, newArrays(added)...)
 		queueLines(batch, added)
 	}
 	if len(changed) > 0 {
-		batch.Queue(updateOrdersSQL, changeArrays(changed)...)
+		batch.Queue(updateOrdersSQL, changedArrays(changed)...)
 	}
 	queueEvents(batch, orders)
 }
 
 func queueLines(batch *pgx.Batch, orders []*domain.Order) {
-	var ids, skus []string
-	var numbers, quantities []int
-	var prices []*int64
+	var ids []string
+	var numbers []int
+	var lines []domain.Line
 	for _, o := range orders {
 		for i, l := range o.Lines {
-			ids, numbers, skus, quantities = append(ids, o.ID), append(numbers, i+1), append(skus, l.SKU), append(quantities, l.Quantity)
-			var price *int64
-			if l.UnitPrice.Currency != "" {
-				price = &l.UnitPrice.Minor
-			}
-			prices = append(prices, price)
+			ids, numbers, lines = append(ids, o.ID), append(numbers, i+1), append(lines, l)
 		}
 	}
 	if len(ids) > 0 {
-		batch.Queue(insertLinesSQL, ids, numbers, skus, quantities, prices)
+		batch.Queue(insertLinesSQL, ids, numbers,
+			pgdb.Column(lines, func(l domain.Line) string { return l.SKU }),
+			pgdb.Column(lines, func(l domain.Line) int { return l.Quantity }),
+			pgdb.Column(lines, func(l domain.Line) *int64 {
+				if l.UnitPrice.Currency == "" {
+					return nil
+				}
+				return &l.UnitPrice.Minor
+			}))
 	}
 }
 
@@ -113,12 +118,12 @@ func queueEvents(batch *pgx.Batch, orders []*domain.Order) {
 	}
 	if len(ids) > 0 {
 		batch.Queue(insertEventsSQL, ids,
-			column(changes, func(c domain.Change) int64 { return c.Number }),
-			column(changes, func(c domain.Change) string { return c.Event }),
-			column(changes, func(c domain.Change) string { return string(c.From) }),
-			column(changes, func(c domain.Change) string { return string(c.To) }),
-			column(changes, func(c domain.Change) string { return c.Detail }),
-			column(changes, func(c domain.Change) time.Time { return c.At }))
+			pgdb.Column(changes, func(c domain.Change) int64 { return c.Number }),
+			pgdb.Column(changes, func(c domain.Change) string { return c.Event }),
+			pgdb.Column(changes, func(c domain.Change) string { return string(c.From) }),
+			pgdb.Column(changes, func(c domain.Change) string { return string(c.To) }),
+			pgdb.Column(changes, func(c domain.Change) string { return c.Detail }),
+			pgdb.Column(changes, func(c domain.Change) time.Time { return c.At }))
 	}
 }
 
@@ -139,11 +144,11 @@ func (t *transaction) queueStock(batch *pgx.Batch, moves []app.StockMove) {
 		return
 	}
 	batch.Queue(moveStockSQL,
-		column(moves, func(m app.StockMove) string { return m.SKU }),
-		column(moves, func(m app.StockMove) int64 { return t.versions[m.SKU] }),
-		column(moves, func(m app.StockMove) int64 { return m.Available }),
-		column(moves, func(m app.StockMove) int64 { return m.Reserved }),
-		column(moves, func(m app.StockMove) int64 { return m.Sold }))
+		pgdb.Column(moves, func(m app.StockMove) string { return m.SKU }),
+		pgdb.Column(moves, func(m app.StockMove) int64 { return t.versions[m.SKU] }),
+		pgdb.Column(moves, func(m app.StockMove) int64 { return m.Available }),
+		pgdb.Column(moves, func(m app.StockMove) int64 { return m.Reserved }),
+		pgdb.Column(moves, func(m app.StockMove) int64 { return m.Sold }))
 }
 
 const dropHeldSQL = `WITH changed AS (DELETE FROM held_messages WHERE id = ANY($1::bigint[]) RETURNING 1)
@@ -153,13 +158,4 @@ func queueApplied(batch *pgx.Batch, ids []int64) {
 	if len(ids) > 0 {
 		batch.Queue(dropHeldSQL, ids)
 	}
-}
-
-// column returns one field of every row.
-func column[T, V any](rows []T, get func(T) V) []V {
-	values := make([]V, len(rows))
-	for i, r := range rows {
-		values[i] = get(r)
-	}
-	return values
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,48 +75,60 @@ func open(ctx context.Context, q pgdb.Querier, opened []domain.Payment, kept map
 	if len(opened) == 0 {
 		return nil
 	}
-	missing := make(map[string]domain.Payment, len(opened))
-	for _, p := range opened {
-		missing[p.OrderID] = p
-	}
 	inserted, err := pgdb.Collect(ctx, q, pgx.RowTo[string], openSQL, arrays(opened)...)
 	if err != nil {
 		return fmt.Errorf("keep payments: %w", err)
 	}
-	for _, id := range inserted {
-		kept[id] = app.Kept{Payment: missing[id], Now: true}
-		delete(missing, id)
-	}
-	return rest(ctx, q, missing, kept)
+	return rest(ctx, q, opened, inserted, kept)
 }
 
-// rest reads what others decided about the orders of missing.
-func rest(ctx context.Context, q pgdb.Querier, missing map[string]domain.Payment, kept map[string]app.Kept) error {
-	if len(missing) == 0 {
+// rest notes the payments that this call wrote, and reads those of the other orders, which another replica wrote.
+func rest(ctx context.Context, q pgdb.Querier, wanted []domain.Payment, written []string, kept map[string]app.Kept) error {
+	mine := make(map[string]bool, len(written))
+	for _, id := range written {
+		mine[id] = true
+	}
+	var others []string
+	for _, p := range wanted {
+		if mine[p.OrderID] {
+			kept[p.OrderID] = app.Kept{Payment: p, Now: true}
+		} else {
+			others = append(others, p.OrderID)
+		}
+	}
+	if len(others) == 0 {
 		return nil
 	}
-	others, err := payments(ctx, q, slices.Collect(maps.Keys(missing)))
+	found, err := payments(ctx, q, others)
 	if err != nil {
 		return err
 	}
-	for id, p := range others {
+	for id, p := range found {
 		kept[id] = app.Kept{Payment: p}
 	}
 	return nil
 }
 
+// arrays returns the arguments of openSQL, one array for each of columns.
 func arrays(ps []domain.Payment) []any {
-	n := len(ps)
-	orders, users, currencies, methods := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	statuses, reasons, ids := make([]string, n), make([]string, n), make([]string, n)
-	outside, amounts, created, updated := make([]bool, n), make([]int64, n), make([]time.Time, n), make([]time.Time, n)
-	for i, p := range ps {
-		orders[i], users[i], amounts[i], currencies[i], methods[i] = p.OrderID, p.UserID, p.Amount.Minor, p.Amount.Currency, p.Method
-		outside[i] = p.Outside
-		statuses[i], reasons[i], ids[i], created[i], updated[i] = string(p.Status), p.Reason, p.PaymentID, p.CreatedAt, p.UpdatedAt
+	return []any{
+		pgdb.Column(ps, orderID),
+		pgdb.Column(ps, func(p domain.Payment) string { return p.UserID }),
+		pgdb.Column(ps, func(p domain.Payment) int64 { return p.Amount.Minor }),
+		pgdb.Column(ps, func(p domain.Payment) string { return p.Amount.Currency }),
+		pgdb.Column(ps, func(p domain.Payment) string { return p.Method }),
+		pgdb.Column(ps, func(p domain.Payment) string { return string(p.Status) }),
+		pgdb.Column(ps, reason),
+		pgdb.Column(ps, func(p domain.Payment) string { return p.PaymentID }),
+		pgdb.Column(ps, func(p domain.Payment) bool { return p.Outside }),
+		pgdb.Column(ps, func(p domain.Payment) time.Time { return p.CreatedAt }),
+		pgdb.Column(ps, updatedAt),
 	}
-	return []any{orders, users, amounts, currencies, methods, statuses, reasons, ids, outside, created, updated}
 }
+
+func orderID(p domain.Payment) string      { return p.OrderID }
+func reason(p domain.Payment) string       { return p.Reason }
+func updatedAt(p domain.Payment) time.Time { return p.UpdatedAt }
 
 // Refund implements app.Store.
 func (s *Store) Refund(ctx context.Context, refunded, tombstones []domain.Payment) (map[string]app.Kept, error) {
@@ -149,25 +159,15 @@ func refund(ctx context.Context, tx *pgdb.Tx, refunded []domain.Payment, kept ma
 	if len(refunded) == 0 {
 		return nil
 	}
-	missing := make(map[string]domain.Payment, len(refunded))
-	var orders, reasons []string
-	var updated []time.Time
-	for _, p := range refunded {
-		missing[p.OrderID] = p
-		orders, reasons, updated = append(orders, p.OrderID), append(reasons, p.Reason), append(updated, p.UpdatedAt)
-	}
+	orders := pgdb.Column(refunded, orderID)
 	if _, err := tx.Exec(ctx, lockSQL, orders); err != nil {
 		return fmt.Errorf("lock payments: %w", err)
 	}
-	changed, err := pgdb.Collect(ctx, tx, pgx.RowTo[string], refundSQL, orders, reasons, updated)
+	changed, err := pgdb.Collect(ctx, tx, pgx.RowTo[string], refundSQL, orders, pgdb.Column(refunded, reason), pgdb.Column(refunded, updatedAt))
 	if err != nil {
 		return fmt.Errorf("refund payments: %w", err)
 	}
-	for _, id := range changed {
-		kept[id] = app.Kept{Payment: missing[id], Now: true}
-		delete(missing, id)
-	}
-	return rest(ctx, tx, missing, kept)
+	return rest(ctx, tx, refunded, changed, kept)
 }
 
 const paymentSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = $1`
