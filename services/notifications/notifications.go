@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Limit: newLimit(cfg, shell.DB), Metrics: metrics,
 		Log: log, Tracer: shell.Tracer, Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout, DrainTimeout: cfg.DrainTimeout,
 		Retries: domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, For: cfg.EmailRetryFor}})
-	notifications := app.New(kept, emails, metrics, log)
+	notifications := app.New(app.Config{Store: kept, Dispatcher: emails, Metrics: metrics, Log: log})
 	return shell.Run(ctx, service.Parts{
 		Handlers: notifications.Table(),
 		Public: service.API{About: "What was sent to whom, and when.",

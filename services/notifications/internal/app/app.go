@@ -78,18 +78,19 @@ type Sender interface {
 	Send(ctx context.Context, e domain.Email, handedOver func()) error
 }
 
-// App holds the use cases.
-type App struct {
-	store      Store
-	dispatcher *Dispatcher
-	metrics    *Metrics
-	log        *slog.Logger
+// Config is what the use cases depend on. All fields are needed.
+type Config struct {
+	Store      Store
+	Dispatcher *Dispatcher // sends what the use cases store
+	Metrics    *Metrics
+	Log        *slog.Logger
 }
 
-// New returns the use cases over store. What they keep goes to dispatcher.
-func New(store Store, dispatcher *Dispatcher, metrics *Metrics, log *slog.Logger) *App {
-	return &App{store: store, dispatcher: dispatcher, metrics: metrics, log: log}
-}
+// App holds the use cases. Safe for concurrent use.
+type App struct{ cfg Config }
+
+// New makes the use cases.
+func New(cfg Config) *App { return &App{cfg: cfg} }
 
 // Table is what notifications consumes, and which use case handles it.
 func (a *App) Table() bus.Table {

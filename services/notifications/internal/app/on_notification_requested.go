@@ -27,7 +27,7 @@ func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messag
 	}
 	// The lease runs from before the transaction, so that it ends here before it ends in the database.
 	claimedAt := time.Now()
-	kept, err := a.store.Add(ctx, wanted, a.dispatcher.Lease())
+	kept, err := a.cfg.Store.Add(ctx, wanted, a.cfg.Dispatcher.Lease())
 	if err != nil {
 		err = fmt.Errorf("keep notifications: %w", err)
 		for i := range results {
@@ -38,17 +38,17 @@ func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messag
 	added := make([]domain.Notification, 0, len(kept))
 	for i, k := range kept {
 		if k.New {
-			a.metrics.added(k.Kind)
+			a.cfg.Metrics.added(k.Kind)
 			added = append(added, k.Notification)
 			continue
 		}
 		same := k.SameContent(wanted[i])
-		a.metrics.repeated(same)
+		a.cfg.Metrics.repeated(same)
 		if !same && !(wanted[i].PerKind() && k.MessageID == wanted[i].MessageID) {
 			results[i].Err = fault.New(reasonContradictsState,
 				"another notification of this order and kind, or under this message id, is stored already: send this one under another id")
 		}
 	}
-	a.dispatcher.Enqueue(claimedAt, added)
+	a.cfg.Dispatcher.Enqueue(claimedAt, added)
 	return results
 }

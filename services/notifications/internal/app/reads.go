@@ -18,7 +18,7 @@ type Query struct {
 
 // List returns at most q.Limit notifications, newest first.
 func (a *App) List(ctx context.Context, q Query) ([]domain.Notification, error) {
-	return a.store.List(ctx, q)
+	return a.cfg.Store.List(ctx, q)
 }
 
 // Errors of Retry.
@@ -31,5 +31,5 @@ var (
 
 // Retry has a failed email sent again, as if it was new, and returns it. Errors: ErrNotFound, ErrNotFailed.
 func (a *App) Retry(ctx context.Context, id int64) (domain.Notification, error) {
-	return a.store.Retry(ctx, id)
+	return a.cfg.Store.Retry(ctx, id)
 }

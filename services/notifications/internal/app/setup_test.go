@@ -58,7 +58,7 @@ func (w *world) replica(change ...func(*app.DispatcherConfig)) *replica {
 		c(&cfg)
 	}
 	r.dispatcher = app.NewDispatcher(cfg)
-	r.App = app.New(r.store, r.dispatcher, m, log)
+	r.App = app.New(app.Config{Store: r.store, Dispatcher: r.dispatcher, Metrics: m, Log: log})
 	return r
 }
 

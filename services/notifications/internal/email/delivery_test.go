@@ -48,7 +48,7 @@ func startService(t *testing.T, s *mailServer, change ...func(*app.DispatcherCon
 		cancel()
 		assert.NoError(t, <-done)
 	})
-	return &service{app.New(store.New(db), d, metrics, log), db}
+	return &service{app.New(app.Config{Store: store.New(db), Dispatcher: d, Metrics: metrics, Log: log}), db}
 }
 
 func (s *service) notify(t *testing.T, order, to string) {

@@ -41,7 +41,7 @@ func handler(notifications httpapi.Notifications) http.Handler {
 }
 
 // overStore is the API's view of the use cases; sending plays no part in it.
-func overStore(s *store.Store) httpapi.Notifications { return app.New(s, nil, nil, nil) }
+func overStore(s *store.Store) httpapi.Notifications { return app.New(app.Config{Store: s}) }
 
 // setup returns the API over a database with the given notifications.
 func setup(t *testing.T, notifications ...domain.Notification) (http.Handler, *store.Store) {
@@ -291,7 +291,7 @@ func TestFailedEmailsAreListedAndRetried(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Settle(t.Context(), []app.Outcome{{ID: kept[0].ID, Claim: 1, Status: domain.Failed, Reason: "smtp_refused"}}))
 	api, h := httpx.NewAPI("notifications", "1", "test")
-	httpapi.RegisterAdmin(api, app.New(s, nil, nil, nil), slog.New(slog.DiscardHandler))
+	httpapi.RegisterAdmin(api, app.New(app.Config{Store: s}), slog.New(slog.DiscardHandler))
 	ask := func(method, path string) (int, string) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))

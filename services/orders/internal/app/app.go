@@ -187,7 +187,7 @@ type Config struct {
 
 // App is the use cases. Safe for concurrent use.
 type App struct {
-	Config
+	cfg      Config
 	watchers *watchers
 	placing  *batch.Batcher[placeRequest, placeOutcome]
 	backlog  *backlog
@@ -198,13 +198,13 @@ type App struct {
 
 // New makes the use cases. Run the App (see Run) so that waiters see what other replicas commit.
 func New(cfg Config) *App {
-	a := &App{Config: cfg, watchers: newWatchers(), backlog: newBacklog(cfg.SettleWithin, cfg.Log)}
+	a := &App{cfg: cfg, watchers: newWatchers(), backlog: newBacklog(cfg.SettleWithin, cfg.Log)}
 	a.placing = newPlacing(a)
 	return a
 }
 
 // now returns the time as the database keeps it, so that an order just decided equals the one read back.
-func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
+func (a *App) now() time.Time { return a.cfg.Now().UTC().Truncate(time.Microsecond) }
 
 // Table is what orders consumes, and which use case handles each event. Other events of these topics are skipped.
 func (a *App) Table() bus.Table {

@@ -21,7 +21,7 @@ func (a *App) CancelOrder(ctx context.Context, id string) (domain.Order, error) 
 			return ErrNotFound
 		}
 		var effect domain.Effect
-		if effect, refused = o.Cancel(a.Policy, w.now); effect == domain.Moved {
+		if effect, refused = o.Cancel(a.cfg.Policy, w.now); effect == domain.Moved {
 			w.outbox(outputs(o)...)
 		}
 		return nil

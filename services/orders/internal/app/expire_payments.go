@@ -22,7 +22,7 @@ func (a *App) ExpirePayments(ctx context.Context) (int, error) {
 		n = len(due)
 		for _, o := range due {
 			w.add(o)
-			effect, err := o.Expire(a.Policy, w.now)
+			effect, err := o.Expire(a.cfg.Policy, w.now)
 			if err != nil {
 				return err
 			}

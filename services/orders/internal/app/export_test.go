@@ -2,6 +2,9 @@ package app
 
 import "time"
 
+// Configure changes what a was made with.
+func Configure(a *App, change func(*Config)) { change(&a.cfg) }
+
 // Waiting returns how many wait for an order.
 func (a *App) Waiting(orderID string) int {
 	a.watchers.mu.Lock()

@@ -22,7 +22,7 @@ func BenchmarkPlaceOrder(b *testing.B) {
 			_, err := w.db.Exec(b.Context(), `INSERT INTO inventory (sku, name, price_minor, currency) VALUES ('bench', 'A product', 500, 'USD')`)
 			require.NoError(b, err)
 			var ids atomic.Int64
-			w.NewID = func() string { return fmt.Sprintf("bench-%d", ids.Add(1)) }
+			app.Configure(w.App, func(c *app.Config) { c.NewID = func() string { return fmt.Sprintf("bench-%d", ids.Add(1)) } })
 			order := domain.Placement{UserID: "u", Lines: []domain.Line{{SKU: "bench", Quantity: 1}}}
 			left := atomic.Int64{}
 			left.Store(int64(b.N))

@@ -8,17 +8,19 @@ import (
 )
 
 // Products returns the whole catalogue, by sku.
-func (a *App) Products(ctx context.Context) ([]domain.Product, error) { return a.Store.Products(ctx) }
+func (a *App) Products(ctx context.Context) ([]domain.Product, error) {
+	return a.cfg.Store.Products(ctx)
+}
 
 // Product returns one product, or ErrNotFound.
 func (a *App) Product(ctx context.Context, sku string) (domain.Product, error) {
-	return a.Store.Product(ctx, sku)
+	return a.cfg.Store.Product(ctx, sku)
 }
 
 // PutProduct creates a product without pieces, or changes its name and price. Orders that were priced before keep their
 // prices. The price must be more than 0.
 func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
-	return a.Store.PutProduct(ctx, sku, name, price)
+	return a.cfg.Store.PutProduct(ctx, sku, name, price)
 }
 
 // Restock adds pieces to a product and returns the answer that render makes of it, or ErrNotFound. With a key it does so

@@ -65,7 +65,7 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 		}
 	}
 	if o.Status == domain.Pending {
-		if err := o.Reserve(w.stock, a.Policy, w.now); err != nil {
+		if err := o.Reserve(w.stock, a.cfg.Policy, w.now); err != nil {
 			return bus.Result{}, err
 		}
 		result.Publish = outputs(o)
@@ -74,10 +74,10 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 }
 
 func (a *App) placeFromMessage(w *work, p domain.Placement) (domain.Order, error) {
-	o, err := domain.Place(p, w.stock, messages.EventOrderPlaced, a.Policy, w.now)
+	o, err := domain.Place(p, w.stock, messages.EventOrderPlaced, a.cfg.Policy, w.now)
 	switch {
 	case errors.Is(err, domain.ErrUnknownSKU):
-		return domain.PlaceUnpriced(p, messages.EventOrderPlaced, a.Policy, w.now)
+		return domain.PlaceUnpriced(p, messages.EventOrderPlaced, a.cfg.Policy, w.now)
 	case errors.Is(err, domain.ErrTotalMismatch):
 		return o, fault.Wrap(ReasonTotalMismatch, err)
 	case errors.Is(err, domain.ErrNotPriceable):
@@ -130,7 +130,7 @@ func (a *App) wentBack(w *work, o *domain.Order, e messages.PaymentRefunded, out
 	if o.Status != domain.Pending {
 		return a.refunded(w, o, e, outside)
 	}
-	a.Log.Warn("the order's id is taken by a payment that was asked for from outside and went back", "order_id", o.ID)
+	a.cfg.Log.Warn("the order's id is taken by a payment that was asked for from outside and went back", "order_id", o.ID)
 	if err := o.LoseID(w.now); err != nil {
 		return bus.Result{Err: err}
 	}

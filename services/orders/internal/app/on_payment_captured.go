@@ -35,7 +35,7 @@ func (a *App) captured(w *work, o *domain.Order, e messages.PaymentCaptured, out
 	if outside && !o.IsPaidBy(e.UserID, e.Amount) {
 		return a.ofAnother(o, e)
 	}
-	effect, err := o.Capture(e, w.stock, a.Policy, w.now)
+	effect, err := o.Capture(e, w.stock, a.cfg.Policy, w.now)
 	return result(o, effect, err, e.Amount)
 }
 
@@ -74,7 +74,7 @@ func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Re
 	if parked {
 		return bus.Result{Err: unknownOrder(e.Key())}, nil
 	}
-	a.Log.Info("kept aside until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
+	a.cfg.Log.Info("kept aside until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
 		"partition", r.Partition, "offset", r.Offset)
 	return bus.Result{}, nil
 }
@@ -82,7 +82,7 @@ func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Re
 // ofAnother acknowledges a message about a payment that was asked for from outside and is not this order's: it is over another
 // amount or of another user. Payments refuses the order's own payment then, so the order fails.
 func (a *App) ofAnother(o *domain.Order, e messages.Event) bus.Result {
-	a.Log.Warn("the order's id is taken by a payment that was asked for from outside", "event", e.EventName(), "order_id", o.ID)
+	a.cfg.Log.Warn("the order's id is taken by a payment that was asked for from outside", "event", e.EventName(), "order_id", o.ID)
 	return bus.Result{}
 }
 

@@ -7,7 +7,7 @@ import "context"
 func (a *App) ParkHeld(ctx context.Context) (int, error) {
 	n := 0
 	_, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
-		held, err := w.tx.HeldSince(ctx, w.now.Add(-a.HeldTimeout), sweepSize)
+		held, err := w.tx.HeldSince(ctx, w.now.Add(-a.cfg.HeldTimeout), sweepSize)
 		if err != nil {
 			return err
 		}
@@ -16,7 +16,7 @@ func (a *App) ParkHeld(ctx context.Context) (int, error) {
 			err := unknownOrder(h.OrderID)
 			w.out.Applied = append(w.out.Applied, h.ID)
 			w.out.Park = append(w.out.Park, Parked{Record: h.Record, Reason: ReasonUnknownOrder, Detail: err.Error()})
-			a.Log.Warn("parked: its order did not arrive", "event", h.Event, "order_id", h.OrderID, "topic", h.Record.Topic,
+			a.cfg.Log.Warn("parked: its order did not arrive", "event", h.Event, "order_id", h.OrderID, "topic", h.Record.Topic,
 				"partition", h.Record.Partition, "offset", h.Record.Offset, "err", err)
 		}
 		return nil

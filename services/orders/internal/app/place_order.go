@@ -53,7 +53,7 @@ func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempoten
 	}
 	r := placeRequest{Placement: p, key: key, render: render}
 	if r.OrderID == "" {
-		r.OrderID, r.newID = a.NewID(), true
+		r.OrderID, r.newID = a.cfg.NewID(), true
 	}
 	if r.TraceParent == "" {
 		r.TraceParent = tracing.Parent(ctx)
@@ -115,7 +115,7 @@ const (
 func newPlacing(a *App) *batch.Batcher[placeRequest, placeOutcome] {
 	return batch.New(batch.Config[placeRequest, placeOutcome]{
 		Handle: a.placeInTime, Failed: func(o placeOutcome) bool { return o.whole },
-		Workers: placingAtOnce, Within: cmp.Or(a.PlaceWithin, placingWithin), Timeout: placingTimeout, Grace: placingGrace,
+		Workers: placingAtOnce, Within: cmp.Or(a.cfg.PlaceWithin, placingWithin), Timeout: placingTimeout, Grace: placingGrace,
 	})
 }
 
@@ -146,14 +146,14 @@ func (a *App) placeInTime(ctx context.Context, batch []placeRequest) []placeOutc
 
 // placeTraced is placeAll within the span of the batch.
 func (a *App) placeTraced(ctx context.Context, batch []placeRequest) []placeOutcome {
-	if !a.Tracer.On() {
+	if !a.cfg.Tracer.On() {
 		return a.placeAll(ctx, batch)
 	}
 	parents := make([]string, len(batch))
 	for i, r := range batch {
 		parents[i] = r.TraceParent
 	}
-	ctx, span := a.Tracer.Batch(ctx, "place_order", tracing.BatchSizeKey, parents)
+	ctx, span := a.cfg.Tracer.Batch(ctx, "place_order", tracing.BatchSizeKey, parents)
 	outcomes := a.placeAll(ctx, batch)
 	var err error
 	if outcomes[0].whole || errors.Is(outcomes[0].err, ErrUnknown) {
@@ -271,7 +271,7 @@ func (a *App) place(w *work, p domain.Placement, stock domain.Stock) (Placed, er
 		}
 		return Placed{Order: snapshot(o)}, nil
 	}
-	o, err := domain.Place(p, stock, domain.TriggerHTTP, a.Policy, w.now)
+	o, err := domain.Place(p, stock, domain.TriggerHTTP, a.cfg.Policy, w.now)
 	if err != nil {
 		return Placed{}, err
 	}
@@ -292,5 +292,5 @@ func (r placeRequest) keep(answer Answer, now time.Time) KeptAnswer {
 // FinishAnswer replaces the answer kept under the key by the final one, and ends its running. Call it with a context
 // that the client's going away does not cancel.
 func (a *App) FinishAnswer(ctx context.Context, key Idempotency, answer Answer) error {
-	return a.Store.FinishAnswer(ctx, key, answer)
+	return a.cfg.Store.FinishAnswer(ctx, key, answer)
 }

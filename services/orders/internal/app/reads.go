@@ -23,20 +23,20 @@ type Position struct {
 
 // Order returns an order with its lines, or ErrNotFound.
 func (a *App) Order(ctx context.Context, id string) (domain.Order, error) {
-	return a.Store.Order(ctx, id)
+	return a.cfg.Store.Order(ctx, id)
 }
 
 // Orders returns at most q.Limit orders that come after q.After, newest first.
 func (a *App) Orders(ctx context.Context, q Query) ([]domain.Order, error) {
-	return a.Store.Orders(ctx, q)
+	return a.cfg.Store.Orders(ctx, q)
 }
 
 // Timeline returns what happened to an order after the entry with the number given, oldest first, or ErrNotFound.
 func (a *App) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
-	changes, err := a.Store.Timeline(ctx, id, after)
+	changes, err := a.cfg.Store.Timeline(ctx, id, after)
 	if err != nil || len(changes) > 0 {
 		return changes, err
 	}
-	_, err = a.Store.Order(ctx, id) // nothing new, or nothing at all?
+	_, err = a.cfg.Store.Order(ctx, id) // nothing new, or nothing at all?
 	return changes, err
 }

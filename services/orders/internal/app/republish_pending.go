@@ -13,11 +13,11 @@ import (
 // While the outbox cannot publish at all nothing is republished: more messages would not help. One message that stays in
 // it does not stop this: the orders of others may still need it.
 func (a *App) RepublishPending(ctx context.Context) (int, error) {
-	since, err := a.Store.OutboxStuck(ctx)
+	since, err := a.cfg.Store.OutboxStuck(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if !since.IsZero() && a.now().Sub(since) >= a.Policy.RepublishAfter {
+	if !since.IsZero() && a.now().Sub(since) >= a.cfg.Policy.RepublishAfter {
 		return 0, nil
 	}
 	total := 0
@@ -40,7 +40,7 @@ func (a *App) republish(ctx context.Context, status domain.Status) (int, error) 
 		}
 		for _, o := range due {
 			w.outbox(outputs(o)...)
-			o.Nudged(a.Policy, w.now)
+			o.Nudged(a.cfg.Policy, w.now)
 			w.out.Orders = append(w.out.Orders, o)
 		}
 		return nil
@@ -49,8 +49,8 @@ func (a *App) republish(ctx context.Context, status domain.Status) (int, error) 
 		return 0, err
 	}
 	for _, o := range due {
-		a.Log.Warn("published again for an order that does not get on", "order_id", o.ID, "status", string(status), "attempt", o.Nudges)
+		a.cfg.Log.Warn("published again for an order that does not get on", "order_id", o.ID, "status", string(status), "attempt", o.Nudges)
 	}
-	a.Metrics.republished.WithLabelValues(string(status)).Add(float64(len(due)))
+	a.cfg.Metrics.republished.WithLabelValues(string(status)).Add(float64(len(due)))
 	return len(due), nil
 }

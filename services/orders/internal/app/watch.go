@@ -37,7 +37,7 @@ func (a *App) WaitSettled(ctx context.Context, o domain.Order) domain.Order {
 	if newer, err := a.latest(ctx, o.ID); err == nil {
 		o = newer
 	} else if ctx.Err() == nil {
-		a.Log.Warn("could not read an order that somebody waits for", "order_id", o.ID, "err", err)
+		a.cfg.Log.Warn("could not read an order that somebody waits for", "order_id", o.ID, "err", err)
 	}
 	o, _ = w.until(ctx, o, func(o domain.Order) bool { return o.Status.Settled() }) // the end of ctx is no error here
 	return o
@@ -47,7 +47,7 @@ func (a *App) WaitSettled(ctx context.Context, o domain.Order) domain.Order {
 func (a *App) latest(ctx context.Context, orderID string) (domain.Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	o, err := a.Store.Order(ctx, orderID)
+	o, err := a.cfg.Store.Order(ctx, orderID)
 	if err == nil {
 		a.watchers.tell(o) // the poll need not read it again
 	}
@@ -99,10 +99,10 @@ func (a *App) poll(ctx context.Context) bool {
 	}
 	read, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	newer, err := a.Store.Newer(read, versions)
+	newer, err := a.cfg.Store.Newer(read, versions)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.Log.Debug("could not look for changes that somebody waits for", "err", err)
+			a.cfg.Log.Debug("could not look for changes that somebody waits for", "err", err)
 		}
 		return true
 	}

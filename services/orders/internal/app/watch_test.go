@@ -125,7 +125,7 @@ func TestWaitSettledNeedsNoRead(t *testing.T) {
 	w := setup(t)
 	deliver(w, w.OnOrderPlaced, plain())
 	known := w.order("o")
-	w.Store = hanging{w.Store}
+	app.Configure(w.App, func(c *app.Config) { c.Store = hanging{c.Store} })
 
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

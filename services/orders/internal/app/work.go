@@ -30,7 +30,7 @@ func (a *App) newWork(tx Tx) *work {
 // inWork runs decide and saves what it decided, in one transaction. Call committed with the result.
 func (a *App) inWork(ctx context.Context, decide func(ctx context.Context, w *work) error) (*work, error) {
 	var w *work
-	err := a.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
+	err := a.cfg.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		w = a.newWork(tx)
 		if err := decide(ctx, w); err != nil {
 			return err
@@ -114,7 +114,7 @@ func (a *App) committed(w *work) {
 		if len(o.Changes) == 0 {
 			continue
 		}
-		a.Metrics.changed(o)
+		a.cfg.Metrics.changed(o)
 		for _, c := range o.Changes {
 			if (c.From == domain.Pending || c.From == domain.AwaitingPayment) && c.To.Settled() {
 				a.backlog.end(a.now(), c.At.Sub(o.CreatedAt))

@@ -95,15 +95,15 @@ type Config struct {
 
 // App is the use cases. Safe for concurrent use.
 type App struct {
-	Config
+	cfg    Config
 	unkept unkept
 }
 
 // New makes the use cases.
-func New(cfg Config) *App { return &App{Config: cfg} }
+func New(cfg Config) *App { return &App{cfg: cfg} }
 
 // now returns the time as the database keeps it, so that a payment just decided equals the one read back.
-func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
+func (a *App) now() time.Time { return a.cfg.Now().UTC().Truncate(time.Microsecond) }
 
 // providerKey returns the idempotency key of everything that the provider is asked about an order. There is one charge
 // per order, so it is the order id.

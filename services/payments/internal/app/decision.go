@@ -19,7 +19,7 @@ func (d *decision) exists() bool { return d.payment.Status != "" }
 
 // decided returns a decision for each of the orders, with the payment of those that have one.
 func (a *App) decided(ctx context.Context, orderIDs []string) (map[string]*decision, error) {
-	known, err := a.Store.Payments(ctx, orderIDs)
+	known, err := a.cfg.Store.Payments(ctx, orderIDs)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.Pa
 	for i, r := range requests {
 		d := decided[r.OrderID]
 		if d.isNew {
-			a.Metrics.settled(d.payment, batch[i].Time, a.now())
+			a.cfg.Metrics.settled(d.payment, batch[i].Time, a.now())
 			d.isNew = false
 		}
 		results[i] = a.requestResult(r, d)
@@ -78,11 +78,11 @@ func (a *App) charge(ctx context.Context, requests []domain.Request, decided map
 	payments := make([]domain.Payment, len(requests))
 	errs := each(ctx, len(requests), func(ctx context.Context, i int) error {
 		r := requests[i]
-		if a.FraudLimits.Suspects(r.Amount) {
+		if a.cfg.FraudLimits.Suspects(r.Amount) {
 			payments[i] = r.Suspect(a.now())
 			return nil
 		}
-		answer, err := a.Provider.Charge(ctx, Charge{Key: providerKey(r.OrderID), OrderID: r.OrderID, UserID: r.UserID,
+		answer, err := a.cfg.Provider.Charge(ctx, Charge{Key: providerKey(r.OrderID), OrderID: r.OrderID, UserID: r.UserID,
 			Amount: r.Amount, Method: r.MethodOrDefault()})
 		if err != nil {
 			return err
@@ -106,7 +106,7 @@ func (a *App) charge(ctx context.Context, requests []domain.Request, decided map
 	if len(made) == 0 {
 		return nil
 	}
-	kept, err := a.Store.Open(ctx, made)
+	kept, err := a.cfg.Store.Open(ctx, made)
 	if err != nil {
 		return err
 	}

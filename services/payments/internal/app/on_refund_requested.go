@@ -49,7 +49,7 @@ func (a *App) OnRefundRequested(ctx context.Context, batch []bus.In[messages.Ref
 	for i, r := range refunds {
 		d := decided[r.OrderID]
 		if d.isNew {
-			a.Metrics.refunded(d.payment)
+			a.cfg.Metrics.refunded(d.payment)
 			d.isNew = false
 		}
 		results[i] = refundResult(r, d)
@@ -90,7 +90,7 @@ func (a *App) refundRound(ctx context.Context, open []domain.Refund, decided map
 		if !decided[open[i].OrderID].exists() {
 			return nil
 		}
-		return a.Provider.Refund(ctx, providerKey(open[i].OrderID))
+		return a.cfg.Provider.Refund(ctx, providerKey(open[i].OrderID))
 	})
 	var refunded, tombstones []domain.Payment
 	for i, r := range open {
@@ -113,7 +113,7 @@ func (a *App) refundRound(ctx context.Context, open []domain.Refund, decided map
 	if len(refunded)+len(tombstones) == 0 {
 		return nil
 	}
-	kept, err := a.Store.Refund(ctx, refunded, tombstones)
+	kept, err := a.cfg.Store.Refund(ctx, refunded, tombstones)
 	if err != nil {
 		return err
 	}

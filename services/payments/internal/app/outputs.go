@@ -32,7 +32,7 @@ func (a *App) answer(p domain.Payment) []messages.Message {
 			out = append(out, message(p, messages.KindFraudAlert, messages.NotificationRequested{UserID: p.UserID,
 				Message: fmt.Sprintf("Suspected fraud: order %s of user %s over %s was not charged.",
 					messages.Shown(p.OrderID), messages.Shown(p.UserID), p.Amount),
-				Channel: messages.ChannelEmail, OrderID: p.OrderID, Kind: messages.KindFraudAlert, To: a.AlertEmail}))
+				Channel: messages.ChannelEmail, OrderID: p.OrderID, Kind: messages.KindFraudAlert, To: a.cfg.AlertEmail}))
 		}
 		return out
 	default:

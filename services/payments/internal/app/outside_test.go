@@ -105,7 +105,7 @@ func TestAnOrderWhoseIDWasChargedAndNeverKeptIsNotTriedForEver(t *testing.T) {
 	w.store.beforeOpen = once(errDown)
 	requireTransient(t, request(t, w.App, ask("o1", 4999))[0])
 	for range 2 { // again when its letter is replayed
-		begin, tries := w.Now(), 0
+		begin, tries := w.Configured().Now(), 0
 		for ; ; tries++ {
 			result := fromOrders(t, w.OnPaymentRequested, ask("o1", 700))
 			if fault.KindOf(result.Err) == fault.Permanent {
@@ -116,7 +116,7 @@ func TestAnOrderWhoseIDWasChargedAndNeverKeptIsNotTriedForEver(t *testing.T) {
 			require.Less(t, tries, 200)
 		}
 		require.Greater(t, tries, 10)
-		require.InDelta(t, 60, w.Now().Sub(begin).Seconds(), 10) // longer than a replica needs to take over from a dead one
+		require.InDelta(t, 60, w.Configured().Now().Sub(begin).Seconds(), 10) // longer than a replica needs to take over from a dead one
 	}
 	require.True(t, published(t, fromOrders(t, w.OnRefundRequested, back("o1", 700)))[0].(messages.PaymentRefunded).Amount.IsZero())
 	require.Equal(t, "refunded", w.ledger("o1")[0].Status)

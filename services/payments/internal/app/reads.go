@@ -22,10 +22,10 @@ type Position struct {
 
 // Get returns the payment of an order, or ErrNotFound.
 func (a *App) Get(ctx context.Context, orderID string) (domain.Payment, error) {
-	return a.Store.Payment(ctx, orderID)
+	return a.cfg.Store.Payment(ctx, orderID)
 }
 
 // List returns at most q.Limit payments that come after q.After, newest first.
 func (a *App) List(ctx context.Context, q Query) ([]domain.Payment, error) {
-	return a.Store.List(ctx, q)
+	return a.cfg.Store.List(ctx, q)
 }

@@ -51,7 +51,7 @@ func setup(t *testing.T) *world {
 
 // other is a second replica: same database and provider, nothing in common otherwise.
 func (w *world) other() *app.App {
-	cfg := w.Config
+	cfg := w.Configured()
 	cfg.Store, cfg.Provider = w.store.Store, w.provider.Provider
 	cfg.Metrics = app.NewMetrics(prometheus.NewRegistry())
 	return app.New(cfg)

@@ -26,17 +26,17 @@ func (a *App) giveBackStray(ctx context.Context, decided map[string]*decision) {
 }
 
 func (a *App) giveBack(ctx context.Context, p domain.Payment) error {
-	held, err := a.Provider.Lookup(ctx, providerKey(p.OrderID))
+	held, err := a.cfg.Provider.Lookup(ctx, providerKey(p.OrderID))
 	if err != nil {
 		return fmt.Errorf("look up a charge for %s order %s: %w", p.Status, p.OrderID, err)
 	}
 	if !held {
 		return nil
 	}
-	if err := a.Provider.Refund(ctx, providerKey(p.OrderID)); err != nil {
+	if err := a.cfg.Provider.Refund(ctx, providerKey(p.OrderID)); err != nil {
 		return fmt.Errorf("give back the charge of %s order %s: %w", p.Status, p.OrderID, err)
 	}
-	a.Metrics.strays.Inc()
-	a.Log.Warn("gave back a charge that slipped through", "order_id", p.OrderID, "status", string(p.Status))
+	a.cfg.Metrics.strays.Inc()
+	a.cfg.Log.Warn("gave back a charge that slipped through", "order_id", p.OrderID, "status", string(p.Status))
 	return nil
 }
