@@ -1,9 +1,14 @@
-// Package batch handles calls that wait at the same moment as one batch.
+// Package batch handles calls that wait together as one batch.
 //
-// There is no timer: a call that finds nothing running is handled at once, alone. Batches form because calls arrive while
-// the last batch is being handled, so they grow with the load and a lone call pays nothing for them.
+// There is no timer. A call that comes while nothing runs is handled at once, alone. Batches form because calls arrive while
+// the last batch is being handled: they grow with the load, and a lone call pays nothing for them. A call goes this way:
 //
-// A batch that fails is handled again call by call, so that one bad call fails alone.
+//	refused (ErrFull) <-- Do --> waiting --> begun --> answered
+//	                                |          `-- the batch failed --> begun again, alone --> answered
+//	                                `-- its context ended, or it waited too long --> not begun (ErrNotBegun, ErrFull)
+//
+// A batch that fails is handled again call by call, so that one bad call fails alone. A call that was begun goes on when its
+// caller leaves: the caller does not learn the answer.
 package batch
 
 import (
@@ -25,24 +30,24 @@ const (
 // Config configures a Batcher of calls that take In and give Out.
 type Config[In, Out any] struct {
 	// Handle answers each call of a batch, in the same order. Its context is the batch's own: it ends after Timeout, or
-	// when the Batcher is closed, not when a caller goes away.
+	// when the Batcher is closed, but not when a caller leaves.
 	Handle func(ctx context.Context, batch []In) []Out
-	// Failed reports whether an answer of a batch may come of another call in it. Such calls are handled again, each
+	// Failed reports whether another call of the batch may be the cause of an answer. Such calls are handled again, each
 	// alone. nil = never.
 	Failed  func(Out) bool
 	Max     int            // calls in one batch; 0 = 256
 	Workers int            // batches at a time; 0 = 1
 	Waiting int            // calls that may wait for their batch; 0 = any number
-	Within  time.Duration  // how long a call may wait for its batch: what is not begun by then never is; 0 = any time
+	Within  time.Duration  // how long a call may wait for its batch before it is refused; 0 = any time
 	Timeout time.Duration  // of one batch; 0 = 30 s
-	Grace   time.Duration  // how long a call that was begun waits for its answer after its deadline; 0 = not at all
-	Observe func(size int) // is told the size of each batch; may be nil
+	Grace   time.Duration  // how long Do waits for the answer of a begun call after the caller's deadline; 0 = not at all
+	Observe func(size int) // gets the size of each batch; may be nil
 }
 
-// ErrFull is returned by Do for a call that was not begun: too many others waited before it.
+// ErrFull is returned by Do for a call that was not begun, because too many calls waited before it.
 var ErrFull = errors.New("too many calls are waiting")
 
-// ErrNotBegun is wrapped by Do's error when the caller's context ended before the call was begun. It never will be.
+// ErrNotBegun is wrapped by Do's error when the caller's context ended before the call was begun. The call is dropped.
 var ErrNotBegun = errors.New("the call was not begun")
 
 // Batcher handles calls in batches. Safe for concurrent use.
@@ -54,7 +59,7 @@ type Batcher[In, Out any] struct {
 	mu      sync.Mutex
 	queue   []*call[In, Out]
 	running int           // workers
-	full    time.Duration // that a batch of Max calls takes, about; 0 = not known yet
+	full    time.Duration // estimate for a batch of Max calls; 0 = none yet
 }
 
 type call[In, Out any] struct {
@@ -62,15 +67,15 @@ type call[In, Out any] struct {
 	in    In
 	alone bool
 	begun bool      // it was taken into a batch; guarded by Batcher.mu, as gone is
-	gone  bool      // its caller does not wait for it any more
-	since time.Time // when it began to wait, if that is bounded
+	gone  bool      // its caller left
+	since time.Time // when it began to wait, if waiting is bounded
 	out   chan answer[Out]
 }
 
 type answer[Out any] struct {
 	out      Out
 	panicked *Panic
-	late     bool // it was not begun
+	late     bool // the call waited too long and was not begun
 }
 
 // Panic is what Do panics with when Handle panicked on the call alone.
@@ -81,7 +86,7 @@ type Panic struct {
 
 func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
 
-// New makes a Batcher. Close it when nobody calls it any more.
+// New makes a Batcher. Close it after the last call.
 func New[In, Out any](cfg Config[In, Out]) *Batcher[In, Out] {
 	if cfg.Max == 0 {
 		cfg.Max = defaultMax
@@ -103,12 +108,12 @@ func New[In, Out any](cfg Config[In, Out]) *Batcher[In, Out] {
 	return c
 }
 
-// Do has in handled together with what else waits, and returns its answer. When ctx ends first it returns ctx's error: a
-// call that was not begun by then never is, and the error wraps ErrNotBegun. One that was begun goes on; after a deadline Do
-// waits for its answer for Config.Grace. ErrFull means that it was not begun.
+// Do adds in to the next batch and waits for its answer. When ctx ends first, Do returns ctx's error. It wraps ErrNotBegun if
+// the call was not begun: the call is then dropped. A call that was begun goes on; after a deadline Do waits for its answer
+// for Config.Grace. ErrFull means that the call was refused.
 func (c *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) { return c.do(ctx, in, false) }
 
-// DoAlone is Do in a batch of one, by its turn: for a call that failed before.
+// DoAlone is Do in a batch of one, in its turn: for a call that failed before.
 func (c *Batcher[In, Out]) DoAlone(ctx context.Context, in In) (Out, error) {
 	return c.do(ctx, in, true)
 }
@@ -127,7 +132,7 @@ func (c *Batcher[In, Out]) do(ctx context.Context, in In, alone bool) (Out, erro
 	}
 }
 
-// expired is what Do returns once the context of the call has ended.
+// expired returns the result of Do once the context of the call has ended.
 func (c *Batcher[In, Out]) expired(l *call[In, Out]) (none Out, err error) {
 	c.mu.Lock()
 	begun := l.begun
@@ -178,11 +183,11 @@ func (c *Batcher[In, Out]) enqueue(l *call[In, Out]) bool {
 	return true
 }
 
-// Close ends the context of the batch that is being handled, if any.
+// Close ends the contexts of the batches that are being handled.
 func (c *Batcher[In, Out]) Close() { c.cancel() }
 
-// run handles batch after batch until nobody waits. It lets go of the processor once before the first: calls that are
-// about to be made, by goroutines that can run already, share it.
+// run handles batch after batch until no call waits. It yields once before the first, so that goroutines that are ready to
+// call can join the batch.
 func (c *Batcher[In, Out]) run() {
 	runtime.Gosched()
 	for batch := c.take(); len(batch) > 0; batch = c.take() {
@@ -190,8 +195,8 @@ func (c *Batcher[In, Out]) run() {
 	}
 }
 
-// take takes what waits, up to a call that wants to be alone, and forgets those whose callers went away. With nobody left
-// it ends the run.
+// take takes the calls that wait, up to one that must be alone, and drops those whose callers left. It ends the run when no
+// call is left.
 func (c *Batcher[In, Out]) take() []*call[In, Out] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,7 +224,7 @@ func (c *Batcher[In, Out]) take() []*call[In, Out] {
 			break
 		}
 	}
-	clear(c.queue[:taken]) // what was taken is not kept in memory by the rest
+	clear(c.queue[:taken]) // else the rest of the array keeps these calls in memory
 	c.queue = c.queue[taken:]
 	if len(c.queue) == 0 {
 		c.queue = nil
@@ -240,7 +245,7 @@ func (c *Batcher[In, Out]) handleAll(batch []*call[In, Out]) {
 			l.out <- answer[Out]{panicked: panicked}
 		case l.ctx.Err() == nil:
 			c.handleAll([]*call[In, Out]{l})
-		case panicked == nil: // it is too late to handle it again
+		case panicked == nil: // too late to handle it again
 			l.out <- answer[Out]{out: outs[i]}
 		}
 	}

@@ -3,22 +3,22 @@ package batch
 import "time"
 
 const (
-	// longBatch is how long a batch may take before the next ones are made smaller, where waiting is bounded: the answers
-	// of a batch come all at its end, and its callers do not wait for ever.
+	// longBatch is how long a batch may take before the next batches get smaller, where waiting is bounded. All answers of a
+	// batch come at its end, and its callers do not wait for ever.
 	longBatch = 800 * time.Millisecond
-	// leastBatch is how small they get at most.
+	// leastBatch is the size that they keep at least.
 	leastBatch = 16
 )
 
-// Busy reports whether a call made now would be refused with ErrFull, and how long those take that wait already. It is
-// always false without Within.
+// Busy reports whether a call made now would be refused with ErrFull, and how long the calls that wait will take. Without
+// Config.Within it is always false.
 func (c *Batcher[In, Out]) Busy() (after time.Duration, busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.busy()
 }
 
-// busy is Busy with c.mu held. The next batch may always form, whatever it takes: else nobody would learn that batches have
+// busy is Busy with c.mu held. The next batch may always form, however long it takes: only a batch shows that batches have
 // become faster.
 func (c *Batcher[In, Out]) busy() (after time.Duration, busy bool) {
 	if c.cfg.Within == 0 || c.running < c.cfg.Workers {
@@ -30,7 +30,7 @@ func (c *Batcher[In, Out]) busy() (after time.Duration, busy bool) {
 	return after, len(c.queue) >= size && after > c.cfg.Within
 }
 
-// size returns how many calls a batch has at most.
+// size returns the largest number of calls in a batch now.
 func (c *Batcher[In, Out]) size() int {
 	if c.cfg.Within == 0 || c.full <= longBatch {
 		return c.cfg.Max
@@ -38,7 +38,7 @@ func (c *Batcher[In, Out]) size() int {
 	return max(min(leastBatch, c.cfg.Max), int(int64(c.cfg.Max)*int64(longBatch)/int64(c.full)))
 }
 
-// observe learns from a batch how long one of Max calls takes. Small batches say nothing about that.
+// observe updates the estimate for a batch of Max calls. A small batch is no measure of it.
 func (c *Batcher[In, Out]) observe(calls int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// scrapeTimeout keeps a scrape short when the database is slow: the gauge is left out then.
+// scrapeTimeout keeps a scrape short when the database is slow. The gauges are then absent.
 const scrapeTimeout = time.Second
 
 type collector struct {

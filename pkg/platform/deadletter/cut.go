@@ -7,7 +7,8 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// What a letter keeps of its record at most. The contract reads MaxValue of a value, so a longer one fails again.
+// The largest parts of a record that a letter keeps. The contract refuses a value longer than MaxValue, so a replay of it
+// would fail.
 const (
 	MaxValue   = 64 << 10
 	maxKey     = 4 << 10
@@ -16,7 +17,7 @@ const (
 	maxText    = 8 << 10  // of detail and stack
 )
 
-// Whole says how large the parts of the record were that a letter keeps only the beginning of; zero = kept whole.
+// Whole has the sizes of the record's parts of which a letter keeps only the beginning; zero = the part is kept whole.
 type Whole struct {
 	Value, Key, Headers int64
 	SHA256              []byte // of the whole value
@@ -25,7 +26,7 @@ type Whole struct {
 // Cut reports whether the letter keeps only a part of its record.
 func (l Letter) Cut() bool { return l.Whole.Value > 0 || l.Whole.Key > 0 || l.Whole.Headers > 0 }
 
-// cut returns what a letter keeps of r, and how large the whole was.
+// cut returns the part of r that a letter keeps, and the sizes of the parts that were cut.
 func cut(r messages.Record) (messages.Record, Whole) {
 	var whole Whole
 	if len(r.Value) > MaxValue {
@@ -50,7 +51,7 @@ func cut(r messages.Record) (messages.Record, Whole) {
 	return r, whole
 }
 
-// printable makes text fit for Postgres, which takes neither NUL nor invalid UTF-8, and no longer than is of use.
+// printable cuts text to maxText and replaces NUL and invalid UTF-8, which Postgres rejects.
 func printable(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText] + "…"

@@ -1,19 +1,25 @@
-// Package deadletter parks messages that can never succeed, with all that is needed to look at them and to try again.
+// Package deadletter parks records that no retry can handle.
 //
-// A parked message is a row of the service's own table dead_letters: the record's bytes, key, headers and coordinates,
-// why it was parked, and a state. Of a record that is too large the row has the beginning, with the whole's length and
-// SHA-256; a batch that could not be read has its coordinates alone. Neither can be replayed. A record is parked once, also
-// when it is read again from a copy of its topic: it is known by topic, time, key, value and headers, and its coordinates
-// are those where it was read first. The table is bounded: the oldest handled letters make room for new ones, and without
-// any the new message waits. The states:
+// A dead letter is a row of the service's own table dead_letters: the record's key, value, headers and position, the reason,
+// and a state:
 //
-//	parked -> replaying -> replayed
-//	   |         `-> parked (it failed again, with the new reason)
-//	   `-> discarded
+//	record --Park--> parked --Replay--> replaying --succeeded--> replayed
+//	                  |  ^                  |
+//	                  |  `-- failed again --'  (with the new reason)
+//	                  `--Discard--> discarded
 //
-// An operator lists, shows, replays and discards them over the admin port. Replaying puts the original record through
-// the service's own use case once more, in the background: that publishes, and publishing never happens inside a
-// request.
+// An operator lists, shows, replays and discards dead letters over the admin port. Replay marks the letter. The Worker then
+// puts the original record through its use case again, in the background, since use cases publish and a request must not
+// wait for Kafka. A replay that is cut off is repeated when its lease ends.
+//
+// A record is parked once, also when it is read again from a copy of its topic: topic, time, key, value and headers identify
+// it. Its position is where it was read first.
+//
+// The table is bounded. The oldest handled letters (replayed, discarded) are deleted to make room. Without any the new
+// record is not parked: it waits in its partition, and readiness fails, until an operator handles letters.
+//
+// Of a record that is too large the letter keeps the beginning, with the whole length and SHA-256. Of a batch that could not
+// be read it keeps the offsets. Neither can be replayed.
 package deadletter
 
 import (
@@ -39,7 +45,7 @@ const (
 )
 
 var (
-	// ErrNotFound means that there is no letter with that id.
+	// ErrNotFound means that no letter has the id.
 	ErrNotFound = errors.New("no such dead letter")
 	// ErrNotParked means that the letter is not in the state parked, so it can be neither replayed nor discarded.
 	ErrNotParked = errors.New("the dead letter is not parked")
@@ -47,7 +53,7 @@ var (
 	ErrNotWhole = errors.New("the dead letter does not hold the whole record, so it cannot be replayed")
 )
 
-// Letter is a message that was parked.
+// Letter is a dead letter: a parked record.
 type Letter struct {
 	ID       int64
 	Record   messages.Record
@@ -57,7 +63,7 @@ type Letter struct {
 	State    string
 	Attempts int // replays so far
 	ParkedAt time.Time
-	Whole    Whole // of what was cut; the record has the beginning
+	Whole    Whole // sizes of the parts that were cut
 }
 
 // Store keeps the service's dead letters.
@@ -112,7 +118,7 @@ type Filter struct {
 	Limit int
 }
 
-// A list reads neither values nor headers: hundreds of letters may have large ones. What else a producer chose is cut.
+// A list reads neither values nor headers, since hundreds of letters may have large ones. Other texts are cut.
 const listSQL = `
 SELECT id, topic, partition, record_offset, record_time, substring(key FROM 1 FOR 4096), reason, left(detail, 1000), state, attempts,
   parked_at, coalesce(last_offset, 0), coalesce(value_bytes, octet_length(value), 0), key_bytes IS NOT NULL OR headers_bytes IS NOT NULL
@@ -120,7 +126,7 @@ SELECT id, topic, partition, record_offset, record_time, substring(key FROM 1 FO
 FROM dead_letters
 WHERE id > $1 AND ($2 = '' OR state = $2) ORDER BY id LIMIT $3`
 
-// Summary is what a list tells of a letter.
+// Summary is a letter as a list shows it.
 type Summary struct {
 	Letter           // without value, headers and stack
 	ValueBytes int64 // of the whole value
@@ -172,7 +178,7 @@ func (l Letter) replayable() error {
 	return nil
 }
 
-// Discard gives a parked letter up for good. It returns ErrNotFound or ErrNotParked.
+// Discard gives up a parked letter for good. It returns ErrNotFound or ErrNotParked.
 func (s *Store) Discard(ctx context.Context, id int64) error {
 	return s.change(ctx, id, StateDiscarded)
 }

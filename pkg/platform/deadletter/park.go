@@ -8,8 +8,8 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// Park stores a message that can never succeed, once there is room for it. Parking the same record again changes
-// nothing. Without room it returns ErrFull: the message then waits.
+// Park stores a record that no retry can handle. Parking the same record again changes nothing. Without room it returns
+// ErrFull, and the record waits.
 func (s *Store) Park(ctx context.Context, r messages.Record, reason, detail, stack string) error {
 	l, err := newLetter(r, reason, detail, stack)
 	if err != nil {
@@ -25,8 +25,8 @@ func (s *Store) Park(ctx context.Context, r messages.Record, reason, detail, sta
 	return err
 }
 
-// ParkIn is Park inside the caller's transaction, without the bound: it is for messages that the database keeps already, so
-// they take no more room than before. When added is true the caller calls Count after the commit.
+// ParkIn is Park inside the caller's transaction, without the bound: it is for records that the database already stores. When
+// added is true the caller calls Count after the commit.
 func (s *Store) ParkIn(ctx context.Context, q pgdb.Querier, r messages.Record, reason, detail, stack string) (added bool, err error) {
 	l, err := newLetter(r, reason, detail, stack)
 	if err != nil {
@@ -59,8 +59,9 @@ func (l newRow) size() int64 {
 	return int64(len(l.record.Key) + len(l.record.Value) + len(l.headers) + len(l.detail) + len(l.stack))
 }
 
-// The constraint knows a record by topic, time, key, value and headers. Its place is no part of that: a copy of the topic in
-// another cluster has other offsets, and reading the copy parks nothing twice. The column content has the digest.
+// The constraint identifies a record by topic, time, key, value and headers. Partition and offset are not part of it: a copy
+// of the topic in another cluster has other offsets, and reading the copy must park nothing twice. The column content has
+// the digest.
 const parkSQL = `
 INSERT INTO dead_letters (topic, partition, record_offset, record_time, key, value, headers, reason, detail, stack,
   last_offset, value_bytes, value_sha256, key_bytes, headers_bytes, stored_bytes)
@@ -68,7 +69,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::bigint, 0), nullif(
   nullif($15::bigint, 0), $16)
 ON CONFLICT ON CONSTRAINT dead_letter_parked_once DO NOTHING`
 
-// insert reports whether the letter was added. It is false for a record that is parked already, which a replay reads again.
+// insert reports whether the letter was added. It is false for a record that is parked already.
 func (l newRow) insert(ctx context.Context, q pgdb.Querier) (added bool, err error) {
 	r := l.record
 	tag, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, l.headers, l.reason, l.detail,

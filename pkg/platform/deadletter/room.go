@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/platform/pgdb"
@@ -38,13 +37,13 @@ func (b Bounds) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ErrFull means that the table is full of letters that nobody has handled. Nothing of them is dropped: the message waits
-// where it is, and readiness says so, until an operator replays or discards some.
+// ErrFull means that the table is full of letters that no operator has handled. No letter is dropped: the record waits in
+// its partition, and readiness fails, until an operator replays or discards letters.
 var ErrFull = errors.New("the dead letters are full and none of them is handled: replay or discard some, or raise DEAD_LETTERS_MAX or DEAD_LETTERS_MAX_BYTES")
 
 const (
-	// measureEvery is how old a measurement may be that new letters rely on. Between two, each replica knows only its own
-	// letters, so together they may pass the bound by what the others park within that time.
+	// measureEvery is how old a measurement may be. Between two measurements a replica counts only its own letters, so all
+	// replicas together may pass the bound by the letters that they park within this time.
 	measureEvery = time.Second
 	// evictSlice is how many handled letters one statement deletes.
 	evictSlice = 500
@@ -54,7 +53,7 @@ const (
 type room struct {
 	pool    *pgxpool.Pool
 	bounds  Bounds
-	turn    chan struct{} // one at a time
+	turn    chan struct{} // held by one caller of make at a time
 	evicted atomic.Int64  // letters, since the start
 
 	// Guarded by turn.
@@ -104,22 +103,21 @@ func (r *room) make(ctx context.Context, size int64) error {
 const measureSQL = `SELECT count(*), coalesce(sum(stored_bytes), 0)::bigint FROM dead_letters`
 
 func (r *room) measure(ctx context.Context) error {
-	type total struct {
-		letters int
-		bytes   int64
-	}
-	t, err := pgdb.CollectOne(ctx, r.pool, func(row pgx.CollectableRow) (t total, err error) {
-		err = row.Scan(&t.letters, &t.bytes)
-		return t, err
-	}, measureSQL)
+	letters, bytes, err := r.total(ctx, measureSQL)
 	if err != nil {
 		return fmt.Errorf("measure the dead letters: %w", err)
 	}
-	r.letters, r.bytes, r.measured = t.letters, t.bytes, time.Now()
+	r.letters, r.bytes, r.measured = letters, bytes, time.Now()
 	return nil
 }
 
-// The oldest handled letters go first. One that is not handled never goes.
+// total returns the count and the bytes of the letters that a statement has read or deleted.
+func (r *room) total(ctx context.Context, sql string, args ...any) (letters int, bytes int64, err error) {
+	err = pgdb.Retry(ctx, func(ctx context.Context) error { return r.pool.QueryRow(ctx, sql, args...).Scan(&letters, &bytes) })
+	return letters, bytes, err
+}
+
+// The oldest handled letters are deleted first. A letter that is not handled is never deleted.
 const evictSQL = `
 WITH gone AS (
   DELETE FROM dead_letters WHERE id IN (
@@ -128,19 +126,12 @@ WITH gone AS (
 SELECT count(*), coalesce(sum(stored_bytes), 0)::bigint FROM gone`
 
 func (r *room) evict(ctx context.Context) (deleted int, err error) {
-	type total struct {
-		letters int
-		bytes   int64
-	}
-	t, err := pgdb.CollectOne(ctx, r.pool, func(row pgx.CollectableRow) (t total, err error) {
-		err = row.Scan(&t.letters, &t.bytes)
-		return t, err
-	}, evictSQL, evictSlice)
+	deleted, bytes, err := r.total(ctx, evictSQL, evictSlice)
 	if err != nil {
 		return 0, fmt.Errorf("delete old dead letters: %w", err)
 	}
-	r.letters -= t.letters
-	r.bytes -= t.bytes
-	r.evicted.Add(int64(t.letters))
-	return t.letters, nil
+	r.letters -= deleted
+	r.bytes -= bytes
+	r.evicted.Add(int64(deleted))
+	return deleted, nil
 }

@@ -45,7 +45,7 @@ func NewWorker(store *Store, replayer Replayer, log *slog.Logger) *Worker {
 	return &Worker{store: store, replayer: replayer, log: log, failures: httpx.NewFailures(log, pgdb.IsUnavailable), wake: make(chan struct{}, 1)}
 }
 
-// Wake makes Run look now instead of at its next poll.
+// Wake makes Run poll now.
 func (w *Worker) Wake() {
 	select {
 	case w.wake <- struct{}{}:
@@ -53,8 +53,8 @@ func (w *Worker) Wake() {
 	}
 }
 
-// Run replays until ctx ends. Work that has begun is finished: half a replay is repeated by whoever comes next, which
-// is harmless, but costs a lease.
+// Run replays until ctx ends. A replay that has begun is finished: a replay that is cut off is repeated, but only after its
+// lease.
 func (w *Worker) Run(ctx context.Context) error {
 	poll := time.NewTicker(workerPoll)
 	defer poll.Stop()
@@ -62,7 +62,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		for {
 			found, err := w.replayOne(ctx)
 			if err != nil && ctx.Err() == nil {
-				w.log.Warn("replaying a dead letter", "err", err)
+				w.log.Warn("replaying a dead letter failed, retrying", "err", err)
 			}
 			if !found || err != nil || ctx.Err() != nil {
 				break
@@ -86,7 +86,7 @@ WHERE id = (SELECT id FROM dead_letters
             ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING ` + letterColumns
 
-// Only the newest claim notes the outcome: one that lost its lease does not know what became of the letter.
+// Only the newest claim notes the outcome: after a claim lost its lease, another replica may have replayed the letter.
 const replayedSQL = `
 UPDATE dead_letters SET state = 'replayed', claimed_at = NULL, changed_at = now()
 WHERE id = $1 AND state = 'replaying' AND attempts = $2`

@@ -12,28 +12,28 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// front is a place in the table before which there is nothing and never will be: its rows are deleted, and no writer is open
-// that could still put one there. Reads of the oldest rows begin at it. Without it they would go over all rows that were ever
-// deleted, for as long as an open transaction keeps Postgres from clearing them away.
+// front is the place in the table before which no row is left or can appear: the rows there are deleted, and no open writer
+// can insert one. Reads of the oldest rows begin at it. From the table's start they would read over every deleted row, for
+// as long as an open transaction keeps Postgres from removing it.
 type front struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
-	turn chan struct{} // observations are made one after the other
+	turn chan struct{} // held by the one observation that is made at a time
 
 	mu      sync.Mutex
 	writers writers
 	before  int64  // rows have a higher id
-	server  string // which start of which server
-	life    int    // how many times everything was forgotten
+	server  string // start time of the server
+	life    int    // number of times that all places were forgotten
 	slow    *SlowWriter
-	told    time.Time // when the slow writer was logged
+	logged  time.Time // when the log last named the slow writer
 }
 
 // place is an observation of the front.
 type place struct {
-	last    int64 // where the sequence stood
-	settled int64 // no row up to here can appear any more
-	life    int   // another life: nothing that was seen before counts
+	last    int64 // the sequence's last id
+	settled int64 // no row with this id or a lower one can appear any more
+	life    int   // of the front; places of another life do not count
 	at      time.Time
 }
 
@@ -42,22 +42,24 @@ func newFront(pool *pgxpool.Pool, log *slog.Logger) *front {
 }
 
 const (
-	// lastSQL is read before writersSQL: whoever has taken an id up to the one read here holds the lock until its end.
+	// lastSQL is read before writersSQL: a transaction that took an id up to the one read here still holds the lock, or
+	// has ended.
 	lastSQL = `SELECT CASE WHEN is_called THEN last_value ELSE 0 END, extract(epoch FROM pg_postmaster_start_time())::text FROM outbox_id_seq`
 
-	// writersSQL tells every role of every writer, which pg_stat_activity does not.
+	// writersSQL shows every writer to every role. pg_stat_activity does not.
 	writersSQL = `SELECT virtualtransaction, coalesce(pid, 0) FROM pg_locks
 WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND relation = to_regclass('outbox') AND mode = 'RowExclusiveLock' AND granted`
 
-	// adoptSQL moves the sequence behind rows that it did not number: a restore or logical replication brought them. One look
-	// at the end of the index finds none. New rows would meet their ids, and recovery looks no further than the sequence.
+	// adoptSQL moves the sequence behind rows that a restore or logical replication inserted. Otherwise new rows would get
+	// the ids of these rows, and recovery, which reads up to the sequence, would not find them. It costs one read at the
+	// index's end.
 	adoptSQL = `SELECT setval('outbox_id_seq', strange.id) FROM (
   SELECT max(id) AS id FROM outbox WHERE id > (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_id_seq)
 ) AS strange WHERE strange.id IS NOT NULL`
 )
 
-// observe looks at the sequence and the writers, in one round trip.
+// observe reads the sequence and the writers, in one round trip.
 func (f *front) observe(ctx context.Context) (place, error) {
 	select {
 	case f.turn <- struct{}{}:
@@ -65,7 +67,7 @@ func (f *front) observe(ctx context.Context) (place, error) {
 	case <-ctx.Done():
 		return place{}, fmt.Errorf("observe the outbox: %w", ctx.Err())
 	}
-	p := place{at: time.Now()} // before asking: what is seen is at least this old
+	p := place{at: time.Now()} // before the query: the observation is at least this old
 	var server string
 	var writing []writer
 	var adopted *int64
@@ -82,19 +84,19 @@ func (f *front) observe(ctx context.Context) (place, error) {
 		return nil
 	})
 	if err := f.pool.SendBatch(ctx, &batch).Close(); err != nil {
-		if ctx.Err() == nil { // it may come back as another one
+		if ctx.Err() == nil { // the server may come back as another one
 			f.forget()
 		}
 		return place{}, fmt.Errorf("observe the outbox: %w", err)
 	}
 	if adopted != nil {
-		f.log.Warn(fmt.Sprintf("took over messages in the outbox that a restore or replication brought, up to number %d", *adopted))
+		f.log.Warn("took over messages in the outbox that a restore or replication inserted: the sequence was behind them")
 	}
 	f.mu.Lock()
-	// A sequence that went back, or another start, may be a database from a copy: numbers are given out once more then.
+	// A sequence that went back, or another start of the server, may be a restored database: it gives out ids again.
 	if f.server != server || p.last < f.writers.last {
 		if f.server == server {
-			f.log.Warn("the outbox's numbers went back, as after a restore: all of the table is looked at")
+			f.log.Warn("the outbox's sequence went back, as after a restore: recovery reads the whole table")
 		}
 		f.forgetLocked()
 		f.server = server
@@ -106,7 +108,7 @@ func (f *front) observe(ctx context.Context) (place, error) {
 	return p, f.watch(ctx, oldest)
 }
 
-// forget makes the next reads begin at the beginning.
+// forget makes the next reads begin at the first row.
 func (f *front) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,10 +121,10 @@ func (f *front) forgetLocked() {
 	f.life++
 }
 
-// oldestSQL runs after an observation: it sees the rows of every writer that had ended then.
+// oldestSQL runs after an observation, so it sees the rows of each writer that had ended by then.
 const oldestSQL = `SELECT id, created_at FROM outbox WHERE id > $1 ORDER BY id LIMIT 1`
 
-// advance moves the front as far as it goes now and returns it, and when the oldest row was put there: zero when there is none.
+// advance moves the front as far as possible. It returns the front and the time of the oldest row, zero without a row.
 func (f *front) advance(ctx context.Context) (before int64, oldest time.Time, err error) {
 	now, err := f.observe(ctx)
 	if err != nil {
@@ -137,7 +139,7 @@ func (f *front) advance(ctx context.Context) (before int64, oldest time.Time, er
 	case err == nil:
 		before = min(before, id-1)
 	case !errors.Is(err, pgx.ErrNoRows):
-		return 0, time.Time{}, fmt.Errorf("look at the oldest message in the outbox: %w", err)
+		return 0, time.Time{}, fmt.Errorf("read the oldest message in the outbox: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

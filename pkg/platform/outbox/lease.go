@@ -9,21 +9,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// leaseFor is how long a holder that says nothing any more keeps the others away.
+// leaseFor is how long a holder that died keeps the other replicas from recovering.
 const leaseFor = 5 * time.Second
 
-// lease is what one replica at a time has. It is a row of a table, not a lock: a session's lock would stay behind on the
-// connection of a pooler, and a transaction's would keep a transaction open while Kafka is asked. So a holder that was
-// frozen may go on although it has lost the lease: then messages are published twice, with the same ids.
+// lease is the right to recover, which one replica at a time has:
+//
+//	free -- take --> held -- giveUp, or leaseFor without take --> free
+//
+// It is a row of a table, not a lock. A session's lock would stay behind on a pooler's connection, and a transaction's lock
+// would keep a transaction open during calls to Kafka. So a holder that was frozen may continue after it lost the lease:
+// messages are then published twice, with the same ids.
 type lease struct {
 	pool   *pgxpool.Pool
 	holder string
-	until  time.Time // ours until then; zero = not ours
+	until  time.Time // this replica has the lease until then; zero = it does not
 }
 
 func newLease(pool *pgxpool.Pool) *lease { return &lease{pool: pool, holder: rand.Text()} }
 
-// takeSQL goes by the database's clock: the replicas' clocks may differ.
+// takeSQL uses the database's clock, since the replicas' clocks may differ.
 const takeSQL = `INSERT INTO outbox_lease AS held (holder, until) VALUES ($1, clock_timestamp() + $2::interval)
 ON CONFLICT (single) DO UPDATE SET holder = EXCLUDED.holder, until = EXCLUDED.until
 WHERE held.holder = EXCLUDED.holder OR held.until <= clock_timestamp()`
@@ -50,7 +54,7 @@ func (l *lease) take(ctx context.Context) (bool, error) {
 
 const giveUpSQL = `DELETE FROM outbox_lease WHERE holder = $1`
 
-// giveUp lets another replica have it at once. What does not reach the database ends by itself.
+// giveUp lets another replica take the lease at once. If the statement fails, the lease ends after leaseFor.
 func (l *lease) giveUp() {
 	if l.until.IsZero() {
 		return

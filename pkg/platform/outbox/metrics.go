@@ -11,9 +11,9 @@ const (
 	pathMemory   = "memory"
 	pathRecovery = "recovery"
 
-	// scrapeTimeout keeps a scrape short when the database is slow: the gauges are left out then.
+	// scrapeTimeout keeps a scrape short when the database is slow. The gauges are then absent.
 	scrapeTimeout = time.Second
-	// maxCounted bounds the cost of counting: an outbox with more rows than this is in trouble anyway.
+	// maxCounted bounds the cost of counting: an outbox with more rows is in trouble in any case.
 	maxCounted = 100_000
 )
 
@@ -45,7 +45,7 @@ func newMetrics(reg prometheus.Registerer, f *front) *metrics {
 	return m
 }
 
-// collector counts in the table at each scrape: every replica tells the same, and a crash does not make it forget.
+// collector counts the rows of the table at each scrape, so that all replicas show the same figures, also after a crash.
 type collector struct {
 	front           *front
 	pending, oldest *prometheus.Desc

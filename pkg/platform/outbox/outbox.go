@@ -19,8 +19,8 @@ SELECT topic, key, value, headers FROM unnest($1::text[], $2::bytea[], $3::bytea
   AS m (topic, key, value, headers, ord) ORDER BY ord
 RETURNING id`
 
-// Add queues the statement that stores msgs, in order, and hands over their rows when it has run. A message that cannot be
-// encoded is an error, and nothing is queued then.
+// Add queues the statement that stores msgs, in order, and calls stored with their rows once it has run. It queues nothing
+// and returns an error when a message cannot be encoded.
 func Add(batch *pgx.Batch, stored func([]Row), msgs ...messages.Message) error {
 	if len(msgs) == 0 {
 		return nil

@@ -17,8 +17,8 @@ const maxDelete = 1000
 // maxTogether is how many lanes are published by one call.
 const maxTogether = 64
 
-// publishLanes publishes the lanes that are ready, those of one moment together, until memory is stopped and empty, or ctx
-// ends.
+// publishLanes publishes lanes that are ready until memory is stopped and empty, or ctx ends. Lanes that are ready at the
+// same moment are published by one call.
 func (r *Relay) publishLanes(ctx context.Context, published chan<- []Row) {
 	for {
 		select {
@@ -33,8 +33,8 @@ func (r *Relay) publishLanes(ctx context.Context, published chan<- []Row) {
 	}
 }
 
-// publishTogether publishes the rows of several queues by one call. When that fails one of them may be the cause, so each
-// is tried again alone.
+// publishTogether publishes the rows of several lanes by one call. If it fails, one lane may be the cause: each lane is then
+// published alone, and retried until it succeeds.
 func (r *Relay) publishTogether(ctx context.Context, queues []*queue, published chan<- []Row) {
 	each := make([][]Row, len(queues))
 	for i, q := range queues {
@@ -68,7 +68,7 @@ func (r *Relay) try(ctx context.Context, rows []Row) error {
 	return err
 }
 
-// publish tries until it has worked, and reports false when ctx ended before.
+// publish retries until the rows are in Kafka. It reports false when ctx ended first.
 func (r *Relay) publish(ctx context.Context, rows []Row) bool {
 	for attempt := 1; ; attempt++ {
 		err := r.try(ctx, rows)
@@ -76,12 +76,12 @@ func (r *Relay) publish(ctx context.Context, rows []Row) bool {
 			return true
 		}
 		if attempt == 1 || attempt%10 == 0 {
-			r.cfg.Log.Warn("could not publish from the outbox, trying again", "topic", rows[0].Record.Topic, "attempt", attempt, "err", err)
+			r.cfg.Log.Warn("publishing from the outbox failed, retrying", "topic", rows[0].Record.Topic, "attempt", attempt, "err", err)
 		}
 		if !pause(ctx, backoff(attempt)) {
 			return false
 		}
-		// It took long enough for another replica to find the rows in the table.
+		// By now another replica may have recovered the rows from the table.
 		if rows = r.stillThere(ctx, rows); len(rows) == 0 {
 			return true
 		}
@@ -90,8 +90,8 @@ func (r *Relay) publish(ctx context.Context, rows []Row) bool {
 
 const stillThereSQL = `SELECT id FROM outbox WHERE id = ANY($1)`
 
-// stillThere forgets those of the rows that somebody else has published and deleted. When the table cannot be asked it
-// returns them all: twice is better than never.
+// stillThere returns the rows that are still in the table, and forgets those that another replica has published and
+// deleted. If the table cannot be read it returns all rows: twice is better than never.
 func (r *Relay) stillThere(ctx context.Context, rows []Row) []Row {
 	standing, err := r.standing(ctx, idsOf(rows))
 	if err != nil {
@@ -109,7 +109,7 @@ func (r *Relay) stillThere(ctx context.Context, rows []Row) []Row {
 	return here
 }
 
-// standing returns which of the rows are in the table.
+// standing returns which of the ids are in the table.
 func (r *Relay) standing(ctx context.Context, ids []int64) (map[int64]bool, error) {
 	result, err := r.cfg.Pool.Query(ctx, stillThereSQL, ids)
 	if err != nil {
@@ -128,7 +128,8 @@ func (r *Relay) standing(ctx context.Context, ids []int64) (map[int64]bool, erro
 
 const deleteSQL = `DELETE FROM outbox WHERE id = ANY($1)`
 
-// deletePublished deletes what was published, as many rows at a time as have come up, until the channel is closed.
+// deletePublished deletes rows that were published until the channel is closed. One statement deletes the rows that are
+// ready.
 func (r *Relay) deletePublished(ctx context.Context, published <-chan []Row) {
 	for rows := range published {
 		for more := true; more && len(rows) < maxDelete; {
@@ -146,10 +147,10 @@ func (r *Relay) deletePublished(ctx context.Context, published <-chan []Row) {
 				break
 			}
 			if attempt == 1 || attempt%10 == 0 {
-				r.cfg.Log.Warn("could not delete published messages from the outbox, trying again", "attempt", attempt, "err", err)
+				r.cfg.Log.Warn("deleting published messages from the outbox failed, retrying", "attempt", attempt, "err", err)
 			}
 			if !pause(ctx, backoff(attempt)) {
-				break // they will be published once more, with the same ids
+				break // recovery publishes them again, with the same ids
 			}
 		}
 	}
@@ -176,7 +177,7 @@ func backoff(attempt int) time.Duration {
 	return min(2*time.Second, 50*time.Millisecond<<min(attempt-1, 6))
 }
 
-// pause waits, and reports whether ctx is still alive.
+// pause waits for d. It reports false when ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

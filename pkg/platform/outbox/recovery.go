@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxStanding is how many rows may stand in the table for memory to open: their lanes are remembered.
+	// maxStanding is how many rows may stand in the table when memory opens: their lanes are kept in memory.
 	maxStanding = 50_000
-	// statementTimeout bounds what recovery asks the database for.
+	// statementTimeout bounds each statement of recovery.
 	statementTimeout = 10 * time.Second
 )
 
-// recover looks at the table every Poll until ctx ends: opens memory when it can, and publishes what was left behind.
+// recover reads the table every Poll until ctx ends. It opens memory when it can, and publishes rows that were left.
 func (r *Relay) recover(ctx, working context.Context) {
 	s := newSweeper(r)
 	defer s.lease.giveUp()
@@ -31,7 +31,7 @@ func (r *Relay) recover(ctx, working context.Context) {
 			failures = 0
 		case ctx.Err() == nil:
 			if failures++; failures == 1 || failures%20 == 0 {
-				r.cfg.Log.Warn("could not look after the outbox, trying again", "attempt", failures, "err", err)
+				r.cfg.Log.Warn("recovering the outbox failed, retrying", "attempt", failures, "err", err)
 			}
 		}
 		if !pause(ctx, pgdb.Pause(r.cfg.Poll, s.looked)) {
@@ -42,14 +42,14 @@ func (r *Relay) recover(ctx, working context.Context) {
 
 const standingSQL = `SELECT id, topic, key FROM outbox WHERE id > $1 ORDER BY id LIMIT $2`
 
-// tendMemory opens memory when it is closed and may open, and opens the lanes whose rows were recovered.
+// tendMemory ends the waiting of lanes whose rows were recovered, and opens memory when it is closed and may open.
 func (r *Relay) tendMemory(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
 	if waiting := r.memory.waitingFor(); len(waiting) > 0 {
 		standing, err := r.standing(ctx, waiting)
 		if err != nil {
-			return fmt.Errorf("look for recovered rows: %w", err)
+			return fmt.Errorf("find recovered rows: %w", err)
 		}
 		r.memory.recovered(waiting, standing)
 	}
@@ -71,7 +71,7 @@ func (r *Relay) tendMemory(ctx context.Context) error {
 	if err != nil || len(standing) > maxStanding {
 		r.memory.stayClosed()
 		if err != nil {
-			err = fmt.Errorf("look for rows in the outbox: %w", err)
+			err = fmt.Errorf("list rows of the outbox: %w", err)
 		}
 		return err
 	}

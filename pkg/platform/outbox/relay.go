@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,7 @@ const (
 type Config struct {
 	Pool      *pgxpool.Pool
 	Publisher bus.Publisher
-	Log       *slog.Logger          // nil = nobody
+	Log       *slog.Logger          // nil = no log
 	Metrics   prometheus.Registerer // nil = not measured
 	Grace     time.Duration         // how long a committed row is left to the memory path before recovery publishes it; 2 s
 	Poll      time.Duration         // how often recovery looks; 500 ms
@@ -45,7 +44,7 @@ type Relay struct {
 	memory  *memory
 	front   *front
 	metrics *metrics
-	// publishes tells that the last try to publish worked. Before the first try it is false.
+	// publishes is true when the last attempt to publish succeeded, false before the first.
 	publishes atomic.Bool
 }
 
@@ -71,15 +70,15 @@ func setDefault[T comparable](v *T, value T) {
 	}
 }
 
-// Enqueue hands over committed rows. It never blocks: what does not fit in memory is published from the table.
+// Enqueue hands over committed rows. It never blocks: rows that memory does not take are published from the table.
 func (r *Relay) Enqueue(rows ...Row) {
 	if spilled := r.memory.add(rows); spilled > 0 {
 		r.metrics.spilled.Add(float64(spilled))
 	}
 }
 
-// Stuck returns when the oldest message in the outbox was put there, while nothing gets out: the last try to publish failed,
-// or there was none yet. It is zero while messages get out, and when there is none.
+// Stuck returns the time of the oldest row while publishing fails: the last attempt failed, or there was none yet. It
+// returns zero while publishing works, and when the outbox is empty.
 func (r *Relay) Stuck(ctx context.Context) (since time.Time, err error) {
 	if r.publishes.Load() {
 		return time.Time{}, nil
@@ -88,10 +87,10 @@ func (r *Relay) Stuck(ctx context.Context) (since time.Time, err error) {
 	return since, err
 }
 
-// Run publishes until ctx ends, then finishes what is in memory, for DrainTimeout at most. It returns nil: what it could
-// not do stays in the table for the next one.
+// Run publishes until ctx ends, then publishes the rows in memory, for at most DrainTimeout. It returns nil: rows that are
+// left stay in the table for the next start.
 func (r *Relay) Run(ctx context.Context) error {
-	// Publishing and deleting outlive ctx by the drain: what was published is not to be published again by the next one.
+	// Publishing and deleting outlive ctx by DrainTimeout, so that the next start does not publish the same rows again.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
@@ -117,7 +116,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	recovery.Wait()
 	timer.Stop()
 	if left := r.memory.len(); left > 0 {
-		r.cfg.Log.Warn(fmt.Sprintf("%d messages stay in the outbox for the next start", left))
+		r.cfg.Log.Warn("messages stay in the outbox for the next start")
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 const (
 	// pageSize is how many rows recovery reads and publishes at a time.
 	pageSize = 1000
-	// lookAtAllEvery is how often a sweep begins at the beginning: rows that somebody put in with old ids stand there.
-	lookAtAllEvery = time.Minute
+	// readAllEvery is how often a sweep begins at the first row. A restore or replication may insert rows with old ids.
+	readAllEvery = time.Minute
 )
 
 // sweeper publishes rows that were left in the table.
@@ -21,11 +21,11 @@ type sweeper struct {
 	relay  *Relay
 	lease  *lease
 	bounds bounds
-	looked time.Duration // what the last look for rows took
+	looked time.Duration // how long the last look for rows took
 
 	life   int       // of the front
-	cursor int64     // no row up to here is left, nor can appear
-	atAll  time.Time // when the cursor was put to the beginning
+	cursor int64     // no row with this id or a lower one is left or can appear
+	atAll  time.Time // when the cursor was last set to the first row
 }
 
 func newSweeper(r *Relay) *sweeper {
@@ -33,15 +33,15 @@ func newSweeper(r *Relay) *sweeper {
 }
 
 // sweep publishes each visible row whose id was given out at least Grace ago, and that this process does not have in
-// memory. An open transaction never keeps it from doing so: it only keeps the cursor where rows can still appear. sweep
-// looks at ctx between pages; working is what a page publishes and deletes with.
+// memory. An open transaction does not delay this: it only keeps the cursor where rows can still appear. sweep ends
+// between two pages when ctx ends. A page that has begun is finished, under working.
 func (s *sweeper) sweep(ctx, working context.Context) error {
 	now, err := s.observe(ctx)
 	if err != nil {
 		return err
 	}
 	below := s.bounds.note(now.last, now.at, s.relay.cfg.Grace)
-	if now.life != s.life || time.Since(s.atAll) >= lookAtAllEvery {
+	if now.life != s.life || time.Since(s.atAll) >= readAllEvery {
 		s.life, s.cursor, s.atAll = now.life, 0, time.Now()
 	}
 	if below <= s.cursor {
@@ -83,13 +83,13 @@ func (s *sweeper) look(ctx context.Context, below int64) (left bool, err error) 
 		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 	}
 	if err != nil {
-		return false, fmt.Errorf("look for messages that were left in the outbox: %w", err)
+		return false, fmt.Errorf("find messages that were left in the outbox: %w", err)
 	}
 	s.looked = time.Since(began)
 	return len(ids) == pageSize || slices.ContainsFunc(ids, func(id int64) bool { return !memory.ours(id) }), nil
 }
 
-// publish publishes the rows page by page, while this replica has the lease, and reports whether it came to the end.
+// publish publishes the rows page by page, while this replica has the lease. It reports whether it reached the end.
 func (s *sweeper) publish(ctx, working context.Context, below int64) (all bool, err error) {
 	defer s.lease.giveUp()
 	for at := s.cursor; ctx.Err() == nil; {
@@ -115,14 +115,14 @@ func (s *sweeper) publish(ctx, working context.Context, below int64) (all bool, 
 type reach int
 
 const (
-	further   reach = iota // there may be more
-	bottom                 // that was all
-	overtakes              // the next row must wait for one before it that is in memory
+	further   reach = iota // there may be more rows
+	bottom                 // no more rows
+	overtakes              // the next row must wait for an earlier row of its lane that is in memory
 )
 
 const pageSQL = `SELECT id, topic, key, value, headers, created_at FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3`
 
-// page publishes and deletes the next rows behind from, and returns the last id that it dealt with.
+// page publishes and deletes the next rows behind from, and returns the last id that it handled.
 func (s *sweeper) page(ctx context.Context, from, below int64) (end int64, reached reach, err error) {
 	memory := s.relay.memory
 	memory.reading(true)
@@ -152,10 +152,10 @@ func (s *sweeper) page(ctx context.Context, from, below int64) (end int64, reach
 	err = s.relay.cfg.Publisher.PublishRecords(ctx, recordsOf(left)...)
 	s.relay.publishes.Store(err == nil)
 	if err != nil {
-		return from, 0, fmt.Errorf("publish what was left in the outbox: %w", err)
+		return from, 0, fmt.Errorf("publish rows that were left in the outbox: %w", err)
 	}
 	s.relay.metrics.recovered.Add(float64(len(left)))
-	s.relay.cfg.Log.Info(fmt.Sprintf("published %d messages that were left in the outbox", len(left)))
+	s.relay.cfg.Log.Info("published messages that were left in the outbox")
 	return end, reached, s.delete(ctx, left)
 }
 
@@ -164,7 +164,7 @@ func (s *sweeper) read(ctx context.Context, from, below int64) ([]Row, error) {
 	defer cancel()
 	result, err := s.relay.cfg.Pool.Query(ctx, pageSQL, from, below, pageSize)
 	if err != nil {
-		return nil, fmt.Errorf("read what was left in the outbox: %w", err)
+		return nil, fmt.Errorf("read rows that were left in the outbox: %w", err)
 	}
 	rows, err := pgx.CollectRows(result, func(row pgx.CollectableRow) (out Row, err error) {
 		r := &out.Record
@@ -172,7 +172,7 @@ func (s *sweeper) read(ctx context.Context, from, below int64) ([]Row, error) {
 		return out, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read what was left in the outbox: %w", err)
+		return nil, fmt.Errorf("read rows that were left in the outbox: %w", err)
 	}
 	return rows, nil
 }
@@ -181,7 +181,7 @@ func (s *sweeper) delete(ctx context.Context, rows []Row) error {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
 	if _, err := s.relay.cfg.Pool.Exec(ctx, deleteSQL, idsOf(rows)); err != nil {
-		return fmt.Errorf("delete what was published from the outbox: %w", err)
+		return fmt.Errorf("delete published rows from the outbox: %w", err)
 	}
 	return nil
 }

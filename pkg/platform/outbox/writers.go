@@ -5,33 +5,33 @@ import (
 	"time"
 )
 
-// writer is an open transaction that has the right to put rows into the table: it holds the table's RowExclusiveLock.
+// writer is an open transaction that may insert rows: it holds the table's RowExclusiveLock.
 type writer struct {
 	Transaction string // Postgres' virtualtransaction
 	PID         int32  // 0 for a prepared transaction, which has no session
 }
 
-// openWriter is a writer with what is known about it.
+// openWriter is a writer as the observations show it.
 type openWriter struct {
 	writer
 	behind int64     // each of its rows has a higher id
-	since  time.Time // seen first
+	since  time.Time // of the first observation that shows it
 }
 
-// writers follows the table's writers, and tells which ids can still appear.
+// writers follows the table's writers, and computes which ids can still appear.
 //
-// The lock comes before the id: an INSERT locks the table, then takes ids from the sequence, and both end with the
-// transaction. So a transaction that held no lock when the sequence stood at n takes ids above n only. The transaction's
-// own number tells nothing of the kind: it may be far older than the lock.
+// The lock comes before the id: an INSERT locks the table, then takes ids from the sequence, and holds the lock until its
+// transaction ends. So a transaction that held no lock when the sequence stood at n takes only ids above n. The
+// transaction's own number does not help: it may be far older than the lock.
 type writers struct {
 	seen    bool
-	last    int64 // where the sequence stood at the last observation
-	settled int64
+	last    int64 // the sequence's last id at the last observation
+	settled int64 // no row with this id or a lower one can appear
 	open    map[string]openWriter
 }
 
-// observe takes in where the sequence stood, and who wrote after that. It returns the place up to which no row can appear
-// any more. Observations have to come in the order in which they were made.
+// observe takes the sequence's last id, and the writers that were open after it was read. It returns the id up to which no
+// row can appear any more. Call it with observations in the order in which they were made.
 func (w *writers) observe(last int64, writing []writer, now time.Time) (settled int64) {
 	open := make(map[string]openWriter, len(writing))
 	settled = last
@@ -39,7 +39,7 @@ func (w *writers) observe(last int64, writing []writer, now time.Time) (settled 
 		o, known := w.open[one.Transaction]
 		if !known {
 			o = openWriter{writer: one, since: now, behind: w.last}
-			// PREPARE TRANSACTION gives a writer that was there before another name.
+			// PREPARE TRANSACTION gives an open writer another name.
 			if one.PID == 0 || !w.seen {
 				o.behind = w.settled
 			}
@@ -62,7 +62,7 @@ func (w *writers) oldest() *openWriter {
 	return oldest
 }
 
-// forget knows nothing again, but since when those are open that still are.
+// forget forgets all places. It keeps since when each writer is open.
 func (w *writers) forget() {
 	open := make(map[string]openWriter, len(w.open))
 	for name, o := range w.open {
@@ -72,7 +72,7 @@ func (w *writers) forget() {
 	*w = writers{open: open}
 }
 
-// bounds remembers where the sequence stood, so as to tell how old an id is at least.
+// bounds remembers the sequence's last id over time: from it follows how old an id is at least.
 type bounds struct {
 	seen []bound // oldest first
 }
@@ -82,7 +82,7 @@ type bound struct {
 	at   time.Time
 }
 
-// at notes an observation, made not before at, and returns the highest id that was given out at least age ago.
+// note notes an observation that was made at this time or later. It returns the highest id that was given out at least age ago.
 func (b *bounds) note(last int64, at time.Time, age time.Duration) int64 {
 	b.seen = append(b.seen, bound{last, at})
 	old := -1

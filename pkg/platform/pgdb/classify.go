@@ -11,20 +11,20 @@ import (
 	"pasdetrois/pkg/platform/fault"
 )
 
-// This file is the one place that knows what an SQLSTATE means for the caller. docs/decisions/0017 says why.
+// Only this file maps an SQLSTATE to what the caller may do. docs/decisions/0017 gives the reasons.
 
 // Outcome is what the caller of a failed statement or transaction may do about it.
 type Outcome int
 
 const (
-	// Unexpected errors are a fault of the program or of the server's data: a person has to look at them.
+	// Unexpected errors are a fault of the program or of the server's data: an operator must examine them.
 	Unexpected Outcome = iota
 	// Again errors undo the statement for a reason that a repetition cures. Retry and InTx repeat it a few times.
 	Again
 	// Unavailable errors pass by themselves: the server is away, busy, read-only or moved.
 	Unavailable
-	// NotSetUp errors pass when a person has done something: the schema is not migrated that far, or a grant is missing. A
-	// service waits for that; a tool says so and ends.
+	// NotSetUp errors pass when an operator has acted: the schema is not migrated that far, or a grant is missing. A service
+	// waits; a tool reports it and exits.
 	NotSetUp
 	// Refused errors are about the data: the same data fails each time.
 	Refused
@@ -66,7 +66,7 @@ var byCode = map[string]Outcome{
 var byClass = map[string]Outcome{
 	"08": Unavailable, // connection exception
 	"28": Unavailable, // invalid authorization: a password was changed
-	"40": Unavailable, // transaction rollback, such as 40003, whose outcome nobody knows
+	"40": Unavailable, // transaction rollback, such as 40003, whose outcome is unknown
 	"53": Unavailable, // insufficient resources: too many connections, disk full
 	"57": Unavailable, // operator intervention: shutdown, statement_timeout
 	"58": Unavailable, // system error
@@ -74,7 +74,7 @@ var byClass = map[string]Outcome{
 	"22": Refused, // data exception
 }
 
-// OutcomeOf returns what can be done about err. It looks at the SQLSTATE and at the types of errors, never at their text.
+// OutcomeOf returns what the caller may do about err. It uses the SQLSTATE and the types of errors, never their text.
 func OutcomeOf(err error) Outcome {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return Unexpected
@@ -82,7 +82,7 @@ func OutcomeOf(err error) Outcome {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	switch pg := serverError(err); {
-	case errors.As(err, &connect): // whatever the server's words at connecting are
+	case errors.As(err, &connect): // with any SQLSTATE: the server refused the connection
 		return Unavailable
 	case pg != nil:
 		return ofServer(pg)
@@ -110,7 +110,7 @@ func ofServer(pg *pgconn.PgError) Outcome {
 }
 
 // isStalePlan reports whether a prepared statement has another result than when it was prepared, because of a migration.
-// Its code says only that something is not supported, so the server's routine tells it apart. Routines are not translated.
+// Its SQLSTATE stands for anything that is not supported, so the server's routine identifies it. Routines are not translated.
 func isStalePlan(pg *pgconn.PgError) bool {
 	return pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery"
 }
@@ -125,8 +125,8 @@ func serverError(err error) *pgconn.PgError {
 	return pg
 }
 
-// IsUnavailable reports whether err passes without a change of the request, so that the caller should hear "try again".
-// That includes errors that were repeated a few times in vain.
+// IsUnavailable reports whether err passes without a change of the request, so that the caller may
+// try again. That includes errors for which Retry gave up.
 func IsUnavailable(err error) bool {
 	switch OutcomeOf(err) {
 	case Again, Unavailable, NotSetUp:
@@ -136,7 +136,7 @@ func IsUnavailable(err error) bool {
 	}
 }
 
-// Classify makes errors permanent that the same data always meets. InTx does so; single statements need it.
+// Classify makes an error permanent that the same data always causes. InTx calls it; single statements must call it.
 func Classify(err error) error {
 	if fault.KindOf(err) == fault.Transient && OutcomeOf(err) == Refused {
 		return fault.Wrap(reasonRefused, err)

@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Collector returns the metrics of a pool. They are the pool's own counts: a scrape asks no database.
+// Collector returns the metrics of a pool. They are the pool's own counts: a scrape does not use the database.
 func Collector(pool *pgxpool.Pool) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("pasdetrois_postgres_pool_"+name, help, labels, nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errNeedsSession is for work that keeps something in a session: a lock, a role, settings.
+// errNeedsSession is returned for work that keeps state in a session: a lock, a role, settings.
 var errNeedsSession = &UnusableError{"the URL leads to a pooler such as PgBouncer, but this needs a session of its own: give the address of the Postgres server itself"}
 
 // ConnectDirect connects to the server itself. Through a pooler it returns an UnusableError.

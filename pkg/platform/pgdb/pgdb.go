@@ -1,4 +1,4 @@
-// Package pgdb opens Postgres pools and runs transactions.
+// Package pgdb opens Postgres pools, runs transactions, and classifies the errors of Postgres by what a caller may do.
 package pgdb
 
 import (
@@ -20,27 +20,26 @@ const (
 	waitEvery      = 250 * time.Millisecond
 )
 
-// plannerOff is what no statement of a service should use: each of them finds its rows by key, a few of many. A prepared
-// statement keeps the plan that was made for it when the tables were small, where reading all of a table looks cheapest,
-// and goes on with it while they grow. Small tables that change all the time are the worst: a scan of their index goes over all
-// rows that an open transaction keeps. Without jit, because a plan that cannot do otherwise counts as so dear that it would
-// be compiled each time.
+// plannerOff has the plans that no statement of a service should use: each statement finds a few rows by key. A prepared
+// statement keeps the plan that was made while its tables were small, when reading a whole table looks cheapest, and uses it
+// while they grow. Small tables that change all the time are the worst: a scan reads all rows that an open transaction keeps.
+// jit is off because a statement that has only such plans counts as so expensive that it would be compiled each time.
 var plannerOff = [...]string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
 	"enable_material", "jit"}
 
-// Config says which database, as whom.
+// Config has the database and the login.
 type Config struct {
 	URL      string          // postgres://orders:secret@host:5432/db
 	Schema   string          // becomes the search_path; the service's own schema
 	AppName  string          // application_name in pg_stat_activity
 	MaxConns int32           // 0 = pgx's default
-	Tracer   pgx.QueryTracer // told of each statement; nil = nobody
+	Tracer   pgx.QueryTracer // sees each statement; nil = none
 }
 
-// Open makes a pool. It does not connect: a database that is down is waited for, not exited for.
+// Open makes a pool. It does not connect: a service waits for a database that is down.
 //
-// Each connection leads to a server that takes writes, unless the URL sets target_session_attrs. An error that makes the
-// other connections useless too, such as a demoted server's, has all of them replaced.
+// Each connection leads to a server that takes writes, unless the URL sets target_session_attrs. An error that shows that
+// the other connections are useless too, such as that of a demoted server, closes all of them.
 func Open(cfg Config) (*pgxpool.Pool, error) {
 	if err := CheckURL(cfg.URL); err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
@@ -90,7 +89,7 @@ type Querier interface {
 // migrated asks whether the schema in the search_path has at least one applied migration.
 const migratedSQL = `SELECT count(*) > 0 FROM goose_db_version WHERE version_id > 0 AND is_applied`
 
-// Wait blocks until the pool answers and the schema of its search_path is migrated, logging while it waits, or ctx ends. It
+// Wait blocks until the pool answers and the schema of its search_path is migrated, or ctx ends. It logs while it waits. It
 // returns an UnusableError when waiting does not help.
 func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	pooled := false

@@ -14,18 +14,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A pooler in transaction mode, such as PgBouncer, gives each transaction another session of the server. So nothing may be
-// kept in a session: the settings are the role's (RoleSettings), and statements are prepared only where the pooler follows
-// them. This file finds out that there is a pooler and does so. docs/decisions/0018 says why.
+// A pooler in transaction mode, such as PgBouncer, gives each transaction another session of the server. So a session must
+// hold no state: the role has the settings (RoleSettings), and statements are prepared only if the pooler follows them. This
+// file detects a pooler and adapts the connections. docs/decisions/0018 gives the reasons.
 
-// direct is a parameter that only the server itself takes: PgBouncer refuses what it does not know, other poolers drop it.
+// direct is a parameter that only the server itself takes: PgBouncer refuses unknown parameters, other poolers drop them.
 const (
 	direct    = "pasdetrois.direct"
 	directSQL = `SELECT coalesce(current_setting('` + direct + `', true), '')`
 )
 
-// refusedByPooler is PgBouncer's code for a parameter that it does not know. Postgres itself sends it to no new connection of
-// ours.
+// refusedByPooler is PgBouncer's code for an unknown parameter. Postgres itself never sends it to our new connections.
 const refusedByPooler = "08P01"
 
 // passed are the parameters that every PgBouncer hands on.
@@ -37,12 +36,12 @@ type UnusableError struct{ advice string }
 // Error implements error.
 func (e *UnusableError) Error() string { return e.advice }
 
-// pooler is what a pool knows of the way to its server.
+// pooler describes the way from a pool to its server.
 type pooler struct {
 	asked   string      // the mode that the URL asks for; "" = none
 	between atomic.Bool // a pooler is in between
 	follows atomic.Bool // it follows prepared statements
-	checked atomic.Bool // the way was found to be good
+	checked atomic.Bool // the way works
 }
 
 // modeOption is pgx's setting for how statements are sent.
@@ -51,7 +50,7 @@ const modeOption = "default_query_exec_mode"
 // serversOption is libpq's setting for which servers may be connected to.
 const serversOption = "target_session_attrs"
 
-// CheckURL returns why a database URL cannot be used, whatever the database is.
+// CheckURL returns why a database URL can be used with no database, nil when it can.
 func CheckURL(databaseURL string) error {
 	if _, err := pgxpool.ParseConfig(databaseURL); err != nil {
 		return err
@@ -67,7 +66,7 @@ func CheckURL(databaseURL string) error {
 	return nil
 }
 
-// adapt makes the pool's connections right for what is between them and the server.
+// adapt adapts the pool's connections to a pooler, if there is one.
 func (p *pooler) adapt(c *pgxpool.Config) {
 	c.ConnConfig.RuntimeParams[direct] = "yes"
 	onError := c.ConnConfig.OnPgError
@@ -104,26 +103,26 @@ func (p *pooler) adapt(c *pgxpool.Config) {
 	}
 }
 
-// differSQL returns the settings that are not as they should be. The server compares, because it has units of its own. Each
-// change lasts for the statement.
+// differSQL returns the settings that differ. The server compares, because it has units of its own. Each change lasts for the
+// statement.
 const differSQL = `SELECT name FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
 WHERE current_setting(name, true) IS DISTINCT FROM set_config(name, value, true)`
 
-// errBehindPooler asks for another connection. It is an information, not a fault.
+// errBehindPooler asks for another connection. It is not a fault.
 var errBehindPooler = errors.New("the database is behind a pooler, which drops the settings of sessions")
 
-// isPoolerFound reports whether err told Open's connections for the first time what they have to know.
+// isPoolerFound reports whether err comes from the connection that detected the pooler. The next one works.
 func isPoolerFound(err error) bool {
 	pg := serverError(err)
 	return errors.Is(err, errBehindPooler) || pg != nil && pg.Code == refusedByPooler
 }
 
-// check looks at a session: are all settings there, and how can statements be sent?
+// check checks a session: it needs all settings, and finds out how statements can be sent.
 func (p *pooler) check(ctx context.Context, conn *pgx.Conn, wanted map[string]string) error {
 	const mode = pgx.QueryExecModeCacheDescribe // right in any case
 	var is string
 	if err := conn.QueryRow(ctx, directSQL, mode).Scan(&is); err != nil {
-		return fmt.Errorf("ask what is between the service and the database: %w", err)
+		return fmt.Errorf("find out whether a pooler is in between: %w", err)
 	}
 	if is != "" {
 		return nil
@@ -158,7 +157,7 @@ func (p *pooler) check(ctx context.Context, conn *pgx.Conn, wanted map[string]st
 
 const preparedSQL = `SELECT count(*) > 0 FROM pg_prepared_statements WHERE name = $1`
 
-// checkStatements finds out whether the pooler follows prepared statements: then the server knows them by another name.
+// checkStatements finds out whether the pooler follows prepared statements: it then gives them other names on the server.
 func (p *pooler) checkStatements(ctx context.Context, conn *pgx.Conn) error {
 	switch p.asked {
 	case "", "cache_statement":
@@ -169,7 +168,7 @@ func (p *pooler) checkStatements(ctx context.Context, conn *pgx.Conn) error {
 	}
 	tx, err := conn.Begin(ctx)
 	if err != nil {
-		return fmt.Errorf("look for prepared statements: %w", err)
+		return fmt.Errorf("find out whether the pooler follows prepared statements: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	name := "pasdetrois_" + rand.Text()
@@ -180,7 +179,7 @@ func (p *pooler) checkStatements(ctx context.Context, conn *pgx.Conn) error {
 		err = errors.Join(err, conn.PgConn().Deallocate(ctx, name))
 	}
 	if err != nil {
-		return fmt.Errorf("look for prepared statements: %w", err)
+		return fmt.Errorf("find out whether the pooler follows prepared statements: %w", err)
 	}
 	if kept && p.asked != "" {
 		return &UnusableError{fmt.Sprintf("%s=%s cannot work behind this pooler, which does not follow prepared statements: leave it out, or set max_prepared_statements in PgBouncer 1.21 or newer",

@@ -16,16 +16,16 @@ const (
 	firstPause = 5 * time.Millisecond
 )
 
-// Retry runs op, and again while the database undoes it for a reason that a repetition cures: another transaction was in the
-// way, or a migration has changed a statement. It ends after a few tries, or with ctx. Op may run several times: it must
-// set its results anew each time.
+// Retry runs op again while the database undoes it for a reason that a repetition cures: a conflict with another
+// transaction, or a migration that changed a statement. It ends after a few tries, or with ctx. Op must set its results anew
+// each time.
 func Retry(ctx context.Context, op func(ctx context.Context) error) error {
 	for try := 1; ; try++ {
 		err := op(ctx)
 		if err == nil || try == tries || OutcomeOf(err) != Again {
 			return err
 		}
-		// Those that met each other must not meet again.
+		// A random part, so that two transactions that met do not meet again.
 		t := time.NewTimer(firstPause<<(try-1) + rand.N(firstPause<<(try-1)))
 		select {
 		case <-t.C:
@@ -37,7 +37,7 @@ func Retry(ctx context.Context, op func(ctx context.Context) error) error {
 }
 
 // alone runs op with Retry when q runs each statement in a transaction of its own. Inside a transaction a statement cannot be
-// repeated: the server has given up all of it, and InTx repeats the whole.
+// repeated: the server has undone the whole transaction, and InTx repeats it.
 func alone(ctx context.Context, q Querier, op func(ctx context.Context) error) error {
 	if _, inside := q.(*Tx); inside {
 		return op(ctx)

@@ -9,31 +9,32 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// isolation is what the use cases are written for. A database or a role may have another default.
+// isolation is the level that the use cases need. A database or a role may have another default.
 const isolation = "default_transaction_isolation"
 
-// limits bound what a session may hold up. A process that is frozen or cut off cannot end its own transactions: its locks
-// stay until the server ends the session. Each is a parameter of the connection, and the URL may set another value.
+// limits bound how long a session may hold up others. A process that is frozen or cut off cannot end its own transactions:
+// its locks stay until the server ends the session. Each limit is a parameter of the connection; the URL may set another
+// value.
 //
 // The server ignores the TCP settings where it cannot follow them, as on a Unix socket.
 var limits = [...]struct{ name, value string }{
 	{"statement_timeout", "20s"},                  // below the 30 s that a message has for one attempt
-	{"lock_timeout", "5s"},                        // what waits longer is told, and tried again
-	{"idle_in_transaction_session_timeout", "5s"}, // no transaction of ours waits for anything but Postgres
+	{"lock_timeout", "5s"},                        // a statement that waits longer fails, and is retried
+	{"idle_in_transaction_session_timeout", "5s"}, // our transactions wait for Postgres only
 	{"tcp_keepalives_idle", "10"},
 	{"tcp_keepalives_interval", "5"},
 	{"tcp_keepalives_count", "3"},
-	{"tcp_user_timeout", "25s"}, // for a session whose answer is not taken: keepalives do not run then
+	{"tcp_user_timeout", "25s"}, // for a client that does not take the answer: keepalives do not run then
 }
 
-// checkConnectionSQL makes the server look for a client that is gone while a statement runs. Postgres before 14 does not know
-// the setting, and some platforms take 0 only: a startup parameter would be fatal there.
+// checkConnectionSQL makes the server check, while a statement runs, that its client is still there. Postgres before 14 has no
+// such setting, and some platforms allow only 0: as a startup parameter it would be fatal there.
 const (
 	checkConnection    = "client_connection_check_interval"
 	checkConnectionSQL = "SET " + checkConnection + " = '5s'"
 )
 
-// bound sets the session's parameters that keep it from holding up others. A session that a pooler shares is left as it is.
+// bound sets limits on a session. It leaves a session that a pooler shares as it is.
 func bound(c *pgx.ConnConfig, databaseURL string, shared func() bool) {
 	options := c.RuntimeParams["options"] // -c name=value, which a parameter of the same name would override
 	chosen := func(name string) bool {
@@ -69,7 +70,7 @@ func choosesServer(databaseURL string) bool {
 	return os.Getenv("PGTARGETSESSIONATTRS") != "" || option(databaseURL, serversOption) != ""
 }
 
-// validate looks at a new connection, in one round trip. A server that does not take checkConnectionSQL is used without it.
+// validate checks a new connection, in one round trip. A server that rejects checkConnectionSQL is used without it.
 func validate(ctx context.Context, conn *pgconn.PgConn, sql string, writes bool) error {
 	results, err := conn.Exec(ctx, sql).ReadAll()
 	if err != nil && (serverError(err) == nil || len(results) == 0) {

@@ -10,8 +10,8 @@ import (
 // Setting is a setting of a session.
 type Setting struct{ Name, Value string }
 
-// RoleSettings returns what a service's role needs as its own defaults, sorted by name, so that its sessions are right when
-// a pooler makes them. Connections of Open to the server itself send the same.
+// RoleSettings returns the defaults that a service's role needs, sorted by name, so that sessions made by a pooler have them.
+// Connections of Open to the server itself send the same.
 func RoleSettings(schema string) []Setting {
 	params := map[string]string{}
 	sessionParams(params, schema)
@@ -25,7 +25,7 @@ func RoleSettings(schema string) []Setting {
 	return settings
 }
 
-// sessionParams adds what all statements are written for.
+// sessionParams adds the settings that all statements need.
 func sessionParams(params map[string]string, schema string) {
 	if schema != "" {
 		params["search_path"] = schema
@@ -33,8 +33,8 @@ func sessionParams(params map[string]string, schema string) {
 	for _, off := range plannerOff {
 		params[off] = "off"
 	}
-	// A batch below saturation is small, and Postgres takes a plan for just so few rows as cheaper than the one that it has: it
-	// would make one anew each time, which costs more than running it.
+	// A batch below saturation is small. Postgres takes a plan for so few rows as cheaper than the generic one, and would make
+	// a new plan each time, which costs more than the statement.
 	params["plan_cache_mode"] = "force_generic_plan"
 	params[isolation] = "read committed"
 }

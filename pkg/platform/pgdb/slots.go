@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// slotsTimeout keeps a scrape short when the database is slow: the gauges are left out then.
+// slotsTimeout keeps a scrape short when the database is slow. The gauges are then absent.
 const slotsTimeout = time.Second
 
 type slotCollector struct {
@@ -18,9 +18,9 @@ type slotCollector struct {
 	lag, left, active, lost *prometheus.Desc
 }
 
-// SlotCollector returns the gauges of the logical replication slots of the pool's database, read at each scrape: every replica
-// tells the same. Any role may read them. A slot keeps the server's log until its reader has confirmed it, or until the slot
-// is lost; without slots there are no series.
+// SlotCollector returns the gauges of the logical replication slots of the pool's database, read at each scrape, so that
+// all replicas show the same. Any role may read them. A slot keeps the server's log until its reader has confirmed it, or
+// until the slot is lost. Without slots there are no series.
 func SlotCollector(pool *pgxpool.Pool) prometheus.Collector {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("pasdetrois_postgres_replication_slot_"+name, help, []string{"slot"}, nil)

@@ -11,34 +11,38 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ErrCommitUnknown is wrapped by InTx's error when nobody answered what the COMMIT was sent with: the transaction may have
-// happened.
+// ErrCommitUnknown is wrapped by InTx's error when the COMMIT was sent and not answered: the transaction may have happened.
 var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
 
 const (
 	rollbackWithin = 2 * time.Second
-	// commitPatience is how long the answer to a COMMIT that was sent is waited for after the caller's time is over. Without
-	// its answer nobody knows what happened, and on a busy machine it comes a moment later.
+	// commitPatience is how long InTx waits for the answer to a COMMIT after the caller's time is over. Without the answer the
+	// outcome is unknown, and on a busy machine it comes a moment later.
 	commitPatience = 300 * time.Millisecond
 )
 
-// Tx is a transaction of InTx. It begins with its first statement and, where Finish is used, ends with its last: neither
-// BEGIN nor COMMIT then takes a round trip of its own, and locks are held for that much less.
+// Tx is a transaction of InTx:
+//
+//	new --first statement--> begun --Finish, or fn returned nil--> ended (committed, or unknown)
+//	                           `-- an error --> rolled back
+//
+// BEGIN travels with the first statement and, where Finish is used, COMMIT with the last. Neither then takes a round trip of
+// its own, and locks are held for less time.
 type Tx struct {
 	conn  *pgxpool.Conn
 	begun bool
-	ended bool // committed, or nobody knows
+	ended bool // committed, or unknown
 }
 
 // beginSQL names the isolation level that the use cases are written for: a database may have another default.
 const beginSQL = "begin isolation level read committed"
 
-// InTx runs fn in one READ COMMITTED transaction and commits when it returns nil. When the database undoes the transaction
+// InTx runs fn in one READ COMMITTED transaction and commits when fn returns nil. When the database undoes the transaction
 // for a reason that a repetition cures, InTx runs fn again, a few times: fn must set its results anew each time.
 //
-// An error of the commit itself wraps ErrCommitUnknown. The rollback uses a context that is not cancelled. Data that the
-// database can never take (a broken CHECK, a value out of range) is a permanent fault: trying again would hold up a
-// partition for ever.
+// A COMMIT without an answer returns an error that wraps ErrCommitUnknown. The rollback uses a context that is not cancelled.
+// Data that the database can never store (a broken CHECK, a value out of range) is a permanent fault: a retry would hold up
+// a partition for ever.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, tx *Tx) error) error {
 	return Classify(Retry(ctx, func(ctx context.Context) error { return inTx(ctx, pool, fn) }))
 }
@@ -112,8 +116,8 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
-// Send runs the queued statements in one round trip and hands each result to what was queued with it. After the first error
-// nothing more is run.
+// Send runs the queued statements in one round trip and passes each result to the function queued with it. It stops at the
+// first error.
 func (tx *Tx) Send(ctx context.Context, batch *pgx.Batch) error {
 	if tx.ended {
 		return pgx.ErrTxClosed
@@ -124,8 +128,8 @@ func (tx *Tx) Send(ctx context.Context, batch *pgx.Batch) error {
 	return tx.conn.SendBatch(ctx, tx.beginning(batch)).Close()
 }
 
-// Finish is Send with the COMMIT behind the last statement: what is to stop the transaction has to be an error of the
-// server's. After it the transaction is over. When ctx has ended nothing is sent.
+// Finish is Send with the COMMIT behind the last statement: only an error of the server stops the commit. After Finish the
+// transaction has ended. Finish sends nothing when ctx has ended.
 func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
 	if tx.ended {
 		return pgx.ErrTxClosed
@@ -142,7 +146,7 @@ func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
 	last := tx.beginning(batch)
 	committed := false
 	last.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
-		if tag.String() == "ROLLBACK" { // a statement had failed, and nobody minded
+		if tag.String() == "ROLLBACK" { // a statement had failed before
 			return fmt.Errorf("commit: %w", pgx.ErrTxCommitRollback)
 		}
 		committed = true
@@ -155,7 +159,7 @@ func (tx *Tx) Finish(ctx context.Context, batch *pgx.Batch) error {
 	case committed:
 		return nil
 	case errors.As(err, &pg), pgconn.SafeToRetry(err):
-		tx.ended = false // the server said no, or was not asked, and waits for the rollback
+		tx.ended = false // the server refused, or got nothing: the transaction is open, and is rolled back
 		return err
 	case errors.Is(err, pgx.ErrTxCommitRollback):
 		return err
@@ -185,7 +189,7 @@ func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// beginning returns the batch with what begins the transaction in front of it, if it has not begun.
+// beginning returns the batch, with BEGIN in front of it if the transaction has not begun.
 func (tx *Tx) beginning(batch *pgx.Batch) *pgx.Batch {
 	all := &pgx.Batch{}
 	if !tx.begun {

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// tellAfter is how long a transaction may hold up statements of the service before it is told.
-	tellAfter = 5 * time.Second
+	// reportAfter is how long a transaction may hold up statements of the service before it is reported.
+	reportAfter = 5 * time.Second
 	// lookEvery is short enough that an attempt at a lock, which ends after lock_timeout, is seen several times.
 	lookEvery = 2 * time.Second
-	// sayEvery is how often the log repeats that the same transaction holds the service up.
-	sayEvery = time.Minute
-	// forgetAfter is how many looks in a row may see no wait for a transaction that holds the service up: between two attempts
-	// at a lock nobody waits. It counts looks, not time: on a busy machine a look takes longer than the pause between two.
+	// logEvery is how often the log names the same transaction again.
+	logEvery = time.Minute
+	// forgetAfter is how many looks in a row may see no wait for a transaction before it is forgotten: between two attempts
+	// at a lock no statement waits. It counts looks, not time: on a busy machine a look may take longer than lookEvery.
 	forgetAfter = 3
 	// lookWithin bounds one look.
 	lookWithin = 2 * time.Second
 )
 
-// Watch tells which transactions hold up the statements of the service: in the log, in Check and as a metric. Every wait for
-// a lock ends after lock_timeout and is tried again, so Watch remembers the transaction that is waited for, not the wait.
+// Watch reports transactions that hold up statements of the service: in the log, in Check and as a metric. A wait for a lock
+// ends after lock_timeout and is retried, so Watch follows the transaction that holds the lock, not the wait.
 type Watch struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
@@ -39,30 +39,30 @@ type Watch struct {
 	desc    *prometheus.Desc
 }
 
-// NewWatch makes a Watch over the sessions of the pool's role. Run has to run for it to know anything.
+// NewWatch makes a Watch over the sessions of the pool's role; Run runs it.
 func NewWatch(pool *pgxpool.Pool, log *slog.Logger) *Watch {
-	return &Watch{pool: pool, log: log, every: lookEvery, after: tellAfter, holders: make(map[transaction]*holder),
+	return &Watch{pool: pool, log: log, every: lookEvery, after: reportAfter, holders: make(map[transaction]*holder),
 		desc: prometheus.NewDesc("pasdetrois_postgres_lock_wait_seconds",
 			"How long one transaction has held up statements of this service; 0 when none has for 5 s.", nil, nil)}
 }
 
-// transaction is one transaction of a session. Under load one session often holds up another for a moment, each time with
-// another transaction.
+// transaction is one transaction of a session. Under load a session often holds up another for a moment, each time with
+// another transaction: that is no fault.
 type transaction struct {
 	pid     int
 	virtual string
 }
 
-// holder is a transaction that others wait for.
+// holder is a transaction for which statements wait.
 type holder struct {
 	who     string
 	waiting int
-	since   time.Time // the first wait for it that is known
+	since   time.Time // of the first wait for it
 	missed  int       // looks in a row that saw no wait for it
-	said    time.Time // zero = the log does not know it
+	said    time.Time // when the log last named it; zero = never
 }
 
-// Run looks for waits until ctx ends. What it cannot see, because the database does not answer, it does not tell.
+// Run looks for waits until ctx ends. While the database does not answer it reports nothing.
 func (w *Watch) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
@@ -74,7 +74,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		}
 		found, err := w.look(ctx)
 		if err != nil {
-			w.log.Debug("could not look for waits for locks", "err", err)
+			w.log.Debug("reading the waits for locks failed", "err", err)
 			continue
 		}
 		w.note(found, time.Now())
@@ -85,8 +85,8 @@ func (w *Watch) Run(ctx context.Context) error {
 const readOnlySQL = `SHOW transaction_read_only`
 
 // Check is a readiness check: a connection is there, and its server takes writes. Connections to a server that takes none
-// are closed, so that the next statement connects anew. A transaction that holds the service up is a remark: no other
-// replica would fare better.
+// are closed, so that the next statement connects anew. A transaction that holds the service up is a remark, since
+// the other replicas wait too.
 func (w *Watch) Check(ctx context.Context) error {
 	var readOnly string
 	err := w.pool.QueryRow(ctx, readOnlySQL).Scan(&readOnly)
@@ -95,7 +95,7 @@ func (w *Watch) Check(ctx context.Context) error {
 	case err != nil && held != nil: // perhaps all connections wait
 		return fmt.Errorf("%s: %w", held.text(time.Now()), err)
 	case err != nil:
-		return fmt.Errorf("ask whether the server takes writes: %w", err)
+		return fmt.Errorf("read whether the server takes writes: %w", err)
 	case readOnly == "on":
 		w.pool.Reset()
 		return ErrReadOnly
@@ -105,13 +105,13 @@ func (w *Watch) Check(ctx context.Context) error {
 	return nil
 }
 
-// remark is a passed check with something to know beside it.
+// remark is a check that passes and has something to say.
 type remark string
 
 func (r remark) Error() string { return string(r) }
 func (r remark) Passed() bool  { return true }
 
-// Each role sees who waits for whom, and every application's name. The state of a foreign role's session is hidden.
+// Each role sees which session waits for which, and each application's name. The state of another role's session is hidden.
 const waitsSQL = `WITH waiting AS (
   SELECT pid, pg_blocking_pids(pid) AS held_by,
     (SELECT clock_timestamp() - min(waitstart) FROM pg_locks AS l WHERE l.pid = a.pid AND NOT l.granted) AS waited
@@ -135,8 +135,8 @@ type wait struct {
 	seconds float64
 }
 
-// look asks over an idle connection of the pool, else over one of its own. It never queues for a connection: the pool's may be
-// the ones that wait for a lock, and the wait of the one that look got would have ended just then.
+// look reads the waits over an idle connection of the pool, else over one of its own. It never queues for a connection of the
+// pool: these may wait for a lock themselves, and look would get one only when its wait is over.
 func (w *Watch) look(ctx context.Context) ([]wait, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
@@ -151,7 +151,7 @@ func (w *Watch) look(ctx context.Context) ([]wait, error) {
 	}
 	if q == nil {
 		cfg := w.pool.Config()
-		err := cfg.BeforeConnect(ctx, cfg.ConnConfig) // leaves out what a pooler does not take
+		err := cfg.BeforeConnect(ctx, cfg.ConnConfig) // leaves out parameters that a pooler refuses
 		var own *pgx.Conn
 		if err == nil {
 			own, err = pgx.ConnectConfig(ctx, cfg.ConnConfig)
@@ -168,7 +168,7 @@ func (w *Watch) look(ctx context.Context) ([]wait, error) {
 	}, waitsSQL)
 }
 
-// note remembers who is waited for, and says in the log what has begun to last and what is over.
+// note updates the holders, and logs those that last and those that are gone.
 func (w *Watch) note(found []wait, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,7 +193,7 @@ func (w *Watch) note(found []wait, now time.Time) {
 			if !h.said.IsZero() {
 				w.log.Info(fmt.Sprintf("nothing waits any more for a lock that %s held", h.who))
 			}
-		case now.Sub(h.since) >= w.after && now.Sub(h.said) >= sayEvery:
+		case now.Sub(h.since) >= w.after && now.Sub(h.said) >= logEvery:
 			h.said = now
 			w.log.Warn(h.text(now))
 		}

@@ -1,10 +1,10 @@
-// Package recordbatch reads one partition of a topic batch by batch, each in bounded memory.
+// Package recordbatch reads a partition one record batch at a time, in bounded memory.
 //
-// A batch may be compressed. A few bytes can inflate to gigabytes, and then the client that reads them dies, starts again
-// and dies again. This package asks the broker for one batch at a time and inflates it up to a limit. A batch that is
-// larger, or that cannot be decoded, still has coordinates: its first and its last offset are in its header, so that a
-// reader can note them and go on behind it.
+// A record batch is the unit in which Kafka stores and compresses records. A few bytes can inflate to gigabytes: the client
+// that reads them is killed, restarts and is killed again. This package fetches one record batch with each request, and
+// inflates it up to a limit. The header of a batch that is too large or damaged still has its first and last offset, so a
+// reader can note them and continue behind the batch.
 //
-// Reading one batch for each request is slower than the services' own client (sarama). It is for partitions on which
-// that client does not get on.
+// One request for each record batch is slower than the services' own client (sarama). The bus uses this package only for
+// partitions on which that client is stuck.
 package recordbatch

@@ -24,11 +24,11 @@ const (
 	codecZstd
 )
 
-// inflate returns what compressed holds, at most limit bytes. It never allocates much more than that.
+// inflate returns the content of compressed, at most limit bytes. It never allocates much more than limit.
 func inflate(codec int, compressed []byte, limit int) ([]byte, error) {
 	switch codec {
 	case codecNone:
-		return compressed, nil // the broker's own bound holds for what is not compressed
+		return compressed, nil // the broker bounds batches that are not compressed
 	case codecGzip:
 		r, err := gzip.NewReader(bytes.NewReader(compressed))
 		if err != nil {

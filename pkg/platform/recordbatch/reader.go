@@ -14,25 +14,25 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// maxResponse bounds what is read of one answer: a batch as it is stored.
+// maxResponse bounds one answer of the broker: a batch as it is stored.
 const maxResponse = 64 << 20
 
-// checksumTries is how often a batch is read again whose checksum does not match: the network may have bent it.
+// checksumTries is how often a batch with a wrong checksum is read: the network may have changed it.
 const checksumTries = 3
 
-// ErrGone means that the partition has no record at the offset any more: retention or a new topic of the name took it.
+// ErrGone means that the partition no longer has the offset: retention, or a new topic of the name, removed it.
 var ErrGone = errors.New("the offset is not in the partition any more")
 
-// Reader reads the committed batches of one partition. It is for one goroutine.
+// Reader reads the committed batches of one partition. Use it from one goroutine.
 type Reader struct {
 	client    *kgo.Client
 	topic     string
 	partition int32
 	next      int64
-	leader    int32 // broker, -1 = not known
+	leader    int32 // broker, -1 = to be found
 }
 
-// NewReader makes a reader of what is at offset next and behind it. Options say how to connect.
+// NewReader makes a reader that begins at offset next. Options say how to connect.
 func NewReader(options []kgo.Opt, topic string, partition int32, next int64) (*Reader, error) {
 	// Version 12 is the last one that fetches by a topic's name.
 	client, err := kgo.NewClient(append(options, kgo.MaxVersions(kversion.V2_8_0()), kgo.BrokerMaxReadBytes(maxResponse))...)
@@ -45,8 +45,8 @@ func NewReader(options []kgo.Opt, topic string, partition int32, next int64) (*R
 // Close disconnects.
 func (r *Reader) Close() { r.client.Close() }
 
-// Next returns the next batch and goes on behind it, or nil when none came within wait. After an error the reader stays
-// where it is, and Next may be called again. ErrGone stays.
+// Next returns the next batch and moves behind it, or nil when none came within wait. After an error the reader stays at its
+// offset, and Next may be called again. ErrGone does not pass.
 func (r *Reader) Next(ctx context.Context, wait time.Duration) (*Batch, error) {
 	for try := 1; ; try++ {
 		part, err := r.fetch(ctx, wait)
@@ -62,10 +62,10 @@ func (r *Reader) Next(ctx context.Context, wait time.Duration) (*Batch, error) {
 			continue
 		}
 		for _, a := range part.AbortedTransactions {
-			// One batch was asked for, so the transactions told are those around it.
+			// The request was for one batch, so the answer lists the transactions around it.
 			b.aborted = b.aborted || b.raw.Attributes&transaction != 0 && a.ProducerID == b.raw.ProducerID && a.FirstOffset <= b.First
 		}
-		if b.Last < r.next { // a header that is no good must not make us read it for ever
+		if b.Last < r.next { // a damaged header must not make us read the batch for ever
 			b.Last = r.next
 		}
 		r.next = b.Last + 1
@@ -84,7 +84,7 @@ func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResp
 	req.MaxBytes = maxResponse
 	part := kmsg.NewFetchRequestTopicPartition()
 	part.Partition, part.FetchOffset, part.CurrentLeaderEpoch = r.partition, r.next, -1
-	part.PartitionMaxBytes = 1 // the broker answers with one batch at least, so this is one batch exactly
+	part.PartitionMaxBytes = 1 // the broker answers with at least one batch, so with exactly one
 	req.Topics = []kmsg.FetchRequestTopic{{Topic: r.topic, Partitions: []kmsg.FetchRequestTopicPartition{part}}}
 	answer, err := r.client.Broker(int(r.leader)).Request(ctx, req)
 	if err != nil {
@@ -128,10 +128,10 @@ func (r *Reader) findLeader(ctx context.Context) error {
 	return errors.New("it has no leader just now")
 }
 
-// SeekEnd goes on behind the last committed record.
+// SeekEnd moves behind the last committed record.
 func (r *Reader) SeekEnd(ctx context.Context) error { return r.seek(ctx, -1) }
 
-// SeekBegin goes on at the oldest offset that the partition has.
+// SeekBegin moves to the oldest offset of the partition.
 func (r *Reader) SeekBegin(ctx context.Context) error { return r.seek(ctx, -2) }
 
 func (r *Reader) seek(ctx context.Context, at int64) error {

@@ -10,14 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Batch is one batch of a partition, as the broker keeps it.
+// Batch is one record batch of a partition, as the broker stores it.
 type Batch struct {
 	First, Last int64     // offsets; after compaction not every offset between them has a record
 	Time        time.Time // of its newest record
-	Size        int       // as it is stored
+	Size        int       // in bytes, as stored
 
 	raw     kmsg.RecordBatch
-	damage  error // why it cannot be opened, whatever the limit
+	damage  error // why it cannot be opened with any limit
 	aborted bool
 }
 
@@ -35,10 +35,10 @@ type Header struct{ Key, Value []byte }
 
 const (
 	headerSize  = 61     // of a batch
-	lengthAt    = 8      // of its length, which counts what follows the length itself
+	lengthAt    = 8      // of its length, which counts the bytes after itself
 	magicAt     = 16     // of its format
-	crcAt       = 21     // of what its checksum covers
-	maxHeaders  = 10_000 // of one record: each costs some 50 bytes beside its own
+	crcAt       = 21     // of the bytes that its checksum covers
+	maxHeaders  = 10_000 // of one record: each costs some 50 bytes of memory besides its own
 	logAppended = 1 << 3 // attribute: the time is the broker's
 	transaction = 1 << 4
 	control     = 1 << 5
@@ -85,8 +85,8 @@ var errChecksum = errors.New("its checksum does not match")
 // transaction's marker or part of a transaction that was aborted.
 func (b *Batch) Holds() bool { return b.damage != nil || b.raw.Attributes&control == 0 && !b.aborted }
 
-// Open decodes the batch, inflated to at most limit bytes. It returns an error that wraps ErrTooLarge, or says what is
-// wrong with the batch. A batch that opens can be read whole.
+// Open decodes the batch, inflated to at most limit bytes. Its error wraps ErrTooLarge, or describes the damage. After Open
+// succeeded, all records can be read.
 func (b *Batch) Open(limit int) (*Records, error) {
 	if b.damage != nil {
 		return nil, b.damage
@@ -150,7 +150,7 @@ func (r *Records) Next() (Record, bool, error) {
 	return out, true, nil
 }
 
-// fields reads the fields of a record. Once one is missing, bad is set and all that follow are empty.
+// fields reads the fields of a record. After a missing field, bad is set and all later fields are empty.
 type fields struct {
 	rest []byte
 	bad  bool

@@ -166,8 +166,8 @@ func (o once) Timeline(ctx context.Context, id string, after int64) ([]domain.Ch
 func TestAStreamReadsItsNewsAgainWhenTheFirstReadHangs(t *testing.T) {
 	t.Parallel()
 	var hung atomic.Bool
-	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), httpapi.SetHeartbeat(time.Hour),
-		httpapi.WrapStore(func(inner app.Store) app.Store { return once{inner, &hung} }))
+	s := overStore(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), func(inner app.Store) app.Store { return once{inner, &hung} },
+		httpapi.SetHeartbeat(time.Hour))
 	s.place(t)
 	f := s.follow(t, "")
 	require.Equal(t, "1 pending", f.event(t))

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"context"
 	"time"
-
-	"pasdetrois/services/orders/internal/app"
 )
 
 // SetHeartbeat lets a test see heartbeats without waiting for them.
@@ -19,11 +17,6 @@ func SetStoreTimeout(d time.Duration) func(*API) {
 
 // NoRoom lets no stream wait for news.
 func NoRoom(a *API) { a.hold = func(context.Context) (func(), bool) { return nil, false } }
-
-// WrapStore puts something between the use cases and their store.
-func WrapStore(wrap func(app.Store) app.Store) func(*API) {
-	return func(a *API) { a.app.Store = wrap(a.app.Store) }
-}
 
 // SetWriteWithin sets how long the client of a stream may take nothing.
 func SetWriteWithin(d time.Duration) func(*API) { return func(a *API) { a.writeWithin = d } }

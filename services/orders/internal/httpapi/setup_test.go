@@ -59,9 +59,15 @@ func setup(t *testing.T) *site {
 // over serves both APIs over a database, with the limits that the service has, until the test ends.
 func over(t *testing.T, db *pgxpool.Pool, change ...func(*httpapi.API)) *site {
 	t.Helper()
+	return overStore(t, db, func(s app.Store) app.Store { return s }, change...)
+}
+
+// overStore is over with something between the use cases and their store.
+func overStore(t *testing.T, db *pgxpool.Pool, wrap func(app.Store) app.Store, change ...func(*httpapi.API)) *site {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	s := &site{db: db, client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}}
-	s.App = app.New(app.Config{Store: store.New(db, silent{}, deadletter.NewStore(db)), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
+	s.App = app.New(app.Config{Store: wrap(store.New(db, silent{}, deadletter.NewStore(db))), Metrics: app.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Now: time.Now, NewID: uuid.NewString, Policy: domain.Policy{PaymentTimeout: time.Hour, RepublishAfter: time.Hour},
 		HeldTimeout: time.Minute, KeyTTL: time.Hour, PlaceWithin: time.Hour})
 	a := httpapi.New(s.App, log)
