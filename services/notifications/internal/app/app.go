@@ -1,25 +1,36 @@
-// Package app holds the use cases of notifications: keep what was asked for, send it, say what was sent.
+// Package app holds the use cases of notifications: store a notification, send its email, list both.
 //
-// The protocol, and what holds at each step:
+// A notification is a row, in one of these states:
 //
-//  1. OnNotificationRequested stores a batch in one transaction. The unique keys of the table decide what is new, so a
-//     message that is delivered again has no effect. New rows are stored as claimed by this process, until their lease ends.
-//  2. After the commit the rows are handed to the Dispatcher in memory, and the message is acknowledged. From here on the
-//     row is what remembers the email; no crash loses it.
-//  3. The Dispatcher sends each email it holds a claim on, then settles the row: sent, failed (the server refused it for
-//     good, or attempts went on for too long) or pending with a pause before the next attempt. A failed one is sent
-//     again when an operator asks for it.
-//  4. What a crash, a full memory or a pause left behind is claimed by polling for pending rows whose time has come.
+//	requested --Add--> pending, claimed --sent--> sent
+//	                    ^     |   |  `--refused for good, or too old--> failed --Retry--> pending, due
+//	      Claim, when   |     |   |
+//	      it is due     |     |   `-- no answer, or refused for now: pending, due after a pause
+//	                    |     `------ the mailbox has no room: pending, due at its time
+//	                    `------------ Release, or the lease ends: pending, due now
 //
-// A claim is a lease: next_attempt_at lies in the future, and claim, a number that every claim raises, tells claims apart.
-// Nobody starts to send with less of the lease left than a send may take, so two replicas never send one email at once.
+// What holds at each step:
 //
-// What is not guaranteed: a process that is killed after the mail server took an email and before the row was settled
-// leaves an email that is sent again. It then carries the same Message-ID, by which mail systems know it for the same one.
-// A Limit, when there is one, is asked before each attempt whether the mailbox has room. Without room the row waits for a
-// time of its own, which nobody else gets and which serves for retries within an hour; see Limit.
+//  1. OnNotificationRequested stores a batch in one transaction. The unique keys of the table decide which rows are new, so
+//     a message that is redelivered has no effect. New rows are claimed by this process until their lease ends.
+//  2. After the commit the rows are handed to the Dispatcher in memory, and the message is acknowledged. From now on the row
+//     remembers the email: no crash loses it.
+//  3. The Dispatcher sends each email that it has a claim on. Then it settles the row: sent, failed (the mail server refused
+//     the email for good, or attempts lasted too long), or pending with a pause before the next attempt. An operator may
+//     have a failed email sent again.
+//  4. Rows that a crash, a full memory or a pause left behind are claimed by polling for pending rows that are due.
 //
-// Emails of one order leave in the order in which they were asked for, unless one of them has to wait for another attempt.
+// A claim is a lease: next_attempt_at lies in the future. Each claim raises the row's number claim, so that an old claim is
+// recognised. No replica begins to send with less of the lease left than a send may take. So two replicas never send one
+// email at the same time.
+//
+// What is not guaranteed: a process may be killed after the mail server took an email and before the row is settled. The
+// email is then sent again, with the same Message-ID, by which mail systems recognise it.
+//
+// With a Limit, the Dispatcher checks before each attempt that the mailbox has room. Without room the row gets a time of its
+// own and waits for it. The time also serves for retries within an hour; see Limit.
+//
+// Emails of one order leave in the order in which they were requested, unless one of them waits for another attempt.
 package app
 
 import (
@@ -38,14 +49,14 @@ type Store interface {
 	Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]Kept, error)
 	// Claim claims at most limit pending notifications whose time has come, for lease, those that waited longest first.
 	Claim(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error)
-	// Settle writes down how attempts ended. A notification that is final already stays as it is.
+	// Settle stores how attempts ended. A notification that is sent or failed stays as it is.
 	Settle(ctx context.Context, outcomes []Outcome) error
-	// Renew makes a claim hold for lease from now on, unless somebody else has it by now.
+	// Renew makes a claim hold for lease from now on, unless another process has claimed the row.
 	Renew(ctx context.Context, n domain.Notification, lease time.Duration) error
 	// Retry makes a failed notification pending again, due now and as if it was new, and returns it. It returns
 	// ErrNotFound when there is none with the id, and ErrNotFailed when it has not failed.
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
-	// Release gives up claims: who polls next may have them. A claim that somebody else has by now is left alone.
+	// Release gives up claims, so that the rows are due. It leaves rows alone that another process has claimed.
 	Release(ctx context.Context, claimed []domain.Notification) error
 	// List returns at most q.Limit notifications, newest first.
 	List(ctx context.Context, q Query) ([]domain.Notification, error)
@@ -65,7 +76,7 @@ type Outcome struct {
 	Reason string        // "" when it was sent
 	SentAt time.Time     // when the server took it, if it did
 	Pause  time.Duration // until the next attempt, when still pending
-	Waits  bool          // nothing was attempted: its mailbox has no room, or nobody could be asked
+	Waits  bool          // nothing was attempted: the mailbox has no room, or the limit could not be read
 	Slot   time.Time     // with Waits: when its mailbox has room; else the time that it keeps for its next attempt
 }
 

@@ -15,8 +15,8 @@ import (
 var errTimeUp = fmt.Errorf("the mail server did not answer in time: %w", context.DeadlineExceeded)
 
 // budget is the time that one attempt has: SendTimeout until the server has all of the email, AnswerTimeout from then on.
-// A server that scans its mail may answer after minutes. The claim is renewed meanwhile, so that nobody else sends the
-// same email; a process that dies stops renewing, and another one takes over when the lease ends.
+// A server that scans its mail may answer after minutes. Meanwhile the claim is renewed, so that no other process sends the
+// same email. After a crash the claim is not renewed: another process takes over when the lease ends.
 type budget struct {
 	d      *Dispatcher
 	n      domain.Notification
@@ -51,12 +51,12 @@ func (b *budget) keepClaim() {
 		case <-every.C:
 		}
 		if err := b.d.cfg.Store.Renew(b.ctx, b.n, b.d.cfg.Lease); err != nil && b.ctx.Err() == nil {
-			b.d.cfg.Log.Warn("could not renew the claim on an email that waits for the mail server's answer", "message_id", b.n.MessageID, "err", err)
+			b.d.cfg.Log.Warn("renewing the claim on an email failed while the mail server has it", "message_id", b.n.MessageID, "err", err)
 		}
 	}
 }
 
-// explain puts the true reason in place of the cancellation that the sender saw.
+// explain replaces the cancellation that the sender saw by its reason.
 func (b *budget) explain(err error) error {
 	if err != nil && fault.KindOf(err) != fault.Permanent && errors.Is(context.Cause(b.ctx), errTimeUp) {
 		if errors.Is(err, domain.ErrOutcomeUnknown) {

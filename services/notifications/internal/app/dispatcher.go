@@ -33,8 +33,8 @@ type DispatcherConfig struct {
 	// Lease is how long a claim holds, more than SendTimeout; 0 = SendTimeout + 5 s. It is also how long an email that a
 	// killed process left behind waits for another one.
 	Lease time.Duration
-	Poll  time.Duration // between two looks for emails that are due; 0 = 1 s
-	// Capacity is how many emails are held in memory at most; 0 = 1024. What is above waits in the table.
+	Poll  time.Duration // between two polls for emails that are due; 0 = 1 s
+	// Capacity is how many emails are held in memory at most; 0 = 1024. Others wait in the table.
 	Capacity     int
 	DrainTimeout time.Duration // how long sends in work may take at shutdown; 0 = 10 s
 }
@@ -77,7 +77,7 @@ type Dispatcher struct {
 	table sync.Mutex // claiming and settling each change the table and then held: one at a time
 
 	mu   sync.Mutex
-	held map[int64]*claim // what this process queues, sends or settles, by id
+	held map[int64]*claim // claims that this process queues, sends or settles, by id
 }
 
 // claim is a notification that this process may send.
@@ -101,15 +101,15 @@ func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
 // Lease returns how long a claim for this dispatcher must hold.
 func (d *Dispatcher) Lease() time.Duration { return d.cfg.Lease }
 
-// Enqueue hands over notifications that were claimed for Lease, at claimedAt or later. It never blocks: what finds no room
-// is sent from the table when its lease has ended.
+// Enqueue hands over notifications that were claimed for Lease, at claimedAt or later. It never blocks: a notification that
+// finds no room is sent from the table when its lease has ended.
 func (d *Dispatcher) Enqueue(claimedAt time.Time, claimed []domain.Notification) {
 	until := claimedAt.Add(d.cfg.Lease - d.cfg.SendTimeout)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, n := range claimed {
 		if c, ok := d.held[n.ID]; ok {
-			if !c.busy { // it waited here until its lease ended, and was claimed again
+			if !c.busy { // it waited here until its lease ended, and is claimed again
 				c.Notification, c.until = n, until
 			}
 			continue
@@ -131,8 +131,8 @@ func (d *Dispatcher) lane(n domain.Notification) chan int64 {
 	return d.lanes[maphash.String(d.seed, by)%uint64(len(d.lanes))]
 }
 
-// begin returns the notification to send, or false when too little is left of its lease: somebody else may have claimed
-// it by the time it would be sent.
+// begin returns the notification to send, or false when too little is left of its lease: another process might claim it
+// before it is sent.
 func (d *Dispatcher) begin(id int64) (domain.Notification, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -159,10 +159,10 @@ func (d *Dispatcher) room() int {
 	return d.cfg.Capacity - len(d.held)
 }
 
-// Run sends until ctx ends. Then it finishes the sends in work, writes down how they ended, gives up its claims on what
-// is left, all within DrainTimeout, and returns nil. A database that is down is waited for.
+// Run sends until ctx ends. Then it finishes the sends that have begun, settles them and releases its other claims, all
+// within DrainTimeout, and returns nil. It waits for a database that is down.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	// What was begun is finished. A send that takes too long is interrupted early enough to write that down.
+	// Sends that have begun are finished. One that takes too long is cut off early enough to settle it.
 	sending, stopSending := outlast(ctx, d.cfg.DrainTimeout*3/4)
 	defer stopSending()
 	writing, stopWriting := outlast(ctx, d.cfg.DrainTimeout)
@@ -181,7 +181,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// outlast returns a context that ends so much later than ctx.
+// outlast returns a context that ends extra after ctx.
 func outlast(ctx context.Context, extra time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -194,7 +194,7 @@ func outlast(ctx context.Context, extra time.Duration) (context.Context, context
 	}
 }
 
-// send sends what comes along one lane until stop ends.
+// send sends the emails of one lane until stop ends.
 func (d *Dispatcher) send(stop, sending context.Context, lane <-chan int64) {
 	for stop.Err() == nil {
 		select {
@@ -207,7 +207,7 @@ func (d *Dispatcher) send(stop, sending context.Context, lane <-chan int64) {
 	}
 }
 
-// attempt sends one email and returns how that ended.
+// attempt sends one email and returns the outcome.
 func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Outcome {
 	began := time.Now()
 	ctx, budget := d.budget(sending, n)
@@ -238,16 +238,16 @@ func (d *Dispatcher) attempt(sending context.Context, n domain.Notification) Out
 	default:
 		label = emailRetried
 		if errors.Is(err, context.Canceled) && !errors.Is(err, domain.ErrOutcomeUnknown) {
-			o.Pause = 0 // we gave up at shutdown: the next start tries at once
+			o.Pause = 0 // cut off at shutdown: due at once
 		}
-		d.cfg.Log.Warn("email not sent, trying again later", "order_id", n.OrderID, "message_id", n.MessageID,
+		d.cfg.Log.Warn("email not sent, retrying later", "order_id", n.OrderID, "message_id", n.MessageID,
 			"attempt", n.Attempts+1, "status", o.Status, "err", err)
 	}
 	d.cfg.Metrics.attempted(label, now.Sub(began))
 	return o
 }
 
-// handOver turns a sender's panic into an error: one email that nobody thought of must not keep all others from being sent.
+// handOver turns a sender's panic into an error: one email must not stop all others.
 func (d *Dispatcher) handOver(ctx context.Context, e domain.Email, handedOver func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -16,7 +16,7 @@ type Limit interface {
 	// returns ErrTooMany when so many emails wait for the mailbox that the time would be a day away, but not to an email
 	// that comes again, because it had a time already.
 	Take(ctx context.Context, address string, again bool) (slot time.Time, now bool, err error)
-	// GiveBack frees the time of an email that will not reach the mailbox. Those who wait keep their own times.
+	// GiveBack frees the time of an email that will not reach the mailbox. Emails that wait keep their own times.
 	GiveBack(ctx context.Context, address string, slot time.Time) error
 	// Prune forgets the mailboxes that were not written to for an hour.
 	Prune(ctx context.Context) error
@@ -31,12 +31,12 @@ const reasonTooMany = "too_many_emails"
 // limited begins the reason of a notification that waits for its time.
 const limited = "limited: "
 
-// Pruning happens as often as this, beside polling.
+// pruneEvery is how often mailboxes are pruned, beside polling.
 const pruneEvery = time.Minute
 
-// admit asks whether n's mailbox has room. It returns the time that n takes there, zero without a limit, and true when n
-// may be sent now; else the outcome of waiting. A notification that waited for its time has room already, and so has one
-// that comes again within an hour of its time.
+// admit checks whether n's mailbox has room. It returns the time that n takes there, zero without a limit, and true when n
+// may be sent now; else the outcome of waiting. A notification that waited for its time has room, and so has one that is
+// retried within an hour of its time.
 func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Time, Outcome, bool) {
 	if d.cfg.Limit == nil || !n.SlotAt.IsZero() {
 		return n.SlotAt, Outcome{}, true
@@ -51,7 +51,7 @@ func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Tim
 		d.cfg.Log.Warn("email failed: too many for its address", "order_id", n.OrderID, "message_id", n.MessageID, "status", o.Status, "err", err)
 	case err != nil:
 		o.Reason, o.Pause = storable(err), d.cfg.Poll
-		d.cfg.Log.Warn("could not count the emails to an address, trying again later", "order_id", n.OrderID, "message_id", n.MessageID, "err", err)
+		d.cfg.Log.Warn("counting the emails to an address failed, retrying later", "order_id", n.OrderID, "message_id", n.MessageID, "err", err)
 	case now:
 		return slot, o, true
 	default:
@@ -62,8 +62,8 @@ func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Tim
 	return slot, o, false
 }
 
-// keepOrGiveBack decides what becomes of the time of an email that the mail server did not take: it serves for the next
-// attempt too, and is given back when there is none. Of an email whose answer never came nobody knows, so its time is used.
+// keepOrGiveBack keeps or frees the time of an email that the mail server did not take. It is kept for the next attempt, and
+// freed when there is none. An email whose answer never came may have been delivered, so its time is used.
 func (d *Dispatcher) keepOrGiveBack(ctx context.Context, n domain.Notification, slot time.Time, err error, o *Outcome) {
 	if d.cfg.Limit == nil || err == nil || errors.Is(err, domain.ErrOutcomeUnknown) {
 		return
@@ -79,7 +79,7 @@ func (d *Dispatcher) keepOrGiveBack(ctx context.Context, n domain.Notification, 
 	}
 }
 
-// pruneLimit prunes when it is time to, and returns when that was.
+// pruneLimit prunes every pruneEvery, and returns the time of the last pruning.
 func (d *Dispatcher) pruneLimit(ctx context.Context, last time.Time) time.Time {
 	if d.cfg.Limit == nil || time.Since(last) < pruneEvery {
 		return last
@@ -87,7 +87,7 @@ func (d *Dispatcher) pruneLimit(ctx context.Context, last time.Time) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.SendTimeout)
 	defer cancel()
 	if err := d.cfg.Limit.Prune(ctx); err != nil {
-		d.cfg.Log.Debug("could not forget the emails of an hour ago", "err", err)
+		d.cfg.Log.Debug("pruning the mailboxes failed", "err", err)
 	}
 	return time.Now()
 }

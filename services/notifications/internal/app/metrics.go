@@ -80,7 +80,7 @@ func kindLabel(kind string) string {
 	case slices.Contains(messages.Kinds(), kind):
 		return kind
 	default:
-		return "other" // a foreign producer's own words must not become label values without end
+		return "other" // a foreign producer must not create any number of label values
 	}
 }
 
@@ -99,7 +99,7 @@ func (m *Metrics) attempted(status string, took time.Duration) {
 	m.sendSeconds.WithLabelValues(status).Observe(took.Seconds())
 }
 
-// sent observes the whole way of an email. A producer's clock that runs ahead counts as no time at all.
+// sent observes the time from the request and the order to the email. A clock that runs ahead counts as 0.
 func (m *Metrics) sent(n domain.Notification, sentAt time.Time) {
 	m.endToEnd.Observe(max(0, sentAt.Sub(n.RequestedAt)).Seconds())
 	if !n.OrderedAt.IsZero() {

@@ -11,13 +11,13 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// reasonContradictsState is the reason of a request that is kept as a dead letter because an other one has its place.
+// reasonContradictsState is the reason of a request that is parked because another one has its key.
 const reasonContradictsState = "contradicts_state"
 
-// OnNotificationRequested stores each notification once and has it sent. It publishes nothing. A repeated request has no
-// effect: the first one wins. A request with other content under the same key is parked, so that no customer's message
-// is lost without a trace. The exception is a message of an order and kind that comes again under its own id: that is
-// our own service, whose wording changed with an upgrade between two deliveries.
+// OnNotificationRequested stores each notification once and has its email sent. It publishes nothing. A repeated request has
+// no effect: the first one wins. A request with other content under the same key is parked, so that no customer's message is
+// lost without a trace. The exception is a redelivered message of an order and kind: our own service sent it, and an upgrade
+// changed its wording between two deliveries.
 func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messages.NotificationRequested]) []bus.Result {
 	results := make([]bus.Result, len(batch))
 	wanted := make([]domain.Notification, len(batch))

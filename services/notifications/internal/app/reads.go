@@ -23,9 +23,9 @@ func (a *App) List(ctx context.Context, q Query) ([]domain.Notification, error) 
 
 // Errors of Retry.
 var (
-	// ErrNotFound means that there is no such notification.
+	// ErrNotFound means that no notification has the id.
 	ErrNotFound = errors.New("not found")
-	// ErrNotFailed means that the email was sent, or is going to be.
+	// ErrNotFailed means that the email was sent, or will be.
 	ErrNotFailed = errors.New("the email has not failed")
 )
 

@@ -13,7 +13,7 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// maxReason is how much of an error is kept with a notification, in bytes.
+// maxReason bounds the error text that is stored with a notification, in bytes.
 const maxReason = 500
 
 // outcome decides what an attempt's error means for the notification.
@@ -34,7 +34,7 @@ func outcome(n domain.Notification, err error, now time.Time, retries domain.Ret
 	return o
 }
 
-// storable returns the error's text as one line that Postgres takes: a mail server's answer can hold any bytes.
+// storable returns the error's text as one line that Postgres accepts: a mail server's answer may have any bytes.
 func storable(err error) string {
 	s := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -51,8 +51,8 @@ func storable(err error) string {
 	return s
 }
 
-// settle writes outcomes down as they come, all that are there at once, until done is closed and empty. While the
-// database is down it keeps trying: an email that is sent must not be sent again because nobody wrote it down.
+// settle stores outcomes until done is closed and empty, those that are ready together. While the database is down it
+// retries: an outcome that is not stored means that the email is sent again.
 func (d *Dispatcher) settle(writing context.Context) {
 	for first := range d.done {
 		outcomes := []Outcome{first}
@@ -77,16 +77,16 @@ func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
 		if err == nil {
 			return
 		}
-		d.cfg.Log.Warn("could not write down what was sent, trying again", "attempt", attempt, "err", err)
+		d.cfg.Log.Warn("storing the outcomes of emails failed, retrying", "attempt", attempt, "err", err)
 		if !sleep(writing, pause.After(attempt, 0)) {
-			d.cfg.Log.Error("stopped before it was written down what was sent: it may be sent again, with the same Message-ID",
+			d.cfg.Log.Error("the outcomes of emails are not stored: the emails may be sent again, with the same Message-ID",
 				"attempt", attempt, "err", err)
 			return
 		}
 	}
 }
 
-// writeOnce settles and forgets in one step, as the poller sees it.
+// writeOnce settles and forgets as one step for the poller.
 func (d *Dispatcher) writeOnce(writing context.Context, outcomes []Outcome) error {
 	d.table.Lock()
 	defer d.table.Unlock()
@@ -99,8 +99,8 @@ func (d *Dispatcher) writeOnce(writing context.Context, outcomes []Outcome) erro
 	return err
 }
 
-// claimDue claims what is due and takes it over in one step, as settling sees it. Otherwise an email whose lease ran out
-// before it was settled could be claimed, then settled and forgotten, and then be taken for one that is still to be sent.
+// claimDue claims due rows and enqueues them as one step for settling. Otherwise a row whose lease ended before it was settled
+// could be claimed, then settled and forgotten, and then enqueued as one to be sent.
 func (d *Dispatcher) claimDue(stop context.Context, limit int) (int, error) {
 	d.table.Lock()
 	defer d.table.Unlock()
@@ -114,7 +114,7 @@ func (d *Dispatcher) claimDue(stop context.Context, limit int) (int, error) {
 	return len(due), err
 }
 
-// release gives up the claims on what was not begun.
+// release gives up the claims on emails that were not begun.
 func (d *Dispatcher) release(writing context.Context) {
 	d.mu.Lock()
 	left := make([]domain.Notification, 0, len(d.held))
@@ -128,11 +128,11 @@ func (d *Dispatcher) release(writing context.Context) {
 	ctx, cancel := context.WithTimeout(writing, d.cfg.SendTimeout)
 	defer cancel()
 	if err := d.cfg.Store.Release(ctx, left); err != nil {
-		d.cfg.Log.Warn("could not give up claims: their emails wait until the lease ends", "err", err)
+		d.cfg.Log.Warn("releasing claims failed: their emails wait until the lease ends", "err", err)
 	}
 }
 
-// poll claims what is due until stop ends, again at once while there is more.
+// poll claims due rows until stop ends, again at once while there are more.
 func (d *Dispatcher) poll(stop context.Context) {
 	failed := false
 	pruned := time.Now()
@@ -146,7 +146,7 @@ func (d *Dispatcher) poll(stop context.Context) {
 				return
 			}
 			if err != nil && !failed {
-				d.cfg.Log.Warn("could not look for emails that are due", "err", err)
+				d.cfg.Log.Warn("claiming due emails failed", "err", err)
 			}
 			failed = err != nil
 			if due == limit {
@@ -159,7 +159,7 @@ func (d *Dispatcher) poll(stop context.Context) {
 	}
 }
 
-// sleep pauses for p and reports whether ctx let it.
+// sleep waits for p. It reports false when ctx ended first.
 func sleep(ctx context.Context, p time.Duration) bool {
 	timer := time.NewTimer(p)
 	defer timer.Stop()

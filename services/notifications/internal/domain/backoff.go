@@ -8,8 +8,8 @@ type Backoff struct {
 	Max   time.Duration
 }
 
-// After returns the pause after the given attempt (1 = the first): First, doubled each time, at most Max. Up to a fifth
-// is taken off, by jitter in [0, 1), so that emails that failed together are not tried again together.
+// After returns the pause after the given attempt (1 = the first): First, doubled each time, at most Max. The pause is up to a fifth
+// shorter, by jitter in [0, 1), so that emails that failed together are not tried again together.
 func (b Backoff) After(attempt int, jitter float64) time.Duration {
 	pause := b.First
 	for range attempt - 1 {
@@ -30,11 +30,11 @@ type Retries struct {
 	For time.Duration
 }
 
-// unknownBackoff is the pause after an attempt whose answer never came. Each further attempt may tell the customer once
+// unknownBackoff is the pause after an attempt whose answer never came. Each further attempt may reach the customer once
 // more, so the pauses are long and grow.
 var unknownBackoff = Backoff{First: 10 * time.Minute, Max: 6 * time.Hour}
 
-// AfterUnknown returns the pause after an attempt of which nobody knows how it ended.
+// AfterUnknown returns the pause after an attempt whose outcome is unknown.
 func (r Retries) AfterUnknown(attempt int, jitter float64) time.Duration {
 	return unknownBackoff.After(attempt, jitter)
 }

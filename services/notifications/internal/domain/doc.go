@@ -1,3 +1,3 @@
-// Package domain holds the rules of notifications: which requests are the same one, whom an email goes to, what it
-// says, and the states that a notification passes through.
+// Package domain holds the rules of notifications: which requests are the same one, the address and the text of an email, and
+// the states of a notification.
 package domain

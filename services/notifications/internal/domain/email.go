@@ -7,11 +7,12 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// messageIDDomain stands to the right of the @ in every Message-ID. It is reserved, so nobody else makes ids under it.
+// messageIDDomain stands to the right of the @ in every Message-ID. The domain is reserved, so no other system makes ids
+// under it.
 const messageIDDomain = "pasdetrois.invalid"
 
 // ErrOutcomeUnknown is wrapped by the error of an attempt whose answer never came: the mail server has the whole email
-// and may deliver it. Another attempt may tell the customer twice.
+// and may deliver it. Another attempt may reach the customer twice.
 var ErrOutcomeUnknown = errors.New("the mail server may have taken the email")
 
 // Email is a notification as a mail server takes it.
@@ -25,7 +26,7 @@ type Email struct {
 	Date      time.Time
 }
 
-// Email returns the email that tells n.
+// Email returns the email of n.
 func (n Notification) Email() Email {
 	return Email{
 		MessageID: "<" + n.Key() + "@" + messageIDDomain + ">", To: n.To, Subject: subject(n.Kind, n.OrderID),
@@ -33,8 +34,8 @@ func (n Notification) Email() Email {
 	}
 }
 
-// subject names the order as a stranger's text may be named among our words: only who may write to the topic
-// notifications chooses the words of an email, and nobody chooses those of its subject.
+// subject shows the order id as foreign text, with messages.Shown. The writers of the topic notifications choose the text of
+// an email; no producer chooses its subject.
 func subject(kind, orderID string) string {
 	order := messages.Shown(orderID)
 	if orderID == "" {

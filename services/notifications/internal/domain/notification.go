@@ -6,10 +6,11 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Status says what became of a notification. The same set stands in the CHECK notification_status.
+// Status is the state of a notification. The CHECK notification_status has the same set.
 //
 //	pending -> sent    the mail server (or the log) took the email
-//	pending -> failed  the mail server refused it for good
+//	pending -> failed  the mail server refused it for good, or attempts lasted too long
+//	failed -> pending  an operator has it sent again
 type Status string
 
 const (
@@ -21,7 +22,7 @@ const (
 	Failed Status = "failed"
 )
 
-// Notification is what one user is told once.
+// Notification is one message to one user, which is sent once.
 type Notification struct {
 	ID        int64  // 0 until it is stored
 	MessageID string // of the message that asked for it
@@ -34,19 +35,19 @@ type Notification struct {
 
 	Status   Status
 	Reason   string // of the latest attempt that failed
-	Attempts int    // that are known to have ended
-	Claim    int    // number of the latest claim: how often somebody set out to send it
+	Attempts int    // that have ended
+	Claim    int    // number of the latest claim
 
 	RequestedAt time.Time // when the message was made
 	OrderedAt   time.Time // when the order was received, zero when the message did not say
 	TraceParent string    // of the message, "" when it had none
 	CreatedAt   time.Time
-	TriedSince  time.Time // attempts end at an age counted from here: when it was stored or last asked for again, or its hour
+	TriedSince  time.Time // start of the age at which attempts end: when it was stored, or retried by an operator, or its time
 	SentAt      time.Time // zero unless Sent
 	SlotAt      time.Time // the time that its mailbox has room for it, zero when it has none or it is over
 }
 
-// New returns the notification that a message asks for. The event is valid: the contract's decoder saw to that.
+// New returns the notification that a message requests. The event is valid: the contract's decoder has checked it.
 func New(messageID string, at time.Time, e messages.NotificationRequested) Notification {
 	to := e.To
 	if to == "" {
@@ -60,7 +61,7 @@ func New(messageID string, at time.Time, e messages.NotificationRequested) Notif
 
 // Key names the notification: two requests with the same key are one, and the first one wins. An order has one
 // notification of each kind; what belongs to no order, or names no kind, is kept once per message. The key is a UUID made
-// of these alone, so it is the same after a redelivery, a replay and a restore.
+// of these alone, so it stays the same after a redelivery, a replay and a restore.
 func (n Notification) Key() string {
 	if n.PerKind() {
 		// By the contract's rule for ids this is also the id of the message, when one of our own services sent it.
@@ -72,7 +73,7 @@ func (n Notification) Key() string {
 // PerKind reports whether the notification is the one of its order and kind. Any other is kept once per message id.
 func (n Notification) PerKind() bool { return n.OrderID != "" && n.Kind != "" }
 
-// SameContent reports whether o would tell the same person the same thing.
+// SameContent reports whether o has the same user, address and text.
 func (n Notification) SameContent(o Notification) bool {
 	return n.OrderID == o.OrderID && n.Kind == o.Kind && n.UserID == o.UserID && n.To == o.To &&
 		n.Message == o.Message && n.Channel == o.Channel

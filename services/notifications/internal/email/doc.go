@@ -1,5 +1,9 @@
-// Package email hands emails over: to the log, or to a mail server.
+// Package email sends emails to a mail server, or writes them to the log.
 //
-// Both senders follow one rule for errors, which app.Sender names: permanent means that the server refused this very
-// email, anything else means that another attempt may succeed.
+// Both senders follow one rule for errors (see app.Sender): a permanent error means that the server refused this very email.
+// After any other error another attempt may succeed. A conversation with a mail server goes through these stages, and the
+// stage decides what a refusal means:
+//
+//	connect -> sender -> recipient -> text -> answer
+//	|------ nothing is sent ------|           the server has the email: without an answer the outcome is unknown
 package email

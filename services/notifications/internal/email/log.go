@@ -9,10 +9,10 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Log is the sender for who has no mail server: an email is one line of the log.
+// Log is a sender without a mail server: an email is one line of the log.
 type Log struct{ handler slog.Handler }
 
-// NewLog returns a sender that writes to log, whatever log's level: the line is the email, not a remark about it.
+// NewLog returns a sender that writes to log at any level of log: the line is the email itself.
 func NewLog(log *slog.Logger) *Log { return &Log{handler: log.Handler()} }
 
 // Send writes exactly one line. It fails when the line cannot be written.

@@ -15,8 +15,8 @@ import (
 // refusal returns what a server's answer means for the email to one address. A final refusal is a permanent error with
 // the reason smtp_refused. Everything else is worth another attempt.
 //
-// A 5xx is final only when it is about this address or this text. A relay that is denied, a missing login, a blocked
-// sender or a used-up quota refuses every email alike until somebody repairs the set-up; then all of them must go out.
+// A 5xx is final only when it is about this address or this text. A denied relay, a missing login, a blocked sender or a
+// used-up quota refuses every email until an operator repairs the set-up. Then all of them must be sent.
 func (s *SMTP) refusal(at stage, err error, to string) error {
 	server := s.server.address()
 	var answer *textproto.Error
@@ -61,7 +61,7 @@ func aboutThisEmail(code string) bool {
 }
 
 // aboutThisCode reports whether a reply code without an enhanced one can speak of the recipient (RFC 5321, section 4.2.3;
-// 556 is RFC 7504's). 554 says nothing that could be trusted: Postfix answers it to a relay that is denied.
+// 556 is RFC 7504's). 554 is not counted: Postfix uses it for a denied relay.
 func aboutThisCode(code int) bool {
 	switch code {
 	case 550, 551, 552, 553, 556:
@@ -70,15 +70,15 @@ func aboutThisCode(code int) bool {
 	return false
 }
 
-// refusals remembers which recipients a server refused since it last took an email, to tell one bad address from a
-// server that refuses all alike.
+// refusals remembers which recipients a server refused since it last took an email. So one bad address is distinguished from
+// a server that refuses all of them.
 type refusals struct {
 	mu    sync.Mutex
 	took  bool            // the server has taken an email since the start
 	since map[string]bool // recipients refused since it last did
 }
 
-// maxRefusals bounds the memory: with so many the answer is clear.
+// maxRefusals bounds the memory. With two refusals the answer is clear.
 const maxRefusals = 100
 
 // taken notes that the server took an email.
@@ -89,8 +89,8 @@ func (r *refusals) taken() {
 	clear(r.since)
 }
 
-// alone notes that the server refused an address, and reports whether it refuses this one alone: it took an email
-// before, and nobody else's address was refused since.
+// alone notes that the server refused an address, and reports whether it refuses this one alone: it took an email before,
+// and refused no other address since.
 func (r *refusals) alone(to string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

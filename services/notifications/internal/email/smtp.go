@@ -58,7 +58,7 @@ const (
 	reasonInvalid = "invalid_email"
 )
 
-// Send delivers e. When ctx ends the connection is cut, whatever the server is doing.
+// Send delivers e. When ctx ends the connection is cut at once.
 func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) error {
 	to, err := wireAddress(e.To)
 	if err != nil {
@@ -69,8 +69,8 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) erro
 	if err != nil {
 		return fault.Wrap(reasonInvalid, fmt.Errorf("write email: %w", err))
 	}
-	// The library looks at ctx only while it dials, and leaves the connection open when it gives up during the greeting:
-	// cutting and closing it is done here.
+	// The library checks ctx only while it dials, and leaves the connection open when it gives up during the greeting. So we
+	// cut and close the connection here.
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	client, err := s.client(func(conn net.Conn) { context.AfterFunc(ctx, func() { _ = conn.Close() }) })
@@ -79,7 +79,7 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) erro
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		// Nothing has been said about this email yet: even a 5xx means our own set-up, or a server in trouble.
+		// The server has not seen this email: even a 5xx is about our set-up or the server itself.
 		return ended(ctx, fmt.Errorf("connect to %s: %w", s.server.address(), err))
 	}
 	utf8, _ := session.Extension("SMTPUTF8")
@@ -98,11 +98,11 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) erro
 		return ended(ctx, s.refusal(at, err, e.To))
 	}
 	s.refusals.taken()
-	_ = session.Quit() // the server has it: how the parting goes does not matter
+	_ = session.Quit() // the server has the email: an error of QUIT does not matter
 	return nil
 }
 
-// stage is how far the conversation about one email came. What a refusal means depends on it.
+// stage is how far the conversation about one email came. It decides what a refusal means.
 type stage int
 
 const (
@@ -112,8 +112,8 @@ const (
 	atAnswer // the whole text is there; the answer to it is missing
 )
 
-// converse sends one email in a session, and returns the stage at which it failed. The library's own call does the same
-// and does not tell when the text is complete.
+// converse sends one email in a session, and returns the stage at which it failed. The library's own call does not report
+// when the server has the whole text.
 func (s *SMTP) converse(session *smtp.Client, msg *mail.Msg, handedOver func()) (stage, error) {
 	from, err := msg.GetSender(false)
 	if err == nil {
@@ -137,14 +137,15 @@ func (s *SMTP) converse(session *smtp.Client, msg *mail.Msg, handedOver func()) 
 		return atText, err
 	}
 	handedOver()
-	// RFC 5321, section 4.5.3.2.6: the answer to the final dot may take 10 minutes. Who gives up before sends twice.
+	// RFC 5321, section 4.5.3.2.6: the answer to the final dot may take 10 minutes. A client that gives up before
+	// sends the email twice.
 	if err := session.UpdateDeadline(longestAnswer); err != nil {
 		return atText, err
 	}
 	return atAnswer, text.Close()
 }
 
-// ended says that ctx ended where that is why the connection broke.
+// ended adds ctx's error when the connection broke because ctx ended.
 func ended(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil && fault.KindOf(err) != fault.Permanent {
 		return fmt.Errorf("%w: %w", cause, err)
@@ -152,7 +153,7 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// message writes the email. The library encodes header fields; what it would have to break is refused before.
+// message writes the email. The library encodes header fields; a control character in one is refused here.
 func (s *SMTP) message(e domain.Email) (*mail.Msg, error) {
 	for _, field := range []string{e.To, e.Subject, e.MessageID} {
 		for _, r := range field {
@@ -171,7 +172,7 @@ func (s *SMTP) message(e domain.Email) (*mail.Msg, error) {
 	msg.Subject(e.Subject)
 	msg.SetGenHeader(mail.HeaderMessageID, e.MessageID)
 	msg.SetDateWithValue(e.Date)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office answers, please
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office answers
 	msg.SetBodyString(mail.TypeTextPlain, e.Message)
 	return msg, nil
 }

@@ -11,7 +11,7 @@ import (
 // scrapeTimeout keeps a scrape short when the database hangs.
 const scrapeTimeout = 2 * time.Second
 
-// collector reads the backlog from the table at each scrape, so every replica tells the same.
+// collector reads the backlog from the table at each scrape, so that all replicas show the same.
 type collector struct {
 	store                    *Store
 	log                      *slog.Logger
@@ -41,7 +41,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	pending, limited, oldest, err := c.store.Backlog(ctx)
 	if err != nil {
-		c.log.Debug("no metrics of what is pending", "err", err)
+		c.log.Debug("reading the metrics of pending emails failed", "err", err)
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, float64(pending))

@@ -26,9 +26,9 @@ func NewLimit(pool *pgxpool.Pool, perHour int, mailbox func(address string) stri
 	return &Limit{pool: pool, perHour: perHour, mailbox: mailbox}
 }
 
-// A row holds the times of the emails of the last hour and of those that wait, in order. The lock on the row lets two
-// replicas take one after the other. An email goes at once while there are fewer than $2 of them. After that it goes an
-// hour after the email that is $2 places before it, so no hour ever has more than $2. More than a day's share is refused, unless $3.
+// A row has the times of the emails of the last hour and of those that wait, in order. Its lock makes replicas take times one
+// after the other. While there are fewer than $2 times, an email leaves at once. Otherwise it leaves an hour after the email
+// $2 places before it, so that no hour has more than $2. More than a day's share is refused, unless $3.
 const takeSQL = `
 INSERT INTO mailboxes AS m (mailbox, slots) VALUES ($1, ARRAY[now()])
 ON CONFLICT (mailbox) DO UPDATE SET slots = (
@@ -56,12 +56,12 @@ const giveBackSQL = `UPDATE mailboxes SET slots = array_remove(slots, $2) WHERE 
 // GiveBack implements app.Limit.
 func (l *Limit) GiveBack(ctx context.Context, address string, slot time.Time) error {
 	if _, err := pgdb.Exec(ctx, l.pool, giveBackSQL, l.mailbox(address), slot); err != nil {
-		return fmt.Errorf("count an email to one address no longer: %w", err)
+		return fmt.Errorf("free the time of an email: %w", err)
 	}
 	return nil
 }
 
-// Replicas prune at the same time: each passes over the rows that another one, or an email, has locked.
+// Replicas prune at the same time: each skips rows that another replica, or an email, has locked.
 const pruneSQL = `
 DELETE FROM mailboxes WHERE mailbox = ANY (ARRAY(
 	SELECT mailbox FROM mailboxes AS m
@@ -76,7 +76,7 @@ func (l *Limit) Prune(ctx context.Context) error {
 	for {
 		tag, err := pgdb.Exec(ctx, l.pool, pruneSQL, pruneBatch)
 		if err != nil {
-			return fmt.Errorf("forget the emails of an hour ago: %w", err)
+			return fmt.Errorf("prune mailboxes: %w", err)
 		}
 		if tag.RowsAffected() < pruneBatch {
 			return nil

@@ -9,7 +9,7 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// One statement for each filter, so that each has the index it was made for.
+// One statement for each filter, so that each uses its own index.
 const (
 	listSQL        = `SELECT ` + columns + ` FROM notifications WHERE id < $1 ORDER BY id DESC LIMIT $2`
 	listStatusSQL  = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND status = $3 ORDER BY id DESC LIMIT $2`
@@ -43,7 +43,7 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 	return found, nil
 }
 
-// An email that waits for its mailbox to have room is late by nobody's fault: tried_since does not count that.
+// An email that waits for room in its mailbox is not late.
 const backlogSQL = `
 SELECT count(*), count(*) FILTER (WHERE slot_at > now()),
 	COALESCE(extract(epoch FROM now() - min(tried_since) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8

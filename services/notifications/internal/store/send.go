@@ -14,10 +14,9 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Two processes that claim at once get different rows: each locks its own and skips the other's. The order of the
-// answer is the order of asking, which keeps the emails of one order in order. A time that a mailbox had for an email is
-// lost when the email comes a minute late: after an outage all of them would go at once. An email that was tried keeps its
-// time for the hour in which it counts.
+// Two processes that claim at the same time get different rows: each skips rows that the other has locked. The rows come in
+// the order of their ids, which keeps the emails of one order in order. An email that comes a minute late loses its time in
+// the mailbox: otherwise all of them would leave at once after an outage. An email that was tried keeps its time for an hour.
 const claimSQL = `
 WITH due AS (
 	SELECT id FROM notifications
@@ -42,10 +41,10 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]do
 	return claimed, nil
 }
 
-// That an email was sent is true whoever has the claim by now. Any other end counts only under the claim it was
-// attempted under. The status that is expected comes with the row: written into the statement, it would lead the planner
-// to walk through the index of what is pending instead of looking the id up. The wait for a time is nobody's fault: the age
-// at which attempts end begins with the time that was waited for, and does not count a wait between two attempts.
+// An email that was sent is sent, also if another process has claimed the row since. Any other outcome counts only under the
+// claim of its attempt. The expected status is a parameter: as a constant it would lead the planner to read the index of
+// pending rows instead of finding the id. Waiting for room in a mailbox is not counted as age: the age at which attempts end
+// begins at the time that the email waited for.
 const settleSQL = `
 UPDATE notifications n
 SET status = o.status, reason = o.reason, attempts = n.attempts + o.attempts, sent_at = o.sent_at,

@@ -1,4 +1,4 @@
-// Package store keeps notifications in Postgres. It is the only place with SQL about them, and decides nothing.
+// Package store stores notifications in Postgres. It has the only SQL of the service, and decides nothing.
 package store
 
 import (
@@ -40,8 +40,8 @@ func query(ctx context.Context, q pgdb.Querier, sql string, args ...any) ([]doma
 	return pgdb.Collect(ctx, q, scan, sql, args...)
 }
 
-// Without a conflict target, ON CONFLICT covers both unique keys. A row that another row of the same statement has just
-// inserted conflicts as well, so duplicates within a batch need no care: the first one wins.
+// Without a conflict target, ON CONFLICT covers both unique keys. A row also conflicts with an earlier row of the same
+// statement: of duplicates within a batch the first one wins.
 const addSQL = `
 INSERT INTO notifications (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, next_attempt_at,
 	ordered_at, trace_parent)
@@ -54,8 +54,8 @@ ORDER BY place
 ON CONFLICT DO NOTHING
 RETURNING ` + columns
 
-// Add implements app.Store. The insert is one statement, so it is a transaction of its own: what is read afterwards was
-// committed before.
+// Add implements app.Store. The insert is one statement, so it is a transaction of its own: rows that are read afterwards are
+// committed.
 func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]app.Kept, error) {
 	if len(batch) == 0 {
 		return nil, nil
@@ -78,7 +78,7 @@ func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time
 	return s.answers(ctx, batch, added)
 }
 
-// answers pairs each wanted notification with the one that is stored under its key: added just now, or before.
+// answers pairs each notification of the batch with the stored one of its key, added now or before.
 func (s *Store) answers(ctx context.Context, batch, added []domain.Notification) ([]app.Kept, error) {
 	byKey := make(map[string]domain.Notification, len(batch))
 	fresh := make(map[string]bool, len(added))
@@ -123,7 +123,7 @@ func (s *Store) existing(ctx context.Context, batch []domain.Notification, byKey
 	}
 	found, err := query(ctx, s.pool, existingSQL, pgdb.Column(missing, orderID), pgdb.Column(missing, kind), pgdb.Column(missing, messageID))
 	if err != nil {
-		return fmt.Errorf("read what is kept already: %w", err)
+		return fmt.Errorf("read stored notifications: %w", err)
 	}
 	for _, n := range found {
 		if _, ok := byKey[n.Key()]; !ok {

@@ -1,15 +1,17 @@
 // Package app holds the use cases of orders.
 //
-// What is common to all that change an order:
+// All use cases that change an order follow these rules:
 //
-//   - One transaction. The orders are locked first, then the products in the order of their skus; the domain decides in
-//     memory; everything is written at once. Each UPDATE names the status and the version that it expects.
-//   - A message is decided by the state it finds, never by whether it was seen before: state is the inbox. Decisions are
-//     made before anything is written, so a message that breaks a rule fails alone and the rest of its batch goes on.
-//   - Outputs follow from the order's status (see outputs.go), with deterministic ids. A message that finds its work done
-//     gets the same outputs again as long as the order is still where that message led it; so a crash between commit
-//     and publish heals by redelivery.
-//   - What no message in work triggers (HTTP, a timeout, a message that was kept aside) goes through the outbox.
+//   - One transaction. It locks the orders first, then the products in the order of their skus. The domain decides in memory.
+//     Everything is written at once. Each UPDATE names the status and the version that it expects.
+//   - State is the inbox: the order's status decides a message, never whether the message was seen before. Decisions come
+//     before any write, so a message that breaks a rule fails alone, and the rest of its batch goes on.
+//   - Outputs follow from the order's status (see outputs.go), with deterministic ids. A redelivered message whose work is done
+//     gets the same outputs again, as long as the order is still where that message led it. So redelivery heals a crash
+//     between commit and publish.
+//   - Outputs that no message in work triggers (HTTP, a time-out, a held message) go through the outbox.
+//
+// docs/order-journey.md follows one order. domain.Status draws how an order's statuses follow each other.
 package app
 
 import (
@@ -28,8 +30,8 @@ import (
 
 // Store keeps orders, stock and what belongs to them. store.Store is the one over Postgres.
 type Store interface {
-	// InTx runs fn in one transaction and commits when it returns nil. It may run fn again after a transaction that was
-	// undone: fn sets its results anew each time. An error may come after a commit that happened.
+	// InTx runs fn in one transaction and commits when fn returns nil. It may run fn again after the database undid the
+	// transaction: fn sets its results anew each time. An error may come after a commit that happened.
 	InTx(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 
 	// Order returns an order with its lines, or ErrNotFound.
@@ -57,44 +59,43 @@ type Store interface {
 
 // Tx is a transaction of the Store.
 type Tx interface {
-	// LockOrders returns those of the orders that exist, by id, locked. The ids of the others are locked by name: nobody
-	// else can make such an order, or decide on its absence, until the transaction ends.
+	// LockOrders returns those of the orders that exist, by id, locked. It locks the names of the other ids: until the
+	// transaction ends, no other one can make such an order, or decide that it does not exist.
 	LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error)
-	// LockProducts returns those of the products that exist, locked in the order of their skus, and what is kept aside for
-	// the orders, oldest first.
+	// LockProducts returns those of the products that exist, locked in the order of their skus, and the held messages of the
+	// orders, oldest first.
 	LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []Held, error)
 	// Catalogue returns those of the products that exist, for reading prices.
 	Catalogue(ctx context.Context, skus []string) (domain.Stock, error)
 	// Restock adds pieces to a product and returns it, or ErrNotFound.
 	Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error)
-	// DueOrders locks and returns at most limit orders in the status that are due, except those that somebody else has
-	// locked.
+	// DueOrders locks and returns at most limit due orders in the status. It skips orders that are locked.
 	DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error)
 
-	// Hold keeps a message aside. It reports whether the message is a dead letter already, and is not kept then. One that is
-	// Outside is always kept.
+	// Hold stores a held message. A message that is a dead letter already is not stored, and parked is true. One that is
+	// Outside is always stored.
 	Hold(ctx context.Context, h Held) (parked bool, err error)
-	// HeldSince locks and returns at most limit messages kept aside before the time given, except those that are Outside and
-	// those that somebody else has locked.
+	// HeldSince locks and returns at most limit messages held since before the time given. It skips those that are Outside
+	// and those that are locked.
 	HeldSince(ctx context.Context, before time.Time, limit int) ([]Held, error)
 
 	// ClaimKeys locks keys, of which no two are equal, until the transaction ends, and returns what is kept under each.
 	ClaimKeys(ctx context.Context, keys []Idempotency, now time.Time) ([]KeyClaim, error)
 
-	// Save writes everything and commits; the transaction is over then. Nothing of it survives an error, unless that is of the
-	// commit itself.
+	// Save writes everything and commits, which ends the transaction. After an error nothing is written, unless the error is
+	// of the commit itself.
 	Save(ctx context.Context, w Work) error
 }
 
-// KeyClaim is what came of claiming a key. Neither Answer nor Err: the key is free, and ours until the transaction ends.
+// KeyClaim is the result of claiming a key. Without Answer and Err the key is free, and this transaction has it.
 type KeyClaim struct {
 	Answer *Answer // kept under the key
-	// Err is ErrKeyBusy when somebody else has the key locked or its answer is still running, ErrKeyReused when it belongs
-	// to another request.
+	// Err is ErrKeyBusy when the key is locked or its answer is still running, ErrKeyReused when it belongs to another
+	// request.
 	Err error
 }
 
-// KeptAnswer is an answer to keep. A RunningUntil that is not zero says that another one follows by FinishAnswer until then.
+// KeptAnswer is an answer to store. With RunningUntil another one follows, by FinishAnswer, until then.
 type KeptAnswer struct {
 	Idempotency
 	Answer
@@ -106,10 +107,10 @@ type Work struct {
 	Orders  []*domain.Order    // with Changes, or nudged
 	Stock   []StockMove        // by sku
 	Outbox  []messages.Message // in order
-	Applied []int64            // messages kept aside that are dealt with
+	Applied []int64            // held messages that are handled
 	Park    []Parked
 	Answers []KeptAnswer // under keys that were claimed
-	Now     time.Time    // when they are kept
+	Now     time.Time    // when they are stored
 }
 
 // StockMove says by how much a product's pieces moved.
@@ -118,15 +119,15 @@ type StockMove struct {
 	Available, Reserved, Sold int64
 }
 
-// Held is a message about an order that does not exist yet, kept aside until its step.
+// Held is a held message: it waits for its order to exist, or for the order step.
 type Held struct {
 	ID      int64
 	OrderID string
 	Event   string
 	Record  messages.Record // as read
 	HeldAt  time.Time
-	// Outside is for a message about a payment that was asked for from outside: it waits for its order without end, and for
-	// the step of a pending one.
+	// Outside marks a message about a payment that was requested from outside. It waits for its order without end, and for the
+	// step of a pending order.
 	Outside bool
 }
 
@@ -140,29 +141,29 @@ type Parked struct {
 // Errors of the use cases. Domain errors (ErrUnknownSKU, ErrTotalMismatch, ErrNotPriceable, ErrContradiction,
 // ErrNotCancellable) are returned as they are.
 var (
-	// ErrNotFound means that there is no such order or product.
+	// ErrNotFound means that no such order or product exists.
 	ErrNotFound = errors.New("not found")
 	// ErrKeyBusy means that a request with the same idempotency key is still running.
 	ErrKeyBusy = errors.New("a request with this idempotency key is still running")
 	// ErrKeyReused means that the idempotency key belongs to another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another request")
-	// ErrBusy means that more orders wait to be taken, or for their end, than can be dealt with in time. Nothing was begun.
+	// ErrBusy means that too many orders wait to be taken, or for their end. Nothing was begun.
 	ErrBusy = errors.New("too many orders are waiting")
-	// ErrNotBegun means that nothing of what was asked for was begun, and that it never will be.
+	// ErrNotBegun means that the request was dropped before it began.
 	ErrNotBegun = errors.New("nothing was begun")
-	// ErrUnknown means that what was asked for may have happened: the database did not say what became of the commit.
+	// ErrUnknown means that the request may have succeeded: the database did not answer the commit.
 	ErrUnknown = errors.New("it is unknown whether it happened")
 )
 
 // The reasons that messages are parked with.
 const (
-	// ReasonContradictsState: the message does not fit what is already decided about its order.
+	// ReasonContradictsState: the message contradicts its order.
 	ReasonContradictsState = "contradicts_state"
 	// ReasonTotalMismatch: the stated total is not what the items cost.
 	ReasonTotalMismatch = "total_mismatch"
 	// ReasonNotPriceable: the items have no sum in the order's currency.
 	ReasonNotPriceable = "not_priceable"
-	// ReasonUnknownOrder: nobody placed the order that the message is about.
+	// ReasonUnknownOrder: the message is about an order that was never placed.
 	ReasonUnknownOrder = "unknown_order"
 )
 
@@ -191,8 +192,8 @@ type App struct {
 	watchers *watchers
 	placing  *batch.Batcher[placeRequest, placeOutcome]
 	backlog  *backlog
-	// failing is why the last transaction that places orders failed; nil = it did not. Who waits behind it waits for that,
-	// and not because there are too many.
+	// failing is the error of the last transaction that placed orders, nil if it succeeded. Orders that wait behind it wait
+	// because of that error, not because there are too many.
 	failing atomic.Pointer[error]
 }
 

@@ -10,28 +10,34 @@ import (
 const (
 	// backlogOrders is how many orders may wait for their end, however long they wait.
 	backlogOrders = 5000
-	// backlogWindow is how long orders must have reached their end, in each second, before anything is refused. A service
-	// that comes back after an outage works off what has piled up, and takes every order meanwhile.
+	// backlogWindow is for how many seconds orders must have reached their end, in each second, before an order is refused. A
+	// service that comes back after an outage handles the orders that have piled up, and takes every order meanwhile.
 	backlogWindow = 5 // s
-	// backlogMemory is for how many seconds the numbers are remembered.
+	// backlogMemory is for how many seconds the counts are remembered.
 	backlogMemory = 64
 	// backlogLeast is how many orders are taken in a second in any case.
 	backlogLeast = 50
 	// longestRetry bounds what Retry-After says.
 	longestRetry = time.Minute
-	// longestWait bounds what one order counts: one that was stuck for a day is no crowd.
+	// longestWait bounds the wait of one order: an order that was stuck for a day is not a crowd.
 	longestWait = 5 * time.Minute
 )
 
 // backlog refuses orders over HTTP that would wait for their end for too long. HTTP takes orders faster than payments and
 // notifications get through them, so that a crowd of minutes would leave orders that wait for many minutes.
 //
-// Orders end about in the order in which they were taken. So as many wait as were taken since those were that end now.
-// While that is more than backlogOrders, and those that end now waited for longer than within, a replica takes
-// three orders for each four that reach their end. It comes down to that rate by a third each second: taking a flood uses the
-// processors that orders need to reach their end, so fewer end during the flood than can. After that the limit grows for as
-// long as the crowd meets it. So the backlog shrinks, and the traffic that the system can do goes on.
-// While Kafka or payments is away no order reaches its end: that is no overload, and every order is taken.
+// Orders end about in the order in which they were taken. So the orders that wait are those taken since the ones that end now
+// were taken. The limit of a replica follows from that:
+//
+//	no limit --more than backlogOrders wait, for longer than within--> down by a third each second, to three orders
+//	   ^                                                               taken for each four that end
+//	   |                                                                    | the backlog is smaller
+//	   |                                                                    v
+//	   `--- the crowd no longer meets the limit --- a limit that grows each second
+//
+// The limit falls step by step, since taking a flood of orders uses the processors that orders need to reach their end: fewer
+// end during the flood than could. So the backlog shrinks, and the system handles the orders that it can. While Kafka or
+// payments is away no order reaches its end: that is not an overload, and every order is taken.
 type backlog struct {
 	within time.Duration // 0 = nothing is ever refused
 	log    *slog.Logger
@@ -43,18 +49,18 @@ type backlog struct {
 	after   time.Duration // how long the limit will last
 }
 
-// second is what happened in one second.
+// second has the counts of one second.
 type second struct {
 	number       int64
 	taken, ended int
-	waited       time.Duration // of those that ended, together
+	waited       time.Duration // sum over the orders that ended
 }
 
 func newBacklog(within time.Duration, log *slog.Logger) *backlog {
 	return &backlog{within: within, log: log, limit: -1}
 }
 
-// end notes that an order which had waited reached its end.
+// end counts an order that reached its end after it had waited.
 func (b *backlog) end(now time.Time, waited time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,7 +95,7 @@ func (b *backlog) over(now time.Time) bool {
 	return b.limit >= 0 && b.at(now.Unix()).taken >= b.limit
 }
 
-// decide sets the limit of a second by those before it. b.mu is held.
+// decide sets the limit of a second from the seconds before it. b.mu is held.
 func (b *backlog) decide(number int64) {
 	was, refused := b.limit, b.limit >= 0 && b.at(number-1).taken >= b.limit
 	b.limitOf, b.limit, b.after = number, -1, 0
@@ -111,19 +117,19 @@ func (b *backlog) decide(number int64) {
 	switch each := ended / backlogWindow; {
 	case orders > backlogOrders && wait > b.within:
 		b.limit = max(backlogLeast, each*3/4, b.at(number-1).taken*2/3)
-		b.after = min(longestRetry, 4*(wait-b.within)) // a quarter of what ends is not replaced
+		b.after = min(longestRetry, 4*(wait-b.within)) // a quarter of the orders that end is not replaced
 	case refused:
-		// The crowd is still there: taking all of it would only build the next backlog. The limit grows in any case, since the
-		// orders that end here need not be those that were taken here: other replicas read other partitions.
+		// The crowd is still there: without a limit it would build the next backlog. The limit grows in any case, since the
+		// orders that end here need not have been taken here: other replicas read other partitions.
 		b.limit = max(backlogLeast, each*5/4, was+was/16+1)
 		b.after = time.Second
 	}
 	switch {
 	case was < 0 && b.limit >= 0:
-		b.log.Warn("too many orders wait for their end: a part of those over HTTP is refused until fewer do",
+		b.log.Warn("too many orders wait for their end: HTTP refuses a part of the orders until fewer wait",
 			"waiting", orders, "each_for", wait.Round(time.Second), "orders_per_second", b.limit)
 	case was >= 0 && b.limit < 0:
-		b.log.Info("all orders over HTTP are taken again")
+		b.log.Info("HTTP takes all orders again")
 	}
 }
 

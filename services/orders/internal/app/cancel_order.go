@@ -7,9 +7,8 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// CancelOrder calls an order off and returns it as it then is: cancelled, or cancelling until payments has answered.
-// Cancelling it again changes nothing. It returns ErrNotFound, or domain.ErrNotCancellable together with the order when
-// it ended in another way.
+// CancelOrder cancels an order and returns it: cancelled, or cancelling until payments has answered. A repetition changes
+// nothing. It returns ErrNotFound, or domain.ErrNotCancellable together with an order that ended in another way.
 func (a *App) CancelOrder(ctx context.Context, id string) (domain.Order, error) {
 	var o *domain.Order
 	var refused error
@@ -29,7 +28,7 @@ func (a *App) CancelOrder(ctx context.Context, id string) (domain.Order, error) 
 	if err != nil {
 		return domain.Order{}, err
 	}
-	tracing.Current(ctx).Link(o.TraceParent) // what comes of it is in the order's trace
+	tracing.Current(ctx).Link(o.TraceParent) // the next steps are in the order's trace
 	a.committed(w)
 	return snapshot(o), refused
 }

@@ -6,12 +6,12 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// sweepSize is how many rows one sweep takes at a time; a sweep that got as many goes on at once.
+// sweepSize is how many rows one transaction of a sweep takes.
 const sweepSize = 100
 
-// ExpirePayments calls off orders whose payment stayed open for longer than Policy.PaymentTimeout: the money is asked
-// back, and when payments has answered the order fails with payment_timeout. It returns how many it looked at: call it
-// again while that is more than 0. Any number of replicas may sweep at the same time.
+// ExpirePayments cancels orders whose payment stayed open for longer than Policy.PaymentTimeout. It requests their refund, and
+// when payments has answered they fail with payment_timeout. It returns how many orders it read: call it again while that is
+// more than 0. Any number of replicas may sweep at the same time.
 func (a *App) ExpirePayments(ctx context.Context) (int, error) {
 	n := 0
 	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {

@@ -23,8 +23,8 @@ func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.M
 	return a.cfg.Store.PutProduct(ctx, sku, name, price)
 }
 
-// Restock adds pieces to a product and returns the answer that render makes of it, or ErrNotFound. With a key it does so
-// once: a repetition gets the first answer, and replayed is true. Errors: ErrKeyBusy, ErrKeyReused. With any error no
+// Restock adds pieces to a product and returns the answer that render makes of the product, or ErrNotFound. With a key it adds
+// them once: a repetition gets the first answer, and replayed is true. Errors: ErrKeyBusy, ErrKeyReused. After any error no
 // piece is added and the key stays free.
 func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idempotency, render func(domain.Product) (Answer, error)) (answer Answer, replayed bool, err error) {
 	_, err = a.inWork(ctx, func(ctx context.Context, w *work) error {

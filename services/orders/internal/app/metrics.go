@@ -6,7 +6,7 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// Metrics counts what became of orders. Each change counts once, after its commit: repetitions do not.
+// Metrics counts status changes of orders. Each change counts once, after its commit. Repetitions do not count.
 type Metrics struct {
 	orders      *prometheus.CounterVec   // by status
 	seconds     *prometheus.HistogramVec // by status

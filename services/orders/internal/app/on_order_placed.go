@@ -12,12 +12,12 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// OnOrderPlaced is the order step: it reserves the order's stock, all lines or none, and asks for its payment; or
-// rejects it. An order that came straight from Kafka is made first. Messages that were kept aside for it are applied, also to
-// one that ended before its step.
+// OnOrderPlaced is the order step. It reserves the order's stock, all lines or none, and requests its payment; or it rejects
+// the order. An order that came straight from Kafka is made first. Held messages of the order are applied, also when it ended
+// before its step.
 //
-// The same order again with the same content is a repetition; with other content it is parked. So is an order whose
-// stated total the catalogue contradicts.
+// The same order with the same content is a repetition. With other content it is parked, and so is an order whose stated
+// total contradicts the catalogue.
 func (a *App) OnOrderPlaced(ctx context.Context, batch []bus.In[messages.OrderPlaced]) []bus.Result {
 	return onMessages(ctx, a, batch,
 		func(w *work) (lines []domain.Line, heldFor []string) {
@@ -52,12 +52,12 @@ func (a *App) orderStep(w *work, in bus.In[messages.OrderPlaced]) (bus.Result, e
 		if o.DecidedBy == messages.EventOrderPlaced {
 			result.Publish = outputs(o)
 		}
-		// Its step comes too late, as after a cancellation: nobody else looks at what was kept aside.
+		// The step comes too late, as after a cancellation. No later step would apply the held messages.
 		return result, a.applyHeld(w, o)
 	}
 
-	// What was kept aside speaks of a payment, so it comes first: a paid order need not ask for its payment. Only an
-	// order that could not even be priced is rejected before.
+	// Held messages are about a payment, so they come first: a paid order need not request its payment. Only an order that
+	// could not be priced is rejected before.
 	var result bus.Result
 	if o.Total.Minor != 0 {
 		if err := a.applyHeld(w, o); err != nil {
@@ -86,9 +86,9 @@ func (a *App) placeFromMessage(w *work, p domain.Placement) (domain.Order, error
 	return o, err
 }
 
-// applyHeld applies messages that came before their order, or before its step. Nobody would deliver them again, so what they
-// lead to goes through the outbox. One that does not fit the order becomes a dead letter, or is dropped when its payment was
-// asked for from outside and is another one's. Once that payment was given back, only this counts of all that is kept aside.
+// applyHeld applies messages that came before their order, or before its step. They are not redelivered, so their outputs go
+// through the outbox. A message that contradicts the order is parked, or dropped when it is about a payment from outside that
+// is not the order's. Once that payment was given back, only the refund counts.
 func (a *App) applyHeld(w *work, o *domain.Order) error {
 	waiting := w.held[o.ID]
 	delete(w.held, o.ID)
@@ -100,7 +100,7 @@ func (a *App) applyHeld(w *work, o *domain.Order) error {
 		}
 		m, err := messages.Decode(h.Record)
 		if err != nil {
-			return fmt.Errorf("decode message kept aside for order %s: %w", o.ID, err)
+			return fmt.Errorf("decode held message of order %s: %w", o.ID, err)
 		}
 		var r bus.Result
 		switch e := m.Event.(type) {
@@ -123,14 +123,14 @@ func (a *App) applyHeld(w *work, o *domain.Order) error {
 	return nil
 }
 
-// wentBack is a refund that was kept aside: the order's id has a payment that is over, and payments would refuse the order's own.
-// The order fails at once, as it would by that answer. Were its payment asked for first, a payment_captured that is delivered
-// again meanwhile would confirm it on money that went back. No payment_failed says so, so order_failed does.
+// wentBack applies a held refund: the order's id has a payment that has ended, so payments would refuse the order's own. The
+// order fails at once, as it would by that answer. If it requested its payment first, a redelivered payment_captured would
+// confirm it on money that was given back. No payment_failed is published, so order_failed is.
 func (a *App) wentBack(w *work, o *domain.Order, e messages.PaymentRefunded, outside bool) bus.Result {
 	if o.Status != domain.Pending {
 		return a.refunded(w, o, e, outside)
 	}
-	a.cfg.Log.Warn("the order's id is taken by a payment that was asked for from outside and went back", "order_id", o.ID)
+	a.cfg.Log.Warn("the order's id belongs to a payment that was requested from outside and given back", "order_id", o.ID)
 	if err := o.LoseID(w.now); err != nil {
 		return bus.Result{Err: err}
 	}

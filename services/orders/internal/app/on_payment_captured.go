@@ -10,9 +10,9 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// OnPaymentCaptured confirms the order and sells its stock; domain.Order.Capture says what it means in every status. For
-// an order that nobody knows it is kept aside, and for a pending one too when its payment was asked for from outside: the order
-// step sees whether that money went back.
+// OnPaymentCaptured confirms the order and sells its stock; domain.Order.Capture has its meaning in each status. It is held
+// while the order does not exist, and while the order is pending and the payment was requested from outside: the order step
+// then sees whether that money was given back.
 func (a *App) OnPaymentCaptured(ctx context.Context, batch []bus.In[messages.PaymentCaptured]) []bus.Result {
 	return onMessages(ctx, a, batch, nothingElse,
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentCaptured]) (bus.Result, error) {
@@ -39,7 +39,7 @@ func (a *App) captured(w *work, o *domain.Order, e messages.PaymentCaptured, out
 	return result(o, effect, err, e.Amount)
 }
 
-// result turns what a message came to into what is published.
+// result turns the effect of a message into the messages to publish.
 func result(o *domain.Order, effect domain.Effect, err error, amount messages.Money) bus.Result {
 	switch {
 	case errors.Is(err, domain.ErrContradiction):
@@ -55,7 +55,7 @@ func result(o *domain.Order, effect domain.Effect, err error, amount messages.Mo
 	}
 }
 
-// transient returns err when it must undo the whole transaction: everything but a message that fails alone.
+// transient returns err when it must undo the whole transaction, nil when its message fails alone.
 func transient(err error) error {
 	if fault.KindOf(err) == fault.Permanent {
 		return nil
@@ -63,9 +63,9 @@ func transient(err error) error {
 	return err
 }
 
-// hold keeps a message aside until its order arrives, without end when its payment was asked for from outside: that payment
-// is no fault, and an order that is placed later with its id must neither be charged again nor lose the money. Of the others, one
-// that waited in vain before, and is now replayed, fails again.
+// hold stores a message until its order arrives. A message about a payment from outside is held without end: an order that is
+// placed later with its id must neither be charged again nor lose the money. Any other message that is a dead letter already,
+// and is replayed, fails again.
 func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record, outside bool) (bus.Result, error) {
 	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now, Outside: outside})
 	if err != nil {
@@ -74,18 +74,18 @@ func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Re
 	if parked {
 		return bus.Result{Err: unknownOrder(e.Key())}, nil
 	}
-	a.cfg.Log.Info("kept aside until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
+	a.cfg.Log.Info("message held until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
 		"partition", r.Partition, "offset", r.Offset)
 	return bus.Result{}, nil
 }
 
-// ofAnother acknowledges a message about a payment that was asked for from outside and is not this order's: it is over another
-// amount or of another user. Payments refuses the order's own payment then, so the order fails.
+// ofAnother acknowledges a message about a payment from outside that is not this order's: it has another amount or user.
+// Payments then refuses the order's own payment, so the order fails.
 func (a *App) ofAnother(o *domain.Order, e messages.Event) bus.Result {
-	a.cfg.Log.Warn("the order's id is taken by a payment that was asked for from outside", "event", e.EventName(), "order_id", o.ID)
+	a.cfg.Log.Warn("the order's id belongs to a payment that was requested from outside", "event", e.EventName(), "order_id", o.ID)
 	return bus.Result{}
 }
 
 func unknownOrder(id string) error {
-	return fault.New(ReasonUnknownOrder, "nobody placed order %s", id)
+	return fault.New(ReasonUnknownOrder, "order %s was never placed", id)
 }

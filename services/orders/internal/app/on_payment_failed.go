@@ -8,8 +8,8 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// OnPaymentFailed ends an order that was not paid and gives its stock back; domain.Order.Fail says what it means in
-// every status. For an order that nobody knows it is kept aside.
+// OnPaymentFailed ends an order that was not paid and releases its stock; domain.Order.Fail has its meaning in each status. It
+// is held while the order does not exist.
 func (a *App) OnPaymentFailed(ctx context.Context, batch []bus.In[messages.PaymentFailed]) []bus.Result {
 	return onMessages(ctx, a, batch, nothingElse,
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentFailed]) (bus.Result, error) {

@@ -8,10 +8,9 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// OnPaymentRefunded ends an order that was being cancelled and gives its stock back; domain.Order.Refund says what it
-// means in every status. Refunds are asked for by us, so one for an order that nobody knows is parked, unless its payment was
-// asked for from outside: then it is kept aside, for a pending order too, so that the order is not confirmed on money that went
-// back.
+// OnPaymentRefunded ends an order that was being cancelled and releases its stock; domain.Order.Refund has its meaning in each
+// status. This service requests refunds, so a refund of an unknown order is parked. If its payment was requested from outside
+// it is held instead, also for a pending order, so that the order is not confirmed on money that was given back.
 func (a *App) OnPaymentRefunded(ctx context.Context, batch []bus.In[messages.PaymentRefunded]) []bus.Result {
 	return onMessages(ctx, a, batch, nothingElse,
 		func(ctx context.Context, w *work, in bus.In[messages.PaymentRefunded]) (bus.Result, error) {

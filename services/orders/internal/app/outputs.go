@@ -12,8 +12,8 @@ import (
 // source is the service's name in its messages. The outbox keeps them encoded, so it is not left to the publisher.
 const source = "orders"
 
-// The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would make a
-// repetition look like news. A notification's step is its kind, an outcome's step is what led to the decision.
+// The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would give a
+// repetition another id. A notification's step is its kind, an outcome's step is the cause of the decision.
 const (
 	stepPlaced   = "placed"
 	stepReserve  = "reserve"
@@ -24,8 +24,8 @@ const (
 	stepLateBack = "late"
 )
 
-// outputs returns what the world is told when an order reaches its status. It is made of the order alone, so whoever
-// makes it again while the order is still there makes the same messages.
+// outputs returns the messages to publish when an order reaches its status. They follow from the order alone: made again while
+// the order has the status, they are the same.
 func outputs(o *domain.Order) []messages.Message {
 	switch o.Status {
 	case domain.Pending:
@@ -66,7 +66,7 @@ func outputs(o *domain.Order) []messages.Message {
 	}
 }
 
-// moneyBack asks for the return of money that came in for an order that had ended without it.
+// moneyBack requests the refund of money that came in after the order had ended without it.
 func moneyBack(o *domain.Order, amount messages.Money) messages.Message {
 	return message(o, stepLateBack, messages.RefundRequested{OrderID: o.ID, UserID: o.UserID, Amount: amount,
 		Reason: "order_" + string(o.Status)})
@@ -113,8 +113,8 @@ func message(o *domain.Order, step string, e messages.Event) messages.Message {
 		TraceParent: o.TraceParent}
 }
 
-// paymentAtEnd returns the payment that the order had when it ended. A payment that came later does not count: what was
-// published once is published the same way again.
+// paymentAtEnd returns the payment that the order had when it ended. A payment that came later does not count, so that a
+// repetition publishes the same messages.
 func paymentAtEnd(o *domain.Order) string {
 	if o.LatePayment {
 		return ""
@@ -129,10 +129,10 @@ func moneyBackHint(o *domain.Order) string {
 	return " Your payment of " + o.Total.String() + " was given back."
 }
 
-// reasonCode is what a reason looks like that a program chose, and that may stand among our words.
+// reasonCode matches a reason that is a code, and may stand in our sentences.
 var reasonCode = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
-// inWords makes a reason readable. One that is no code is another processor's text, and is shown as a stranger's.
+// inWords makes a reason readable. A reason that is not a code is another processor's text, and is shown as foreign text.
 func inWords(reason string) string {
 	switch reason {
 	case domain.ReasonUnknownSKU:

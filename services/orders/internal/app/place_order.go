@@ -32,21 +32,21 @@ type Answer struct {
 	Body     []byte
 }
 
-// Placed is what came of placing an order.
+// Placed is the result of placing an order.
 type Placed struct {
 	Order   domain.Order
-	Created bool // false: the order was there already, with the same content
+	Created bool // false: the order existed, with the same content
 	// Replayed is the answer kept under the idempotency key; Order is empty then.
 	Replayed *Answer
 }
 
-// PlaceOrder takes an order: the order, its message in the outbox and, when key is not nil, the answer that render makes
-// are kept in one transaction. Orders that come at the same moment share one. An empty OrderID is replaced by a new one.
+// PlaceOrder takes an order. One transaction stores the order, its message in the outbox and, with a key, the answer that render
+// makes. Orders that wait together share a transaction. An empty OrderID is replaced by a new one.
 //
-// Errors: domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees;
-// domain.ErrContradiction when the order id is taken by an order with other content; ErrKeyBusy, ErrKeyReused; ErrBusy.
-// With any of them nothing is kept and the key stays free. ErrUnknown: nobody knows whether the order was taken. ErrNotBegun:
-// ctx ended first, or orders before it failed. With any other error nothing is kept either.
+// Errors: domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees; domain.ErrContradiction
+// when another order has the id; ErrKeyBusy, ErrKeyReused; ErrBusy. ErrNotBegun: ctx ended first, or orders before it failed.
+// After these and all other errors nothing is stored and the key stays free. The exception is ErrUnknown: the order may have
+// been taken.
 func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempotency, render func(Placed) (Answer, error)) (Placed, error) {
 	if !a.backlog.take(a.now()) {
 		return Placed{}, ErrBusy
@@ -82,15 +82,15 @@ func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempoten
 // placeRequest is one call of PlaceOrder.
 type placeRequest struct {
 	domain.Placement
-	newID  bool // made by us just now: nobody else can know it
+	newID  bool // PlaceOrder made the id, so no such order can exist
 	key    *Idempotency
 	render func(Placed) (Answer, error)
-	// deadline is when its caller goes away, if bounded.
+	// deadline is when the caller leaves, if bounded.
 	deadline time.Time
 	bounded  bool
 }
 
-// placeOutcome is what one call of PlaceOrder returns. whole says that the error is of the whole transaction.
+// placeOutcome is the result of one call of PlaceOrder. With whole the error is of the whole transaction.
 type placeOutcome struct {
 	placed Placed
 	err    error
@@ -104,11 +104,11 @@ const (
 	placingTimeout = 5 * time.Second
 	// placingWithin is how long an order may wait to be begun, when Config does not say so.
 	placingWithin = 300 * time.Millisecond
-	// placingMargin is how long before its first caller goes away a transaction is given up. So whoever is refused in time
-	// hears what became of the order.
+	// placingMargin is how long before its first caller leaves a transaction is given up, so that the callers still get the
+	// error.
 	placingMargin = 100 * time.Millisecond
-	// placingGrace is how long a caller whose order was begun waits for what became of it, after its time is over. A commit
-	// that was sent in time has its answer by then, also on a machine that is busy; without it nobody would know.
+	// placingGrace is how long PlaceOrder waits for the result of a begun order after the caller's deadline. A commit that was
+	// sent in time has its answer by then, also on a busy machine. Without it the outcome would be unknown.
 	placingGrace = 400 * time.Millisecond
 )
 
@@ -119,7 +119,7 @@ func newPlacing(a *App) *batch.Batcher[placeRequest, placeOutcome] {
 	})
 }
 
-// Busy reports whether an order would be refused now with ErrBusy, and how long those take that wait already.
+// Busy reports whether an order would be refused now with ErrBusy, and how long the orders that wait will take.
 func (a *App) Busy() (after time.Duration, busy bool) {
 	if after, busy = a.backlog.full(a.now()); busy {
 		return after, true
@@ -128,7 +128,7 @@ func (a *App) Busy() (after time.Duration, busy bool) {
 	return after, busy && a.failing.Load() == nil
 }
 
-// placeInTime is placeTraced for as long as all of its callers wait.
+// placeInTime is placeTraced until the first of its callers leaves.
 func (a *App) placeInTime(ctx context.Context, batch []placeRequest) []placeOutcome {
 	var first time.Time
 	for _, r := range batch {
@@ -170,7 +170,7 @@ func (a *App) placeTraced(ctx context.Context, batch []placeRequest) []placeOutc
 func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome {
 	outcomes := make([]placeOutcome, len(batch))
 	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
-		clear(outcomes) // of a try before
+		clear(outcomes) // of an earlier attempt
 		open, err := w.claimKeys(ctx, batch, outcomes)
 		if err != nil {
 			return err
@@ -194,7 +194,7 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 	})
 	if err != nil {
 		a.failing.Store(&err)
-		// An order that may have been taken is not placed again: its client asks, with the same key or order id.
+		// An order that may have been taken is not placed again: its client repeats the request, with the same key or order id.
 		again := !errors.Is(err, ErrUnknown)
 		for i := range outcomes {
 			outcomes[i] = placeOutcome{err: err, whole: again}
@@ -208,8 +208,7 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 	return outcomes
 }
 
-// claimKeys locks the idempotency keys of the batch and returns which of its requests are to be decided; the others have
-// their outcome.
+// claimKeys locks the idempotency keys of the batch, and returns the indexes of the requests that are still to be decided.
 func (w *work) claimKeys(ctx context.Context, batch []placeRequest, outcomes []placeOutcome) (open []int, err error) {
 	var keys []Idempotency
 	var keyed []int
@@ -218,7 +217,7 @@ func (w *work) claimKeys(ctx context.Context, batch []placeRequest, outcomes []p
 		switch {
 		case r.key == nil:
 			open = append(open, i)
-		case seen[r.key.Key]: // the first one with this key runs beside it
+		case seen[r.key.Key]: // the first request with this key is in the same batch
 			outcomes[i].err = ErrKeyBusy
 		default:
 			seen[r.key.Key] = true
@@ -280,7 +279,7 @@ func (a *App) place(w *work, p domain.Placement, stock domain.Stock) (Placed, er
 	return Placed{Order: snapshot(&o), Created: true}, nil
 }
 
-// keep returns the answer as it is kept under the request's key.
+// keep returns the answer to store under the request's key.
 func (r placeRequest) keep(answer Answer, now time.Time) KeptAnswer {
 	kept := KeptAnswer{Idempotency: *r.key, Answer: answer}
 	if r.key.RunningFor > 0 {
@@ -289,8 +288,8 @@ func (r placeRequest) keep(answer Answer, now time.Time) KeptAnswer {
 	return kept
 }
 
-// FinishAnswer replaces the answer kept under the key by the final one, and ends its running. Call it with a context
-// that the client's going away does not cancel.
+// FinishAnswer replaces the stored answer of a running key by the final one. Call it with a context that does not end when the
+// client leaves.
 func (a *App) FinishAnswer(ctx context.Context, key Idempotency, answer Answer) error {
 	return a.cfg.Store.FinishAnswer(ctx, key, answer)
 }

@@ -31,12 +31,12 @@ func (a *App) Orders(ctx context.Context, q Query) ([]domain.Order, error) {
 	return a.cfg.Store.Orders(ctx, q)
 }
 
-// Timeline returns what happened to an order after the entry with the number given, oldest first, or ErrNotFound.
+// Timeline returns the changes of an order after the number given, oldest first, or ErrNotFound.
 func (a *App) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
 	changes, err := a.cfg.Store.Timeline(ctx, id, after)
 	if err != nil || len(changes) > 0 {
 		return changes, err
 	}
-	_, err = a.cfg.Store.Order(ctx, id) // nothing new, or nothing at all?
+	_, err = a.cfg.Store.Order(ctx, id) // no new change, or no order
 	return changes, err
 }

@@ -6,12 +6,12 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// RepublishPending publishes order_placed again for orders that stay pending for too long, and refund_requested for
-// those that stay cancelling: the same messages with the same ids. The time between two attempts doubles each time. It
-// returns how many there were: call it again while that is more than 0.
+// RepublishPending publishes the message of stuck orders again: order_placed for orders that stay pending for too long, and
+// refund_requested for orders that stay cancelling. The messages and their ids are the same. The pause doubles each time. It
+// returns the number of orders: call it again while that is more than 0.
 //
-// While the outbox cannot publish at all nothing is republished: more messages would not help. One message that stays in
-// it does not stop this: the orders of others may still need it.
+// While the outbox cannot publish at all nothing is republished: more messages would not help. One message that is stuck in
+// the outbox does not stop this, since other orders may need it.
 func (a *App) RepublishPending(ctx context.Context) (int, error) {
 	since, err := a.cfg.Store.OutboxStuck(ctx)
 	if err != nil {
@@ -49,7 +49,7 @@ func (a *App) republish(ctx context.Context, status domain.Status) (int, error) 
 		return 0, err
 	}
 	for _, o := range due {
-		a.cfg.Log.Warn("published again for an order that does not get on", "order_id", o.ID, "status", string(status), "attempt", o.Nudges)
+		a.cfg.Log.Warn("message of a stuck order published again", "order_id", o.ID, "status", string(status), "attempt", o.Nudges)
 	}
 	a.cfg.Metrics.republished.WithLabelValues(string(status)).Add(float64(len(due)))
 	return len(due), nil

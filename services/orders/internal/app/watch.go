@@ -8,12 +8,11 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// pollEvery is how often the orders that somebody waits for are looked up, all in one query, for what other replicas
-// committed. Commits of this process are known at once.
+// pollEvery is how often the watched orders are read, all in one query, for commits of other replicas. Commits of this process
+// reach the watchers at once.
 const pollEvery = 250 * time.Millisecond
 
-// readWithin bounds one read on behalf of those who wait: a database that hangs must not take them along, nor stop the
-// looking for ever.
+// readWithin bounds one read for watchers: a database that hangs must not block them, or stop the polling for ever.
 const readWithin = 2 * time.Second
 
 // Watch returns the order as soon as its version is greater than the one given; at once when it already is. It returns
@@ -28,33 +27,32 @@ func (a *App) Watch(ctx context.Context, orderID string, afterVersion int64) (do
 	return w.until(ctx, o, func(o domain.Order) bool { return o.Version > afterVersion })
 }
 
-// WaitSettled returns the order as soon as it is settled, or as it was last seen when ctx ends: ask the order which. o is
-// what is known of it. A database that fails meanwhile is no error: what this process commits, and what is seen once the
-// database is back, still counts.
+// WaitSettled returns the order as soon as it is settled, or its last state when ctx ends. o is its state so far. It ignores
+// errors of the database meanwhile: commits of this process, and reads once the database is back, still count.
 func (a *App) WaitSettled(ctx context.Context, o domain.Order) domain.Order {
 	w := a.watchers.add(o.ID)
 	defer a.watchers.remove(w)
 	if newer, err := a.latest(ctx, o.ID); err == nil {
 		o = newer
 	} else if ctx.Err() == nil {
-		a.cfg.Log.Warn("could not read an order that somebody waits for", "order_id", o.ID, "err", err)
+		a.cfg.Log.Warn("reading a watched order failed", "order_id", o.ID, "err", err)
 	}
-	o, _ = w.until(ctx, o, func(o domain.Order) bool { return o.Status.Settled() }) // the end of ctx is no error here
+	o, _ = w.until(ctx, o, func(o domain.Order) bool { return o.Status.Settled() }) // the end of ctx is not an error here
 	return o
 }
 
-// latest reads an order whose watcher is in place: what is committed from now on reaches it.
+// latest reads an order after its watcher is in place, so that each later commit reaches the watcher.
 func (a *App) latest(ctx context.Context, orderID string) (domain.Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	o, err := a.cfg.Store.Order(ctx, orderID)
 	if err == nil {
-		a.watchers.tell(o) // the poll need not read it again
+		a.watchers.send(o) // the poll need not read it again
 	}
 	return o, err
 }
 
-// until returns the first state of the order that is wanted, o or a newer one; with ctx's error the last one known.
+// until returns the first state of the order, o or a newer one, for which wanted is true; with ctx's error the last one.
 func (w *watcher) until(ctx context.Context, o domain.Order, wanted func(domain.Order) bool) (domain.Order, error) {
 	for !wanted(o) {
 		select {
@@ -69,7 +67,7 @@ func (w *watcher) until(ctx context.Context, o domain.Order, wanted func(domain.
 	return o, nil
 }
 
-// Run looks up what other replicas committed, while somebody waits, until ctx ends.
+// Run reads commits of other replicas, while orders are watched, until ctx ends.
 func (a *App) Run(ctx context.Context) error {
 	for {
 		select {
@@ -91,7 +89,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 }
 
-// poll reports whether anybody still waits.
+// poll reads the watched orders. It reports whether there are any.
 func (a *App) poll(ctx context.Context) bool {
 	versions := a.watchers.versions()
 	if len(versions) == 0 {
@@ -102,26 +100,26 @@ func (a *App) poll(ctx context.Context) bool {
 	newer, err := a.cfg.Store.Newer(read, versions)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.cfg.Log.Debug("could not look for changes that somebody waits for", "err", err)
+			a.cfg.Log.Debug("reading the watched orders failed", "err", err)
 		}
 		return true
 	}
 	for _, o := range newer {
-		a.watchers.tell(o)
+		a.watchers.send(o)
 	}
 	return true
 }
 
-// watchers knows who waits for which order.
+// watchers has the watchers of each order.
 type watchers struct {
-	some chan struct{} // has a value when the first watcher came
+	some chan struct{} // has a value once there is a watcher
 
 	mu   sync.Mutex
 	byID map[string]*watched
 }
 
 type watched struct {
-	version int64 // newest that the watchers were told of
+	version int64 // of the newest state that the watchers got
 	all     map[*watcher]struct{}
 }
 
@@ -160,8 +158,8 @@ func (ws *watchers) remove(w *watcher) {
 	}
 }
 
-// tell hands a new state to whoever waits for the order. An older one than the last is dropped.
-func (ws *watchers) tell(o domain.Order) {
+// send sends a new state to the watchers of the order. It drops a state that is older than the last.
+func (ws *watchers) send(o domain.Order) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	entry := ws.byID[o.ID]

@@ -11,14 +11,14 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// work is one transaction's orders and stock in memory: locked, decided on, then written at once.
+// work has the orders and the stock of one transaction in memory: locked, decided, then written at once.
 type work struct {
 	tx     Tx
 	now    time.Time
 	orders map[string]*domain.Order // those that exist, by id
 	stock  domain.Stock
 	before map[string]domain.Product // stock as it was read
-	held   map[string][]Held         // kept aside for the orders, by id
+	held   map[string][]Held         // held messages of the orders, by id
 	out    Work
 }
 
@@ -27,7 +27,7 @@ func (a *App) newWork(tx Tx) *work {
 	return &work{tx: tx, now: now, orders: make(map[string]*domain.Order), stock: make(domain.Stock), out: Work{Now: now}}
 }
 
-// inWork runs decide and saves what it decided, in one transaction. Call committed with the result.
+// inWork runs decide and saves its decisions, in one transaction. Call committed with the result.
 func (a *App) inWork(ctx context.Context, decide func(ctx context.Context, w *work) error) (*work, error) {
 	var w *work
 	err := a.cfg.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
@@ -40,7 +40,7 @@ func (a *App) inWork(ctx context.Context, decide func(ctx context.Context, w *wo
 	return w, err
 }
 
-// lockOrders reads the orders that exist and keeps everybody else from them, and from making those that do not.
+// lockOrders locks the orders and reads those that exist. It also locks the ids of those that do not exist.
 func (w *work) lockOrders(ctx context.Context, ids []string) error {
 	slices.Sort(ids)
 	orders, err := w.tx.LockOrders(ctx, slices.Compact(ids))
@@ -51,8 +51,8 @@ func (w *work) lockOrders(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// lockStock reads the products of the lines given and of those orders that may still move stock, locked by sku, and what is
-// kept aside for the orders given.
+// lockStock locks and reads, in the order of their skus, the products of the lines and of orders that may still move stock. It
+// also reads the held messages of the orders given.
 func (w *work) lockStock(ctx context.Context, lines []domain.Line, orderIDs []string) error {
 	skus := skusOf(lines)
 	for _, o := range w.orders {
@@ -108,7 +108,7 @@ func (w *work) save(ctx context.Context) error {
 	return w.tx.Save(ctx, w.out)
 }
 
-// committed tells metrics and waiters what the transaction changed.
+// committed updates metrics and watchers after the commit.
 func (a *App) committed(w *work) {
 	for _, o := range w.out.Orders {
 		if len(o.Changes) == 0 {
@@ -120,7 +120,7 @@ func (a *App) committed(w *work) {
 				a.backlog.end(a.now(), c.At.Sub(o.CreatedAt))
 			}
 		}
-		a.watchers.tell(snapshot(o))
+		a.watchers.send(snapshot(o))
 	}
 }
 
@@ -131,9 +131,8 @@ func snapshot(o *domain.Order) domain.Order {
 	return s
 }
 
-// onMessages is the frame of the use cases that messages trigger: it locks the orders of the batch, their stock and what
-// they need besides, has each message decided by its turn, saves, and answers all of them with the error when that could
-// not be done.
+// onMessages is the frame of the use cases that messages trigger. It locks the orders of the batch, their stock,
+// and the lines and held messages that needs returns. Then it decides each message in turn, and saves. If that fails, all messages get the error.
 func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E],
 	needs func(w *work) (lines []domain.Line, heldFor []string),
 	decide func(ctx context.Context, w *work, in bus.In[E]) (bus.Result, error),
@@ -169,5 +168,5 @@ func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E]
 	return results
 }
 
-// nothingElse is what use cases need besides the orders and their stock.
+// nothingElse is for use cases that need only the orders and their stock.
 func nothingElse(*work) ([]domain.Line, []string) { return nil, nil }

@@ -1,5 +1,5 @@
-// Package domain holds the rules of orders: the statuses and the one table of how they follow each other, what stock an
-// order takes and gives back, what it costs, and what each message about it means. It knows no database and no broker.
+// Package domain holds the rules of orders: the statuses and the one table of transitions, the stock that an order takes and
+// gives back, its price, and the meaning of each message about it. It has no database and no broker.
 package domain
 
 import (
@@ -32,14 +32,14 @@ type Order struct {
 	PaymentID     string // of the money that was taken, also when it went back later; "" = none seen
 	// LatePayment says that money came in after the order had ended without it. It is asked back.
 	LatePayment bool
-	// DecidedBy names what led to Status: the event of the message that was handled, or one of the Trigger constants.
-	// Only a repetition of that message has outputs to repeat.
+	// DecidedBy is the cause of Status: the event of the handled message, or one of the Trigger constants. Only a repetition of
+	// that message repeats outputs.
 	DecidedBy   string
 	Version     int64     // how many changes there were; the number of the last one in the timeline
 	CreatedAt   time.Time // when we received it
 	UpdatedAt   time.Time
 	StatusAt    time.Time // when Status was reached
-	DueAt       time.Time // when a sweeper has to look after it; zero = never
+	DueAt       time.Time // when a sweeper must act on it; zero = never
 	Nudges      int       // how often its message was published again while in Status
 	TraceParent string    // of the request or message that brought it
 
@@ -47,7 +47,7 @@ type Order struct {
 	Changes []Change
 }
 
-// What leads to a status other than a message.
+// The causes of a status other than a message.
 const (
 	TriggerHTTP    = "http"
 	TriggerTimeout = "timeout"
@@ -75,7 +75,7 @@ func (o *Order) move(to Status, event, detail, by string, at time.Time) error {
 	return nil
 }
 
-// note adds something to the timeline that leaves the status as it is.
+// note adds an entry to the timeline and leaves the status.
 func (o *Order) note(event, detail string, at time.Time) {
 	o.Version++
 	o.Changes = append(o.Changes, Change{Number: o.Version, Event: event, From: o.Status, To: o.Status, Detail: detail, At: at})
@@ -105,8 +105,8 @@ type Policy struct {
 // maxRepublish bounds the doubling of RepublishAfter.
 const maxRepublish = time.Hour
 
-// Nudged puts off the next time that the order's message is published again. That is no change of the order: version
-// and timeline stay.
+// Nudged sets the next time that the order's message is published again. This does not change the order: version and timeline
+// stay.
 func (o *Order) Nudged(p Policy, now time.Time) {
 	o.Nudges++
 	wait := p.RepublishAfter

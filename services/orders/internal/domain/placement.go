@@ -10,7 +10,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Placement is what somebody says when placing an order.
+// Placement is a request to place an order.
 type Placement struct {
 	OrderID       string
 	UserID        string
@@ -34,18 +34,18 @@ func PlacementOf(e messages.OrderPlaced, traceParent string) Placement {
 }
 
 var (
-	// ErrUnknownSKU means that an order names something that is not in the catalogue.
+	// ErrUnknownSKU means that an order has a sku that is not in the catalogue.
 	ErrUnknownSKU = errors.New("unknown sku")
-	// ErrTotalMismatch means that an order states another total than the catalogue makes.
+	// ErrTotalMismatch means that the stated total is not the catalogue's.
 	ErrTotalMismatch = errors.New("the total is not what the items cost")
-	// ErrNotPriceable means that an order's items have no sum: several currencies, another one than the order's, or
-	// more money than can be.
+	// ErrNotPriceable means that an order's items have no sum: several currencies, not the order's currency, or too much
+	// money.
 	ErrNotPriceable = errors.New("the items cannot be priced")
-	// ErrContradiction means that a message does not fit what is already known about its order.
+	// ErrContradiction means that a message contradicts its order.
 	ErrContradiction = errors.New("contradicts the order")
 )
 
-// UnknownSKUError wraps ErrUnknownSKU and names what is unknown.
+// UnknownSKUError wraps ErrUnknownSKU and has the unknown skus.
 type UnknownSKUError struct{ SKUs []string }
 
 func (e *UnknownSKUError) Error() string { return "unknown sku: " + strings.Join(e.SKUs, ", ") }
@@ -92,7 +92,7 @@ func Place(p Placement, stock Stock, by string, policy Policy, now time.Time) (O
 	return p.order(total, lines, by, policy, now)
 }
 
-// PlaceUnpriced makes a pending order of a placement that names something we do not sell, so that it can be rejected.
+// PlaceUnpriced makes a pending order of a placement with an unknown sku, so that it can be rejected.
 func PlaceUnpriced(p Placement, by string, policy Policy, now time.Time) (Order, error) {
 	total := messages.Money{Currency: p.Currency}
 	if p.HasTotal {
@@ -114,9 +114,9 @@ func (p Placement) order(total messages.Money, lines []Line, by string, policy P
 	return o, nil
 }
 
-// Same returns nil when the placement says the same as the order does, else an error wrapping ErrContradiction. The
-// order of the lines does not matter, nor does a total that was left to the catalogue. The default payment method may be
-// named or not.
+// Same returns nil when the placement has the same content as the order, else an error wrapping ErrContradiction. The order of
+// the lines does not matter, and neither does a total that was left to the catalogue. The default payment method may be named
+// or not.
 func (o *Order) Same(p Placement) error {
 	differ := func(what string) error {
 		return fmt.Errorf("order %s was placed with another %s: %w", o.ID, what, ErrContradiction)

@@ -6,24 +6,33 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Status is where an order stands. The table's CHECK order_status has the same set, and every UPDATE names the status
-// that it expects.
+// Status is the state of an order. The table's CHECK order_status has the same set, and each UPDATE names the status that it
+// expects. Next has all transitions; these are the usual ones:
+//
+//	(none) -> pending -> awaiting_payment -> confirmed
+//	             |            |   |             |
+//	             |            |   `-> failed    |   (payment_failed)
+//	             |            v                 v
+//	             |          cancelling <--------'   (cancelled by the user, or the payment timed out)
+//	             |            |   `-> failed        (payment_refunded, after a time-out or short stock)
+//	             v            v
+//	          rejected     cancelled                (payment_refunded)
 type Status string
 
 const (
-	// Pending orders were accepted over HTTP; their order_placed has not been through the order step yet.
+	// Pending orders were taken over HTTP; the order step has not handled their order_placed yet.
 	Pending Status = "pending"
-	// AwaitingPayment orders have their stock reserved and their payment asked for.
+	// AwaitingPayment orders have their stock reserved and their payment requested.
 	AwaitingPayment Status = "awaiting_payment"
 	// Confirmed orders are paid and their stock is sold.
 	Confirmed Status = "confirmed"
-	// Rejected orders could not be had: out of stock, or nothing we sell. No money was asked for.
+	// Rejected orders could not be supplied: out of stock, or an unknown sku. No payment was requested.
 	Rejected Status = "rejected"
-	// Failed orders were not paid, or could not be kept although they were; no money of theirs is with us.
+	// Failed orders were not paid, or could not be supplied after payment. No money is kept.
 	Failed Status = "failed"
-	// Cancelling orders wait for payments to say that no money is kept.
+	// Cancelling orders wait for payment_refunded: no money is kept.
 	Cancelling Status = "cancelling"
-	// Cancelled orders were called off by their user.
+	// Cancelled orders were cancelled by their user.
 	Cancelled Status = "cancelled"
 )
 
@@ -34,7 +43,7 @@ func Statuses() []Status {
 
 // Next is the transition table: the statuses that may follow s. "" stands for an order that does not exist yet.
 //
-// An order that is confirmed, failed or cancelling directly from pending met a payment that somebody else had asked for.
+// An order goes from pending directly to confirmed, failed or cancelling when another producer had requested its payment.
 func (s Status) Next() []Status {
 	switch s {
 	case "":
@@ -61,7 +70,7 @@ func (s Status) Settled() bool { return messages.Settled(string(s)) }
 // Valid reports whether s is one of Statuses.
 func (s Status) Valid() bool { return slices.Contains(Statuses(), s) }
 
-// Holding is what an order holds of the stock it is about. The table's CHECK order_stock has the same set.
+// Holding is the stock that an order holds. The table's CHECK order_stock has the same set.
 type Holding string
 
 const (
@@ -78,7 +87,7 @@ const (
 	ReasonOutOfStock     = "out_of_stock"
 	ReasonUnknownSKU     = "unknown_sku"
 	ReasonPaymentTimeout = "payment_timeout"
-	// ReasonOrderIDTaken is payments' reason: another payment, which was asked for from outside, has the order's id.
+	// ReasonOrderIDTaken is payments' reason: another payment, requested from outside, has the order's id.
 	ReasonOrderIDTaken = "order_id_taken"
 	ReasonCancelled    = "cancelled_by_user"
 )

@@ -8,25 +8,25 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Effect is what a message came to.
+// Effect is the effect of a message on its order.
 type Effect int
 
 const (
-	// NoEffect: the message is no news and has nothing to repeat.
+	// NoEffect: no outputs. At most the timeline has a new entry.
 	NoEffect Effect = iota
-	// Moved: the order has a new status, whose messages are to be published.
+	// Moved: the order has a new status, whose outputs are published.
 	Moved
-	// Repeated: the order is still where this message led it: its messages are published again, the same ones.
+	// Repeated: the order is still where this message led it. The same outputs are published again.
 	Repeated
-	// MoneyBack: money came in for an order that ended without it: it is asked back. Also the repetition of that.
+	// MoneyBack: money came in for an order that ended without it. Its refund is requested, also for a repetition.
 	MoneyBack
 )
 
-// ErrNotCancellable means that the order ended in a way that leaves nothing to cancel.
+// ErrNotCancellable means that the order was rejected or has failed.
 var ErrNotCancellable = errors.New("the order cannot be cancelled any more")
 
-// Reserve is the order step for a pending order: its pieces are set aside, all or none, and its payment is asked for; or
-// the order is rejected.
+// Reserve is the order step for a pending order. It reserves the pieces, all or none, and requests the payment; or it rejects the
+// order.
 func (o *Order) Reserve(stock Stock, policy Policy, now time.Time) error {
 	reason := ""
 	if len(stock.Missing(o.Lines)) > 0 {
@@ -56,8 +56,8 @@ func (o *Order) Reserve(stock Stock, policy Policy, now time.Time) error {
 	return nil
 }
 
-// agrees checks what every message about a payment says of its order. An order that could not be priced has no amount
-// that a payment could contradict.
+// agrees checks the user and the amount of a message about a payment. An order that could not be priced has no amount to
+// contradict.
 func (o *Order) agrees(userID string, amount messages.Money) error {
 	switch {
 	case o.UserID != userID:
@@ -73,7 +73,7 @@ func (o *Order) IsPaidBy(userID string, amount messages.Money) bool {
 	return o.agrees(userID, amount) == nil
 }
 
-// Refunded returns the amount of the payment that a refund is about. A refund of 0 says that nothing had been taken.
+// Refunded returns the amount of the payment that a refund is about. A refund of 0 means that no money had been taken.
 func (o *Order) Refunded(amount messages.Money) messages.Money {
 	if amount.Minor == 0 {
 		return o.Total
@@ -84,11 +84,11 @@ func (o *Order) Refunded(amount messages.Money) messages.Money {
 // Capture is payment_captured: the money was taken.
 //
 //	awaiting_payment            confirmed, the stock is sold
-//	pending                     somebody else asked for the payment: reserved and confirmed in one step, or, when stock
-//	                            is short, cancelling: the money is asked back
+//	pending                     another producer requested the payment: reserved and confirmed in one step, or, when stock
+//	                            is short, cancelling: its refund is requested
 //	cancelling                  the payment is noted: its refund is on the way
 //	confirmed                   a repetition, if it is the same payment
-//	rejected, failed, cancelled the money is asked back: nobody keeps money for an order that ended without it
+//	rejected, failed, cancelled its refund is requested: no money is kept for an order that ended without it
 func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, policy Policy, now time.Time) (Effect, error) {
 	if err := o.agrees(e.UserID, e.Amount); err != nil {
 		return NoEffect, err
@@ -135,7 +135,7 @@ func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, policy Policy, 
 	}
 }
 
-// confirm sells the order's pieces: those set aside, or, from pending, those available.
+// confirm sells the order's pieces: the reserved ones, or, from pending, available ones.
 func (o *Order) confirm(e messages.PaymentCaptured, stock Stock, now time.Time) (Effect, error) {
 	if err := stock.known(o.Lines); err != nil {
 		return NoEffect, err
@@ -180,8 +180,8 @@ func (o *Order) Fail(e messages.PaymentFailed, stock Stock, now time.Time) (Effe
 	return NoEffect, nil
 }
 
-// LoseID fails a pending order whose id has a payment that was asked for from outside and went back: payments would refuse
-// the order's own payment. The payment_refunded that was kept aside led to it.
+// LoseID fails a pending order whose id has a payment that was requested from outside and given back: payments would refuse the
+// order's own payment. The cause is the held payment_refunded.
 func (o *Order) LoseID(now time.Time) error {
 	if err := o.move(Failed, messages.EventPaymentFailed, ReasonOrderIDTaken, messages.EventPaymentRefunded, now); err != nil {
 		return err
@@ -190,15 +190,15 @@ func (o *Order) LoseID(now time.Time) error {
 	return nil
 }
 
-// Refund is payment_refunded: no money is kept for the order. One that waits for that ends: cancelled, or failed when it
-// was not the user who called it off.
+// Refund is payment_refunded: no money is kept for the order. A cancelling order ends: cancelled, or failed when its user did not
+// cancel it.
 func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (Effect, error) {
 	if err := o.agrees(e.UserID, o.Refunded(e.Amount)); err != nil {
 		return NoEffect, err
 	}
 	switch o.Status {
 	case Cancelling:
-		// Whoever says that there was nothing to give back does not have the money that we know was taken.
+		// A refund of nothing contradicts a payment that was captured.
 		if e.Amount.Minor == 0 && o.PaymentID != "" {
 			return NoEffect, fmt.Errorf("order %s was paid with %q, a refund of nothing %w", o.ID, o.PaymentID, ErrContradiction)
 		}
@@ -217,7 +217,7 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (
 		}
 		return Moved, nil
 	case Pending, AwaitingPayment, Confirmed:
-		return NoEffect, fmt.Errorf("order %s is %s, nobody asked for a refund: it %w", o.ID, o.Status, ErrContradiction)
+		return NoEffect, fmt.Errorf("order %s is %s and no refund was requested: it %w", o.ID, o.Status, ErrContradiction)
 	default:
 		if late := o.LatePayment && e.Amount.Minor > 0; o.DecidedBy == e.EventName() && !late {
 			return Repeated, nil
@@ -226,9 +226,8 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (
 	}
 }
 
-// Cancel calls the order off for its user. A pending one is cancelled at once; one whose payment was asked for waits
-// until payments has said that no money is kept. Cancelling what is being or was cancelled has no effect; an order that
-// ended otherwise returns ErrNotCancellable.
+// Cancel cancels the order for its user. A pending order is cancelled at once. An order whose payment was requested waits for
+// payment_refunded. A repetition has no effect. An order that was rejected or has failed returns ErrNotCancellable.
 func (o *Order) Cancel(policy Policy, now time.Time) (Effect, error) {
 	switch o.Status {
 	case Pending:
@@ -246,7 +245,7 @@ func (o *Order) Cancel(policy Policy, now time.Time) (Effect, error) {
 	}
 }
 
-// Expire calls off an order whose payment stayed open for too long. It has no effect on an order that is not due.
+// Expire cancels an order whose payment stayed open for too long. It has no effect on an order that is not due.
 func (o *Order) Expire(policy Policy, now time.Time) (Effect, error) {
 	if o.Status != AwaitingPayment || o.DueAt.After(now) {
 		return NoEffect, nil

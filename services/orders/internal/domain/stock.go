@@ -6,8 +6,8 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Product is one thing that can be ordered, and where its pieces are. Available + Reserved + Sold = Stocked, always, and
-// none of them is negative; the table has the same rules as CHECKs.
+// Product is a product and its pieces. Always Available + Reserved + Sold = Stocked, and each of them is 0 or more; the table has
+// the same rules as CHECKs.
 type Product struct {
 	SKU       string
 	Name      string
@@ -18,10 +18,10 @@ type Product struct {
 	Stocked   int64
 }
 
-// Stock is the products that a decision is about, by sku.
+// Stock is the products of a decision, by sku.
 type Stock map[string]*Product
 
-// Missing returns the skus of the lines that are not in stock's list, in the order of the lines.
+// Missing returns the skus of the lines that s does not have, in the order of the lines.
 func (s Stock) Missing(lines []Line) []string {
 	var missing []string
 	for _, l := range lines {
@@ -42,8 +42,12 @@ func (s Stock) Short(lines []Line) string {
 	return ""
 }
 
-// The four moves of pieces. The caller has checked that the pieces are where they are taken from; the table's CHECKs
-// refuse the transaction if not.
+// The four moves of pieces. The caller has checked that the pieces are there; otherwise the table's CHECKs refuse the
+// transaction:
+//
+//	available --reserve--> reserved --sell--> sold
+//	    ^ ^----release--------'                |
+//	    `------restock-------------------------'
 func (s Stock) reserve(lines []Line) {
 	s.each(lines, func(p *Product, n int64) { p.Available -= n; p.Reserved += n })
 }
@@ -63,15 +67,15 @@ func (s Stock) each(lines []Line, move func(p *Product, n int64)) {
 	}
 }
 
-// known returns an error when a product of the lines is not there: the caller forgot to read it.
+// known returns an error when s lacks a product of the lines: the caller did not read it.
 func (s Stock) known(lines []Line) error {
 	if missing := s.Missing(lines); len(missing) > 0 {
-		return fmt.Errorf("stock of %q is not known", missing)
+		return fmt.Errorf("stock of %q was not read", missing)
 	}
 	return nil
 }
 
-// giveBack returns what the order holds to what is available.
+// giveBack makes the pieces that the order holds available again.
 func (o *Order) giveBack(stock Stock) error {
 	if o.Holds == HoldsNone {
 		return nil

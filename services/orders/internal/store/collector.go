@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// scrapeTimeout keeps a scrape short when the database is slow: the gauges are left out then.
+	// scrapeTimeout keeps a scrape short when the database is slow. The gauges are then absent.
 	scrapeTimeout = time.Second
-	// maxCounted bounds the cost of counting: that many unsettled orders are a sight in any case.
+	// maxCounted bounds the cost of counting.
 	maxCounted = 100_000
-	// sweepGrace is what an order may be over its deadline before that counts: it is swept now and then.
+	// sweepGrace is how long an order may be over its deadline before it counts as overdue: sweeps come now and then.
 	sweepGrace = time.Minute
 )
 
@@ -26,8 +26,8 @@ type collector struct {
 	held, unsettled, overdue *prometheus.Desc
 }
 
-// Collector returns the gauges of orders that are not settled and of messages kept aside, counted in the tables at each
-// scrape: every replica tells the same. An order is overdue when it has stood in its status for longer than deadline.
+// Collector returns the gauges of unsettled orders and of held messages. They are counted in the tables at each scrape, so that
+// all replicas show the same. An order is overdue when it has had its status for longer than deadline.
 func (s *Store) Collector(deadline time.Duration) prometheus.Collector {
 	return &collector{store: s, deadline: deadline,
 		held: prometheus.NewDesc("pasdetrois_orders_held",
@@ -46,7 +46,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 const (
 	countHeldSQL = `SELECT count(*) FROM held_messages WHERE NOT outside`
-	// due_at is there while an order is open, and its index holds no other orders.
+	// due_at is set while an order is open, and its index has no other orders.
 	countOpenSQL = `SELECT status, count(*), count(*) FILTER (WHERE status_at < $1)
 FROM (SELECT status, status_at FROM orders WHERE due_at IS NOT NULL LIMIT $2) AS open GROUP BY status`
 )

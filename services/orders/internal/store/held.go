@@ -22,10 +22,10 @@ const holdSQL = `WITH letter AS (
 )
 SELECT parked FROM letter`
 
-// Hold implements app.Tx. Of the messages from outside about one order, one of each event is kept: payments says the same each
-// time that a producer asks. The same record again is kept once, also when it comes from a copy of its topic: a record is known
-// by topic, time, key, value and headers, as a dead letter is. A message from outside waits also when it is a dead letter, which
-// only a version before this rule makes of it.
+// Hold implements app.Tx. Of the messages from outside about one order, one of each event is held: payments repeats its answer
+// each time that a producer repeats the request. The same record is held once, also when it comes from a copy of its topic:
+// topic, time, key, value and headers identify it, as in a dead letter. A message from outside is held also when it is a dead
+// letter, which only an older version makes of it.
 func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	r := h.Record
 	headers, err := r.Headers.MarshalJSON()
@@ -36,14 +36,14 @@ func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	err = t.tx.QueryRow(ctx, holdSQL, h.OrderID, h.Event, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
 		h.HeldAt, h.Outside).Scan(&parked)
 	if err != nil {
-		return false, fmt.Errorf("keep %s for order %s: %w", h.Event, h.OrderID, err)
+		return false, fmt.Errorf("hold %s for order %s: %w", h.Event, h.OrderID, err)
 	}
 	return parked, nil
 }
 
 const heldColumns = `id, order_id, event, topic, partition, record_offset, record_time, key, value, headers, held_at, outside`
 
-// Found first and ordered afterwards, so that the order cannot tempt the planner to read all of them by id.
+// Found first and sorted afterwards, so that the planner does not read all rows by id.
 const heldSQL = `WITH found AS MATERIALIZED (
   SELECT ` + heldColumns + ` FROM held_messages WHERE order_id = ANY($1) FOR UPDATE
 )
@@ -56,11 +56,11 @@ ORDER BY held_at LIMIT $2 FOR UPDATE SKIP LOCKED`
 func (t *transaction) HeldSince(ctx context.Context, before time.Time, limit int) ([]app.Held, error) {
 	rows, err := t.tx.Query(ctx, heldSinceSQL, before, limit)
 	if err != nil {
-		return nil, fmt.Errorf("read messages kept aside: %w", err)
+		return nil, fmt.Errorf("read held messages: %w", err)
 	}
 	held, err := pgx.CollectRows(rows, scanHeld)
 	if err != nil {
-		return nil, fmt.Errorf("read messages kept aside: %w", err)
+		return nil, fmt.Errorf("read held messages: %w", err)
 	}
 	return held, nil
 }

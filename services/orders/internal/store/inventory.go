@@ -48,7 +48,7 @@ func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages
 	put := func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(append([]any{&created}, fieldsOf(&p)...)...)
 	}
-	if err = pgdb.Retry(ctx, put); pgdb.IsUniqueViolation(err, "") { // somebody made it at the same moment
+	if err = pgdb.Retry(ctx, put); pgdb.IsUniqueViolation(err, "") { // another transaction made it at the same moment
 		err = pgdb.Retry(ctx, put)
 	}
 	if err != nil {

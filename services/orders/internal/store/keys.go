@@ -36,7 +36,7 @@ func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now
 		ours, err = pgx.CollectRows(rows, pgx.RowTo[bool])
 		return err
 	})
-	// A statement of its own, so that it sees what was committed before the locks were ours.
+	// A statement of its own, so that it sees rows that were committed before this transaction got the locks.
 	batch.Queue(keysSQL, names).Query(func(rows pgx.Rows) error {
 		var k keptKey
 		_, err := pgx.ForEachRow(rows, []any{&k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
@@ -90,17 +90,17 @@ const finishAnswerSQL = `UPDATE idempotency_keys
 SET status_code = $3, location = $4, etag = $5, body = $6, running_until = NULL
 WHERE key = $1 AND request_hash = $2 AND running_until IS NOT NULL`
 
-// FinishAnswer implements app.Store. A key that was forgotten meanwhile stays so.
+// FinishAnswer implements app.Store. A key that was pruned meanwhile stays pruned.
 func (s *Store) FinishAnswer(ctx context.Context, key app.Idempotency, answer app.Answer) error {
 	_, err := pgdb.Exec(ctx, s.pool, finishAnswerSQL, key.Key, key.RequestHash, answer.Status, answer.Location, answer.ETag,
 		notNil(answer.Body))
 	if err != nil {
-		return fmt.Errorf("keep final answer: %w", err)
+		return fmt.Errorf("store the final answer: %w", err)
 	}
 	return nil
 }
 
-// notNil makes an empty body of none: NULL is not allowed.
+// notNil returns an empty body for nil: NULL is not allowed.
 func notNil(b []byte) []byte {
 	if b == nil {
 		return []byte{}

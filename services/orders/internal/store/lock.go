@@ -13,8 +13,8 @@ import (
 
 const lockOrdersSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE`
 
-// An order that does not exist has no row to lock. Whoever makes one, or decides that there is none, holds the lock of
-// its name. The names are locked in one order, so that two batches cannot wait for each other.
+// An order that does not exist has no row to lock. A transaction that makes one, or decides that it does not exist, holds the
+// lock of its name. Names are locked in sorted order, so that two batches cannot wait for each other.
 const lockNamesSQL = `SELECT pg_advisory_xact_lock(name) FROM (
   SELECT DISTINCT hashtextextended('pasdetrois.orders.order:' || id, 0) AS name FROM unnest($1::text[]) AS id ORDER BY name
 ) AS names`
@@ -43,7 +43,7 @@ func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]
 	}
 	var late pgx.Batch
 	late.Queue(lockNamesSQL, missing)
-	queueRead(&late, keep, missing, lockOrdersSQL, missing) // somebody may have made one while we waited for its name
+	queueRead(&late, keep, missing, lockOrdersSQL, missing) // another transaction may have made one during the wait for its name
 	if err := t.tx.Send(ctx, &late); err != nil {
 		return nil, fmt.Errorf("lock names of orders: %w", err)
 	}
@@ -86,13 +86,13 @@ func scanProduct(row pgx.CollectableRow) (p domain.Product, err error) {
 	return p, err
 }
 
-// fieldsOf returns where productColumns go.
+// fieldsOf returns the targets of productColumns.
 func fieldsOf(p *domain.Product) []any {
 	return []any{&p.SKU, &p.Name, &p.Price.Minor, &p.Price.Currency, &p.Available, &p.Reserved, &p.Sold, &p.Stocked}
 }
 
-// newestSQL finds each product at the end of its versions. All others that stand in the index are of the past: as many as
-// changes since the oldest open transaction began.
+// newestSQL finds each product at the end of its versions in the index. The index also has dead versions: one for each change
+// since the oldest open transaction began.
 const newestSQL = `SELECT ` + productColumns + `, version FROM unnest($1::text[]) WITH ORDINALITY AS wanted (wanted_sku, place)
 CROSS JOIN LATERAL (SELECT * FROM inventory WHERE sku = wanted_sku ORDER BY version DESC LIMIT 1 %s) AS newest ORDER BY place`
 

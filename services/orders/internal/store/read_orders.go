@@ -32,7 +32,7 @@ func scanOrder(row pgx.CollectableRow) (*domain.Order, error) {
 	return &o, nil
 }
 
-// Lines never change, so it does not matter that they are read by a statement of their own.
+// Lines never change, so a statement of their own may read them.
 const linesSQL = `SELECT order_id, sku, quantity, unit_price_minor FROM order_lines
 WHERE order_id = ANY($1) ORDER BY order_id, line`
 
@@ -64,7 +64,7 @@ func byID(orders []*domain.Order) map[string]*domain.Order {
 	return m
 }
 
-// queueRead queues a query for orders, and one for the lines of the orders with the given ids, and hands the orders over.
+// queueRead queues a query for orders and one for the lines of the orders with the given ids, and calls read with the orders.
 func queueRead(batch *pgx.Batch, read func([]*domain.Order), ids []string, sql string, args ...any) {
 	var orders []*domain.Order
 	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
@@ -144,7 +144,7 @@ func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain
 	return values, nil
 }
 
-// One statement for each way to ask, so that each has the plan of its own index.
+// One statement for each filter, so that each uses its own index.
 const (
 	listSQL         = `SELECT ` + orderColumns + ` FROM orders WHERE (created_at, order_id) < ($1, $2)` + listOrder
 	listUserSQL     = `SELECT ` + orderColumns + ` FROM orders WHERE user_id = $4 AND (created_at, order_id) < ($1, $2)` + listOrder

@@ -50,8 +50,8 @@ SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::b
 const insertEventsSQL = `INSERT INTO order_events (order_id, number, event, status_from, status_to, detail, at)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])`
 
-// What changes rows that were read finds each at its place, by the key and the version it was read with. Without the LIMIT,
-// which the planner has to keep, it may read the whole index instead where a table looks small.
+// Statements that change rows find each row by the key and the version that it was read with. The LIMIT keeps the planner from
+// reading the whole index of a table that looks small.
 const updateOrdersSQL = `WITH changed AS (
   UPDATE orders AS o SET status = u.status, reason = u.reason, stock = u.stock, payment_id = u.payment_id,
     late_payment = u.late_payment, decided_by = u.decided_by, version = u.version, updated_at = u.updated_at,
@@ -127,7 +127,7 @@ func queueEvents(batch *pgx.Batch, orders []*domain.Order) {
 	}
 }
 
-// The CHECKs of the table refuse a move that would take pieces that are not there.
+// The CHECKs of the table refuse to move pieces that are not there.
 const moveStockSQL = `WITH changed AS (
   UPDATE inventory AS i SET version = i.version + 1, available = i.available + m.available, reserved = i.reserved + m.reserved,
     sold = i.sold + m.sold
@@ -152,7 +152,7 @@ func (t *transaction) queueStock(batch *pgx.Batch, moves []app.StockMove) {
 }
 
 const dropHeldSQL = `WITH changed AS (DELETE FROM held_messages WHERE id = ANY($1::bigint[]) RETURNING 1)
-SELECT must_change(count(*), cardinality($1::bigint[]), 'a message kept aside') FROM changed`
+SELECT must_change(count(*), cardinality($1::bigint[]), 'a held message') FROM changed`
 
 func queueApplied(batch *pgx.Batch, ids []int64) {
 	if len(ids) > 0 {

@@ -1,4 +1,4 @@
-// Package store keeps orders in Postgres. It has the only SQL of the service.
+// Package store stores orders in Postgres. It has the only SQL of the service.
 package store
 
 import (
@@ -16,10 +16,10 @@ import (
 	"pasdetrois/services/orders/internal/app"
 )
 
-// Relay takes over outbox rows after their commit, and knows whether they get out. outbox.Relay is one.
+// Relay publishes outbox rows after their commit. outbox.Relay is one.
 type Relay interface {
 	Enqueue(rows ...outbox.Row)
-	// Stuck returns when the oldest message in the outbox was put there, zero while messages get out and when there is none.
+	// Stuck returns the time of the oldest row while publishing fails, zero otherwise.
 	Stuck(ctx context.Context) (time.Time, error)
 }
 
@@ -35,8 +35,8 @@ func New(pool *pgxpool.Pool, relay Relay, letters *deadletter.Store) *Store {
 	return &Store{pool: pool, relay: relay, letters: letters}
 }
 
-// InTx implements app.Store. Outbox rows of a commit whose outcome is unknown are not handed over: the relay finds them
-// in the table if they are there.
+// InTx implements app.Store. Outbox rows of a commit without an answer are not handed over: if they exist, the relay finds them
+// in the table.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx) error) error {
 	var t *transaction
 	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
@@ -70,7 +70,7 @@ type transaction struct {
 // OutboxStuck implements app.Store.
 func (s *Store) OutboxStuck(ctx context.Context) (time.Time, error) { return s.relay.Stuck(ctx) }
 
-// notFound turns pgx's word for it into the app's.
+// notFound turns pgx's error for no row into the app's.
 func notFound(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return app.ErrNotFound

@@ -1,17 +1,17 @@
 // Package app holds the use cases of payments.
 //
-// Both use cases that a message triggers follow one pattern, which is what charges nobody twice and loses no money:
+// Both use cases that a message triggers follow one pattern, so that no order is charged twice and no money is lost:
 //
-//  1. Read what is already decided about the orders of the batch.
-//  2. Ask the provider, outside any transaction, with the order id as idempotency key. An error of the provider leaves
-//     everything as it was; the message is delivered again, and the provider answers the same key as it did before.
-//  3. Keep the decision in one transaction. The first decision about an order is its row; whoever comes second gets the
-//     row that is there and goes by that.
-//  4. Look up, for every order that must keep no money, whether a charge slipped through after all (a race with a
-//     tombstone, a crash between charge and commit), and give it back. Only rows that can never become captured are
-//     looked at, so no money is given back that somebody else is about to keep.
-//  5. Return what the row says: the bus publishes it before it acknowledges the message. Outputs are made of the row
-//     alone, with deterministic ids, so a message that is delivered again publishes the very same ones.
+//  1. Read the payments of the batch's orders. An order with a payment is decided.
+//  2. Call the provider for the others, outside any transaction, with the order id as idempotency key. After an error of the
+//     provider nothing has changed: the message is redelivered, and the provider gives the same key the same answer.
+//  3. Store the decision in one transaction. The first decision about an order becomes its row. A replica that comes second
+//     reads that row and follows it.
+//  4. Look up each order that must keep no money: a charge may have slipped through, by a race with a tombstone or a crash
+//     between charge and commit. Give it back. Only rows that can never become captured are looked up, so no money is given
+//     back that another replica is about to store as captured.
+//  5. Answer by the row: the bus publishes the answer before it acknowledges the message. Answers follow from the row alone,
+//     with deterministic ids, so a redelivered message publishes the same messages.
 package app
 
 import (
@@ -27,7 +27,7 @@ import (
 
 // Store keeps payments. store.Store is the one over Postgres.
 type Store interface {
-	// Payments returns what is decided about those of the orders that have a payment, by order id.
+	// Payments returns the payments of those orders that have one, by order id.
 	Payments(ctx context.Context, orderIDs []string) (map[string]domain.Payment, error)
 	// Open keeps, in one transaction, each payment whose order has none yet. It returns the payment that each of the
 	// orders has now.
@@ -47,23 +47,23 @@ type Kept struct {
 	Now bool // this very call made it so
 }
 
-// ErrNotFound means that nothing is known about the payment of an order.
+// ErrNotFound means that the order has no payment.
 var ErrNotFound = errors.New("no such payment")
 
-// Provider takes money and gives it back. Every error but the ones named means that the outcome is unknown: ask again
-// with the same key.
+// Provider takes money and gives it back. After any error but the named ones the outcome is unknown: call again with the same
+// key.
 type Provider interface {
-	// Charge takes the money once for each key, however often it is asked. It returns ErrKeyReused when the key was
-	// used for another charge.
+	// Charge takes the money once for each key, however often it is called. It returns ErrKeyReused when the key was used
+	// for another charge.
 	Charge(ctx context.Context, c Charge) (domain.Answer, error)
-	// Refund gives all the money that was taken under key back, once. Asking again changes nothing. It returns
-	// ErrNoCharge when none was taken.
+	// Refund gives back all money that was taken under key, once. A repetition changes nothing. It returns ErrNoCharge when no
+	// money was taken.
 	Refund(ctx context.Context, key string) error
 	// Lookup reports whether the provider holds money that was taken under key and not given back.
 	Lookup(ctx context.Context, key string) (held bool, err error)
 }
 
-// Charge is what the provider is asked for.
+// Charge is a charge to make.
 type Charge struct {
 	Key     string // idempotency key
 	OrderID string // for the provider's books
@@ -73,13 +73,13 @@ type Charge struct {
 }
 
 var (
-	// ErrKeyReused means that the provider knows the idempotency key from a charge of another amount or user.
+	// ErrKeyReused means that the idempotency key belongs to a charge of another amount or user.
 	ErrKeyReused = errors.New("idempotency key was used for another charge")
 	// ErrNoCharge means that the provider never took money under the idempotency key.
 	ErrNoCharge = errors.New("nothing was charged under the idempotency key")
 )
 
-// ReasonContradictsState parks a message that does not fit what is already decided about its order.
+// ReasonContradictsState is the reason of a parked message that contradicts its order's payment.
 const ReasonContradictsState = "contradicts_state"
 
 // Config is what the use cases depend on. All fields are needed.
@@ -105,8 +105,8 @@ func New(cfg Config) *App { return &App{cfg: cfg} }
 // now returns the time as the database keeps it, so that a payment just decided equals the one read back.
 func (a *App) now() time.Time { return a.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// providerKey returns the idempotency key of everything that the provider is asked about an order. There is one charge
-// per order, so it is the order id.
+// providerKey returns the idempotency key of all calls to the provider about an order. There is one charge for each order, so
+// it is the order id.
 func providerKey(orderID string) string { return orderID }
 
 // Table is what payments consumes, and which use case handles each event. Other events of the topic are skipped, its own

@@ -13,11 +13,11 @@ import (
 // providerCalls bounds how many provider calls one batch makes at a time.
 const providerCalls = 64
 
-// errOvertaken sends a message back to be handled once more: what it was judged by is not what it must be judged by.
+// errOvertaken has a message redelivered: the payment by which it was decided has changed since.
 var errOvertaken = errors.New("the payment changed meanwhile")
 
-// each runs fn for 0 … n-1, some at a time, and returns the errors by index. A panic of fn is
-// raised again on the caller's goroutine, where the bus can recover it.
+// each runs fn for 0 … n-1, some of them at the same time, and returns the errors by index. It raises a panic of fn again on
+// the caller's goroutine, where the bus recovers it.
 func each(ctx context.Context, n int, fn func(ctx context.Context, i int) error) []error {
 	errs := make([]error, n)
 	if n == 1 {

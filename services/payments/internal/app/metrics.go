@@ -8,7 +8,7 @@ import (
 	"pasdetrois/services/payments/internal/domain"
 )
 
-// Metrics counts what was decided. Each payment counts once, when it is kept: repetitions do not.
+// Metrics counts decisions. Each payment counts once, when it is stored. Repetitions do not count.
 type Metrics struct {
 	payments *prometheus.CounterVec // by outcome and reason
 	refunds  *prometheus.CounterVec // by outcome

@@ -7,8 +7,8 @@ import (
 	"pasdetrois/services/payments/internal/domain"
 )
 
-// The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would make a
-// repetition look like news.
+// The steps that name decisions in message ids (messages.ID). They are part of the contract: another name would give
+// a repetition another id.
 const (
 	stepCapture = "capture"
 	stepFail    = "fail"
@@ -17,9 +17,9 @@ const (
 	stepTaken   = "taken"
 )
 
-// answer returns what payment_requested is answered with, given the payment that the order has now. It is made of the
-// payment alone, so that the answer to a repetition is the same, byte for byte. Once the payment is refunded or voided,
-// the request led to something else and there is nothing more to say to it.
+// answer returns the messages that answer payment_requested, given the order's payment. They follow from the payment alone, so
+// that the answer to a repetition is the same, byte for byte. A payment that is refunded or voided has no answer: its refund
+// was answered.
 func (a *App) answer(p domain.Payment) []messages.Message {
 	switch p.Status {
 	case domain.Captured:
@@ -40,7 +40,7 @@ func (a *App) answer(p domain.Payment) []messages.Message {
 	}
 }
 
-// refundedMessage answers refund_requested. Amount 0 says that there was nothing to give back.
+// refundedMessage answers refund_requested. Amount 0 means that no money had been taken.
 func refundedMessage(p domain.Payment) messages.Message {
 	step, amount := stepVoid, messages.Money{Currency: p.Amount.Currency}
 	if p.Status == domain.Refunded {
@@ -53,8 +53,8 @@ func message(p domain.Payment, step string, e messages.Event) messages.Message {
 	return messages.Message{ID: messages.ID(p.OrderID, e.EventName(), step), Event: e, Time: p.UpdatedAt, Outside: p.Outside}
 }
 
-// takenMessage tells the orders service about an order whose id another payment has, which was asked for from outside. The
-// message is about the order, so it does not say that the payment was asked for from outside.
+// takenMessage is the answer to the orders service when the order id belongs to another payment, which was requested from
+// outside. The message is about the order, so it is not marked as from outside.
 func takenMessage(p domain.Payment, e messages.Event) messages.Message {
 	return messages.Message{ID: messages.ID(p.OrderID, e.EventName(), stepTaken), Event: e, Time: p.UpdatedAt}
 }

@@ -37,6 +37,6 @@ func (a *App) giveBack(ctx context.Context, p domain.Payment) error {
 		return fmt.Errorf("give back the charge of %s order %s: %w", p.Status, p.OrderID, err)
 	}
 	a.cfg.Metrics.strays.Inc()
-	a.cfg.Log.Warn("gave back a charge that slipped through", "order_id", p.OrderID, "status", string(p.Status))
+	a.cfg.Log.Warn("charge that slipped through given back", "order_id", p.OrderID, "status", string(p.Status))
 	return nil
 }

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// unkeptFor is how long the orders service's request is tried again while the provider knows a charge under its order id that no
-// payment tells of. Its message comes again once a replica has taken over from one that died between charge and commit, at the
-// latest after Kafka's session and rebalance time-outs, 22 s. One that became a dead letter never comes, and behind the request
-// waits the refund that would end it; so this has an end.
+// unkeptFor is how long a request of the orders service is retried while the provider has a charge under its order id, but no
+// payment is stored. A replica died between charge and commit: the message of that charge is redelivered after Kafka's session
+// and rebalance time-outs, 22 s at most. A message that became a dead letter never comes. The refund that would end the order
+// waits behind the request, so the retries end.
 const unkeptFor = time.Minute
 
-// unkept remembers since when such requests are tried. The memory of one process does: another one begins anew.
+// unkept remembers since when such requests are retried. It is not stored: another process begins anew.
 type unkept struct {
 	mu    sync.Mutex
 	since map[string]time.Time // by order id
 }
 
-// tried notes a try, and reports whether there may be another one. What was not tried for long has its charge kept by now, or is
-// tried by another replica.
+// tried notes an attempt, and reports whether there may be another one. It forgets orders without a recent attempt: their
+// payment is stored by now, or another replica retries.
 func (u *unkept) tried(orderID string, now time.Time) (again bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Request asks for the payment of an order.
+// Request is a request for the payment of an order.
 type Request struct {
 	OrderID string
 	UserID  string
@@ -27,8 +27,8 @@ type Answer struct {
 	Declined  string // it was not, for this reason: a stable snake_case code
 }
 
-// Settle returns the payment that the provider's answer makes of the request. Without a payment id no money was taken;
-// a provider that does not say why has declined the card.
+// Settle returns the payment that the provider's answer makes of the request. Without a payment id no money was taken.
+// The default reason is a declined card.
 func (r Request) Settle(a Answer, now time.Time) Payment {
 	switch {
 	case a.PaymentID != "":
@@ -50,7 +50,7 @@ func (r Request) payment(s Status, reason, paymentID string, now time.Time) Paym
 		Reason: reason, PaymentID: paymentID, Outside: r.Outside, CreatedAt: now, UpdatedAt: now}
 }
 
-// Refund asks for the money of an order back: all of it, whether it was taken yet or not.
+// Refund is a request for all money of an order, also if none was taken yet.
 type Refund struct {
 	OrderID string
 	UserID  string
@@ -59,8 +59,7 @@ type Refund struct {
 	Outside bool // it does not come from the orders service
 }
 
-// Tombstone returns the payment of an order whose money was asked back before it was asked for: a later request is
-// never charged.
+// Tombstone returns the payment of an order whose refund was requested before its payment: a later request is never charged.
 func (r Refund) Tombstone(now time.Time) Payment {
 	return Payment{OrderID: r.OrderID, UserID: r.UserID, Amount: r.Amount, Status: Voided, Reason: r.Reason,
 		Outside: r.Outside, CreatedAt: now, UpdatedAt: now}

@@ -1,5 +1,5 @@
-// Package domain holds the rules of payments: what a payment can be, which first decision an order gets, and what
-// contradicts it. It knows no database, no broker and no provider.
+// Package domain holds the rules of payments: the states of a payment, the first decision about an order, and which messages
+// contradict it. It has no database, broker or provider.
 package domain
 
 import (
@@ -10,13 +10,14 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Status is what became of the payment of an order. The table's CHECK payment_status has the same set.
+// Status is the state of an order's payment. The table's CHECK payment_status has the same set.
 //
 //	(none) -> captured -> refunded
 //	(none) -> failed
-//	(none) -> voided
+//	(none) -> voided (a tombstone)
 //
-// An order's first decision stays, except that captured money can be given back. Failed, refunded and voided are ends.
+// The first decision about an order stays, except that captured money can be given back. Failed, refunded and voided are
+// final.
 type Status string
 
 const (
@@ -42,7 +43,7 @@ const (
 	ReasonOrderIDTaken         = "order_id_taken" // by a payment that was asked for from outside
 )
 
-// Payment is what is known about the payment of one order.
+// Payment is the payment of one order.
 type Payment struct {
 	OrderID   string
 	UserID    string
@@ -59,15 +60,14 @@ type Payment struct {
 
 // Errors of this package. Callers ask with errors.Is.
 var (
-	// ErrContradiction means that a message does not fit what is already decided about its order: another user, another
-	// amount or another currency.
+	// ErrContradiction means that a message contradicts its order's payment: another user, amount or currency.
 	ErrContradiction = errors.New("contradicts the payment")
-	// ErrNotCaptured means that there is no money to give back.
+	// ErrNotCaptured means that no money was taken, or that it was given back already.
 	ErrNotCaptured = errors.New("the payment is not captured")
 )
 
 // Agrees returns nil when the payment is about the same user and money, else an error wrapping ErrContradiction. The
-// payment method is no part of it: two who ask for the payment of one order may each have their own default.
+// payment method does not count: two producers that request one payment may have different defaults.
 func (p Payment) Agrees(userID string, amount messages.Money) error {
 	switch {
 	case p.UserID != userID:
@@ -78,14 +78,14 @@ func (p Payment) Agrees(userID string, amount messages.Money) error {
 	return nil
 }
 
-// RefusesOrder reports whether the payment keeps the orders service from having the order paid: it was asked for from outside,
-// and is about another user or amount, or is over already. The order must fail then, because an order id is charged once.
+// RefusesOrder reports whether the order cannot be paid because of this payment: it was requested from outside, and has another
+// user or amount, or has ended. The order must then fail, because an order id is charged once.
 func (p Payment) RefusesOrder(userID string, amount messages.Money) bool {
 	return p.Outside && (p.Agrees(userID, amount) != nil || p.Status == Refunded || p.Status == Voided)
 }
 
-// KeepsNoMoney reports whether the provider must hold no money for the order, now and for ever. A charge that it holds
-// nevertheless slipped through a race or a crash, and is to be given back.
+// KeepsNoMoney reports whether the provider must hold no money for the order, now and for ever. A charge that it still holds
+// slipped through a race or a crash, and must be given back.
 func (p Payment) KeepsNoMoney() bool { return p.Status == Failed || p.Status == Voided }
 
 // Refund returns the payment after all of the money was given back, or ErrNotCaptured.

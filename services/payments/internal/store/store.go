@@ -1,4 +1,5 @@
-// Package store keeps payments in Postgres. It is the only place with SQL about them, and decides nothing.
+// Package store stores payments in Postgres. It has the only SQL of the service but that of the simulated provider, and
+// decides nothing.
 package store
 
 import (
@@ -51,8 +52,8 @@ func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[strin
 	return byOrder, nil
 }
 
-// Open implements app.Store. The insert is one statement, so it is a transaction of its own: what is read afterwards is
-// a decision that somebody else committed.
+// Open implements app.Store. The insert is one statement, so it is a transaction of its own: rows that are read afterwards
+// were committed by another replica.
 func (s *Store) Open(ctx context.Context, opened []domain.Payment) (map[string]app.Kept, error) {
 	kept := make(map[string]app.Kept, len(opened))
 	if err := open(ctx, s.pool, opened, kept); err != nil {
