@@ -8,6 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
@@ -21,10 +22,13 @@ type claims struct {
 	gate        *gate
 	failing     *failures
 	sessions    *sessions
+	notices     *notices
 	opener      *opener // nil: reading begins where the client says
 
-	cfg     kafka.Config // of what reads a partition that the client cannot
+	cfg     kafka.Config
 	service string
+	replica string
+	joins   *prometheus.CounterVec // by topic
 	log     *slog.Logger
 	detours *detours
 	unread  *unread
@@ -32,9 +36,9 @@ type claims struct {
 	lanes  int    // of each partition
 	window bounds // of what is taken up of a partition from its oldest unfinished message on
 
-	mu   sync.Mutex
-	live map[claimKey][]*claim // by lane
-	open map[claimKey]*passage
+	mu       sync.Mutex
+	live     map[claimKey][]*claim // by lane
+	passages map[claimKey]*passage
 }
 
 type claimKey struct {
@@ -62,7 +66,7 @@ func newClaims(topicPrefix string, g *gate, f *failures) *claims {
 	size := windowPerPartition
 	size.process = newBudget(windowOfProcess)
 	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, sessions: newSessions(), lanes: lanesPerPartition, window: size,
-		live: make(map[claimKey][]*claim), open: make(map[claimKey]*passage),
+		live: make(map[claimKey][]*claim), passages: make(map[claimKey]*passage),
 		log: slog.New(slog.DiscardHandler), detours: newDetours(), unread: newUnread()}
 }
 
@@ -118,7 +122,7 @@ func (c *claims) newLanes(session context.Context) []*claim {
 func (c *claims) fetchFailed(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key, p := range c.open {
+	for key, p := range c.passages {
 		if key.topic == topic {
 			p.fetchFailed()
 		}
@@ -131,7 +135,7 @@ func (c *claims) fetchFailed(topic string) {
 func (c *claims) stands(key claimKey, next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.open[key]; p != nil && p.next.Load() <= next {
+	if p := c.passages[key]; p != nil && p.next.Load() <= next {
 		p.fetchFailed()
 	}
 }
@@ -165,7 +169,7 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 	ended, end := context.WithCancel(own.Context())
 	defer end()
 	passage := h.claims.newPassage(ended, own, sc)
-	h.claims.open[key] = passage
+	h.claims.passages[key] = passage
 	h.claims.mu.Unlock()
 	go passage.watch()
 	defer func() {
@@ -175,7 +179,7 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 		}
 		h.claims.mu.Lock()
 		delete(h.claims.live, key)
-		delete(h.claims.open, key)
+		delete(h.claims.passages, key)
 		h.claims.mu.Unlock()
 	}()
 	return split(own, passage, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	wkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -49,9 +48,7 @@ type Consumer struct {
 	cfg     ConsumerConfig
 	log     *slog.Logger
 	topics  []string // that it reads
-	gate    *gate
 	claims  *claims
-	failing *failures
 	monitor *monitor
 	metrics *metrics
 	pauses  *pauses
@@ -78,14 +75,12 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	d.tracer, d.cfg, d.replica = cfg.Tracer, cfg.Config, cfg.Replica
-	g, failing := newGate(), newFailures()
+	reader := newReader(lanesConfig{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
 	topics := cfg.Table.topics()
 	c := &Consumer{
-		cfg: cfg, log: cfg.Log, topics: topics, gate: g, claims: newClaims(cfg.TopicPrefix, g, failing),
-		failing: failing, metrics: m, dispatcher: d,
+		cfg: cfg, log: cfg.Log, topics: topics, claims: reader, metrics: m, dispatcher: d,
 	}
-	c.claims.opener = &opener{cfg: cfg.Config, service: cfg.Service, log: cfg.Log, metrics: m, notices: &notices{}, sessions: c.claims.sessions}
-	c.monitor = newMonitor(cfg.Config, cfg.Service, topics, m, cfg.Log, c.claims.sessions, c.claims.opener.notices)
+	c.monitor = newMonitor(cfg.Config, cfg.Service, topics, m, cfg.Log, reader.sessions, reader.notices)
 	if cfg.askEvery > 0 {
 		c.monitor.every, c.monitor.patience = cfg.askEvery, 2*cfg.askEvery
 	}
@@ -94,9 +89,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		m.removed.WithLabelValues(topic)
 	}
 	c.monitor.stands = c.claims.stands
-	c.claims.cfg, c.claims.service, c.claims.log = cfg.Config, cfg.Service, cfg.Log
-	c.subscriber = c.kafkaSubscriber
-	boundInflating()
+	c.subscriber = reader.subscriber
 	c.pauses = newPauses()
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(pausedGauge(c.pauses))
@@ -160,7 +153,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 			return fmt.Errorf("subscribe to %s: %w", topic, err)
 		}
 		router.AddConsumerHandler(c.cfg.Service+"."+topic, c.cfg.TopicPrefix+topic,
-			patient{Subscriber: subscriber, stop: linesCtx, log: c.log, cfg: c.cfg.Config}, c.handleMessage)
+			c.claims.patiently(linesCtx, subscriber), c.handleMessage)
 	}
 
 	// The router must outlive ctx: it cancels messages in work as soon as its own context ends.
@@ -189,31 +182,13 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 	drainCtx, stop := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 	defer stop()
-	if err := c.gate.drain(drainCtx); err != nil {
+	if err := c.claims.drain(drainCtx); err != nil {
 		c.log.Warn("messages still in work at the end of the drain will be delivered again", "err", err)
 	}
 	if err := router.Close(); err != nil {
 		c.log.Warn("the consumer groups were not left in time: what was not committed will be delivered again", "err", err)
 	}
 	return <-ended
-}
-
-func (c *Consumer) kafkaSubscriber(lines context.Context, topic string) (message.Subscriber, error) {
-	sc := consumerConfig(lines, kafka.MemberID(c.cfg.Service, c.cfg.Replica))
-	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
-		c.claims.fetchFailed(c.cfg.TopicPrefix + topic)
-		return kafka.Backoff(failed, kafka.RetryPause, lastFetchRetry)
-	}
-	if err := c.cfg.Secure(sc); err != nil {
-		return nil, err
-	}
-	return wkafka.NewSubscriber(wkafka.SubscriberConfig{
-		Brokers:               c.cfg.Brokers,
-		Unmarshaler:           c.claims,
-		OverwriteSaramaConfig: sc,
-		ConsumerGroup:         c.cfg.Group(c.cfg.Service, topic),
-		Tracer:                countedJoins{c.claims, c.metrics.joins.WithLabelValues(topic)},
-	}, watermillLogger(c.log))
 }
 
 func (c *Consumer) handleMessage(msg *message.Message) error {
@@ -243,15 +218,15 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 }
 
 // InWork returns how many messages are in work just now: admitted and not yet acknowledged.
-func (c *Consumer) InWork() int { return c.gate.inside() }
+func (c *Consumer) InWork() int { return c.claims.inWork() }
 
 // Draining reports whether the consumer has stopped to admit messages.
-func (c *Consumer) Draining() bool { return c.gate.isClosed() }
+func (c *Consumer) Draining() bool { return c.claims.draining() }
 
 // Topics is a readiness check that always passes: a *Remark says what there is to know about the topics.
 func (c *Consumer) Topics(context.Context) error {
 	remarks := c.monitor.remarks()
-	if detours := c.claims.detours.remark(); detours != "" {
+	if detours, _ := c.claims.diverted(); detours != "" {
 		return remarkOf(remarks, detours)
 	}
 	return remarks
@@ -261,11 +236,12 @@ func (c *Consumer) Topics(context.Context) error {
 // failing for a transient cause. It asks nobody: the state is kept up to date in the background. A service whose consumers
 // were paused is ready: it answers requests, and taking those away as well would make an outage of a pause.
 func (c *Consumer) Check(context.Context) error {
-	if err := errors.Join(c.monitor.check(), c.claims.detours.check()); err != nil {
-		return errors.Join(err, c.failing.check())
+	_, unread := c.claims.diverted()
+	if err := errors.Join(c.monitor.check(), unread); err != nil {
+		return errors.Join(err, c.claims.failure())
 	}
 	if !c.joined.Load() && !c.pauses.paused() {
 		return errors.New("kafka: not subscribed yet")
 	}
-	return c.failing.check()
+	return c.claims.failure()
 }

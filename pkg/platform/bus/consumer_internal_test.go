@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -61,8 +60,8 @@ func TestAConsumerIsReadyOnceItIsSubscribed(t *testing.T) {
 	require.ErrorContains(t, c.Check(t.Context()), "not subscribed yet")
 	c.joined.Store(true)
 	require.NoError(t, c.Check(t.Context()))
-	cl := c.claims.newLanes(t.Context())[0]
-	c.failing.set(cl, messages.Record{Topic: "orders"}, errors.New("database away"))
+	cl := lanesOf(c.claims, 1)[0]
+	c.claims.heldUp(cl, messages.Record{Topic: "orders"}, errors.New("database away"))
 	require.ErrorContains(t, c.Check(t.Context()), "database away")
 	c.monitor.report(errors.New("kafka away"))
 	require.ErrorContains(t, c.Check(t.Context()), "kafka away")
@@ -77,32 +76,4 @@ func TestConsumerHasBoundsAndGroupsOfItsOwn(t *testing.T) {
 	require.Equal(t, "p.test.orders", c.cfg.Group("test", "orders"), "each topic has its own, so that a change in one never pauses another")
 	_, err := NewConsumer(ConsumerConfig{})
 	require.ErrorContains(t, err, "KAFKA_BROKERS")
-}
-
-// A router that could not subscribe once cannot be started again.
-func TestSubscribingIsTriedUntilItWorksOrNobodyWantsIt(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		tries, want := 0, make(chan *message.Message)
-		failing := subscriberFunc(func() (<-chan *message.Message, error) {
-			if tries++; tries < 4 {
-				return nil, errors.New("kafka away")
-			}
-			return want, nil
-		})
-		begin := time.Now()
-		got, err := patient{Subscriber: failing, stop: t.Context(), log: quiet()}.Subscribe(t.Context(), "orders")
-		require.NoError(t, err)
-		require.Equal(t, (<-chan *message.Message)(want), got)
-		require.Equal(t, 4, tries)
-		require.Equal(t, 7*time.Second, time.Since(begin), "1, 2 and 4 s apart")
-
-		tries = -1 << 30
-		stop, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Minute, cancel)
-		got, err = patient{Subscriber: failing, stop: stop, log: quiet()}.Subscribe(t.Context(), "orders")
-		require.NoError(t, err)
-		_, open := <-got
-		require.False(t, open, "nobody wants messages any more, so there are none")
-	})
 }

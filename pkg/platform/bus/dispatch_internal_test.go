@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
@@ -138,7 +140,7 @@ func TestAMessageThatFailedBeforeSharesNoBatch(t *testing.T) {
 			<-open
 			return make([]Result, len(batch))
 		})
-		lanes := newClaims("", newGate(), newFailures()).newLanes(t.Context())
+		four := lanesOf(newReader(lanesConfig{}), 4)
 		var all sync.WaitGroup
 		dispatch := func(cl *claim, id string) {
 			all.Go(func() {
@@ -147,11 +149,11 @@ func TestAMessageThatFailedBeforeSharesNoBatch(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		lanes[1].failed()
-		dispatch(lanes[0], "runs")
-		dispatch(lanes[1], "failed before")
-		dispatch(lanes[2], "waits")
-		dispatch(lanes[3], "waits, too")
+		four[1].failed()
+		dispatch(four[0], "runs")
+		dispatch(four[1], "failed before")
+		dispatch(four[2], "waits")
+		dispatch(four[3], "waits, too")
 		close(open)
 		all.Wait()
 		require.ElementsMatch(t, []int{1, 1, 2}, sizes)
@@ -164,7 +166,7 @@ func TestAFailureInABatchIsRemembered(t *testing.T) {
 	d := newTestDispatcher(t, &published{}, func(_ context.Context, batch []In[messages.OrderPlaced]) []Result {
 		return []Result{{Err: errors.New("database away")}}
 	})
-	cl := newClaims("", newGate(), newFailures()).newLanes(t.Context())[0]
+	cl := lanesOf(newReader(lanesConfig{}), 1)[0]
 	_, err := d.dispatch(t.Context(), orderRecord(t, "o1"), seenNothing, inBatch(cl))
 	require.ErrorContains(t, err, "database away")
 	require.True(t, cl.isAlone())
@@ -226,7 +228,7 @@ func TestABatchThatFailedIsDoneOverOneByOne(t *testing.T) {
 					return results
 				})
 				var all sync.WaitGroup
-				for _, cl := range newClaims("", newGate(), newFailures()).newLanes(t.Context())[:4] {
+				for _, cl := range lanesOf(newReader(lanesConfig{}), 4) {
 					all.Go(func() { _, _ = d.dispatch(t.Context(), orderRecord(t, "o"), seenNothing, inBatch(cl)) })
 					synctest.Wait()
 				}
@@ -236,4 +238,15 @@ func TestABatchThatFailedIsDoneOverOneByOne(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lanesOf returns n lanes of c.
+func lanesOf(c *claims, n int) []*claim {
+	all := make([]*claim, n)
+	for i := range all {
+		msg := message.NewMessage("", nil)
+		msg.Metadata.Set("lane", strconv.Itoa(i))
+		all[i] = c.of(msg)
+	}
+	return all
 }

@@ -3,6 +3,8 @@ package bus
 import (
 	"context"
 	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
 )
 
 // gate admits messages until it is drained, and knows how many are in work.
@@ -70,5 +72,30 @@ func (g *gate) drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// gated admits messages until the drain begins. After that a message waits, untouched, for the router to close.
+func (c *claims) gated(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		growStack(0)
+		cl := c.of(msg)
+		cl.remember(msg)
+		_, _, ok := cl.admit()
+		if !ok {
+			<-msg.Context().Done()
+			return nil, msg.Context().Err()
+		}
+		out, err := next(msg)
+		if cl.lost() {
+			// The partition belongs to somebody else, who will read this message. Ending it here frees the claim;
+			// a lost session marks nothing.
+			cl.settle()
+			return out, nil
+		}
+		if err != nil {
+			cl.settle()
+		}
+		return out, err
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,4 +36,19 @@ func TestTheGateIsDrainedWhenTheLastOneLeaves(t *testing.T) {
 		require.ErrorIs(t, stuck.drain(ctx), context.DeadlineExceeded)
 		stuck.leave()
 	})
+}
+
+// What was handled is in work until its acknowledgement is marked; what failed is not, until it is delivered again.
+func TestWhatWasHandledStaysInWorkUntilItIsMarked(t *testing.T) {
+	t.Parallel()
+	c := newClaims("", newGate(), newFailures())
+	msg := message.NewMessage("", nil)
+	_, err := c.gated(func(*message.Message) ([]*message.Message, error) { return nil, nil })(msg)
+	require.NoError(t, err)
+	require.Equal(t, 1, c.inWork())
+	c.of(msg).settle()
+	require.Zero(t, c.inWork())
+	_, err = c.gated(func(*message.Message) ([]*message.Message, error) { return nil, context.DeadlineExceeded })(msg)
+	require.Error(t, err)
+	require.Zero(t, c.inWork())
 }

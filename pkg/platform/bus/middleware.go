@@ -39,37 +39,12 @@ const (
 //	timeout   bounds one attempt, so it is inside of retry
 func (c *Consumer) chain() []message.HandlerMiddleware {
 	return []message.HandlerMiddleware{
-		c.gated,
+		c.claims.gated,
 		c.parking,
 		c.telemetry,
 		recovering,
 		c.retrying,
 		middleware.Timeout(c.cfg.HandleTimeout),
-	}
-}
-
-// gated admits messages until the drain begins. After that a message waits, untouched, for the router to close.
-func (c *Consumer) gated(next message.HandlerFunc) message.HandlerFunc {
-	return func(msg *message.Message) ([]*message.Message, error) {
-		growStack(0)
-		cl := c.claims.of(msg)
-		cl.remember(msg)
-		_, _, ok := cl.admit()
-		if !ok {
-			<-msg.Context().Done()
-			return nil, msg.Context().Err()
-		}
-		out, err := next(msg)
-		if cl.lost() {
-			// The partition belongs to somebody else, who will read this message. Ending it here frees the claim;
-			// a lost session marks nothing.
-			cl.settle()
-			return out, nil
-		}
-		if err != nil {
-			cl.settle()
-		}
-		return out, err
 	}
 }
 
@@ -80,7 +55,7 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 		cl := c.claims.of(msg)
 		out, err := next(msg)
 		if err == nil {
-			c.failing.clear(cl)
+			c.claims.freed(cl)
 			return out, nil
 		}
 		r, event := cl.read()
@@ -100,18 +75,18 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 			reason := fault.Reason(err)
 			if parkErr := c.cfg.Parker.Park(ctx, r, reason, err.Error(), stack); parkErr != nil {
 				log.Warn("could not park, trying again", "err", parkErr)
-				c.failing.set(cl, r, parkErr)
+				c.claims.heldUp(cl, r, parkErr)
 				return nil, parkErr
 			}
 			log.Warn("parked", "status", reason, "err", err)
-			c.failing.clear(cl)
+			c.claims.freed(cl)
 			return nil, nil
 		case fault.Cancelled:
 			return nil, err
 		default:
 			if !cl.lost() {
 				level := slog.LevelDebug
-				if c.failing.set(cl, r, err) {
+				if c.claims.heldUp(cl, r, err) {
 					level = slog.LevelWarn
 				}
 				log.Log(msg.Context(), level, "not handled, trying again", "err", err)
@@ -135,7 +110,7 @@ func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 			ResetContextOnRetry: true,
 			ShouldRetry: func(p middleware.RetryParams) bool {
 				c.metrics.failed[fault.KindOf(p.Err)].Inc()
-				return fault.KindOf(p.Err) == fault.Transient && !cl.lost() && !c.gate.isClosed()
+				return fault.KindOf(p.Err) == fault.Transient && !cl.lost() && !c.claims.draining()
 			},
 		}.Middleware(next)(msg)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/platform/kafka"
 )
@@ -16,7 +17,7 @@ type opener struct {
 	cfg      kafka.Config
 	service  string
 	log      *slog.Logger
-	metrics  *metrics
+	unread   *prometheus.CounterVec // records that were deleted before they were read, by topic
 	notices  *notices
 	sessions *sessions
 }
@@ -129,7 +130,7 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 
 // missed tells of records that were deleted before they were read.
 func (o *opener) missed(topic string, partition int32, next int64, s start) {
-	o.metrics.missed.WithLabelValues(topic).Add(float64(s.missed))
+	o.unread.WithLabelValues(topic).Add(float64(s.missed))
 	text := fmt.Sprintf("%d records of %s/%d were deleted before they were read, offsets %d to %d", s.missed, topic, partition, next, s.offset-1)
 	o.log.Error(text, "topic", topic, "partition", partition, "offset", next)
 	o.notices.add(text)

@@ -56,18 +56,3 @@ func TestExactlyTheThirdPanicParks(t *testing.T) {
 	}
 	require.Equal(t, 1, parked)
 }
-
-// What was handled is in work until its acknowledgement is marked; what failed is not, until it is delivered again.
-func TestWhatWasHandledStaysInWorkUntilItIsMarked(t *testing.T) {
-	t.Parallel()
-	c := newTestConsumer(t, "localhost:1")
-	msg := message.NewMessage("", nil)
-	_, err := c.gated(func(*message.Message) ([]*message.Message, error) { return nil, nil })(msg)
-	require.NoError(t, err)
-	require.Equal(t, 1, c.InWork())
-	c.claims.of(msg).settle()
-	require.Zero(t, c.InWork())
-	_, err = c.gated(func(*message.Message) ([]*message.Message, error) { return nil, context.DeadlineExceeded })(msg)
-	require.Error(t, err)
-	require.Zero(t, c.InWork())
-}
