@@ -156,12 +156,12 @@ func brokerLibrariesStayInTheBus(f file) []string {
 	if f.in("bench/peers") {
 		return nil
 	}
-	return f.refuse("watermill belongs in the platform's bus and outbox, sarama in its bus and kafka", func(imported string) bool {
+	return f.refuse("watermill belongs in the platform's bus, lanes and outbox, sarama in its bus, lanes and kafka", func(imported string) bool {
 		switch {
 		case strings.Contains(strings.ToLower(imported), "sarama"):
-			return f.in("pkg/platform/bus") || f.in("pkg/platform/kafka")
+			return f.in("pkg/platform/bus") || f.in("pkg/platform/lanes") || f.in("pkg/platform/kafka")
 		case strings.HasPrefix(imported, "github.com/ThreeDotsLabs/"):
-			return f.in("pkg/platform/bus") || f.in("pkg/platform/outbox")
+			return f.in("pkg/platform/bus") || f.in("pkg/platform/lanes") || f.in("pkg/platform/outbox")
 		}
 		return true
 	})

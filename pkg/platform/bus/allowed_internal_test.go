@@ -8,6 +8,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/lanes"
 )
 
 func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
@@ -46,7 +47,7 @@ func TestFewPartitionsAreARemarkAndNoFailure(t *testing.T) {
 	uses := []use{{topic: messages.TopicOrders}}
 	require.Empty(t, few(cfg, uses, map[string]kafka.TopicState{"x.orders": {Partitions: 6}}))
 	require.Contains(t, few(cfg, uses, map[string]kafka.TopicState{"x.orders": {Partitions: 2}}), "x.orders has 2 instead of 6")
-	m := newMonitor(cfg, "test", nil, nil, quiet(), newSessions(), &notices{})
+	m := newMonitor(cfg, "test", nil, nil, quiet(), lanes.NewSessions(), &lanes.Notices{})
 	require.NoError(t, m.remarks())
 	m.told = []string{"few"}
 	var remark *Remark

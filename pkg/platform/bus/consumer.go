@@ -13,6 +13,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/lanes"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -48,7 +49,7 @@ type Consumer struct {
 	cfg     ConsumerConfig
 	log     *slog.Logger
 	topics  []string // that it reads
-	claims  *claims
+	claims  *lanes.Claims
 	monitor *monitor
 	metrics *metrics
 	pauses  *pauses
@@ -75,12 +76,12 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	d.tracer, d.cfg, d.replica = cfg.Tracer, cfg.Config, cfg.Replica
-	reader := newReader(lanesConfig{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
+	reader := lanes.New(lanes.Config{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
 	topics := cfg.Table.topics()
 	c := &Consumer{
 		cfg: cfg, log: cfg.Log, topics: topics, claims: reader, metrics: m, dispatcher: d,
 	}
-	c.monitor = newMonitor(cfg.Config, cfg.Service, topics, m, cfg.Log, reader.sessions, reader.notices)
+	c.monitor = newMonitor(cfg.Config, cfg.Service, topics, m, cfg.Log, reader.Sessions, reader.Notices)
 	if cfg.askEvery > 0 {
 		c.monitor.every, c.monitor.patience = cfg.askEvery, 2*cfg.askEvery
 	}
@@ -88,8 +89,8 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		m.missed.WithLabelValues(topic) // from 0 on, so that the first one is an increase
 		m.removed.WithLabelValues(topic)
 	}
-	c.monitor.stands = c.claims.stands
-	c.subscriber = reader.subscriber
+	c.monitor.stands = c.claims.Stands
+	c.subscriber = reader.Subscriber
 	c.pauses = newPauses()
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(pausedGauge(c.pauses))
@@ -138,7 +139,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 }
 
 func (c *Consumer) consume(ctx context.Context) error {
-	wlog := watermillLogger(c.log)
+	wlog := lanes.WatermillLogger(c.log)
 	// The lines outlive ctx by the drain, and once there is nothing more to wait for nobody waits for them.
 	linesCtx, cutLines := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutLines()
@@ -153,7 +154,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 			return fmt.Errorf("subscribe to %s: %w", topic, err)
 		}
 		router.AddConsumerHandler(c.cfg.Service+"."+topic, c.cfg.TopicPrefix+topic,
-			c.claims.patiently(linesCtx, subscriber), c.handleMessage)
+			c.claims.Patiently(linesCtx, subscriber), c.handleMessage)
 	}
 
 	// The router must outlive ctx: it cancels messages in work as soon as its own context ends.
@@ -182,7 +183,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 	drainCtx, stop := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 	defer stop()
-	if err := c.claims.drain(drainCtx); err != nil {
+	if err := c.claims.Drain(drainCtx); err != nil {
 		c.log.Warn("messages still in work at the end of the drain will be delivered again", "err", err)
 	}
 	if err := router.Close(); err != nil {
@@ -192,12 +193,12 @@ func (c *Consumer) consume(ctx context.Context) error {
 }
 
 func (c *Consumer) handleMessage(msg *message.Message) error {
-	cl := c.claims.of(msg)
-	if err := cl.readable(); err != nil {
+	cl := c.claims.Of(msg)
+	if err := cl.Readable(); err != nil {
 		return err
 	}
-	r, _ := cl.read()
-	_, err := c.dispatch(msg.Context(), r, cl.setEvent, inBatch(cl))
+	r, _ := cl.Read()
+	_, err := c.dispatch(msg.Context(), r, cl.SetEvent, inBatch(cl))
 	return err
 }
 
@@ -218,15 +219,15 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 }
 
 // InWork returns how many messages are in work just now: admitted and not yet acknowledged.
-func (c *Consumer) InWork() int { return c.claims.inWork() }
+func (c *Consumer) InWork() int { return c.claims.InWork() }
 
 // Draining reports whether the consumer has stopped to admit messages.
-func (c *Consumer) Draining() bool { return c.claims.draining() }
+func (c *Consumer) Draining() bool { return c.claims.Draining() }
 
 // Topics is a readiness check that always passes: a *Remark says what there is to know about the topics.
 func (c *Consumer) Topics(context.Context) error {
 	remarks := c.monitor.remarks()
-	if detours, _ := c.claims.diverted(); detours != "" {
+	if detours, _ := c.claims.Diverted(); detours != "" {
 		return remarkOf(remarks, detours)
 	}
 	return remarks
@@ -236,12 +237,12 @@ func (c *Consumer) Topics(context.Context) error {
 // failing for a transient cause. It asks nobody: the state is kept up to date in the background. A service whose consumers
 // were paused is ready: it answers requests, and taking those away as well would make an outage of a pause.
 func (c *Consumer) Check(context.Context) error {
-	_, unread := c.claims.diverted()
+	_, unread := c.claims.Diverted()
 	if err := errors.Join(c.monitor.check(), unread); err != nil {
-		return errors.Join(err, c.claims.failure())
+		return errors.Join(err, c.claims.Failure())
 	}
 	if !c.joined.Load() && !c.pauses.paused() {
 		return errors.New("kafka: not subscribed yet")
 	}
-	return c.claims.failure()
+	return c.claims.Failure()
 }

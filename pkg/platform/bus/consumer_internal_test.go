@@ -61,7 +61,7 @@ func TestAConsumerIsReadyOnceItIsSubscribed(t *testing.T) {
 	c.joined.Store(true)
 	require.NoError(t, c.Check(t.Context()))
 	cl := lanesOf(c.claims, 1)[0]
-	c.claims.heldUp(cl, messages.Record{Topic: "orders"}, errors.New("database away"))
+	c.claims.HeldUp(cl, messages.Record{Topic: "orders"}, errors.New("database away"))
 	require.ErrorContains(t, c.Check(t.Context()), "database away")
 	c.monitor.report(errors.New("kafka away"))
 	require.ErrorContains(t, c.Check(t.Context()), "kafka away")

@@ -13,6 +13,7 @@ import (
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/lanes"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -70,10 +71,10 @@ func (d *dispatcher) close() {
 }
 
 // inBatch runs the use case for what waits for it just now. A message that failed before runs alone.
-func inBatch(cl *claim) runner {
+func inBatch(cl *lanes.Lane) runner {
 	return func(ctx context.Context, r *route, in In[messages.Event]) Result {
 		do := r.batches.Do
-		if cl.isAlone() {
+		if cl.Alone() {
 			do = r.batches.DoAlone
 		}
 		result, err := do(ctx, in)
@@ -81,7 +82,7 @@ func inBatch(cl *claim) runner {
 			result = Result{Err: fmt.Errorf("wait for a batch of %s: %w", r.event, err)}
 		}
 		if result.Err != nil {
-			cl.failed()
+			cl.Failed()
 		}
 		return result
 	}

@@ -15,6 +15,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/lanes"
 )
 
 // published is a Publisher that remembers.
@@ -140,16 +141,16 @@ func TestAMessageThatFailedBeforeSharesNoBatch(t *testing.T) {
 			<-open
 			return make([]Result, len(batch))
 		})
-		four := lanesOf(newReader(lanesConfig{}), 4)
+		four := lanesOf(lanes.New(lanes.Config{}), 4)
 		var all sync.WaitGroup
-		dispatch := func(cl *claim, id string) {
+		dispatch := func(cl *lanes.Lane, id string) {
 			all.Go(func() {
 				_, err := d.dispatch(t.Context(), orderRecord(t, id), seenNothing, inBatch(cl))
 				require.NoError(t, err)
 			})
 			synctest.Wait()
 		}
-		four[1].failed()
+		four[1].Failed()
 		dispatch(four[0], "runs")
 		dispatch(four[1], "failed before")
 		dispatch(four[2], "waits")
@@ -166,10 +167,10 @@ func TestAFailureInABatchIsRemembered(t *testing.T) {
 	d := newTestDispatcher(t, &published{}, func(_ context.Context, batch []In[messages.OrderPlaced]) []Result {
 		return []Result{{Err: errors.New("database away")}}
 	})
-	cl := lanesOf(newReader(lanesConfig{}), 1)[0]
+	cl := lanesOf(lanes.New(lanes.Config{}), 1)[0]
 	_, err := d.dispatch(t.Context(), orderRecord(t, "o1"), seenNothing, inBatch(cl))
 	require.ErrorContains(t, err, "database away")
-	require.True(t, cl.isAlone())
+	require.True(t, cl.Alone())
 	d.close()
 	_, err = d.dispatch(t.Context(), orderRecord(t, "o1"), seenNothing, inBatch(cl))
 	require.Error(t, err, "a batch that was given up is not handled")
@@ -228,7 +229,7 @@ func TestABatchThatFailedIsDoneOverOneByOne(t *testing.T) {
 					return results
 				})
 				var all sync.WaitGroup
-				for _, cl := range lanesOf(newReader(lanesConfig{}), 4) {
+				for _, cl := range lanesOf(lanes.New(lanes.Config{}), 4) {
 					all.Go(func() { _, _ = d.dispatch(t.Context(), orderRecord(t, "o"), seenNothing, inBatch(cl)) })
 					synctest.Wait()
 				}
@@ -241,12 +242,12 @@ func TestABatchThatFailedIsDoneOverOneByOne(t *testing.T) {
 }
 
 // lanesOf returns n lanes of c.
-func lanesOf(c *claims, n int) []*claim {
-	all := make([]*claim, n)
+func lanesOf(c *lanes.Claims, n int) []*lanes.Lane {
+	all := make([]*lanes.Lane, n)
 	for i := range all {
 		msg := message.NewMessage("", nil)
 		msg.Metadata.Set("lane", strconv.Itoa(i))
-		all[i] = c.of(msg)
+		all[i] = c.Of(msg)
 	}
 	return all
 }

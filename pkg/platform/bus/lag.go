@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/lanes"
 )
 
 // heldAfter is how long the last stable offset may stand below the end before that is told: a transaction of usual length
@@ -54,7 +55,7 @@ func (w *watched) lag(from int64, log kafka.LogState) int64 {
 // askTopic measures the partitions of one topic, and commits what there is nothing to read of.
 func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topic string, state kafka.TopicState) error {
 	name := m.cfg.TopicPrefix + topic
-	held := m.sessions.of(name) // before the question how far the group is: see held.passed
+	held := m.sessions.Of(name) // before the question how far the group is: see held.passed
 	partitions, err := client.Partitions(name)
 	if err != nil {
 		return fmt.Errorf("topic %s: %w", name, err)
@@ -68,14 +69,14 @@ func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topi
 		return m.cfg.Explain(err)
 	}
 	for _, p := range partitions {
-		key := claimKey{name, p}
-		next := startOf(far[p], state.ID, logs[p]).offset
+		key := lanes.Partition{Topic: name, Number: p}
+		next := lanes.StartOf(far[p], state.ID, logs[p]).Offset
 		w := m.watch(key, state.ID)
 		if next < logs[p].Stable && next == w.next {
 			m.stands(key, next)
 			to := m.lookBehind(client, key, w, next, logs[p].Stable)
-			if held != nil && held.topicID == state.ID && next == far[p].Next && to > next {
-				held.passed(p, to)
+			if held != nil && held.TopicID == state.ID && next == far[p].Next && to > next {
+				held.Passed(p, to)
 			}
 		}
 		w.next = next
@@ -87,14 +88,14 @@ func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topi
 
 // lookBehind returns the offset up to which there is nothing to read behind next. A group that moves is not worth the
 // question, and where a record is known to stand it is not asked again.
-func (m *monitor) lookBehind(client sarama.Client, key claimKey, w *watched, next, stable int64) int64 {
+func (m *monitor) lookBehind(client sarama.Client, key lanes.Partition, w *watched, next, stable int64) int64 {
 	if w.nothing.to > stable { // the brokers lost records, and others may have come
 		w.nothing = stretch{}
 	}
 	var err error
 	w.nothing, err = w.nothing.after(next).grow(client, key, stable)
 	if err != nil { // the record behind it may be one that cannot be read, and then the lag is true
-		m.log.Debug("could not look behind what was read", "topic", key.topic, "partition", key.partition, "offset", next, "err", err)
+		m.log.Debug("could not look behind what was read", "topic", key.Topic, "partition", key.Number, "offset", next, "err", err)
 	}
 	return min(w.nothing.to, stable)
 }
@@ -116,10 +117,10 @@ func (m *monitor) show(topic string, p int32, w *watched, log kafka.LogState) {
 }
 
 // watch returns what is known of a partition of the topic with the id.
-func (m *monitor) watch(key claimKey, topicID string) *watched {
-	if m.ids[key.topic] != topicID {
-		m.ids[key.topic] = topicID
-		m.forget(func(k claimKey) bool { return k.topic == key.topic })
+func (m *monitor) watch(key lanes.Partition, topicID string) *watched {
+	if m.ids[key.Topic] != topicID {
+		m.ids[key.Topic] = topicID
+		m.forget(func(k lanes.Partition) bool { return k.Topic == key.Topic })
 	}
 	w := m.watched[key]
 	if w == nil {
@@ -131,16 +132,16 @@ func (m *monitor) watch(key claimKey, topicID string) *watched {
 
 // forgetGone forgets partitions that are gone, with their series.
 func (m *monitor) forgetGone(states map[string]kafka.TopicState) {
-	m.forget(func(key claimKey) bool {
-		state, exists := states[key.topic]
-		return !exists && !state.Forbidden || exists && key.partition >= state.Partitions
+	m.forget(func(key lanes.Partition) bool {
+		state, exists := states[key.Topic]
+		return !exists && !state.Forbidden || exists && key.Number >= state.Partitions
 	})
 }
 
-func (m *monitor) forget(which func(claimKey) bool) {
+func (m *monitor) forget(which func(lanes.Partition) bool) {
 	for key := range m.watched {
 		if which(key) {
-			topic, partition := key.topic[len(m.cfg.TopicPrefix):], strconv.Itoa(int(key.partition))
+			topic, partition := key.Topic[len(m.cfg.TopicPrefix):], strconv.Itoa(int(key.Number))
 			m.metrics.lag.DeleteLabelValues(topic, partition)
 			m.metrics.next.DeleteLabelValues(topic, partition)
 			m.metrics.held.DeleteLabelValues(topic, partition)
@@ -155,7 +156,7 @@ func (m *monitor) openTransactions(now time.Time) []string {
 	for key, w := range m.watched {
 		if w.open.tells(now, m.patience) {
 			texts = append(texts, fmt.Sprintf("%d records of %s/%d wait since %s for a transaction that another producer has left open, at offset %d",
-				w.open.records, key.topic, key.partition, w.open.since.UTC().Format("15:04:05 UTC"), w.open.first))
+				w.open.records, key.Topic, key.Number, w.open.since.UTC().Format("15:04:05 UTC"), w.open.first))
 		}
 	}
 	slices.Sort(texts)

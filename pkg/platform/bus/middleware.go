@@ -39,7 +39,7 @@ const (
 //	timeout   bounds one attempt, so it is inside of retry
 func (c *Consumer) chain() []message.HandlerMiddleware {
 	return []message.HandlerMiddleware{
-		c.claims.gated,
+		c.claims.Admit,
 		c.parking,
 		c.telemetry,
 		recovering,
@@ -52,19 +52,19 @@ func (c *Consumer) chain() []message.HandlerMiddleware {
 // with outlives a shutdown: half-parked would be lost or doubled.
 func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
-		cl := c.claims.of(msg)
+		cl := c.claims.Of(msg)
 		out, err := next(msg)
 		if err == nil {
-			c.claims.freed(cl)
+			c.claims.Freed(cl)
 			return out, nil
 		}
-		r, event := cl.read()
+		r, event := cl.Read()
 		log := c.log.With("event", event, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
 		var stack string
 		var p *panicError
 		if errors.As(err, &p) {
 			stack = p.stack
-			if cl.panicked() >= panicsUntilParked {
+			if cl.Panicked() >= panicsUntilParked {
 				err = fault.Wrap(reasonPanic, err)
 			}
 		}
@@ -75,18 +75,18 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 			reason := fault.Reason(err)
 			if parkErr := c.cfg.Parker.Park(ctx, r, reason, err.Error(), stack); parkErr != nil {
 				log.Warn("could not park, trying again", "err", parkErr)
-				c.claims.heldUp(cl, r, parkErr)
+				c.claims.HeldUp(cl, r, parkErr)
 				return nil, parkErr
 			}
 			log.Warn("parked", "status", reason, "err", err)
-			c.claims.freed(cl)
+			c.claims.Freed(cl)
 			return nil, nil
 		case fault.Cancelled:
 			return nil, err
 		default:
-			if !cl.lost() {
+			if !cl.Lost() {
 				level := slog.LevelDebug
-				if c.claims.heldUp(cl, r, err) {
+				if c.claims.HeldUp(cl, r, err) {
 					level = slog.LevelWarn
 				}
 				log.Log(msg.Context(), level, "not handled, trying again", "err", err)
@@ -99,7 +99,7 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 // retrying repeats a transient failure in place, as long as the partition is ours and nobody wants to stop.
 func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
-		cl := c.claims.of(msg)
+		cl := c.claims.Of(msg)
 		return middleware.Retry{
 			MaxRetries: retriesPerCycle,
 			// The middleware moves the pause on twice for each attempt, once of them to tell ShouldRetry: two steps double it.
@@ -110,7 +110,7 @@ func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 			ResetContextOnRetry: true,
 			ShouldRetry: func(p middleware.RetryParams) bool {
 				c.metrics.failed[fault.KindOf(p.Err)].Inc()
-				return fault.KindOf(p.Err) == fault.Transient && !cl.lost() && !c.claims.draining()
+				return fault.KindOf(p.Err) == fault.Transient && !cl.Lost() && !c.claims.Draining()
 			},
 		}.Middleware(next)(msg)
 	}
@@ -120,7 +120,7 @@ func (c *Consumer) telemetry(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		begin := time.Now()
 		out, err := next(msg)
-		_, event := c.claims.of(msg).read()
+		_, event := c.claims.Of(msg).Read()
 		m := c.metrics.of(event)
 		m.seconds.Observe(time.Since(begin).Seconds())
 		if err != nil {

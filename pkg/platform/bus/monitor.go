@@ -13,6 +13,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/lanes"
 )
 
 const (
@@ -31,14 +32,14 @@ type monitor struct {
 	uses     []use    // all that must be there, and allowed
 	metrics  *metrics
 	log      *slog.Logger
-	sessions *sessions
-	notices  *notices
-	stands   func(key claimKey, next int64) // is told of a partition that has records and was not read since the last round
-	every    time.Duration                  // between two rounds of questions
-	patience time.Duration                  // with a transaction that is open
+	sessions *lanes.Sessions
+	notices  *lanes.Notices
+	stands   func(key lanes.Partition, next int64) // is told of a partition that has records and was not read since the last round
+	every    time.Duration                         // between two rounds of questions
+	patience time.Duration                         // with a transaction that is open
 
 	// Only the one that asks uses these.
-	watched   map[claimKey]*watched
+	watched   map[lanes.Partition]*watched
 	ids       map[string]string // of the topics, by name on the broker
 	strangers []stranger
 
@@ -48,9 +49,9 @@ type monitor struct {
 	told   []string // what readiness remarks on
 }
 
-func newMonitor(cfg kafka.Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *sessions, n *notices) *monitor {
+func newMonitor(cfg kafka.Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *lanes.Sessions, n *lanes.Notices) *monitor {
 	return &monitor{cfg: cfg, service: service, topics: topics, uses: usesOf(service, topics), metrics: metrics, log: log,
-		sessions: s, notices: n, stands: func(claimKey, int64) {}, every: monitorEvery, patience: heldAfter, watched: make(map[claimKey]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
+		sessions: s, notices: n, stands: func(lanes.Partition, int64) {}, every: monitorEvery, patience: heldAfter, watched: make(map[lanes.Partition]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
 }
 
 // report records the outcome of one question to Kafka.
@@ -81,7 +82,7 @@ func (m *monitor) remarks() error {
 	m.mu.Lock()
 	told := slices.Clone(m.told)
 	m.mu.Unlock()
-	told = append(told, m.notices.current()...)
+	told = append(told, m.notices.Current()...)
 	if len(told) == 0 {
 		return nil
 	}
@@ -168,10 +169,10 @@ func (m *monitor) compare(states map[string]kafka.TopicState) {
 		if !exists {
 			continue // its readers try again until it is back
 		}
-		switch m.sessions.compare(name, state) {
-		case madeAgain:
-			m.notices.madeAgain(m.log, topic, state.ID)
-		case resized:
+		switch m.sessions.Compare(name, state) {
+		case lanes.MadeAgain:
+			m.notices.MadeAgain(m.log, topic, state.ID)
+		case lanes.Resized:
 			m.log.Info("the number of partitions changed: they are shared out again", "topic", topic, "partitions", state.Partitions)
 		}
 	}

@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/lanes"
 )
 
 func TestReadinessOfKafkaIsTheLastAnswerWhileItIsFresh(t *testing.T) {
 	t.Parallel()
-	m := newMonitor(kafka.Config{}, "test", nil, nil, quiet(), newSessions(), &notices{})
+	m := newMonitor(kafka.Config{}, "test", nil, nil, quiet(), lanes.NewSessions(), &lanes.Notices{})
 	require.ErrorContains(t, m.check(), "not connected yet")
 	m.report(nil)
 	require.NoError(t, m.check())

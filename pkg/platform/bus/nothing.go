@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/lanes"
 )
 
 // stretch is a part of a log that holds nothing for a reader of committed records: the ends of transactions, records of
@@ -29,7 +31,7 @@ func (s stretch) after(offset int64) stretch {
 }
 
 // grow looks further, up to the offset stable. It reads the log itself: the client keeps to itself how far it has read.
-func (s stretch) grow(client sarama.Client, key claimKey, stable int64) (stretch, error) {
+func (s stretch) grow(client sarama.Client, key lanes.Partition, stable int64) (stretch, error) {
 	for range fetchesForNothing {
 		if s.data || s.to >= stable {
 			return s, nil
@@ -52,24 +54,24 @@ func (s stretch) grow(client sarama.Client, key claimKey, stable int64) (stretch
 }
 
 // fetchCommitted reads a little of a partition from an offset on, as a reader of committed records does.
-func fetchCommitted(client sarama.Client, key claimKey, offset int64) (*sarama.FetchResponseBlock, error) {
-	leader, err := client.Leader(key.topic, key.partition)
+func fetchCommitted(client sarama.Client, key lanes.Partition, offset int64) (*sarama.FetchResponseBlock, error) {
+	leader, err := client.Leader(key.Topic, key.Number)
 	if err != nil {
-		return nil, fmt.Errorf("leader of %s/%d: %w", key.topic, key.partition, err)
+		return nil, fmt.Errorf("leader of %s/%d: %w", key.Topic, key.Number, err)
 	}
 	// Version 11 is of Kafka 2.3; session 0 with epoch -1 asks for no session.
 	req := &sarama.FetchRequest{Version: 11, MinBytes: 1, MaxBytes: fetchBytes, Isolation: sarama.ReadCommitted, SessionEpoch: -1}
-	req.AddBlock(key.topic, key.partition, offset, fetchBytes, -1)
+	req.AddBlock(key.Topic, key.Number, offset, fetchBytes, -1)
 	answer, err := leader.Fetch(req)
 	if err != nil {
-		return nil, fmt.Errorf("look into %s/%d: %w", key.topic, key.partition, err)
+		return nil, fmt.Errorf("look into %s/%d: %w", key.Topic, key.Number, err)
 	}
-	block := answer.GetBlock(key.topic, key.partition)
+	block := answer.GetBlock(key.Topic, key.Number)
 	if block == nil {
-		return nil, fmt.Errorf("look into %s/%d: %w", key.topic, key.partition, sarama.ErrIncompleteResponse)
+		return nil, fmt.Errorf("look into %s/%d: %w", key.Topic, key.Number, sarama.ErrIncompleteResponse)
 	}
 	if block.Err != sarama.ErrNoError {
-		return nil, fmt.Errorf("look into %s/%d: %w", key.topic, key.partition, block.Err)
+		return nil, fmt.Errorf("look into %s/%d: %w", key.Topic, key.Number, block.Err)
 	}
 	return block, nil
 }

@@ -163,7 +163,7 @@ func (c *Consumer) takeTurns(ctx context.Context) error {
 		if err != nil {
 			c.log.Warn("paused before consuming had begun", "err", err)
 		}
-		c.claims.open()
+		c.claims.Open()
 	}
 }
 

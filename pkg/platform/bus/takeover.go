@@ -49,7 +49,7 @@ func (c *Consumer) TakeOver(ctx context.Context, replica string) error {
 		if removed > 0 {
 			c.log.Warn("a dead replica was removed from its consumer group", "replica", replica, "group", group.GroupId)
 			c.metrics.removed.WithLabelValues(topics[group.GroupId][len(c.cfg.TopicPrefix):]).Add(float64(removed))
-			c.claims.sessions.rejoin(topics[group.GroupId])
+			c.claims.Sessions.Rejoin(topics[group.GroupId])
 		}
 	}
 	return errors.Join(errs...)

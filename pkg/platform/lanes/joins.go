@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"github.com/IBM/sarama"
@@ -7,12 +7,12 @@ import (
 
 // countedJoins counts the sessions of one topic's consumer group: a member without partitions has sessions too.
 type countedJoins struct {
-	*claims
+	*Claims
 	joins prometheus.Counter
 }
 
 func (c countedJoins) WrapConsumerGroupHandler(next sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
-	return &joinHandler{c.claims.WrapConsumerGroupHandler(next), c.joins}
+	return &joinHandler{c.Claims.WrapConsumerGroupHandler(next), c.joins}
 }
 
 type joinHandler struct {

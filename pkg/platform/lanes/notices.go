@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 const noticeTime = time.Hour
 
 // notices are things that happened and that somebody should know, though they keep nothing from working.
-type notices struct {
+type Notices struct {
 	mu   sync.Mutex
 	all  []notice
 	made []string // ids of the topics that were made again, as told
@@ -26,7 +26,7 @@ type notice struct {
 // noticesAtMost bounds what readiness says; the log has all of it.
 const noticesAtMost = 10
 
-func (n *notices) add(text string) {
+func (n *Notices) Add(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = append(n.all, notice{text, time.Now()})
@@ -36,7 +36,7 @@ func (n *notices) add(text string) {
 }
 
 // madeAgain tells once that a topic was deleted and made again with the id.
-func (n *notices) madeAgain(log *slog.Logger, topic, id string) {
+func (n *Notices) MadeAgain(log *slog.Logger, topic, id string) {
 	n.mu.Lock()
 	told := slices.Contains(n.made, id)
 	if !told {
@@ -48,11 +48,11 @@ func (n *notices) madeAgain(log *slog.Logger, topic, id string) {
 	}
 	text := fmt.Sprintf("the topic %s was deleted and made again: it is read from its beginning", topic)
 	log.Error(text, "topic", topic)
-	n.add(text)
+	n.Add(text)
 }
 
 // current returns what happened within noticeTime.
-func (n *notices) current() []string {
+func (n *Notices) Current() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = slices.DeleteFunc(n.all, func(one notice) bool { return time.Since(one.at) > noticeTime })

@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 // stackOfHandling is about how deep the stack gets while a message is handled.
 const stackOfHandling = 9 << 10

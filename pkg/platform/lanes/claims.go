@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"context"
@@ -17,12 +17,12 @@ import (
 // claims follows the partitions that this consumer holds. It reaches watermill-kafka's subscriber through the one hook
 // that is given the consumer group's session (its Tracer), because the subscriber itself does not look at it: a message
 // that fails again and again would keep a partition that the group has already given to somebody else.
-type claims struct {
+type Claims struct {
 	topicPrefix string
 	gate        *gate
 	failing     *failures
-	sessions    *sessions
-	notices     *notices
+	Sessions    *Sessions
+	Notices     *Notices
 	opener      *opener // nil: reading begins where the client says
 
 	cfg     kafka.Config
@@ -37,17 +37,17 @@ type claims struct {
 	window bounds // of what is taken up of a partition from its oldest unfinished message on
 
 	mu       sync.Mutex
-	live     map[claimKey][]*claim // by lane
-	passages map[claimKey]*passage
+	live     map[Partition][]*Lane // by lane
+	passages map[Partition]*passage
 }
 
-type claimKey struct {
-	topic     string // as on the broker
-	partition int32
+type Partition struct {
+	Topic  string // as on the broker
+	Number int32
 }
 
 // claim is one lane of a partition that is in our hands for one session, with the one message of it that is in work.
-type claim struct {
+type Lane struct {
 	lane    int
 	session context.Context
 	gate    *gate
@@ -62,17 +62,17 @@ type claim struct {
 	unread   error  // why record stands for a batch that was not read
 }
 
-func newClaims(topicPrefix string, g *gate, f *failures) *claims {
+func newClaims(topicPrefix string, g *gate, f *failures) *Claims {
 	size := windowPerPartition
 	size.process = newBudget(windowOfProcess)
-	return &claims{topicPrefix: topicPrefix, gate: g, failing: f, sessions: newSessions(), lanes: lanesPerPartition, window: size,
-		live: make(map[claimKey][]*claim), passages: make(map[claimKey]*passage),
+	return &Claims{topicPrefix: topicPrefix, gate: g, failing: f, Sessions: NewSessions(), lanes: lanesPerPartition, window: size,
+		live: make(map[Partition][]*Lane), passages: make(map[Partition]*passage),
 		log: slog.New(slog.DiscardHandler), detours: newDetours(), unread: newUnread()}
 }
 
 // Unmarshal implements kafka.Unmarshaler. It never fails: an error here would end the claim and repeat the same record
 // for ever. What the bytes mean is decided in the handler, where a record can be parked.
-func (c *claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) {
+func (c *Claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) {
 	cl := c.find(m.Topic, m.Partition, laneOf(m, c.lanes))
 	if r, err, ok := c.unread.take(m, c.topicPrefix); ok {
 		cl.begin(r)
@@ -86,8 +86,8 @@ func (c *claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) 
 }
 
 // of returns the claim that msg came through.
-func (c *claims) of(msg *message.Message) *claim {
-	if cl, ok := msg.Context().Value(claimKey{}).(*claim); ok {
+func (c *Claims) Of(msg *message.Message) *Lane {
+	if cl, ok := msg.Context().Value(Partition{}).(*Lane); ok {
 		return cl
 	}
 	partition, _ := strconv.Atoi(msg.Metadata.Get("partition"))
@@ -96,34 +96,34 @@ func (c *claims) of(msg *message.Message) *claim {
 }
 
 // remember makes of quick for whoever handles msg next.
-func (c *claim) remember(msg *message.Message) {
-	msg.SetContext(context.WithValue(msg.Context(), claimKey{}, c))
+func (c *Lane) remember(msg *message.Message) {
+	msg.SetContext(context.WithValue(msg.Context(), Partition{}, c))
 }
 
-func (c *claims) find(topic string, partition int32, lane int) *claim {
+func (c *Claims) find(topic string, partition int32, lane int) *Lane {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := claimKey{topic, partition}
+	key := Partition{topic, partition}
 	if c.live[key] == nil {
 		c.live[key] = c.newLanes(context.Background())
 	}
 	return c.live[key][lane]
 }
 
-func (c *claims) newLanes(session context.Context) []*claim {
-	lanes := make([]*claim, c.lanes)
+func (c *Claims) newLanes(session context.Context) []*Lane {
+	lanes := make([]*Lane, c.lanes)
 	for i := range lanes {
-		lanes[i] = &claim{lane: i, session: session, gate: c.gate}
+		lanes[i] = &Lane{lane: i, session: session, gate: c.gate}
 	}
 	return lanes
 }
 
 // fetchFailed tells the partitions of a topic, as the broker calls it, that the client's fetch failed.
-func (c *claims) fetchFailed(topic string) {
+func (c *Claims) fetchFailed(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, p := range c.passages {
-		if key.topic == topic {
+		if key.Topic == topic {
 			p.fetchFailed()
 		}
 	}
@@ -132,7 +132,7 @@ func (c *claims) fetchFailed(topic string) {
 // stands tells a partition that records wait at offset next and that the group does not read them. The client says
 // nothing of a batch that it takes for the beginning of one: it asks for more, for ever. A claim that has handed over
 // more than that waits for its handlers, not for the client.
-func (c *claims) stands(key claimKey, next int64) {
+func (c *Claims) Stands(key Partition, next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.passages[key]; p != nil && p.next.Load() <= next {
@@ -140,30 +140,30 @@ func (c *claims) stands(key claimKey, next int64) {
 	}
 }
 
-func (c *claims) WrapConsumer(next sarama.Consumer) sarama.Consumer { return next }
+func (c *Claims) WrapConsumer(next sarama.Consumer) sarama.Consumer { return next }
 
-func (c *claims) WrapPartitionConsumer(next sarama.PartitionConsumer) sarama.PartitionConsumer {
+func (c *Claims) WrapPartitionConsumer(next sarama.PartitionConsumer) sarama.PartitionConsumer {
 	return next
 }
 
-func (c *claims) WrapSyncProducer(_ *sarama.Config, next sarama.SyncProducer) sarama.SyncProducer {
+func (c *Claims) WrapSyncProducer(_ *sarama.Config, next sarama.SyncProducer) sarama.SyncProducer {
 	return next
 }
 
-func (c *claims) WrapConsumerGroupHandler(next sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
+func (c *Claims) WrapConsumerGroupHandler(next sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
 	return &claimHandler{ConsumerGroupHandler: next, claims: c}
 }
 
 type claimHandler struct {
 	sarama.ConsumerGroupHandler
-	claims *claims
+	claims *Claims
 }
 
 // ConsumeClaim consumes one partition through its lanes until the session ends.
 func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
 	own := h.claims.holding(session, sc.Topic())
 	lanes := h.claims.newLanes(own.Context())
-	key := claimKey{sc.Topic(), sc.Partition()}
+	key := Partition{sc.Topic(), sc.Partition()}
 	h.claims.mu.Lock()
 	h.claims.live[key] = lanes
 	ended, end := context.WithCancel(own.Context())
@@ -186,28 +186,28 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 }
 
 // begin takes up a newly read record.
-func (c *claim) begin(r messages.Record) {
+func (c *Lane) begin(r messages.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.record, c.event, c.attempts, c.panics, c.alone, c.unread = r, "", 0, 0, false, nil
 }
 
 // notRead notes that the record stands for a batch that was not read, because of err.
-func (c *claim) notRead(err error) {
+func (c *Lane) notRead(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unread = err
 }
 
 // readable returns nil, or why the record stands for a batch that was not read.
-func (c *claim) readable() error {
+func (c *Lane) Readable() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.unread
 }
 
 // admit counts one more delivery and returns the record, or false when the gate is closed.
-func (c *claim) admit() (messages.Record, int, bool) {
+func (c *Lane) admit() (messages.Record, int, bool) {
 	if !c.gate.enter() {
 		return messages.Record{}, 0, false
 	}
@@ -219,7 +219,7 @@ func (c *claim) admit() (messages.Record, int, bool) {
 }
 
 // settle tells the gate, once, that the claim's message is no longer in work.
-func (c *claim) settle() {
+func (c *Lane) settle() {
 	c.mu.Lock()
 	was := c.admitted
 	c.admitted = false
@@ -229,37 +229,37 @@ func (c *claim) settle() {
 	}
 }
 
-func (c *claim) panicked() int {
+func (c *Lane) Panicked() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.panics++
 	return c.panics
 }
 
-func (c *claim) setEvent(event string) {
+func (c *Lane) SetEvent(event string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.event = event
 }
 
 // failed notes that the record failed, for a reason that may be another's in its batch or its own.
-func (c *claim) failed() {
+func (c *Lane) Failed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.alone = true
 }
 
-func (c *claim) isAlone() bool {
+func (c *Lane) Alone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.alone
 }
 
-func (c *claim) read() (messages.Record, string) {
+func (c *Lane) Read() (messages.Record, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.record, c.event
 }
 
 // lost reports whether the partition has been taken from us.
-func (c *claim) lost() bool { return c.session.Err() != nil }
+func (c *Lane) Lost() bool { return c.session.Err() != nil }

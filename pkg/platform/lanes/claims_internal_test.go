@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func (f consumerFunc) ConsumeClaim(session sarama.ConsumerGroupSession, sc saram
 }
 
 // consumeOne has one record go through a claim and returns when the claim has ended.
-func consumeOne(t *testing.T, c *claims, session sarama.ConsumerGroupSession, m *sarama.ConsumerMessage, f consumerFunc) {
+func consumeOne(t *testing.T, c *Claims, session sarama.ConsumerGroupSession, m *sarama.ConsumerMessage, f consumerFunc) {
 	t.Helper()
 	sc := fakeClaim{messages: make(chan *sarama.ConsumerMessage, 1)}
 	sc.messages <- m
@@ -61,7 +61,7 @@ func TestAMessageIsInWorkUntilItsAcknowledgementIsMarked(t *testing.T) {
 	consumeOne(t, c, session, m, func(session sarama.ConsumerGroupSession, m *sarama.ConsumerMessage) {
 		msg, err := c.Unmarshal(m)
 		require.NoError(t, err)
-		_, _, admitted := c.of(msg).admit()
+		_, _, admitted := c.Of(msg).admit()
 		require.True(t, admitted)
 		session.MarkMessage(m, "")
 	})
@@ -78,7 +78,7 @@ func TestTheEndOfAClaimLetsGoOfWhatItHad(t *testing.T) {
 	consumeOne(t, c, &tellingSession{gate: c.gate}, m, func(_ sarama.ConsumerGroupSession, m *sarama.ConsumerMessage) {
 		msg, err := c.Unmarshal(m)
 		require.NoError(t, err)
-		cl := c.of(msg)
+		cl := c.Of(msg)
 		_, _, admitted := cl.admit()
 		require.True(t, admitted)
 		c.failing.set(cl, cl.record, context.DeadlineExceeded)
@@ -111,7 +111,7 @@ func TestUnmarshallingNeverFails(t *testing.T) {
 	} {
 		msg, err := c.Unmarshal(m)
 		require.NoError(t, err)
-		r, _ := c.of(msg).read()
+		r, _ := c.Of(msg).Read()
 		require.Equal(t, m.Value, r.Value)
 		require.Equal(t, m.Offset, r.Offset)
 	}
@@ -131,16 +131,16 @@ func TestRecordsWithoutKeyAreSpreadOverTheLanes(t *testing.T) {
 func TestANewRecordBeginsAfresh(t *testing.T) {
 	t.Parallel()
 	cl := newClaims("", newGate(), newFailures()).newLanes(context.Background())[0]
-	cl.setEvent(messages.EventOrderPlaced)
-	cl.failed()
-	require.Equal(t, 1, cl.panicked())
-	require.Equal(t, 2, cl.panicked())
+	cl.SetEvent(messages.EventOrderPlaced)
+	cl.Failed()
+	require.Equal(t, 1, cl.Panicked())
+	require.Equal(t, 2, cl.Panicked())
 	cl.begin(messages.Record{Topic: "t"})
-	r, event := cl.read()
+	r, event := cl.Read()
 	require.Equal(t, "t", r.Topic)
 	require.Empty(t, event)
-	require.False(t, cl.isAlone())
-	require.Equal(t, 1, cl.panicked())
+	require.False(t, cl.Alone())
+	require.Equal(t, 1, cl.Panicked())
 }
 
 // A handler that outlives its claim, at the end of a drain, still speaks of its own record and of no other.
@@ -149,9 +149,9 @@ func TestAMessageRemembersItsClaim(t *testing.T) {
 	c := newClaims("", newGate(), newFailures())
 	msg, err := c.Unmarshal(&sarama.ConsumerMessage{Topic: "t", Value: []byte("its own")})
 	require.NoError(t, err)
-	cl := c.of(msg)
+	cl := c.Of(msg)
 	cl.remember(msg)
 	clear(c.live) // the claim has ended
-	r, _ := c.of(msg).read()
+	r, _ := c.Of(msg).Read()
 	require.Equal(t, "its own", string(r.Value))
 }

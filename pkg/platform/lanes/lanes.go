@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"cmp"
@@ -43,11 +43,11 @@ func laneOf(m *sarama.ConsumerMessage, lanes int) int {
 //
 // It returns when the session has ended and every lane has finished what it had in work; what was queued behind is left for
 // whoever reads the partition next.
-func split(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, size bounds, lanes []*claim,
+func split(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim, size bounds, lanes []*Lane,
 	consume func(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error,
 ) error {
 	s := &splitter{ConsumerGroupSession: session, claim: sc, window: newWindow(size), lanes: lanes, consume: consume,
-		running: make([]*lane, len(lanes))}
+		running: make([]*laneRun, len(lanes))}
 	s.distribute()
 	s.consumers.Wait()
 	s.window.giveBack()
@@ -59,9 +59,9 @@ type splitter struct {
 	sarama.ConsumerGroupSession
 	claim     sarama.ConsumerGroupClaim
 	window    *window
-	lanes     []*claim
+	lanes     []*Lane
 	consume   func(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error
-	running   []*lane // by number; nil while it has nothing to do
+	running   []*laneRun // by number; nil while it has nothing to do
 	consumers sync.WaitGroup
 
 	mu   sync.Mutex
@@ -69,7 +69,7 @@ type splitter struct {
 }
 
 // lane is one lane that runs.
-type lane struct {
+type laneRun struct {
 	queue chan *sarama.ConsumerMessage
 	open  atomic.Int64 // messages that were handed to it and are not acknowledged
 	used  bool         // since lanes were looked through last; only distribute knows it
@@ -129,10 +129,10 @@ func (s *splitter) distribute() {
 }
 
 // lane returns the lane with the number, which is started when it does not run.
-func (s *splitter) lane(number int) *lane {
+func (s *splitter) lane(number int) *laneRun {
 	l := s.running[number]
 	if l == nil {
-		l = &lane{queue: make(chan *sarama.ConsumerMessage, queuePerLane)}
+		l = &laneRun{queue: make(chan *sarama.ConsumerMessage, queuePerLane)}
 		s.running[number] = l
 		s.consumers.Go(func() {
 			session := laneSession{s.ConsumerGroupSession, s.window, s.lanes[number], l}
@@ -175,8 +175,8 @@ func (c laneClaim) Messages() <-chan *sarama.ConsumerMessage { return c.messages
 type laneSession struct {
 	sarama.ConsumerGroupSession
 	window *window
-	claim  *claim
-	lane   *lane
+	claim  *Lane
+	lane   *laneRun
 }
 
 func (s laneSession) MarkMessage(m *sarama.ConsumerMessage, metadata string) {

@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"context"
@@ -76,10 +76,10 @@ func (g *gate) drain(ctx context.Context) error {
 }
 
 // gated admits messages until the drain begins. After that a message waits, untouched, for the router to close.
-func (c *claims) gated(next message.HandlerFunc) message.HandlerFunc {
+func (c *Claims) Admit(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		growStack(0)
-		cl := c.of(msg)
+		cl := c.Of(msg)
 		cl.remember(msg)
 		_, _, ok := cl.admit()
 		if !ok {
@@ -87,7 +87,7 @@ func (c *claims) gated(next message.HandlerFunc) message.HandlerFunc {
 			return nil, msg.Context().Err()
 		}
 		out, err := next(msg)
-		if cl.lost() {
+		if cl.Lost() {
 			// The partition belongs to somebody else, who will read this message. Ending it here frees the claim;
 			// a lost session marks nothing.
 			cl.settle()

@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"context"
@@ -13,62 +13,62 @@ import (
 // held is one session of a consumer group: the partitions of one topic that are ours until the next rebalance. It goes to
 // everything below in the place of the client's own session, so that each offset is marked together with the topic's id,
 // and so that it can be ended when the topic changes.
-type held struct {
+type Session struct {
 	sarama.ConsumerGroupSession
 	ctx        context.Context
 	end        context.CancelFunc
 	topic      string // as on the broker
-	topicID    string // when the session began; "" when the brokers know of none
+	TopicID    string // when the session began; "" when the brokers know of none
 	partitions int32  // of the topic when the session began
 }
 
-func newHeld(session sarama.ConsumerGroupSession, topic string, state kafka.TopicState) *held {
-	h := &held{ConsumerGroupSession: session, topic: topic, topicID: state.ID, partitions: state.Partitions}
+func newSession(session sarama.ConsumerGroupSession, topic string, state kafka.TopicState) *Session {
+	h := &Session{ConsumerGroupSession: session, topic: topic, TopicID: state.ID, partitions: state.Partitions}
 	h.ctx, h.end = context.WithCancel(session.Context())
 	return h
 }
 
-func (h *held) Context() context.Context { return h.ctx }
+func (h *Session) Context() context.Context { return h.ctx }
 
-func (h *held) MarkMessage(m *sarama.ConsumerMessage, _ string) {
-	h.ConsumerGroupSession.MarkMessage(m, kafka.BesideOffset(h.topicID))
+func (h *Session) MarkMessage(m *sarama.ConsumerMessage, _ string) {
+	h.ConsumerGroupSession.MarkMessage(m, kafka.BesideOffset(h.TopicID))
 }
 
-func (h *held) MarkOffset(topic string, partition int32, offset int64, _ string) {
-	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, kafka.BesideOffset(h.topicID))
+func (h *Session) MarkOffset(topic string, partition int32, offset int64, _ string) {
+	h.ConsumerGroupSession.MarkOffset(topic, partition, offset, kafka.BesideOffset(h.TopicID))
 }
 
-func (h *held) ResetOffset(topic string, partition int32, offset int64, _ string) {
-	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, kafka.BesideOffset(h.topicID))
+func (h *Session) ResetOffset(topic string, partition int32, offset int64, _ string) {
+	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, kafka.BesideOffset(h.TopicID))
 }
 
 // begin makes offset the one that is read next of a partition, whatever was committed before.
-func (h *held) begin(partition int32, offset int64) {
+func (h *Session) begin(partition int32, offset int64) {
 	h.ResetOffset(h.topic, partition, offset, "") // when it is not above the committed one
 	h.MarkOffset(h.topic, partition, offset, "")  // when it is
 }
 
 // passed commits offset, because nothing between it and the committed offset is ever delivered. It does nothing when the
 // partition is not ours any more: then somebody else may have moved the group back.
-func (h *held) passed(partition int32, offset int64) {
+func (h *Session) Passed(partition int32, offset int64) {
 	if h.ctx.Err() == nil && slices.Contains(h.Claims()[h.topic], partition) {
 		h.MarkOffset(h.topic, partition, offset, "")
 	}
 }
 
 // sessions are those of this process, by topic, and the ids that its topics had before they were made again.
-type sessions struct {
+type Sessions struct {
 	mu     sync.Mutex
-	now    map[string]*held
+	now    map[string]*Session
 	known  map[string]string   // by topic: its id in the latest session
 	former map[string][]string // by topic: ids that no topic has any more
 }
 
-func newSessions() *sessions {
-	return &sessions{now: make(map[string]*held), known: make(map[string]string), former: make(map[string][]string)}
+func NewSessions() *Sessions {
+	return &Sessions{now: make(map[string]*Session), known: make(map[string]string), former: make(map[string][]string)}
 }
 
-func (s *sessions) of(topic string) *held {
+func (s *Sessions) Of(topic string) *Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now[topic]
@@ -76,15 +76,15 @@ func (s *sessions) of(topic string) *held {
 
 // set begins a session, and reports whether the topic was made again since the one before. A rebalance may come between,
 // before anybody compares.
-func (s *sessions) set(h *held) (madeAgain bool) {
+func (s *Sessions) set(h *Session) (madeAgain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now[h.topic] = h
 	before := s.known[h.topic]
-	if h.topicID != "" {
-		s.known[h.topic] = h.topicID
+	if h.TopicID != "" {
+		s.known[h.topic] = h.TopicID
 	}
-	if before == "" || h.topicID == "" || before == h.topicID {
+	if before == "" || h.TopicID == "" || before == h.TopicID {
 		return false
 	}
 	if !slices.Contains(s.former[h.topic], before) {
@@ -94,7 +94,7 @@ func (s *sessions) set(h *held) (madeAgain bool) {
 }
 
 // unset forgets what it holds of the client's session.
-func (s *sessions) unset(session sarama.ConsumerGroupSession) {
+func (s *Sessions) unset(session sarama.ConsumerGroupSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic, h := range s.now {
@@ -108,46 +108,46 @@ func (s *sessions) unset(session sarama.ConsumerGroupSession) {
 // rejoin ends the topic's session, so that this replica joins the group again at once. Without it a member hears of a
 // rebalance only with the answer to its next heartbeat, which may also wait behind a fetch. It is for a group whose rebalance
 // has begun: in any other one it would begin a rebalance.
-func (s *sessions) rejoin(topic string) {
-	if h := s.of(topic); h != nil {
+func (s *Sessions) Rejoin(topic string) {
+	if h := s.Of(topic); h != nil {
 		h.end()
 	}
 }
 
 // isFormer reports whether the topic had the id before it was made again: a broker that is behind still tells it.
-func (s *sessions) isFormer(topic, id string) bool {
+func (s *Sessions) isFormer(topic, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Contains(s.former[topic], id)
 }
 
 // change is what the brokers say of a topic that its session did not know.
-type change int
+type Change int
 
 const (
-	unchanged change = iota
-	madeAgain        // it has another id
-	resized          // it has another number of partitions
+	Unchanged Change = iota
+	MadeAgain        // it has another id
+	Resized          // it has another number of partitions
 )
 
 // compare ends the topic's session when the topic is not as it was when the session began. The next one begins at once,
 // and looks where to read.
-func (s *sessions) compare(topic string, state kafka.TopicState) change {
+func (s *Sessions) Compare(topic string, state kafka.TopicState) Change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.now[topic]
 	switch {
 	case h == nil || slices.Contains(s.former[topic], state.ID) && state.ID != "":
-		return unchanged
-	case h.topicID != "" && state.ID != "" && h.topicID != state.ID:
-		s.former[topic] = append(s.former[topic], h.topicID)
+		return Unchanged
+	case h.TopicID != "" && state.ID != "" && h.TopicID != state.ID:
+		s.former[topic] = append(s.former[topic], h.TopicID)
 		h.end()
 		delete(s.now, topic)
-		return madeAgain
+		return MadeAgain
 	case h.partitions != state.Partitions:
 		h.end()
 		delete(s.now, topic)
-		return resized
+		return Resized
 	}
-	return unchanged
+	return Unchanged
 }

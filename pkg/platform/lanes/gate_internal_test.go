@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"context"
@@ -43,12 +43,12 @@ func TestWhatWasHandledStaysInWorkUntilItIsMarked(t *testing.T) {
 	t.Parallel()
 	c := newClaims("", newGate(), newFailures())
 	msg := message.NewMessage("", nil)
-	_, err := c.gated(func(*message.Message) ([]*message.Message, error) { return nil, nil })(msg)
+	_, err := c.Admit(func(*message.Message) ([]*message.Message, error) { return nil, nil })(msg)
 	require.NoError(t, err)
-	require.Equal(t, 1, c.inWork())
-	c.of(msg).settle()
-	require.Zero(t, c.inWork())
-	_, err = c.gated(func(*message.Message) ([]*message.Message, error) { return nil, context.DeadlineExceeded })(msg)
+	require.Equal(t, 1, c.InWork())
+	c.Of(msg).settle()
+	require.Zero(t, c.InWork())
+	_, err = c.Admit(func(*message.Message) ([]*message.Message, error) { return nil, context.DeadlineExceeded })(msg)
 	require.Error(t, err)
-	require.Zero(t, c.inWork())
+	require.Zero(t, c.InWork())
 }

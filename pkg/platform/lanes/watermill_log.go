@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 // watermillLogger lets watermill speak through log, a step quieter: what it calls information is detail to an operator,
 // and the errors that it reports are retried and reported by us with their cause.
-func watermillLogger(log *slog.Logger) watermill.LoggerAdapter {
+func WatermillLogger(log *slog.Logger) watermill.LoggerAdapter {
 	return quieter{watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
 		slog.LevelInfo:  slog.LevelDebug,
 		slog.LevelError: slog.LevelWarn,

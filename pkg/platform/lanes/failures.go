@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // failures remembers which lanes are held up by a transient error just now.
 type failures struct {
 	mu   sync.Mutex
-	held map[*claim]heldUp
+	held map[*Lane]heldUp
 }
 
 type heldUp struct {
@@ -18,18 +18,18 @@ type heldUp struct {
 	err    error
 }
 
-func newFailures() *failures { return &failures{held: make(map[*claim]heldUp)} }
+func newFailures() *failures { return &failures{held: make(map[*Lane]heldUp)} }
 
 // set notes that the claim's record is held up by err, and reports whether it is the only one: an outage holds up many,
 // and one line of the log says it.
-func (f *failures) set(cl *claim, r messages.Record, err error) (only bool) {
+func (f *failures) set(cl *Lane, r messages.Record, err error) (only bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.held[cl] = heldUp{r, err}
 	return len(f.held) == 1
 }
 
-func (f *failures) clear(cl *claim) {
+func (f *failures) clear(cl *Lane) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.held, cl)

@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"errors"
@@ -18,13 +18,13 @@ type opener struct {
 	service  string
 	log      *slog.Logger
 	unread   *prometheus.CounterVec // records that were deleted before they were read, by topic
-	notices  *notices
-	sessions *sessions
+	notices  *Notices
+	sessions *Sessions
 }
 
 // start is where the reading of one partition begins, and why there.
-type start struct {
-	offset int64
+type Start struct {
+	Offset int64
 	why    reason
 	missed int64 // offsets before it that were deleted unread
 }
@@ -40,18 +40,18 @@ const (
 )
 
 // startOf decides where to begin in a log of the topic with the id.
-func startOf(far kafka.Progress, topicID string, log kafka.LogState) start {
+func StartOf(far kafka.Progress, topicID string, log kafka.LogState) Start {
 	switch {
 	case far.Next < 0:
-		return start{offset: log.First, why: nothingCommitted}
+		return Start{Offset: log.First, why: nothingCommitted}
 	case !far.Of(topicID):
-		return start{offset: log.First, why: topicIsNew}
+		return Start{Offset: log.First, why: topicIsNew}
 	case far.Next > log.End:
-		return start{offset: log.First, why: logIsShort}
+		return Start{Offset: log.First, why: logIsShort}
 	case far.Next < log.First:
-		return start{offset: log.First, why: logWasCut, missed: log.First - far.Next}
+		return Start{Offset: log.First, why: logWasCut, missed: log.First - far.Next}
 	}
-	return start{offset: far.Next}
+	return Start{Offset: far.Next}
 }
 
 // open takes over the partitions of a session before anything is read of them. An error ends the session, and the client
@@ -92,7 +92,7 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 		return err
 	}
 	logs, untold := kafka.AskLogs(client, topic, partitions)
-	h := newHeld(session, topic, state)
+	h := newSession(session, topic, state)
 	found := make(map[reason]int)
 	for _, p := range partitions {
 		if err := untold[p]; err != nil && far[p].Of(state.ID) {
@@ -101,9 +101,9 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 		} else if err != nil {
 			return err
 		}
-		s := startOf(far[p], state.ID, logs[p])
-		if s.offset != far[p].Next || state.ID != far[p].TopicID {
-			h.begin(p, s.offset)
+		s := StartOf(far[p], state.ID, logs[p])
+		if s.Offset != far[p].Next || state.ID != far[p].TopicID {
+			h.begin(p, s.Offset)
 		}
 		found[s.why]++
 		if s.why == logWasCut {
@@ -112,7 +112,7 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	}
 	n := found[topicIsNew]
 	if o.sessions.set(h) || n > 0 {
-		o.notices.madeAgain(o.log, short, state.ID)
+		o.notices.MadeAgain(o.log, short, state.ID)
 	}
 	if n > 0 {
 		o.log.Warn("offsets of the topic that was deleted do not count: reading begins at the first record", "topic", short, "partitions", n)
@@ -123,17 +123,17 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	if n := found[logIsShort]; n > 0 {
 		text := fmt.Sprintf("%d partitions of %s end before the offset that was read up to: the brokers lost records, and reading begins at the first one", n, short)
 		o.log.Error(text, "topic", short)
-		o.notices.add(text)
+		o.notices.Add(text)
 	}
 	return nil
 }
 
 // missed tells of records that were deleted before they were read.
-func (o *opener) missed(topic string, partition int32, next int64, s start) {
+func (o *opener) missed(topic string, partition int32, next int64, s Start) {
 	o.unread.WithLabelValues(topic).Add(float64(s.missed))
-	text := fmt.Sprintf("%d records of %s/%d were deleted before they were read, offsets %d to %d", s.missed, topic, partition, next, s.offset-1)
+	text := fmt.Sprintf("%d records of %s/%d were deleted before they were read, offsets %d to %d", s.missed, topic, partition, next, s.Offset-1)
 	o.log.Error(text, "topic", topic, "partition", partition, "offset", next)
-	o.notices.add(text)
+	o.notices.Add(text)
 }
 
 // Setup looks where to begin before the claims of a session do.
@@ -148,17 +148,17 @@ func (h *claimHandler) Setup(session sarama.ConsumerGroupSession) error {
 
 // Cleanup forgets the session when its claims have ended.
 func (h *claimHandler) Cleanup(session sarama.ConsumerGroupSession) error {
-	h.claims.sessions.unset(session)
+	h.claims.Sessions.unset(session)
 	return h.ConsumerGroupHandler.Cleanup(session)
 }
 
 // holding returns the session as the claims of a topic see it.
-func (c *claims) holding(session sarama.ConsumerGroupSession, topic string) *held {
-	if h := c.sessions.of(topic); h != nil && h.ConsumerGroupSession == session {
+func (c *Claims) holding(session sarama.ConsumerGroupSession, topic string) *Session {
+	if h := c.Sessions.Of(topic); h != nil && h.ConsumerGroupSession == session {
 		return h
 	}
 	// The topic changed before its claims began, and the session ends by itself.
-	h := newHeld(session, topic, kafka.TopicState{})
+	h := newSession(session, topic, kafka.TopicState{})
 	if c.opener != nil {
 		h.end()
 	}

@@ -1,4 +1,4 @@
-package bus
+package lanes
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ const (
 type passage struct {
 	sarama.ConsumerGroupClaim
 	session sarama.ConsumerGroupSession
-	claims  *claims
+	claims  *Claims
 
 	failed   chan struct{} // is told of a failed fetch
 	next     atomic.Int64  // offset to hand over next; as sarama names the oldest and the newest until there was one
@@ -53,7 +53,7 @@ type passage struct {
 // bySelf is the part of sarama's claim that ends its reading of the partition: a claim is a PartitionConsumer too.
 type bySelf interface{ AsyncClose() }
 
-func (c *claims) newPassage(ended context.Context, session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) *passage {
+func (c *Claims) newPassage(ended context.Context, session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) *passage {
 	p := &passage{ConsumerGroupClaim: sc, session: session, claims: c, failed: make(chan struct{}, 1), ended: ended}
 	p.next.Store(sc.InitialOffset())
 	return p
