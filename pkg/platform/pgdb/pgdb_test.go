@@ -112,15 +112,16 @@ func (w *world) waiting() (*log, <-chan error, context.CancelFunc) {
 
 func TestADatabaseThatIsDownIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []int{refuses, hangs} {
+	for _, begin := range faults {
 		w := setup(t)
-		w.proxy.become(mode)
+		begin(w.proxy)
 		out, result, _ := w.waiting()
 		out.says(t, "failed to connect")
-		require.Eventually(t, func() bool { return w.proxy.asked() >= 3 }, 30*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return w.proxy.Connections() >= 3 }, 30*time.Second, 5*time.Millisecond)
 		require.Len(t, out.lines(), 1, "not a line for every attempt")
 		require.Empty(t, result)
-		w.proxy.become(forwards)
+		w.proxy.Resume()
+		w.proxy.Cut()
 		require.NoError(t, <-result)
 	}
 }
@@ -145,7 +146,7 @@ func TestASchemaThatIsNotMigratedIsWaitedFor(t *testing.T) {
 func TestWaitingEndsWhenItIsToldTo(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.proxy.become(refuses)
+	w.proxy.Refuse()
 	out, result, cancel := w.waiting()
 	out.says(t, "")
 	cancel()

@@ -70,7 +70,7 @@ func TestAPanicRollsBackAndGivesTheConnectionBack(t *testing.T) {
 func TestACommitWithoutAnAnswerIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.proxy.become(loses)
+	w.proxy.LoseAnswerTo(commitBound)
 	err := w.run(insertSQL)
 	require.ErrorIs(t, err, pgdb.ErrCommitUnknown)
 	require.Equal(t, fault.Transient, fault.KindOf(err))
@@ -99,7 +99,7 @@ func TestTheLastStatementsAreCommittedWithoutAskingAgain(t *testing.T) {
 	require.Equal(t, 1, scan[int](t, w.pool, countSQL))
 
 	w = setup(t)
-	w.proxy.become(loses)
+	w.proxy.LoseAnswerTo(commitBound)
 	err := w.finish(insertSQL)
 	require.ErrorIs(t, err, pgdb.ErrCommitUnknown)
 	require.Equal(t, fault.Transient, fault.KindOf(err))
@@ -272,11 +272,13 @@ func TestUnavailableMeansThatItWillPass(t *testing.T) {
 	require.True(t, pgdb.IsUnavailable(w.pool.Ping(short)), "all connections are busy")
 	held.Release()
 
-	for _, mode := range []int{refuses, hangs} {
-		w.proxy.become(mode)
-		err := w.open(pgdb.Config{URL: w.proxy.url}).Ping(t.Context())
+	for _, begin := range faults {
+		begin(w.proxy)
+		w.proxy.Cut()
+		err := w.open(pgdb.Config{URL: w.proxy.Through(w.admin)}).Ping(t.Context())
 		require.Error(t, err)
 		require.True(t, pgdb.IsUnavailable(err), "%v", err)
+		w.proxy.Resume()
 	}
 
 	gone, cancel := context.WithCancel(t.Context())

@@ -2,30 +2,30 @@ package crash
 
 import "fmt"
 
-// telling is one thing that is told about an order: however often it is written, it is the same message.
-type telling struct{ order, event, kind string }
+// output is a message that an order causes. However often it is written, it is the same message.
+type output struct{ order, event, kind string }
 
-func (t telling) String() string {
+func (t output) String() string {
 	if t.kind == "" {
 		return fmt.Sprintf("%s of order %s", t.event, t.order)
 	}
 	return fmt.Sprintf("%s (%s) of order %s", t.event, t.kind, t.order)
 }
 
-// messages: what led to each outcome stands in Kafka, and what stands there more than once is the same to the byte.
+// messages checks that the messages that led to each outcome are in Kafka, and that a repeated message is the same to the byte.
 func (c *count) messages() {
-	first := map[telling]record{}
+	first := map[output]record{}
 	for _, r := range c.books.Messages {
 		c.tally.Messages++
-		t := telling{r.OrderID, r.Event, r.Kind}
+		t := output{r.OrderID, r.Event, r.Kind}
 		before, again := first[t]
 		switch {
 		case !again:
 			first[t] = r
 		case before.MessageID != r.MessageID:
-			c.wrong("%s was told as two messages, %s and %s", t, before.MessageID, r.MessageID)
+			c.wrong("%s is two messages, %s and %s", t, before.MessageID, r.MessageID)
 		case before.Body != r.Body:
-			c.wrong("%s was told in two ways: %s and %s", t, before.Body, r.Body)
+			c.wrong("%s has two bodies: %s and %s", t, before.Body, r.Body)
 		default:
 			c.tally.MessagesAgain++
 		}
@@ -34,18 +34,18 @@ func (c *count) messages() {
 		}
 	}
 	for id, o := range c.orders {
-		expected := []telling{{id, "order_placed", ""}, {id, "notification_requested", o.Status}}
+		expected := []output{{id, "order_placed", ""}, {id, "notification_requested", o.Status}}
 		switch o.Status {
 		case "confirmed":
-			expected = append(expected, telling{id, "payment_requested", ""}, telling{id, "payment_captured", ""})
+			expected = append(expected, output{id, "payment_requested", ""}, output{id, "payment_captured", ""})
 		case "failed":
-			expected = append(expected, telling{id, "payment_requested", ""}, telling{id, "payment_failed", ""})
+			expected = append(expected, output{id, "payment_requested", ""}, output{id, "payment_failed", ""})
 		case "rejected":
-			expected = append(expected, telling{id, "order_rejected", ""})
+			expected = append(expected, output{id, "order_rejected", ""})
 		}
 		for _, t := range expected {
 			if _, ok := first[t]; !ok {
-				c.wrong("nobody was told %s, which is %s", t, o.Status)
+				c.wrong("there is no message %s, although the order is %s", t, o.Status)
 			}
 		}
 	}

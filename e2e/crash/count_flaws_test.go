@@ -30,12 +30,12 @@ func sound() ([]purchase.Purchase, *books) {
 		Stock:    []stockRow{{"brush", 8, 0, 2, 10}},
 		Left:     []leftover{{"messages in the outbox", 0}},
 	}
-	for _, told := range []telling{{"a", "order_placed", ""}, {"a", "payment_requested", ""}, {"a", "payment_captured", ""},
+	for _, told := range []output{{"a", "order_placed", ""}, {"a", "payment_requested", ""}, {"a", "payment_captured", ""},
 		{"b", "order_placed", ""}, {"b", "payment_requested", ""}, {"b", "payment_failed", ""}, {"c", "order_placed", ""},
 		{"a", "order_placed", ""}} { // the last one again
 		b.Messages = append(b.Messages, record{Event: told.event, OrderID: told.order, MessageID: told.String(), Body: "{}"})
 	}
-	for _, end := range []telling{{"a", "", "confirmed"}, {"b", "", "failed"}, {"c", "", "cancelled"}} {
+	for _, end := range []output{{"a", "", "confirmed"}, {"b", "", "failed"}, {"c", "", "cancelled"}} {
 		id := end.order + end.kind
 		b.Notifications = append(b.Notifications, notificationRow{end.order, end.kind, "sent", "u@example.com"})
 		b.Emails = append(b.Emails, email{"u@example.com", end.order, end.kind, id})
@@ -80,10 +80,10 @@ func TestTheCountNotices(t *testing.T) {
 		"stock sold twice": {func(b *books) { b.Stock[0].Available, b.Stock[0].Sold = 6, 4 },
 			"brush: 6 available, 0 reserved, 4 sold of 10, but 2 were confirmed"},
 		"a decision under two ids": {func(b *books) { b.Messages[7].MessageID = "new" },
-			"order_placed of order a was told as two messages, order_placed of order a and new"},
-		"a decision in two ways": {func(b *books) { b.Messages[7].Body = "{1}" }, "order_placed of order a was told in two ways: {} and {1}"},
+			"order_placed of order a is two messages, order_placed of order a and new"},
+		"a decision with two bodies": {func(b *books) { b.Messages[7].Body = "{1}" }, "order_placed of order a has two bodies: {} and {1}"},
 		"a message never published": {func(b *books) { b.Messages = slices.Delete(b.Messages, 5, 6) },
-			"nobody was told payment_failed of order b, which is failed"},
+			"there is no message payment_failed of order b, although the order is failed"},
 		"a notification that is lost": {func(b *books) { b.Notifications = b.Notifications[1:] },
 			"order a is confirmed, and its customer was not told"},
 		"a notification that is not sent": {func(b *books) { b.Notifications[0].Status = "pending" }, "notification confirmed of order a is pending"},

@@ -1,0 +1,9 @@
+package load_test
+
+import (
+	"testing"
+
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }

@@ -1,0 +1,9 @@
+package process
+
+import (
+	"testing"
+
+	"pasdetrois/pkg/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
