@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// putBack keeps what was not sent for the next read, and gives back the memory of what was.
+// putBack keeps the records that were not sent for the next read, and returns the memory of those that were.
 func (i *instance) putBack() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -23,33 +23,33 @@ func (i *instance) putBack() {
 	i.share.settle(i.buffer)
 }
 
-// deliver sends the answer. Only then its records count as read.
+// deliver sends the answer. Its records count as read only afterwards: when the client is gone, the next read has them again.
 func (i *instance) deliver(w http.ResponseWriter, media string) error {
 	list, skipped, first := i.shown()
 	if skipped > 0 {
 		w.Header().Set(skippedHeader, strconv.Itoa(skipped))
-		i.server.cfg.Log.Warn("passed over "+strconv.Itoa(skipped)+" records whose value is no JSON; the binary format shows them",
+		i.server.cfg.Log.Warn("skipped "+strconv.Itoa(skipped)+" records whose value is not JSON; the binary format shows them",
 			"group", i.id.group, "instance", i.id.name, "topic", first.Topic, "partition", first.Partition, "offset", first.Offset)
 	}
-	// Counted before, so that who has the answer finds it counted.
+	// Counted before it is sent, so that a client that has the answer finds it counted.
 	i.server.counts.consumed.Add(int64(len(list)))
 	i.server.counts.skipped.Add(int64(skipped))
 	if err := i.stream(w, media, list); err != nil {
 		i.server.counts.consumed.Add(-int64(len(list)))
 		i.server.counts.skipped.Add(-int64(skipped))
-		i.warn("send an answer: its records are for the next read", err)
-		return nil // the connection is broken: half an answer does not look like a whole one
+		i.warn("send an answer: the next read returns its records again", err)
+		return nil // the connection is broken, so the client cannot take half an answer for a complete one
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, it := range i.answer { // those of a partition lost meanwhile are gone from it
+	for _, it := range i.answer { // without the records of partitions that were lost meanwhile
 		i.positions[partitionOf(it.record)] = position{kgo.EpochOffset{Epoch: it.record.LeaderEpoch, Offset: it.record.Offset + 1}, true}
 	}
 	i.answer = nil
 	return nil
 }
 
-// stream writes records one after the other: the answer as a whole would take several times their memory.
+// stream writes one record after the other: the whole answer as one text would take several times their memory.
 func (i *instance) stream(w http.ResponseWriter, media string, list []*kgo.Record) error {
 	conn := http.NewResponseController(w)
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
@@ -61,7 +61,7 @@ func (i *instance) stream(w http.ResponseWriter, media string, list []*kgo.Recor
 		if err != nil {
 			return err
 		}
-		_, _ = out.WriteString(separator) // an error stays with out
+		_, _ = out.WriteString(separator) // out keeps an error until Flush
 		_, _ = out.Write(bytes.TrimSuffix(one, []byte("\n")))
 		separator = ","
 	}

@@ -21,7 +21,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, tooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	// The server's time limit is for sending a request. From here on it must not end the wait for an answer.
+	// The server's read deadline is for sending a request. It must not end the wait for an answer.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
@@ -42,7 +42,7 @@ func decode(body []byte, v any) error {
 		return failed(codeConversion, "Conversion of JSON to Object failed: the body is not UTF-8")
 	}
 	if text := bytes.TrimSpace(body); len(text) == 0 || text[0] != '{' {
-		return failed(codeConversion, "Conversion of JSON to Object failed: the body is no JSON object")
+		return failed(codeConversion, "Conversion of JSON to Object failed: the body is not a JSON object")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -86,7 +86,7 @@ func optionalRequest[T any](w http.ResponseWriter, r *http.Request) (*T, error) 
 	return in, decode(body, in)
 }
 
-// respond answers with v as JSON. A client that went away meanwhile is no error: there is nobody to tell.
+// respond answers with v as JSON. It is not an error when the client has closed the connection.
 func respond(w http.ResponseWriter, media string, v any) error {
 	body, err := encode(v)
 	if err != nil {
@@ -104,7 +104,7 @@ func encode(v any) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// send writes an answer, within a time that a slow client cannot stretch.
+// send writes an answer. A client that reads slowly cannot hold it longer than writeTime.
 func send(w http.ResponseWriter, media string, body []byte) error {
 	conn := http.NewResponseController(w)
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTime))

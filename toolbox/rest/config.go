@@ -15,14 +15,14 @@ import (
 type Config struct {
 	// Brokers are Kafka's bootstrap addresses.
 	Brokers []string
-	// Kafka says how to be let in there; its own Brokers and prefixes are not used.
+	// Kafka is the login; its own Brokers and prefixes are not used.
 	Kafka kafka.Config
 	// Allow names the topics that may be written. None = nothing can be written.
 	Allow []string
-	// BaseURL is the address by which clients reach this server, such as https://kafka.example.com, when something is between.
-	// "" = what the client's request says.
+	// BaseURL is the address by which clients reach this server behind a proxy, such as https://kafka.example.com. "" = http://
+	// and the Host of the request.
 	BaseURL string
-	// Reserved names consumer groups that nobody may join here: they belong to programs that would lose messages.
+	// Reserved names consumer groups that no instance may join: their own programs would lose messages.
 	Reserved []string
 	// Idle is how long an instance may go without a call before it is closed. 0 = 5 minutes.
 	Idle time.Duration
@@ -31,7 +31,7 @@ type Config struct {
 	// Memory bounds in bytes what the records of all instances and the bodies of all requests take together. 0 = 64 MiB,
 	// and not less than 16 MiB.
 	Memory int
-	// Log gets a line for each instance that comes or goes, and for what was passed over. nil = nowhere.
+	// Log gets a line for each instance that is created or closed, and for skipped records. nil = no log.
 	Log *slog.Logger
 }
 
@@ -45,15 +45,15 @@ const (
 
 // How long things may take, and how large they may be.
 const (
-	kafkaTime       = 8 * time.Second  // one question to Kafka; below the 10 s within which every failure is told
-	hangTime        = 4 * time.Second  // one connection, and what one request may take longer than it asked for
+	kafkaTime       = 8 * time.Second  // one question to Kafka; every failure is answered within 10 s
+	hangTime        = 4 * time.Second  // one connection, and the extra time of one request
 	closeTime       = 5 * time.Second  // to commit and leave a group
 	joinTime        = 10 * time.Second // a read without timeout waits this long for its first partitions
 	readTime        = time.Second      // a read without timeout, once it has partitions
 	maxReadTime     = 30 * time.Second
-	quietTime       = 100 * time.Millisecond // a read with something in hand ends when nothing more comes for so long
-	fetchTime       = 200 * time.Millisecond // a broker waits so long for something new; it holds up the question to the next one
-	keepTime        = 5 * time.Second        // what was fetched for an instance that nobody calls is kept for so long
+	quietTime       = 100 * time.Millisecond // a read that has records ends when no more come for so long
+	fetchTime       = 200 * time.Millisecond // a broker waits so long for new records; the question to the next broker waits as well
+	keepTime        = 5 * time.Second        // fetched records of an instance without calls are kept for so long
 	writeTime       = 30 * time.Second       // to send an answer to a slow client
 	maxReadBytes    = 8 << 20
 	maxProduceBytes = 8 << 20

@@ -52,7 +52,7 @@ func TestWhatIsNoJSONIsPassedOverCountedAndStillThereInBinary(t *testing.T) {
 	require.Equal(t, []record{
 		{topic, "bare-key", map[string]any{"n": 1.0}, 0, 0}, {topic, "bare-key", map[string]any{"n": 2.0}, 0, 4}, {topic, "/w==", nil, 0, 5},
 	}, got.records(t))
-	require.Contains(t, log.String(), "passed over 3 records whose value is no JSON; the binary format shows them")
+	require.Contains(t, log.String(), "skipped 3 records whose value is not JSON; the binary format shows them")
 	require.Contains(t, log.String(), "partition=0 offset=1")
 	require.NotContains(t, log.String(), "not json", "payloads are not logged")
 	require.EqualValues(t, 3, w.server.Stats().Skipped)

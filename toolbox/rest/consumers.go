@@ -80,8 +80,8 @@ func (s *Server) createConsumer(_ context.Context, r *http.Request, in *createRe
 		BaseURI: s.base(r) + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)}, nil
 }
 
-// base is the address by which the client reaches this server. Behind another server only Config.BaseURL knows it: what a
-// request's X-Forwarded headers say may be the client's own words.
+// base is the address by which the client reaches this server. Behind a proxy that is Config.BaseURL: a client can send
+// X-Forwarded headers as well, so they are never read.
 func (s *Server) base(r *http.Request) string {
 	if s.cfg.BaseURL != "" {
 		return strings.TrimRight(s.cfg.BaseURL, "/")
@@ -132,7 +132,7 @@ func (c *consumers) release(e *entry) {
 	e.last = time.Now()
 }
 
-// remove takes the instance out. Who asked for it ends it, and says so to ending.
+// remove takes the instance out. The caller ends it and then calls ending.Done.
 func (c *consumers) remove(id instanceID) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,7 +168,7 @@ func (c *consumers) sweep(ctx context.Context) {
 	}
 }
 
-// resting returns the instances that hold records although nobody called since then.
+// resting returns the instances that hold records and had no call since then.
 func (c *consumers) resting(then time.Time) []*entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,9 +7,9 @@
 //
 // Consuming: an instance is a member of its group from its subscription on until it is deleted, was idle for Config.Idle,
 // or the server stops; then it leaves the group. Reading is at least once: a record counts as read only when the answer
-// with it was sent. With auto.commit.enable (the default) what was read is committed when the instance reads again, loses
-// the partition or ends; without, only POST …/offsets commits. Records of aborted transactions are never seen.
+// with it was sent. With auto.commit.enable (the default) these records are committed when the instance reads again, loses
+// the partition or ends; without, only POST …/offsets commits. Records of aborted transactions are never delivered.
 //
-// A consumer with the json format passes over a record whose value is no JSON: it is counted, told in a response header
-// and in the log, and stays where it is for consumers with the binary format.
+// A consumer with the json format skips a record whose value is not JSON. It is counted, a response header and the log name
+// it, and consumers with the binary format still read it.
 package rest

@@ -15,7 +15,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// Error is an answer that is no success: an HTTP status and the API's own code, which starts with the status.
+// Error is the answer to a failed call: an HTTP status and the API's own code, which starts with the status.
 type Error struct {
 	Status  int    `json:"-"`
 	Code    int    `json:"error_code"`
@@ -79,7 +79,7 @@ func invalid(format string, args ...any) *Error {
 	return failed(http.StatusUnprocessableEntity, format, args...)
 }
 
-// kafkaError says what Kafka, or the way to it, did not do.
+// kafkaError turns an error of Kafka, or of the connection to it, into the API's answer. An Error stays as it is.
 func kafkaError(err error) error {
 	var own *Error
 	if errors.As(err, &own) {
@@ -106,7 +106,7 @@ func isRetriable(err error) bool {
 
 func oneLine(err error) string { return strings.Join(strings.Fields(kafka.Readable(err).Error()), " ") }
 
-// writeError answers with err. What is no Error is told as an internal error, without details.
+// writeError answers with err. Any error but Error is answered as an internal error without details.
 func writeError(w http.ResponseWriter, err error) {
 	var e *Error
 	if !errors.As(err, &e) {

@@ -48,8 +48,8 @@ func (i *instance) gained(added map[string][]int32) {
 	}
 }
 
-// lost drops what was fetched of partitions that another member reads from now on. It gets all that was not answered
-// with, also what is in an answer that is not sent yet.
+// lost drops the fetched records of partitions that another member reads from now on. That member reads all records that were
+// not sent, also those of an answer that is not sent yet.
 func (i *instance) lost(gone map[string][]int32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -69,9 +69,9 @@ func (i *instance) lost(gone map[string][]int32) {
 	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[partitionOf(it.record)] })
 }
 
-// beginAt turns "the start" and "the end" into offsets when the group gives partitions without a committed one: from
-// then on the instance has a position that can be moved, although nothing was read yet. It keeps where it began: when it
-// gets a partition back after an outage, "the end" would be another one, and what came meanwhile would never be read.
+// beginAt turns earliest and latest into offsets for assigned partitions without a committed offset, so that the position can
+// be moved before anything is read. It keeps these offsets. When a partition comes back after an outage, the latest offset is
+// another one, and the records between them would never be read.
 func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	if i.settings.reset == "none" {
 		return offsets, nil

@@ -2,6 +2,8 @@ package rest_test
 
 import (
 	"net/http"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,10 +98,36 @@ func TestTheGuidesCurlLinesAnswerAsTheGuideShows(t *testing.T) {
 	require.Regexp(t, `^\{"name":"`+w.prefix+`jsontest","configs":\{.*"cleanup.policy":"delete".*\},"partitions":\[\{"partition":0,"leader":`, topic)
 }
 
+// The document's own curl lines, in their order: they place an order and read what became of it.
+func TestTheDocumentsCurlLinesWork(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	orders, notifications := w.topic("test", 1), w.topic("other", 1)
+	w.write(notifications, 0, []byte("o-1"), []byte(`{"order_id":"o-1"}`))
+	document, err := os.ReadFile("../../docs/rest.md")
+	require.NoError(t, err)
+	lines := regexp.MustCompile(`\s*\\\n\s*`).ReplaceAllString(string(document), " ")
+	v2 := regexp.MustCompile(`(?m)^    v2='(.*)'$`).FindStringSubmatch(lines)
+	require.NotNil(t, v2)
+	names := strings.NewReplacer("localhost:8082", w.url, "/topics/orders", "/topics/"+orders, `"notifications"`, `"`+notifications+`"`,
+		"/consumers/", "/consumers/"+w.prefix, `"$v2"`, `"`+v2[1]+`"`)
+	var answers []answer
+	for _, line := range regexp.MustCompile(`(?m)^    (curl .*)$`).FindAllStringSubmatch(lines, -1) {
+		answers = append(answers, w.send(curl(t, names.Replace(line[1]))))
+	}
+	require.Len(t, answers, 5)
+	for n, status := range []int{200, 200, 204, 200, 204} {
+		require.Equal(t, status, answers[n].status, answers[n].body)
+	}
+	require.Contains(t, answers[0].body, `"partition":0,"offset":0,"error_code":null`)
+	require.JSONEq(t, `{"order_id": "o-1", "user_id": "ada", "total": 49.99}`, string(w.stored(orders, 1)[0].Value))
+	require.Equal(t, []record{{Topic: notifications, Key: "o-1", Value: map[string]any{"order_id": "o-1"}}}, answers[3].records(t))
+}
+
 // curl makes the request that a curl line makes.
 func curl(t *testing.T, line string) *http.Request {
 	t.Helper()
-	method, body, url := http.MethodGet, "", ""
+	method, body, url := "", "", ""
 	headers := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	words := shellWords(line)[1:]
 	for n := 0; n < len(words); n++ {
@@ -117,6 +145,9 @@ func curl(t *testing.T, line string) *http.Request {
 		default:
 			url = words[n]
 		}
+	}
+	if method == "" && body != "" {
+		method = http.MethodPost
 	}
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	require.NoError(t, err)

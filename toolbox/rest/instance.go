@@ -20,8 +20,14 @@ type topicPartition struct {
 	Partition int32  `json:"partition"`
 }
 
-// instance is one consumer. Its calls come one after the other (begin, done); only Kafka's news about partitions comes
-// in between, and touches nothing but what mu guards.
+// instance is one consumer. Its calls run one after the other (begin, done). Only the group's changes of partitions happen in
+// between, and they touch only the fields that mu guards.
+//
+//	created ── subscribe ──> member of its group ── unsubscribe ──> created
+//	   │                        partitions come and go (gained, lost)
+//	   └────── assign ─────> reads given partitions ── unsubscribe ──> created
+//
+// Each state ends with end: DELETE, no call for Config.Idle, or the server's stop.
 type instance struct {
 	server   *Server
 	id       instanceID
@@ -32,23 +38,23 @@ type instance struct {
 
 	// Of the call in work:
 	client  *kgo.Client        // nil before a subscription or assignment
-	hangUp  context.CancelFunc // makes the client's pending requests give up
+	hangUp  context.CancelFunc // cancels the client's pending requests
 	topics  []string
 	pattern string
 	manual  bool // partitions are assigned by hand
 
 	mu        sync.Mutex
 	share     *share                       // of the memory; nil before client
-	joined    chan struct{}                // closed once the group gave partitions, or said that there are none
+	joined    chan struct{}                // closed once the group has assigned partitions, or none
 	assigned  map[topicPartition]bool      // partitions to read
-	buffer    []*kgo.Record                // from Kafka, for the next answers
-	tooLarge  []*kgo.ErrDecompressTooLarge // batches to be passed over, each behind all that is in buffer of its partition
+	buffer    []*kgo.Record                // fetched, for the next answers
+	tooLarge  []*kgo.ErrDecompressTooLarge // batches to skip, each behind the buffered records of its partition
 	answer    []item                       // in the answer that is being made
-	positions map[topicPartition]position  // behind what was read
+	positions map[topicPartition]position  // behind the records that were read
 	began     map[topicPartition]int64     // where reading began, without a committed offset
 	ids       map[string]kadm.TopicID      // of the topics that are read
-	refused   error                        // why the group does not let this instance in; nil while it does, or may yet
-	gone      string                       // a topic that is not the one that was subscribed to any more; "" = none
+	refused   error                        // why the group rejects this instance; nil = it does not, or not yet
+	gone      string                       // a subscribed topic that was deleted or made anew; "" = none
 }
 
 // position is the next offset to read, as far as answers were sent.
@@ -63,7 +69,7 @@ func newInstance(s *Server, id instanceID, set settings) *instance {
 	return i
 }
 
-// begin waits for the calls before this one. It fails when the instance ends, or the client or the server goes away.
+// begin waits for the calls before this one. It fails when the instance ends, the client is gone or the server stops.
 func (i *instance) begin(ctx context.Context) error {
 	select {
 	case i.turn <- struct{}{}:
@@ -80,8 +86,8 @@ func (i *instance) begin(ctx context.Context) error {
 
 func (i *instance) done() { <-i.turn }
 
-// end ends the call in work, if any, commits what was read if that is wanted, and leaves the group. It takes seconds at
-// most, also when Kafka does not answer. It is called once.
+// end ends the call in work, commits with auto.commit.enable the records that were read, and leaves the group. It takes
+// closeTime at most, also when Kafka does not answer. It is called once.
 func (i *instance) end() {
 	i.kill()
 	i.turn <- struct{}{}
@@ -117,7 +123,7 @@ func (i *instance) connect(partitions []topicPartition, opts ...kgo.Opt) error {
 		kgo.WithContext(connected),
 		kgo.ConsumeResetOffset(i.settings.begin()),
 		kgo.FetchMaxWait(fetchTime),
-		kgo.MaxConcurrentFetches(0), // nothing is fetched ahead of a read
+		kgo.MaxConcurrentFetches(0), // fetch only during a read
 	)...)
 	if err != nil {
 		hangUp()
@@ -130,7 +136,7 @@ func (i *instance) connect(partitions []topicPartition, opts ...kgo.Opt) error {
 	return nil
 }
 
-// disconnect commits if that is wanted, leaves the group and forgets all partitions.
+// disconnect commits with auto.commit.enable, leaves the group and forgets all partitions.
 func (i *instance) disconnect() {
 	if i.client == nil {
 		return

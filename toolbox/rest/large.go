@@ -13,15 +13,15 @@ func partitionOfBatch(e *kgo.ErrDecompressTooLarge) topicPartition {
 	return topicPartition{e.Topic, e.Partition}
 }
 
-// isTooLarge reports whether a partition stands before a batch that inflates too far.
+// isTooLarge reports whether the next batch of a partition inflates too far.
 func (i *instance) isTooLarge() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.tooLarge) > 0
 }
 
-// passOver goes on behind the first such batch and returns the answer that says so. It is called when nothing else is to
-// be answered with, so all records before the batch were read.
+// passOver moves the position behind the first such batch and returns the error to answer with. It is called when there is no
+// record to answer with, so all records before the batch were read.
 func (i *instance) passOver() error {
 	i.mu.Lock()
 	if len(i.tooLarge) == 0 {
@@ -33,17 +33,17 @@ func (i *instance) passOver() error {
 	behind := kgo.EpochOffset{Epoch: large.Epoch, Offset: large.NextOffset}
 	i.positions[partitionOfBatch(large)] = position{behind, true}
 	i.mu.Unlock()
-	// Not with mu held: Kafka's news about partitions, which take it, may come first.
+	// Not with mu held: a change of partitions, which takes mu, may come first.
 	i.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: behind}})
 	i.server.counts.tooLarge.Add(1)
-	i.server.cfg.Log.Warn("passed over a batch that inflates too far", "group", i.id.group, "instance", i.id.name,
+	i.server.cfg.Log.Warn("skipped a batch that inflates too far", "group", i.id.group, "instance", i.id.name,
 		"topic", large.Topic, "partition", large.Partition, "offset", large.Offset)
 	return failed(codeKafka, "Kafka error: the batch of topic %q, partition %d at offset %d inflates to more than %d MiB and is passed over: the next read goes on at offset %d",
 		large.Topic, large.Partition, large.Offset, toolkafka.MaxBatch>>20, large.NextOffset)
 }
 
-// drop forgets what was fetched and not answered with; the next read fetches it again. An instance with a call in work keeps
-// it.
+// drop forgets the fetched records that were not sent; the next read fetches them again. An instance with a call in work keeps
+// them.
 func (i *instance) drop() {
 	select {
 	case i.turn <- struct{}{}:
@@ -54,7 +54,7 @@ func (i *instance) drop() {
 	if i.client == nil || i.alive.Err() != nil {
 		return
 	}
-	if i.client.BufferedFetchRecords() > 0 { // what Kafka sent after the last read ended
+	if i.client.BufferedFetchRecords() > 0 { // records that came after the last read ended
 		var now context.Context // nil: without waiting
 		_, _ = i.keep(i.client.PollFetches(now))
 	}
@@ -72,7 +72,7 @@ func (i *instance) drop() {
 	i.share.settle(nil)
 }
 
-// holds reports whether something that was fetched takes memory.
+// holds reports whether fetched records take memory.
 func (i *instance) holds() bool {
 	i.mu.Lock()
 	held := i.share

@@ -27,8 +27,8 @@ const (
 
 func (f format) media() string { return "application/vnd.kafka." + string(f) + ".v2+json" }
 
-// produceFormat returns the format that the request's content type names. A plain JSON or form type is refused: it does
-// not say the format, and a page in a browser may send it anywhere without being asked.
+// produceFormat returns the format that the request's content type names. A plain JSON or form type is rejected: it does
+// not say the format, and a page in a browser may send it to any server.
 func produceFormat(r *http.Request) (format, error) {
 	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
 	case mediaJSON:
@@ -39,7 +39,7 @@ func produceFormat(r *http.Request) (format, error) {
 	return "", failed(http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type: send Content-Type: %s or %s", mediaJSON, mediaBinary)
 }
 
-// checkContentType refuses a body of a type that is not the API's.
+// checkContentType rejects a body whose type is not the API's.
 func checkContentType(r *http.Request) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if slices.Contains([]string{mediaV2, mediaJSON, mediaBinary}, media) {
@@ -61,8 +61,8 @@ func answerType(r *http.Request) (string, error) {
 	return "", failed(http.StatusNotAcceptable, "HTTP 406 Not Acceptable: accept %s", mediaV2)
 }
 
-// recordsType returns the content type of an answer with records in format f. A client that accepts only another
-// embedded format gets the code for that; a client that names no format gets the instance's.
+// recordsType returns the content type of an answer with records in format f. A client that accepts only another embedded
+// format is answered with the code for that; a client that names no format is answered in the instance's.
 func recordsType(r *http.Request, f format) (string, error) {
 	if accepted(r, f.media(), mediaV2, mediaPlain) != "" {
 		return f.media(), nil

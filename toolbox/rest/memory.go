@@ -19,7 +19,7 @@ type memory struct {
 	used  int
 }
 
-// take takes bytes, or returns false when they are not there. What is larger than the whole budget fits when it is alone.
+// take reserves bytes, or returns false when they are not free. A piece larger than the whole budget fits when it is alone.
 func (m *memory) take(bytes int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -30,26 +30,26 @@ func (m *memory) take(bytes int) bool {
 	return true
 }
 
-// add takes bytes that are in memory already, or gives them back when they are less than 0.
+// add counts bytes that are in memory already; bytes below 0 are given back.
 func (m *memory) add(bytes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used += bytes
 }
 
-// full reports whether nothing more should be fetched.
+// full reports whether fetching must wait.
 func (m *memory) full() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.used >= m.limit
 }
 
-// share is what one connection to Kafka has of the memory, for the records that it fetched. After its end it takes nothing.
+// share is the part of the memory that one connection to Kafka uses for fetched records. Once closed it takes no more.
 type share struct {
 	of     *memory
 	mu     sync.Mutex
-	ahead  int // of what the client has not handed over
-	held   int // of what it has
+	ahead  int // of records that the client has not handed over
+	held   int // of records that it has handed over
 	closed bool
 }
 
@@ -63,8 +63,8 @@ func (s *share) take(bytes int) bool {
 	return true
 }
 
-// handedOver is called when the client handed over what it had. plain are bytes that nobody asked to take: of batches that
-// are not compressed.
+// handedOver is called when the client has handed over its records. plain are the bytes of batches that are not compressed:
+// take was not called for them.
 func (s *share) handedOver(plain int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +74,8 @@ func (s *share) handedOver(plain int) {
 	}
 }
 
-// settle is called when nothing but these records is left of what was handed over. A record keeps the whole batch that it was inflated with, so few
-// that are left of many are copied.
+// settle is called when only these records are left of all that were handed over. A record keeps its whole inflated batch in
+// memory, so a few that are left of many are copied.
 func (s *share) settle(left []*kgo.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,26 +110,26 @@ func (s *share) holds() bool {
 	return s.held+s.ahead > 0
 }
 
-// errNoMemory is an error of reading a body.
+// errNoMemory ends the reading of a body.
 var errNoMemory = errors.New("the budget of memory is used up")
 
-// noMemory says that the budget is used up. That passes: bodies are done with, and what nobody reads is dropped.
+// noMemory is the answer when the budget is used up. A retry helps: bodies end, and records that no client reads are dropped.
 func noMemory() error {
 	return failed(http.StatusServiceUnavailable, "HTTP 503 Service Unavailable: other requests and consumers use up the memory of this server (--memory): try again")
 }
 
-// bodyCost is what a byte of a body costs: the body itself, the decoder's copy, the records, and what is sent of them.
+// bodyCost is how many bytes of memory a byte of a body takes: the body, the decoder's copy, the records, and their batch.
 const bodyCost = 4
 
-// charged is a body that is paid for before it is read: all of it when its length is known.
+// charged is a body whose memory is reserved before it is read: all of it when its length is known.
 type charged struct {
 	io.ReadCloser
 	of    *memory
-	known int // bytes that are paid for and not read yet
+	known int // bytes that are reserved and not read yet
 	paid  int
 }
 
-// charge makes a request pay for its body. release gives back what it paid.
+// charge reserves memory while the request's body is read. release gives it back.
 func (m *memory) charge(r *http.Request, most int64) (release func()) {
 	c := &charged{ReadCloser: r.Body, of: m}
 	if r.ContentLength > 0 && r.ContentLength <= most {

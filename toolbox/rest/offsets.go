@@ -21,8 +21,8 @@ type offsetView struct {
 	Metadata string `json:"metadata"`
 }
 
-// commit commits the given offsets, each the last one that was processed: the group goes on behind it. Without a body
-// it commits all that was read.
+// commit commits the given offsets, each that of the last processed record: the group resumes behind it. Without a body it
+// commits all records that were read.
 func (i *instance) commit(ctx context.Context, _ *http.Request, in *offsetsRequest) (any, error) {
 	if in == nil || in.Offsets == nil {
 		return []any{}, i.commitRead(ctx)
@@ -48,7 +48,7 @@ func (i *instance) commitGiven(ctx context.Context, given []offsetView) error {
 	return i.commitAlone(ctx, next)
 }
 
-// commitRead commits everything that was read and is not committed yet.
+// commitRead commits the records that were read and are not committed yet.
 func (i *instance) commitRead(ctx context.Context) error {
 	next := i.pending(i.assignment())
 	err := i.stillThere(ctx, next)
@@ -74,7 +74,7 @@ func (i *instance) commitRead(ctx context.Context) error {
 	return nil
 }
 
-// pending returns what was read of these partitions and is not committed yet.
+// pending returns the offsets to commit of these partitions: behind the records that were read.
 func (i *instance) pending(list []topicPartition) map[topicPartition]kadm.Offset {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -87,7 +87,7 @@ func (i *instance) pending(list []topicPartition) map[topicPartition]kadm.Offset
 	return next
 }
 
-// commitGroup commits as the member that client is: Kafka refuses it when the group went on without that member.
+// commitGroup commits as the member that client is: Kafka rejects it when the group has given the partitions to others.
 func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map[topicPartition]kadm.Offset) error {
 	if len(next) == 0 || client == nil {
 		return nil
@@ -141,7 +141,7 @@ func (i *instance) commitAlone(ctx context.Context, next map[topicPartition]kadm
 	return answers.Error()
 }
 
-// groupOffsets returns what is committed for the group. A group that nobody used yet has nothing.
+// groupOffsets returns the group's committed offsets. A group that was never used has none.
 func (i *instance) groupOffsets(ctx context.Context) (kadm.OffsetResponses, error) {
 	found, err := i.server.admin.FetchOffsets(ctx, i.id.group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
@@ -150,7 +150,7 @@ func (i *instance) groupOffsets(ctx context.Context) (kadm.OffsetResponses, erro
 	return found, err
 }
 
-// committed answers with the group's committed offsets of the partitions asked for, whoever committed them.
+// committed answers with the group's committed offsets of the given partitions, by whichever member they were committed.
 func (i *instance) committed(ctx context.Context, _ *http.Request, in *partitionsRequest) (any, error) {
 	if in == nil {
 		return nil, failed(codePartitionNotFound, "Partition not found: the body names no partitions.")

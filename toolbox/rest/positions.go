@@ -19,7 +19,7 @@ type timeView struct {
 	Metadata  string    `json:"metadata"`
 }
 
-// seek moves the position: to offsets, or to the first record that is not older than a timestamp.
+// seek moves the position to offsets, or to the first record that is not older than a timestamp.
 func (i *instance) seek(ctx context.Context, in seekRequest) error {
 	target := map[topicPartition]int64{}
 	for n, o := range in.Offsets {
@@ -63,7 +63,7 @@ func (i *instance) seekEnd(ctx context.Context, partitions []topicPartition, whe
 	return i.move(ctx, target)
 }
 
-// move makes the next read begin at the targets. All must be partitions that this instance reads.
+// move makes the next read begin at the targets. The instance must read all their partitions.
 func (i *instance) move(ctx context.Context, target map[topicPartition]int64) error {
 	i.mu.Lock()
 	for p := range target {
@@ -103,8 +103,8 @@ func (i *instance) moveOne(ctx context.Context, p topicPartition, offset int64) 
 	return nil
 }
 
-// moveMember moves a partition that the group assigned. The library ignores that until it knows where the partition
-// begins, a moment after the assignment: so it is done until it is seen to be done.
+// moveMember moves a partition that the group assigned. franz-go ignores a move until it has read where the partition begins,
+// a moment after the assignment. So the move is repeated until it has an effect.
 func (i *instance) moveMember(ctx context.Context, p topicPartition, at kgo.EpochOffset) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -26,7 +26,7 @@ func producerOptions(cfg Config) ([]kgo.Opt, error) {
 	), err
 }
 
-// connectionOptions make a Kafka that takes connections and says nothing a failure before the caller's patience ends.
+// connectionOptions bound the wait for a Kafka that accepts connections and does not answer.
 func connectionOptions(cfg Config) ([]kgo.Opt, error) {
 	where := cfg.Kafka
 	where.Brokers = cfg.Brokers
@@ -38,8 +38,8 @@ func connectionOptions(cfg Config) ([]kgo.Opt, error) {
 	), err
 }
 
-// produceRequest is the body of a produce call. Schemas are for formats that this server does not have; the fields are
-// known because clients send them as null.
+// produceRequest is the body of a produce call. Schemas are for formats that this server does not have; the fields are here
+// because clients send them as null.
 type produceRequest struct {
 	KeySchema     *string         `json:"key_schema"`
 	KeySchemaID   *int            `json:"key_schema_id"`
@@ -80,8 +80,8 @@ func (s *Server) produceTo(w http.ResponseWriter, r *http.Request) error {
 	return s.produceRecords(w, r, &partition)
 }
 
-// produceRecords writes the records of a request, all into partition unless that is nil. Nothing is written when
-// anything about the request is wrong.
+// produceRecords writes the records of a request, all into partition unless that is nil. It writes none of them when any part
+// of the request is wrong.
 func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partition *int32) error {
 	topic := r.PathValue("topic")
 	f, err := produceFormat(r)
@@ -107,7 +107,7 @@ func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partitio
 	if err != nil {
 		return err
 	}
-	// Not the request's context: what was begun is written although the client went away meanwhile.
+	// Not the request's context: a record that was begun is written although the client is gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), kafkaTime)
 	defer cancel()
 	count, err := s.partitionsOf(ctx, topic, highest)
@@ -120,7 +120,7 @@ func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partitio
 	return respond(w, media, produceAnswer{Offsets: s.write(ctx, list)})
 }
 
-// toKafka returns the records and the highest partition that one of them asks for.
+// toKafka returns the records and the highest partition that one of them names.
 func (in produceRequest) toKafka(topic string, f format, partition *int32) ([]*kgo.Record, int32, error) {
 	if len(in.Records) == 0 {
 		return nil, 0, invalid("records may not be empty")
@@ -155,8 +155,8 @@ func (in produceRequest) toKafka(topic string, f format, partition *int32) ([]*k
 	return list, highest, nil
 }
 
-// bytes returns what Kafka keeps of an embedded key or value: JSON as it was written, without the spaces around its
-// parts, or what base64 stands for. Null, or nothing, is null.
+// bytes returns an embedded key or value as Kafka keeps it: JSON as it was written, without the spaces around its parts, or the
+// decoded base64. Null, and a missing field, is null.
 func (f format) bytes(what string, embedded json.RawMessage) ([]byte, error) {
 	if len(embedded) == 0 || string(embedded) == "null" {
 		return nil, nil
@@ -177,13 +177,13 @@ func (f format) bytes(what string, embedded json.RawMessage) ([]byte, error) {
 	return decoded, nil
 }
 
-// write writes the records and returns each one's result, when all are known or ctx ends.
+// write writes the records and returns the result of each, when all are known or ctx ends.
 func (s *Server) write(ctx context.Context, list []*kgo.Record) []recordResult {
 	type outcome struct {
 		index int
 		err   error
 	}
-	outcomes := make(chan outcome, len(list)) // never blocks the client, although nobody may listen any more
+	outcomes := make(chan outcome, len(list)) // buffered for all, so that the client never blocks after write has returned
 	errs := make([]error, len(list))
 	for i := range errs {
 		errs[i] = errUnknownOutcome
@@ -228,10 +228,10 @@ collect:
 
 var errUnknownOutcome = errors.New("no answer from Kafka in time: the record may have been written")
 
-// anyPartition is the Partition of a record that does not ask for one.
+// anyPartition is the Partition of a record that names none.
 const anyPartition = -1
 
-// chooser puts a record where it asks to be, else where every Kafka client would put its key.
+// chooser puts a record into the partition that it names, else into that which every Kafka client computes from its key.
 type chooser struct{ kgo.Partitioner }
 
 func (c chooser) ForTopic(topic string) kgo.TopicPartitioner {

@@ -14,13 +14,13 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// item is a record in an answer, or one that the answer passes over because it is no JSON.
+// item is a record in an answer, or one that the answer skips because it is not JSON.
 type item struct {
 	record  *kgo.Record
 	skipped bool
 }
 
-// skippedHeader says how many records an answer passes over.
+// skippedHeader says how many records an answer skips.
 const skippedHeader = "Pas-Skipped-Records"
 
 // limits are when a read ends.
@@ -43,7 +43,7 @@ func (i *instance) records(w http.ResponseWriter, r *http.Request) error {
 	if i.client == nil {
 		return illegalState("Consumer is not subscribed to any topics or assigned any partitions")
 	}
-	// The server's time limit is for sending a request, not for waiting for its answer.
+	// The server's read deadline is for sending a request, not for waiting for its answer.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	ctx := r.Context()
 	if i.settings.autoCommit {
@@ -73,7 +73,7 @@ func (i *instance) limits(r *http.Request) (limits, error) {
 		if err != nil {
 			return l, invalid("timeout %q is not a number of milliseconds", text)
 		}
-		if n >= 0 { // below 0 is "not said", as for max_bytes
+		if n >= 0 { // below 0 means the default, as for max_bytes
 			l.timeout, l.joinTime = min(time.Duration(n)*time.Millisecond, maxReadTime), 0
 		}
 	}
@@ -89,8 +89,8 @@ func (i *instance) limits(r *http.Request) (limits, error) {
 	return l, nil
 }
 
-// commitBefore commits what earlier answers had: the client came back, so it got them. A failure is told in the log and
-// tried again with the next call.
+// commitBefore commits the records of earlier answers: the client calls again, so it has them. A failure is logged, and the next
+// call tries again.
 func (i *instance) commitBefore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
@@ -99,8 +99,8 @@ func (i *instance) commitBefore(ctx context.Context) {
 	}
 }
 
-// collect fills the answer: until it is large enough, or has something and nothing more comes for a moment, or the time
-// is over. It fails only when it has nothing.
+// collect fills the answer until it is large enough, or has records and no more come for quietTime, or the time is over. It
+// fails only when it has no record.
 func (i *instance) collect(ctx context.Context, within limits) error {
 	i.awaitPartitions(ctx, within.joinTime)
 	deadline := time.Now().Add(within.timeout)
@@ -115,7 +115,7 @@ func (i *instance) collect(ctx context.Context, within limits) error {
 			until = quiet
 		}
 		came, err := i.fetch(ctx, until)
-		if err != nil || errors.As(failure, new(*Error)) { // there was no memory, and there is now
+		if err != nil || errors.As(failure, new(*Error)) { // a fetch had no memory before, and has it now
 			failure = err
 		}
 		if ctx.Err() != nil || i.isGone() != nil || came == 0 && !time.Now().Before(until) {
@@ -138,7 +138,7 @@ func (i *instance) collect(ctx context.Context, within limits) error {
 	return nil
 }
 
-// awaitPartitions gives a group time for its first answer: without, the first read of every guide would find nothing.
+// awaitPartitions waits for the group's first assignment: without it, the first read of every guide would find nothing.
 func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) {
 	i.mu.Lock()
 	joined := i.joined
@@ -152,8 +152,8 @@ func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) 
 	}
 }
 
-// fetch is poll when there is memory for what may come. It waits for that, too, but not when there is something to answer
-// with.
+// fetch is poll when there is memory for the records that may come. It also waits for memory, but not when there are records
+// to answer with.
 func (i *instance) fetch(ctx context.Context, until time.Time) (came int, err error) {
 	if i.server.memory.full() && i.client.BufferedFetchRecords() == 0 {
 		err = noMemory()
@@ -176,7 +176,7 @@ func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
 	return i.keep(i.client.PollFetches(ctx))
 }
 
-// keep keeps the records of partitions that are still ours, and what stands in the way of more.
+// keep keeps the records of partitions that the instance still reads, and the errors that stop it from reading more.
 func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -202,7 +202,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 		switch {
 		case !errors.As(err, &session):
 			failure = err
-		case !isRetriable(err): // else news of an outage, also of one that is over: it joins again by itself
+		case !isRetriable(err): // retriable: an outage, perhaps one that is over; the client joins again by itself
 			i.refused = err
 		}
 	})
@@ -220,22 +220,22 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	return came, failure
 }
 
-// notLetIn returns why the group does not let the instance in. The client goes on trying, and tells of it now and then only.
+// notLetIn returns why the group rejects the instance. The client keeps trying and reports the reason only now and then.
 func (i *instance) notLetIn() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.refused
 }
 
-// reachable is asked when nothing came: "there is nothing" must not be said when nobody could be asked.
+// reachable pings Kafka when no record came: an empty answer must not hide that Kafka is away.
 func (i *instance) reachable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
 	return i.server.client.Ping(ctx)
 }
 
-// take moves records from the buffer into the answer while they fit; one always does, or a large one would stand in the
-// way for ever. It returns the size of the answer and whether the next record does not fit.
+// take moves records from the buffer into the answer while they fit. The first always fits, or a large record would block its
+// partition for ever. It returns the size of the answer and whether the next record does not fit.
 func (i *instance) take(maxBytes int) (size int, full bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -253,7 +253,7 @@ func (i *instance) take(maxBytes int) (size int, full bool) {
 	return size, size >= maxBytes
 }
 
-// size is what a record counts of max_bytes.
+// size is how many bytes of max_bytes a record counts.
 func (it item) size() int {
 	if it.skipped {
 		return 0

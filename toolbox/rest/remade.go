@@ -11,12 +11,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// remadeTopic is the answer to a read of a topic that is not the one that was subscribed to.
+// remadeTopic is the answer to a read of a topic that was deleted, or deleted and made anew, since it was subscribed to.
 func remadeTopic(topic string) *Error {
 	return failed(codeTopicNotFound, "Topic not found: the topic %q was deleted (or made anew). If it is there again, subscribe again: its records are read as auto.offset.reset says.", topic)
 }
 
-// topicIDs asks Kafka for the ids of those of the topics that are there; what the client remembers may be five seconds old.
+// topicIDs asks Kafka for the ids of the topics that exist; the client's cache may be five seconds old.
 func (s *Server) topicIDs(ctx context.Context, topics []string) (map[string]kadm.TopicID, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	for _, topic := range topics {
@@ -35,7 +35,7 @@ func (s *Server) topicIDs(ctx context.Context, topics []string) (map[string]kadm
 	return ids, nil
 }
 
-// identify notes the ids of the topics that are subscribed to or assigned. A failure is told later, by what is read.
+// identify notes the ids of the subscribed or assigned topics. It ignores a failure, because the next read meets it as well.
 func (i *instance) identify(ctx context.Context, topics []string) {
 	ids, err := i.server.topicIDs(ctx, topics)
 	i.mu.Lock()
@@ -45,8 +45,8 @@ func (i *instance) identify(ctx context.Context, topics []string) {
 	}
 }
 
-// stillThere removes from next what was read of topics that are not there any more under the id that they had: committed,
-// it would hide the first records of the topic that has the name now.
+// stillThere removes from next the offsets of topics that no longer exist under their id. Committed, such an offset would hide
+// the first records of a new topic with the same name.
 func (i *instance) stillThere(ctx context.Context, next map[topicPartition]kadm.Offset) error {
 	var topics []string
 	for p := range next {
@@ -81,7 +81,7 @@ func (i *instance) stillThere(ctx context.Context, next map[topicPartition]kadm.
 	return nil
 }
 
-// forget forgets what was read of a topic that is gone. It is called with mu held.
+// forget forgets the records and offsets of a topic that is gone. It is called with mu held.
 func (i *instance) forget(topic string) {
 	i.gone = topic
 	for p := range i.positions {

@@ -26,13 +26,13 @@ type Server struct {
 	closeOnce sync.Once
 }
 
-// Stats is what a server did so far.
+// Stats counts what a server did since its start.
 type Stats struct {
 	Produced  int64 `json:"produced"`  // records acknowledged by Kafka
-	Refused   int64 `json:"refused"`   // records not written: Kafka did not take them
+	Refused   int64 `json:"refused"`   // records that Kafka did not accept
 	Consumed  int64 `json:"consumed"`  // records in answers that were sent
-	Skipped   int64 `json:"skipped"`   // records that are no JSON, passed over
-	TooLarge  int64 `json:"too_large"` // batches that inflate too far, passed over
+	Skipped   int64 `json:"skipped"`   // records that are not JSON
+	TooLarge  int64 `json:"too_large"` // skipped batches that inflate too far
 	Consumers int64 `json:"consumers"` // instances created
 	Expired   int64 `json:"expired"`   // of these, closed because they were idle
 }
@@ -41,7 +41,7 @@ type counts struct {
 	produced, refused, consumed, skipped, tooLarge, created, expired atomic.Int64
 }
 
-// New returns a server that is not connected yet, or all problems of cfg.
+// New returns a server that is not connected yet, or all problems of cfg joined.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -69,8 +69,8 @@ func (s *Server) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Serve serves on l until ctx ends. Then what is being answered is finished, every instance leaves its group, and
-// nothing is left running.
+// Serve serves on l until ctx ends. Then it finishes the calls in work and lets every instance leave its group. No goroutine is
+// left running.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer s.Close()
 	sweeping, stop := context.WithCancel(ctx)
@@ -82,7 +82,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// Close closes every instance and lets go of Kafka. Serve does it by itself.
+// Close closes every instance and the connection to Kafka. Serve calls it.
 func (s *Server) Close() {
 	s.closeOnce.Do(func() {
 		s.consumers.closeAll()
@@ -90,14 +90,14 @@ func (s *Server) Close() {
 	})
 }
 
-// Stats returns what the server did so far.
+// Stats returns the counts since the start.
 func (s *Server) Stats() Stats {
 	c := &s.counts
 	return Stats{Produced: c.produced.Load(), Refused: c.refused.Load(), Consumed: c.consumed.Load(),
 		Skipped: c.skipped.Load(), TooLarge: c.tooLarge.Load(), Consumers: c.created.Load(), Expired: c.expired.Load()}
 }
 
-// writable returns an error that says what to do when the topic may not be written.
+// writable returns an error with the flag to add when the topic may not be written.
 func (s *Server) writable(topic string) error {
 	if slices.Contains(s.cfg.Allow, topic) {
 		return nil

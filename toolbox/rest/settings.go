@@ -8,14 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// settings are what an instance was created with.
+// settings are the settings that an instance was created with.
 type settings struct {
 	format     format
 	reset      string // where to begin without a committed offset: earliest, latest, none
 	autoCommit bool
-	minBytes   int // end a read once it has so many; <= 0: once nothing more comes
+	minBytes   int // end a read once it has so many; <= 0: once no more come
 	timeout    time.Duration
-	joinTime   time.Duration // how much longer the first read may take, when nobody said how long
+	joinTime   time.Duration // how much longer the first read may take; 0 when the client set a timeout
 }
 
 func (in createRequest) settings() (settings, error) {
@@ -26,7 +26,7 @@ func (in createRequest) settings() (settings, error) {
 		case "avro", "jsonschema", "protobuf":
 			return set, invalid("Invalid format type: %s needs a schema registry, which this server has not: use json or binary", set.format)
 		default:
-			return set, invalid("Invalid format type: %q is none of json, binary", set.format)
+			return set, invalid("Invalid format type: %q is not json or binary", set.format)
 		}
 	}
 	if in.OffsetReset != nil {
@@ -76,7 +76,7 @@ func number(v any) (int, error) {
 	return strconv.Atoi(fmt.Sprint(v))
 }
 
-// begin is what the library calls the reset setting.
+// begin is the reset setting as franz-go names it.
 func (s settings) begin() kgo.Offset {
 	switch s.reset {
 	case "earliest":

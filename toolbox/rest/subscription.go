@@ -20,8 +20,8 @@ type partitionsRequest struct {
 	Partitions []topicPartition `json:"partitions"`
 }
 
-// subscribe makes the instance a member of its group that reads these topics. Another subscription than the one there is
-// replaces it, which means leaving the group and joining it again.
+// subscribe makes the instance a member of its group that reads these topics. A different subscription replaces the one before:
+// the instance leaves the group and joins it again.
 func (i *instance) subscribe(ctx context.Context, in subscribeRequest) error {
 	switch {
 	case i.manual:
@@ -65,7 +65,7 @@ func (i *instance) subscribePattern(pattern string) error {
 	return nil
 }
 
-// subscription answers with the topics; for a pattern, with those that gave this instance a partition.
+// subscription answers with the topics; for a pattern, with those of which the instance has a partition.
 func (i *instance) subscription(context.Context, *http.Request) (any, error) {
 	topics := slices.Clone(i.topics)
 	if i.pattern != "" {
@@ -81,7 +81,7 @@ func (i *instance) subscription(context.Context, *http.Request) (any, error) {
 	return map[string][]string{"topics": topics}, nil
 }
 
-// unsubscribe leaves the group. It also takes back assigned partitions.
+// unsubscribe leaves the group, or ends the reading of given partitions.
 func (i *instance) unsubscribe(w http.ResponseWriter, _ *http.Request) error {
 	i.disconnect()
 	w.WriteHeader(http.StatusNoContent)
@@ -133,7 +133,7 @@ func (i *instance) check(ctx context.Context, list []topicPartition) error {
 	return nil
 }
 
-// startOf returns where partitions assigned by hand begin: at the group's committed offset, else as auto.offset.reset
+// startOf returns where partitions assigned by hand begin: at the group's committed offset, else where auto.offset.reset
 // says.
 func (i *instance) startOf(ctx context.Context, list []topicPartition) (map[string]map[int32]kgo.Offset, error) {
 	found, err := i.groupOffsets(ctx)

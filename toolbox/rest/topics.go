@@ -73,7 +73,7 @@ func (s *Server) partition(ctx context.Context, r *http.Request) (any, error) {
 	return view(detail), err
 }
 
-// partitionOffsets answers with the first offset that is there, and the one that the next record gets.
+// partitionOffsets answers with the first offset that exists and the offset of the next record.
 func (s *Server) partitionOffsets(ctx context.Context, r *http.Request) (any, error) {
 	detail, err := s.describePartition(ctx, r)
 	if err != nil {
@@ -145,7 +145,7 @@ func view(p kadm.PartitionDetail) partitionView {
 	return v
 }
 
-// partitions remembers for a while how many partitions a topic has, so that not every request has to ask.
+// partitions caches how many partitions a topic has, so that not every request asks Kafka.
 type partitions struct {
 	mu    sync.Mutex
 	known map[string]partitionCount
@@ -156,11 +156,11 @@ type partitionCount struct {
 	until time.Time
 }
 
-// remembered is how long a topic that was deleted can be taken for one that is there.
+// remembered is how long a deleted topic can still count as existing.
 const remembered = 30 * time.Second
 
-// partitionsOf returns how many partitions the topic has. When they would not be enough for the partition wanted, Kafka
-// is asked again.
+// partitionsOf returns how many partitions the topic has. It asks Kafka again when the topic had no partition of the number
+// wanted.
 func (s *Server) partitionsOf(ctx context.Context, topic string, wanted int32) (int32, error) {
 	now := time.Now()
 	s.known.mu.Lock()

@@ -19,7 +19,7 @@ type recordView struct {
 	Offset    int64  `json:"offset"`
 }
 
-// shown returns the answer's records, how many it passes over, and the first of these.
+// shown returns the answer's records, the count of skipped records, and the first of these.
 func (i *instance) shown() (records []*kgo.Record, skipped int, first *kgo.Record) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -48,8 +48,8 @@ func (f format) view(r *kgo.Record) recordView {
 	return v
 }
 
-// isJSON reports whether a value can be embedded in an answer; a missing one can, as null. A byte order mark in front is
-// ignored, as the services ignore it.
+// isJSON reports whether a value can be embedded in an answer; a missing value is embedded as null. A byte order mark in front
+// is ignored, as the services ignore it.
 func isJSON(value []byte) bool {
 	value = messages.WithoutByteOrderMark(value)
 	return value == nil || json.Valid(value) && utf8.Valid(value)
@@ -62,8 +62,8 @@ func embedded(value []byte) any {
 	return json.RawMessage(messages.WithoutByteOrderMark(value))
 }
 
-// jsonKey embeds a key that is JSON, else as text: most keys are bare ids, and a message must not be passed over for its
-// key. What is no text either is given in base64.
+// jsonKey embeds a key that is JSON, else the key as text: most keys are bare ids, and a record must not be skipped for its key.
+// A key that is not text is embedded in base64.
 func jsonKey(key []byte) any {
 	switch {
 	case isJSON(key):
