@@ -36,7 +36,11 @@ func Named(t *testing.T, service, auditor string) map[string]string {
 
 // UpTo migrates one service up to a version.
 func UpTo(ctx context.Context, adminURL, service string, version int64) error {
-	return with(ctx, adminURL, service, RolesOf(service), func(ctx context.Context, p *goose.Provider, _ *sql.DB, _ named) error {
+	own, err := fs.Sub(files, service)
+	if err != nil {
+		return err
+	}
+	return with(ctx, adminURL, service, own, RolesOf(service), func(ctx context.Context, p *goose.Provider, _ *sql.DB, _ named) error {
 		_, err := p.UpTo(ctx, version)
 		return err
 	})

@@ -37,7 +37,21 @@ func Up(ctx context.Context, adminURL string) error {
 
 // UpService migrates one service, for databases apart or roles of other names. Roles that exist are left as they are.
 func UpService(ctx context.Context, adminURL, service string, roles Roles) error {
-	return with(ctx, adminURL, service, roles, func(ctx context.Context, p *goose.Provider, db *sql.DB, dir named) error {
+	own, err := fs.Sub(files, service)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", service, err)
+	}
+	return up(ctx, adminURL, service, own, roles)
+}
+
+// UpFrom migrates a service whose migrations are elsewhere: files has its numbered SQL files. The service's name must be a
+// plain SQL name, since its schema and its role have it.
+func UpFrom(ctx context.Context, adminURL, service string, files fs.FS) error {
+	return up(ctx, adminURL, service, files, RolesOf(service))
+}
+
+func up(ctx context.Context, adminURL, service string, files fs.FS, roles Roles) error {
+	return with(ctx, adminURL, service, files, roles, func(ctx context.Context, p *goose.Provider, db *sql.DB, dir named) error {
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}
@@ -47,7 +61,11 @@ func UpService(ctx context.Context, adminURL, service string, roles Roles) error
 
 // Down takes every migration of one service back: its tables and their data are gone.
 func Down(ctx context.Context, adminURL, service string) error {
-	return with(ctx, adminURL, service, RolesOf(service), func(ctx context.Context, p *goose.Provider, _ *sql.DB, _ named) error {
+	own, err := fs.Sub(files, service)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", service, err)
+	}
+	return with(ctx, adminURL, service, own, RolesOf(service), func(ctx context.Context, p *goose.Provider, _ *sql.DB, _ named) error {
 		_, err := p.DownTo(ctx, 0)
 		return err
 	})
@@ -99,7 +117,7 @@ func connect(ctx context.Context, adminURL string) (*pgx.Conn, *pgx.ConnConfig, 
 // work is done with a service's migrations. db acts as the schema's owner; dir has the migrations with the roles' names.
 type work func(ctx context.Context, p *goose.Provider, db *sql.DB, dir named) error
 
-func with(ctx context.Context, adminURL, service string, roles Roles, do work) error {
+func with(ctx context.Context, adminURL, service string, files fs.FS, roles Roles, do work) error {
 	admin, cfg, err := connect(ctx, adminURL)
 	if err != nil {
 		return err
@@ -121,11 +139,7 @@ func with(ctx context.Context, adminURL, service string, roles Roles, do work) e
 		return err
 	})))
 	defer db.Close()
-	sub, err := fs.Sub(files, service)
-	if err != nil {
-		return fmt.Errorf("migrations of %s: %w", service, err)
-	}
-	dir := named{sub, quoted(roles.Auditor)}
+	dir := named{files, quoted(roles.Auditor)}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", service, err)

@@ -1,0 +1,47 @@
+-- +goose Up
+-- The tables that every service has in its own schema. A new service's first migration makes them.
+
+-- Records that no retry can handle: see package deadletter.
+CREATE TABLE dead_letters (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  topic         text        NOT NULL,
+  partition     integer     NOT NULL,
+  record_offset bigint      NOT NULL,
+  record_time   timestamptz NOT NULL,
+  key           bytea,
+  value         bytea,
+  headers       jsonb       NOT NULL DEFAULT '[]',
+  reason        text        NOT NULL,
+  detail        text        NOT NULL,
+  stack         text        NOT NULL DEFAULT '',
+  state         text        NOT NULL DEFAULT 'parked'
+                CONSTRAINT dead_letter_state CHECK (state IN ('parked', 'replaying', 'replayed', 'discarded')),
+  attempts      integer     NOT NULL DEFAULT 0,
+  parked_at     timestamptz NOT NULL DEFAULT now(),
+  changed_at    timestamptz NOT NULL DEFAULT now(),
+  claimed_at    timestamptz,                    -- by a replica that replays it just now
+  last_offset   bigint,                         -- of a batch that could not be read: the letter stands for all of it
+  value_bytes   bigint,
+  value_sha256  bytea,                          -- of the whole value
+  key_bytes     bigint,
+  headers_bytes bigint,
+  stored_bytes  bigint      NOT NULL DEFAULT 0, -- what the letter takes, for the table's bound
+  content       bytea       NOT NULL GENERATED ALWAYS AS (sha256(
+    coalesce(sha256(key), '\x00') || coalesce(value_sha256, sha256(value), '\x00') || int8send(jsonb_hash_extended(headers, 0))
+    || int8send(coalesce(key_bytes, 0)) || int8send(coalesce(headers_bytes, 0))
+    || CASE WHEN record_time < to_timestamp(0) OR last_offset IS NOT NULL THEN int4send(partition) || int8send(record_offset) ELSE '' END)) STORED,
+  twin          integer     NOT NULL DEFAULT 0, -- letters that are equal, from before this rule; 0 in a new schema
+  CONSTRAINT dead_letter_parked_once UNIQUE (topic, record_time, content, twin)
+);
+CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('parked', 'replaying');
+CREATE INDEX dead_letters_room ON dead_letters (state, id) INCLUDE (reason, stored_bytes);
+
+-- One row for each replica that lives, its lease: see package presence.
+CREATE UNLOGGED TABLE replicas (
+    name       text        NOT NULL PRIMARY KEY,
+    renewed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- +goose Down
+DROP TABLE replicas;
+DROP TABLE dead_letters;
