@@ -44,7 +44,7 @@ func TestAConfirmedOrderIsShippedOnceAndItsUserIsInformed(t *testing.T) {
 	s.Answers(s.Public+"/shipments/o1", http.StatusOK, `"status":"shipped"`)
 	got := w.Await("o1", messages.EventNotificationRequested, "packing").(messages.NotificationRequested)
 	require.Equal(t, "u1", got.UserID)
-	s.ReadAll(6)
+	s.ReadAll(3)
 	require.Equal(t, 1, w.Rows("shipments"))
 	require.Len(t, w.Observed(), 1)
 	status, _ := s.Get(s.Public + "/shipments/o2")
@@ -64,7 +64,7 @@ func TestACancelledOrderIsStoppedOrCalledBack(t *testing.T) {
 	require.NoError(t, err)
 	w.Publish(cancelled("gone"), cancelled("gone"))
 	s.Answers(s.Public+"/shipments/gone", http.StatusOK, `"status":"returning"`)
-	s.ReadAll(6)
+	s.ReadAll(3)
 	require.Len(t, w.Observed(), 1, "only the packed order's user is informed")
 }
 
