@@ -30,13 +30,13 @@ type file struct {
 
 func (f file) in(folder string) bool { return strings.HasPrefix(f.path, folder+"/") }
 
-// service returns the name of the service that the file is of, or nothing.
+// service is the folder of the service that a file belongs to, such as services/orders; "" when it belongs to none.
 func (f file) service() string {
 	parts := strings.Split(f.path, "/")
-	if len(parts) < 3 || parts[0] != "services" {
+	if len(parts) < 3 || parts[0] != "services" && parts[0] != "examples" {
 		return ""
 	}
-	return parts[1]
+	return path.Join(parts[0], parts[1])
 }
 
 // refuse returns a problem for each import that is not allowed.

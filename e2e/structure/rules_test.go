@@ -63,20 +63,20 @@ func servicesAreStrangers(f file) []string {
 		if !strings.HasPrefix(imported, module) {
 			return true
 		}
-		if f.test && under(imported, module+"migrations") {
+		// A service whose migrations are its own applies them itself.
+		if (f.test || strings.HasPrefix(service, "examples/")) && under(imported, module+"migrations") {
 			return true
 		}
-		return under(imported, module+"pkg", module+"services/"+service)
+		return under(imported, module+"pkg", module+service)
 	})
 }
 
 // layersPointOneWay: domain <- app <- everything else in internal <- the service's root <- its command.
 func layersPointOneWay(f file) []string {
-	service := f.service()
-	if service == "" || f.test {
+	root := f.service()
+	if root == "" || f.test {
 		return nil
 	}
-	root := "services/" + service
 	own := func(rooms ...string) []string {
 		for i, room := range rooms {
 			rooms[i] = path.Join(module+root, room)

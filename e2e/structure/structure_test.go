@@ -46,6 +46,8 @@ func TestTheRulesNotice(t *testing.T) {
 			"package bus\n\nconst topic = `events`\n", "package bus\n\nconst topic = `orders`\n"},
 		"a service that uses another": {"services/orders/orders.go",
 			imports("orders", "pasdetrois/services/orders/internal/app"), imports("orders", "pasdetrois/services/payments")},
+		"an example that uses a service": {"examples/shipping/shipping.go",
+			imports("shipping", "pasdetrois/migrations"), imports("shipping", "pasdetrois/services/payments")},
 		"a service whose test uses another": {"services/orders/orders_test.go",
 			imports("orders_test", "pasdetrois/migrations"), imports("orders_test", "pasdetrois/services/payments")},
 		"a service that uses the tool": {"services/orders/orders.go",
