@@ -111,3 +111,42 @@ func TestBrokenLinksAreFound(t *testing.T) {
 		require.Len(t, brokenLinks("docs/b.md", bad, read), 1, bad)
 	}
 }
+
+// recipe returns the files that a section of docs/extending.md links to in the first column of its tables.
+func recipe(t *testing.T, title string) (files []string) {
+	t.Helper()
+	text, err := readLinked("docs/extending.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(text, "## "+title+"\n")
+	require.True(t, found, title)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, row := range regexp.MustCompile(`(?m)^\| \[[^\]]+\]\(\.\./([^)]+)\) \|`).FindAllStringSubmatch(section, -1) {
+		files = append(files, row[1])
+	}
+	return files
+}
+
+// The bill of a newcomer: files by hand, without generated ones.
+func TestTheRecipesStayShort(t *testing.T) {
+	t.Parallel()
+	require.Len(t, recipe(t, "Add an event"), 5)
+	require.Len(t, recipe(t, "Add a payment provider"), 3)
+	var own, elsewhere, there []string
+	for _, file := range recipe(t, "Add a service") {
+		if strings.HasPrefix(file, "examples/shipping/") {
+			own = append(own, file)
+		} else {
+			elsewhere = append(elsewhere, file)
+		}
+	}
+	require.NoError(t, filepath.WalkDir(filepath.Join(root, "examples/shipping"), func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && entry.Name() != "go.sum" {
+			name, _ := filepath.Rel(root, path)
+			there = append(there, filepath.ToSlash(name))
+		}
+		return err
+	}))
+	require.ElementsMatch(t, there, own, "the document lists every file of the example")
+	require.Len(t, own, 12)
+	require.Len(t, elsewhere, 2)
+}
