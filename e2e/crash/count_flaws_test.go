@@ -32,7 +32,8 @@ func sound() ([]purchase.Purchase, *books) {
 	}
 	for _, told := range []output{{"a", "order_placed", ""}, {"a", "payment_requested", ""}, {"a", "payment_captured", ""},
 		{"b", "order_placed", ""}, {"b", "payment_requested", ""}, {"b", "payment_failed", ""}, {"c", "order_placed", ""},
-		{"a", "order_placed", ""}} { // the last one again
+		{"a", "order_placed", ""}, // again
+		{"a", "order_confirmed", ""}, {"c", "order_confirmed", ""}, {"c", "order_cancelled", ""}} {
 		b.Messages = append(b.Messages, record{Event: told.event, OrderID: told.order, MessageID: told.String(), Body: "{}"})
 	}
 	for _, end := range []output{{"a", "", "confirmed"}, {"b", "", "failed"}, {"c", "", "cancelled"}} {
@@ -84,6 +85,10 @@ func TestTheCountNotices(t *testing.T) {
 		"a decision with two bodies": {func(b *books) { b.Messages[7].Body = "{1}" }, "order_placed of order a has two bodies: {} and {1}"},
 		"a message never published": {func(b *books) { b.Messages = slices.Delete(b.Messages, 5, 6) },
 			"there is no message payment_failed of order b, although the order is failed"},
+		"an outcome never published": {func(b *books) { b.Messages = slices.Delete(b.Messages, 8, 9) },
+			"there is no message order_confirmed of order a, although the order is confirmed"},
+		"an outcome that never was": {func(b *books) { b.Messages[10].OrderID = "b" },
+			"there is a message order_cancelled of order b, although the order is failed"},
 		"a notification that is lost": {func(b *books) { b.Notifications = b.Notifications[1:] },
 			"order a is confirmed, and its customer was not told"},
 		"a notification that is not sent": {func(b *books) { b.Notifications[0].Status = "pending" }, "notification confirmed of order a is pending"},

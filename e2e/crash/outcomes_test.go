@@ -37,11 +37,19 @@ func (c *count) messages() {
 		expected := []output{{id, "order_placed", ""}, {id, "notification_requested", o.Status}}
 		switch o.Status {
 		case "confirmed":
-			expected = append(expected, output{id, "payment_requested", ""}, output{id, "payment_captured", ""})
+			expected = append(expected, output{id, "payment_requested", ""}, output{id, "payment_captured", ""}, output{id, "order_confirmed", ""})
+		case "cancelled":
+			expected = append(expected, output{id, "order_cancelled", ""})
 		case "failed":
 			expected = append(expected, output{id, "payment_requested", ""}, output{id, "payment_failed", ""})
 		case "rejected":
 			expected = append(expected, output{id, "order_rejected", ""})
+		}
+		for event, never := range map[string]bool{"order_confirmed": o.Status != "confirmed" && o.Status != "cancelled",
+			"order_cancelled": o.Status != "cancelled", "order_failed": o.Status != "failed"} {
+			if _, ok := first[output{id, event, ""}]; ok && never {
+				c.wrong("there is a message %s of order %s, although the order is %s", event, id, o.Status)
+			}
 		}
 		for _, t := range expected {
 			if _, ok := first[t]; !ok {

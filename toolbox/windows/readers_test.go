@@ -87,12 +87,38 @@ func TestTheSparkJobReadsTheTableAsPasDoes(t *testing.T) {
 	}
 }
 
+// Each event of the contract is read on each topic, with and without its name in the body.
+func TestTheSparkJobReadsEachEventAsPasDoes(t *testing.T) {
+	t.Parallel()
+	var records []*kgo.Record
+	for _, typ := range messages.Registry() {
+		r, err := messages.Message{ID: "m", Source: typ.Owner, Event: typ.Example, Time: time.UnixMilli(1_772_366_401_000)}.Record()
+		require.NoError(t, err)
+		headers := make([]kgo.RecordHeader, len(r.Headers))
+		for i, h := range r.Headers {
+			headers[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
+		}
+		nameless := bytes.Replace(r.Value, []byte(`"event":"`+typ.Name+`",`), nil, 1)
+		for _, topic := range append(messages.TopicNames(), "web-events") {
+			for _, value := range [][]byte{r.Value, nameless} {
+				records = append(records, &kgo.Record{Topic: topic, Value: value, Timestamp: r.Time, Headers: headers},
+					&kgo.Record{Topic: topic, Value: value, Timestamp: r.Time})
+			}
+		}
+	}
+	goes, python := inGo(records), inPython(t, records)
+	require.Len(t, python, len(goes))
+	for i, r := range records {
+		require.Equal(t, goes[i], python[i], "topic %s, value %q, headers %v", r.Topic, r.Value, r.Headers)
+	}
+}
+
 // TestTheSparkJobReadsMixturesAsPasDoes: what readers of JSON in two languages may understand differently, at random.
 func TestTheSparkJobReadsMixturesAsPasDoes(t *testing.T) {
 	t.Parallel()
 	values := oddMixtures(20_000)
 	random := rand.New(rand.NewPCG(10, 0))
-	topics := []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures, "web-events"}
+	topics := append(messages.TopicNames(), "web-events")
 	records := make([]*kgo.Record, len(values))
 	for i, value := range values {
 		records[i] = &kgo.Record{Topic: topics[random.IntN(len(topics))], Value: []byte(value), Timestamp: time.UnixMilli(1_772_366_401_000),
