@@ -6,33 +6,6 @@ import (
 	"time"
 )
 
-// The fields of all bodies.
-const (
-	fEvent = iota
-	fTimestamp
-	fOrderID
-	fUserID
-	fTotal
-	fAmount
-	fCurrency
-	fItems
-	fPaymentMethod
-	fEmail
-	fPaymentID
-	fReason
-	fMessage
-	fChannel
-	fKind
-	fTo
-	fStep
-	fieldCount
-)
-
-func fieldName(f int) string {
-	return [...]string{"event", "timestamp", "order_id", "user_id", "total", "amount", "currency", "items",
-		"payment_method", "email", "payment_id", "reason", "message", "channel", "kind", "to", "step"}[f]
-}
-
 // body is the top level of a message as read.
 type body struct {
 	f       [fieldCount]value
@@ -43,46 +16,9 @@ type body struct {
 
 // set keeps a member that some event has. null is the same as absent.
 func (b *body) set(key string, v value) {
-	f := 0
-	switch key {
-	case "event":
-		f = fEvent
-	case "timestamp":
-		f = fTimestamp
-	case "order_id":
-		f = fOrderID
-	case "user_id":
-		f = fUserID
-	case "total":
-		f = fTotal
-	case "amount":
-		f = fAmount
-	case "currency":
-		f = fCurrency
-	case "items":
-		f = fItems
-	case "payment_method":
-		f = fPaymentMethod
-	case "email":
-		f = fEmail
-	case "payment_id":
-		f = fPaymentID
-	case "reason":
-		f = fReason
-	case "message":
-		f = fMessage
-	case "channel":
-		f = fChannel
-	case "kind":
-		f = fKind
-	case "to":
-		f = fTo
-	case "step":
-		f = fStep
-	case "specversion":
-		b.wrapped = true
-		return
-	default:
+	f := fieldOf(key)
+	if f < 0 {
+		b.wrapped = b.wrapped || key == "specversion"
 		return
 	}
 	if v.kind != null {
@@ -125,6 +61,13 @@ func (c *converter) text(f int) string {
 	}
 	c.mismatch(fieldName(f), v, "text")
 	return ""
+}
+
+func (c *converter) channel(f int) string {
+	if s := c.text(f); s != "" {
+		return s
+	}
+	return ChannelEmail
 }
 
 func (c *converter) id(f int) string { return c.idOf(fieldName(f), c.f[f]) }

@@ -9,10 +9,11 @@
 // the tests of the registry hold every type to them. docs/contract.md says the same for people, docs/schema and
 // docs/asyncapi.json for tools; those are made by cmd/contractdoc.
 //
-// To add a message: a type in events.go with wire tags and its Validate, a row in Decode, Record and Registry, then
+// An event is declared twice: its type with wire tags in events.go, and its row in registry.go. `make generate` writes the
+// rest: codec_gen.go, which decodes, encodes and validates, and the documents. Then
 //
 //	go test ./pkg/messages -update
-//	go run ./pkg/messages/cmd/contractdoc
 //
-// and a section in docs/contract.md. The tests name whatever was forgotten.
+// adds its golden file, and docs/contract.md gets a section. A field is a line in the type and, when its name is new, a
+// description in internal/contractdoc. The tests name what was forgotten.
 package messages

@@ -75,63 +75,7 @@ func (m Message) check() error {
 func appendBody(b []byte, event Event, at time.Time) ([]byte, error) {
 	w := writer{b: append(b, '{')}
 	w.text("event", event.EventName())
-	switch e := event.(type) {
-	case OrderPlaced:
-		w.text("order_id", e.OrderID)
-		w.text("user_id", e.UserID)
-		if e.HasTotal {
-			w.decimal("total", e.Total)
-		}
-		w.text("currency", e.Total.Currency)
-		w.items(e.Items)
-		w.text("payment_method", e.PaymentMethod)
-		w.text("email", e.Email)
-	case PaymentRequested:
-		w.amount(e.OrderID, e.UserID, e.Amount)
-		w.text("payment_method", e.PaymentMethod)
-	case PaymentCaptured:
-		w.amount(e.OrderID, e.UserID, e.Amount)
-		w.text("payment_id", e.PaymentID)
-	case RefundRequested:
-		w.amount(e.OrderID, e.UserID, e.Amount)
-		w.text("reason", e.Reason)
-	case PaymentRefunded:
-		w.amount(e.OrderID, e.UserID, e.Amount)
-		w.text("payment_id", e.PaymentID)
-	case NotificationRequested:
-		w.text("order_id", e.OrderID)
-		w.text("user_id", e.UserID)
-		w.text("message", e.Message)
-		w.text("channel", e.Channel)
-		w.text("kind", e.Kind)
-		w.text("to", e.To)
-	case OrderRejected:
-		w.text("order_id", e.OrderID)
-		w.text("user_id", e.UserID)
-		w.decimal("total", e.Total)
-		w.text("currency", e.Total.Currency)
-		w.items(e.Items)
-		w.text("payment_method", e.PaymentMethod)
-		w.text("email", e.Email)
-		w.text("reason", e.Reason)
-	case PaymentFailed:
-		w.text("order_id", e.OrderID)
-		w.text("user_id", e.UserID)
-		w.decimal("total", e.Total)
-		w.text("currency", e.Total.Currency)
-		w.text("reason", e.Reason)
-	case OrderConfirmed:
-		w.outcome(e.OrderID, e.UserID, e.Total, e.Items, e.PaymentID)
-		w.text("step", e.Step)
-	case OrderCancelled:
-		w.outcome(e.OrderID, e.UserID, e.Total, e.Items, e.PaymentID)
-		w.text("reason", e.Reason)
-		w.text("step", e.Step)
-	case OrderFailed:
-		w.outcome(e.OrderID, e.UserID, e.Total, e.Items, e.PaymentID)
-		w.text("reason", e.Reason)
-		w.text("step", e.Step)
-	default:
+	if !w.event(event) {
 		return nil, fmt.Errorf("encode %T: not a type of the contract", event)
 	}
 	w.text("timestamp", at.Format(timeLayout))
@@ -161,24 +105,6 @@ func (w *writer) text(name, s string) {
 func (w *writer) decimal(name string, m Money) {
 	w.key(name)
 	w.b = m.appendDecimal(w.b)
-}
-
-// amount writes what all events about a payment have.
-func (w *writer) amount(orderID, userID string, m Money) {
-	w.text("order_id", orderID)
-	w.decimal("amount", m)
-	w.text("user_id", userID)
-	w.text("currency", m.Currency)
-}
-
-// outcome writes what all outcomes have.
-func (w *writer) outcome(orderID, userID string, total Money, items []Item, paymentID string) {
-	w.text("order_id", orderID)
-	w.text("user_id", userID)
-	w.decimal("total", total)
-	w.text("currency", total.Currency)
-	w.items(items)
-	w.text("payment_id", paymentID)
 }
 
 func (w *writer) items(items []Item) {

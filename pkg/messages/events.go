@@ -1,8 +1,7 @@
 package messages
 
 // The tag `wire` ties a field to the message: its name, what kind of value it is, and whether it may be missing. The
-// schemas under docs/ are generated from it; the registry's tests hold Decode, Validate and Record to it. Money brings
-// a field `currency` with it.
+// schemas under docs/ and codec_gen.go are generated from it. Money brings a field `currency` with it.
 
 // Item is one line of an order.
 type Item struct {
@@ -135,39 +134,3 @@ const (
 
 // ChannelEmail is the only channel of v1.
 const ChannelEmail = "email"
-
-func (OrderPlaced) EventName() string           { return EventOrderPlaced }
-func (PaymentRequested) EventName() string      { return EventPaymentRequested }
-func (PaymentCaptured) EventName() string       { return EventPaymentCaptured }
-func (RefundRequested) EventName() string       { return EventRefundRequested }
-func (PaymentRefunded) EventName() string       { return EventPaymentRefunded }
-func (NotificationRequested) EventName() string { return EventNotificationRequested }
-func (OrderRejected) EventName() string         { return EventOrderRejected }
-func (PaymentFailed) EventName() string         { return EventPaymentFailed }
-func (OrderConfirmed) EventName() string        { return EventOrderConfirmed }
-func (OrderCancelled) EventName() string        { return EventOrderCancelled }
-func (OrderFailed) EventName() string           { return EventOrderFailed }
-
-func (OrderPlaced) Topic() string           { return TopicOrders }
-func (PaymentRequested) Topic() string      { return TopicPayments }
-func (PaymentCaptured) Topic() string       { return TopicPayments }
-func (RefundRequested) Topic() string       { return TopicPayments }
-func (PaymentRefunded) Topic() string       { return TopicPayments }
-func (NotificationRequested) Topic() string { return TopicNotifications }
-func (OrderRejected) Topic() string         { return TopicOrderFailures }
-func (PaymentFailed) Topic() string         { return TopicOrderFailures }
-func (OrderConfirmed) Topic() string        { return TopicOrders }
-func (OrderCancelled) Topic() string        { return TopicOrders }
-func (OrderFailed) Topic() string           { return TopicOrderFailures }
-
-func (e OrderPlaced) Key() string           { return e.OrderID }
-func (e PaymentRequested) Key() string      { return e.OrderID }
-func (e PaymentCaptured) Key() string       { return e.OrderID }
-func (e RefundRequested) Key() string       { return e.OrderID }
-func (e PaymentRefunded) Key() string       { return e.OrderID }
-func (e NotificationRequested) Key() string { return e.OrderID }
-func (e OrderRejected) Key() string         { return e.OrderID }
-func (e PaymentFailed) Key() string         { return e.OrderID }
-func (e OrderConfirmed) Key() string        { return e.OrderID }
-func (e OrderCancelled) Key() string        { return e.OrderID }
-func (e OrderFailed) Key() string           { return e.OrderID }

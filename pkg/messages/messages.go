@@ -13,21 +13,6 @@ const (
 	TopicOrderFailures = "order-failures"
 )
 
-// The values of the field `event`, one per message type.
-const (
-	EventOrderPlaced           = "order_placed"
-	EventPaymentRequested      = "payment_requested"
-	EventPaymentCaptured       = "payment_captured"
-	EventRefundRequested       = "refund_requested"
-	EventPaymentRefunded       = "payment_refunded"
-	EventNotificationRequested = "notification_requested"
-	EventOrderRejected         = "order_rejected"
-	EventPaymentFailed         = "payment_failed"
-	EventOrderConfirmed        = "order_confirmed"
-	EventOrderCancelled        = "order_cancelled"
-	EventOrderFailed           = "order_failed"
-)
-
 // Event is the body of one message: one of the types of this package, by value.
 type Event interface {
 	// EventName returns the value of the body's field `event`.

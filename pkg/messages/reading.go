@@ -97,14 +97,11 @@ func (r *Reading) amount(b *body, topic string) {
 		v = b.f[fTotal]
 	}
 	if topicOf(r.Event) == topic {
-		switch r.Event {
-		case EventOrderPlaced, EventOrderRejected, EventPaymentFailed, EventOrderConfirmed, EventOrderCancelled, EventOrderFailed:
-			v = b.f[fTotal]
-		case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
-			v = b.f[fAmount]
-		case EventNotificationRequested:
+		f := amountField(r.Event)
+		if f < 0 {
 			return
 		}
+		v = b.f[f]
 	}
 	if v.kind == absent {
 		return

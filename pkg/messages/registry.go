@@ -4,7 +4,7 @@ import "slices"
 
 // Type is one row of the contract: an event, who writes it and who reads it.
 type Type struct {
-	Name  string
+	Name  string // of the event, which follows from the type's name: order_placed for OrderPlaced
 	Topic string
 	// Owner is the service that publishes the event. Others names the services beside it that may.
 	Owner   string
@@ -26,68 +26,77 @@ func Registry() []Type { return slices.Clone(registry) }
 var registry = rows()
 
 func rows() []Type {
+	types := examples()
+	for i := range types {
+		types[i].Name = types[i].Example.EventName()
+	}
+	return types
+}
+
+// examples are the rows without their names, which follow from the types.
+func examples() []Type {
 	price := Money{2499, "USD"}
 	total := Money{4998, "USD"}
 	items := []Item{{SKU: "ballet-shoes", Quantity: 2, UnitPrice: &price}}
 	const order, user, payment = "ord-1001", "user-7", "pay-5f2c"
 	return []Type{
 		{
-			Name: EventOrderPlaced, Topic: TopicOrders, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServiceOrders},
+			Topic: TopicOrders, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServiceOrders},
 			Summary: "Somebody placed an order.",
 			Example: OrderPlaced{OrderID: order, UserID: user, Total: total, HasTotal: true, Items: items,
 				PaymentMethod: "pm_card_visa", Email: "ada@example.com"},
 		},
 		{
-			Name: EventPaymentRequested, Topic: TopicPayments, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServicePayments},
+			Topic: TopicPayments, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServicePayments},
 			Summary: "An order is to be paid.",
 			Example: PaymentRequested{OrderID: order, UserID: user, Amount: total, PaymentMethod: "pm_card_visa"},
 		},
 		{
-			Name: EventPaymentCaptured, Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
 			Summary: "An order's payment was captured.",
 			Example: PaymentCaptured{OrderID: order, UserID: user, Amount: total, PaymentID: payment},
 		},
 		{
-			Name: EventRefundRequested, Topic: TopicPayments, Owner: ServiceOrders, Consumers: []string{ServicePayments},
+			Topic: TopicPayments, Owner: ServiceOrders, Consumers: []string{ServicePayments},
 			Summary: "An order's payment is to be refunded, or voided when it was not captured yet.",
 			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled_by_user"},
 		},
 		{
-			Name: EventPaymentRefunded, Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
 			Summary: "An order's payment was refunded. Amount 0: it was voided before capture.",
 			Example: PaymentRefunded{OrderID: order, UserID: user, Amount: total, PaymentID: payment},
 		},
 		{
-			Name: EventNotificationRequested, Topic: TopicNotifications, Owner: ServiceOrders, Others: []string{ServicePayments},
+			Topic: TopicNotifications, Owner: ServiceOrders, Others: []string{ServicePayments},
 			Foreign: true, Consumers: []string{ServiceNotifications},
 			Summary: "A user is to be told something.",
 			Example: NotificationRequested{UserID: user, Message: "Order ord-1001 confirmed!", Channel: ChannelEmail, OrderID: order,
 				Kind: KindConfirmed, To: "ada@example.com"},
 		},
 		{
-			Name: EventOrderRejected, Topic: TopicOrderFailures, Owner: ServiceOrders,
+			Topic: TopicOrderFailures, Owner: ServiceOrders,
 			Summary: "An order was refused before any payment. For whoever wants to know; no service acts on it.",
 			Example: OrderRejected{OrderID: order, UserID: user, Total: total, Items: items, PaymentMethod: "pm_card_visa",
 				Email: "ada@example.com", Reason: "out_of_stock"},
 		},
 		{
-			Name: EventPaymentFailed, Topic: TopicOrderFailures, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Topic: TopicOrderFailures, Owner: ServicePayments, Consumers: []string{ServiceOrders},
 			Summary: "An order's payment failed for good.",
 			Example: PaymentFailed{OrderID: order, UserID: user, Total: total, Reason: "card_declined"},
 		},
 		{
-			Name: EventOrderConfirmed, Topic: TopicOrders, Owner: ServiceOrders,
+			Topic: TopicOrders, Owner: ServiceOrders,
 			Summary: "An order is paid and its stock is sold. For other services; none of the three acts on it.",
 			Example: OrderConfirmed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment, Step: EventPaymentCaptured},
 		},
 		{
-			Name: EventOrderCancelled, Topic: TopicOrders, Owner: ServiceOrders,
+			Topic: TopicOrders, Owner: ServiceOrders,
 			Summary: "A user called an order off, and no money is kept for it. For other services; none of the three acts on it.",
 			Example: OrderCancelled{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "cancelled_by_user", Step: EventPaymentRefunded},
 		},
 		{
-			Name: EventOrderFailed, Topic: TopicOrderFailures, Owner: ServiceOrders,
+			Topic: TopicOrderFailures, Owner: ServiceOrders,
 			Summary: "An order failed without a failed payment: by time-out, or because its stock was short after it was paid. For other services; none of the three acts on it.",
 			Example: OrderFailed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "out_of_stock", Step: EventPaymentRefunded},

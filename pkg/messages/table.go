@@ -25,10 +25,11 @@ type Topic struct {
 // Topics returns the four topics.
 func Topics() []Topic {
 	return []Topic{
-		{TopicOrders, 6, "Orders that somebody placed.", EventOrderPlaced},
-		{TopicPayments, 3, "What orders wants of payments, and what payments did.", EventPaymentRequested},
-		{TopicNotifications, 3, "What to tell people.", EventNotificationRequested},
-		{TopicOrderFailures, 3, "Orders that ended without being fulfilled: outcomes of the business, no errors.", EventOrderRejected},
+		{Name: TopicOrders, Partitions: 6, First: EventOrderPlaced, Summary: "Orders that somebody placed."},
+		{Name: TopicPayments, Partitions: 3, First: EventPaymentRequested, Summary: "What orders wants of payments, and what payments did."},
+		{Name: TopicNotifications, Partitions: 3, First: EventNotificationRequested, Summary: "What to tell people."},
+		{Name: TopicOrderFailures, Partitions: 3, First: EventOrderRejected,
+			Summary: "Orders that ended without being fulfilled: outcomes of the business, no errors."},
 	}
 }
 

@@ -108,6 +108,21 @@ func (p *problems) money(field string, m Money, least int64) {
 	}
 }
 
+// moneyUnlessItems checks an amount that may be missing when there are items, whose prices the catalogue knows. One that is
+// missing is 0.
+func (p *problems) moneyUnlessItems(field string, m Money, has bool, items []Item, least int64) {
+	switch {
+	case has:
+		p.money(field, m, least)
+	case len(items) == 0:
+		p.add(field, "is required when there are no items")
+	case m.Minor != 0:
+		p.add(field, "must be 0 when it is not given")
+	default:
+		p.money(field, m, 0)
+	}
+}
+
 // text checks text for people. Line breaks and tabs are allowed where it may have several lines.
 func (p *problems) text(field, s string, most int, lines bool) {
 	switch {
@@ -139,6 +154,12 @@ func (p *problems) code(field, s string) {
 			p.add(field, "must have only a-z, 0-9 and _")
 			return
 		}
+	}
+}
+
+func (p *problems) channel(field, s string) {
+	if s != ChannelEmail {
+		p.add(field, "must be %q", ChannelEmail)
 	}
 }
 
