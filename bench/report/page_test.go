@@ -94,27 +94,50 @@ func TestResultsAreWrittenUnderTheirDate(t *testing.T) {
 	require.Equal(t, found(), &read)
 }
 
-// The keys of the results' JSON stay, so that old results can be compared with new ones. Every committed file is read whole,
-// and the newest one has exactly the keys and values that are written today.
-func TestCommittedResultsKeepTheirKeysAndValues(t *testing.T) {
-	t.Parallel()
+// newest returns the newest committed results of a run without another revision, and their file.
+func newest(t *testing.T) (newest report.Results, content []byte) {
+	t.Helper()
 	files, err := filepath.Glob("../results/*.json")
 	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for i, file := range files {
-		content, err := os.ReadFile(file)
+	for _, file := range files {
+		read, err := os.ReadFile(file)
 		require.NoError(t, err)
 		var r report.Results
-		d := json.NewDecoder(bytes.NewReader(content))
+		d := json.NewDecoder(bytes.NewReader(read))
 		d.DisallowUnknownFields()
 		require.NoError(t, d.Decode(&r), file)
-		if i == len(files)-1 {
-			var before, after any
-			again, err := json.Marshal(r)
-			require.NoError(t, err)
-			require.NoError(t, json.Unmarshal(content, &before))
-			require.NoError(t, json.Unmarshal(again, &after))
-			require.True(t, reflect.DeepEqual(before, after), file)
+		if r.Against == "" {
+			newest, content = r, read
 		}
 	}
+	require.NotEmpty(t, content)
+	return newest, content
+}
+
+// The keys of the results' JSON stay, so that old results can be compared with new ones.
+func TestCommittedResultsKeepTheirKeysAndValues(t *testing.T) {
+	t.Parallel()
+	r, content := newest(t)
+	again, err := json.Marshal(r)
+	require.NoError(t, err)
+	var before, after any
+	require.NoError(t, json.Unmarshal(content, &before))
+	require.NoError(t, json.Unmarshal(again, &after))
+	require.True(t, reflect.DeepEqual(before, after))
+}
+
+// The page has the tables of the newest committed results, and of no other run.
+func TestThePageIsThatOfTheNewestResults(t *testing.T) {
+	t.Parallel()
+	original, err := os.ReadFile("../../docs/performance.md")
+	require.NoError(t, err)
+	docs := t.TempDir()
+	name := filepath.Join(docs, "performance.md")
+	require.NoError(t, os.WriteFile(name, original, 0o600))
+	r, _ := newest(t)
+	r.Judge()
+	require.NoError(t, report.Update(docs, &r))
+	content, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, string(original), string(content))
 }

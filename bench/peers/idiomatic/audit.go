@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// counted is the answer of the role audit.
+// counted is the output of the role audit.
 type counted struct {
 	Orders        int         `json:"orders"`
 	Confirmed     int         `json:"confirmed"`
@@ -19,13 +19,13 @@ type counted struct {
 	StockOK       bool        `json:"stock_ok"`
 }
 
-// auditSQL is what the Python peer counts with too.
+// auditSQL is also the Python peer's.
 //
 //go:embed audit.sql
 var auditSQL string
 
 func audit(ctx context.Context, cfg config, out io.Writer) error {
-	conn, err := pgx.Connect(ctx, cfg.databaseURL)
+	conn, err := pgx.Connect(ctx, cfg.DatabaseURL)
 	if err != nil {
 		return fmt.Errorf("connect to postgres: %w", err)
 	}

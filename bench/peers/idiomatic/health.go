@@ -10,7 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// health tells whether every consumer group of this process has its partitions.
+// health checks that every consumer group of this process has its partitions.
 type health struct {
 	admin  sarama.ClusterAdmin
 	router *message.Router
@@ -21,9 +21,9 @@ func newHealth(cfg config, router *message.Router) (*health, error) {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.Version = sarama.V2_8_0_0
-	admin, err := sarama.NewClusterAdmin(cfg.brokers, c)
+	admin, err := sarama.NewClusterAdmin(cfg.Brokers, c)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %v: %w", cfg.brokers, err)
+		return nil, fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
 	}
 	return &health{admin: admin, router: router}, nil
 }

@@ -17,9 +17,9 @@ import (
 	"pasdetrois/pkg/platform/testkit"
 )
 
-func idiomatic(t *testing.T, env ...string) *peer {
+func idiomatic(t *testing.T) *peer {
 	t.Helper()
-	return newPeer(t, []string{os.Args[0]}, append(env, asCommand+"=1")...)
+	return newPeer(t, []string{os.Args[0]}, asCommand+"=1")
 }
 
 func (p *peer) query(sql string) (answer string) {
@@ -76,12 +76,7 @@ func (p *peer) awaitConsumed() {
 
 func TestThreeProcessesSettleFiftyOrders(t *testing.T) {
 	t.Parallel()
-	for _, outputs := range []string{outputsForwarder, outputsDirect} {
-		t.Run(outputs, func(t *testing.T) {
-			t.Parallel()
-			idiomatic(t, "OUTPUTS="+outputs).settles()
-		})
-	}
+	idiomatic(t).settles()
 }
 
 // Without a role one process is all three services. An order of more than there is is rejected, one of too much money
@@ -108,52 +103,45 @@ func TestOrdersThatDoNotWorkOutGiveTheirPiecesBack(t *testing.T) {
 // Every message twice has the effects of once; the order is a plain producer's.
 func TestRepeatedMessagesHaveOneEffect(t *testing.T) {
 	t.Parallel()
-	for _, outputs := range []string{outputsForwarder, outputsDirect} {
-		t.Run(outputs, func(t *testing.T) {
-			t.Parallel()
-			p := idiomatic(t, "OUTPUTS="+outputs)
-			url, _ := p.start()
-			producer, err := bus.NewProducer(kafka.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, "test", slog.New(slog.DiscardHandler))
-			require.NoError(t, err)
-			defer func() { require.NoError(t, producer.Close()) }()
-			send := func(topic, body string) {
-				t.Helper()
-				require.NoError(t, producer.PublishRecords(t.Context(), messages.Record{Topic: topic, Key: []byte("42"), Value: []byte(body)}))
-			}
-			order := `{"order_id": "42", "user_id": "ada", "total": 49.99, "items": [{"sku": "vinyl-swan-lake", "quantity": 1}]}`
-			send("orders", order)
-			p.awaitEmails(url, 1)
-			paymentID := p.query(`SELECT payment_id FROM payments.payments`)
-			send("orders", order)
-			send("payments", `{"order_id": "42", "amount": 49.99, "user_id": "ada"}`)
-			send("payments", `{"event": "payment_captured", "order_id": "42", "amount": 49.99, "user_id": "ada", "payment_id": "`+paymentID+`"}`)
-			send("notifications", `{"order_id": "42", "user_id": "ada", "message": "again", "channel": "email", "kind": "confirmed"}`)
-			p.awaitConsumed()
-			p.awaitEmails(url, 1)
-			require.Equal(t, "1", p.query(`SELECT sold::text FROM orders.inventory WHERE sku = 'vinyl-swan-lake'`))
-			require.Equal(t, "1", p.query(`SELECT count(*)::text FROM payments.provider_ledger`))
-			books := p.audit()
-			require.Equal(t, 1, books.Confirmed)
-			require.Equal(t, 1, books.Emails)
-			require.True(t, books.StockOK)
-		})
+	p := idiomatic(t)
+	url, _ := p.start()
+	producer, err := bus.NewProducer(kafka.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, "test", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, producer.Close()) }()
+	send := func(topic, body string) {
+		t.Helper()
+		require.NoError(t, producer.PublishRecords(t.Context(), messages.Record{Topic: topic, Key: []byte("42"), Value: []byte(body)}))
 	}
+	order := `{"order_id": "42", "user_id": "ada", "total": 49.99, "items": [{"sku": "vinyl-swan-lake", "quantity": 1}]}`
+	send("orders", order)
+	p.awaitEmails(url, 1)
+	paymentID := p.query(`SELECT payment_id FROM payments.payments`)
+	send("orders", order)
+	send("payments", `{"order_id": "42", "amount": 49.99, "user_id": "ada"}`)
+	send("payments", `{"event": "payment_captured", "order_id": "42", "amount": 49.99, "user_id": "ada", "payment_id": "`+paymentID+`"}`)
+	send("notifications", `{"order_id": "42", "user_id": "ada", "message": "again", "channel": "email", "kind": "confirmed"}`)
+	p.awaitConsumed()
+	p.awaitEmails(url, 1)
+	require.Equal(t, "1", p.query(`SELECT sold::text FROM orders.inventory WHERE sku = 'vinyl-swan-lake'`))
+	require.Equal(t, "1", p.query(`SELECT count(*)::text FROM payments.provider_ledger`))
+	books := p.audit()
+	require.Equal(t, 1, books.Confirmed)
+	require.Equal(t, 1, books.Emails)
+	require.True(t, books.StockOK)
 }
 
 func TestGroupThatNobodyIsInIsNotHealthy(t *testing.T) {
 	t.Parallel()
-	h, err := newHealth(config{brokers: testkit.Brokers(t)}, nil)
+	h, err := newHealth(config{Brokers: testkit.Brokers(t)}, nil)
 	require.NoError(t, err)
 	defer h.admin.Close()
 	require.ErrorContains(t, assigned(h.admin, []string{testkit.Prefix(t) + "nobody"}), "nobody")
 }
 
-func TestConfigurationTellsEverythingThatIsWrong(t *testing.T) {
+func TestAWrongConfigurationReportsEveryMistake(t *testing.T) {
 	t.Parallel()
-	_, err := readConfig(func(name string) string {
-		return map[string]string{"OUTPUTS": "paper", "FORWARDER_POLL_INTERVAL": "soon"}[name]
-	}, "stage")
-	for _, part := range []string{"stage", "DATABASE_ADMIN_URL", "OUTPUTS", "FORWARDER_POLL_INTERVAL"} {
+	_, err := readConfig(map[string]string{}, "stage")
+	for _, part := range []string{"stage", "DATABASE_ADMIN_URL", "KAFKA_BROKERS"} {
 		require.ErrorContains(t, err, part)
 	}
 }

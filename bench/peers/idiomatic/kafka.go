@@ -33,13 +33,13 @@ func newPublisher(cfg config, log watermill.LoggerAdapter) (*kafka.Publisher, er
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
 	c.Net.MaxOpenRequests = 1 // what an idempotent producer demands
-	// The Java and Python clients' hash: an order's messages share a partition whoever wrote them.
+	// The hash of the Java and Python clients: all producers put an order's messages into the same partition.
 	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
 	publisher, err := kafka.NewPublisher(kafka.PublisherConfig{
-		Brokers: cfg.brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c,
+		Brokers: cfg.Brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c,
 	}, log)
 	if err != nil {
-		return nil, fmt.Errorf("open a publisher at %v: %w", cfg.brokers, err)
+		return nil, fmt.Errorf("open a publisher at %v: %w", cfg.Brokers, err)
 	}
 	return publisher, nil
 }
@@ -55,7 +55,7 @@ func newSubscriber(cfg config, group string, log watermill.LoggerAdapter) (*kafk
 	// one round of retries.
 	c.Consumer.MaxProcessingTime = time.Minute
 	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
-		Brokers: cfg.brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: group,
+		Brokers: cfg.Brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: group,
 	}, log)
 	if err != nil {
 		return nil, fmt.Errorf("open a subscriber of %s: %w", group, err)
@@ -76,7 +76,7 @@ func encode(m messages.Message) (*message.Message, error) {
 	return msg, nil
 }
 
-// decode reads what encode wrote, and what a plain producer writes. topic is the contract's.
+// decode reads records of encode and of plain producers. topic is the contract's.
 func decode(topic string, msg *message.Message) (messages.Message, error) {
 	if msg.UUID == "" {
 		msg.UUID = uuid.NewString()

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "idiomatic:", err)
@@ -20,16 +20,16 @@ func main() {
 	}
 }
 
-// run does what the arguments say until it is done or ctx ends. Emails and the audit go to out, everything else to log.
-func run(ctx context.Context, args []string, getenv func(string) string, out, log io.Writer) error {
-	role := ""
-	if len(args) > 0 {
-		role = args[0]
-	}
+// run runs the role that the arguments name until it is finished or ctx ends. Emails and the audit go to out, logs to log.
+func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if len(args) > 1 {
 		return errors.New("more than one role")
 	}
-	cfg, err := readConfig(getenv, role)
+	role := ""
+	if len(args) == 1 {
+		role = args[0]
+	}
+	cfg, err := readConfig(nil, role)
 	if err != nil {
 		return err
 	}

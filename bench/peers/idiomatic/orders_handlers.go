@@ -41,12 +41,7 @@ func (o orders) onOrderPlaced(
 	if err != nil {
 		return nil, err
 	}
-	request := orderMessage(messages.PaymentRequested{OrderID: is.id, UserID: is.userID, Amount: is.total}, "reserve", m.TraceParent)
-	switch is.status {
-	case "pending":
-	case "awaiting_payment":
-		return o.again(request), nil
-	default:
+	if is.status != "pending" {
 		return nil, nil
 	}
 	reserved, err := o.reserve(ctx, tx, is.lines)
@@ -64,7 +59,8 @@ func (o orders) onOrderPlaced(
 	if err := o.advance(ctx, tx, is, placed.EventName(), "awaiting_payment", "", ""); err != nil {
 		return nil, err
 	}
-	return []messages.Message{request}, nil
+	request := messages.PaymentRequested{OrderID: is.id, UserID: is.userID, Amount: is.total}
+	return []messages.Message{orderMessage(request, "reserve", m.TraceParent)}, nil
 }
 
 // onPaymentCaptured confirms an order that is paid.
@@ -75,12 +71,11 @@ func (o orders) onPaymentCaptured(
 	if err != nil {
 		return nil, err
 	}
-	confirmed := notice(is, messages.KindConfirmed, "Order %s confirmed!", m.TraceParent)
 	switch {
 	case captured.Amount != is.total:
 		return nil, fmt.Errorf("order %s: %w", is.id, errContradiction)
 	case is.status == "confirmed":
-		return o.again(confirmed), nil
+		return nil, nil
 	case is.status != "awaiting_payment":
 		return nil, fmt.Errorf("order %s is %s: %w", is.id, is.status, errContradiction)
 	}
@@ -90,7 +85,7 @@ func (o orders) onPaymentCaptured(
 	if err := o.advance(ctx, tx, is, captured.EventName(), "confirmed", "", captured.PaymentID); err != nil {
 		return nil, err
 	}
-	return []messages.Message{confirmed}, nil
+	return []messages.Message{notice(is, messages.KindConfirmed, "Order %s confirmed!", m.TraceParent)}, nil
 }
 
 // onPaymentFailed ends an order that could not be paid.
@@ -101,10 +96,9 @@ func (o orders) onPaymentFailed(
 	if err != nil {
 		return nil, err
 	}
-	told := notice(is, messages.KindFailed, "Order %s failed: the payment was not possible.", m.TraceParent)
 	switch is.status {
 	case "failed":
-		return o.again(told), nil
+		return nil, nil
 	case "awaiting_payment":
 	default:
 		return nil, fmt.Errorf("order %s is %s: %w", is.id, is.status, errContradiction)
@@ -115,7 +109,7 @@ func (o orders) onPaymentFailed(
 	if err := o.advance(ctx, tx, is, failed.EventName(), "failed", failed.Reason, ""); err != nil {
 		return nil, err
 	}
-	return []messages.Message{told}, nil
+	return []messages.Message{notice(is, messages.KindFailed, "Order %s failed: the payment was not possible.", m.TraceParent)}, nil
 }
 
 // orderMessage gives an event the id of its decision, so that a repetition is known as one.

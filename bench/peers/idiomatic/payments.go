@@ -18,7 +18,7 @@ type payments struct{ *service }
 const fraudLimit = 900_00
 
 const (
-	paymentSQL = `SELECT amount_minor, currency, status, reason, payment_id FROM payments WHERE order_id = $1`
+	paymentSQL = `SELECT amount_minor, currency FROM payments WHERE order_id = $1`
 	// The ledger is the provider's: a charge is entered once for each idempotency key.
 	chargeSQL = `INSERT INTO provider_ledger AS l (payment_id, idempotency_key, amount_minor, currency) VALUES ($1, $2, $3, $4)
 ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = l.idempotency_key RETURNING payment_id`
@@ -31,17 +31,16 @@ func (p payments) onPaymentRequested(
 	ctx context.Context, tx pgx.Tx, r messages.PaymentRequested, m messages.Message,
 ) ([]messages.Message, error) {
 	var amount messages.Money
-	var status, reason, paymentID string
-	err := tx.QueryRow(ctx, paymentSQL, r.OrderID).Scan(&amount.Minor, &amount.Currency, &status, &reason, &paymentID)
+	err := tx.QueryRow(ctx, paymentSQL, r.OrderID).Scan(&amount.Minor, &amount.Currency)
 	switch {
 	case err == nil && amount != r.Amount:
 		return nil, fmt.Errorf("payment of order %s: %w", r.OrderID, errContradiction)
 	case err == nil:
-		return p.again(p.outcome(r, reason, paymentID, m.TraceParent)...), nil
+		return nil, nil
 	case !errors.Is(err, pgx.ErrNoRows):
 		return nil, fmt.Errorf("read payment of order %s: %w", r.OrderID, err)
 	}
-	status = "captured"
+	status, reason, paymentID := "captured", "", ""
 	if r.Amount.Minor > fraudLimit {
 		status, reason = "failed", "suspected_fraud"
 	} else {
@@ -53,11 +52,11 @@ func (p payments) onPaymentRequested(
 	if _, err := tx.Exec(ctx, insertPaymentSQL, r.OrderID, r.UserID, r.Amount.Minor, r.Amount.Currency, status, reason, paymentID); err != nil {
 		return nil, fmt.Errorf("insert payment of order %s: %w", r.OrderID, err)
 	}
-	return p.outcome(r, reason, paymentID, m.TraceParent), nil
+	return outcome(r, reason, paymentID, m.TraceParent), nil
 }
 
-// outcome tells how a payment ended.
-func (p payments) outcome(r messages.PaymentRequested, reason, paymentID, traceParent string) []messages.Message {
+// outcome returns the messages of a finished payment.
+func outcome(r messages.PaymentRequested, reason, paymentID, traceParent string) []messages.Message {
 	if reason != "" {
 		failed := messages.PaymentFailed{OrderID: r.OrderID, UserID: r.UserID, Total: r.Amount, Reason: reason}
 		alert := messages.NotificationRequested{OrderID: r.OrderID, UserID: "security", Kind: messages.KindFraudAlert,

@@ -23,7 +23,7 @@ const closeTimeout = 15 * time.Second
 // serve runs the services of cfg.roles until ctx ends: one router, one publisher, one HTTP server.
 func serve(ctx context.Context, cfg config, out, logs io.Writer) (err error) {
 	log := watermill.NewSlogLogger(slog.New(slog.NewJSONHandler(logs, nil)))
-	if err := makeSchema(ctx, cfg.databaseURL); err != nil {
+	if err := makeSchema(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
 	publisher, err := newPublisher(cfg, log)
@@ -44,7 +44,7 @@ func serve(ctx context.Context, cfg config, out, logs io.Writer) (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", health)
 	for _, role := range cfg.roles {
-		pool, err := openPool(ctx, cfg.databaseURL, role)
+		pool, err := openPool(ctx, cfg.DatabaseURL, role)
 		if err != nil {
 			return err
 		}
@@ -67,15 +67,14 @@ func newRouter(log watermill.LoggerAdapter) (*message.Router, error) {
 	}
 	router.AddMiddleware(
 		middleware.Retry{MaxRetries: 3, InitialInterval: 100 * time.Millisecond, Logger: log}.Middleware,
-		middleware.Recoverer, // inside Retry, so that a panic is tried again too
+		middleware.Recoverer, // inside Retry, so that a panic is retried too
 	)
 	return router, nil
 }
 
-// wire adds the handlers of the service's role, and its Forwarder where it publishes in transactions.
+// wire adds the handlers of the service's role, and its Forwarder.
 func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer) (groups []string, err error) {
 	handlers := map[string]handler{}
-	publishesInTx := s.cfg.outputs == outputsForwarder
 	switch s.name {
 	case roleOrders:
 		o := orders{s}
@@ -83,13 +82,11 @@ func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer)
 		handlers[messages.TopicPayments] = on(s, o.onPaymentCaptured)
 		handlers[messages.TopicOrderFailures] = on(s, o.onPaymentFailed)
 		mux.HandleFunc("POST /orders", o.servePlace)
-		publishesInTx = true // what no message triggers has nothing else that would try again
 	case rolePayments:
 		handlers[messages.TopicPayments] = on(s, payments{s}.onPaymentRequested)
 	case roleNotifications:
 		handlers[messages.TopicNotifications] = notifications{service: s, mail: mail}.onNotificationRequested
 		mux.HandleFunc("GET /emails", mail.serveSent)
-		publishesInTx = false
 	}
 	for topic, h := range handlers {
 		group, err := s.consume(router, topic, h)
@@ -98,24 +95,24 @@ func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer)
 		}
 		groups = append(groups, group)
 	}
-	if publishesInTx {
+	if s.name != roleNotifications { // which publishes nothing
 		err = s.forward(router)
 	}
 	slices.Sort(groups)
 	return groups, err
 }
 
-// runAll runs router and HTTP server. When one of them ends, or ctx does, it ends the other: first the requests, then
-// what they may have put into the outbox has the router's time to go on.
+// runAll runs the router and the HTTP server until one of them or ctx ends. It ends the server first: the messages of its last
+// requests have the router's time to leave the outbox.
 func runAll(ctx context.Context, cfg config, router *message.Router, mux *http.ServeMux, log watermill.LoggerAdapter) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.httpAddr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", cfg.httpAddr, err)
+		return fmt.Errorf("listen on %s: %w", cfg.HTTPAddr, err)
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 2)
 	go func() { ended <- server.Serve(listener) }()
-	// The router cancels the messages in work as soon as its context ends, so it has one that does not.
+	// The router cancels its running handlers when its context ends, so this context does not end.
 	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
 	log.Info("listening", watermill.LogFields{"addr": listener.Addr().String(), "roles": cfg.roles})
 

@@ -1,6 +1,6 @@
 // Command stock runs one stock part of watermill alone, for the benchmark to compare the product's part with: the
-// Forwarder over a table in Postgres, or the Kafka subscriber with a handler that takes a while. It writes one line of
-// JSON, {"messages": n, "seconds": s}: how long the part took from the first message it was done with to the last.
+// Forwarder over a table in Postgres, or the Kafka subscriber with a slow handler. It writes one line of JSON,
+// {"messages": n, "seconds": s}: the time from the first finished message to the last one.
 //
 //	stock forward   move N messages from the table in DATABASE_ADMIN_URL to KAFKA_TOPIC
 //	stock consume   handle N messages of KAFKA_TOPIC as the group KAFKA_GROUP, each for WORK
@@ -13,16 +13,17 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/caarlos0/env/v11"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	r, err := run(ctx, os.Args[1:], os.Getenv)
+	r, err := run(ctx, os.Args[1:], nil)
 	stop()
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(r)
@@ -34,11 +35,12 @@ func main() {
 }
 
 type config struct {
-	brokers      []string
-	topic, group string
-	databaseURL  string
-	messages     int
-	work         time.Duration
+	Brokers     []string      `env:"KAFKA_BROKERS,notEmpty"`
+	Topic       string        `env:"KAFKA_TOPIC,notEmpty"`
+	Group       string        `env:"KAFKA_GROUP"`
+	DatabaseURL string        `env:"DATABASE_ADMIN_URL"`
+	Messages    int           `env:"N"`
+	Work        time.Duration `env:"WORK"`
 }
 
 type result struct {
@@ -46,32 +48,27 @@ type result struct {
 	Seconds  float64 `json:"seconds"`
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string) (result, error) {
-	if len(args) != 1 || (args[0] != "forward" && args[0] != "consume") {
-		return result{}, errors.New("say what to run: forward or consume")
-	}
-	cfg := config{topic: getenv("KAFKA_TOPIC"), group: getenv("KAFKA_GROUP"), databaseURL: getenv("DATABASE_ADMIN_URL")}
-	var err error
-	if cfg.messages, err = strconv.Atoi(getenv("N")); err != nil || cfg.messages < 2 {
-		return result{}, fmt.Errorf("the number of messages, N=%q, must be above 1", getenv("N"))
-	}
-	if getenv("KAFKA_BROKERS") == "" || cfg.topic == "" {
-		return result{}, errors.New("KAFKA_BROKERS and KAFKA_TOPIC must be set")
-	}
-	cfg.brokers = strings.Split(getenv("KAFKA_BROKERS"), ",")
-	if args[0] == "forward" {
-		if cfg.databaseURL == "" {
-			return result{}, errors.New("DATABASE_ADMIN_URL must be set")
-		}
+// run runs the part that the arguments name, with an environment (nil = the process's).
+func run(ctx context.Context, args []string, environment map[string]string) (result, error) {
+	var cfg config
+	err := env.ParseWithOptions(&cfg, env.Options{Environment: environment})
+	part := strings.Join(args, " ")
+	switch {
+	case err != nil:
+		return result{}, err
+	case cfg.Messages < 2:
+		return result{}, fmt.Errorf("the number of messages, N=%d, must be above 1", cfg.Messages)
+	case part == "consume":
+		return consume(ctx, cfg)
+	case part == "forward" && cfg.DatabaseURL != "":
 		return forward(ctx, cfg)
+	case part == "forward":
+		return result{}, errors.New("DATABASE_ADMIN_URL must be set")
 	}
-	if cfg.work, err = time.ParseDuration(getenv("WORK")); err != nil {
-		return result{}, fmt.Errorf("WORK must be a time such as 1ms, not %q", getenv("WORK"))
-	}
-	return consume(ctx, cfg)
+	return result{}, fmt.Errorf("%q is neither forward nor consume", part)
 }
 
-// counter notes when the first and the last of n messages was done with.
+// counter records when the first and the last of n messages were finished.
 type counter struct {
 	mu          sync.Mutex
 	n, left     int
@@ -91,8 +88,4 @@ func (c *counter) count() {
 	if c.left--; c.left == 0 {
 		close(c.done)
 	}
-}
-
-func (c *counter) result() result {
-	return result{Messages: c.n - 1, Seconds: c.last.Sub(c.first).Seconds()}
 }

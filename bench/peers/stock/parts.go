@@ -22,7 +22,7 @@ import (
 const (
 	keyHeader    = "key"
 	outboxTopic  = "outbox"
-	pollInterval = 10 * time.Millisecond // of the table, when it has nothing new; watermill's own is a second
+	pollInterval = 10 * time.Millisecond // of an empty table; watermill's default is a second
 	payload      = 300
 	inOneInsert  = 500 // the filling of the table is not measured
 )
@@ -37,7 +37,7 @@ func marshaler() kafka.MarshalerUnmarshaler {
 	})
 }
 
-// counting counts what is published: acknowledged by all in-sync replicas.
+// counting counts the messages that all in-sync replicas have acknowledged.
 type counting struct {
 	message.Publisher
 	*counter
@@ -53,7 +53,7 @@ func (c counting) Publish(topic string, msgs ...*message.Message) error {
 	return nil
 }
 
-// forward fills a table and has the Forwarder move it.
+// forward fills a table and measures how the Forwarder empties it.
 func forward(ctx context.Context, cfg config) (result, error) {
 	log := quiet()
 	c := kafka.DefaultSaramaSyncPublisherConfig()
@@ -61,12 +61,12 @@ func forward(ctx context.Context, cfg config) (result, error) {
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
 	c.Net.MaxOpenRequests = 1
-	toKafka, err := kafka.NewPublisher(kafka.PublisherConfig{Brokers: cfg.brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c}, log)
+	toKafka, err := kafka.NewPublisher(kafka.PublisherConfig{Brokers: cfg.Brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c}, log)
 	if err != nil {
 		return result{}, fmt.Errorf("open a publisher: %w", err)
 	}
 	defer toKafka.Close()
-	pool, err := pgxpool.New(ctx, cfg.databaseURL)
+	pool, err := pgxpool.New(ctx, cfg.DatabaseURL)
 	if err != nil {
 		return result{}, fmt.Errorf("connect to Postgres: %w", err)
 	}
@@ -90,7 +90,7 @@ func forward(ctx context.Context, cfg config) (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("make the router: %w", err)
 	}
-	done := newCounter(cfg.messages)
+	done := newCounter(cfg.Messages)
 	if _, err := forwarder.NewForwarder(subscriber, counting{toKafka, done}, log,
 		forwarder.Config{ForwarderTopic: outboxTopic, Router: router}); err != nil {
 		return result{}, fmt.Errorf("make the forwarder: %w", err)
@@ -98,22 +98,22 @@ func forward(ctx context.Context, cfg config) (result, error) {
 	return until(ctx, router, done)
 }
 
-// fill commits the messages as an application would, only many in a transaction.
+// fill commits the messages as an application does, but many in a transaction.
 func fill(ctx context.Context, pool *pgxpool.Pool, cfg config, log watermill.LoggerAdapter) error {
 	content := []byte(`{"x":"` + strings.Repeat("x", payload) + `"}`)
-	for from := 0; from < cfg.messages; from += inOneInsert {
+	for from := 0; from < cfg.Messages; from += inOneInsert {
 		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 			inTx, err := sql.NewPublisher(sql.TxFromPgx(tx), sql.PublisherConfig{SchemaAdapter: sql.DefaultPostgreSQLSchema{}}, log)
 			if err != nil {
 				return err
 			}
 			var all []*message.Message
-			for i := from; i < min(from+inOneInsert, cfg.messages); i++ {
+			for i := from; i < min(from+inOneInsert, cfg.Messages); i++ {
 				msg := message.NewMessage(watermill.NewUUID(), content)
 				msg.Metadata.Set(keyHeader, fmt.Sprintf("key-%d", i))
 				all = append(all, msg)
 			}
-			return forwarder.NewPublisher(inTx, forwarder.PublisherConfig{ForwarderTopic: outboxTopic}).Publish(cfg.topic, all...)
+			return forwarder.NewPublisher(inTx, forwarder.PublisherConfig{ForwarderTopic: outboxTopic}).Publish(cfg.Topic, all...)
 		})
 		if err != nil {
 			return fmt.Errorf("fill the table: %w", err)
@@ -123,7 +123,7 @@ func fill(ctx context.Context, pool *pgxpool.Pool, cfg config, log watermill.Log
 	return err
 }
 
-// consume handles messages that take a while.
+// consume measures a handler that takes cfg.Work for each message.
 func consume(ctx context.Context, cfg config) (result, error) {
 	log := quiet()
 	c := kafka.DefaultSaramaSubscriberConfig()
@@ -132,7 +132,7 @@ func consume(ctx context.Context, cfg config) (result, error) {
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.MaxProcessingTime = time.Minute
 	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
-		Brokers: cfg.brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: cfg.group,
+		Brokers: cfg.Brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: cfg.Group,
 	}, log)
 	if err != nil {
 		return result{}, fmt.Errorf("open a subscriber: %w", err)
@@ -141,16 +141,16 @@ func consume(ctx context.Context, cfg config) (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("make the router: %w", err)
 	}
-	done := newCounter(cfg.messages)
-	router.AddConsumerHandler("work", cfg.topic, subscriber, func(*message.Message) error {
-		time.Sleep(cfg.work)
+	done := newCounter(cfg.Messages)
+	router.AddConsumerHandler("work", cfg.Topic, subscriber, func(*message.Message) error {
+		time.Sleep(cfg.Work)
 		done.count()
 		return nil
 	})
 	return until(ctx, router, done)
 }
 
-// until runs the router until everything is done.
+// until runs the router until all messages are finished.
 func until(ctx context.Context, router *message.Router, done *counter) (result, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
@@ -162,5 +162,6 @@ func until(ctx context.Context, router *message.Router, done *counter) (result, 
 	case err = <-ended:
 		return result{}, fmt.Errorf("ended by itself: %w", err)
 	}
-	return done.result(), errors.Join(err, router.Close(), <-ended)
+	err = errors.Join(err, router.Close(), <-ended)
+	return result{Messages: done.n - 1, Seconds: done.last.Sub(done.first).Seconds()}, err
 }
