@@ -1,30 +1,59 @@
-// Package bus connects use cases to Kafka. It is the only package that knows sarama and watermill-kafka.
+// Package bus connects use cases to Kafka: a Table names the use case for each event, a Consumer runs it, a Producer
+// publishes its results.
 //
-// What a message goes through, and what holds at each step:
+// # The way of a message
 //
-//	Kafka -> claim -> router -> gate -> park -> telemetry -> recover -> retry -> timeout -> dispatch -> use case
+//	lanes     one record of each key at a time (package lanes)
+//	  v
+//	gate      counts records in work; admits none once the drain has begun
+//	  v
+//	park      stores a record that can never succeed as a dead letter, and acknowledges it
+//	  v
+//	telemetry measures what the record cost, with all retries
+//	  v
+//	recover   turns a panic into an error
+//	  v
+//	retry     repeats a transient failure, with backoff, while the partition is ours
+//	  v
+//	timeout   bounds one attempt
+//	  v
+//	dispatch  decodes the record, adds it to its use case's batch, publishes the results
+//	  v
+//	use case  commits its transaction and returns what to publish
 //
-// A use case commits its transaction and returns what to publish. The bus publishes, waits until every in-sync replica
-// has it, and only then acknowledges. A crash at any point repeats the message from its start, so delivery is at least
-// once, and effects happen once because use cases are keyed by state, not by delivery.
+// The bus acknowledges a record after every in-sync replica has its results. A crash at any point redelivers the record, so
+// delivery is at least once. Effects happen once, because use cases decide by state and not by delivery.
 //
-// An error is sorted by package fault:
-//   - permanent: the original record is parked with its reason and acknowledged; the next message goes on at once;
-//   - transient: the message stays where it is and is tried again, with backoff, for ever; readiness says so;
-//   - cancelled: the message stays unacknowledged for whoever consumes the partition next.
+// # What becomes of an error
 //
-// A handler that panics three times on one record is a permanent error.
+//	kind (package fault)  the record                             readiness
+//	permanent             a dead letter, then acknowledged       no effect
+//	transient             retried for ever, first in place       fails, and says where and why
+//	cancelled             unacknowledged, for the next owner     no effect
+//	panic                 transient twice, permanent the third   as transient
 //
-// Order: the record key decides the partition, with the hash of the Java and Python clients (murmur2), so a foreign
-// producer's messages meet ours on the same partition. Each partition is split into lanes by another hash of the key: one
-// message of a lane is in work at a time, so the messages of one order stay in sequence while those of other orders pass.
-// A lane that is held up holds up nobody else, up to a window of messages behind its oldest unfinished one. Offsets are
-// marked in the partition's order, never past an unfinished message, so a crash skips nothing and repeats at most a window.
+// # Order
 //
-// Batches: the messages that wait for one use case at the same moment are handed to it together and share its
-// transaction (package batch). There is no timer: a lone message goes at once. Each message is still answered,
-// published and acknowledged by itself. One that failed is tried again alone, so that it fails nobody else's batch.
+// The key decides the partition with the hash of the Java and Python clients (murmur2), so a foreign producer's records of
+// an order share our partition. Package lanes keeps the records of one key in sequence while other keys pass.
 //
-// Stopping: no new message is admitted, those in work finish (bounded), their acknowledgements are marked, then the
-// consumer groups are left, which commits the marks.
+// # Batches
+//
+// Messages that wait for one use case at the same moment share a call and a transaction (package coalesce). There is no
+// timer: a lone message starts at once. Each message has its own answer, publication and acknowledgement. A message that
+// failed is retried alone, so it fails nobody else's batch.
+//
+// # Stopping and pausing
+//
+//	starting --> consuming --> pausing --> paused --> starting
+//	                 |
+//	                 +--> drain: no new record; those in work finish, bounded --> groups left, which commits the marks
+//
+// A pause is a lease: it ends by itself.
+//
+// # Watching Kafka
+//
+// A monitor asks Kafka every five seconds, on its own connection: do the topics exist, may we use them, how far are the
+// groups, who are their members? Readiness and metrics report its last answer, so neither waits for a broker. The monitor also
+// ends the session of a topic that was made again or resized, and commits offsets with nothing left to read.
 package bus

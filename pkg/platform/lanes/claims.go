@@ -14,16 +14,16 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// claims follows the partitions that this consumer holds. It reaches watermill-kafka's subscriber through the one hook
-// that is given the consumer group's session (its Tracer), because the subscriber itself does not look at it: a message
-// that fails again and again would keep a partition that the group has already given to somebody else.
+// Claims holds the partitions that this replica may read, and the lanes of each. It implements watermill-kafka's
+// Unmarshaler and Tracer. The Tracer is the only hook that gets the consumer group's session. The subscriber itself
+// ignores the session's end: a record that fails again and again would keep a partition that another replica now reads.
 type Claims struct {
 	topicPrefix string
 	gate        *gate
 	failing     *failures
 	Sessions    *Sessions
 	Notices     *Notices
-	opener      *opener // nil: reading begins where the client says
+	opener      *opener // decides where reading begins; nil in tests: where sarama decides
 
 	cfg     kafka.Config
 	service string
@@ -34,11 +34,11 @@ type Claims struct {
 	unread  *unread
 
 	lanes  int    // of each partition
-	window bounds // of what is taken up of a partition from its oldest unfinished message on
+	window bounds // of the records taken up from one partition and not marked
 
 	mu       sync.Mutex
-	live     map[Partition][]*Lane // by lane
-	passages map[Partition]*passage
+	live     map[Partition][]*Lane  // the lanes of each claim
+	passages map[Partition]*passage // of each claim
 }
 
 type Partition struct {
@@ -46,7 +46,8 @@ type Partition struct {
 	Number int32
 }
 
-// claim is one lane of a partition that is in our hands for one session, with the one message of it that is in work.
+// Lane is one lane of a claim, with its one record in work. A redelivery keeps what was learnt about the record; the next
+// record starts afresh. A handler that outlives its claim still holds its own Lane, and can mark nothing.
 type Lane struct {
 	lane    int
 	session context.Context
@@ -54,12 +55,12 @@ type Lane struct {
 
 	mu       sync.Mutex
 	record   messages.Record
-	event    string // of record, once decoded
+	event    string // of record, "" until it is decoded
 	attempts int    // deliveries of record
-	panics   int    // of them, how many panicked
-	alone    bool   // record failed before: it shares no batch, so that it holds up no other
+	panics   int    // attempts that panicked
+	alone    bool   // record failed before: it shares no batch, so it fails no other message
 	admitted bool   // counted by the gate
-	unread   error  // why record stands for a batch that was not read
+	unread   error  // why record stands for a batch that could not be read
 }
 
 func newClaims(topicPrefix string, g *gate, f *failures) *Claims {
@@ -70,8 +71,10 @@ func newClaims(topicPrefix string, g *gate, f *failures) *Claims {
 		log: slog.New(slog.DiscardHandler), detours: newDetours(), unread: newUnread()}
 }
 
-// Unmarshal implements kafka.Unmarshaler. It never fails: an error here would end the claim and repeat the same record
-// for ever. What the bytes mean is decided in the handler, where a record can be parked.
+// Unmarshal implements watermill-kafka's Unmarshaler. It never fails: an error would end the claim, and the record would be
+// redelivered for ever. The handler decodes the record, because there it can be parked.
+//
+// The message says its topic, partition and lane in its metadata: the subscriber makes the message's context itself.
 func (c *Claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) {
 	cl := c.find(m.Topic, m.Partition, laneOf(m, c.lanes))
 	if r, err, ok := c.unread.take(m, c.topicPrefix); ok {
@@ -85,7 +88,7 @@ func (c *Claims) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) 
 	return msg, nil
 }
 
-// of returns the claim that msg came through.
+// Of returns the lane that msg came through.
 func (c *Claims) Of(msg *message.Message) *Lane {
 	if cl, ok := msg.Context().Value(Partition{}).(*Lane); ok {
 		return cl
@@ -95,7 +98,7 @@ func (c *Claims) Of(msg *message.Message) *Lane {
 	return c.find(msg.Metadata.Get("topic"), int32(partition), lane)
 }
 
-// remember makes of quick for whoever handles msg next.
+// remember caches the lane in msg's context; Of finds it there.
 func (c *Lane) remember(msg *message.Message) {
 	msg.SetContext(context.WithValue(msg.Context(), Partition{}, c))
 }
@@ -118,7 +121,7 @@ func (c *Claims) newLanes(session context.Context) []*Lane {
 	return lanes
 }
 
-// fetchFailed tells the partitions of a topic, as the broker calls it, that the client's fetch failed.
+// fetchFailed wakes the passages of a topic, named as on the broker: sarama failed to fetch it.
 func (c *Claims) fetchFailed(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,9 +132,9 @@ func (c *Claims) fetchFailed(topic string) {
 	}
 }
 
-// stands tells a partition that records wait at offset next and that the group does not read them. The client says
-// nothing of a batch that it takes for the beginning of one: it asks for more, for ever. A claim that has handed over
-// more than that waits for its handlers, not for the client.
+// Stands wakes the passage of a partition when records wait at offset next and the group does not read them. Sarama reports
+// no error for a batch that it takes for an incomplete one: it fetches again, for ever. A claim that has handed over records
+// behind next waits for its handlers, not for sarama.
 func (c *Claims) Stands(key Partition, next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,7 +162,8 @@ type claimHandler struct {
 	claims *Claims
 }
 
-// ConsumeClaim consumes one partition through its lanes until the session ends.
+// ConsumeClaim reads one partition through its lanes until the session ends. When it returns, no lane has a record in work
+// and none counts as held up.
 func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) error {
 	own := h.claims.holding(session, sc.Topic())
 	lanes := h.claims.newLanes(own.Context())
@@ -175,7 +179,7 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 	defer func() {
 		for _, cl := range lanes {
 			cl.settle()
-			h.claims.failing.clear(cl) // whatever holds the lane up is not ours any more
+			h.claims.failing.clear(cl) // the record belongs to the next owner
 		}
 		h.claims.mu.Lock()
 		delete(h.claims.live, key)
@@ -185,28 +189,28 @@ func (h *claimHandler) ConsumeClaim(session sarama.ConsumerGroupSession, sc sara
 	return split(own, passage, h.claims.window, lanes, h.ConsumerGroupHandler.ConsumeClaim)
 }
 
-// begin takes up a newly read record.
+// begin starts the lane's next record.
 func (c *Lane) begin(r messages.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.record, c.event, c.attempts, c.panics, c.alone, c.unread = r, "", 0, 0, false, nil
 }
 
-// notRead notes that the record stands for a batch that was not read, because of err.
+// notRead records why the batch that the record stands for could not be read.
 func (c *Lane) notRead(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unread = err
 }
 
-// readable returns nil, or why the record stands for a batch that was not read.
+// Readable returns nil, or why the record stands for a batch that could not be read.
 func (c *Lane) Readable() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.unread
 }
 
-// admit counts one more delivery and returns the record, or false when the gate is closed.
+// admit counts one more delivery of the record. It returns false when the gate is closed.
 func (c *Lane) admit() (messages.Record, int, bool) {
 	if !c.gate.enter() {
 		return messages.Record{}, 0, false
@@ -218,7 +222,7 @@ func (c *Lane) admit() (messages.Record, int, bool) {
 	return c.record, c.attempts, true
 }
 
-// settle tells the gate, once, that the claim's message is no longer in work.
+// settle takes the lane's record out of work. Only the first call after admit counts.
 func (c *Lane) settle() {
 	c.mu.Lock()
 	was := c.admitted
@@ -242,7 +246,7 @@ func (c *Lane) SetEvent(event string) {
 	c.event = event
 }
 
-// failed notes that the record failed, for a reason that may be another's in its batch or its own.
+// Failed makes the record's next attempts run alone: the record, or another one of its batch, failed.
 func (c *Lane) Failed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,5 +265,5 @@ func (c *Lane) Read() (messages.Record, string) {
 	return c.record, c.event
 }
 
-// lost reports whether the partition has been taken from us.
+// Lost reports whether another member may read the partition by now.
 func (c *Lane) Lost() bool { return c.session.Err() != nil }

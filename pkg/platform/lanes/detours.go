@@ -12,10 +12,10 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// detours are the partitions that are read batch by batch just now.
+// detours are the diverted partitions: passages read them batch by batch.
 type detours struct {
 	mu     sync.Mutex
-	active map[*passage]error // why it does not get on, nil when it does
+	active map[*passage]error // why the passage cannot read, nil when it can
 }
 
 func newDetours() *detours { return &detours{active: make(map[*passage]error)} }
@@ -34,7 +34,7 @@ func (d *detours) end(p *passage) {
 	delete(d.active, p)
 }
 
-// check returns why a partition is not read, nil when all are.
+// check returns why a diverted partition cannot be read, nil when all can.
 func (d *detours) check() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -46,7 +46,7 @@ func (d *detours) check() error {
 	return nil
 }
 
-// remark says which partitions are read batch by batch, "" when none is.
+// remark names the diverted partitions, "" when there are none.
 func (d *detours) remark() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -59,10 +59,10 @@ func (d *detours) remark() string {
 	}
 	slices.Sort(names)
 	return "read batch by batch, which is slower, because the Kafka client cannot read a batch in them: " + strings.Join(names, ", ") +
-		" (what cannot be read at all is in the dead letters; the next start reads as usual)"
+		" (a batch that cannot be read at all is a dead letter; after a restart the client reads again)"
 }
 
-// unread holds the messages that stand for a batch which could not be read, until the lanes take them up.
+// unread holds the messages that stand for batches which could not be read, until Unmarshal takes them.
 type unread struct {
 	mu      sync.Mutex
 	batches map[*sarama.ConsumerMessage]unreadBatch
@@ -81,8 +81,8 @@ func (u *unread) add(m *sarama.ConsumerMessage, first int64, err error) {
 	u.batches[m] = unreadBatch{first, err}
 }
 
-// take returns the record that stands for the batch and why it is parked, or false when m is a record. A message of a
-// batch has neither key nor value, so a record costs no search.
+// take returns the record that stands for a batch, and the reason to park it; or false when m is a record. A message that
+// stands for a batch has neither key nor value, so a record costs no search.
 func (u *unread) take(m *sarama.ConsumerMessage, topicPrefix string) (messages.Record, error, bool) {
 	if m.Value != nil || m.Key != nil {
 		return messages.Record{}, nil, false

@@ -7,7 +7,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// failures remembers which lanes are held up by a transient error just now.
+// failures holds the lanes that a transient error holds up now.
 type failures struct {
 	mu   sync.Mutex
 	held map[*Lane]heldUp
@@ -20,8 +20,8 @@ type heldUp struct {
 
 func newFailures() *failures { return &failures{held: make(map[*Lane]heldUp)} }
 
-// set notes that the claim's record is held up by err, and reports whether it is the only one: an outage holds up many,
-// and one line of the log says it.
+// set records that err holds up the lane, and reports whether no other lane is held up. An outage holds up many lanes, and
+// one line of the log is enough.
 func (f *failures) set(cl *Lane, r messages.Record, err error) (only bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

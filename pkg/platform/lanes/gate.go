@@ -7,17 +7,17 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// gate admits messages until it is drained, and knows how many are in work.
+// gate admits records until the drain begins, and counts those in work.
 type gate struct {
 	mu     sync.Mutex
 	closed bool
 	in     int
-	empty  chan struct{} // closed when the gate is closed and nobody is in
+	empty  chan struct{} // closed when the gate is closed and no record is in work
 }
 
 func newGate() *gate { return &gate{empty: make(chan struct{})} }
 
-// enter admits one message, or returns false when draining has begun.
+// enter admits one record, or returns false when the drain has begun.
 func (g *gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -38,28 +38,29 @@ func (g *gate) leave() {
 	}
 }
 
-// inside returns how many are in.
+// inside returns how many records are in work.
 func (g *gate) inside() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.in
 }
 
-// isClosed reports whether draining has begun.
+// isClosed reports whether the drain has begun.
 func (g *gate) isClosed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.closed
 }
 
-// open undoes drain: the gate admits messages again.
+// open undoes drain.
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed, g.empty = false, make(chan struct{})
 }
 
-// drain closes the gate and waits until nobody is in or ctx ends, which is an error. Call it once before open.
+// drain closes the gate and waits until no record is in work. It returns an error when ctx ends first. Call it once before
+// open.
 func (g *gate) drain(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
@@ -75,7 +76,10 @@ func (g *gate) drain(ctx context.Context) error {
 	}
 }
 
-// gated admits messages until the drain begins. After that a message waits, untouched, for the router to close.
+// Admit is the outermost middleware of a router: it admits records until the drain begins. After that a record waits,
+// untouched, until the router closes; it is redelivered to the partition's next owner.
+//
+// A handled record stays in work until laneSession has marked it. A failed one leaves, and enters again with its redelivery.
 func (c *Claims) Admit(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		growStack(0)
@@ -88,8 +92,7 @@ func (c *Claims) Admit(next message.HandlerFunc) message.HandlerFunc {
 		}
 		out, err := next(msg)
 		if cl.Lost() {
-			// The partition belongs to somebody else, who will read this message. Ending it here frees the claim;
-			// a lost session marks nothing.
+			// Another member reads this record by now. Acknowledging it lets the claim end: a lost session marks nothing.
 			cl.settle()
 			return out, nil
 		}

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// noticeTime is how long readiness remarks on something that has happened.
+// noticeTime is how long readiness shows a notice.
 const noticeTime = time.Hour
 
-// notices are things that happened and that somebody should know, though they keep nothing from working.
+// Notices are events that an operator should see, though the service works: readiness shows them as remarks.
 type Notices struct {
 	mu   sync.Mutex
 	all  []notice
-	made []string // ids of the topics that were made again, as told
+	made []string // ids of the topics whose MadeAgain is done
 }
 
 type notice struct {
@@ -23,7 +23,7 @@ type notice struct {
 	at   time.Time
 }
 
-// noticesAtMost bounds what readiness says; the log has all of it.
+// noticesAtMost bounds the notices that readiness shows; the log has all.
 const noticesAtMost = 10
 
 func (n *Notices) Add(text string) {
@@ -35,15 +35,15 @@ func (n *Notices) Add(text string) {
 	}
 }
 
-// madeAgain tells once that a topic was deleted and made again with the id.
+// MadeAgain reports, once for each id, that a topic was deleted and made again.
 func (n *Notices) MadeAgain(log *slog.Logger, topic, id string) {
 	n.mu.Lock()
-	told := slices.Contains(n.made, id)
-	if !told {
+	done := slices.Contains(n.made, id)
+	if !done {
 		n.made = append(n.made, id)
 	}
 	n.mu.Unlock()
-	if told {
+	if done {
 		return
 	}
 	text := fmt.Sprintf("the topic %s was deleted and made again: it is read from its beginning", topic)
@@ -51,7 +51,7 @@ func (n *Notices) MadeAgain(log *slog.Logger, topic, id string) {
 	n.Add(text)
 }
 
-// current returns what happened within noticeTime.
+// Current returns the notices of the last noticeTime.
 func (n *Notices) Current() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// opener decides where the reading of a partition begins when it becomes ours. The client's own rule is to go on at the
-// committed offset, and to take another one without a word when that is outside of the log.
+// opener decides where reading begins when a session begins. Sarama resumes at the committed offset, and silently takes
+// another one when that offset is outside of the log. It cannot see that the offset belongs to a topic that was deleted.
 type opener struct {
 	cfg      kafka.Config
 	service  string
@@ -22,24 +22,25 @@ type opener struct {
 	sessions *Sessions
 }
 
-// start is where the reading of one partition begins, and why there.
+// Start is where reading of a partition begins, and why.
 type Start struct {
 	Offset int64
 	why    reason
-	missed int64 // offsets before it that were deleted unread
+	missed int64 // offsets that were deleted unread
 }
 
 type reason int
 
 const (
 	asCommitted      reason = iota
-	nothingCommitted        // or brokers forgot it, as they do when a group had no members for long
+	nothingCommitted        // or the brokers dropped it, since the group had no members for long
 	topicIsNew              // the committed offset belongs to a topic of the same name that was deleted
 	logIsShort              // the log ends before the committed offset: the brokers lost records
 	logWasCut               // records behind the committed offset were deleted
 )
 
-// startOf decides where to begin in a log of the topic with the id.
+// StartOf decides where to begin. far is the group's progress, topicID the topic's id now, log the partition's log now.
+// Where it cannot be certain that records were handled, it begins at the first record: a duplicate does no harm.
 func StartOf(far kafka.Progress, topicID string, log kafka.LogState) Start {
 	switch {
 	case far.Next < 0:
@@ -54,21 +55,23 @@ func StartOf(far kafka.Progress, topicID string, log kafka.LogState) Start {
 	return Start{Offset: far.Next}
 }
 
-// open takes over the partitions of a session before anything is read of them. An error ends the session, and the client
-// begins another one a second later.
+// open runs before a session's first fetch. An error ends the session, and sarama begins another one a second later.
 func (o *opener) open(session sarama.ConsumerGroupSession) error {
 	for topic, partitions := range session.Claims() {
 		if err := o.openTopic(session, topic, partitions); err != nil {
 			if session.Context().Err() == nil {
-				o.log.Warn("could not find out where to begin, trying again", "topic", topic, "err", err)
+				o.log.Warn("could not find where to begin reading, trying again", "topic", topic, "err", err)
 			}
-			return fmt.Errorf("find out where to begin in %s: %w", topic, err)
+			return fmt.Errorf("find where to begin reading %s: %w", topic, err)
 		}
 	}
 	return nil
 }
 
-// openTopic asks on a connection of its own, which is cut when the session ends.
+// openTopic finds the start of each partition of one topic. It uses a connection of its own, which ends with the session.
+//
+// A partition without a leader keeps its committed offset when that offset belongs to the topic; the others are read
+// meanwhile.
 func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, partitions []int32) error {
 	client, admin, err := kafka.Connect(session.Context(), o.cfg, o.service)
 	if err != nil {
@@ -84,7 +87,7 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	case !exists:
 		return fmt.Errorf("the topic is missing: %w", sarama.ErrUnknownTopicOrPartition)
 	case o.sessions.isFormer(topic, state.ID):
-		return errors.New("a broker does not know yet that the topic was made again")
+		return errors.New("a broker still answers with the id of the deleted topic")
 	}
 	short := topic[len(o.cfg.TopicPrefix):]
 	far, err := o.cfg.AskProgress(admin, o.cfg.Group(o.service, short), topic, partitions)
@@ -96,7 +99,7 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	found := make(map[reason]int)
 	for _, p := range partitions {
 		if err := untold[p]; err != nil && far[p].Of(state.ID) {
-			o.log.Debug("reading goes on where it was, as far as is known", "topic", short, "partition", p, "err", err)
+			o.log.Debug("a partition has no leader: reading resumes at the committed offset", "topic", short, "partition", p, "err", err)
 			continue // the client waits for the partition's leader, and the others are read meanwhile
 		} else if err != nil {
 			return err
@@ -128,7 +131,7 @@ func (o *opener) openTopic(session sarama.ConsumerGroupSession, topic string, pa
 	return nil
 }
 
-// missed tells of records that were deleted before they were read.
+// missed reports records that were deleted before they were read: in the metric, the log and the notices.
 func (o *opener) missed(topic string, partition int32, next int64, s Start) {
 	o.unread.WithLabelValues(topic).Add(float64(s.missed))
 	text := fmt.Sprintf("%d records of %s/%d were deleted before they were read, offsets %d to %d", s.missed, topic, partition, next, s.Offset-1)
@@ -136,7 +139,7 @@ func (o *opener) missed(topic string, partition int32, next int64, s Start) {
 	o.notices.Add(text)
 }
 
-// Setup looks where to begin before the claims of a session do.
+// Setup runs the opener before the session's claims begin.
 func (h *claimHandler) Setup(session sarama.ConsumerGroupSession) error {
 	if h.claims.opener != nil {
 		if err := h.claims.opener.open(session); err != nil {
@@ -146,13 +149,13 @@ func (h *claimHandler) Setup(session sarama.ConsumerGroupSession) error {
 	return h.ConsumerGroupHandler.Setup(session)
 }
 
-// Cleanup forgets the session when its claims have ended.
+// Cleanup forgets the session after its claims have ended.
 func (h *claimHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	h.claims.Sessions.unset(session)
 	return h.ConsumerGroupHandler.Cleanup(session)
 }
 
-// holding returns the session as the claims of a topic see it.
+// holding returns the Session that stands in for sarama's session.
 func (c *Claims) holding(session sarama.ConsumerGroupSession, topic string) *Session {
 	if h := c.Sessions.Of(topic); h != nil && h.ConsumerGroupSession == session {
 		return h

@@ -18,39 +18,44 @@ import (
 )
 
 const (
-	// probeBytes bounds how far a probe looks for the batch that the client cannot read.
+	// probeBytes bounds how far a probe reads to find the batch that sarama cannot read.
 	probeBytes = 4 * answerBytes
-	// batchWait is how long one question for the next batch may wait for it.
+	// batchWait is how long one fetch of the next batch may wait for records.
 	batchWait = 500 * time.Millisecond
 
 	reasonBatchTooLarge   = "batch_too_large"
 	reasonBatchUnreadable = "batch_unreadable"
 )
 
-// passage is a partition's claim that gets past a batch which the client (sarama) cannot read. The client asks for such a
-// batch again and again, and the partition would stand for good. So:
+// passage is a claim that gets past a batch which sarama cannot read. Sarama fetches such a batch again and again, and the
+// partition would stand still for good.
 //
-//   - each failed fetch of the topic wakes the passage (claims.fetchFailed), and so does the monitor when records wait
-//     and nothing is read (claims.stands);
-//   - it looks whether a batch at the claim's place is one that the client refuses (blocked);
-//   - if so, it ends the client's reading of this partition. What the client has read already is still handed over;
-//   - then it reads on by itself, batch by batch in bounded memory, until the claim ends (readOn). A batch that inflates
-//     to more than MaxInflated, or that cannot be decoded, is handed over as one message that stands for it: the lanes
-//     park it by its coordinates and mark its last offset.
+//		            fetchFailed, Stands             blocked: yes               claim ends
+//		watching -----------------------> probing --------------> diverted ---------------> ended
+//		    ^                                |                    (readOn)
+//		    +--------------------------------+
+//		              blocked: no
 //
-// Every message of the partition is handed over once and in order, whichever way it was read.
+//	  - Each failed fetch of the topic wakes the passage, and so does the monitor when records wait and none is read.
+//	  - It probes whether sarama refuses a batch at the claim's position (blocked).
+//	  - If so, it ends sarama's reading of this partition. Records that sarama has read are still handed over.
+//	  - Then it reads batch by batch, in bounded memory, until the claim ends (readOn). A batch that inflates to more than
+//	    kafka.MaxInflated, or that cannot be decoded, is handed over as one message: its dead letter has the batch's
+//	    offsets, and its acknowledgement marks the batch's last offset.
+//
+// Every record of the partition is handed over once and in order, whichever client read it.
 type passage struct {
 	sarama.ConsumerGroupClaim
 	session sarama.ConsumerGroupSession
 	claims  *Claims
 
-	failed   chan struct{} // is told of a failed fetch
-	next     atomic.Int64  // offset to hand over next; as sarama names the oldest and the newest until there was one
+	failed   chan struct{} // gets a value after a failed fetch
+	next     atomic.Int64  // offset to hand over next; before the first record, sarama's value for the oldest or newest
 	diverted atomic.Bool
 	ended    context.Context
 }
 
-// bySelf is the part of sarama's claim that ends its reading of the partition: a claim is a PartitionConsumer too.
+// bySelf is the part of sarama's claim that ends sarama's reading of the partition: a claim is a PartitionConsumer too.
 type bySelf interface{ AsyncClose() }
 
 func (c *Claims) newPassage(ended context.Context, session sarama.ConsumerGroupSession, sc sarama.ConsumerGroupClaim) *passage {
@@ -59,7 +64,7 @@ func (c *Claims) newPassage(ended context.Context, session sarama.ConsumerGroupS
 	return p
 }
 
-// took notes how far the partition was handed over.
+// took records how far the partition was handed over.
 func (p *passage) took(m *sarama.ConsumerMessage) { p.next.Store(m.Offset + 1) }
 
 // fetchFailed wakes the passage.
@@ -70,7 +75,7 @@ func (p *passage) fetchFailed() {
 	}
 }
 
-// watch diverts the partition once a batch blocks it. It returns when the claim ends.
+// watch diverts the partition when a batch blocks it. It returns when the claim ends.
 func (p *passage) watch() {
 	for {
 		select {
@@ -81,7 +86,7 @@ func (p *passage) watch() {
 		blocked, err := p.blocked()
 		log := p.claims.log.With("topic", p.Topic(), "partition", p.Partition())
 		if err != nil && p.ended.Err() == nil {
-			log.Debug("could not look whether a batch blocks the partition", "err", err)
+			log.Debug("could not probe whether a batch blocks the partition", "err", err)
 		}
 		if blocked == nil {
 			continue
@@ -98,7 +103,7 @@ func (p *passage) watch() {
 	}
 }
 
-// blocked returns the first batch at the claim's place that the client does not read, nil when there is none.
+// blocked returns the first batch at the claim's position that sarama cannot read, nil when there is none.
 func (p *passage) blocked() (*recordbatch.Batch, error) {
 	reader, err := p.reader()
 	if err != nil {
@@ -118,7 +123,7 @@ func (p *passage) blocked() (*recordbatch.Batch, error) {
 	return nil, nil
 }
 
-// reader reads from where the claim is.
+// reader returns a reader at the claim's position.
 func (p *passage) reader() (*recordbatch.Reader, error) {
 	cfg := p.claims.cfg
 	options, err := kafka.Options(cfg.Brokers, cfg.Access)
@@ -142,7 +147,7 @@ func (p *passage) reader() (*recordbatch.Reader, error) {
 	return reader, nil
 }
 
-// onward returns what comes behind the messages that the client read, nil when the claim has ended.
+// onward returns the records behind those that sarama read, nil when the claim has ended.
 func (p *passage) onward() <-chan *sarama.ConsumerMessage {
 	if !p.diverted.Load() || p.ended.Err() != nil {
 		return nil
@@ -158,7 +163,7 @@ func (p *passage) onward() <-chan *sarama.ConsumerMessage {
 	return out
 }
 
-// readOn hands the partition over batch by batch until the claim ends or its offset is gone.
+// readOn hands the partition over batch by batch until the claim ends, or until retention has deleted its position.
 func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
 	var reader *recordbatch.Reader
 	defer func() {
@@ -176,7 +181,7 @@ func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
 		}
 		switch {
 		case p.ended.Err() != nil, errors.Is(err, recordbatch.ErrGone):
-			return // the session begins anew, at an offset that exists
+			return // the session begins again, and the opener finds an offset that exists
 		case err != nil:
 			if attempt++; attempt%10 == 1 {
 				p.claims.log.Warn("could not read the partition batch by batch, trying again", "topic", p.Topic(), "partition", p.Partition(), "attempt", attempt, "err", err)
@@ -193,12 +198,12 @@ func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
 	}
 }
 
-// ours reports whether the partition is still this member's. A claim that was revoked alone does not end the session.
+// ours reports whether this member may still read the partition. A claim that was revoked alone does not end the session.
 func (p *passage) ours() bool {
 	return p.ended.Err() == nil && slices.Contains(p.session.Claims()[p.Topic()], p.Partition())
 }
 
-// handOver hands a batch's records over, or one message that stands for the batch. It reports false when the claim ended.
+// handOver hands over a batch's records, or one message that stands for the batch. It returns false when the claim ended.
 func (p *passage) handOver(b *recordbatch.Batch, out chan<- *sarama.ConsumerMessage) bool {
 	records, err := b.Open(kafka.MaxInflated)
 	if err != nil {
@@ -208,7 +213,7 @@ func (p *passage) handOver(b *recordbatch.Batch, out chan<- *sarama.ConsumerMess
 	}
 	for {
 		r, ok, err := records.Next()
-		if err != nil || !ok { // Open has decoded it before
+		if err != nil || !ok { // Open has decoded the whole batch, so err is nil
 			return true
 		}
 		if r.Offset < p.next.Load() {
@@ -235,7 +240,7 @@ func (p *passage) send(m *sarama.ConsumerMessage, out chan<- *sarama.ConsumerMes
 	}
 }
 
-// unreadable is why a batch is parked.
+// unreadable returns the permanent error that a batch is parked with.
 func unreadable(b *recordbatch.Batch, err error) error {
 	reason := reasonBatchUnreadable
 	if errors.Is(err, recordbatch.ErrTooLarge) {

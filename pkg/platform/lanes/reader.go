@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/IBM/sarama"
 	wkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +14,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// lanesConfig says which Kafka is read, for which service.
+// Config says which Kafka is read, and for which service.
 type Config struct {
 	Kafka   kafka.Config
 	Service string
@@ -23,7 +24,7 @@ type Config struct {
 	Joins   *prometheus.CounterVec // sessions of a group, by topic
 }
 
-// newReader makes the claims of a service.
+// New makes the claims of a service. It holds none until a Subscriber is subscribed.
 func New(cfg Config) *Claims {
 	boundInflating()
 	c := newClaims(cfg.Kafka.TopicPrefix, newGate(), newFailures())
@@ -33,7 +34,7 @@ func New(cfg Config) *Claims {
 	return c
 }
 
-// subscriber makes what reads one topic; its connections are cut when lines ends.
+// Subscriber makes the subscriber of one topic. Its connections end with lines.
 func (c *Claims) Subscriber(lines context.Context, topic string) (message.Subscriber, error) {
 	sc := consumerConfig(lines, kafka.MemberID(c.service, c.replica))
 	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
@@ -52,34 +53,81 @@ func (c *Claims) Subscriber(lines context.Context, topic string) (message.Subscr
 	}, WatermillLogger(c.log))
 }
 
-// patiently makes a subscriber that subscribes as often as it takes, until stop ends.
+// Patiently makes a subscriber that subscribes until it succeeds or stop ends.
 func (c *Claims) Patiently(stop context.Context, s message.Subscriber) message.Subscriber {
 	return patient{Subscriber: s, stop: stop, log: c.log, cfg: c.cfg}
 }
 
-// inWork returns how many messages are in work just now: admitted and not yet acknowledged.
+// InWork returns the number of records in work: admitted and not yet marked.
 func (c *Claims) InWork() int { return c.gate.inside() }
 
-// draining reports whether no message is admitted any more.
+// Draining reports whether the drain has begun: no record is admitted any more.
 func (c *Claims) Draining() bool { return c.gate.isClosed() }
 
-// drain admits no message any more and waits until none is in work or ctx ends, which is an error. Call it once before open.
+// Drain admits no more records and waits until none is in work. It returns an error when ctx ends first. Call it once
+// before Open.
 func (c *Claims) Drain(ctx context.Context) error { return c.gate.drain(ctx) }
 
-// open undoes drain.
+// Open undoes Drain.
 func (c *Claims) Open() { c.gate.open() }
 
-// heldUp notes that the lane's record is held up by err, and reports whether it is the only one: an outage holds up many,
-// and one line of the log says it.
+// HeldUp records that err holds up the lane's record, and reports whether no other lane is held up.
 func (c *Claims) HeldUp(cl *Lane, r messages.Record, err error) (only bool) {
 	return c.failing.set(cl, r, err)
 }
 
-// freed notes that nothing holds the lane up.
+// Freed records that the lane is not held up any more.
 func (c *Claims) Freed(cl *Lane) { c.failing.clear(cl) }
 
-// failure returns what holds lanes up, nil when nothing does.
+// Failure returns what holds lanes up, nil when none is.
 func (c *Claims) Failure() error { return c.failing.check() }
 
-// diverted says which partitions are read batch by batch, "" when none is, and why one of them is not read.
+// Diverted names the partitions that are read around a batch, "" when there are none, and says why one cannot be read.
 func (c *Claims) Diverted() (remark string, err error) { return c.detours.remark(), c.detours.check() }
+
+// countedJoins counts the sessions of one topic's consumer group. A member without partitions has sessions too.
+type countedJoins struct {
+	*Claims
+	joins prometheus.Counter
+}
+
+func (c countedJoins) WrapConsumerGroupHandler(next sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
+	return &joinHandler{c.Claims.WrapConsumerGroupHandler(next), c.joins}
+}
+
+type joinHandler struct {
+	sarama.ConsumerGroupHandler
+	joins prometheus.Counter
+}
+
+// Setup runs once in each session.
+func (h *joinHandler) Setup(session sarama.ConsumerGroupSession) error {
+	h.joins.Inc()
+	return h.ConsumerGroupHandler.Setup(session)
+}
+
+// patient subscribes until it succeeds, because a router that could not subscribe once cannot be started again. When stop
+// ends first, it returns a closed channel: no messages, and no error.
+type patient struct {
+	message.Subscriber
+	stop context.Context
+	log  *slog.Logger
+	cfg  kafka.Config
+}
+
+func (p patient) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	for attempt := 1; ; attempt++ {
+		received, err := p.Subscriber.Subscribe(ctx, topic)
+		if err == nil {
+			return received, nil
+		}
+		if p.stop.Err() == nil {
+			p.log.Warn("could not subscribe, trying again", "topic", topic, "attempt", attempt, "err", p.cfg.Explain(err))
+		}
+		if !kafka.Pause(p.stop, kafka.Backoff(attempt, time.Second, 5*time.Second)) {
+			none := make(chan *message.Message)
+			close(none)
+			return none, nil
+		}
+	}
+}

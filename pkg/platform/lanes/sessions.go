@@ -10,15 +10,14 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// held is one session of a consumer group: the partitions of one topic that are ours until the next rebalance. It goes to
-// everything below in the place of the client's own session, so that each offset is marked together with the topic's id,
-// and so that it can be ended when the topic changes.
+// Session is one session of a consumer group: the claims on one topic until the next rebalance. It stands in for sarama's
+// own session, for two reasons: each mark carries the topic's id, and the session can be ended when the topic changes.
 type Session struct {
 	sarama.ConsumerGroupSession
 	ctx        context.Context
 	end        context.CancelFunc
 	topic      string // as on the broker
-	TopicID    string // when the session began; "" when the brokers know of none
+	TopicID    string // when the session began; "" when the brokers have no topic ids
 	partitions int32  // of the topic when the session began
 }
 
@@ -42,26 +41,26 @@ func (h *Session) ResetOffset(topic string, partition int32, offset int64, _ str
 	h.ConsumerGroupSession.ResetOffset(topic, partition, offset, kafka.BesideOffset(h.TopicID))
 }
 
-// begin makes offset the one that is read next of a partition, whatever was committed before.
+// begin makes offset the next one to read of a partition, whatever was committed before.
 func (h *Session) begin(partition int32, offset int64) {
 	h.ResetOffset(h.topic, partition, offset, "") // when it is not above the committed one
 	h.MarkOffset(h.topic, partition, offset, "")  // when it is
 }
 
-// passed commits offset, because nothing between it and the committed offset is ever delivered. It does nothing when the
-// partition is not ours any more: then somebody else may have moved the group back.
+// Passed marks offset, because no record between the committed offset and it is ever delivered. It does nothing once the
+// partition is lost: another program may have moved the group back since.
 func (h *Session) Passed(partition int32, offset int64) {
 	if h.ctx.Err() == nil && slices.Contains(h.Claims()[h.topic], partition) {
 		h.MarkOffset(h.topic, partition, offset, "")
 	}
 }
 
-// sessions are those of this process, by topic, and the ids that its topics had before they were made again.
+// Sessions are the sessions of this process, by topic, and the ids that topics had before they were made again.
 type Sessions struct {
 	mu     sync.Mutex
 	now    map[string]*Session
-	known  map[string]string   // by topic: its id in the latest session
-	former map[string][]string // by topic: ids that no topic has any more
+	known  map[string]string   // topic: its id in the latest session
+	former map[string][]string // topic: ids that no topic has any more
 }
 
 func NewSessions() *Sessions {
@@ -74,8 +73,8 @@ func (s *Sessions) Of(topic string) *Session {
 	return s.now[topic]
 }
 
-// set begins a session, and reports whether the topic was made again since the one before. A rebalance may come between,
-// before anybody compares.
+// set begins a session, and reports whether the topic was made again since the one before: a rebalance may come before the
+// monitor compares.
 func (s *Sessions) set(h *Session) (madeAgain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +92,7 @@ func (s *Sessions) set(h *Session) (madeAgain bool) {
 	return true
 }
 
-// unset forgets what it holds of the client's session.
+// unset ends and forgets the sessions that stand in for sarama's session.
 func (s *Sessions) unset(session sarama.ConsumerGroupSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,23 +104,23 @@ func (s *Sessions) unset(session sarama.ConsumerGroupSession) {
 	}
 }
 
-// rejoin ends the topic's session, so that this replica joins the group again at once. Without it a member hears of a
-// rebalance only with the answer to its next heartbeat, which may also wait behind a fetch. It is for a group whose rebalance
-// has begun: in any other one it would begin a rebalance.
+// Rejoin ends the topic's session, so this replica joins the group again at once. Otherwise a member learns of a rebalance
+// from the answer to its next heartbeat, which may wait behind a fetch. Call it only when a rebalance has begun: at any other
+// time it would begin one.
 func (s *Sessions) Rejoin(topic string) {
 	if h := s.Of(topic); h != nil {
 		h.end()
 	}
 }
 
-// isFormer reports whether the topic had the id before it was made again: a broker that is behind still tells it.
+// isFormer reports whether the topic had the id before it was made again: a broker that lags behind still answers with it.
 func (s *Sessions) isFormer(topic, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Contains(s.former[topic], id)
 }
 
-// change is what the brokers say of a topic that its session did not know.
+// Change is how a topic differs from the one that its session began with.
 type Change int
 
 const (
@@ -130,8 +129,8 @@ const (
 	Resized          // it has another number of partitions
 )
 
-// compare ends the topic's session when the topic is not as it was when the session began. The next one begins at once,
-// and looks where to read.
+// Compare ends the topic's session when the topic has changed since the session began. The next session begins at once, and
+// the opener decides where it reads.
 func (s *Sessions) Compare(topic string, state kafka.TopicState) Change {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,10 @@
 package lanes
 
-// stackOfHandling is about how deep the stack gets while a message is handled.
+// stackOfHandling is about the depth of the stack while a record is handled.
 const stackOfHandling = 9 << 10
 
-// growStack makes room on the stack for what is called next. The router starts a goroutine with a small stack for each message;
-// growing it bit by bit, deep down in the middleware, each time with all frames to be moved, took a fifth of what a message costs.
+// growStack grows the goroutine's stack at once. The router starts a goroutine with a small stack for each message. That
+// stack grew bit by bit, deep in the middleware, and each time all frames moved: a fifth of the processor time of a message.
 //
 //go:noinline
 func growStack(at int) byte {

@@ -7,8 +7,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 )
 
-// watermillLogger lets watermill speak through log, a step quieter: what it calls information is detail to an operator,
-// and the errors that it reports are retried and reported by us with their cause.
+// WatermillLogger is watermill's logger on log, one level quieter: its information is detail to an operator, and we retry
+// its errors and log them with their cause.
 func WatermillLogger(log *slog.Logger) watermill.LoggerAdapter {
 	return quieter{watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{
 		slog.LevelInfo:  slog.LevelDebug,
@@ -16,7 +16,7 @@ func WatermillLogger(log *slog.Logger) watermill.LoggerAdapter {
 	}), log}
 }
 
-// quieter drops what nobody would see before it is put into slog's form: watermill has several words for each message.
+// quieter drops lines below the log's level before they become slog attributes: watermill logs several for each message.
 type quieter struct {
 	watermill.LoggerAdapter
 	log *slog.Logger
