@@ -12,6 +12,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-)
-
-// The defaults of Config.
-const (
-	defaultMax     = 256
-	defaultTimeout = 30 * time.Second
 )
 
 // Config configures a Batcher of calls that take In and give Out.
@@ -88,15 +83,7 @@ func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
 
 // New makes a Batcher. Close it after the last call.
 func New[In, Out any](cfg Config[In, Out]) *Batcher[In, Out] {
-	if cfg.Max == 0 {
-		cfg.Max = defaultMax
-	}
-	if cfg.Workers == 0 {
-		cfg.Workers = 1
-	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
-	}
+	cfg.Max, cfg.Workers, cfg.Timeout = cmp.Or(cfg.Max, 256), cmp.Or(cfg.Workers, 1), cmp.Or(cfg.Timeout, 30*time.Second)
 	if cfg.Failed == nil {
 		cfg.Failed = func(Out) bool { return false }
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // maxDelete is how many rows are deleted by one statement.
@@ -111,11 +112,7 @@ func (r *Relay) stillThere(ctx context.Context, rows []Row) []Row {
 
 // standing returns which of the ids are in the table.
 func (r *Relay) standing(ctx context.Context, ids []int64) (map[int64]bool, error) {
-	result, err := r.cfg.Pool.Query(ctx, stillThereSQL, ids)
-	if err != nil {
-		return nil, err
-	}
-	found, err := pgx.CollectRows(result, pgx.RowTo[int64])
+	found, err := pgdb.Collect(ctx, r.cfg.Pool, pgx.RowTo[int64], stillThereSQL, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -57,16 +57,12 @@ func (r *Relay) tendMemory(ctx context.Context) error {
 		return nil
 	}
 	from, _, err := r.front.advance(ctx)
-	var rows pgx.Rows
-	if err == nil {
-		rows, err = r.cfg.Pool.Query(ctx, standingSQL, from, maxStanding+1)
-	}
 	var standing []Row
 	if err == nil {
-		standing, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (out Row, err error) {
+		standing, err = pgdb.Collect(ctx, r.cfg.Pool, func(row pgx.CollectableRow) (out Row, err error) {
 			err = row.Scan(&out.ID, &out.Record.Topic, &out.Record.Key)
 			return out, err
-		})
+		}, standingSQL, from, maxStanding+1)
 	}
 	if err != nil || len(standing) > maxStanding {
 		r.memory.stayClosed()

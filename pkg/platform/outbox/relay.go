@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -11,16 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/platform/bus"
-)
-
-// The defaults of Config.
-const (
-	defaultGrace       = 2 * time.Second
-	defaultPoll        = 500 * time.Millisecond
-	defaultDrain       = 5 * time.Second
-	defaultConcurrency = 4
-	defaultMaxRows     = 10_000
-	defaultMaxBytes    = 32 << 20
 )
 
 // Config configures a Relay. Pool and Publisher are needed; zero stands for the default of the rest.
@@ -50,24 +41,15 @@ type Relay struct {
 
 // NewRelay makes a relay; Run runs it. Until then, rows handed over wait in the table.
 func NewRelay(cfg Config) *Relay {
-	setDefault(&cfg.Grace, defaultGrace)
-	setDefault(&cfg.Poll, defaultPoll)
-	setDefault(&cfg.DrainTimeout, defaultDrain)
-	setDefault(&cfg.Concurrency, defaultConcurrency)
-	setDefault(&cfg.MaxRows, defaultMaxRows)
-	setDefault(&cfg.MaxBytes, defaultMaxBytes)
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.Grace = cmp.Or(cfg.Grace, 2*time.Second)
+	cfg.Poll = cmp.Or(cfg.Poll, 500*time.Millisecond)
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 5*time.Second)
+	cfg.Concurrency = cmp.Or(cfg.Concurrency, 4)
+	cfg.MaxRows = cmp.Or(cfg.MaxRows, 10_000)
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 32<<20)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	f := newFront(cfg.Pool, cfg.Log)
 	return &Relay{cfg: cfg, memory: newMemory(cfg.MaxRows, cfg.MaxBytes), front: f, metrics: newMetrics(cfg.Metrics, f)}
-}
-
-func setDefault[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
 }
 
 // Enqueue hands over committed rows. It never blocks: rows that memory does not take are published from the table.

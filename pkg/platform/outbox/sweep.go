@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"pasdetrois/pkg/platform/pgdb"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -77,11 +79,7 @@ func (s *sweeper) look(ctx context.Context, below int64) (left bool, err error) 
 	memory.reading(true)
 	defer memory.reading(false)
 	began := time.Now()
-	rows, err := s.relay.cfg.Pool.Query(ctx, leftSQL, s.cursor, below, pageSize)
-	var ids []int64
-	if err == nil {
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-	}
+	ids, err := pgdb.Collect(ctx, s.relay.cfg.Pool, pgx.RowTo[int64], leftSQL, s.cursor, below, pageSize)
 	if err != nil {
 		return false, fmt.Errorf("find messages that were left in the outbox: %w", err)
 	}
@@ -162,15 +160,11 @@ func (s *sweeper) page(ctx context.Context, from, below int64) (end int64, reach
 func (s *sweeper) read(ctx context.Context, from, below int64) ([]Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
-	result, err := s.relay.cfg.Pool.Query(ctx, pageSQL, from, below, pageSize)
-	if err != nil {
-		return nil, fmt.Errorf("read rows that were left in the outbox: %w", err)
-	}
-	rows, err := pgx.CollectRows(result, func(row pgx.CollectableRow) (out Row, err error) {
+	rows, err := pgdb.Collect(ctx, s.relay.cfg.Pool, func(row pgx.CollectableRow) (out Row, err error) {
 		r := &out.Record
 		err = row.Scan(&out.ID, &r.Topic, &r.Key, &r.Value, &r.Headers, &r.Time)
 		return out, err
-	})
+	}, pageSQL, from, below, pageSize)
 	if err != nil {
 		return nil, fmt.Errorf("read rows that were left in the outbox: %w", err)
 	}

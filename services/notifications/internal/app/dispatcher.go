@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,27 +44,13 @@ func (c DispatcherConfig) withDefaults() DispatcherConfig {
 	if c.Retries == (domain.Retries{}) {
 		c.Retries = domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: 5 * time.Minute}, For: 5 * 24 * time.Hour}
 	}
-	if c.AnswerTimeout == 0 {
-		c.AnswerTimeout = 10 * time.Minute
-	}
-	if c.Concurrency == 0 {
-		c.Concurrency = 4
-	}
-	if c.SendTimeout == 0 {
-		c.SendTimeout = 10 * time.Second
-	}
-	if c.Lease == 0 {
-		c.Lease = c.SendTimeout + 5*time.Second
-	}
-	if c.Poll == 0 {
-		c.Poll = time.Second
-	}
-	if c.Capacity == 0 {
-		c.Capacity = 1024
-	}
-	if c.DrainTimeout == 0 {
-		c.DrainTimeout = 10 * time.Second
-	}
+	c.AnswerTimeout = cmp.Or(c.AnswerTimeout, 10*time.Minute)
+	c.Concurrency = cmp.Or(c.Concurrency, 4)
+	c.SendTimeout = cmp.Or(c.SendTimeout, 10*time.Second)
+	c.Lease = cmp.Or(c.Lease, c.SendTimeout+5*time.Second)
+	c.Poll = cmp.Or(c.Poll, time.Second)
+	c.Capacity = cmp.Or(c.Capacity, 1024)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
 	return c
 }
 

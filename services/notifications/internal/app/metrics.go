@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/services/notifications/internal/domain"
@@ -30,37 +31,28 @@ const (
 
 // NewMetrics makes the metrics and registers them with reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	const namespace, subsystem = "pasdetrois", "notifications"
-	m := &Metrics{
-		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "notifications_total",
-			Help: "Notifications kept, by kind (none: the message named no kind; other: not one of the contract's).",
-		}, []string{"kind"}),
-		repetitions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "repetitions_total",
-			Help: "Requests for a notification that is kept already, by content (same, other). They have no effect.",
-		}, []string{"content"}),
-		emails: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "emails_total",
-			Help: "Attempts to send an email, by status (sent, failed: refused for good, retried: to be tried again, limited: its address had its share).",
-		}, []string{"status"}),
-		sendSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "email_send_seconds",
-			Help:    "Time of one attempt to send an email, by status.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
-		}, []string{"status"}),
-		endToEnd: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "end_to_end_seconds",
-			Help:    "Time from when a message asking for a notification was made until its email was sent.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
-		}),
-		orderToEmail: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "order_to_email_seconds",
-			Help:    "Time from the receipt of an order until the email about its outcome was sent, by kind.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
-		}, []string{"kind"}),
+	auto := promauto.With(reg)
+	counter := func(name, help, label string) *prometheus.CounterVec {
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_notifications_" + name, Help: help}, []string{label})
 	}
-	reg.MustRegister(m.notifications, m.repetitions, m.emails, m.sendSeconds, m.endToEnd, m.orderToEmail)
+	histogram := func(name, help string, buckets []float64) prometheus.HistogramOpts {
+		return prometheus.HistogramOpts{Name: "pasdetrois_notifications_" + name, Help: help, Buckets: buckets}
+	}
+	long := prometheus.ExponentialBuckets(0.001, 2, 20)
+	m := &Metrics{
+		notifications: counter("notifications_total",
+			"Notifications kept, by kind (none: the message named no kind; other: not one of the contract's).", "kind"),
+		repetitions: counter("repetitions_total",
+			"Requests for a notification that is kept already, by content (same, other). They have no effect.", "content"),
+		emails: counter("emails_total",
+			"Attempts to send an email, by status (sent, failed: refused for good, retried: to be tried again, limited: its address had its share).", "status"),
+		sendSeconds: auto.NewHistogramVec(histogram("email_send_seconds",
+			"Time of one attempt to send an email, by status.", prometheus.ExponentialBuckets(0.0001, 4, 10)), []string{"status"}),
+		endToEnd: auto.NewHistogram(histogram("end_to_end_seconds",
+			"Time from when a message asking for a notification was made until its email was sent.", long)),
+		orderToEmail: auto.NewHistogramVec(histogram("order_to_email_seconds",
+			"Time from the receipt of an order until the email about its outcome was sent, by kind.", long), []string{"kind"}),
+	}
 	// Outcomes that have not happened yet are 0, not unknown: an alert on their increase needs that.
 	for _, status := range []string{emailSent, emailFailed, emailRetried, emailLimited} {
 		m.emails.WithLabelValues(status)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -15,25 +16,19 @@ type Metrics struct {
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
+	auto, byStatus := promauto.With(reg), []string{"status"}
 	m := &Metrics{
-		orders: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pasdetrois_orders_total",
-			Help: "Orders that reached a status, by status.",
-		}, []string{"status"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "pasdetrois_orders_end_to_end_seconds",
+		orders: auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_orders_total",
+			Help: "Orders that reached a status, by status."}, byStatus),
+		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{Name: "pasdetrois_orders_end_to_end_seconds",
 			Help:    "Time from the receipt of an order until it was settled, by the status it was settled with.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
-		}, []string{"status"}),
-		republished: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pasdetrois_orders_republished_total",
-			Help: "Messages published again because their order stayed in a status for too long, by status.",
-		}, []string{"status"}),
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20)}, byStatus),
+		republished: auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_orders_republished_total",
+			Help: "Messages published again because their order stayed in a status for too long, by status."}, byStatus),
 	}
 	for _, s := range domain.Statuses() {
 		m.orders.WithLabelValues(string(s))
 	}
-	reg.MustRegister(m.orders, m.seconds, m.republished)
 	return m
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 )
 
@@ -54,11 +55,7 @@ ORDER BY held_at LIMIT $2 FOR UPDATE SKIP LOCKED`
 
 // HeldSince implements app.Tx.
 func (t *transaction) HeldSince(ctx context.Context, before time.Time, limit int) ([]app.Held, error) {
-	rows, err := t.tx.Query(ctx, heldSinceSQL, before, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read held messages: %w", err)
-	}
-	held, err := pgx.CollectRows(rows, scanHeld)
+	held, err := pgdb.Collect(ctx, t.tx, scanHeld, heldSinceSQL, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read held messages: %w", err)
 	}

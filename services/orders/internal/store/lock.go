@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -55,22 +56,15 @@ ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED`
 
 // DueOrders implements app.Tx.
 func (t *transaction) DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error) {
-	rows, err := t.tx.Query(ctx, dueOrdersSQL, status, now, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read due orders: %w", err)
-	}
-	orders, err := pgx.CollectRows(rows, scanOrder)
+	orders, err := pgdb.Collect(ctx, t.tx, scanOrder, dueOrdersSQL, status, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read due orders: %w", err)
 	}
 	if len(orders) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(orders))
-	for i, o := range orders {
-		ids[i] = o.ID
-	}
-	if rows, err = t.tx.Query(ctx, linesSQL, ids); err == nil {
+	rows, err := t.tx.Query(ctx, linesSQL, pgdb.Column(orders, orderID))
+	if err == nil {
 		err = addLines(byID(orders), rows)
 	}
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // newArrays returns the arguments of insertOrdersSQL, one array for each column.
 func newArrays(orders []*domain.Order) []any {
 	return append([]any{
-		pgdb.Column(orders, func(o *domain.Order) string { return o.ID }),
+		pgdb.Column(orders, orderID),
 		pgdb.Column(orders, func(o *domain.Order) string { return o.UserID }),
 		pgdb.Column(orders, func(o *domain.Order) int64 { return o.Total.Minor }),
 		pgdb.Column(orders, func(o *domain.Order) string { return o.Total.Currency }),
@@ -24,11 +24,13 @@ func newArrays(orders []*domain.Order) []any {
 // changedArrays returns the arguments of updateOrdersSQL: the state that an order was read with, then its state now.
 func changedArrays(orders []*domain.Order) []any {
 	return append([]any{
-		pgdb.Column(orders, func(o *domain.Order) string { return o.ID }),
+		pgdb.Column(orders, orderID),
 		pgdb.Column(orders, func(o *domain.Order) string { was, _ := o.Stored(); return string(was) }),
 		pgdb.Column(orders, func(o *domain.Order) int64 { _, was := o.Stored(); return was }),
 	}, stateArrays(orders)...)
 }
+
+func orderID(o *domain.Order) string { return o.ID }
 
 // stateArrays returns the columns of an order that can change.
 func stateArrays(orders []*domain.Order) []any {

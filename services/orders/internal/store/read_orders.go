@@ -119,11 +119,7 @@ func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain
 	if len(orders) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(orders))
-	for i, o := range orders {
-		ids[i] = o.ID
-	}
-	found := byID(orders)
+	ids, found := pgdb.Column(orders, orderID), byID(orders)
 	err := pgdb.Retry(ctx, func(ctx context.Context) error {
 		for _, o := range orders {
 			o.Lines = nil
@@ -137,11 +133,7 @@ func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain
 	if err != nil {
 		return nil, fmt.Errorf("read lines of orders: %w", err)
 	}
-	values := make([]domain.Order, len(orders))
-	for i, o := range orders {
-		values[i] = *o
-	}
-	return values, nil
+	return pgdb.Column(orders, func(o *domain.Order) domain.Order { return *o }), nil
 }
 
 // One statement for each filter, so that each uses its own index.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"pasdetrois/services/payments/internal/domain"
 )
@@ -18,27 +19,18 @@ type Metrics struct {
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		payments: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pasdetrois_payments_total",
-			Help: "Payments decided, by outcome (captured, failed) and the reason of a failure.",
-		}, []string{"outcome", "reason"}),
-		refunds: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pasdetrois_payments_refunds_total",
-			Help: "Refunds decided, by outcome (refunded: money given back; voided: nothing was captured yet).",
-		}, []string{"outcome"}),
-		strays: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pasdetrois_payments_stray_charges_refunded_total",
-			Help: "Charges that slipped through a race or a crash and were given back.",
-		}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "pasdetrois_payments_decision_seconds",
+	auto := promauto.With(reg)
+	return &Metrics{
+		payments: auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_payments_total",
+			Help: "Payments decided, by outcome (captured, failed) and the reason of a failure."}, []string{"outcome", "reason"}),
+		refunds: auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_payments_refunds_total",
+			Help: "Refunds decided, by outcome (refunded: money given back; voided: nothing was captured yet)."}, []string{"outcome"}),
+		strays: auto.NewCounter(prometheus.CounterOpts{Name: "pasdetrois_payments_stray_charges_refunded_total",
+			Help: "Charges that slipped through a race or a crash and were given back."}),
+		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{Name: "pasdetrois_payments_decision_seconds",
 			Help:    "Time from the making of payment_requested to the decision being kept, by outcome.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18),
-		}, []string{"outcome"}),
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18)}, []string{"outcome"}),
 	}
-	reg.MustRegister(m.payments, m.refunds, m.strays, m.seconds)
-	return m
 }
 
 func (m *Metrics) settled(p domain.Payment, asked, now time.Time) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.opentelemetry.io/otel/trace"
 
 	"pasdetrois/pkg/platform/tracing"
@@ -21,13 +22,11 @@ type Measured struct {
 
 // Measure wraps next.
 func Measure(next app.Provider, reg prometheus.Registerer, tracer *tracing.Tracer) *Measured {
-	m := &Measured{next: next, tracer: tracer, seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	return &Measured{next: next, tracer: tracer, seconds: promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "pasdetrois_payments_provider_call_seconds",
 		Help:    "Time of one call to the payment provider, by call (charge, refund, lookup) and result (ok, declined, error).",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 	}, []string{"call", "result"})}
-	reg.MustRegister(m.seconds)
-	return m
 }
 
 // timed runs one call in a span of its own and measures it.
