@@ -22,9 +22,9 @@ type Config struct {
 	Metrics   prometheus.Registerer // nil = not measured
 	Grace     time.Duration         // how long a committed row is left to the memory path before recovery publishes it; 2 s
 	Poll      time.Duration         // how often recovery looks; 500 ms
-	// DrainTimeout bounds what Run still publishes after its context ended; 5 s. What is left stays in the table.
+	// DrainTimeout is how long Run still publishes after its context ended; 5 s. Rows that are left stay in the table.
 	DrainTimeout time.Duration
-	Concurrency  int // how many calls publish at a time, each what is ready; 4
+	Concurrency  int // how many calls publish at the same time; 4
 	MaxRows      int // how many rows may be in memory; 10,000
 	MaxBytes     int // how many bytes of messages may be in memory; 32 MiB
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A lost slot has no restart_lsn any more: its reader has missed everything since what it confirmed last. A server that is a
+// A lost slot has no restart_lsn any more: its reader has missed all changes since its last confirmation. A server that is a
 // standby has no current position, and takes no orders either.
 const slotsSQL = `SELECT slot_name::text, active, wal_status = 'lost',
   (pg_current_wal_lsn() - coalesce(restart_lsn, confirmed_flush_lsn))::float8, safe_wal_size::float8

@@ -29,7 +29,7 @@ type DispatcherConfig struct {
 	Retries     domain.Retries // zero = from 1 s to 5 min, for 5 days
 	Concurrency int            // emails being sent at once; 0 = 4
 	SendTimeout time.Duration  // until the server has all of an email; 0 = 10 s
-	// AnswerTimeout is how long the server may take to answer then; 0 = 10 min, as RFC 5321, 4.5.3.2.6, asks for.
+	// AnswerTimeout is how long the server may take to answer then; 0 = 10 min, as RFC 5321, 4.5.3.2.6, recommends.
 	AnswerTimeout time.Duration
 	// Lease is how long a claim holds, more than SendTimeout; 0 = SendTimeout + 5 s. It is also how long an email that a
 	// killed process left behind waits for another one.

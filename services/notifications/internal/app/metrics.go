@@ -11,7 +11,7 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Metrics counts what becomes of notifications.
+// Metrics counts notifications and emails.
 type Metrics struct {
 	notifications *prometheus.CounterVec
 	repetitions   *prometheus.CounterVec

@@ -11,7 +11,7 @@ const (
 	maxLocalPart  = 64 // RFC 5321, 4.5.3.1.1
 )
 
-// DefaultAddress returns the address of a user for whom no message named one: the user id at a domain that is reserved
+// DefaultAddress returns the address of a user when the message has none: the user id at a domain that is reserved
 // for examples. An id that cannot stand in an address as it is keeps its harmless characters and gains a fingerprint, so
 // that no two users share an address by accident.
 func DefaultAddress(userID string) string {

@@ -26,7 +26,7 @@ func (b Backoff) After(attempt int, jitter float64) time.Duration {
 // Retries says when an email is tried again, and for how long.
 type Retries struct {
 	Backoff
-	// For is the age at which attempts end. RFC 5321, section 4.5.4.1, asks for at least 4 to 5 days.
+	// For is the age at which attempts end. RFC 5321, section 4.5.4.1, recommends at least 4 to 5 days.
 	For time.Duration
 }
 

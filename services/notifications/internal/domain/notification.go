@@ -25,7 +25,7 @@ const (
 // Notification is one message to one user, which is sent once.
 type Notification struct {
 	ID        int64  // 0 until it is stored
-	MessageID string // of the message that asked for it
+	MessageID string // of the message that requested it
 	OrderID   string // "" when it belongs to no order
 	Kind      string // one of the contract's kinds, or ""
 	UserID    string

@@ -91,7 +91,7 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) erro
 		_ = session.Quit()
 		return fmt.Errorf("EMAIL_FROM: %w", errNoUTF8)
 	}
-	// An email that asks for SMTPUTF8 goes only to servers that have it, the next ones behind this server included.
+	// An email that needs SMTPUTF8 goes only to servers that have it, also behind this server.
 	session.SkipSMTPUTF8(!needsUTF8(e.To) && !needsUTF8(s.cfg.From))
 	at, err := s.converse(session, msg, handedOver)
 	if err != nil {

@@ -79,7 +79,7 @@ type Tx interface {
 	// and those that are locked.
 	HeldSince(ctx context.Context, before time.Time, limit int) ([]Held, error)
 
-	// ClaimKeys locks keys, of which no two are equal, until the transaction ends, and returns what is kept under each.
+	// ClaimKeys locks keys, of which no two are equal, until the transaction ends, and returns the stored answer of each.
 	ClaimKeys(ctx context.Context, keys []Idempotency, now time.Time) ([]KeyClaim, error)
 
 	// Save writes everything and commits, which ends the transaction. After an error nothing is written, unless the error is

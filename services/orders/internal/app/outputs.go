@@ -101,7 +101,7 @@ func notification(o *domain.Order, kind, format string, args ...any) messages.Me
 	return m
 }
 
-// outcome makes the message of an event that says what became of the order.
+// outcome makes the message of an event about the outcome of the order.
 func outcome(o *domain.Order, e messages.Event) messages.Message {
 	m := message(o, o.DecidedBy, e)
 	m.OrderTime = o.CreatedAt

@@ -95,7 +95,7 @@ func (o *Order) Stored() (Status, int64) {
 
 // Policy is how long the steps of an order may take.
 type Policy struct {
-	// PaymentTimeout is how long a payment that was asked for may stay open.
+	// PaymentTimeout is how long a requested payment may stay open.
 	PaymentTimeout time.Duration
 	// RepublishAfter is how long an order may be pending or cancelling before its message is published again; it
 	// doubles with each time.

@@ -32,7 +32,7 @@ func (s Stock) Missing(lines []Line) []string {
 	return missing
 }
 
-// Short returns the first sku that has fewer pieces available than its line asks for, "" when there is enough of all.
+// Short returns the first sku that has fewer pieces available than its line needs, "" when there are enough of all.
 func (s Stock) Short(lines []Line) string {
 	for _, l := range lines {
 		if p := s[l.SKU]; p == nil || p.Available < int64(l.Quantity) {

@@ -15,8 +15,8 @@ import (
 // payment stays captured until it is refunded, so the second round always finds it.
 const refundRounds = 3
 
-// OnRefundRequested gives the money of an order back, once, and answers with payment_refunded: of what was captured, or
-// of 0 when nothing was. An order whose payment was not asked for yet gets a tombstone and is never charged.
+// OnRefundRequested gives the money of an order back, once, and answers with payment_refunded: the captured amount, or 0 when
+// no money was captured. An order whose payment was not requested yet gets a tombstone and is never charged.
 func (a *App) OnRefundRequested(ctx context.Context, batch []bus.In[messages.RefundRequested]) []bus.Result {
 	refunds := make([]domain.Refund, len(batch))
 	for i, in := range batch {

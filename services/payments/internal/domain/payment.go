@@ -27,7 +27,7 @@ const (
 	Failed Status = "failed"
 	// Refunded means that all of it was given back.
 	Refunded Status = "refunded"
-	// Voided is the tombstone of a refund that was asked for before the payment was: the order is never charged.
+	// Voided is the tombstone of a refund that was requested before the payment: the order is never charged.
 	Voided Status = "voided"
 )
 
@@ -40,14 +40,14 @@ const (
 	ReasonCardDeclined         = "card_declined"
 	ReasonInsufficientFunds    = "insufficient_funds"
 	ReasonUnknownPaymentMethod = "unknown_payment_method"
-	ReasonOrderIDTaken         = "order_id_taken" // by a payment that was asked for from outside
+	ReasonOrderIDTaken         = "order_id_taken" // by a payment that was requested from outside
 )
 
 // Payment is the payment of one order.
 type Payment struct {
 	OrderID   string
 	UserID    string
-	Amount    messages.Money // what was asked for; of a tombstone, what was asked back
+	Amount    messages.Money // of the payment request; of a tombstone, of the refund request
 	Method    string         // "" on a tombstone
 	Status    Status
 	Reason    string // why it failed, was refunded or voided; "" while captured

@@ -36,7 +36,7 @@ type Provider interface {
 	Close()
 }
 
-// CheckURL returns what is wrong with a provider's URL, nil when Open can open it. Errors never hold the URL, which may
+// CheckURL returns an error when Open cannot open a provider's URL. Errors never hold the URL, which may
 // hold a key.
 func CheckURL(raw string) error {
 	u, err := url.Parse(raw)

@@ -43,7 +43,7 @@ const (
 // FlakyFailures is how many charges under one idempotency key fail with MethodFlaky before one works.
 const FlakyFailures = 2
 
-// ErrUnavailable means that the provider gave no answer. Whether it did what was asked is unknown.
+// ErrUnavailable means that the provider gave no answer. The outcome of the call is unknown.
 var ErrUnavailable error = unavailable{}
 
 type unavailable struct{}
@@ -100,7 +100,7 @@ func Open(databaseURL string, cfg Config) (*Provider, error) {
 	return p, nil
 }
 
-// Close cancels what is being entered, and closes the pool of Open.
+// Close cancels charges that are being entered, and closes the pool of Open.
 func (p *Provider) Close() {
 	p.charges.Close()
 	if p.pool != nil {
@@ -136,7 +136,7 @@ func (p *Provider) call(ctx context.Context, do func(ctx context.Context) error)
 }
 
 // The key decides: the first charge under it is entered, every later one gets the first one's entry and is counted. An
-// erring charge works once it was asked for often enough, if it is still the same charge.
+// erring charge works after enough calls, if it is still the same charge.
 const chargeSQL = `
 INSERT INTO provider_ledger AS l
   (payment_id, idempotency_key, order_id, user_id, amount_minor, currency, payment_method, status, decline_reason)
