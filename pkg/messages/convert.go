@@ -90,7 +90,7 @@ func (c *converter) idOf(field string, v value) string {
 	return ""
 }
 
-// IDOfNumber returns the id that a JSON number is: its digits, whatever its size. It reports false for a number with a
+// IDOfNumber returns the id that a JSON number is: its digits, of any number. It reports false for a number with a
 // fraction or an exponent, such as 42.0, because a float is no id.
 func IDOfNumber(literal string) (string, bool) {
 	switch {

@@ -2,7 +2,7 @@ package messages
 
 import "strconv"
 
-// items reads the lines. More than MaxLines are not kept, only told of.
+// items reads the lines. It keeps at most MaxLines, and reports how many there are.
 func (c *converter) items() []Item {
 	v := c.f[fItems]
 	if v.kind == absent {

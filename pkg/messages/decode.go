@@ -16,8 +16,8 @@ const (
 	ReasonDuplicateKey    = "duplicate_key"    // one key twice in one object
 	ReasonInvalidMessage  = "invalid_message"  // JSON, but not a valid body of its event
 	ReasonUnknownCurrency = "unknown_currency" // a currency that ISO 4217 does not have
-	ReasonUnknownTopic    = "unknown_topic"    // none of the contract's four
-	ReasonForeignType     = "foreign_type"     // a ce_type of somebody else, and no `event` in the body
+	ReasonUnknownTopic    = "unknown_topic"    // not one of the contract's four
+	ReasonForeignType     = "foreign_type"     // a ce_type of another contract, and no `event` in the body
 )
 
 // DecodeError says why a record cannot be understood: Reason is a stable code, Detail is for people. It will not be

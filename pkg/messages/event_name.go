@@ -15,8 +15,8 @@ import (
 //	ours, a known event of the topic      none                that event
 //	ours, a known event of the topic      a name              the event of the body
 //	ours, any other event or version      anything            an unknown event
-//	somebody else's                       a name              the event of the body
-//	somebody else's                       none                refused: foreign_type
+//	of another contract                   a name              the event of the body
+//	of another contract                   none                rejected: foreign_type
 //
 // A type is ours when it begins with "pasdetrois.". Only a record without any type can be the topic's first event: a
 // type says that the producer means something, and taking `order.cancelled` for an order would charge its customer.

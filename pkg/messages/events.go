@@ -11,7 +11,7 @@ type Item struct {
 	UnitPrice *Money `wire:"unit_price,money,optional"`
 }
 
-// OrderPlaced is `order_placed` on topic `orders`: somebody placed an order.
+// OrderPlaced is `order_placed` on topic `orders`: a user placed an order.
 type OrderPlaced struct {
 	OrderID string `wire:"order_id,id"`
 	UserID  string `wire:"user_id,id"`

@@ -54,7 +54,7 @@ func serviceOf(source string) string {
 }
 
 // headers is what a record's headers say. A malformed header counts as absent, because headers are delivery metadata.
-// The type is the exception: a malformed type is somebody else's, never none.
+// The type is the exception: a malformed type is a type of another contract, never none.
 type headers struct {
 	id, watermillID, typ, source, traceParent string
 	sourced                                   bool // there is a ce_source

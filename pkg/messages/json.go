@@ -206,7 +206,7 @@ func (s *scanner) literal(want string) *DecodeError {
 	return nil
 }
 
-// number reads a number of any length: whoever needs its value has bounds of its own.
+// number reads a number of any length. The caller that needs its value checks its bounds.
 func (s *scanner) number() (value, *DecodeError) {
 	start := s.pos
 	s.take('-')

@@ -40,7 +40,7 @@ type Money struct {
 func ParseMoney(decimal, currency string) (Money, error) { return parseMoney(decimal, currency, true) }
 
 // ParseMoneyStrict is ParseMoney without rounding: one digit too many is ErrAmountPrecision. This is the reading for
-// HTTP, where the caller is there to be told.
+// HTTP, whose caller can correct it.
 func ParseMoneyStrict(decimal, currency string) (Money, error) {
 	return parseMoney(decimal, currency, false)
 }
@@ -140,7 +140,7 @@ func (m Money) String() string { return m.Decimal() + " " + m.Currency }
 // Equal reports whether m and o are the same amount of the same currency.
 func (m Money) Equal(o Money) bool { return m == o }
 
-// IsZero reports whether the amount is 0, in whatever currency.
+// IsZero reports whether the amount is 0, in any currency.
 func (m Money) IsZero() bool { return m.Minor == 0 }
 
 // Sign returns -1, 0 or 1.

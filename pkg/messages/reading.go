@@ -9,7 +9,7 @@ import (
 // Reading is what one record says, for a tool that shows or counts records of any topic. Its values are the ones that
 // the services read. A reading is no valid event: rules such as "user_id is required" are not checked.
 type Reading struct {
-	// Event is the name that the table of eventName gives. On a topic that is none of the contract's, it is the body's
+	// Event is the name that the table of eventName gives. On a topic of another contract, it is the body's
 	// `event`, else the type. It is "" for a record without a name that a person could read.
 	Event string
 	// Unknown is the record's type when that type is why no service acts on the record. Event is "" then.

@@ -42,13 +42,13 @@ func examples() []Type {
 	return []Type{
 		{
 			Topic: TopicOrders, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServiceOrders},
-			Summary: "Somebody placed an order.",
+			Summary: "A user placed an order.",
 			Example: OrderPlaced{OrderID: order, UserID: user, Total: total, HasTotal: true, Items: items,
 				PaymentMethod: "pm_card_visa", Email: "ada@example.com"},
 		},
 		{
 			Topic: TopicPayments, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServicePayments},
-			Summary: "An order is to be paid.",
+			Summary: "The payment of an order is requested.",
 			Example: PaymentRequested{OrderID: order, UserID: user, Amount: total, PaymentMethod: "pm_card_visa"},
 		},
 		{
@@ -69,13 +69,13 @@ func examples() []Type {
 		{
 			Topic: TopicNotifications, Owner: ServiceOrders, Others: []string{ServicePayments},
 			Foreign: true, Consumers: []string{ServiceNotifications},
-			Summary: "A user is to be told something.",
+			Summary: "A message for a user.",
 			Example: NotificationRequested{UserID: user, Message: "Order ord-1001 confirmed!", Channel: ChannelEmail, OrderID: order,
 				Kind: KindConfirmed, To: "ada@example.com"},
 		},
 		{
 			Topic: TopicOrderFailures, Owner: ServiceOrders,
-			Summary: "An order was refused before any payment. For whoever wants to know; no service acts on it.",
+			Summary: "An order was rejected before any payment. For other services; none of the three acts on it.",
 			Example: OrderRejected{OrderID: order, UserID: user, Total: total, Items: items, PaymentMethod: "pm_card_visa",
 				Email: "ada@example.com", Reason: "out_of_stock"},
 		},

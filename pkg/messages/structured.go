@@ -28,7 +28,7 @@ func (b *body) open(list []Header) (headers, error) {
 	case media == mediaBatch:
 		return headers{}, &DecodeError{ReasonInvalidMessage, "the record is a batch of CloudEvents: write one event to a record"}
 	case media == mediaStructured, b.wrapped && b.f[fOrderID].kind == absent && b.f[fUserID].kind == absent:
-		// Some SDKs label a structured event application/json, Python's v1 among them: the members tell.
+		// Some SDKs label a structured event application/json, Python's v1 among them. Its members show what it is.
 	default:
 		return readHeaders(list), nil
 	}

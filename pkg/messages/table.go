@@ -25,9 +25,9 @@ type Topic struct {
 // Topics returns the four topics.
 func Topics() []Topic {
 	return []Topic{
-		{Name: TopicOrders, Partitions: 6, First: EventOrderPlaced, Summary: "Orders that somebody placed."},
-		{Name: TopicPayments, Partitions: 3, First: EventPaymentRequested, Summary: "What orders wants of payments, and what payments did."},
-		{Name: TopicNotifications, Partitions: 3, First: EventNotificationRequested, Summary: "What to tell people."},
+		{Name: TopicOrders, Partitions: 6, First: EventOrderPlaced, Summary: "Orders that users placed, and those that ended confirmed or cancelled."},
+		{Name: TopicPayments, Partitions: 3, First: EventPaymentRequested, Summary: "Payments and refunds that orders requests, and the answers of payments."},
+		{Name: TopicNotifications, Partitions: 3, First: EventNotificationRequested, Summary: "Messages for users."},
 		{Name: TopicOrderFailures, Partitions: 3, First: EventOrderRejected,
 			Summary: "Orders that ended without being fulfilled: outcomes of the business, no errors."},
 	}

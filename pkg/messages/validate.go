@@ -170,7 +170,7 @@ func (p *problems) requiredCode(field, s string) {
 	p.code(field, s)
 }
 
-// email checks that an optional address can be one. Whether it is, only sending can tell.
+// email checks that an optional address can be one. Only sending an email shows that it is one.
 func (p *problems) email(field, s string) {
 	if s != "" && !plausibleEmail(s) {
 		p.add(field, "must be an email address")

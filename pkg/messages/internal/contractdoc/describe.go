@@ -30,7 +30,7 @@ func describe(field string) string {
 	case "message":
 		return "The text for the user."
 	case "channel":
-		return "How to tell the user."
+		return "How the message reaches the user."
 	case "kind":
 		return "What the message is about: confirmed, rejected, failed, cancelled, fraud_alert. Others may be added."
 	case "step":
