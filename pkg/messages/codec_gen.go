@@ -50,10 +50,10 @@ func firstEvent(topic string) (string, bool) {
 // amountField returns the field that has an event's amount, -1 for an event without one.
 func amountField(event string) int {
 	switch event {
-	case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
-		return fAmount
 	case EventOrderPlaced, EventOrderRejected, EventPaymentFailed, EventOrderConfirmed, EventOrderCancelled, EventOrderFailed:
 		return fTotal
+	case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
+		return fAmount
 	}
 	return -1
 }

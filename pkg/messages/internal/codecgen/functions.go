@@ -6,87 +6,112 @@ import (
 	"strings"
 )
 
-// decode writes the function that makes an event of a body. It reads the fields in the order of the type.
-func (w *writer) decode() error {
-	w.line("// event returns the body as the event called name, nil when the topic carries no such event. What cannot be converted\n// is noted in c.\nfunc (c *converter) event(topic, name string) Event {\nif topicOf(name) != topic {\nreturn nil\n}\nswitch name {")
-	for _, e := range w.Events {
-		w.line("case Event%s:", e.GoName)
-		var members []string
-		var later []string
+// written is the order of members in a body that the services write: consumers have golden files of it. A field with another
+// name follows, in the order of the types.
+func written() []string {
+	return []string{"order_id", "amount", "user_id", "total", "currency", "items", "payment_method", "email", "payment_id",
+		"reason", "step", "message", "channel", "kind", "to"}
+}
+
+// complete adds what follows from the events' fields.
+func (c *contract) complete() error {
+	c.Fields = written()
+	for i := range c.Events {
+		e := &c.Events[i]
+		c.Topics = grouped(c.Topics, e.Topic, e.GoName)
 		for _, f := range e.Fields {
-			read, err := reader(f)
-			if err != nil {
+			if !slices.Contains(c.Fields, f.Name) {
+				c.Fields = append(c.Fields, f.Name)
+			}
+			if f.Name == "order_id" {
+				e.Key = f.GoName
+			}
+			if err := e.complete(f); err != nil {
 				return fmt.Errorf("%s.%s: %w", e.GoName, f.GoName, err)
 			}
-			if f.Has != "" {
-				later = append(later, fmt.Sprintf("e.%s, e.%s = %s", f.GoName, f.Has, read))
-				continue
+			if f.Kind == "money" {
+				c.Amounts = grouped(c.Amounts, constant(f.Name), e.GoName)
 			}
-			members = append(members, f.GoName+": "+read)
 		}
-		if literal := e.GoName + "{" + strings.Join(members, ", ") + "}"; len(later) == 0 {
-			w.line("return %s", literal)
-		} else {
-			w.line("e := %s\n%s\nreturn e", literal, strings.Join(later, "\n"))
+		if e.Key == "" {
+			return fmt.Errorf("%s has no order_id, which is the key of its record", e.GoName)
 		}
 	}
-	w.line("}\nreturn nil\n}\n")
+	for i := range c.Events {
+		c.Events[i].Writes = writesOf(c.Events[i], c.Fields)
+	}
 	return nil
+}
+
+// grouped adds an event to the group of that name.
+func grouped(groups []group, name, goName string) []group {
+	for i := range groups {
+		if groups[i].Name == name {
+			groups[i].Events += ", Event" + goName
+			return groups
+		}
+	}
+	return append(groups, group{name, "Event" + goName})
+}
+
+// complete adds how the event reads and checks a field, both in the order of the type.
+func (e *event) complete(f field) error {
+	read, err := reader(f)
+	if err != nil {
+		return err
+	}
+	if f.Has != "" {
+		e.Later = fmt.Sprintf("e.%s, e.%s = %s", f.GoName, f.Has, read)
+	} else {
+		e.Reads = strings.TrimPrefix(e.Reads+", "+f.GoName+": "+read, ", ")
+	}
+	rule, err := ruleOf(*e, f)
+	e.Rules = append(e.Rules, rule)
+	return err
 }
 
 // reader returns the call that reads a field.
 func reader(f field) (string, error) {
-	switch f.Kind {
-	case "id":
-		return "c.id(" + constant(f.Name) + ")", nil
-	case "name", "email", "code", "reason", "message":
-		return "c.text(" + constant(f.Name) + ")", nil
-	case "channel":
-		return "c.channel(" + constant(f.Name) + ")", nil
-	case "items":
+	call := ""
+	switch {
+	case f.Kind == "id", f.Kind == "channel":
+		call = f.Kind
+	case slices.Contains([]string{"name", "email", "code", "reason", "message"}, f.Kind):
+		call = "text"
+	case f.Kind == "items":
 		return "c.items()", nil
-	case "money":
-		switch {
-		case f.Has != "":
-			return "c.money(" + constant(f.Name) + ")", nil
-		case f.Optional:
-			return "", fmt.Errorf("an optional amount needs a field Has%s beside it", f.GoName)
-		}
-		return "c.required(" + constant(f.Name) + ")", nil
+	case f.Kind != "money":
+		return "", fmt.Errorf("unknown kind %q", f.Kind)
+	case f.Has != "":
+		call = "money"
+	case f.Optional:
+		return "", fmt.Errorf("an optional amount needs a field Has%s beside it", f.GoName)
+	default:
+		call = "required"
 	}
-	return "", fmt.Errorf("unknown kind %q", f.Kind)
+	return "c." + call + "(" + constant(f.Name) + ")", nil
 }
 
-// encode writes the function that appends an event's members, in the order of all bodies.
-func (w *writer) encode() error {
-	w.line("// event writes the members of an event, and reports false for a type that is not of the contract.\nfunc (w *writer) event(event Event) bool {\nswitch e := event.(type) {")
-	for _, e := range w.Events {
-		w.line("case %s:", e.GoName)
-		for _, name := range w.fields {
-			if name == "currency" {
-				if money := moneyOf(e); money != "" {
-					w.line("w.text(%q, e.%s.Currency)", name, money)
-				}
-				continue
-			}
-			i := slices.IndexFunc(e.Fields, func(f field) bool { return f.Name == name })
-			if i < 0 {
-				continue
-			}
-			switch f := e.Fields[i]; {
-			case f.Kind == "items":
-				w.line("w.items(e.%s)", f.GoName)
-			case f.Has != "":
-				w.line("if e.%s {\nw.decimal(%q, e.%s)\n}", f.Has, name, f.GoName)
-			case f.Kind == "money":
-				w.line("w.decimal(%q, e.%s)", name, f.GoName)
-			default:
-				w.line("w.text(%q, e.%s)", name, f.GoName)
-			}
+// writesOf returns the statements that write an event's members, in the order of all bodies.
+func writesOf(e event, order []string) []string {
+	var writes []string
+	for _, name := range order {
+		i := slices.IndexFunc(e.Fields, func(f field) bool { return f.Name == name })
+		switch money := moneyOf(e); {
+		case name == "currency" && money != "":
+			writes = append(writes, fmt.Sprintf("w.text(%q, e.%s.Currency)", name, money))
+		case i < 0:
+		case e.Fields[i].Kind == "items":
+			writes = append(writes, fmt.Sprintf("w.items(e.%s)", e.Fields[i].GoName))
+		case e.Fields[i].Has != "":
+			writes = append(writes, fmt.Sprintf("if e.%s {\nw.decimal(%q, e.%s)\n}", e.Fields[i].Has, name, e.Fields[i].GoName))
+		case e.Fields[i].Kind == "money":
+			writes = append(writes, fmt.Sprintf("w.decimal(%q, e.%s)", name, e.Fields[i].GoName))
+		default:
+			writes = append(writes, fmt.Sprintf("w.text(%q, e.%s)", name, e.Fields[i].GoName))
 		}
 	}
-	w.line("default:\nreturn false\n}\nreturn true\n}\n")
-	return nil
+	return writes
 }
 
 // moneyOf returns the field that has the event's amount, "" when it has none. An event has one currency.
@@ -99,65 +124,29 @@ func moneyOf(e event) string {
 	return ""
 }
 
-// rules writes Validate for each event. Problems come in the order of the type.
-func (w *writer) rules() error {
-	for _, e := range w.Events {
-		w.line("// Validate implements Event.\nfunc (e %s) Validate() error {\nvar p problems", e.GoName)
-		for _, f := range e.Fields {
-			rule, err := ruleOf(e, f)
-			if err != nil {
-				return fmt.Errorf("%s.%s: %w", e.GoName, f.GoName, err)
-			}
-			w.line("p.%s", rule)
-		}
-		w.line("return p.join()\n}\n")
-	}
-	return nil
-}
-
 // ruleOf returns the call that checks a field.
 func ruleOf(e event, f field) (string, error) {
-	call := func(rule string, more ...string) (string, error) {
-		return fmt.Sprintf("%s(%q, e.%s%s)", rule, f.Name, f.GoName, strings.Join(more, "")), nil
-	}
 	least := ", 0"
 	if f.Positive {
 		least = ", 1"
 	}
-	switch f.Kind {
-	case "id", "name":
-		if f.Optional {
-			return call("optional")
-		}
-		return call("id")
-	case "email":
-		if f.Optional {
-			return call("email")
-		}
-	case "code":
-		if f.Optional {
-			return call("code")
-		}
-		return call("requiredCode")
-	case "reason":
-		if !f.Optional {
-			return call("text", ", MaxReasonLength, false")
-		}
-	case "message":
-		if !f.Optional {
-			return call("text", ", MaxMessageLength, true")
-		}
-	case "channel":
-		return call("channel")
-	case "items":
-		if money := moneyOf(e); f.Optional && money != "" {
-			return fmt.Sprintf("items(e.%s, e.%s.Currency)", f.GoName, money), nil
-		}
-	case "money":
-		if f.Has != "" {
-			return call("moneyUnlessItems", ", e."+f.Has+", e.Items"+least)
-		}
-		return call("money", least)
+	required := map[string]string{"id": "id", "name": "id", "code": "requiredCode", "channel": "channel", "money": "money",
+		"reason": "text", "message": "text"}
+	optional := map[string]string{"id": "optional", "name": "optional", "code": "code", "channel": "channel", "email": "email",
+		"money": "moneyUnlessItems", "items": "items"}
+	more := map[string]string{"reason": ", MaxReasonLength, false", "message": ", MaxMessageLength, true", "money": least}[f.Kind]
+	if f.Has != "" {
+		more = ", e." + f.Has + ", e.Items" + more
 	}
-	return "", fmt.Errorf("there is no rule for kind %q, optional: %v", f.Kind, f.Optional)
+	rule := required[f.Kind]
+	if f.Optional {
+		rule = optional[f.Kind]
+	}
+	switch {
+	case rule == "":
+		return "", fmt.Errorf("there is no rule for kind %q, optional: %v", f.Kind, f.Optional)
+	case rule == "items":
+		return fmt.Sprintf("items(e.%s, e.%s.Currency)", f.GoName, moneyOf(e)), nil
+	}
+	return fmt.Sprintf("%s(%q, e.%s%s)", rule, f.Name, f.GoName, more), nil
 }

@@ -23,10 +23,20 @@ import (
 	"unicode"
 )
 
+// contract is what the template needs.
+type contract struct {
+	Events                 []event
+	Topics, First, Amounts []group // events by topic, first events by topic, events by the field of their amount
+	Fields                 []string
+}
+
 // event is one type of events.go that has a row in the registry.
 type event struct {
 	GoName, Name, Topic string // OrderPlaced, order_placed, TopicOrders
 	Fields              []field
+	Key                 string // the field that has the order id
+	Reads, Later        string // the members of the literal that Decode makes, and a statement behind it
+	Writes, Rules       []string
 }
 
 // field is one field of an event that stands on the wire.
@@ -36,11 +46,8 @@ type field struct {
 	Has                string // the field that says whether an optional amount is there, "" = there is none
 }
 
-// contract is what the generator reads.
-type contract struct {
-	Events []event
-	First  [][2]string // topic and first event, as Go names
-}
+// group is a constant and the constants of events that belong to it.
+type group struct{ Name, Events string }
 
 // read reads the contract from the sources in dir.
 func read(dir string) (contract, error) {
@@ -68,7 +75,7 @@ func read(dir string) (contract, error) {
 		c.Events = append(c.Events, e)
 	}
 	for _, topic := range composites(files["table.go"], "First") {
-		c.First = append(c.First, [2]string{identifier(topic["Name"]), identifier(topic["First"])})
+		c.First = append(c.First, group{identifier(topic["Name"]), identifier(topic["First"])})
 	}
 	if len(c.Events) == 0 || len(c.First) == 0 {
 		return contract{}, fmt.Errorf("%s has no rows of events, or no topics", dir)
