@@ -16,16 +16,17 @@ import (
 
 // file is what the rules look at in a Go file.
 type file struct {
-	path    string // from the root of the repository, with slashes
-	pkg     string
-	test    bool
-	lines   int
-	imports []string
-	words   []string   // of identifiers and text, each once: OrderID is "Order" and "ID"
-	texts   []string   // text literals, as they are written
-	calls   []string   // receiver.method
-	lists   [][]string // the texts and constants of a composite literal or of a case, such as "orders" or messages.TopicOrders
-	hasInit bool
+	path      string // from the root of the repository, with slashes
+	pkg       string
+	test      bool
+	lines     int
+	generated bool
+	imports   []string
+	words     []string   // of identifiers and text, each once: OrderID is "Order" and "ID"
+	texts     []string   // text literals, as they are written
+	calls     []string   // receiver.method
+	lists     [][]string // the texts and constants of a composite literal or of a case, such as "orders" or messages.TopicOrders
+	hasInit   bool
 }
 
 func (f file) in(folder string) bool { return strings.HasPrefix(f.path, folder+"/") }
@@ -90,12 +91,12 @@ func read(tree fs.FS, name string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
-	parsed, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(token.NewFileSet(), name, source, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		return file{}, err
 	}
 	f := file{
-		path: name, pkg: parsed.Name.Name, test: strings.HasSuffix(name, "_test.go"), lines: bytes.Count(source, []byte("\n")),
+		path: name, pkg: parsed.Name.Name, test: strings.HasSuffix(name, "_test.go"), lines: bytes.Count(source, []byte("\n")), generated: ast.IsGenerated(parsed),
 	}
 	for _, spec := range parsed.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
