@@ -47,10 +47,12 @@ func (c *converter) err() error {
 	return &DecodeError{reason, oneLine(err)}
 }
 
+// mismatch notes a value of the wrong kind. It names both kinds, for the producer who reads the dead letter.
 func (c *converter) mismatch(field string, v value, want string) {
 	c.problems.add(field, "must be %s, not %s", want, v.kind)
 }
 
+// text reads a text. It refuses a number, because its digits could be a different text for another reader: 1.0 or 1.
 func (c *converter) text(f int) string {
 	v := c.f[f]
 	switch v.kind {
@@ -63,6 +65,7 @@ func (c *converter) text(f int) string {
 	return ""
 }
 
+// channel reads the channel. A producer that names none means email, which is the only one of version 1.
 func (c *converter) channel(f int) string {
 	if s := c.text(f); s != "" {
 		return s
@@ -70,6 +73,7 @@ func (c *converter) channel(f int) string {
 	return ChannelEmail
 }
 
+// id reads an id of the message: text, or an integer.
 func (c *converter) id(f int) string { return c.idOf(fieldName(f), c.f[f]) }
 
 // idOf reads an id: text, or an integer of any size, digit by digit.
@@ -130,6 +134,9 @@ func (c *converter) required(f int) Money {
 	return m
 }
 
+// moneyOf reads an amount of major units, as a number or as text, and reports whether there is one. It rounds the noise of
+// floats, and refuses any other amount that the currency cannot have. An unknown currency is noted once, by code: then no
+// amount of the message can be read.
 func (c *converter) moneyOf(field string, v value) (Money, bool) {
 	switch v.kind {
 	case absent, null:
@@ -202,6 +209,8 @@ func upper(s string) string {
 	return s
 }
 
+// timestamp reads the body's time, and reports false when there is none. One that cannot be read is a problem of the message:
+// the producer meant a time, and another one must not stand in for it.
 func (c *converter) timestamp() (time.Time, bool) {
 	v := c.f[fTimestamp]
 	if t, ok := timeOf(v); ok {

@@ -27,6 +27,7 @@ func (c *converter) items() []Item {
 	return items
 }
 
+// item reads one line. Its problems name the line, as in items[2].sku.
 func (c *converter) item(i int, v value) Item {
 	mark := len(c.problems)
 	var it Item
@@ -45,6 +46,7 @@ func (c *converter) item(i int, v value) Item {
 	return it
 }
 
+// line reads the members of a line. Members that version 1 does not have are ignored, as in the body.
 func (c *converter) line(src string) Item {
 	var sku, quantity, price value
 	s := scanner{s: src}

@@ -85,6 +85,7 @@ func appendBody(b []byte, event Event, at time.Time) ([]byte, error) {
 // writer appends the members of a JSON object.
 type writer struct{ b []byte }
 
+// key writes a comma where one is due, and the member's name. The names are our own, so none needs an escape.
 func (w *writer) key(name string) {
 	if w.b[len(w.b)-1] != '{' {
 		w.b = append(w.b, ',')
@@ -102,11 +103,13 @@ func (w *writer) text(name, s string) {
 	}
 }
 
+// decimal writes an amount as a number with all decimals of its currency. A float would lose cents: it is never one here.
 func (w *writer) decimal(name string, m Money) {
 	w.key(name)
 	w.b = m.appendDecimal(w.b)
 }
 
+// items writes the lines of an order, and nothing when it has none.
 func (w *writer) items(items []Item) {
 	if len(items) == 0 {
 		return

@@ -62,6 +62,8 @@ type headers struct {
 	time, orderTime                           time.Time
 }
 
+// readHeaders reads the headers that the contract has, and ignores all others. The last one of a name counts, as for a reader
+// that puts headers into a map. It refuses nothing: a long or empty value is skipped.
 func readHeaders(list []Header) headers {
 	var h headers
 	for i := range list {
@@ -99,6 +101,7 @@ func readHeaders(list []Header) headers {
 // unreadableType stands for a type that is no text of a sensible length.
 const unreadableType = "?"
 
+// setType keeps a type. One that is no text, or too long, still says that the producer means an event of another contract.
 func (h *headers) setType(v []byte) {
 	h.typ = unreadableType
 	if len(v) <= MaxIDLength*4 {
@@ -106,12 +109,14 @@ func (h *headers) setType(v []byte) {
 	}
 }
 
+// setTime keeps a time that can be read, in any notation of the contract.
 func setTime(to *time.Time, v []byte) {
 	if t, ok := ParseTime(string(v)); ok {
 		*to = t
 	}
 }
 
+// setName keeps a text that may stand in a header.
 func setName(to *string, v []byte) {
 	s := string(v)
 	if validName(s) == nil {

@@ -26,7 +26,7 @@ func (k kind) String() string {
 	return [...]string{"nothing", "null", "true or false", "a number", "text", "an object", "an array"}[k]
 }
 
-// value is a JSON value: the content of a text, the literal of a number, the source of an object or array.
+// value is a JSON value, not yet converted: the conversion depends on the field. It is the content of a text, the literal of a number, the source of an object or array.
 type value struct {
 	kind kind
 	s    string
@@ -43,10 +43,12 @@ type scanner struct {
 	keys  []string // the keys seen so far of all objects that are open
 }
 
+// fail returns the error of the value that is being read. It says where in the text, because a body has no lines.
 func (s *scanner) fail(reason, format string, args ...any) *DecodeError {
 	return &DecodeError{Reason: reason, Detail: fmt.Sprintf(format, args...) + fmt.Sprintf(" at byte %d", s.pos)}
 }
 
+// space skips what JSON allows between its tokens: RFC 8259, section 2.
 func (s *scanner) space() {
 	for s.pos < len(s.s) {
 		switch s.s[s.pos] {

@@ -137,22 +137,8 @@ func magnitude(n int64) uint64 {
 // String returns "49.99 USD".
 func (m Money) String() string { return m.Decimal() + " " + m.Currency }
 
-// Equal reports whether m and o are the same amount of the same currency.
-func (m Money) Equal(o Money) bool { return m == o }
-
 // IsZero reports whether the amount is 0, in any currency.
 func (m Money) IsZero() bool { return m.Minor == 0 }
-
-// Sign returns -1, 0 or 1.
-func (m Money) Sign() int {
-	switch {
-	case m.Minor < 0:
-		return -1
-	case m.Minor > 0:
-		return 1
-	}
-	return 0
-}
 
 // Add returns m + o. It refuses two currencies (ErrCurrencyMismatch) and a sum beyond MaxMinor (ErrAmountTooLarge).
 func (m Money) Add(o Money) (Money, error) {

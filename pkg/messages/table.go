@@ -33,6 +33,9 @@ func Topics() []Topic {
 	}
 }
 
+// Each topic carries the events of one concern, and the key decides the partition: so the events of an order keep their order
+// within a topic, and none across topics. Fewer partitions than Topics names work as well, with fewer instances sharing them.
+
 // TopicNames returns the names of the four topics.
 func TopicNames() []string {
 	var names []string

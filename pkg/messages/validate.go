@@ -33,7 +33,7 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Rule }
 
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// problems collects broken rules.
+// problems collects broken rules. A message is checked whole, so that its producer reads all that is wrong at once.
 type problems []error
 
 func (p *problems) add(field, format string, args ...any) {
@@ -58,6 +58,8 @@ func (p problems) join() error { return errors.Join(p...) }
 // id checks an identifier: printable, so it can be logged, put in a header and in an address.
 func (p *problems) id(field, s string) { p.name(field, s, MaxIDLength) }
 
+// name checks an identifier of at most so many characters. Ids stand in headers, log lines, file names and the paths of URLs,
+// so a control character, a space at an end, "." and ".." are refused.
 func (p *problems) name(field, s string, most int) {
 	switch {
 	case s == "":
@@ -75,6 +77,7 @@ func (p *problems) name(field, s string, most int) {
 	}
 }
 
+// optional checks an identifier that may be missing.
 func (p *problems) optional(field, s string) {
 	if s != "" {
 		p.id(field, s)
@@ -95,6 +98,8 @@ func printable(s string) bool {
 	return true
 }
 
+// money checks an amount against its currency and the least number of minor units. An unknown currency is a problem of the
+// field currency, which all amounts of a message share.
 func (p *problems) money(field string, m Money, least int64) {
 	if err := m.Validate(); err != nil {
 		if errors.Is(err, ErrCurrency) {
@@ -157,12 +162,14 @@ func (p *problems) code(field, s string) {
 	}
 }
 
+// channel checks that the notification can be sent: a later version may add channels, and this one sends emails only.
 func (p *problems) channel(field, s string) {
 	if s != ChannelEmail {
 		p.add(field, "must be %q", ChannelEmail)
 	}
 }
 
+// requiredCode checks a machine-readable word that must be there.
 func (p *problems) requiredCode(field, s string) {
 	if s == "" {
 		p.add(field, "is required")
@@ -177,6 +184,8 @@ func (p *problems) email(field, s string) {
 	}
 }
 
+// plausibleEmail reports whether an address has the form of RFC 5321 that mail servers take without quotes. It refuses line breaks
+// and separators, which could add headers or recipients to an email.
 func plausibleEmail(s string) bool {
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at > 64 || utf8.RuneCountInString(s) > MaxEmailLength || !utf8.ValidString(s) || !printable(s) {

@@ -83,6 +83,7 @@ func read(dir string) (contract, error) {
 	return c, nil
 }
 
+// structs returns the struct types of a file by name.
 func structs(f *ast.File) map[string]*ast.StructType {
 	found := make(map[string]*ast.StructType)
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -118,6 +119,7 @@ func composites(f *ast.File, member string) []map[string]ast.Expr {
 	return found
 }
 
+// identifier returns a name such as TopicOrders, "" for any other expression.
 func identifier(e ast.Expr) string {
 	if name, ok := e.(*ast.Ident); ok {
 		return name.Name
@@ -125,6 +127,7 @@ func identifier(e ast.Expr) string {
 	return ""
 }
 
+// typeName returns the type of a literal such as OrderPlaced{…}.
 func typeName(e ast.Expr) string {
 	if literal, ok := e.(*ast.CompositeLit); ok {
 		return identifier(literal.Type)
@@ -132,6 +135,7 @@ func typeName(e ast.Expr) string {
 	return ""
 }
 
+// wireFields reads the tags of a type. A field Has… with the tag "-" belongs to the amount that it is named after.
 func wireFields(s *ast.StructType) ([]field, error) {
 	var fields []field
 	var unwired []string

@@ -72,8 +72,10 @@ func asyncAPI() (object, error) {
 	}, nil
 }
 
+// ref returns a reference to another part of the document.
 func ref(to string) object { return object{"$ref": to} }
 
+// operation returns what one service does with one event: it sends or receives it on the event's channel.
 func operation(action string, t messages.Type) object {
 	return object{
 		"action":   action,

@@ -197,6 +197,7 @@ func valueOf(name, kind string, t reflect.Type) (*Schema, error) {
 	return s, nil
 }
 
+// currency returns the schema of the member that each amount brings with it. Upper and lower case mean the same.
 func currency() *Schema {
 	return &Schema{Type: "string", Pattern: "^[A-Za-z]{3}$", Default: messages.DefaultCurrency,
 		Description: "ISO 4217 code of every amount in the message."}
