@@ -113,16 +113,23 @@ func read(tree fs.FS, name string) (file, error) {
 
 var word = regexp.MustCompile(`[A-Z]+s?\b|[A-Z]?[a-z]+|[A-Z]+`)
 
+// say collects words where a rule asks for them; finding them takes longer than everything else.
+func (f *file) say(text string) {
+	if f.in("pkg/platform") && !f.test {
+		f.words = append(f.words, word.FindAllString(text, -1)...)
+	}
+}
+
 func (f *file) visit(node ast.Node) bool {
 	switch n := node.(type) {
 	case *ast.ImportSpec:
 		return false
 	case *ast.Ident:
-		f.words = append(f.words, word.FindAllString(n.Name, -1)...)
+		f.say(n.Name)
 	case *ast.BasicLit:
 		if n.Kind == token.STRING {
 			f.texts = append(f.texts, n.Value)
-			f.words = append(f.words, word.FindAllString(n.Value, -1)...)
+			f.say(n.Value)
 		}
 	case *ast.CompositeLit, *ast.CaseClause:
 		f.lists = append(f.lists, namesIn(n))
