@@ -4,7 +4,7 @@
 // faults. At the end the audit of `pas audit --topics` and the customers' notes must agree: no order is lost, doubled,
 // oversold or unsettled 60 s after the last one, and every service is back by itself.
 //
-// Each row of the campaign is one kind of fault, on a fresh database and fresh topics. The campaign has the build tag chaos
-// and make targets of its own, chaos and chaos-short: it needs a Kafka that may be killed. The verdict has no tag: its test
-// shows the flaws that it notices.
+// Each row of the campaign is one kind of fault, on a fresh database and fresh topics. The campaign has the build tag chaos,
+// because it needs a Kafka that may be killed: `make chaos`, or for seconds `make test SUITE=chaos`. The verdict has no tag: its
+// test shows the flaws that it notices.
 package chaos

@@ -18,8 +18,8 @@ import (
 
 // source says where the server's binaries may come from.
 type source struct {
-	path       string   // folders to look in first, as in PATH
-	places     []string // patterns of folders to look in then
+	path       string   // folders to search first, as in PATH
+	places     []string // patterns of folders to search then
 	kept       string   // folder where a download is kept
 	repository string   // Maven repository to download from; "" = the library's own choice
 	version    embeddedpostgres.PostgresVersion
@@ -34,8 +34,8 @@ var versions = map[string]embeddedpostgres.PostgresVersion{
 // usualVersion is downloaded when nothing is installed.
 const usualVersion = "17"
 
-// usualSource prefers what is installed. PAS_POSTGRES_VERSION asks for a version that is downloaded, whatever is installed:
-// tests run on each one that is supported.
+// usualSource prefers installed servers. When PAS_POSTGRES_VERSION names a version, that version is downloaded, and installed
+// servers are ignored: tests run on each version that is supported.
 func usualSource(log *slog.Logger) (source, error) {
 	const setting = "PAS_POSTGRES_VERSION"
 	asked := os.Getenv(setting)
@@ -65,7 +65,7 @@ func usualSource(log *slog.Logger) (source, error) {
 // binaries returns the folder that holds postgres and initdb.
 func (s source) binaries(ctx context.Context) (string, error) {
 	for _, dir := range filepath.SplitList(s.path) {
-		if !filepath.IsAbs(dir) { // what lies in the working folder is not what is installed
+		if !filepath.IsAbs(dir) { // the working folder is no installation
 			continue
 		}
 		// A link leads to the folder that the rest of the installation is beside.

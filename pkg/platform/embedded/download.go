@@ -30,8 +30,8 @@ func keptFolder(major string) (string, error) {
 	return filepath.Join(cache, "pasdetrois", "postgres-"+major), nil
 }
 
-// download fetches server binaries once and keeps them. The folder is there whole or not at all, however many processes
-// want it at once and wherever one of them is interrupted.
+// download fetches server binaries once and keeps them. The folder appears whole or not at all: a lock lets one process
+// download at a time, and an interrupted download leaves no folder.
 func (s source) download(ctx context.Context) (string, error) {
 	bin := filepath.Join(s.kept, "bin")
 	if complete(bin) {
@@ -55,7 +55,7 @@ func (s source) download(ctx context.Context) (string, error) {
 		s.log.Info("downloading a Postgres server: none is installed, or another version is asked for")
 	}
 	done := make(chan error, 1)
-	go func() { // the library takes no context: given up on, it ends with the process
+	go func() { // the library takes no context: a download that is abandoned ends with the process
 		defer unlock()
 		done <- s.fetch(parent)
 	}()
@@ -94,7 +94,7 @@ func (s source) fetch(parent string) error {
 		cfg = cfg.BinaryRepositoryURL(s.repository)
 	}
 	server := embeddedpostgres.NewDatabase(cfg)
-	defer http.DefaultClient.CloseIdleConnections() // the library's, which nobody needs again
+	defer http.DefaultClient.CloseIdleConnections() // of the library, which does not close them
 	startErr := server.Start()
 	if startErr == nil {
 		if err := server.Stop(); err != nil {
@@ -113,7 +113,7 @@ func (s source) fetch(parent string) error {
 	return os.Rename(root, s.kept)
 }
 
-// readable lets everybody read what we can, whatever our umask is.
+// readable lets every user read the files that we can read, under any umask.
 func readable(root string) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {

@@ -27,7 +27,7 @@ type PostgresConfig struct {
 	Port     int          // 0 = any free port
 	Durable  bool         // fsync and synchronous_commit as Postgres has them; else off
 	Settings []string     // settings of the server, each as name=value
-	Log      *slog.Logger // is told of a download; may be nil
+	Log      *slog.Logger // logs a download; may be nil
 }
 
 // Postgres is a running private server. It listens on loopback only and trusts every connection from there.
@@ -98,7 +98,7 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 	}
 	data := filepath.Join(base, "pg")
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
-		// Only on a folder without a cluster: what an interrupted initdb left behind is no cluster.
+		// Without PG_VERSION there is no cluster, only the remains of an interrupted initdb.
 		if err := os.RemoveAll(data); err != nil {
 			return fmt.Errorf("clear data folder: %w", err)
 		}
@@ -143,8 +143,8 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 		if stopErr := p.end(); stopErr != nil {
 			return errors.Join(err, stopErr)
 		}
-		// The server of a process that was killed a moment ago may still be ending on the same folder, and somebody may
-		// have been faster to take the free port.
+		// The server of a process that was killed a moment ago may still be ending on the same folder. And another program
+		// may have taken the free port meanwhile.
 		if time.Now().After(patience) || !pause(ctx, 300*time.Millisecond) {
 			return fmt.Errorf("start postgres: %w: %s", err, lastLines(log.Name()))
 		}

@@ -25,15 +25,15 @@ func (d *DB) OneConn(t testing.TB, service string) *pgxpool.Pool {
 	return pool
 }
 
-// Sessions tell what they counted a while after; this one does at the end of its next transaction.
+// Sessions report their counters with a delay. After this statement, a session reports them at the end of its transaction.
 const (
 	flushSQL   = `SELECT pg_stat_force_next_flush()`
 	entriesSQL = `SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes`
 )
 
-// IndexEntries runs a statement, takes back what it did, and returns how many index entries it went over, dead ones among
-// them: its cost, whatever else the machine does. All that the database was used for before went through the pool's one
-// connection.
+// IndexEntries runs a statement, rolls it back, and returns how many index entries it read, dead ones included. That is its
+// cost on any machine under any load. The pool has one connection, and nothing else may have used the database before: the
+// counters are the session's.
 func IndexEntries(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) int64 {
 	t.Helper()
 	ctx := context.Background()
@@ -66,8 +66,8 @@ func IndexEntries(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) int
 	return count() - before
 }
 
-// OpenTransaction keeps a transaction open until the test ends that sees the database as it is now, so that Postgres cannot
-// clear away what is changed or deleted from now on.
+// OpenTransaction keeps a transaction open until the test ends. Its snapshot is of now, so Postgres cannot vacuum rows that
+// are changed or deleted later.
 func (d *DB) OpenTransaction(t testing.TB) {
 	t.Helper()
 	ctx := context.Background()

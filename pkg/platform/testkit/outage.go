@@ -11,8 +11,8 @@ import (
 	"pasdetrois/pkg/platform/embedded"
 )
 
-// Broker is a broker of one test's own, which the test may take away and bring back with its data. It is the embedded
-// one, also when KAFKA_BROKERS names another.
+// Broker belongs to one test, which may stop it and start it again with its data. It is the embedded broker, also when
+// KAFKA_BROKERS names another.
 type Broker struct {
 	t       testing.TB
 	port    int
@@ -29,10 +29,10 @@ func OwnBroker(t testing.TB) *Broker {
 	return b
 }
 
-// Addrs returns the bootstrap addresses, which stay the same.
+// Addrs returns the bootstrap addresses. They stay the same after a restart.
 func (b *Broker) Addrs() []string { return []string{fmt.Sprintf("127.0.0.1:%d", b.port)} }
 
-// Start brings the broker back.
+// Start starts the broker again, on its data.
 func (b *Broker) Start() {
 	b.t.Helper()
 	running, err := embedded.StartBroker(embedded.BrokerConfig{Port: b.port, DataDir: b.dir})
@@ -42,7 +42,7 @@ func (b *Broker) Start() {
 	b.running = running
 }
 
-// Stop takes the broker away: connections are refused. Safe to call twice.
+// Stop stops the broker: connections are refused. Safe to call twice.
 func (b *Broker) Stop() {
 	if b.running != nil {
 		b.running.Stop()
@@ -50,7 +50,7 @@ func (b *Broker) Stop() {
 	}
 }
 
-// Postgres is a server of one test's own, which the test may take away and bring back with its data.
+// Postgres is a server that belongs to one test, which may stop it and start it again with its data.
 type Postgres struct {
 	*DB
 	t        testing.TB
@@ -60,13 +60,13 @@ type Postgres struct {
 	running  *embedded.Postgres
 }
 
-// OwnPostgres returns a running server, not migrated. Each of its settings is written as name=value.
+// OwnPostgres returns a running server without migrations. Each of its settings is written as name=value.
 func OwnPostgres(t testing.TB, settings ...string) *Postgres { return ownPostgres(t, nil, settings) }
 
-// Standby returns a running standby of the server, with all that is in it.
+// Standby returns a running standby, a copy of the server that follows it.
 func (p *Postgres) Standby() *Postgres { return ownPostgres(p.t, p.running, p.settings) }
 
-// Follow makes the server, which is stopped, start as a standby of another one.
+// Follow turns the server into a standby of primary at its next Start. The server must be stopped.
 func (p *Postgres) Follow(primary *Postgres) {
 	p.t.Helper()
 	if err := primary.running.Follow(p.dir); err != nil {
@@ -99,7 +99,7 @@ func ownPostgres(t testing.TB, primary *embedded.Postgres, settings []string) *P
 	return p
 }
 
-// Start brings the server back.
+// Start starts the server again, on its data.
 func (p *Postgres) Start() {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
@@ -111,7 +111,7 @@ func (p *Postgres) Start() {
 	p.running = running
 }
 
-// Stop takes the server away: open connections are ended, new ones are refused. Safe to call twice.
+// Stop stops the server: open connections end, new ones are refused. Safe to call twice.
 func (p *Postgres) Stop() {
 	p.t.Helper()
 	if p.running == nil {
@@ -123,8 +123,8 @@ func (p *Postgres) Stop() {
 	p.running = nil
 }
 
-// quietPort returns a free port that the kernel gives to nobody while a server is away from it: below the range that
-// connections get theirs from.
+// quietPort returns a free port below the range from which the kernel gives ports to outgoing connections. So no other
+// program gets the port while the test's server is stopped.
 func quietPort(t testing.TB) int {
 	t.Helper()
 	for range 100 {

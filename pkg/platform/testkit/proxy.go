@@ -205,7 +205,8 @@ func (p *Proxy) answers(client, server net.Conn, hung, lost <-chan struct{}) {
 	}
 }
 
-// hangs reports whether the connection hangs, but only when the proxy has ended: until then, neither side hears of anything.
+// hangs reports whether the connection hangs. If so, it returns only when the proxy has ended: until then, neither side gets
+// anything, not even the end of the other.
 func (p *Proxy) hangs(hung <-chan struct{}) bool {
 	select {
 	case <-hung:

@@ -19,7 +19,7 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// shared is what the tests of one process have in common, started when the first test asks for it.
+// shared holds the servers that the tests of one process use together. The first test that needs a server starts it.
 var shared struct {
 	sync.Mutex
 	adminURL string
@@ -31,8 +31,8 @@ var shared struct {
 // patience is long because a loaded machine is slow, and costs nothing where all is well.
 const patience = time.Minute
 
-// Main runs a package's tests, stops what they started (Postgres, broker) and checks with goleak that no goroutine is
-// left but those with a function of leftover on top. Call it from TestMain: `func TestMain(m *testing.M) { testkit.Main(m) }`.
+// Main runs a package's tests, stops their Postgres and their broker, and fails when a goroutine is left (goleak). Goroutines
+// with a function of leftover on top are allowed. Call it from TestMain: `func TestMain(m *testing.M) { testkit.Main(m) }`.
 func Main(m *testing.M, leftover ...string) {
 	code := m.Run()
 	if err := stop(); err != nil {
@@ -179,7 +179,7 @@ func Brokers(t testing.TB) []string {
 func Prefix(testing.TB) string { return "t" + strings.ToLower(rand.Text()[:10]) + "." }
 
 // Eventually polls check until it returns nil, or fails the test with its last error after a minute. The longer it waits, the more
-// seldom it asks: many tests wait at once, and asking costs more processor time than what they wait for.
+// seldom it calls check: many tests wait at the same time, and checks cost processor time that their services need.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()
 	begun := time.Now()

@@ -79,5 +79,5 @@ func TestTheInboxEndsWithAProcessThatIsKilled(t *testing.T) {
 
 	require.NoError(t, parent.Process.Kill())
 	require.Error(t, parent.Wait())
-	require.Eventually(t, func() bool { return !answers() }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return !answers() }, 30*time.Second, 20*time.Millisecond)
 }
