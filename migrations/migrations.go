@@ -18,6 +18,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 )
 
 //go:embed orders/*.sql payments/*.sql notifications/*.sql
@@ -154,7 +155,7 @@ func with(ctx context.Context, adminURL, service string, files fs.FS, roles Role
 		if err == nil {
 			break
 		}
-		if try == lockTries || !waitedInVain(err) || !pause(ctx, lockPause) {
+		if try == lockTries || !waitedInVain(err) || !wait.Sleep(ctx, lockPause) {
 			return fmt.Errorf("migrate %s: %w", service, err)
 		}
 	}
@@ -175,16 +176,4 @@ const (
 func waitedInVain(err error) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && (refused.Code == "55P03" || pgdb.OutcomeOf(err) == pgdb.Again)
-}
-
-// pause waits, and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"pasdetrois/bench/load"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // settleTime is how long the work after the last email may take: deleting outbox rows, storing that emails were sent.
@@ -22,7 +22,7 @@ func (r *Running) auditPas(ctx context.Context, orders, rejected int) error {
 			return err
 		case time.Now().After(deadline):
 			return fmt.Errorf("the audit failed: %s", strings.Join(problems, "; "))
-		case !load.Wait(ctx, 100*time.Millisecond):
+		case !wait.Sleep(ctx, 100*time.Millisecond):
 			return context.Cause(ctx)
 		}
 	}

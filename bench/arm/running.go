@@ -14,6 +14,7 @@ import (
 
 	"pasdetrois/bench/load"
 	"pasdetrois/bench/process"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // Env is what an arm is started with.
@@ -109,7 +110,7 @@ func (r *Running) AwaitEmails(ctx context.Context, n int, every, patience time.D
 		if err := r.alive(); err != nil {
 			return err
 		}
-		if !load.Wait(ctx, every) {
+		if !wait.Sleep(ctx, every) {
 			return context.Cause(ctx)
 		}
 	}
@@ -146,7 +147,7 @@ func (r *Running) ready(ctx context.Context, urls []string, err error) (*Running
 			if notReady == nil {
 				break
 			}
-			if err = r.alive(); err == nil && !load.Wait(limited, 20*time.Millisecond) {
+			if err = r.alive(); err == nil && !wait.Sleep(limited, 20*time.Millisecond) {
 				err = fmt.Errorf("not ready: %w", notReady)
 			}
 		}

@@ -14,10 +14,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"pasdetrois/bench/load"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/embedded"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // Servers are the Kafka and the durable Postgres that all arms share. They are open until Close.
@@ -191,7 +191,7 @@ func (b *Sandbox) await(ctx context.Context, topics int) error {
 			return err
 		case len(mine) == topics:
 			return nil
-		case !load.Wait(ctx, 20*time.Millisecond):
+		case !wait.Sleep(ctx, 20*time.Millisecond):
 			return fmt.Errorf("%d of %d topics were made, and the broker does not list the others", len(mine), topics)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 // Target is where orders are placed.
@@ -76,7 +78,7 @@ func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (
 	for i := range n {
 		at = at.Add(time.Duration(rng.ExpFloat64() / rate * float64(time.Second)))
 		placed.Intended[i] = at
-		if !Wait(l.ctx, time.Until(at)) {
+		if !wait.Sleep(l.ctx, time.Until(at)) {
 			break
 		}
 		due <- i
@@ -163,23 +165,8 @@ func (t Target) place(ctx context.Context, c *Conn, n int) (refused int, err err
 			return refused, fmt.Errorf("place order %d: answered %d", n, status)
 		}
 		refused++
-		if !Wait(ctx, retryPause) {
+		if !wait.Sleep(ctx, retryPause) {
 			return refused, context.Cause(ctx)
 		}
-	}
-}
-
-// Wait waits for d and reports whether ctx is still alive.
-func Wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

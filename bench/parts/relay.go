@@ -17,6 +17,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // Relay measures the outbox relay on a migrated database.
@@ -93,7 +94,7 @@ func (r Relay) Relay(ctx context.Context, n int) (rate float64, err error) {
 	done := newCounter(n)
 	err = r.with(ctx, patience, func(records []messages.Record) { done.count(len(records)) }, func(now running) error {
 		now.start()
-		if !load.Wait(ctx, time.Second) { // until the relay has read the table
+		if !wait.Sleep(ctx, time.Second) { // until the relay has read the table
 			return context.Cause(ctx)
 		}
 		rows, err := commit(ctx, now.pool, n)
@@ -127,7 +128,7 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l load.La
 	}
 	err = r.with(ctx, patience, acked, func(now running) error {
 		now.start()
-		if !load.Wait(ctx, time.Second) {
+		if !wait.Sleep(ctx, time.Second) {
 			return context.Cause(ctx)
 		}
 		// Commits share transactions, as in the product.
@@ -153,7 +154,7 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l load.La
 		at := time.Now()
 		for i := range warm + n {
 			at = at.Add(time.Duration(float64(time.Second) / perSecond))
-			if !load.Wait(ctx, time.Until(at)) {
+			if !wait.Sleep(ctx, time.Until(at)) {
 				return context.Cause(ctx)
 			}
 			go func() {

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/wait"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -179,9 +180,7 @@ func (f *Feed) exist(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return &UnknownTopicError{Topic: f.cfg.Topics[missing], Exist: f.contractNames(existing.Names())}
 		}
-		select {
-		case <-time.After(createdTime / 10):
-		case <-ctx.Done():
+		if !wait.Sleep(ctx, createdTime/10) {
 			return ctx.Err()
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // UnknownTopicError says that the service does not read a topic.
@@ -93,12 +93,10 @@ func (r *run) plan(ctx context.Context) error {
 
 // lookAgain makes sure that there is nothing to replay: what was handled is committed a little later.
 func (r *run) lookAgain(ctx context.Context) error {
-	select {
-	case <-time.After(commitTime):
-		return r.plan(ctx)
-	case <-ctx.Done():
+	if !wait.Sleep(ctx, commitTime) {
 		return ctx.Err()
 	}
+	return r.plan(ctx)
 }
 
 func (r *run) again() (n int64) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/toolbox/client"
 )
 
@@ -130,7 +131,7 @@ func (r *run) traffic(ctx, work context.Context, shop catalogue, writer Writer) 
 	p := newPlan(r.cfg.Traffic, shop)
 	for s, more := p.next(); more; s, more = p.next() {
 		due := r.began.Add(s.at)
-		if !pause(ctx, time.Until(due)) {
+		if !wait.Sleep(ctx, time.Until(due)) {
 			return
 		}
 		if writer != nil {
@@ -224,7 +225,7 @@ func (r *run) refused(why string) { r.note(func(c *counts) { c.refused[why]++ })
 // callOff cancels an order after a while. A run that ends first leaves it as it is.
 func (r *run) callOff(ctx, work context.Context, id string, after time.Duration) {
 	cancelling, outcome := false, ""
-	if pause(ctx, after) {
+	if wait.Sleep(ctx, after) {
 		switch _, err := r.cfg.Shop.Cancel(work, id); {
 		case err == nil:
 			cancelling, outcome = true, "taken"
@@ -254,20 +255,5 @@ func (r *run) settle(ctx context.Context) {
 			deadline.Reset(min(hurry, r.cfg.Settle))
 		case <-ticker.C:
 		}
-	}
-}
-
-// pause reports whether ctx is still alive after d.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

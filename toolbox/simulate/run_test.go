@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/toolbox/client"
 )
 
@@ -49,7 +50,7 @@ func (s *shop) send(id, kind string) {
 }
 
 func (s *shop) Place(ctx context.Context, order client.NewOrder, _ client.PlaceOptions) (client.Order, client.Answer, error) {
-	if !pause(ctx, s.answerAfter) {
+	if !wait.Sleep(ctx, s.answerAfter) {
 		return client.Order{}, client.Answer{}, ctx.Err()
 	}
 	s.mu.Lock()

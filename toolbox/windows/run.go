@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/toolbox/feed"
 )
 
@@ -248,9 +249,7 @@ func (r *run) store(ctx context.Context) error {
 			told = true
 			r.cfg.Note("Postgres does not answer; counting goes on when it does: " + strings.ReplaceAll(err.Error(), "\n", " "))
 		}
-		select {
-		case <-time.After(retryEvery):
-		case <-ctx.Done():
+		if !wait.Sleep(ctx, retryEvery) {
 			return ctx.Err()
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 //go:embed schema.sql
@@ -100,9 +102,7 @@ func (s *Store) open(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return &BusyError{s.job.Name}
 		}
-		select {
-		case <-time.After(lockTime / 20):
-		case <-ctx.Done():
+		if !wait.Sleep(ctx, lockTime/20) {
 			return ctx.Err()
 		}
 	}

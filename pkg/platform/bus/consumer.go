@@ -15,6 +15,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/lanes"
 	"pasdetrois/pkg/platform/tracing"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // Parker keeps messages that can never succeed. deadletter.Store is one.
@@ -132,7 +133,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 		if attempt == 1 || attempt%10 == 0 {
 			c.log.Warn("waiting for kafka to consume", "attempt", attempt, "err", err)
 		}
-		if !kafka.Pause(ctx, kafka.Backoff(attempt, 250*time.Millisecond, 3*time.Second)) {
+		if !wait.Sleep(ctx, wait.Backoff(attempt, 250*time.Millisecond, 3*time.Second)) {
 			return ctx.Err()
 		}
 	}

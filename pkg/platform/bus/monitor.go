@@ -14,6 +14,7 @@ import (
 
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/lanes"
+	"pasdetrois/pkg/platform/wait"
 )
 
 const (
@@ -126,7 +127,7 @@ func (m *monitor) run(ctx context.Context) {
 		if err != nil {
 			disconnect()
 		}
-		if !kafka.Pause(ctx, m.every) {
+		if !wait.Sleep(ctx, m.every) {
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/tracing"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // closeTimeout bounds how long Close waits for a broker that no longer answers.
@@ -68,7 +69,7 @@ func (p *Producer) connect(ctx context.Context) {
 		if attempt == 1 || attempt%10 == 0 {
 			p.log.Warn("waiting for kafka to publish", "attempt", attempt, "err", err)
 		}
-		if !kafka.Pause(ctx, kafka.Backoff(attempt, 250*time.Millisecond, time.Second)) {
+		if !wait.Sleep(ctx, wait.Backoff(attempt, 250*time.Millisecond, time.Second)) {
 			return
 		}
 	}

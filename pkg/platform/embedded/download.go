@@ -13,6 +13,8 @@ import (
 	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 // downloadTimeout is time for some 20 MB over a slow line.
@@ -142,7 +144,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		if err == nil {
 			return func() { _ = file.Close() }, nil // which gives the lock back
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) || !pause(ctx, 200*time.Millisecond) {
+		if !errors.Is(err, syscall.EWOULDBLOCK) || !wait.Sleep(ctx, 200*time.Millisecond) {
 			return nil, errors.Join(err, ctx.Err(), file.Close())
 		}
 	}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 // PostgresConfig configures StartPostgres.
@@ -145,7 +147,7 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 		}
 		// The server of a process that was killed a moment ago may still be ending on the same folder. And another program
 		// may have taken the free port meanwhile.
-		if time.Now().After(patience) || !pause(ctx, 300*time.Millisecond) {
+		if time.Now().After(patience) || !wait.Sleep(ctx, 300*time.Millisecond) {
 			return fmt.Errorf("start postgres: %w: %s", err, lastLines(log.Name()))
 		}
 	}
@@ -284,13 +286,4 @@ func freePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 // TopicSpec is one topic to create.
@@ -92,7 +94,7 @@ func known(ctx context.Context, client sarama.Client, names []string) error {
 		if missing < 0 {
 			return nil
 		}
-		if !Pause(ctx, 50*time.Millisecond) {
+		if !wait.Sleep(ctx, 50*time.Millisecond) {
 			return fmt.Errorf("topic %s was made, and the brokers do not know of it: %w", names[missing], ctx.Err())
 		}
 	}

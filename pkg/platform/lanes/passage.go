@@ -15,6 +15,7 @@ import (
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/recordbatch"
+	"pasdetrois/pkg/platform/wait"
 )
 
 const (
@@ -187,7 +188,7 @@ func (p *passage) readOn(out chan<- *sarama.ConsumerMessage) {
 				p.claims.log.Warn("could not read the partition batch by batch, trying again", "topic", p.Topic(), "partition", p.Partition(), "attempt", attempt, "err", err)
 			}
 			p.claims.detours.failing(p, err)
-			kafka.Pause(p.ended, kafka.Backoff(attempt, kafka.RetryPause, 2*time.Second))
+			wait.Sleep(p.ended, wait.Backoff(attempt, kafka.RetryPause, 2*time.Second))
 			continue
 		}
 		attempt = 0

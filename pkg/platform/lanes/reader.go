@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // Config says which Kafka is read, and for which service.
@@ -39,7 +40,7 @@ func (c *Claims) Subscriber(lines context.Context, topic string) (message.Subscr
 	sc := consumerConfig(lines, kafka.MemberID(c.service, c.replica))
 	sc.Consumer.Retry.BackoffFunc = func(failed int) time.Duration {
 		c.fetchFailed(c.cfg.TopicPrefix + topic)
-		return kafka.Backoff(failed, kafka.RetryPause, lastFetchRetry)
+		return wait.Backoff(failed, kafka.RetryPause, lastFetchRetry)
 	}
 	if err := c.cfg.Secure(sc); err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (p patient) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 		if p.stop.Err() == nil {
 			p.log.Warn("could not subscribe, trying again", "topic", topic, "attempt", attempt, "err", p.cfg.Explain(err))
 		}
-		if !kafka.Pause(p.stop, kafka.Backoff(attempt, time.Second, 5*time.Second)) {
+		if !wait.Sleep(p.stop, wait.Backoff(attempt, time.Second, 5*time.Second)) {
 			none := make(chan *message.Message)
 			close(none)
 			return none, nil

@@ -10,6 +10,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // maxDelete is how many rows are deleted by one statement.
@@ -79,7 +80,7 @@ func (r *Relay) publish(ctx context.Context, rows []Row) bool {
 		if attempt == 1 || attempt%10 == 0 {
 			r.cfg.Log.Warn("publishing from the outbox failed, retrying", "topic", rows[0].Record.Topic, "attempt", attempt, "err", err)
 		}
-		if !pause(ctx, backoff(attempt)) {
+		if !wait.Sleep(ctx, wait.Backoff(attempt, firstRetry, lastRetry)) {
 			return false
 		}
 		// By now another replica may have recovered the rows from the table.
@@ -146,7 +147,7 @@ func (r *Relay) deletePublished(ctx context.Context, published <-chan []Row) {
 			if attempt == 1 || attempt%10 == 0 {
 				r.cfg.Log.Warn("deleting published messages from the outbox failed, retrying", "attempt", attempt, "err", err)
 			}
-			if !pause(ctx, backoff(attempt)) {
+			if !wait.Sleep(ctx, wait.Backoff(attempt, firstRetry, lastRetry)) {
 				break // recovery publishes them again, with the same ids
 			}
 		}
@@ -169,19 +170,5 @@ func idsOf(rows []Row) []int64 {
 	return ids
 }
 
-// backoff grows from 50 ms to 2 s.
-func backoff(attempt int) time.Duration {
-	return min(2*time.Second, 50*time.Millisecond<<min(attempt-1, 6))
-}
-
-// pause waits for d. It reports false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+// A failed attempt is repeated after firstRetry, then after ever longer pauses, up to lastRetry.
+const firstRetry, lastRetry = 50 * time.Millisecond, 2 * time.Second

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 )
 
 const (
@@ -34,7 +35,7 @@ func (r *Relay) recover(ctx, working context.Context) {
 				r.cfg.Log.Warn("recovering the outbox failed, retrying", "attempt", failures, "err", err)
 			}
 		}
-		if !pause(ctx, pgdb.Pause(r.cfg.Poll, s.looked)) {
+		if !wait.Sleep(ctx, pgdb.Pause(r.cfg.Poll, s.looked)) {
 			return
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 const (
@@ -118,12 +120,8 @@ func Wait(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		if attempt == 1 || attempt%40 == 0 {
 			log.Warn("waiting for the database", "attempt", attempt, "err", err)
 		}
-		t := time.NewTimer(waitEvery)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !wait.Sleep(ctx, waitEvery) {
 			return ctx.Err()
-		case <-t.C:
 		}
 	}
 }

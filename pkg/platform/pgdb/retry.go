@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"pasdetrois/pkg/platform/wait"
 )
 
 const (
@@ -26,11 +28,7 @@ func Retry(ctx context.Context, op func(ctx context.Context) error) error {
 			return err
 		}
 		// A random part, so that two transactions that met do not meet again.
-		t := time.NewTimer(firstPause<<(try-1) + rand.N(firstPause<<(try-1)))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !wait.Sleep(ctx, firstPause<<(try-1)+rand.N(firstPause<<(try-1))) {
 			return err
 		}
 	}

@@ -127,8 +127,8 @@ FROM waiting CROSS JOIN LATERAL (SELECT DISTINCT unnest(held_by) AS pid) AS h LE
 WHERE h.pid NOT IN (SELECT pid FROM waiting)
 GROUP BY h.pid, virtual, who`
 
-// wait is one line of waitsSQL.
-type wait struct {
+// lockWait is one line of waitsSQL.
+type lockWait struct {
 	transaction
 	who     string
 	waiting int
@@ -137,7 +137,7 @@ type wait struct {
 
 // look reads the waits over an idle connection of the pool, else over one of its own. It never queues for a connection of the
 // pool: these may wait for a lock themselves, and look would get one only when its wait is over.
-func (w *Watch) look(ctx context.Context) ([]wait, error) {
+func (w *Watch) look(ctx context.Context) ([]lockWait, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	var q Querier
@@ -162,14 +162,14 @@ func (w *Watch) look(ctx context.Context) ([]wait, error) {
 		defer own.Close(context.WithoutCancel(ctx))
 		q = own
 	}
-	return Collect(ctx, q, func(row pgx.CollectableRow) (found wait, err error) {
+	return Collect(ctx, q, func(row pgx.CollectableRow) (found lockWait, err error) {
 		err = row.Scan(&found.pid, &found.virtual, &found.who, &found.waiting, &found.seconds)
 		return found, err
 	}, waitsSQL)
 }
 
 // note updates the holders, and logs those that last and those that are gone.
-func (w *Watch) note(found []wait, now time.Time) {
+func (w *Watch) note(found []lockWait, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range w.holders {

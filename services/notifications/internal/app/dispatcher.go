@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"pasdetrois/pkg/platform/tracing"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -172,7 +173,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 func outlast(ctx context.Context, extra time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		sleep(longer, extra)
+		wait.Sleep(longer, extra)
 		cancel()
 	})
 	return longer, func() {

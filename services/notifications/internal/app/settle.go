@@ -10,6 +10,7 @@ import (
 
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -71,14 +72,13 @@ func (d *Dispatcher) settle(writing context.Context) {
 }
 
 func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
-	pause := domain.Backoff{First: 50 * time.Millisecond, Max: 2 * time.Second}
 	for attempt := 1; ; attempt++ {
 		err := d.writeOnce(writing, outcomes)
 		if err == nil {
 			return
 		}
 		d.cfg.Log.Warn("storing the outcomes of emails failed, retrying", "attempt", attempt, "err", err)
-		if !sleep(writing, pause.After(attempt, 0)) {
+		if !wait.Sleep(writing, wait.Backoff(attempt, 50*time.Millisecond, 2*time.Second)) {
 			d.cfg.Log.Error("the outcomes of emails are not stored: the emails may be sent again, with the same Message-ID",
 				"attempt", attempt, "err", err)
 			return
@@ -153,20 +153,8 @@ func (d *Dispatcher) poll(stop context.Context) {
 				continue
 			}
 		}
-		if !sleep(stop, pgdb.Pause(d.cfg.Poll, time.Since(began))) {
+		if !wait.Sleep(stop, pgdb.Pause(d.cfg.Poll, time.Since(began))) {
 			return
 		}
-	}
-}
-
-// sleep waits for p. It reports false when ctx ended first.
-func sleep(ctx context.Context, p time.Duration) bool {
-	timer := time.NewTimer(p)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -66,7 +67,7 @@ func (a *API) returned(ctx context.Context, out *events, id string, after int64)
 			}
 			beat = time.Now().Add(a.heartbeat)
 		}
-		pause(ctx, min(askAgain, a.heartbeat))
+		wait.Sleep(ctx, min(askAgain, a.heartbeat))
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -109,16 +110,7 @@ func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change
 			return nil, beat.Err()
 		}
 		a.log.Debug("could not follow an order", "order_id", id, "err", err)
-		pause(beat, askAgain) // a failing database must not become a loop without one
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+		wait.Sleep(beat, askAgain) // a failing database must not become a loop without one
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
 )
@@ -110,14 +111,8 @@ func (p *Provider) Close() {
 
 // call does what each request goes through: latency and luck.
 func (p *Provider) call(ctx context.Context, do func(ctx context.Context) error) error {
-	if p.cfg.Latency > 0 {
-		timer := time.NewTimer(p.cfg.Latency)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
-		}
+	if p.cfg.Latency > 0 && !wait.Sleep(ctx, p.cfg.Latency) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
 	luck := 1.0
 	if p.cfg.ErrorRate > 0 {
