@@ -161,7 +161,7 @@ func (w *world) database() (name string) {
 }
 
 // A transaction that somebody left open holds up all orders behind it, and nothing of the service is at fault.
-func TestWhoHoldsOrdersUpIsTold(t *testing.T) {
+func TestReadinessNamesTheTransactionThatHoldsOrdersUp(t *testing.T) {
 	t.Parallel()
 	db := testkit.Database(t, migrations.Up)
 	w := setupOn(t, testkit.Brokers(t), db)

@@ -64,7 +64,7 @@ func TestPaymentsWaitWhilePostgresIsDown(t *testing.T) {
 	s.Ready(http.StatusOK)
 }
 
-func TestPaymentsDecidedWhileKafkaIsDownAreToldWhenItIsBack(t *testing.T) {
+func TestPaymentsDecidedWhileKafkaIsDownArePublishedWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	broker := testkit.OwnBroker(t)
 	w := setupOn(t, broker.Addrs(), testkit.Database(t, migrations.Up))

@@ -7,15 +7,15 @@ import (
 	"fmt"
 )
 
-// Kind is what the caller of a failed operation may do about it.
+// Kind says how the caller of a failed operation should go on.
 type Kind int
 
 const (
-	// Transient errors go away by themselves (database, broker, provider): try again, for ever. The default.
+	// Transient errors end by themselves (database, broker, provider): retry, for ever. The default.
 	Transient Kind = iota
-	// Permanent errors fail again however often the same message is tried: park it.
+	// Permanent errors fail again at each retry of the same message: park it.
 	Permanent
-	// Cancelled means that the work was told to stop: leave the message where it is.
+	// Cancelled means that the work was stopped: leave the message where it is.
 	Cancelled
 )
 
@@ -41,7 +41,7 @@ func Wrap(reason string, err error) error {
 	return &permanent{reason: reason, err: err}
 }
 
-// KindOf returns the kind of err. An error that nobody classified is transient: trying again loses nothing.
+// KindOf returns the kind of err. An error of no known type is transient: a retry loses nothing.
 func KindOf(err error) Kind {
 	var p *permanent
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEveryProblemOfTheConfigurationIsToldAtOnce(t *testing.T) {
+func TestEveryProblemOfTheConfigurationIsPrintedAtOnce(t *testing.T) {
 	t.Parallel()
 	missing := t.TempDir() + "/nothing"
 	o := call(t, nil, map[string]string{"CONNS": "many", "PATIENCE": "0s", "LOG_FORMAT_FILE": missing})

@@ -18,7 +18,7 @@ type Variable struct {
 	Meaning string // with the unit of a number
 }
 
-// defaulter is a configuration that fills fields whose default is not in a tag.
+// defaulter is a configuration that sets defaults which its tags do not have.
 type defaulter interface{ SetDefaults() }
 
 func defaults[C any]() C {

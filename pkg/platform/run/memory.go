@@ -9,18 +9,18 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// The settings of the garbage collector when the environment has none: a service keeps few things alive and makes many
-// short-lived ones, so by Go's own default it would collect many times a second.
+// The defaults of the garbage collector. A service has few long-lived values and makes many short-lived ones: with Go's own
+// default it would collect many times a second.
 const (
-	// GCPercent is what GOGC is by default.
+	// GCPercent is the default of GOGC.
 	GCPercent = 400
-	// containerShare is the part of the container's memory that is Go's soft limit. The rest is for what Go does not count:
-	// the program itself and the kernel's buffers.
+	// containerShare is the part of the container's memory that is Go's soft limit. Go does not count the rest: the program
+	// itself and the kernel's buffers.
 	containerShare = 0.85
-	// freeLimit is the soft limit where no container limits the memory. It is that of a container of 384 MiB, so that a
-	// service behaves alike inside and outside of one.
+	// freeLimit is the soft limit where no container limits the memory. It equals that of a container of 384 MiB, so that a
+	// service behaves the same inside and outside of one.
 	freeLimit = 326 << 20
-	// smallLimit is the smallest soft limit that a busy service was seen to do well with.
+	// smallLimit is the smallest soft limit that served a busy service well in measurements.
 	smallLimit = 160 << 20
 )
 
@@ -31,7 +31,7 @@ func tuneGC(environ map[string]string, container memlimit.Provider) int64 {
 	}
 	if environ["GOMEMLIMIT"] == "" {
 		limit, err := memlimit.ApplyRatio(container, containerShare)()
-		if err != nil || limit == 0 || limit > memlimitMost { // there is no limit, or none that can be read
+		if err != nil || limit == 0 || limit > memlimitMost { // no limit, or it cannot be read
 			limit = freeLimit
 		}
 		debug.SetMemoryLimit(int64(limit))
@@ -43,17 +43,17 @@ func tuneGC(environ map[string]string, container memlimit.Provider) int64 {
 const memlimitMost = 1 << 50
 
 const (
-	// lookEvery is how often giveBack looks.
+	// lookEvery is the interval between two readings of the memory.
 	lookEvery = 5 * time.Second
-	// calmBytes is what a service allocates in that time at most while it has little to do.
+	// calmBytes is the most that a service allocates in that time while it has little to do.
 	calmBytes = 4 << 20
-	// worthwhile is how much memory must have come on top since the last time, or lie idle, for a collection to pay. One
+	// worthwhile is how much the memory must have grown since the last collection, or lie idle, for another one to pay. One
 	// takes some milliseconds, because little is alive then.
 	worthwhile = 6 << 20
 )
 
-// giveBack returns memory to the system once a load is over, until ctx ends. The collector alone would not: it runs when the
-// heap has grown, and an idle heap does not grow. While there is load it does nothing.
+// giveBack returns memory to the system once a load is over, until ctx ends. The collector alone would not do that: it runs when
+// the heap has grown, and an idle heap does not grow. During a load giveBack does nothing.
 func giveBack(ctx context.Context) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
@@ -70,8 +70,7 @@ func giveBack(ctx context.Context) {
 	}
 }
 
-// memory is what Go tells of the process: bytes allocated so far, bytes that it holds of the system's memory, and how many
-// of these lie idle.
+// memory has three counts of Go's runtime, in bytes: allocated so far, held of the system's memory, and idle among those held.
 type memory struct{ allocated, held, idle uint64 }
 
 func readMemory() memory {
@@ -83,11 +82,11 @@ func readMemory() memory {
 
 // calm notices that a load is over.
 type calm struct {
-	allocated uint64 // at the last look
+	allocated uint64 // at the last reading
 	held      uint64 // after memory was given back last
 }
 
-// over reports whether little was allocated since the last look, and enough is held to be worth a collection.
+// over reports whether little was allocated since the last reading, and a collection would give back enough.
 func (c *calm) over(now memory) bool {
 	little := now.allocated-c.allocated <= calmBytes
 	c.allocated = now.allocated

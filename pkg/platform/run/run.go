@@ -1,4 +1,4 @@
-// Package run starts and stops a service: signals, logging, the order of shutdown, the healthcheck subcommand.
+// Package run is the process of a service: environment, signals, log, exit codes, subcommands, and the stages of a graceful stop.
 package run
 
 import (
@@ -38,10 +38,9 @@ type Config interface {
 	Logging() (level, format string)
 }
 
-// Main is a service's whole main and returns its exit code. It reads the configuration from environ and says all that is
-// wrong with it at once (exit 2, nothing started). For each variable NAME of the configuration that is not set, NAME_FILE
-// may name a file with its value. Subcommands: healthcheck asks a running service's /livez (exit 0 or 1), version, help.
-// The first signal begins the drain, a second one ends at once.
+// Main is a service's whole main and returns its exit code. It parses the configuration and prints all problems at once: exit 2,
+// nothing started. Subcommands: healthcheck asks a running service's /livez (exit 0 or 1), version, help. The first signal
+// begins the drain; a second one ends the process at once.
 func Main[C Config](ctx context.Context, service string, args []string, environ map[string]string, stdout, stderr io.Writer,
 	start func(ctx context.Context, cfg C, log *slog.Logger) error) int {
 	command := ""
@@ -93,7 +92,7 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go giveBack(ctx)
-	// From the first signal on a second one has its usual effect: it ends the process.
+	// After the first signal, a second one has its usual effect and ends the process.
 	context.AfterFunc(ctx, stop)
 	log.Info("starting", "version", version())
 	if err := start(ctx, cfg, log); err != nil {
@@ -131,7 +130,7 @@ func healthcheck(ctx context.Context, admin string) error {
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
-	// Of its own: no proxy between us and ourselves, and no connection left over.
+	// A client of its own uses no proxy and leaves no connection open.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -11,13 +11,20 @@ import (
 
 // Component is a long-running part of a service.
 type Component struct {
-	Name string
+	Name string                          // for the log and for errors
 	Run  func(ctx context.Context) error // returns nil after ctx ends
 }
 
-// Stages runs components in stages: all start together; when ctx ends, or one component fails or returns early, the
-// stages are stopped first to last, each stage's context cancelled only after every component of the one before has
-// returned. It returns the first failure. A panic in a component is a failure.
+// Stages runs components in stages. All components start together. When ctx ends, or one component fails or returns early, the
+// stages stop from first to last: a stage's context ends after every component of the stage before has returned. So what the
+// first stage still produces is carried out by the later ones.
+//
+//	            ctx ends, or a failure
+//	stage 1  ───────────┤ drain ├─
+//	stage 2  ────────────────────┤ drain ├─
+//	stage 3  ─────────────────────────────┤ drain ├─  Stages returns
+//
+// It returns the first failure, nil when there was none. A panic in a component is a failure that names the component.
 func Stages(ctx context.Context, log *slog.Logger, stages ...[]Component) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

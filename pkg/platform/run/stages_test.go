@@ -13,7 +13,7 @@ import (
 	"pasdetrois/pkg/platform/run"
 )
 
-// stage is a component that a test directs, and what is seen of it. It ends only when it is told to.
+// stage is a component that a test directs, and what is seen of it. It ends only when the test says so.
 type stage struct {
 	ctx   context.Context // nil until it runs
 	ended chan error
@@ -26,7 +26,7 @@ func (s *stage) component(name string) run.Component {
 	}}
 }
 
-func (s *stage) told() bool { return s.ctx.Err() != nil }
+func (s *stage) stopping() bool { return s.ctx.Err() != nil }
 
 // play runs three components in two stages inside a bubble: a and b first, then c.
 func play(t *testing.T, test func(t *testing.T, stop func(), a, b, c *stage, result <-chan error)) {
@@ -47,7 +47,7 @@ func play(t *testing.T, test func(t *testing.T, stop func(), a, b, c *stage, res
 		synctest.Wait()
 		for _, s := range stages {
 			require.NotNil(t, s.ctx, "all start together")
-			require.False(t, s.told())
+			require.False(t, s.stopping())
 		}
 		test(t, stop, a, b, c, result)
 	})
@@ -58,13 +58,13 @@ func TestStagesStopOneAfterTheOther(t *testing.T) {
 	play(t, func(t *testing.T, stop func(), a, b, c *stage, result <-chan error) {
 		stop()
 		synctest.Wait()
-		require.Equal(t, []bool{true, true, false}, []bool{a.told(), b.told(), c.told()})
+		require.Equal(t, []bool{true, true, false}, []bool{a.stopping(), b.stopping(), c.stopping()})
 		a.ended <- nil
 		synctest.Wait()
-		require.False(t, c.told(), "b still works, and what it makes goes through c")
+		require.False(t, c.stopping(), "b still works, and what it makes goes through c")
 		b.ended <- nil
 		synctest.Wait()
-		require.True(t, c.told())
+		require.True(t, c.stopping())
 		require.Empty(t, result)
 		c.ended <- nil
 		require.NoError(t, <-result)
@@ -99,11 +99,11 @@ func TestOneFailureStopsEverythingInOrder(t *testing.T) {
 			play(t, func(t *testing.T, _ func(), first, failing, last *stage, result <-chan error) {
 				failing.ended <- c.ends
 				synctest.Wait()
-				require.True(t, first.told())
-				require.False(t, last.told())
+				require.True(t, first.stopping())
+				require.False(t, last.stopping())
 				first.ended <- nil
 				synctest.Wait()
-				require.True(t, last.told())
+				require.True(t, last.stopping())
 				last.ended <- nil
 				require.EqualError(t, <-result, c.says)
 			})
@@ -116,7 +116,7 @@ func TestAFailureOfTheLastStageStopsTheFirstOneFirst(t *testing.T) {
 	play(t, func(t *testing.T, _ func(), a, b, c *stage, result <-chan error) {
 		c.ended <- errors.New("no disk")
 		synctest.Wait()
-		require.True(t, a.told())
+		require.True(t, a.stopping())
 		a.ended <- nil
 		b.ended <- errors.New("could not publish") // because of the first failure
 		synctest.Wait()
@@ -132,7 +132,7 @@ func TestAFailureWhileStoppingIsAFailure(t *testing.T) {
 		a.ended <- nil
 		b.ended <- errors.New("not drained")
 		synctest.Wait()
-		require.True(t, c.told())
+		require.True(t, c.stopping())
 		c.ended <- nil
 		require.EqualError(t, <-result, "b: not drained")
 	})

@@ -1,4 +1,4 @@
-// Package terminal keeps what strangers wrote from doing something to the terminal that shows it.
+// Package terminal keeps text of other people from controlling the terminal that shows it.
 package terminal
 
 import (
@@ -8,10 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Safe returns an output that passes on no character that a terminal may obey, or that shows other text than there is:
-// the controls U+007F to U+009F, bytes of these values alone, and the overrides of the writing direction. They are written
-// as \u escapes, so a JSON document keeps its meaning. ESC passes: colours are made of it, and JSON and the callers escape that
-// of others. A Write must not end within a character.
+// Safe returns an output that writes control characters as \u escapes: U+007F to U+009F, single bytes of these values, and the
+// overrides of the writing direction, which show other text than there is. A JSON document keeps its meaning. ESC passes, since
+// colours need it; JSON, and callers, escape the ESC of other people's text. A Write must not end within a character.
 func Safe(out io.Writer) io.Writer {
 	safe := &output{out}
 	if f, ok := out.(descriptor); ok {
@@ -20,7 +19,7 @@ func Safe(out io.Writer) io.Writer {
 	return safe
 }
 
-// descriptor is what makes an output a file, which may be a terminal.
+// descriptor is the method of an output that is a file, and so perhaps a terminal.
 type descriptor interface{ Fd() uintptr }
 
 type output struct{ out io.Writer }
@@ -53,7 +52,7 @@ func (t *output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// obeyed reports whether a terminal may obey the character. A byte that is no text counts as U+FFFD.
+// obeyed reports whether a terminal may obey the character. An invalid byte counts as U+FFFD.
 func obeyed(r rune) bool {
 	return r >= 0x7f && r <= 0x9f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == utf8.RuneError
 }

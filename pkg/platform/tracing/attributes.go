@@ -6,7 +6,7 @@ import "go.opentelemetry.io/otel/attribute"
 // the conventions.
 const (
 	EventKey        = attribute.Key("pasdetrois.event")         // of the contract
-	OrderKey        = attribute.Key("pasdetrois.order_id")      // of what the span is about
+	OrderKey        = attribute.Key("pasdetrois.order_id")      // of the order that the span is about
 	KindKey         = attribute.Key("pasdetrois.kind")          // of a message to a person
 	MessageKey      = attribute.Key("pasdetrois.message_id")    // of the message that led to the span
 	AttemptKey      = attribute.Key("pasdetrois.attempt")       // from 1 on

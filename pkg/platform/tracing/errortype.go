@@ -15,18 +15,18 @@ import (
 	"pasdetrois/pkg/platform/fault"
 )
 
-// The values of error.type that are no reason, no code of another system and no Go type.
+// The classes of errors that have neither a reason, nor a code of another system, nor a Go type that says more.
 const (
 	errorTimeout   = "timeout"
 	errorCancelled = "cancelled"
 )
 
-// Typed is an error that knows its class, for example the name that another system has for it. There are few classes.
+// Typed is an error with a class of its own, for example the name that another system has for it. There are few classes.
 type Typed interface{ ErrorType() string }
 
-// errorType returns the class of an error for the attribute error.type: the reason of a permanent error, the class of a
-// Typed one, the SQLSTATE of Postgres, the reply code of a mail server, or else the Go type of the innermost error. An error's text is never a class: it
-// may have a value for each message.
+// errorType returns the class of an error for the attribute error.type: the reason of a permanent error, the class of a Typed
+// one, the SQLSTATE of Postgres, the reply code of a mail server, or else the Go type of the innermost error. An error's text is
+// never a class, because it may differ for each message.
 func errorType(err error) string {
 	var typed Typed
 	var refused *pgconn.PgError

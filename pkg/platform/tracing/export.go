@@ -8,13 +8,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// reporting tells once that spans are not exported, and once that they are again. It swallows the error: there is nothing
-// that anybody could do with it.
+// reporting logs once when spans begin to be lost, and once when exporting works again. It returns no error: the SDK would only
+// print it.
 type reporting struct {
 	sdktrace.SpanExporter
 	log       *slog.Logger
 	collector string
-	closing   context.Context // what is being exported is given up when it ends
+	closing   context.Context // its end cancels an export
 	failing   atomic.Bool
 }
 

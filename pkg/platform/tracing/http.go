@@ -34,7 +34,7 @@ func (t *Tracer) HTTP(next http.Handler) http.Handler {
 	})
 }
 
-// described adds to a request's span what is known when the answer is complete: the route, and the type of an error.
+// described adds the route and the type of an error to a request's span, once the answer is complete.
 func described(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		span := trace.SpanFromContext(r.Context())
@@ -74,7 +74,7 @@ func routeOf(pattern string) string {
 // answered is a ResponseWriter that remembers the status.
 type answered struct {
 	http.ResponseWriter
-	status int // 0 = none was written, which is 200
+	status int // 0 = not written yet; an answer without one is 200
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -40,7 +40,7 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
-// exporter makes what sends spans to the endpoint. It does not connect yet.
+// exporter returns the client of the endpoint. It does not connect yet.
 func (s Settings) exporter(ctx context.Context) (*otlptrace.Exporter, error) {
 	if s.Protocol == protocolGRPC {
 		return otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(s.Endpoint))

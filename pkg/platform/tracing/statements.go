@@ -19,7 +19,7 @@ import (
 // statementScope is the scope of the spans that otelpgx makes.
 const statementScope = "github.com/exaring/otelpgx"
 
-// Postgres returns what traces the statements of a pool, within spans that have begun; nil when spans are not made.
+// Postgres returns the tracer of a pool's statements, within spans that have begun. It is nil when spans are not made.
 func (t *Tracer) Postgres() pgx.QueryTracer {
 	if t == nil {
 		return nil

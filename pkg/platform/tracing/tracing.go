@@ -16,13 +16,13 @@ import (
 
 const (
 	scope = "pasdetrois/pkg/platform/tracing"
-	// flushTimeout bounds what a shutdown does for spans.
+	// flushTimeout bounds the last export at shutdown.
 	flushTimeout = 3 * time.Second
 
 	headerTraceParent = "traceparent"
 )
 
-// Tracer makes spans. nil makes none.
+// Tracer makes spans. A nil Tracer makes none.
 type Tracer struct {
 	log      *slog.Logger
 	provider *sdktrace.TracerProvider
@@ -30,7 +30,7 @@ type Tracer struct {
 	giveUp   context.CancelFunc
 }
 
-// Process is what the spans of one process have in common.
+// Process describes one process in all of its spans.
 type Process struct {
 	Service  string
 	Version  string
@@ -67,7 +67,7 @@ func Start(s Settings, of Process, log *slog.Logger) (*Tracer, error) {
 		tracer: provider.Tracer(scope, trace.WithInstrumentationVersion(of.Version), trace.WithSchemaURL(semconv.SchemaURL))}, nil
 }
 
-// Close exports what is left, for a few seconds at most. No span may be begun after it.
+// Close exports the remaining spans, for a few seconds at most. No span may begin after it.
 func (t *Tracer) Close() {
 	if t == nil {
 		return
@@ -82,7 +82,7 @@ func (t *Tracer) Close() {
 	t.giveUp()
 }
 
-// Flush exports what has ended so far.
+// Flush exports the spans that have ended.
 func (t *Tracer) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -90,10 +90,10 @@ func (t *Tracer) Flush(ctx context.Context) error {
 	return t.provider.ForceFlush(ctx)
 }
 
-// On reports whether spans are made: what they need must not be worked out otherwise.
+// On reports whether spans are made. Callers compute attributes only then.
 func (t *Tracer) On() bool { return t != nil }
 
-// Span is a span that has begun; nil is none.
+// Span is a span that has begun. The methods of a nil Span do nothing.
 type Span struct{ span trace.Span }
 
 // Begin begins a span: a child of parent, a W3C traceparent, else of ctx's span, else the first of a new trace.
@@ -145,7 +145,7 @@ func (s *Span) Link(traceParent string) {
 	}
 }
 
-// End ends the span, with the error of what it did or nil. An error's class is the span's error.type.
+// End ends the span, with the error of its work or nil. An error's class is the span's error.type.
 func (s *Span) End(err error) {
 	if s == nil {
 		return

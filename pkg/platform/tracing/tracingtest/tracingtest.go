@@ -1,4 +1,4 @@
-// Package tracingtest is an OpenTelemetry collector for tests: it keeps what it gets.
+// Package tracingtest is an OpenTelemetry collector for tests: it keeps the spans that it receives.
 package tracingtest
 
 import (
@@ -31,7 +31,7 @@ type Span struct {
 	Attributes        map[string]string
 	Resource          map[string]string // attributes of the process
 	Schema            string            // URL that the resource names
-	Scope             string            // name, version and schema URL of what made the span
+	Scope             string            // name, version and schema URL of the instrumentation
 	Links             []string          // trace and span, as trace/span
 	Failed            bool
 	Error             string
@@ -105,7 +105,7 @@ func (c *Collector) refuses() bool {
 	return c.refuse
 }
 
-// Spans returns what came so far, by time.
+// Spans returns the spans that were received so far, by time.
 func (c *Collector) Spans() []Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
