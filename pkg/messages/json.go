@@ -1,6 +1,11 @@
 package messages
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
 
 // maxDepth bounds how deep a body may nest. The contract's own bodies have a depth of three. A tool that reads topics of
 // other people goes down to maxForeignDepth.
@@ -40,7 +45,25 @@ type scanner struct {
 	pos   int
 	depth int
 	most  int      // depth that is read; 0 = maxDepth
+	float bool     // numbers must be in the range of a float64
 	keys  []string // the keys seen so far of all objects that are open
+}
+
+// CheckJSON returns an error for people unless text is one JSON value that all readers understand in the same way: by the
+// scanner's rules, and without a number that is out of a float64's range.
+func CheckJSON(text []byte) error {
+	if !utf8.Valid(text) {
+		return errors.New("it is not valid UTF-8")
+	}
+	s := scanner{s: string(text), float: true}
+	_, err := s.value()
+	if err == nil {
+		err = s.end()
+	}
+	if err != nil {
+		return errors.New(err.Detail)
+	}
+	return nil
 }
 
 // fail returns the error of the value that is being read. It says where in the text, because a body has no lines.
@@ -226,7 +249,17 @@ func (s *scanner) number() (value, *DecodeError) {
 			return value{}, s.fail(ReasonNotJSON, "expected a digit in the exponent")
 		}
 	}
-	return value{number, s.s[start:s.pos]}, nil
+	literal := s.s[start:s.pos]
+	if s.float {
+		if _, err := strconv.ParseFloat(literal, 64); err != nil {
+			key := "the body"
+			if n := len(s.keys); n > 0 {
+				key = quoted(s.keys[n-1])
+			}
+			return value{}, s.fail(ReasonNotJSON, "the number %.40s of %s is out of range", literal, key)
+		}
+	}
+	return value{number, literal}, nil
 }
 
 func (s *scanner) digits() bool {

@@ -57,3 +57,19 @@ func FuzzScanner(f *testing.F) {
 		}
 	})
 }
+
+// CheckJSON is what HTTP bodies are held to; see also the tests of the platform's httpx.
+func TestCheckJSONAcceptsOneValueThatHasOneMeaning(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"a":[1.5e300,{"b":null}]}`: "", ` "x" `: "", `1`: "",
+		``: "ends where a value should be", `{} {}`: "more behind the value", `{"a":1,"a":2}`: `the key "a" stands twice`,
+		`{"a":[1e400]}`: `the number 1e400 of "a" is out of range`, `-1e999`: "the number -1e999 of the body is out of range",
+		"\"\xff\"": "not valid UTF-8", `"\ud800"`: "bad escape sequence",
+	} {
+		err := CheckJSON([]byte(text))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
