@@ -99,7 +99,7 @@ func Fill(ctx context.Context, brokers []string, topic string, n int, content fu
 func Consume(ctx context.Context, brokers []string, prefix string, n int, work time.Duration) (float64, error) {
 	defer collectAsShipped()()
 	cfg := kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
-	producer, err := bus.NewProducer(cfg, "orders", silent())
+	producer, err := bus.NewProducer(bus.ProducerConfig{Config: cfg, Service: "orders", Log: silent()})
 	if err != nil {
 		return 0, err
 	}

@@ -61,7 +61,7 @@ func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messa
 		return err
 	}
 	defer pool.Close()
-	producer, err := bus.NewProducer(kafka.Config{Brokers: r.Brokers, TopicPrefix: r.Prefix}, "orders", silent())
+	producer, err := bus.NewProducer(bus.ProducerConfig{Config: kafka.Config{Brokers: r.Brokers, TopicPrefix: r.Prefix}, Service: "orders", Log: silent()})
 	if err != nil {
 		return err
 	}

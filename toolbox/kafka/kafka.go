@@ -3,9 +3,7 @@ package kafka
 
 import (
 	"cmp"
-	"errors"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
@@ -48,10 +46,4 @@ func compression(name string) kgo.CompressionCodec {
 }
 
 // Explain says in one line what to do about an error of the client, where that is known.
-func Explain(cfg kafka.Config, err error) error {
-	var code *kerr.Error
-	if errors.As(err, &code) {
-		return kafka.Explain(cfg.Brokers, cfg.Access, err, code.Code)
-	}
-	return kafka.Explain(cfg.Brokers, cfg.Access, err, kafka.CodeNone)
-}
+func Explain(cfg kafka.Config, err error) error { return cfg.Explain(err) }

@@ -21,6 +21,7 @@ require (
 
 require (
 	github.com/swaggest/swgui v1.8.5 // indirect
+	github.com/twmb/franz-go/pkg/kadm v1.19.0 // indirect
 	github.com/vearutop/statigz v1.4.0 // indirect
 )
 

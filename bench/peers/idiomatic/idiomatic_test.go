@@ -105,7 +105,7 @@ func TestRepeatedMessagesHaveOneEffect(t *testing.T) {
 	t.Parallel()
 	p := idiomatic(t)
 	url, _ := p.start()
-	producer, err := bus.NewProducer(kafka.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, "test", slog.New(slog.DiscardHandler))
+	producer, err := bus.NewProducer(bus.ProducerConfig{Config: kafka.Config{Brokers: p.brokers, TopicPrefix: p.prefix}, Service: "test", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, producer.Close()) }()
 	send := func(topic, body string) {

@@ -118,7 +118,7 @@ func TestClosingAProducerWhileTheBrokerHangsIsBounded(t *testing.T) {
 	broker, addrs := pausableBroker(t)
 	f := setupAt(t, addrs)
 	f.createTopics(1, messages.TopicOrders)
-	p, err := bus.NewProducer(f.cfg, "test", f.log)
+	p, err := bus.NewProducer(bus.ProducerConfig{Config: f.cfg, Service: "test", Log: f.log})
 	require.NoError(t, err)
 	require.NoError(t, p.Publish(t.Context(), placed("before")))
 	broker.pause()

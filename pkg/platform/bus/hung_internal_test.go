@@ -86,7 +86,7 @@ func TestStoppingWhileSubscribingToAHungBrokerIsQuick(t *testing.T) {
 func TestClosingAProducerBeforeAHungBrokerAnsweredIsQuick(t *testing.T) {
 	t.Parallel()
 	addr, connected := hungBroker(t)
-	p, err := NewProducer(kafka.Config{Brokers: []string{addr}}, "test", quiet())
+	p, err := NewProducer(ProducerConfig{Config: kafka.Config{Brokers: []string{addr}}, Service: "test", Log: quiet()})
 	require.NoError(t, err)
 	receive(t, connected, time.Minute, "it did not connect")
 	closed := make(chan error, 1)

@@ -31,7 +31,7 @@ func TestAProducerThatKafkaWillNotOpenYetTriesAgainAndLeavesNothingBehind(t *tes
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		return resp, nil, true
 	})
-	p, err := NewProducer(kafka.Config{Brokers: cluster.ListenAddrs()}, "test", quiet())
+	p, err := NewProducer(ProducerConfig{Config: kafka.Config{Brokers: cluster.ListenAddrs()}, Service: "test", Log: quiet()})
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Check(t.Context()), "kafka producer")
 	receive(t, p.connected, time.Minute, "it did not connect once it was allowed to")

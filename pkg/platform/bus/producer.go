@@ -25,7 +25,7 @@ type Producer struct {
 	cfg     kafka.Config
 	service string
 	log     *slog.Logger
-	tracer  *tracing.Tracer
+	tracer  *tracing.Tracer // makes a span of each record
 
 	cutLines  context.CancelFunc // also ends connecting
 	connected chan struct{}      // closed once sender is set
@@ -37,21 +37,26 @@ type Producer struct {
 	connErr error
 }
 
-// NewProducer makes a producer for service and starts to connect. Close it after everything that publishes has stopped.
-func NewProducer(cfg kafka.Config, service string, log *slog.Logger) (*Producer, error) {
+// ProducerConfig configures a Producer.
+type ProducerConfig struct {
+	kafka.Config
+	Service string // source of messages that name none
+	Log     *slog.Logger
+	Tracer  *tracing.Tracer
+}
+
+// NewProducer makes a producer and starts to connect. Close it after everything that publishes has stopped.
+func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Producer{cfg: cfg, service: service, log: log, cutLines: cancel,
+	p := &Producer{cfg: cfg.Config, service: cfg.Service, log: cfg.Log, tracer: cfg.Tracer, cutLines: cancel,
 		connected: make(chan struct{}), stopped: make(chan struct{}),
 		connErr: errors.New("not connected yet")}
 	go p.connect(ctx)
 	return p, nil
 }
-
-// Trace makes a span of each record that is published from now on. Call it before the first one.
-func (p *Producer) Trace(t *tracing.Tracer) { p.tracer = t }
 
 func (p *Producer) connect(ctx context.Context) {
 	defer close(p.stopped)

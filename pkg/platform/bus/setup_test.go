@@ -104,7 +104,7 @@ func setupAt(t *testing.T, brokers []string) *fixture {
 		cfg: kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}
 	f.log = slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	f.producer, err = bus.NewProducer(f.cfg, "test", f.log)
+	f.producer, err = bus.NewProducer(bus.ProducerConfig{Config: f.cfg, Service: "test", Log: f.log})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, f.producer.Close())

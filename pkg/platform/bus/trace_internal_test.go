@@ -19,7 +19,7 @@ func TestTheSpanOfARecordThatWasWrittenHasNoError(t *testing.T) {
 	tracer, err := tracing.Start(tracing.Settings{Endpoint: collector.URL}, tracing.Process{Service: "test"}, quiet())
 	require.NoError(t, err)
 	p := connectedTo(&sender{refused: map[string]bool{"a1": true}})
-	p.Trace(tracer)
+	p.tracer = tracer
 	rec := func(key, value string) messages.Record {
 		return messages.Record{Topic: "things", Key: []byte(key), Value: []byte(value)}
 	}

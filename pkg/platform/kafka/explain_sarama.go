@@ -5,12 +5,17 @@ import (
 	"fmt"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// explain says in one line what to do about an error of the connection to Kafka, where that is known.
+// Explain returns err as a *Problem, which says in one line what to do, when the cause is known. It takes errors of sarama
+// and of franz-go.
 func (c Config) Explain(err error) error {
 	var code sarama.KError
+	var other *kerr.Error
 	switch {
+	case errors.As(err, &other):
+		code = sarama.KError(other.Code)
 	case errors.As(err, &code):
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed): // wrapped so that errors.As does not find it
 		code = sarama.ErrSASLAuthenticationFailed
@@ -20,7 +25,7 @@ func (c Config) Explain(err error) error {
 	return Explain(c.Brokers, c.Access, err, int16(code))
 }
 
-// explained is explain for what a connection was opened for.
+// Explained is Explain, and names the operation where the cause is unknown.
 func (c Config) Explained(operation string, err error) error {
 	explained := c.Explain(err)
 	var p *Problem

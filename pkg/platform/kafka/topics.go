@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pasdetrois/pkg/platform/wait"
 )
@@ -24,18 +26,6 @@ type TopicSpec struct {
 	Retention         time.Duration // 0 = the cluster's default
 }
 
-// detail is the specification as the client wants it.
-func (s TopicSpec) detail() *sarama.TopicDetail {
-	d := &sarama.TopicDetail{NumPartitions: s.Partitions, ReplicationFactor: s.ReplicationFactor}
-	if settings := s.settings(); len(settings) > 0 {
-		d.ConfigEntries = make(map[string]*string, len(settings))
-		for key, value := range settings {
-			d.ConfigEntries[key] = &value
-		}
-	}
-	return d
-}
-
 // TopicInfo describes an existing topic.
 type TopicInfo struct {
 	Name              string
@@ -44,118 +34,128 @@ type TopicInfo struct {
 	Configs           map[string]string // those that differ from the broker's defaults
 }
 
-// CreateTopics creates what is missing (prefix added) and returns the names it created. A topic that exists with fewer
-// partitions than asked is an error that says so: adding partitions moves keys to other partitions, so that is a
-// decision, not a repair.
+// CreateTopics creates the missing topics (prefix added) and returns the names that it created. A topic with fewer
+// partitions than asked for is an error: adding partitions moves keys to other partitions, so a person must decide.
 func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string, error) {
 	var created []string
-	err := withAdmin(ctx, cfg, func(client sarama.Client, admin sarama.ClusterAdmin) error {
-		existing, err := partitionsOfTopics(client)
+	err := administer(ctx, cfg, func(admin *kadm.Client) error {
+		existing, err := listed(ctx, admin)
 		if err != nil {
 			return err
 		}
 		var errs []error
 		for _, s := range specs {
 			name := cfg.TopicPrefix + s.Name
-			if have, ok := existing[name]; ok {
-				if have < s.Partitions {
+			if existing.Has(name) {
+				if have := len(existing[name].Partitions); have < int(s.Partitions) {
 					errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide: use kafka-topics --alter; or stop every service and tool that reads it, delete it, and create it again",
 						name, have, s.Partitions))
 				}
 				continue
 			}
-			err := admin.CreateTopic(name, s.detail(), false)
+			settings := make(map[string]*string)
+			for key, value := range s.settings() {
+				settings[key] = &value
+			}
+			_, err := admin.CreateTopic(ctx, s.Partitions, s.ReplicationFactor, settings, name)
 			switch {
 			case err == nil:
 				created = append(created, name)
-			case errors.Is(err, sarama.ErrTopicAlreadyExists): // somebody else was faster
+			case errors.Is(err, kerr.TopicAlreadyExists): // another program was faster
 			default:
 				errs = append(errs, fmt.Errorf("create topic %s: %w", name, err))
 			}
 		}
-		return errors.Join(append(errs, known(ctx, client, created))...)
+		return errors.Join(append(errs, known(ctx, admin, created))...)
 	})
 	return created, err
 }
 
-// knownTime bounds how long a broker may take to know of a topic that was made through it.
+// knownTime bounds how long brokers may take until they list a new topic.
 const knownTime = 30 * time.Second
 
-// known waits until the brokers tell of the topics: Kafka answers that a topic is made before it does.
-func known(ctx context.Context, client sarama.Client, names []string) error {
+// known waits until the brokers list the topics: Kafka answers that a topic is created before it lists it.
+func known(ctx context.Context, admin *kadm.Client, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, knownTime)
 	defer cancel()
 	for {
-		existing, err := partitionsOfTopics(client)
+		existing, err := listed(ctx, admin)
 		if err != nil {
 			return err
 		}
-		missing := slices.IndexFunc(names, func(name string) bool { return existing[name] == 0 })
+		missing := slices.IndexFunc(names, func(name string) bool { return !existing.Has(name) })
 		if missing < 0 {
 			return nil
 		}
 		if !wait.Sleep(ctx, 50*time.Millisecond) {
-			return fmt.Errorf("topic %s was made, and the brokers do not know of it: %w", names[missing], ctx.Err())
+			return fmt.Errorf("topic %s was created, and the brokers do not list it: %w", names[missing], ctx.Err())
 		}
 	}
 }
 
-// ListTopics describes every topic that carries the prefix, prefix removed, by name. Kafka's internal topics are left out.
+// listed returns the topics that exist. It asks for nothing else: a shared Kafka has many topics, and their settings take
+// long.
+func listed(ctx context.Context, admin *kadm.Client) (kadm.TopicDetails, error) {
+	topics, err := admin.ListTopicsWithInternal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	return topics, nil
+}
+
+// ListTopics describes every topic that has the prefix, sorted, without the prefix. It leaves Kafka's internal topics out.
 func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 	var infos []TopicInfo
-	err := withAdmin(ctx, cfg, func(_ sarama.Client, admin sarama.ClusterAdmin) error {
-		existing, err := admin.ListTopics()
+	err := administer(ctx, cfg, func(admin *kadm.Client) error {
+		existing, err := listed(ctx, admin)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, t := range existing.Sorted() {
+			short, ours := strings.CutPrefix(t.Topic, cfg.TopicPrefix)
+			if !ours || strings.HasPrefix(t.Topic, "__") || t.Err != nil { // an error: deleted a moment ago
+				continue
+			}
+			names = append(names, t.Topic)
+			infos = append(infos, TopicInfo{Name: short, Partitions: int32(len(t.Partitions)),
+				ReplicationFactor: int16(t.Partitions.NumReplicas()), Configs: map[string]string{}})
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		settings, err := admin.DescribeTopicConfigs(ctx, names...)
 		if err != nil {
 			return fmt.Errorf("list topics: %w", err)
 		}
-		for name, d := range existing {
-			short, ok := strings.CutPrefix(name, cfg.TopicPrefix)
-			if !ok || strings.HasPrefix(name, "__") {
-				continue
-			}
-			info := TopicInfo{Name: short, Partitions: d.NumPartitions, ReplicationFactor: d.ReplicationFactor, Configs: map[string]string{}}
-			for k, v := range d.ConfigEntries {
-				if v != nil {
-					info.Configs[k] = *v
+		for _, s := range settings {
+			info := infos[slices.Index(names, s.Name)]
+			for _, c := range s.Configs {
+				if c.Value != nil && !c.Sensitive && c.Source != kmsg.ConfigSourceDefaultConfig {
+					info.Configs[c.Key] = *c.Value
 				}
 			}
-			infos = append(infos, info)
 		}
-		sort.Slice(infos, func(i, j int) bool { return infos[i].Name < infos[j].Name })
 		return nil
 	})
 	return infos, err
 }
 
-// partitionsOfTopics returns how many partitions each topic has. It asks for nothing else: a shared Kafka has many topics,
-// and their configurations take long.
-func partitionsOfTopics(client sarama.Client) (map[string]int32, error) {
-	if err := client.RefreshMetadata(); err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
-	}
-	names, err := client.Topics()
-	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
-	}
-	existing := make(map[string]int32, len(names))
-	for _, name := range names {
-		if partitions, err := client.Partitions(name); err == nil { // else it was deleted a moment ago
-			existing[name] = int32(len(partitions))
-		}
-	}
-	return existing, nil
-}
-
-// withAdmin runs fn with a connection and gives up when ctx ends: the client's own calls take no context.
-func withAdmin(ctx context.Context, cfg Config, fn func(sarama.Client, sarama.ClusterAdmin) error) error {
+// administer runs fn with a connection for administration. An error is explained, and ctx's end is named as such.
+func administer(ctx context.Context, cfg Config, fn func(*kadm.Client) error) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	client, admin, err := Connect(ctx, cfg, "tool")
-	if err == nil {
-		err = cfg.Explain(fn(client, admin))
-		_ = admin.Close() // closes the client with it
+	options, err := Options(cfg.Brokers, cfg.Access)
+	if err != nil {
+		return err
 	}
+	client, err := kgo.NewClient(append(options, kgo.ClientID(ClientID("tool")+"-admin"), kgo.RequestRetries(2))...)
+	if err != nil {
+		return fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
+	}
+	defer client.Close()
+	err = cfg.Explain(fn(kadm.NewClient(client)))
 	if ctx.Err() != nil {
 		return fmt.Errorf("kafka at %v does not answer: %w", cfg.Brokers, ctx.Err())
 	}

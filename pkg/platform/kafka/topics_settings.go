@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 const (
@@ -61,34 +63,33 @@ func (d TopicDifference) Change(brokers []string) string {
 		strings.Join(brokers, ","), d.Topic, strings.Join(pairs, ","))
 }
 
-// DifferentTopics returns which of the existing topics have other settings than specified. It changes nothing: an
-// operator may have had a reason. A topic whose settings we may not see is left out.
+// DifferentTopics returns the existing topics with other settings than specified. It changes nothing: an operator may have
+// had a reason. A topic whose settings we may not see is left out.
 func DifferentTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]TopicDifference, error) {
 	var differences []TopicDifference
-	err := withAdmin(ctx, cfg, func(_ sarama.Client, admin sarama.ClusterAdmin) error {
+	err := administer(ctx, cfg, func(admin *kadm.Client) error {
 		for _, s := range specs {
 			want := s.settings()
 			if len(want) == 0 {
 				continue
 			}
 			d := TopicDifference{Topic: cfg.TopicPrefix + s.Name, Is: map[string]string{}, Want: map[string]string{}}
-			described, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: d.Topic,
-				ConfigNames: slices.Sorted(maps.Keys(want))}}, sarama.DescribeConfigsOptions{})
-			if err != nil {
-				return fmt.Errorf("settings of topic %s: %w", d.Topic, err)
-			}
-			if len(described) != 1 || errors.Is(described[0].ErrorCode, sarama.ErrTopicAuthorizationFailed) {
-				continue
-			}
-			if described[0].ErrorCode != sarama.ErrNoError {
-				return fmt.Errorf("settings of topic %s: %w", d.Topic, described[0].ErrorCode)
-			}
-			for _, e := range described[0].Configs {
-				if value, ok := want[e.Name]; ok && value != e.Value {
-					d.Is[e.Name], d.Want[e.Name] = e.Value, value
+			described, err := admin.DescribeTopicConfigs(ctx, d.Topic)
+			if err == nil {
+				var topic kadm.ResourceConfig
+				topic, err = described.On(d.Topic, nil)
+				err = cmp.Or(err, topic.Err)
+				for _, c := range topic.Configs {
+					if value, ok := want[c.Key]; ok && value != c.MaybeValue() {
+						d.Is[c.Key], d.Want[c.Key] = c.MaybeValue(), value
+					}
 				}
 			}
-			if len(d.Want) > 0 {
+			switch {
+			case errors.Is(err, kerr.TopicAuthorizationFailed):
+			case err != nil:
+				return fmt.Errorf("settings of topic %s: %w", d.Topic, err)
+			case len(d.Want) > 0:
 				differences = append(differences, d)
 			}
 		}

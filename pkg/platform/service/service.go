@@ -78,10 +78,9 @@ func (s *Shell) open() (err error) {
 	}
 	s.onClose(s.DB.Close)
 	if s.of.Publishes {
-		if s.producer, err = bus.NewProducer(s.base.Kafka, s.of.Name, s.Log); err != nil {
+		if s.producer, err = bus.NewProducer(bus.ProducerConfig{Config: s.base.Kafka, Service: s.of.Name, Log: s.Log, Tracer: s.Tracer}); err != nil {
 			return err
 		}
-		s.producer.Trace(s.Tracer)
 		s.onClose(func() {
 			if err := s.producer.Close(); err != nil {
 				s.Log.Warn("stopping", "err", err)

@@ -70,7 +70,7 @@ func New(t *testing.T, service string, brokers []string, db *testkit.DB) *World 
 	w.environ = map[string]string{"DATABASE_URL": db.URL(service), "KAFKA_BROKERS": strings.Join(brokers, ","),
 		"KAFKA_TOPIC_PREFIX": prefix, "KAFKA_GROUP_PREFIX": prefix}
 	var err error
-	w.Producer, err = bus.NewProducer(w.Kafka, "test", w.Log)
+	w.Producer, err = bus.NewProducer(bus.ProducerConfig{Config: w.Kafka, Service: "test", Log: w.Log})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Producer.Close()) })
 	return w
