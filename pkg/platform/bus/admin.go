@@ -10,7 +10,7 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 )
 
-// StatusBody is a Status as the admin API shows it.
+// StatusBody is a Status in the admin API.
 type StatusBody struct {
 	State       string      `json:"state" enum:"starting,consuming,pausing,paused"`
 	PausedUntil *time.Time  `json:"paused_until,omitempty" doc:"When a pause ends by itself"`
@@ -18,7 +18,7 @@ type StatusBody struct {
 	Groups      []GroupBody `json:"groups"`
 }
 
-// GroupBody is a Group as the admin API shows it.
+// GroupBody is a Group in the admin API.
 type GroupBody struct {
 	Group      string `json:"group"`
 	KafkaTopic string `json:"kafka_topic" doc:"The topic's name on the brokers, with KAFKA_TOPIC_PREFIX"`

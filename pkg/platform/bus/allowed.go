@@ -17,14 +17,13 @@ const (
 	mayWrite = 1 << sarama.AclOperationWrite
 )
 
-// use is what a service does with a topic.
+// use is a service's use of a topic.
 type use struct {
 	topic       string // without prefix
 	read, write bool
 }
 
-// usesOf returns what service does with the topics that it needs: it reads what its table says and writes what the
-// contract lets it.
+// usesOf returns the uses of a service: it reads its table's topics, and writes those that the contract lets it write.
 func usesOf(service string, reads []string) []use {
 	var uses []use
 	for _, topic := range topicsOf(service, reads) {
@@ -68,8 +67,8 @@ func judge(c kafka.Config, uses []use, states map[string]kafka.TopicState) error
 	return nil
 }
 
-// few says which topics have fewer partitions than the contract gives them, "" when none has. That is allowed: what it
-// costs is that fewer instances can share the work.
+// few names the topics with fewer partitions than the contract gives them, "" when there are none. That is allowed, but fewer
+// replicas can share the work.
 func few(c kafka.Config, uses []use, states map[string]kafka.TopicState) string {
 	var fewer []string
 	for _, t := range messages.Topics() {
@@ -85,8 +84,8 @@ func few(c kafka.Config, uses []use, states map[string]kafka.TopicState) string 
 		" (adding some moves keys to other partitions: do it while nothing is in work)"
 }
 
-// topicsOf returns the topics that service reads, and after them those that the contract lets it write: a missing one
-// would be found out only when a message is due, and then after many seconds.
+// topicsOf returns the topics that service reads, and then those that the contract lets it write. Without this check a missing
+// topic would show many seconds after the first message for it.
 func topicsOf(service string, reads []string) []string {
 	needs := slices.Clone(reads)
 	for _, t := range messages.Registry() {

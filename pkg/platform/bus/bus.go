@@ -7,7 +7,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// In is one message handed to a use case.
+// In is one message for a use case.
 type In[E messages.Event] struct {
 	ID          string
 	Event       E
@@ -16,7 +16,7 @@ type In[E messages.Event] struct {
 	Source      string    // the service that published the message, "" when unknown
 	Outside     bool      // see messages.Message
 	TraceParent string
-	Record      messages.Record // as read, for parking and keeping aside
+	Record      messages.Record // as it was read, for dead letters and held messages
 }
 
 // Result answers one In: what to publish before the message is acknowledged, or why it failed. Err is classified by
@@ -31,7 +31,7 @@ type Result struct {
 // Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order.
 type Handler[E messages.Event] func(ctx context.Context, batch []In[E]) []Result
 
-// Route ties one event to its use case. Made by On.
+// Route gives an event its use case. On makes it.
 type Route struct {
 	topic, event string
 	handle       func(ctx context.Context, batch []In[messages.Event]) []Result
@@ -54,13 +54,13 @@ func On[E messages.Event](h Handler[E]) Route {
 		}}
 }
 
-// Table is all that one service consumes. Events of its topics that no route names are acknowledged and counted.
+// Table holds the routes of one service. Events of its topics without a route are acknowledged and counted.
 type Table []Route
 
 // Publisher writes messages to Kafka.
 type Publisher interface {
-	// Publish returns when every message is acknowledged by all in-sync replicas. An error means unknown: some may be
-	// written. It stops waiting when ctx ends.
+	// Publish returns when all in-sync replicas have every message, or when ctx ends. After an error some messages may be
+	// written.
 	Publish(ctx context.Context, msgs ...messages.Message) error
 	// PublishRecords is Publish for records that are encoded already.
 	PublishRecords(ctx context.Context, records ...messages.Record) error

@@ -18,7 +18,7 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// Parker keeps messages that can never succeed. deadletter.Store is one.
+// Parker stores records that can never succeed. deadletter.Store is one.
 type Parker interface {
 	// Park stores r with a reason (a code), a detail (for people) and a panic's stack or "". Parking the same record
 	// again changes nothing.
@@ -99,9 +99,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	return c, nil
 }
 
-// Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends; then it admits
-// nothing more, waits for what is in work, lets the acknowledgements be marked, and leaves the groups. It returns an error
-// when consuming ended by itself.
+// Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends. At the end it admits
+// no more records, waits for those in work, marks their acknowledgements and leaves the groups. It returns an error when
+// consuming ends before ctx does.
 func (c *Consumer) Run(ctx context.Context) error {
 	if err := c.waitForTopics(ctx); err != nil {
 		return nil // ctx ended while we waited
@@ -125,7 +125,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 		err := c.monitor.askOnce(ctx)
 		if err == nil {
 			if err := c.Topics(ctx); err != nil {
-				c.log.Warn("consuming can begin, and there is something to know", "err", err)
+				c.log.Warn("consuming begins; Kafka is not as expected", "err", err)
 			}
 			return nil
 		}
@@ -141,7 +141,7 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 
 func (c *Consumer) consume(ctx context.Context) error {
 	wlog := lanes.WatermillLogger(c.log)
-	// The lines outlive ctx by the drain, and once there is nothing more to wait for nobody waits for them.
+	// The connections outlive ctx by the drain, and no longer: a broker that hangs must not delay the end.
 	linesCtx, cutLines := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutLines()
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: leaveTimeout}, wlog)
@@ -158,7 +158,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 			c.claims.Patiently(linesCtx, subscriber), c.handleMessage)
 	}
 
-	// The router must outlive ctx: it cancels messages in work as soon as its own context ends.
+	// The router outlives ctx: the end of its context cancels the messages in work.
 	routerCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	ended := make(chan error, 1)
@@ -185,10 +185,10 @@ func (c *Consumer) consume(ctx context.Context) error {
 	drainCtx, stop := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 	defer stop()
 	if err := c.claims.Drain(drainCtx); err != nil {
-		c.log.Warn("messages still in work at the end of the drain will be delivered again", "err", err)
+		c.log.Warn("messages still in work at the end of the drain will be redelivered", "err", err)
 	}
 	if err := router.Close(); err != nil {
-		c.log.Warn("the consumer groups were not left in time: what was not committed will be delivered again", "err", err)
+		c.log.Warn("the consumer groups were not left in time: records that were not committed will be redelivered", "err", err)
 	}
 	return <-ended
 }
@@ -203,8 +203,8 @@ func (c *Consumer) handleMessage(msg *message.Message) error {
 	return err
 }
 
-// Handle puts one record through its use case outside the stream, publishes the results and returns the error: that is
-// how a parked message is replayed. A panic is returned as an error.
+// Handle runs the use case of one record outside of the stream, and publishes the results: a dead letter is replayed so. It
+// returns a panic as an error.
 func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 	msg := message.NewMessage("", nil)
 	msg.SetContext(ctx)
@@ -219,13 +219,13 @@ func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 	return err
 }
 
-// InWork returns how many messages are in work just now: admitted and not yet acknowledged.
+// InWork returns the number of messages in work: admitted and not yet acknowledged.
 func (c *Consumer) InWork() int { return c.claims.InWork() }
 
-// Draining reports whether the consumer has stopped to admit messages.
+// Draining reports whether the consumer admits no more messages.
 func (c *Consumer) Draining() bool { return c.claims.Draining() }
 
-// Topics is a readiness check that always passes: a *Remark says what there is to know about the topics.
+// Topics is a readiness check that always passes. A *Remark says how the topics differ from what is expected.
 func (c *Consumer) Topics(context.Context) error {
 	remarks := c.monitor.remarks()
 	if detours, _ := c.claims.Diverted(); detours != "" {
@@ -234,9 +234,9 @@ func (c *Consumer) Topics(context.Context) error {
 	return remarks
 }
 
-// Check is the readiness check: nil while Kafka answers, the topics exist, they are subscribed to, and no handler is
-// failing for a transient cause. It asks nobody: the state is kept up to date in the background. A service whose consumers
-// were paused is ready: it answers requests, and taking those away as well would make an outage of a pause.
+// Check is the readiness check: nil while Kafka answers, the topics exist and are subscribed to, and no lane is held up. It
+// sends no request: the monitor keeps the state up to date. A paused service is ready: it still answers requests, and without
+// them a pause would be an outage.
 func (c *Consumer) Check(context.Context) error {
 	_, unread := c.claims.Diverted()
 	if err := errors.Join(c.monitor.check(), unread); err != nil {

@@ -17,7 +17,7 @@ import (
 	"pasdetrois/pkg/platform/tracing"
 )
 
-// dispatcher turns a record into a use case's call and the call's result into publications.
+// dispatcher decodes a record, runs its use case and publishes the results.
 type dispatcher struct {
 	service   string
 	routes    map[string]*route // by topic + "/" + event
@@ -28,7 +28,7 @@ type dispatcher struct {
 	replica   string
 }
 
-// route is a Route with what makes batches of the messages that wait for it.
+// route is a Route and the batches of messages that wait for it.
 type route struct {
 	Route
 	batches *batch.Batcher[In[messages.Event], Result]
@@ -55,22 +55,22 @@ func newDispatcher(service string, table Table, publisher Publisher, log *slog.L
 	return d, nil
 }
 
-// outcome is what became of a record that was handled without error.
+// outcome is the result of a record without an error.
 type outcome string
 
 const (
 	handled outcome = "handled"
-	ignored outcome = "ignored" // an event that this service has no use for
+	ignored outcome = "ignored" // an event without a route
 )
 
-// close gives up the batches that still run.
+// close abandons the batches that still run.
 func (d *dispatcher) close() {
 	for _, r := range d.routes {
 		r.batches.Close()
 	}
 }
 
-// inBatch runs the use case for what waits for it just now. A message that failed before runs alone.
+// inBatch runs the use case for all messages that wait for it now. A message that failed before runs alone.
 func inBatch(cl *lanes.Lane) runner {
 	return func(ctx context.Context, r *route, in In[messages.Event]) Result {
 		do := r.batches.Do
@@ -100,8 +100,11 @@ func single(ctx context.Context, r *route, in In[messages.Event]) Result {
 // runner runs a route's use case for one message.
 type runner func(ctx context.Context, r *route, in In[messages.Event]) Result
 
-// dispatch decodes r, has its use case run and publishes the results. It calls seen with the event's name before. It
-// acknowledges an event without a route by its header, so that a service need not decode what it published itself.
+// dispatch decodes r, runs its use case by run, and publishes the results. It calls seen with the event's name first, so that a
+// failure is counted for the event.
+//
+// Its error decides about the record. nil acknowledges it; so an unknown event, and an event without a route, is acknowledged.
+// The header alone names the event, so a service need not decode its own messages. An undecodable record is a permanent error.
 func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(event string), run runner) (outcome, error) {
 	if event, ok := messages.Announced(r); ok && d.routes[r.Topic+"/"+event] == nil {
 		seen(event)
@@ -142,7 +145,7 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 	return handled, nil
 }
 
-// handle runs the use case and publishes what came of it.
+// handle runs the use case and publishes its results.
 func (d *dispatcher) handle(ctx context.Context, route *route, in In[messages.Event], run runner) (err error) {
 	var span *tracing.Span
 	if d.tracer.On() {
@@ -169,8 +172,7 @@ func (d *dispatcher) publish(ctx context.Context, in In[messages.Event], out []m
 		in.TraceParent = messages.NewTraceParent() // one trace for all that the message causes
 	}
 	for i := range out {
-		// An output may belong to the trace of what it is about, rather than that of the message; within one trace the
-		// message is what it comes from.
+		// A result may belong to another trace, that of its order. Within the message's trace the message is its parent.
 		if out[i].TraceParent == "" || d.tracer.On() && tracing.SameTrace(out[i].TraceParent, in.TraceParent) {
 			out[i].TraceParent = in.TraceParent
 		}
@@ -191,7 +193,7 @@ func (t Table) topics() []string {
 	return topics
 }
 
-// eventsOf returns the events that the table's topics carry by the contract, whether it has a use for them or not.
+// eventsOf returns all events of the table's topics, with and without a route.
 func eventsOf(t Table) []string {
 	topics := t.topics()
 	var events []string

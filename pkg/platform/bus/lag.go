@@ -12,18 +12,17 @@ import (
 	"pasdetrois/pkg/platform/lanes"
 )
 
-// heldAfter is how long the last stable offset may stand below the end before that is told: a transaction of usual length
-// is nobody's business.
+// heldAfter is how long a transaction may hold back records before readiness and metrics report it.
 const heldAfter = 10 * time.Second
 
-// watched is what the monitor knows of one partition from one round to the next.
+// watched is the monitor's state of one partition, from one round to the next.
 type watched struct {
-	next    int64   // that the group read next at the last round
+	next    int64   // offset that the group reads next, at the last round
 	nothing stretch // behind next
 	open    openTransaction
 }
 
-// openTransaction is one that keeps records of a partition from being read.
+// openTransaction holds back the records of a partition.
 type openTransaction struct {
 	first   int64     // its first record; what stands before can be read
 	records int64     // from there to the end
@@ -42,17 +41,17 @@ func (o *openTransaction) see(log kafka.LogState, now time.Time) {
 	o.records = log.End - log.Stable
 }
 
-// tells reports whether it has been open for so long that somebody should know.
+// tells reports whether it has been open for longer than patience.
 func (o *openTransaction) tells(now time.Time, patience time.Duration) bool {
 	return !o.since.IsZero() && now.Sub(o.since) >= patience
 }
 
-// lag is what the group has still to read of what can be read now.
+// lag returns the number of offsets that the group can still read.
 func (w *watched) lag(from int64, log kafka.LogState) int64 {
 	return max(log.Stable-max(from, w.nothing.after(from).to), 0)
 }
 
-// askTopic measures the partitions of one topic, and commits what there is nothing to read of.
+// askTopic measures the partitions of one topic, and marks offsets that have no record behind them.
 func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topic string, state kafka.TopicState) error {
 	name := m.cfg.TopicPrefix + topic
 	held := m.sessions.Of(name) // before the question how far the group is: see held.passed
@@ -86,8 +85,8 @@ func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topi
 	return nil
 }
 
-// lookBehind returns the offset up to which there is nothing to read behind next. A group that moves is not worth the
-// question, and where a record is known to stand it is not asked again.
+// lookBehind returns the offset up to which there is no record behind next. It fetches only when the group stands still, and
+// not again where a record was found.
 func (m *monitor) lookBehind(client sarama.Client, key lanes.Partition, w *watched, next, stable int64) int64 {
 	if w.nothing.to > stable { // the brokers lost records, and others may have come
 		w.nothing = stretch{}

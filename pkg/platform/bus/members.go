@@ -12,13 +12,13 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// stranger is a member of one of the service's groups that is no replica of the service. It gets partitions like any
-// other, and their messages are lost to the service.
+// stranger is a member of one of the service's groups, but no replica of the service. It gets partitions, and the service
+// misses their messages.
 type stranger struct{ group, client, host string }
 
 func (s stranger) String() string { return fmt.Sprintf("%s at %s in %s", s.client, s.host, s.group) }
 
-// askStrangers asks who is in the groups and returns those that are no replicas of the service.
+// askStrangers returns the members of the groups that are no replicas of the service.
 func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service string, groups []string) ([]stranger, error) {
 	described, err := admin.DescribeConsumerGroups(groups)
 	if err != nil {
@@ -37,7 +37,7 @@ func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service strin
 		if len(g.Members) > 0 {
 			continue
 		}
-		// Brokers tell nothing of a group that a member of the newer protocol has taken over.
+		// This request shows no members of a group of the newer protocol.
 		newer, err := askNewerGroup(client, g.GroupId)
 		if err != nil {
 			return nil, err

@@ -23,14 +23,14 @@ type metrics struct {
 	byEvent map[string]eventMetrics // of every event that may come; "" is none of them. Never written after newMetrics.
 }
 
-// eventMetrics are looked up once: a message costs no search for its labels.
+// eventMetrics are resolved once, so a message needs no search by labels.
 type eventMetrics struct {
 	results [3]prometheus.Counter // by fault.Kind
 	ok      prometheus.Counter
 	seconds prometheus.Observer
 }
 
-// unknownEvent stands for what could not be decoded, and for events that the contract does not have.
+// unknownEvent stands for records that cannot be decoded, and for events that the contract does not have.
 const unknownEvent = "unknown"
 
 // of returns the metrics of an event.

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// panicsUntilParked is how often one record may panic its handler before it counts as permanent: a panic may come
-	// from a passing state, but a record that does it every time must not hold up its partition for ever.
+	// panicsUntilParked is the number of panics of one record that make a permanent error. One panic may come from a passing
+	// state; a record that always panics must not hold up its lane for ever.
 	panicsUntilParked = 3
 	reasonPanic       = "panic"
 
-	// One cycle of retries takes about three seconds; then the message is handed back and the next cycle begins.
+	// One cycle of retries takes about three seconds. Then the message is redelivered, and the next cycle begins.
 	retriesPerCycle = 5
 	firstRetry      = 100 * time.Millisecond
 	lastRetry       = 2 * time.Second
@@ -31,11 +31,11 @@ const (
 
 // chain is the router's middleware, outermost first. The order matters:
 //
-//	gate      counts what is in work, so it must see everything inside it finish
-//	park      turns a permanent error into an acknowledgement, so nothing outside it may see that error
-//	telemetry measures what the message cost, retries included
-//	recover   turns a panic into an error, so it is inside of all that looks at errors
-//	retry     repeats a transient failure without giving the message back
+//	gate      counts records in work, so all else is inside it
+//	park      turns a permanent error into an acknowledgement, so only the gate is outside
+//	telemetry measures the message, retries included
+//	recover   turns a panic into an error, so all that handle errors are outside
+//	retry     repeats a transient failure in place
 //	timeout   bounds one attempt, so it is inside of retry
 func (c *Consumer) chain() []message.HandlerMiddleware {
 	return []message.HandlerMiddleware{
@@ -48,8 +48,8 @@ func (c *Consumer) chain() []message.HandlerMiddleware {
 	}
 }
 
-// parking acknowledges what can never succeed, after its record is safe in the dead letters. The context that it parks
-// with outlives a shutdown: half-parked would be lost or doubled.
+// parking acknowledges a record that can never succeed, after it is stored as a dead letter. Storing outlives a shutdown:
+// a record that is half parked would be lost or doubled. When storing fails, the record is held up and retried.
 func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		cl := c.claims.Of(msg)
@@ -74,7 +74,7 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 			defer cancel()
 			reason := fault.Reason(err)
 			if parkErr := c.cfg.Parker.Park(ctx, r, reason, err.Error(), stack); parkErr != nil {
-				log.Warn("could not park, trying again", "err", parkErr)
+				log.Warn("could not park, retrying", "err", parkErr)
 				c.claims.HeldUp(cl, r, parkErr)
 				return nil, parkErr
 			}
@@ -89,20 +89,21 @@ func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 				if c.claims.HeldUp(cl, r, err) {
 					level = slog.LevelWarn
 				}
-				log.Log(msg.Context(), level, "not handled, trying again", "err", err)
+				log.Log(msg.Context(), level, "not handled, retrying", "err", err)
 			}
 			return nil, err
 		}
 	}
 }
 
-// retrying repeats a transient failure in place, as long as the partition is ours and nobody wants to stop.
+// retrying repeats a transient failure in place while the partition is ours and the drain has not begun.
 func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		cl := c.claims.Of(msg)
 		return middleware.Retry{
 			MaxRetries: retriesPerCycle,
-			// The middleware moves the pause on twice for each attempt, once of them to tell ShouldRetry: two steps double it.
+			// Mended, of watermill 1.5.3: the middleware grows the pause twice for each attempt, once for ShouldRetry. With the
+			// square root of two, the pause doubles. It can go when the middleware grows the pause once.
 			InitialInterval:     firstRetry * 100 / 141,
 			MaxInterval:         lastRetry,
 			Multiplier:          math.Sqrt2,

@@ -19,13 +19,13 @@ import (
 
 const (
 	monitorEvery = 5 * time.Second
-	// monitorStale is how old the last good answer may be: a broker that hangs answers nothing, not even an error.
+	// monitorStale is the greatest age of the last good answer: a broker that hangs returns not even an error.
 	monitorStale = 20 * time.Second
 )
 
-// monitor asks Kafka now and then, on a connection of its own, how far the groups are behind and whether it answers.
-// Readiness and the metrics read what it found, so neither ever waits for a broker. It compares the topics with what the
-// sessions know of them, and commits what there is nothing to read of.
+// monitor asks Kafka every few seconds, on its own connection, about topics, groups and members. Readiness and metrics read
+// its last answer, so neither waits for a broker. It ends the sessions of topics that have changed, and marks offsets that
+// have no record behind them.
 type monitor struct {
 	cfg      kafka.Config
 	service  string
@@ -39,7 +39,7 @@ type monitor struct {
 	every    time.Duration                         // between two rounds of questions
 	patience time.Duration                         // with a transaction that is open
 
-	// Only the one that asks uses these.
+	// Only the goroutine of run uses these.
 	watched   map[lanes.Partition]*watched
 	ids       map[string]string // of the topics, by name on the broker
 	strangers []stranger
@@ -78,7 +78,7 @@ func (m *monitor) check() error {
 	}
 }
 
-// remarks returns a *Remark when there is something to know that keeps nothing from working.
+// remarks returns a *Remark for an operator, nil when there is none.
 func (m *monitor) remarks() error {
 	m.mu.Lock()
 	told := slices.Clone(m.told)
@@ -158,11 +158,11 @@ func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 	if err := m.askMembers(client, admin); err != nil {
 		return err
 	}
-	m.tell(states)
+	m.remark(states)
 	return nil
 }
 
-// compare ends the sessions of topics that are not as they were when those began.
+// compare ends the sessions of topics that have changed since the sessions began.
 func (m *monitor) compare(states map[string]kafka.TopicState) {
 	for _, topic := range m.topics {
 		name := m.cfg.TopicPrefix + topic
@@ -198,8 +198,8 @@ func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) er
 	return nil
 }
 
-// tell makes readiness remark on what was found.
-func (m *monitor) tell(states map[string]kafka.TopicState) {
+// remark sets the remarks of readiness.
+func (m *monitor) remark(states map[string]kafka.TopicState) {
 	var told []string
 	if fewer := few(m.cfg, m.uses, states); fewer != "" {
 		told = append(told, fewer)

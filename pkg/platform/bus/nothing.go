@@ -9,15 +9,15 @@ import (
 	"pasdetrois/pkg/platform/lanes"
 )
 
-// stretch is a part of a log that holds nothing for a reader of committed records: the ends of transactions, records of
-// those that were aborted, and what compaction has left. What it says stays true, because only decided transactions count.
+// stretch is a part of a log without records for a reader of committed records: ends of transactions, records of aborted
+// ones, gaps of compaction. It stays true, because only decided transactions count.
 type stretch struct {
 	from, to int64 // to is not part of it
 	data     bool  // a record that is delivered stands at to
 }
 
 const (
-	// fetchesForNothing bounds how many questions one look costs; the next look goes on where this one ended.
+	// fetchesForNothing bounds the fetches of one round; the next round resumes where this one ended.
 	fetchesForNothing = 16
 	fetchBytes        = 64 << 10
 )
@@ -30,7 +30,7 @@ func (s stretch) after(offset int64) stretch {
 	return s
 }
 
-// grow looks further, up to the offset stable. It reads the log itself: the client keeps to itself how far it has read.
+// grow extends the stretch up to the offset stable. It fetches by itself, because sarama does not say how far it has read.
 func (s stretch) grow(client sarama.Client, key lanes.Partition, stable int64) (stretch, error) {
 	for range fetchesForNothing {
 		if s.data || s.to >= stable {

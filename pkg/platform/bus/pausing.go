@@ -30,7 +30,7 @@ type Group struct {
 	Topic             string // as the contract calls it
 }
 
-// pauses remembers until when the consumer is asked to pause. Every pause has an end: whoever asked for it may be gone.
+// pauses holds the end of the pause that was asked for. Every pause ends by itself, because the caller may be gone.
 type pauses struct {
 	mu      sync.Mutex
 	until   time.Time
@@ -40,8 +40,8 @@ type pauses struct {
 
 func newPauses() *pauses { return &pauses{state: StateStarting, changed: make(chan struct{})} }
 
-// Pause makes the consumer finish what is in work and leave its groups, then wait until the given time, Resume, or a later
-// Pause with another time. It returns at once; Status says how far it is.
+// Pause makes the consumer finish the records in work and leave its groups, until the given time, Resume, or a later Pause.
+// It returns at once; Status has the progress.
 func (c *Consumer) Pause(until time.Time) { c.pauses.set(until) }
 
 // Resume ends a pause. Without one it does nothing.
@@ -94,7 +94,7 @@ func (p *pauses) paused() bool {
 	return state == StatePaused || state == StatePausing
 }
 
-// wanted reports whether a pause is asked for, for how long, and what tells of a change.
+// wanted returns the rest of the pause that is asked for, and a channel that is closed when it changes.
 func (p *pauses) wanted() (left time.Duration, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +146,7 @@ func (c *Consumer) takeTurns(ctx context.Context) error {
 	for {
 		if left, _ := c.pauses.wanted(); left > 0 {
 			c.pauses.become(StatePaused)
-			c.log.Info("paused: nothing is consumed until somebody says resume or the pause ends by itself")
+			c.log.Info("paused: no record is consumed until a resume, or until the pause ends by itself")
 			if !c.pauses.untilOver(ctx) {
 				return nil
 			}
@@ -167,7 +167,7 @@ func (c *Consumer) takeTurns(ctx context.Context) error {
 	}
 }
 
-// pausedGauge is 1 while the consumer is not a member of its groups because somebody asked for it.
+// pausedGauge is 1 while a pause keeps the consumer out of its groups.
 func pausedGauge(p *pauses) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "pasdetrois_consumer_paused",

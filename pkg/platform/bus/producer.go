@@ -19,8 +19,8 @@ import (
 // closeTimeout bounds how long Close waits for a broker that no longer answers.
 const closeTimeout = 5 * time.Second
 
-// Producer is the Publisher over Kafka. It connects in the background and keeps trying, so a service starts although
-// Kafka is down. Safe for concurrent use; concurrent calls share requests to the broker.
+// Producer is the Publisher over Kafka. It connects in the background and retries, so a service starts although Kafka is
+// down. It is safe for concurrent use; concurrent calls share requests to the broker.
 type Producer struct {
 	cfg     kafka.Config
 	service string
@@ -29,11 +29,11 @@ type Producer struct {
 
 	cutLines  context.CancelFunc // also ends connecting
 	connected chan struct{}      // closed once sender is set
-	stopped   chan struct{}      // closed when connecting has ended, either way
+	stopped   chan struct{}      // closed when connecting has ended, with or without success
 
 	mu      sync.Mutex
 	sender  sarama.SyncProducer
-	client  sarama.Client // sender's own: a connection that also fetches would make it wait
+	client  sarama.Client // of sender alone: fetches on the same connection would delay it
 	connErr error
 }
 
@@ -80,7 +80,7 @@ func (p *Producer) connect(ctx context.Context) {
 	}
 }
 
-// open connects once. It leaves nothing behind when it fails, which the client's own constructor does.
+// open connects once. When it fails it closes everything; sarama's own constructor leaves connections behind.
 func (p *Producer) open(ctx context.Context) (sarama.Client, sarama.SyncProducer, error) {
 	sc := producerConfig(ctx, "pasdetrois-"+p.service)
 	if err := p.cfg.Secure(sc); err != nil {
@@ -135,7 +135,7 @@ func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 		return fmt.Errorf("publish: kafka is not connected (%w): %w", p.lastError(), ctx.Err())
 	}
 
-	// Sending takes no context and may sit out a broker's restart: the wait is ours to end.
+	// Sarama's calls take no context and may outlast a broker's restart, so the wait ends here.
 	done := make(chan error, 1)
 	go func() { done <- p.sendRuns(records, inKeyOrder(records)) }()
 	select {
@@ -147,22 +147,22 @@ func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 }
 
 // sendRuns sends the first record of every run at the same time, then the second ones, and so on. A run ends with a record
-// that failed: what follows would overtake it. The error is an unwritten.
+// that failed, because the next one would overtake it. The error is an unwritten.
 func (p *Producer) sendRuns(records []messages.Record, runs [][]int) error {
 	var errs []error
 	var lost []int
-	for place := 0; len(runs) > 0; place++ {
+	for at := 0; len(runs) > 0; at++ {
 		together := make([]*sarama.ProducerMessage, len(runs))
 		for i, run := range runs {
-			together[i] = kafka.ToSarama(records[run[place]], p.cfg.TopicPrefix)
+			together[i] = kafka.ToSarama(records[run[at]], p.cfg.TopicPrefix)
 		}
 		failed := p.sendTogether(together)
 		unfinished := runs[:0]
 		for i, run := range runs {
 			if err := failed[together[i]]; err != nil {
-				errs = append(errs, fmt.Errorf("publish to %s: %w", records[run[place]].Topic, p.cfg.Explain(err)))
-				lost = append(lost, run[place:]...)
-			} else if place+1 < len(run) {
+				errs = append(errs, fmt.Errorf("publish to %s: %w", records[run[at]].Topic, p.cfg.Explain(err)))
+				lost = append(lost, run[at:]...)
+			} else if at+1 < len(run) {
 				unfinished = append(unfinished, run)
 			}
 		}
@@ -174,16 +174,16 @@ func (p *Producer) sendRuns(records []messages.Record, runs [][]int) error {
 	return unwritten{errors.Join(errs...), lost}
 }
 
-// unwritten is the error of a publication of which some records were not written. The others are acknowledged.
+// unwritten is the error of a publication with records that were not written. The others are acknowledged.
 type unwritten struct {
 	error
-	places []int // of the records that were not written
+	indexes []int // indexes of the records that were not written
 }
 
-// Unwrap returns what kept the records from being written.
+// Unwrap returns the errors of the records.
 func (u unwritten) Unwrap() error { return u.error }
 
-// sendTogether returns what keeps a message from being written, for those that are not.
+// sendTogether returns the error of each message that was not written.
 func (p *Producer) sendTogether(all []*sarama.ProducerMessage) map[*sarama.ProducerMessage]error {
 	failed := map[*sarama.ProducerMessage]error{}
 	if len(all) == 1 {
@@ -207,16 +207,16 @@ func (p *Producer) sendTogether(all []*sarama.ProducerMessage) map[*sarama.Produ
 	return failed
 }
 
-// inKeyOrder splits records, by their places, into runs that must be written one after the other: same topic, same key.
+// inKeyOrder splits records into runs of indexes. The records of a run have one topic and key, and are written in order.
 func inKeyOrder(records []messages.Record) [][]int {
 	if len(records) == 1 {
 		return [][]int{{0}}
 	}
-	type lane struct{ topic, key string }
-	index := make(map[lane]int, len(records))
+	type run struct{ topic, key string }
+	index := make(map[run]int, len(records))
 	var runs [][]int
 	for at, r := range records {
-		l := lane{r.Topic, string(r.Key)}
+		l := run{r.Topic, string(r.Key)}
 		i, ok := index[l]
 		if !ok {
 			i = len(runs)
@@ -234,7 +234,7 @@ func (p *Producer) lastError() error {
 	return p.connErr
 }
 
-// Check is the readiness check of the producing side: nil once connected. It never asks the broker.
+// Check is the producer's readiness check: nil once it is connected. It sends no request.
 func (p *Producer) Check(context.Context) error {
 	if err := p.lastError(); err != nil {
 		return fmt.Errorf("kafka producer: %w", err)
@@ -242,8 +242,8 @@ func (p *Producer) Check(context.Context) error {
 	return nil
 }
 
-// Close flushes and disconnects. With a broker that no longer answers it gives up after a few seconds: messages that
-// were not acknowledged are in the outbox or will be delivered again.
+// Close flushes and disconnects. It gives up after a few seconds when a broker does not answer: messages without an
+// acknowledgement are in the outbox, or their causes are redelivered.
 func (p *Producer) Close() error {
 	defer p.cutLines()
 	select {

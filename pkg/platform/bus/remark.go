@@ -1,11 +1,11 @@
 package bus
 
-// Remark is good news with something to know beside it: the readiness check passed.
+// Remark is the result of a readiness check that passed and has something to say to an operator.
 type Remark struct{ text string }
 
 func (r *Remark) Error() string { return r.text }
 
-// remarkOf returns text as a Remark, behind one that there is already.
+// remarkOf returns a Remark with text, after the text of before.
 func remarkOf(before error, text string) error {
 	if before != nil {
 		text = before.Error() + "; " + text
@@ -13,5 +13,5 @@ func remarkOf(before error, text string) error {
 	return &Remark{text}
 }
 
-// Passed makes a readiness check that returns a Remark a passed one.
+// Passed makes a readiness check with a Remark pass.
 func (r *Remark) Passed() bool { return true }

@@ -10,12 +10,12 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// takeOverWithin bounds one attempt: a broker that hangs is asked again by the next one.
+// takeOverWithin bounds one attempt; the next one asks a broker that hangs again.
 const takeOverWithin = 5 * time.Second
 
-// TakeOver removes a dead replica from the service's consumer groups, so that its partitions are given to those who live at
-// once and not when its session times out. Removing a replica that lives is harmless: it joins again, and what it had in work
-// is repeated by whoever got its partitions. A replica that is in no group any more is no error.
+// TakeOver removes a dead replica from the service's consumer groups, so the live ones get its partitions at once and not when
+// its session times out. Removing a live replica does no harm: it joins again, and its records in work are redelivered to the
+// partitions' new owners. A replica that is in no group is no error.
 func (c *Consumer) TakeOver(ctx context.Context, replica string) error {
 	if replica == "" || replica == c.cfg.Replica {
 		return nil

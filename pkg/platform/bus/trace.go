@@ -83,8 +83,8 @@ func (d *dispatcher) batch(ctx context.Context, r Route, batch []In[messages.Eve
 	return results
 }
 
-// sending begins a span for each record, and returns the records as parts of them: who reads one goes on from there. end
-// ends the spans.
+// sending begins a span for each record, and returns the records with these spans as their parents: a reader's span continues
+// the trace. end ends the spans.
 func (p *Producer) sending(ctx context.Context, records []messages.Record) (traced []messages.Record, end func(error)) {
 	traced = slices.Clone(records) // they may be published again, and then have the parent that they have now
 	spans := make([]*tracing.Span, len(records))
@@ -103,7 +103,7 @@ func (p *Producer) sending(ctx context.Context, records []messages.Record) (trac
 		var some unwritten
 		err = named(err)
 		for i, s := range spans {
-			if errors.As(err, &some) && !slices.Contains(some.places, i) {
+			if errors.As(err, &some) && !slices.Contains(some.indexes, i) {
 				s.End(nil)
 			} else {
 				s.End(err)
@@ -112,7 +112,7 @@ func (p *Producer) sending(ctx context.Context, records []messages.Record) (trac
 	}
 }
 
-// header returns the place of a record's header, -1 when the record has none of that name.
+// header returns the index of a record's header, -1 when the record has none of that name.
 func header(r messages.Record, name string) int {
 	return slices.IndexFunc(r.Headers, func(h messages.Header) bool { return h.Key == name })
 }
@@ -124,7 +124,7 @@ func valueOf(r messages.Record, name string) string {
 	return ""
 }
 
-// named returns err with the name that Kafka's protocol has for it, where it has one.
+// named returns err with its name in Kafka's protocol, when it has one.
 func named(err error) error {
 	var code sarama.KError
 	if !errors.As(err, &code) {
