@@ -46,7 +46,7 @@ SELECT what, found::bigint, wanted::bigint FROM (VALUES
   ('charges', (SELECT count(*) FROM payments.provider_ledger), $1::bigint - $2::bigint),
   ('orders charged', (SELECT count(DISTINCT order_id) FROM payments.provider_ledger), $1::bigint - $2::bigint),
   ('notifications', (SELECT count(*) FROM notifications.notifications), $1::bigint),
-  ('orders told of', (SELECT count(DISTINCT order_id) FROM notifications.notifications), $1::bigint),
+  ('orders with a notification', (SELECT count(DISTINCT order_id) FROM notifications.notifications), $1::bigint),
   ('notifications not sent', (SELECT count(*) FROM notifications.notifications WHERE status <> 'sent'), 0),
   ('messages in the outbox', (SELECT count(*) FROM orders.outbox), 0),
   ('messages kept aside', (SELECT count(*) FROM orders.held_messages), 0),

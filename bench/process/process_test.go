@@ -58,7 +58,7 @@ func TestRunReturnsTheOutputOrTheError(t *testing.T) {
 
 func TestUsageCountsChildrenToo(t *testing.T) {
 	t.Parallel()
-	// The outer shell waits for the inner one to spend some time, which ends before it is looked at.
+	// The outer shell waits for the inner one to use processor time; it ends before the test reads the usage.
 	p := start(t, `sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo spent; exec sleep 600`)
 	require.Eventually(t, func() bool {
 		content, err := os.ReadFile(p.Log)

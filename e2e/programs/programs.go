@@ -4,12 +4,10 @@ package programs
 import (
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 
-	"pasdetrois/pkg/messages"
+	"pasdetrois/bench/arm"
 )
 
 // Root is the repository's root, from the folder of a test that is two levels below it.
@@ -19,19 +17,13 @@ const Root = "../.."
 func Build(t testing.TB) string {
 	t.Helper()
 	bin := t.TempDir()
-	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	for _, name := range messages.Services() {
-		args = append(args, "./services/"+name+"/cmd/"+name)
-	}
-	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = Root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the services: %v: %s", err, out)
+	if err := arm.BuildServices(t.Context(), Root, bin); err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }
 
-// Logs makes a folder for what programs write. It is removed when the test passed, and kept otherwise.
+// Logs makes a folder for the programs' output. It is removed when the test passes, and stays otherwise.
 func Logs(t testing.TB) string {
 	t.Helper()
 	logs, err := os.MkdirTemp("", "pasdetrois-logs-")
@@ -48,8 +40,8 @@ func Logs(t testing.TB) string {
 	return logs
 }
 
-// FreeAddresses finds n ports on loopback. The system gives higher ones to outgoing connections: none of those may sit on
-// a service's address while the service is dead.
+// FreeAddresses finds n ports on loopback. They are below those of outgoing connections, so no connection takes a service's
+// port while the service is down.
 func FreeAddresses(t testing.TB, n int) []string {
 	t.Helper()
 	var found []string

@@ -23,7 +23,7 @@ class Payments(Service):
         return {"payment_requested": self.on_requested}
 
     def on_requested(self, tx: psycopg.Connection, body: Message) -> list[Outgoing]:
-        """Charges an order once, and tells how that ended, again if it is asked again."""
+        """Charges an order once, and returns the messages of the outcome, also for a repeated request."""
         order_id, user_id, amount = str(body["order_id"]), str(body["user_id"]), body["amount"]
         minor = int(amount * 100)
         known = tx.execute(PAYMENT, (order_id,)).fetchone()
@@ -32,12 +32,12 @@ class Payments(Service):
         else:
             reason, payment_id = ("suspected_fraud", "") if minor > FRAUD_LIMIT else ("", self.charge(tx, order_id, minor))
             tx.execute(INSERT, (order_id, user_id, minor, "failed" if reason else "captured", reason, payment_id))
-        told = {"order_id": order_id, "user_id": user_id, "currency": "USD"}
+        common = {"order_id": order_id, "user_id": user_id, "currency": "USD"}
         if reason:
             alert = {"event": "notification_requested", "order_id": order_id, "user_id": "security", "channel": "email",
                      "kind": "fraud_alert", "message": f"Order {order_id} looks like fraud."}
-            return [("notifications", alert), ("order-failures", {"event": "payment_failed", **told, "total": amount, "reason": reason})]
-        return [("payments", {"event": "payment_captured", **told, "amount": amount, "payment_id": payment_id})]
+            return [("notifications", alert), ("order-failures", {"event": "payment_failed", **common, "total": amount, "reason": reason})]
+        return [("payments", {"event": "payment_captured", **common, "amount": amount, "payment_id": payment_id})]
 
     @staticmethod
     def charge(tx: psycopg.Connection, order_id: str, minor: int) -> str:

@@ -100,4 +100,4 @@ class Service:
         if sent:
             self.streams.producer.flush(SEND_TIMEOUT)
         for future in sent:
-            future.get(timeout=SEND_TIMEOUT)  # tells what flush does not: that it failed
+            future.get(timeout=SEND_TIMEOUT)  # raises when it failed; flush does not
