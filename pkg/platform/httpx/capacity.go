@@ -12,7 +12,7 @@ type capacity struct {
 	requests    int           // in work
 	bodies      int           // bytes of the bodies that are still on their way
 	waiting     int           // that only wait for news
-	patience    time.Duration // a client that does nothing for this long gives way to others
+	patience    time.Duration // a client that does nothing for this long may be disconnected for another one
 }
 
 // About how many bytes each costs, as measured, and which part of the process's memory limit all of them may take. What is
@@ -29,10 +29,10 @@ const (
 	giveWayAfter = 500 * time.Millisecond
 )
 
-// Role says whom a server serves, and so how much of the process's memory it may use.
+// Role is the kind of clients of a server, which decides how much of the process's memory it may use.
 type Role string
 
-// The roles. An operator's questions are few, and must be answered while a crowd stands at the public side.
+// The roles. An operator's requests are few, and must be answered while a crowd asks the public server.
 const (
 	Public Role = "public"
 	Admin  Role = "admin"

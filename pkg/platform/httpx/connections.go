@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// connection is one client's, and the request that it has in work: HTTP/1 has one at a time.
+// connection is the connection of one client, with its request in work: HTTP/1 has one at a time.
 type connection struct {
 	net.Conn
 	crowd *crowd
@@ -19,7 +19,7 @@ type connection struct {
 	emptyLines bool
 	settled    time.Time // when the deadlines were set for a refusal
 	sending    bool      // the deadline for reading is that of a body
-	refusal    []byte    // what the client is answered
+	refusal    []byte    // the answer to a refused request
 
 	// Guarded by crowd.mu.
 	in         *line
@@ -71,9 +71,9 @@ func (c *connection) CloseWrite() error {
 	return nil
 }
 
-// door is a listener that lets in no more connections than the crowd has room for. When there is no room, the client gives
-// way that has done nothing for the longest time: that has sent no whole header, or asks nothing. A client who is answered
-// never does. Until there is somebody to give way the rest waits before the door.
+// door is a listener that accepts no more connections than the crowd has room for. Without room it closes the connection that
+// has done nothing for the longest time: one without a whole header, or without a request. A connection with a request in work
+// is never closed. While none can be closed, new clients wait in the listener's queue.
 type door struct {
 	net.Listener
 	crowd  *crowd

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The reasons why a client was turned away, as the metric names them.
+// The reasons why a client was refused, as the metric names them.
 const (
 	causeConnections = "connections" // more connections than there is memory for: one that did nothing was closed
 	causeRequests    = "requests"    // more requests in work than there is memory for
@@ -40,13 +40,19 @@ var health = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true}
 
 const healthAtOnce = 64
 
-// crowd bounds how many connections and requests a server holds, and turns the rest away before it has cost anything.
+// crowd bounds how many connections and requests a server holds, and refuses the rest before they cost anything. A request
+// moves through these classes, each with its own bound:
+//
+//	           no body ────────────────┐
+//	none ──> reading (body arrives) ──> inWork <──> waiting (for news) ──> none
+//	            │ no room when the body is whole, or too slow: 503
+//	            └──> none
 type crowd struct {
 	holds    capacity
 	leftover time.Duration // as in limits
 	pause    time.Duration // the idle of limits
 	log      *slog.Logger
-	moved    chan struct{} // is told when a connection may have made room
+	moved    chan struct{} // gets a value when a connection may have made room
 	seldom   Seldom
 	early    *Early // may be nil
 	counts   map[string]prometheus.Counter
@@ -87,7 +93,7 @@ func connectionOf(ctx context.Context) *connection {
 	return one
 }
 
-// admit hands requests to next as long as there is room for them. The rest hears 503 before its body is read.
+// admit hands requests to next while there is room for them. The rest is answered 503 before its body is read.
 func (c *crowd) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one := connectionOf(r.Context())
@@ -124,12 +130,12 @@ func (c *crowd) ask(more int) bool {
 	return true
 }
 
-// errNoRoom is what the reading of a body ends with when there is no place in work for its request any more.
+// errNoRoom ends the reading of a body when there is no place in work for its request.
 var errNoRoom = errors.New("too many requests are in work")
 
-// enter counts a request in. A request with a body takes its place in work when its body is whole: slow bodies keep nobody
-// from being answered. When there is no room for one more body, the request gives way whose body has been on its way for the
-// longest time, if that is longer than a client may do nothing.
+// enter counts a request in. A request with a body takes its place in work when its body is whole, so a slow body blocks no
+// other request. Without room for one more body, the request whose body has taken the longest is refused, if that is longer
+// than a client may do nothing.
 func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +147,7 @@ func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) b
 		c.requests++
 		return true
 	}
-	size := bodyBytes + maxBody // of a length that is not told
+	size := bodyBytes + maxBody // of unknown length
 	if r.ContentLength > 0 {
 		size = bodyBytes + int(min(r.ContentLength, maxBody))
 	}
@@ -206,7 +212,7 @@ func (c *crowd) drop(one *connection) {
 	c.stand(one, nil)
 }
 
-// body is a request's body. Once it has ended the request does not give way to others any more.
+// body is a request's body. Once it has ended, the request is no longer refused for others.
 type body struct {
 	io.ReadCloser
 	of *connection
@@ -220,8 +226,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Wait says that the request of ctx only waits for news from now on, until done is called: it leaves its place to others.
-// With false there is no room for more that wait, and nothing to be done: answer what there is.
+// Wait marks the request of ctx as one that only waits for news, until done is called: its place in work is free for others.
+// When ok is false there is no room for more waiting requests: the caller answers at once and must not call done.
 func Wait(ctx context.Context) (done func(), ok bool) {
 	one := connectionOf(ctx)
 	if one == nil {
@@ -244,7 +250,7 @@ func Wait(ctx context.Context) (done func(), ok bool) {
 
 func (c *crowd) move(one *connection, to class) {
 	if one.class != inWork && one.class != waiting || one.class == to {
-		return // it had to give way, or is there
+		return // it was refused meanwhile, or has the class already
 	}
 	more := 1
 	if to == inWork {
@@ -255,8 +261,8 @@ func (c *crowd) move(one *connection, to class) {
 	c.requests -= more
 }
 
-// TooBusy is the 503 problem for a request that could not be started in time. Nothing of it was begun. after is how long
-// those take that wait already; Retry-After says when there is probably room for the client too.
+// TooBusy is the 503 problem for a request that could not be started in time. Nothing of it was begun. after is how long the
+// requests before it will take; Retry-After says when there is probably room for the client.
 func TooBusy(ctx context.Context, after time.Duration) error {
 	seconds := wholeSeconds(after)
 	if one := connectionOf(ctx); one != nil {
@@ -300,7 +306,7 @@ func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, aft
 var refusal = fmt.Sprintf("{\"title\":%q,\"status\":%d,\"detail\":%q}\n",
 	http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable, tooBusy)
 
-// turnedAway counts a client that was turned away and returns what its Retry-After says.
+// turnedAway counts a refused client and returns its Retry-After.
 func (c *crowd) turnedAway(cause string, after time.Duration) (seconds int) {
 	now := time.Now()
 	c.mu.Lock()
@@ -310,7 +316,7 @@ func (c *crowd) turnedAway(cause string, after time.Duration) (seconds int) {
 	return seconds
 }
 
-// count counts a client that was turned away, and says so in the log every few seconds. c.mu is held.
+// count counts a refused client, and logs every few seconds how many there were. c.mu is held.
 func (c *crowd) count(cause string, now time.Time) {
 	if cause != causeConnections {
 		c.pressure.refused(now)

@@ -8,13 +8,13 @@ import (
 )
 
 // Early refuses requests of one method and path for as long as Busy says that they could not be started in time. Busy
-// returns how long those take that wait already.
+// returns how long the requests that wait already will take.
 type Early struct {
 	Method, Path string
 	Busy         func() (after time.Duration, busy bool)
 }
 
-// refuses reports whether a request is refused before anything but its first line is looked at, and for which cause.
+// refuses reports, from its first line alone, whether a request is refused, and for which cause.
 func (c *crowd) refuses(method, path []byte) (cause string, after time.Duration, refused bool) {
 	if c.early != nil && string(method) == c.early.Method && string(path) == c.early.Path {
 		if after, refused = c.early.Busy(); refused {
@@ -38,8 +38,8 @@ const (
 	sendWithin = time.Minute
 )
 
-// Read implements net.Conn for net/http. A request that is to be refused is answered here, which costs a fraction of what
-// net/http needs for it. net/http goes on waiting for a request and learns nothing of this one. Only a connection whose first
+// Read implements net.Conn for net/http. A request that is to be refused is answered here, at a fraction of the cost in
+// net/http, which keeps waiting for a request and never has this one. Only a connection whose first
 // request has been answered gets such refusals, because net/http measures the time for the first one from the beginning.
 func (c *connection) Read(p []byte) (int, error) {
 	for {
@@ -67,14 +67,14 @@ func (c *connection) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := c.tell(); err != nil {
+		if err := c.answer(); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// tell sends the refusal.
-func (c *connection) tell() error {
+// answer sends the refusal.
+func (c *connection) answer() error {
 	if err := c.settle(); err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ func isEventSource(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("Accept") == eventStream && r.ContentLength == 0
 }
 
-// ComeBack is the whole text of an event stream that has nothing to tell now: it says after what time to ask again.
+// ComeBack is the whole text of an event stream without events: it says after what time to ask again.
 func ComeBack(after time.Duration) string { return fmt.Sprintf("retry: %d\n\n", after.Milliseconds()) }
 
-// refuseStream answers an EventSource for which there is no room. It means what 503 with Retry-After means to others.
+// refuseStream answers an EventSource for which there is no room, as 503 with Retry-After answers other clients.
 func refuseStream(w http.ResponseWriter, seconds int) {
 	body := ComeBack(time.Duration(seconds) * time.Second)
 	h := w.Header()

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// frame tells where requests begin and end in the bytes that a connection hands to net/http. It knows only the plainest
-// form of a request, and gives up at everything else: two readers that disagree about where a request ends would let one
-// client's bytes pass for another's request. After that every request of the connection goes to net/http. A request whose end is
+// frame finds where requests begin and end in the bytes that a connection hands to net/http. It reads only the plainest form of
+// a request, and gives up at everything else: two readers that disagree about where a request ends would let one client's
+// bytes pass for another's request. After that every request of the connection goes to net/http. A request whose end is
 // certain and that is not plain goes there alone.
 type frame struct {
 	lost bool // it is not known any more where requests begin
@@ -55,7 +55,7 @@ var (
 	host       = []byte("Host")
 )
 
-// names are the header fields that make a request other than plain, or of no length that is told.
+// names are the header fields that make a request other than plain, or of unknown length.
 var (
 	notPlain = [][]byte{[]byte("Connection"), []byte("Expect"), []byte("Upgrade")}
 	noLength = []byte("Transfer-Encoding")
@@ -89,7 +89,7 @@ func parseHead(p []byte) (h head, ok bool) {
 			h.plain = h.plain && !bytes.EqualFold(name, other)
 		}
 		if bytes.EqualFold(name, accept) && string(bytes.Trim(value, " \t")) == eventStream {
-			h.plain = false // an EventSource hears something else than 503
+			h.plain = false // an EventSource is answered otherwise than with 503
 		}
 		if bytes.EqualFold(name, host) {
 			if hosts++; hosts > 1 || !address(bytes.Trim(value, " \t")) {

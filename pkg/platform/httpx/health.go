@@ -17,8 +17,8 @@ import (
 // checkTimeout bounds one readiness check: a dependency that hangs is one that is not ready.
 const checkTimeout = time.Second
 
-// Check is one named readiness check. It should return when its context ends; it is given up on in any case. An error with
-// a method Passed that returns true is no failure: it is told all the same.
+// Check is one named readiness check. It should return when its context ends; a check that outlives its context is abandoned. An
+// error with a method Passed that returns true is a remark: the check passes, and its text is shown.
 type Check struct {
 	Name     string
 	Run      func(ctx context.Context) error

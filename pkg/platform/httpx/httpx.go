@@ -1,4 +1,8 @@
-// Package httpx is what every HTTP side of a service shares: server limits, strict JSON, problem+json, health, docs.
+// Package httpx is the HTTP side that all services share: one way to register operations, pages and cursors, strict JSON bodies,
+// RFC 9457 problems, health, documentation, and a server that bounds its memory.
+//
+// A request passes these steps: Health.Mount answers /livez, /readyz and /metrics; tracing; Metrics.Measure counts it; the
+// handler of NewAPI finds its route and checks its body; huma checks its parameters by their tags; the operation answers.
 package httpx
 
 import (
@@ -26,13 +30,13 @@ type limits struct {
 	request  time.Duration // to send a whole request; below stop, so that a slow sender cannot spoil a graceful stop
 	answer   time.Duration // to take the answer, from the request on; streams set deadlines of their own
 	idle     time.Duration // between two requests of a connection
-	leftover time.Duration // to send the body of a request that net/http heard refused, so that the connection can be used again
+	leftover time.Duration // to send the body of a refused request, so that the connection can be used again
 	stop     time.Duration // for the whole graceful stop
-	streams  time.Duration // how much of stop those get who only wait for news
+	streams  time.Duration // of stop, for requests that only wait for news
 	maxBytes int           // of a request's header; net/http reads 4 KiB more
 	holds    capacity
 	early    *Early   // may be nil
-	metrics  *Metrics // of those who are turned away; may be nil
+	metrics  *Metrics // of refused clients; may be nil
 }
 
 func standardLimits() limits {
@@ -150,13 +154,13 @@ func problem(w http.ResponseWriter, status int, detail string) {
 }
 
 // Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: requests in
-// work finish, and those that only wait for news see their context end after a moment. What goes wrong without a request
-// to answer, and every panic, goes to log. Clients for whom the process has no memory are turned away.
+// work finish, and the context of requests that only wait for news ends after a moment. Errors without a request to answer,
+// and every panic, go to log. Clients for whom the process has no memory are refused.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
 	return (*Metrics)(nil).Serve(ctx, l, Public, handler, nil, log)
 }
 
-// Serve is the function Serve for a role, with metrics of those who are turned away. early may be nil.
+// Serve is the function Serve for a role, with metrics of refused clients. early may be nil.
 func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler http.Handler, early *Early, log *slog.Logger) error {
 	within := standardLimits()
 	within.holds, within.early, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), early, m

@@ -27,7 +27,7 @@ type PageOutput[T any] struct{ Body Page[T] }
 
 // NewPage answers with the first limit items, each as show makes it. The caller reads one item more: then another page
 // follows, and it begins behind the position of the last item on this page. All pages together have every item that was there
-// when the first page was read once, and newer items never: a position belongs to an item, it is no count of those before it.
+// when the first page was read once, and newer items never: a position belongs to an item and does not count the items before it.
 func NewPage[P Position[P], I, T any](items []I, limit int, show func(I) T, position func(I) P) *PageOutput[T] {
 	out := &PageOutput[T]{}
 	if len(items) > limit {

@@ -70,8 +70,8 @@ func takesNull(schemas huma.Registry, operations ...*huma.Operation) {
 }
 
 // explicitQuery refuses a query parameter that is given twice, and one without a value where the document asks for a
-// value. huma takes the first of two, and an empty one for an absent one: a client whose ?user_id= came out empty would
-// be shown everybody's.
+// value. huma takes the first of two, and an empty one for an absent one: a client whose ?user_id= is empty by mistake
+// would be shown the items of all users.
 func explicitQuery(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		address := ctx.URL()

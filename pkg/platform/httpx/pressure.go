@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// pressure is how many requests were answered and refused in the last seconds. From it comes what Retry-After says: those
-// who were refused come again, so whoever is refused now stands behind them.
+// pressure is how many requests were answered and refused in the last seconds. Retry-After is
+// computed from it: refused clients ask again, so a client that is refused now comes after them.
 type pressure struct {
 	second      int64 // that now counts
 	now, before tally
@@ -27,7 +27,7 @@ func (p *pressure) at(now time.Time) {
 func (p *pressure) answered(now time.Time) { p.at(now); p.now.answered++ }
 func (p *pressure) refused(now time.Time)  { p.at(now); p.now.refused++ }
 
-// backlog returns how long it takes to answer those who were refused in the last second.
+// backlog returns how long it takes to answer the clients that were refused in the last second.
 func (p *pressure) backlog(now time.Time) time.Duration {
 	p.at(now)
 	of := p.before
@@ -37,7 +37,7 @@ func (p *pressure) backlog(now time.Time) time.Duration {
 	return time.Duration(float64(of.refused) / float64(max(1, of.answered)) * float64(time.Second))
 }
 
-// longest is what a client is asked to wait at most: nobody knows what is in half a minute.
+// longest is the largest Retry-After: the load in half a minute cannot be foreseen.
 const longest = 30 * time.Second
 
 func wholeSeconds(d time.Duration) int {

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// seldomEvery is how often Seldom lets the same thing be said.
+// seldomEvery is how often Seldom lets the same line be logged.
 const seldomEvery = 5 * time.Second
 
-// Seldom lets be said every few seconds what happens many times a second. The zero value is ready. Safe for concurrent use.
+// Seldom lets a line be logged every few seconds whose event happens many times a second. The zero value is ready. Safe for concurrent use.
 type Seldom struct {
 	mu    sync.Mutex
 	said  time.Time
 	times int
 }
 
-// Now counts one more and reports whether it is time to say so, and how many there were since it was said last.
+// Now counts one more event and reports whether to log it, and how many there were since the last line.
 func (s *Seldom) Now(now time.Time) (times int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 
 // stream writes the changes, then waits for more until the order is settled, the client is gone or the server drains.
 // Nothing is held while it waits: no database connection, no lock. A database that fails is waited for; the client sees
-// heartbeats meanwhile. away says that the database failed already, so that the changes are still to be read.
+// heartbeats meanwhile. away means that the database failed already, so the changes must be read first.
 func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.Change, away bool) {
 	out, err := a.openStream(hc)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 type timelineInput struct {
 	ID          string `path:"id"`
 	Accept      string `header:"Accept" hidden:"true"` // OpenAPI says the media types in the answers, and ignores a parameter of this name
-	LastEventID string `header:"Last-Event-ID" doc:"Number of the last event seen: the stream goes on after it"`
+	LastEventID string `header:"Last-Event-ID" doc:"Number of the last event seen: the stream resumes after it"`
 }
 
 type timelineBody struct {
@@ -40,8 +40,8 @@ func (a *API) registerTimeline(api huma.API) {
 		Errors: []int{400, 404, 406, 503}}, a.timeline)
 }
 
-// timeline answers both. A stream is opened also while the database is away: an EventSource that hears 503 never asks
-// again, and one that is open waits for its events.
+// timeline answers both. A stream is opened also while the database is away: an EventSource that is answered 503 never asks
+// again, and an open one waits for its events.
 func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResponse, error) {
 	if !httpx.Storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
