@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Access is how a client is let in: read from the environment. The zero value is PLAINTEXT.
+// Access says how a client encrypts and logs in. It is read from the environment; the zero value is PLAINTEXT.
 type Access struct {
 	Protocol  string `env:"KAFKA_SECURITY_PROTOCOL" envDefault:"PLAINTEXT" desc:"how to connect to Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
 	Mechanism string `env:"KAFKA_SASL_MECHANISM" desc:"for SASL_*: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"`
@@ -83,7 +83,7 @@ func (s Access) protocol() string {
 	return s.Protocol
 }
 
-// validateLogin: a login that is given and would not be used is a mistake, and an expensive one.
+// validateLogin also rejects a login that would not be used: the operator believes that it protects the connection.
 func (s Access) validateLogin(wrong func(string, ...any)) {
 	password := []setting{{"KAFKA_SASL_USERNAME", s.Username}, {"KAFKA_SASL_PASSWORD", s.Password}}
 	oauth := []setting{{"KAFKA_OAUTH_TOKEN_URL", s.TokenURL}, {"KAFKA_OAUTH_CLIENT_ID", s.ClientID}, {"KAFKA_OAUTH_CLIENT_SECRET", s.ClientSecret}}

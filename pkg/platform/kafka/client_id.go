@@ -2,11 +2,11 @@ package kafka
 
 import "strings"
 
-// ClientID is how a service calls itself to the brokers.
+// ClientID is the client id of a service on the brokers.
 func ClientID(service string) string { return "pasdetrois-" + service }
 
-// memberID is the client id of a replica in the service's groups. A group's coordinator tells it of each member, also of one
-// that is just joining.
+// MemberID is the client id of a replica in the service's groups. A group's coordinator shows it for each member, even for one
+// that is still joining.
 func MemberID(service, replica string) string {
 	if replica == "" {
 		return ClientID(service)

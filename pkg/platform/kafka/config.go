@@ -50,14 +50,14 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, c.Access.Validate())...)
 }
 
-// protocolVersion is what we speak: old enough for every broker still maintained, new enough for idempotent producers,
-// headers and incremental fetches. Left to itself the client would pick another one with each upgrade.
+// protocolVersion is old enough for every broker that is still maintained, and new enough for idempotent producers, headers and
+// incremental fetches. Sarama's default changes with its upgrades.
 var protocolVersion = sarama.V2_8_0_0
 
-// retryBackoff is the pause before the client asks or publishes again.
+// RetryPause is the pause before sarama retries a request.
 const RetryPause = 250 * time.Millisecond
 
-// baseConfig is what all connections have in common. They are cut when ctx ends.
+// ClientConfig is common to all of sarama's connections. They are closed when ctx ends.
 func ClientConfig(ctx context.Context, clientID string) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
@@ -67,13 +67,14 @@ func ClientConfig(ctx context.Context, clientID string) *sarama.Config {
 	c.Metadata.Retry.BackoffFunc = UntilCut(ctx, RetryPause)
 	c.Net.ReadTimeout = 15 * time.Second
 	c.Net.WriteTimeout = 15 * time.Second
-	// A topic exists because somebody decided on its partitions, never because somebody mistyped its name.
+	// A person decides on a topic's partitions; a mistyped name must not create a topic.
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Metadata.RefreshFrequency = time.Minute
 	return c
 }
 
-// group returns the consumer group for a topic: each topic has its own, so that a change in one never pauses another.
+// Group returns the consumer group of a service for a topic. Each topic has its own group, so a rebalance of one never pauses
+// another.
 func (c Config) Group(service, topic string) string {
 	return c.GroupPrefix + messages.Group{Service: service, Topic: topic}.String()
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// connectAdmin opens a connection for questions about the cluster, apart from those that carry messages. It is cut when
-// ctx ends.
+// Connect opens a connection for questions about the cluster, apart from those that carry messages. It is closed when ctx
+// ends. Closing the ClusterAdmin closes the client too.
 func Connect(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
 	sc := ClientConfig(ctx, ClientID(service)+"-admin")
 	sc.Metadata.Retry.Max = 1

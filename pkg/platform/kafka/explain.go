@@ -64,7 +64,7 @@ func Explain(brokers []string, s Access, err error, code int16) error {
 	return err
 }
 
-// explainCode: what the broker itself said.
+// explainCode explains an error code of the broker.
 func (s Access) explainCode(where string, code int16) string {
 	switch code {
 	case CodeLogin:
@@ -91,7 +91,7 @@ func (s Access) explainCode(where string, code int16) string {
 	return ""
 }
 
-// explainCause: what went wrong before the broker said anything.
+// explainCause explains an error without an answer of the broker.
 func (s Access) explainCause(where string, err error) string {
 	var (
 		token     *TokenError

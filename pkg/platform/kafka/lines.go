@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// lines opens connections to Kafka that end with ctx. The client's calls take no context, and a broker that hangs accepts
-// connections and answers nothing: to cut the line is the only way to end a call before the client's own patience, which
-// is minutes, does.
+// lines opens connections that end with ctx. Sarama's calls take no context, and a broker that hangs accepts connections and
+// answers nothing. Closing the connection is the only way to end a call before sarama's own time-outs, which take minutes.
 type lines struct{ ctx context.Context }
 
 const dialTimeout = 5 * time.Second
@@ -24,7 +23,7 @@ func (l lines) Dial(network, addr string) (net.Conn, error) {
 	return c, nil
 }
 
-// again is how long to wait before one more try; once the lines are cut every try fails, so it may as well fail at once.
+// again is the pause before a retry: none once the connections are closed, because then every retry fails.
 func (l lines) again(pause time.Duration) func(int, int) time.Duration {
 	return func(int, int) time.Duration {
 		if l.ctx.Err() != nil {

@@ -8,15 +8,19 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// logState is how far the log of one partition reaches.
+// LogState is the extent of one partition's log:
+//
+//	First <= Stable <= End
+//
+// Records from First to Stable can be read. Those from Stable to End wait for transactions that are still open.
 type LogState struct {
-	First  int64 // the oldest record that is left
+	First  int64 // offset of the oldest record that is left
 	Stable int64 // behind the last record that may be read: transactions that are still open begin here
 	End    int64 // behind the last record
 }
 
-// askLogs asks the leaders of partitions how far their logs reach: three questions to each leader, for any number of
-// partitions. Partitions of which nobody could tell, because their leader is away, are in untold with the reason.
+// AskLogs asks the leaders of partitions for the extent of their logs, with three requests to each leader. A partition whose
+// leader does not answer is in untold, with the reason.
 func AskLogs(client sarama.Client, topic string, partitions []int32) (logs map[int32]LogState, untold map[int32]error) {
 	logs, untold = make(map[int32]LogState), make(map[int32]error)
 	led := make(map[*sarama.Broker][]int32)
@@ -75,18 +79,18 @@ func askOffsets(client sarama.Client, leader *sarama.Broker, topic string, parti
 	return offsets
 }
 
-// progress is how far a consumer group has read one partition.
+// Progress is a consumer group's progress in one partition.
 type Progress struct {
 	Next    int64  // offset that it reads next; -1 when nothing is committed
 	TopicID string // of the topic that the offset belongs to; "" when nobody wrote it down
 }
 
-// of reports whether the offset belongs to the topic with the id, as far as both are known.
+// Of reports whether the offset belongs to the topic with the id. It does unless both ids are known and differ.
 func (p Progress) Of(topicID string) bool {
 	return p.TopicID == "" || topicID == "" || p.TopicID == topicID
 }
 
-// askProgress asks how far a group is in a topic.
+// AskProgress asks for a group's committed offsets in a topic.
 func (c Config) AskProgress(admin sarama.ClusterAdmin, group, topic string, partitions []int32) (map[int32]Progress, error) {
 	committed, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
 	if errors.Is(err, sarama.ErrGroupIDNotFound) {

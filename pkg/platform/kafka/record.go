@@ -8,7 +8,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// toSarama is r as it is, under the broker's topic name: its bytes, key and headers, and none of ours.
+// ToSarama returns r under the broker's topic name, with its bytes, key and headers unchanged.
 func ToSarama(r messages.Record, topicPrefix string) *sarama.ProducerMessage {
 	out := &sarama.ProducerMessage{Topic: topicPrefix + r.Topic, Value: sarama.ByteEncoder(r.Value), Timestamp: r.Time}
 	if len(r.Key) > 0 {
@@ -20,7 +20,7 @@ func ToSarama(r messages.Record, topicPrefix string) *sarama.ProducerMessage {
 	return out
 }
 
-// fromSarama copies what was read, under the contract's topic name.
+// FromSarama returns m as a record under the contract's topic name.
 func FromSarama(m *sarama.ConsumerMessage, topicPrefix string) messages.Record {
 	r := messages.Record{
 		Topic:     strings.TrimPrefix(m.Topic, topicPrefix),

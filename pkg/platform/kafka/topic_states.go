@@ -7,7 +7,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// topicState is what a broker says of one topic.
+// TopicState describes one topic, as a broker answers.
 type TopicState struct {
 	ID         string // a topic that is made again under its name has another one; "" when the brokers are too old to tell
 	Partitions int32
@@ -17,7 +17,7 @@ type TopicState struct {
 
 const NoneTold = math.MinInt32
 
-// askTopics asks a broker about topics by their full names. Those that are missing are left out.
+// AskTopics asks a broker about topics by their full names. Missing topics are left out.
 func AskTopics(client sarama.Client, names []string) (map[string]TopicState, error) {
 	broker := client.LeastLoadedBroker()
 	if broker == nil {

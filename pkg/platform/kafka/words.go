@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Readable returns err with a text that people can read: see InWords. Unwrap gives err.
+// Readable returns err with the text of InWords. Unwrap returns err.
 func Readable(err error) error {
 	if err == nil {
 		return nil
