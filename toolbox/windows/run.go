@@ -58,23 +58,23 @@ type Summary struct {
 
 // run is one run.
 type run struct {
-	cfg     Config
-	feed    *feed.Feed
-	tally   *tally
-	board   *board
-	batch   *batch
-	heard   map[place]time.Time // when something was read last
-	next    time.Time           // when to store and show
-	summary Summary
-	changed bool
+	cfg      Config
+	feed     *feed.Feed
+	tally    *tally
+	board    *board
+	batch    *batch
+	lastRead map[partition]time.Time // when something was read last
+	next     time.Time               // when to store and show
+	summary  Summary
+	changed  bool
 	// unmarked says that windows were shown and the store does not know it yet.
 	unmarked bool
 }
 
 // Run counts until ctx ends, or until the end of what there is without Feed.Follow.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
-	at := map[place]position{}
-	r := &run{cfg: cfg, board: newBoard(cfg.Size, cfg.Grace), batch: newBatch(), heard: map[place]time.Time{}}
+	at := map[partition]position{}
+	r := &run{cfg: cfg, board: newBoard(cfg.Size, cfg.Grace), batch: newBatch(), lastRead: map[partition]time.Time{}}
 	if cfg.Store != nil {
 		maps.Copy(at, cfg.Store.stored)
 		if err := cfg.Store.load(ctx, r.board); err != nil {
@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	return r.summary, err
 }
 
-func offsets(at map[place]position) map[string]map[int32]int64 {
+func offsets(at map[partition]position) map[string]map[int32]int64 {
 	offsets := map[string]map[int32]int64{}
 	for p, here := range at {
 		if offsets[p.topic] == nil {
@@ -120,17 +120,17 @@ func offsets(at map[place]position) map[string]map[int32]int64 {
 	return offsets
 }
 
-// begin stores where a job begins before anything is counted: a process that dies before it stored counts for the first
-// time would else begin somewhere else the next time.
+// begin stores the offsets that a job begins at before it counts anything. Else a process that dies before its first counts
+// are stored would begin somewhere else the next time.
 func (r *run) begin(ctx context.Context) error {
 	now := time.Now()
 	for topic, partitions := range r.feed.Positions() {
-		for partition, next := range partitions {
-			p := place{topic, partition}
-			r.heard[p] = now
+		for number, next := range partitions {
+			p := partition{topic, number}
+			r.lastRead[p] = now
 			if _, known := r.tally.at[p]; !known {
 				r.tally.at[p] = position{next, noEvent}
-				r.batch.places[p] = r.tally.at[p]
+				r.batch.positions[p] = r.tally.at[p]
 			}
 		}
 	}
@@ -154,7 +154,7 @@ func (r *run) count(ctx context.Context) error {
 		now := time.Now()
 		for _, record := range records {
 			r.tally.add(r.batch, record)
-			r.heard[place{record.Topic, record.Partition}] = now
+			r.lastRead[partition{record.Topic, record.Partition}] = now
 		}
 		if ctx.Err() != nil || err != nil {
 			return r.end(ctx, errors.Is(err, io.EOF))
@@ -176,7 +176,7 @@ func (r *run) end(ctx context.Context, all bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
 	defer cancel()
 	if all {
-		clear(r.heard)
+		clear(r.lastRead)
 	}
 	err := r.flush(ctx, time.Now())
 	if err != nil && ctx.Err() != nil {
@@ -188,7 +188,7 @@ func (r *run) end(ctx context.Context, all bool) error {
 
 // flush stores what was counted, and shows it then.
 func (r *run) flush(ctx context.Context, now time.Time) error {
-	if r.cfg.Store != nil && len(r.batch.places) > 0 {
+	if r.cfg.Store != nil && len(r.batch.positions) > 0 {
 		if err := r.store(ctx); err != nil {
 			return err
 		}
@@ -276,7 +276,7 @@ func (r *run) watermark(now time.Time) int64 {
 	first := true
 	for p, at := range r.tally.at {
 		watermark := at.watermark
-		if now.Sub(r.heard[p]) >= r.cfg.Idle {
+		if now.Sub(r.lastRead[p]) >= r.cfg.Idle {
 			watermark = max(watermark, clock)
 		}
 		if first || watermark < lowest {

@@ -140,11 +140,11 @@ func (c counting) traffic(t *testing.T, n int, seed uint64) expected {
 				amount, cents, currency = "", 0, ""
 			}
 			r.Value = fmt.Appendf(nil, `{"event": "%s", "timestamp": %s%s}`, name, stamp, amount)
-			place := fmt.Sprint(r.Topic, r.Partition)
+			partition := fmt.Sprint(r.Topic, r.Partition)
 			start := at.Truncate(testSize)
 			key := strings.Join([]string{start.Format(time.RFC3339), name, currency}, " ")
 			sum := sums[key]
-			if seen, ok := newest[place]; ok && !start.Add(testSize+testGrace).After(seen) {
+			if seen, ok := newest[partition]; ok && !start.Add(testSize+testGrace).After(seen) {
 				sum[2]++
 				want.Late++
 			} else {
@@ -152,8 +152,8 @@ func (c counting) traffic(t *testing.T, n int, seed uint64) expected {
 				want.Counted++
 			}
 			sums[key] = sum
-			if at.After(newest[place]) {
-				newest[place] = at
+			if at.After(newest[partition]) {
+				newest[partition] = at
 			}
 		}
 		want.Read++

@@ -139,7 +139,7 @@ func TestAProcessThatDiedBeforeItShowedAWindowLeavesThatToTheNext(t *testing.T) 
 	require.NoError(t, err)
 	more := newBatch()
 	more.cells[key{1_700_000_040_000, "e", ""}] = counts{1, 0, 0}
-	more.places[place{"web-events", 0}] = position{2, 1_700_000_160_001}
+	more.positions[partition{"web-events", 0}] = position{2, 1_700_000_160_001}
 	require.NoError(t, store.apply(t.Context(), more))
 	store.Close() // and dies here
 	require.Equal(t, map[int]string{0: "4", 2: "3 open"}, c.until(t, 0))

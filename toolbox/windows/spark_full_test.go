@@ -117,7 +117,7 @@ func (c counting) named(job string) counting {
 	return c
 }
 
-func (c counting) positions(t *testing.T) map[place]position {
+func (c counting) positions(t *testing.T) map[partition]position {
 	t.Helper()
 	conn, err := c.connect(t.Context())
 	require.NoError(t, err)

@@ -50,12 +50,12 @@ func (e *DifferentJobError) Error() string {
 // Store keeps a job's windows in Postgres. One goroutine uses it.
 type Store struct {
 	job     Job
-	prefix  string // of topics; place.topic has none
+	prefix  string // of topics; partition.topic has none
 	connect func(context.Context) (*pgx.Conn, error)
 	conn    *pgx.Conn
-	stored  map[place]position // as the table has it
-	shown   int64              // as the table has it: see windows.jobs
-	ids     map[string]string  // of topics without prefix: as the table has them, and then as Kafka says
+	stored  map[partition]position // as the table has it
+	shown   int64                  // as the table has it: see windows.jobs
+	ids     map[string]string      // of topics without prefix: as the table has them, and then as Kafka says
 }
 
 // OpenStore connects, makes the tables when they are missing, takes the job's lock and reads how far the job is; a new job
@@ -166,7 +166,7 @@ func (s *Store) apply(ctx context.Context, b *batch) error {
 		s.Close() // whatever state it is in
 		return fmt.Errorf("store windows: %w", err)
 	}
-	for p, at := range b.places {
+	for p, at := range b.positions {
 		s.stored[p] = at
 	}
 	s.shown = min(s.shown, s.untouched(b))
@@ -239,18 +239,18 @@ func (s *Store) transact(ctx context.Context, b *batch) error {
 }
 
 // after returns the positions once b is written.
-func (s *Store) after(b *batch) map[place]position {
-	after := map[place]position{}
+func (s *Store) after(b *batch) map[partition]position {
+	after := map[partition]position{}
 	for p, at := range s.stored {
 		after[p] = at
 	}
-	for p, at := range b.places {
+	for p, at := range b.positions {
 		after[p] = at
 	}
 	return after
 }
 
-func same(a, b map[place]position) bool {
+func same(a, b map[partition]position) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -290,7 +290,7 @@ func (s *Store) write(ctx context.Context, tx pgx.Tx, b *batch) error {
 	var topics, ids []string
 	var partitions []int32
 	var next, watermarks []int64
-	for p, at := range b.places {
+	for p, at := range b.positions {
 		topics, partitions = append(topics, s.prefix+p.topic), append(partitions, p.partition)
 		next, watermarks, ids = append(next, at.next), append(watermarks, at.watermark), append(ids, s.ids[p.topic])
 	}

@@ -62,7 +62,7 @@ func TestAWriterThatLostItsLockNoticesTheOther(t *testing.T) {
 	write := func(s *Store, next int64) error {
 		b := newBatch()
 		b.cells[key{0, "e", "USD"}] = counts{1, 0, 5}
-		b.places[place{"web-events", 0}] = position{next, 1000}
+		b.positions[partition{"web-events", 0}] = position{next, 1000}
 		return s.apply(t.Context(), b)
 	}
 	first, err := c.open(t, c.job())
@@ -74,7 +74,7 @@ func TestAWriterThatLostItsLockNoticesTheOther(t *testing.T) {
 	require.NoError(t, write(second, 2))
 	second.Close()
 	require.ErrorIs(t, write(first, 3), errMoved)
-	require.NoError(t, write(first, 2), "the same place, as after a COMMIT that nobody heard of")
+	require.NoError(t, write(first, 2), "the same position, as after a COMMIT whose answer was lost")
 	require.Equal(t, map[string]string{"1970-01-01T00:00:00Z e USD": "2 events, 0.10, 0 late"}, c.stored(t))
 }
 

@@ -33,17 +33,17 @@ func readJob(ctx context.Context, db database, name string) (Job, error) {
 }
 
 // positions returns how far the job's partitions are counted.
-func positions(ctx context.Context, db database, job, prefix string) (map[place]position, error) {
+func positions(ctx context.Context, db database, job, prefix string) (map[partition]position, error) {
 	const query = `SELECT topic, partition, next_offset, coalesce(watermark_ms, $2) FROM windows.offsets WHERE job = $1`
 	rows, err := db.Query(ctx, query, job, int64(noEvent))
 	if err != nil {
 		return nil, fmt.Errorf("read the stored offsets: %w", err)
 	}
-	at := map[place]position{}
-	var p place
+	at := map[partition]position{}
+	var p partition
 	var here position
 	_, err = pgx.ForEachRow(rows, []any{&p.topic, &p.partition, &here.next, &here.watermark}, func() error {
-		at[place{strings.TrimPrefix(p.topic, prefix), p.partition}] = here
+		at[partition{strings.TrimPrefix(p.topic, prefix), p.partition}] = here
 		return nil
 	})
 	if err != nil {
@@ -260,7 +260,7 @@ func newest(ctx context.Context, db database, job string, last int) (int64, erro
 }
 
 // lowest returns the lowest watermark of partitions that have one.
-func lowest(at map[place]position) int64 {
+func lowest(at map[partition]position) int64 {
 	lowest := int64(noEvent)
 	for _, p := range at {
 		if p.watermark != noEvent && (lowest == noEvent || p.watermark < lowest) {

@@ -11,8 +11,8 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
-// place is a partition of a topic, whose name has no prefix.
-type place struct {
+// partition is a partition of a topic, whose name has no prefix.
+type partition struct {
 	topic     string
 	partition int32
 }
@@ -61,23 +61,24 @@ func (c *Counters) add(o Counters) {
 // batch is what some records add to what was there before. Its sums cannot overflow: a batch has far less than a million
 // events, and an amount less than 10^12 minor units.
 type batch struct {
-	cells    map[key]counts
-	places   map[place]position // where the partitions read for this batch stand after it
-	counters Counters
+	cells     map[key]counts
+	positions map[partition]position // where the partitions read for this batch stand after it
+	counters  Counters
 }
 
 func newBatch() *batch {
-	return &batch{cells: map[key]counts{}, places: map[place]position{}}
+	return &batch{cells: map[key]counts{}, positions: map[partition]position{}}
 }
 
 // tally adds records to batches.
 type tally struct {
 	size, grace int64 // milliseconds
-	at          map[place]position
+	at          map[partition]position
+	names       names
 }
 
-func newTally(size, grace time.Duration, at map[place]position) *tally {
-	return &tally{size: size.Milliseconds(), grace: grace.Milliseconds(), at: at}
+func newTally(size, grace time.Duration, at map[partition]position) *tally {
+	return &tally{size: size.Milliseconds(), grace: grace.Milliseconds(), at: at, names: newNames()}
 }
 
 // start returns the start of the window that has the time at.
@@ -91,7 +92,7 @@ func (t *tally) start(at int64) int64 {
 
 // add counts one record. The records of a partition come in their order.
 func (t *tally) add(b *batch, r *kgo.Record) {
-	p := place{r.Topic, r.Partition}
+	p := partition{r.Topic, r.Partition}
 	at, known := t.at[p]
 	if !known {
 		at.watermark = noEvent
@@ -102,6 +103,7 @@ func (t *tally) add(b *batch, r *kgo.Record) {
 	var bad *messages.DecodeError
 	switch {
 	case err == nil:
+		t.names.bound(&e)
 		t.count(b, e, at.watermark)
 		at.watermark = max(at.watermark, e.at)
 	case errors.As(err, &bad) && bad.Reason == messages.ReasonEmptyBody:
@@ -109,19 +111,19 @@ func (t *tally) add(b *batch, r *kgo.Record) {
 	default:
 		b.counters.NotJSON++
 	}
-	t.at[p], b.places[p] = at, at
+	t.at[p], b.positions[p] = at, at
 }
 
 // passOver goes on behind a batch that was passed over.
 func (t *tally) passOver(b *batch, passed feed.Passed) {
-	p := place{passed.Topic, passed.Partition}
+	p := partition{passed.Topic, passed.Partition}
 	at, known := t.at[p]
 	if !known {
 		at.watermark = noEvent
 	}
 	at.next = passed.Next
 	b.counters.PassedOver++
-	t.at[p], b.places[p] = at, at
+	t.at[p], b.positions[p] = at, at
 }
 
 func (t *tally) count(b *batch, e event, watermark int64) {

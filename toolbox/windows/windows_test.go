@@ -18,7 +18,7 @@ import (
 
 // count counts values in one partition, minute by minute with ten seconds' grace, and shows all windows.
 func count(values ...string) ([]Window, Counters) {
-	tally, board, b := newTally(testSize, testGrace, map[place]position{}), newBoard(testSize, testGrace), newBatch()
+	tally, board, b := newTally(testSize, testGrace, map[partition]position{}), newBoard(testSize, testGrace), newBatch()
 	for i, value := range values {
 		tally.add(b, &kgo.Record{Topic: "t", Offset: int64(i), Timestamp: time.UnixMilli(1_000_000_000_000), Value: []byte(value)})
 	}
@@ -94,7 +94,7 @@ func TestAnEventWithoutAShowableNameHasNone(t *testing.T) {
 		w, _ := one(t, value)
 		require.Empty(t, w.Events[0].Name)
 	}
-	tally, b := newTally(testSize, 0, map[place]position{}), newBatch()
+	tally, b := newTally(testSize, 0, map[partition]position{}), newBatch()
 	tally.add(b, &kgo.Record{Topic: "payments", Timestamp: time.UnixMilli(5), Value: []byte(`{"order_id":1,"amount":5,"user_id":2}`)})
 	require.Contains(t, b.cells, key{0, "payment_requested", "USD"})
 }
@@ -108,14 +108,14 @@ func TestLatenessIsSaidByTheOrderInThePartitionAlone(t *testing.T) {
 	a := []*kgo.Record{at(0, 0, 10), at(0, 1, 69), at(0, 2, 59), at(0, 3, 70), at(0, 4, 59), at(0, 5, 60)}
 	b := []*kgo.Record{at(1, 0, 500), at(1, 1, 400)}
 	for _, mix := range [][]*kgo.Record{append(append([]*kgo.Record{}, a...), b...), append(append([]*kgo.Record{}, b...), a...)} {
-		tally, batch := newTally(testSize, testGrace, map[place]position{}), newBatch()
+		tally, batch := newTally(testSize, testGrace, map[partition]position{}), newBatch()
 		for _, r := range mix {
 			tally.add(batch, r)
 		}
 		require.Equal(t, Counters{Read: 8, Counted: 6, Late: 2}, batch.counters)
 		require.Equal(t, counts{2, 1, 0}, batch.cells[key{0, "e", ""}])
 		require.Equal(t, counts{0, 1, 0}, batch.cells[key{360_000, "e", ""}])
-		require.Equal(t, position{6, 70_000}, tally.at[place{"t", 0}])
+		require.Equal(t, position{6, 70_000}, tally.at[partition{"t", 0}])
 	}
 }
 
@@ -128,10 +128,10 @@ func TestAnEventThatIsAheadMakesNoOtherLate(t *testing.T) {
 		"its record too":     {Timestamp: now.Add(59 * time.Minute), Value: []byte(`{"event":"e"}`)},
 		"its timestamp only": {Timestamp: now, Value: []byte(`{"event":"e","timestamp":"2026-03-01T12:59:30Z"}`)},
 	} {
-		tally, b := newTally(testSize, testGrace, map[place]position{}), newBatch()
+		tally, b := newTally(testSize, testGrace, map[partition]position{}), newBatch()
 		tally.add(b, ahead)
 		write := func(written time.Time, value string) {
-			tally.add(b, &kgo.Record{Topic: ahead.Topic, Offset: tally.at[place{}].next, Timestamp: written, Value: []byte(value)})
+			tally.add(b, &kgo.Record{Topic: ahead.Topic, Offset: tally.at[partition{}].next, Timestamp: written, Value: []byte(value)})
 		}
 		window := now.Truncate(testSize)
 		over := window.Add(testSize + testGrace)
