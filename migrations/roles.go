@@ -34,6 +34,11 @@ func (e *OwnerError) Error() string {
 	return fmt.Sprintf("the schema %s belongs to the role %s, not to %s", e.Schema, e.Owner, e.Named)
 }
 
+// Hint says how to migrate a schema of another role.
+func (e *OwnerError) Hint() string {
+	return fmt.Sprintf("name %s in %s_DATABASE_URL", e.Owner, strings.ToUpper(e.Schema))
+}
+
 // PowerError means that a role can do more than a service's or an auditor's role may.
 type PowerError struct{ Role string }
 
@@ -41,6 +46,9 @@ type PowerError struct{ Role string }
 func (e *PowerError) Error() string {
 	return fmt.Sprintf("the role %s is a superuser, makes roles or is the one that migrates: a service needs a role of its own", e.Role)
 }
+
+// Hint says which role to name.
+func (e *PowerError) Hint() string { return "name another role in the service's URL" }
 
 // SharedError means that other databases of the server use a role, too. Its password is theirs.
 type SharedError struct {
@@ -51,6 +59,11 @@ type SharedError struct {
 // Error implements error.
 func (e *SharedError) Error() string {
 	return fmt.Sprintf("the role %s has another password, and is also used by: %s", e.Role, strings.Join(e.Databases, ", "))
+}
+
+// Hint says how to keep the others' password, or to change it.
+func (e *SharedError) Hint() string {
+	return "name a role of this installation's own in the URL, or change the password for all of them with --replace-passwords"
 }
 
 // ownerSQL finds the owner of a schema in which a role cannot make anything.

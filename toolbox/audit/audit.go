@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/hint"
 )
 
 // Config says what to audit.
@@ -44,7 +45,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		a.cfg.Progress = func(int64, int64) {}
 	}
 	if err := a.run(ctx); err != nil {
-		return nil, err
+		return nil, hint.Auditor(err)
 	}
 	if a.checks.topics != nil {
 		a.checks.topics.Notes = a.gaps.notes(a.checks.topics.Unjudged)

@@ -22,6 +22,15 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// Hint says how to reach the service.
+func (e *UnreachableError) Hint() string {
+	variable := "PAS_" + strings.ToUpper(e.Service)
+	if e.Admin {
+		variable += "_ADMIN"
+	}
+	return fmt.Sprintf("start the system with `pas up`, or set %s_URL to where it runs", variable)
+}
+
 // Problem is a service's refusal: RFC 9457 problem+json.
 type Problem struct {
 	Service string         `json:"-"`
@@ -68,6 +77,23 @@ func (p *Problem) Error() string {
 		text += " (" + strings.Join(fields, "; ") + ")"
 	}
 	return fmt.Sprintf("%s answered %d: %s", p.Service, p.Status, strings.Join(strings.Fields(text), " "))
+}
+
+// Hint says what the caller can do, "" when the text says it.
+func (p *Problem) Hint() string {
+	variable := "PAS_" + strings.ToUpper(p.Service)
+	switch p.Status {
+	case http.StatusServiceUnavailable:
+		return "try again in a few seconds"
+	case http.StatusNotFound:
+		if !Missing(p) {
+			return fmt.Sprintf("check that %s_URL and %s_ADMIN_URL say where %s is", variable, variable, p.Service)
+		}
+		return ""
+	case http.StatusConflict, http.StatusUnprocessableEntity, http.StatusBadRequest:
+		return ""
+	}
+	return "the service's log says more"
 }
 
 // Missing tells whether a service said that it does not know what it was asked about. Another program at that address may

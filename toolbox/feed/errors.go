@@ -16,6 +16,13 @@ import (
 type UnknownTopicError struct {
 	Topic string
 	Exist []string
+
+	unseen string // a reminder of topics that the client may not see
+}
+
+// Hint says how to create the topic.
+func (e *UnknownTopicError) Hint() string {
+	return fmt.Sprintf("create it with `pas topics create %s --partitions 1`%s", e.Topic, e.unseen)
 }
 
 func (e *UnknownTopicError) Error() string {
@@ -36,6 +43,11 @@ func (e *GoneError) Error() string {
 	return fmt.Sprintf("%s/%d was read up to offset %d, but the topic has %d to %d", e.Topic, e.Partition, e.Next, e.First, e.End)
 }
 
+// Hint says how a job begins anew.
+func (e *GoneError) Hint() string {
+	return "records were deleted before they were counted, or the topic was made anew: begin again with another --job"
+}
+
 // RemadeError says that a topic of this name is another one than the one that was read: offsets mean something else in it.
 type RemadeError struct {
 	Topic string
@@ -49,6 +61,11 @@ func (e *RemadeError) Error() string {
 	return fmt.Sprintf("the topic %s was deleted (or made anew)", e.Topic)
 }
 
+// Hint says how to read the topic that is there now.
+func (e *RemadeError) Hint() string {
+	return "if it is there again, start this command again with --from-beginning"
+}
+
 // DeletedError says that records were deleted, by retention or by hand, before they were read.
 type DeletedError struct {
 	Topic     string
@@ -59,12 +76,20 @@ func (e *DeletedError) Error() string {
 	return fmt.Sprintf("records of %s/%d were deleted before they were read", e.Topic, e.Partition)
 }
 
+// Hint says how to keep records for longer.
+func (e *DeletedError) Hint() string {
+	return "start this command again, or let the topic keep its records for longer (retention.ms)"
+}
+
 // StrangeGroupError says that the members of a group share its partitions by a rule that is not known here.
 type StrangeGroupError struct{ Group string }
 
 func (e *StrangeGroupError) Error() string {
 	return fmt.Sprintf("the members of the group %s share its partitions by a rule that is not known here", e.Group)
 }
+
+// Hint says how to read without the group.
+func (e *StrangeGroupError) Hint() string { return "choose another --group, or leave it out" }
 
 // Passed is a batch of records that was passed over: it inflates to more than a reader takes.
 type Passed struct {
@@ -100,9 +125,9 @@ func (f *Feed) problem(ctx context.Context, fetches kgo.Fetches) error {
 		case errors.Is(e.Err, kerr.InconsistentGroupProtocol):
 			return &StrangeGroupError{Group: f.cfg.Group}
 		case e.Topic == "":
-			return fmt.Errorf("read from Kafka: %w", e.Err)
+			return toolkafka.Explain(f.cfg.Kafka, fmt.Errorf("read from Kafka: %w", e.Err))
 		default:
-			return fmt.Errorf("read %s/%d: %w", topic, e.Partition, e.Err)
+			return toolkafka.Explain(f.cfg.Kafka, fmt.Errorf("read %s/%d: %w", topic, e.Partition, e.Err))
 		}
 	}
 	return nil

@@ -126,9 +126,9 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	cut()
 	client.Close()
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
+		err = fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
 	}
-	return nil, err
+	return nil, toolkafka.Explain(cfg.Kafka, err)
 }
 
 func (c Config) group() []kgo.Opt {
@@ -178,7 +178,7 @@ func (f *Feed) exist(ctx context.Context) error {
 			return f.identify(existing)
 		}
 		if time.Now().After(deadline) {
-			return &UnknownTopicError{Topic: f.cfg.Topics[missing], Exist: f.contractNames(existing.Names())}
+			return &UnknownTopicError{Topic: f.cfg.Topics[missing], Exist: f.contractNames(existing.Names()), unseen: toolkafka.Unseen(f.cfg.Kafka)}
 		}
 		if !wait.Sleep(ctx, createdTime/10) {
 			return ctx.Err()

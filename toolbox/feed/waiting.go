@@ -42,13 +42,13 @@ func HeldBack(ctx context.Context, cfg kafka.Config, topics []string) ([]Waiting
 	}
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("look for open transactions: %w", err)
+		return nil, toolkafka.Explain(cfg, fmt.Errorf("look for open transactions: %w", err))
 	}
 	defer client.Close()
 	f := &Feed{cfg: Config{Kafka: cfg, Topics: topics}, admin: kadm.NewClient(client)}
 	tops, stable, err := f.topsAndStable(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look for open transactions: %w", err)
+		return nil, toolkafka.Explain(cfg, fmt.Errorf("look for open transactions: %w", err))
 	}
 	for i, name := range f.cfg.names() {
 		for _, partition := range slices.Sorted(maps.Keys(stable[name])) {

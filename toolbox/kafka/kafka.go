@@ -3,11 +3,17 @@ package kafka
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/toolbox/hint"
 )
 
 // Options are what every client needs to reach the Kafka of cfg and to write to it as cfg says.
@@ -45,5 +51,28 @@ func compression(name string) kgo.CompressionCodec {
 	}
 }
 
-// Explain says in one line what to do about an error of the client, where that is known.
-func Explain(cfg kafka.Config, err error) error { return cfg.Explain(err) }
+// Explain adds a hint to an error of the connection to Kafka. Other errors, and those with a hint, stay as they are.
+func Explain(cfg kafka.Config, err error) error {
+	if err == nil || hint.Of(err) != "" {
+		return err
+	}
+	var problem *kafka.Problem
+	var network net.Error
+	if err = cfg.Explain(err); errors.As(err, &problem) {
+		if problem.Unreachable == "" {
+			return problem // its text says what to do
+		}
+		err = fmt.Errorf("connect to Kafka at %s: %s", strings.Join(cfg.Brokers, ","), problem.Unreachable)
+	} else if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return hint.Add(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
+}
+
+// Unseen reminds of topics that exist and that the client may not see.
+func Unseen(cfg kafka.Config) string {
+	if !cfg.Access.SASL() && cfg.Access.Cert == "" {
+		return ""
+	}
+	return fmt.Sprintf("; if it exists, %s may not see it: give it the ACLs Describe and Read", cfg.Access.Who())
+}

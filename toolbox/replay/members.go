@@ -15,6 +15,7 @@ import (
 
 // BusyError says that somebody still is a member of a group that has to be empty.
 type BusyError struct {
+	Service   string
 	Group     string
 	Members   []Member
 	Strangers bool // some are no replicas of the service
@@ -34,6 +35,15 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("the consumer group %s still has %d members, %s", e.Group, len(named), strings.Join(named, ", "))
 }
 
+// Hint says how to empty the group.
+func (e *BusyError) Hint() string {
+	if e.Strangers {
+		return fmt.Sprintf("a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; nothing was moved back",
+			e.Service)
+	}
+	return fmt.Sprintf("give the admin URL of every replica of %s with --admin; nothing was moved back", e.Service)
+}
+
 // members returns a *BusyError when somebody still is a member of the groups.
 func (b *brokers) members(ctx context.Context, service string, groups []client.ConsumerGroup) error {
 	for _, g := range groups {
@@ -46,7 +56,7 @@ func (b *brokers) members(ctx context.Context, service string, groups []client.C
 		}
 		replica := func(m Member) bool { return kafka.IsReplica(service, m.ClientID) }
 		slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.ClientID+" "+a.Host, b.ClientID+" "+b.Host) })
-		return &BusyError{Group: g.Group, Members: members, Strangers: slices.ContainsFunc(members, func(m Member) bool { return !replica(m) })}
+		return &BusyError{Service: service, Group: g.Group, Members: members, Strangers: slices.ContainsFunc(members, func(m Member) bool { return !replica(m) })}
 	}
 	return nil
 }

@@ -39,6 +39,11 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("offset %d is not between %d and %d, which is what there is of %s/%d and was handled", e.Offset, e.First, e.Next-1, e.Topic, e.Partition)
 }
 
+// Hint says how to choose an offset.
+func (e *RangeError) Hint() string {
+	return "give another --from, or choose a partition with --topic and --partition"
+}
+
 // group is a consumer group of the service.
 type group struct {
 	client.ConsumerGroup
@@ -209,6 +214,9 @@ func (e *PartitionError) Error() string {
 	return fmt.Sprintf("topic %s has no partition %d: they are numbered 0 to %d", e.Topic, e.Partition, e.Partitions-1)
 }
 
+// Usage marks a mistake in the arguments.
+func (e *PartitionError) Usage() {}
+
 func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
 	if err == nil {
 		err = offsets.Error()
@@ -235,7 +243,7 @@ func (b *brokers) reset(ctx context.Context, service string, g group) error {
 		if err := b.members(ctx, service, []client.ConsumerGroup{g.ConsumerGroup}); err != nil {
 			return err
 		}
-		return &BusyError{Group: g.Group}
+		return &BusyError{Service: service, Group: g.Group}
 	}
 	if err != nil {
 		return fmt.Errorf("move %s back: %w", g.Group, err)
@@ -244,7 +252,7 @@ func (b *brokers) reset(ctx context.Context, service string, g group) error {
 }
 
 // left returns how much of what is read again is not handled yet.
-func (b *brokers) left(ctx context.Context, groups []group) (left int64, err error) {
+func (b *brokers) left(ctx context.Context, service string, groups []group) (left int64, err error) {
 	for _, g := range groups {
 		if len(g.target) == 0 {
 			continue
@@ -254,7 +262,7 @@ func (b *brokers) left(ctx context.Context, groups []group) (left int64, err err
 			return 0, err
 		}
 		if g.topicID != "" && id != g.topicID {
-			return 0, &RemadeError{g.Topic}
+			return 0, &RemadeError{Service: service, Topic: g.Topic}
 		}
 		at, err := b.committed(ctx, g.ConsumerGroup, id)
 		if err != nil {

@@ -84,14 +84,14 @@ func TestAReplayKeepsTheTopicsIDBesideTheOffsets(t *testing.T) {
 	far, err := a.admin.FetchOffsets(t.Context(), a.Group)
 	require.NoError(t, err)
 	require.Equal(t, kafka.BesideOffset(planned.topicID), far[a.KafkaTopic][0].Metadata)
-	left, err := a.left(t.Context(), []group{planned})
+	left, err := a.left(t.Context(), "orders", []group{planned})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, left)
 
 	answer, err := a.admin.DeleteTopic(t.Context(), a.KafkaTopic)
 	require.NoError(t, err)
 	require.NoError(t, answer.Err)
-	_, err = a.left(t.Context(), []group{planned})
+	_, err = a.left(t.Context(), "orders", []group{planned})
 	var remade *RemadeError
 	require.ErrorAs(t, err, &remade)
 }

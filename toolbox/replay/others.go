@@ -19,6 +19,11 @@ func (e *PausedError) Error() string {
 	return fmt.Sprintf("%s is paused by somebody else, until %s", e.Service, e.Until.Local().Format(time.TimeOnly))
 }
 
+// Hint says how to end the pause.
+func (e *PausedError) Hint() string {
+	return "wait for that, or end the pause with POST /consumers/resume at the admin URL of " + e.Service
+}
+
 // awaitOthers waits until nobody else keeps the service paused: another replay, or one that was killed. That one may have
 // moved the groups back, and then nobody knows how far they had been. So what they have to read is read first.
 func (r *run) awaitOthers(ctx context.Context) error {

@@ -100,7 +100,7 @@ func (r *run) askAll(ctx context.Context, ask func(context.Context, *client.Clie
 	errs := make([]error, len(r.Replicas))
 	var all sync.WaitGroup
 	for i, replica := range r.Replicas {
-		all.Go(func() { errs[i] = ask(ctx, replica) })
+		all.Go(func() { errs[i] = ofService(r.Service, ask(ctx, replica)) })
 	}
 	all.Wait()
 	return errors.Join(errs...)

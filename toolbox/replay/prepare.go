@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/wait"
+	"pasdetrois/toolbox/client"
 )
 
 // UnknownTopicError says that the service does not read a topic.
@@ -22,11 +24,47 @@ func (e *UnknownTopicError) Error() string {
 	return fmt.Sprintf("%s does not read the topic %q: it reads %s", e.Service, e.Topic, strings.Join(e.Reads, ", "))
 }
 
+// Usage marks a mistake in the arguments.
+func (e *UnknownTopicError) Usage() {}
+
 // OtherServiceError says that another service answers.
 type OtherServiceError struct{ Service, Admin, Group string }
 
 func (e *OtherServiceError) Error() string {
 	return fmt.Sprintf("%s is not %s: it reads as the consumer group %s", e.Admin, e.Service, e.Group)
+}
+
+// Hint says how to name the service.
+func (e *OtherServiceError) Hint() string {
+	return fmt.Sprintf("give the admin URL of %s with --admin or PAS_%s_ADMIN_URL", e.Service, strings.ToUpper(e.Service))
+}
+
+// serviceError is an error of a question to the service.
+type serviceError struct {
+	service string
+	err     error
+}
+
+func (e *serviceError) Error() string { return e.err.Error() }
+func (e *serviceError) Unwrap() error { return e.err }
+
+// Hint says how to reach the service.
+func (e *serviceError) Hint() string {
+	if client.StatusOf(e.err) != 0 {
+		return fmt.Sprintf("this %s may be older than this pas", e.service)
+	}
+	if unreachable := (*client.UnreachableError)(nil); errors.As(e.err, &unreachable) {
+		return fmt.Sprintf("start the system with `pas up`, or say where the service is with --admin or PAS_%s_ADMIN_URL", strings.ToUpper(e.service))
+	}
+	return ""
+}
+
+// ofService wraps the error of a question to the service; nil stays nil.
+func ofService(service string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &serviceError{service, err}
 }
 
 // prepare finds out everything that can be wrong before anything is touched.
@@ -36,7 +74,7 @@ func (r *run) prepare(ctx context.Context) error {
 	for i, replica := range r.Replicas {
 		consumers, err := replica.Consumers(ctx, r.Service)
 		if err != nil {
-			return err
+			return ofService(r.Service, err)
 		}
 		for _, g := range consumers.Groups {
 			if !strings.HasSuffix(g.Group, r.Service+"."+g.Topic) {

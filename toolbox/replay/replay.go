@@ -8,6 +8,8 @@ import (
 
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 // callTime bounds one question to the service, to Kafka or to the database.
@@ -57,6 +59,11 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	r := &run{Config: cfg, began: time.Now()}
 	defer r.close()
+	report, err := r.run(ctx)
+	return report, toolkafka.Explain(cfg.Kafka, hint.Auditor(err))
+}
+
+func (r *run) run(ctx context.Context) (*Report, error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -154,6 +161,11 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("%s handled nothing for %s, %d messages are left", e.Service, e.For, e.Left)
 }
 
+// Hint says where to look.
+func (e *StuckError) Hint() string {
+	return fmt.Sprintf("see /readyz and the log of %s; it goes on reading by itself", e.Service)
+}
+
 // follow waits until all that was handled before is handled again.
 func (r *run) follow(ctx context.Context) error {
 	total := r.again()
@@ -161,7 +173,7 @@ func (r *run) follow(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
-		left, err := r.brokers.left(ctx, r.groups)
+		left, err := r.brokers.left(ctx, r.Service, r.groups)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

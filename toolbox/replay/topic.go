@@ -12,10 +12,15 @@ import (
 )
 
 // RemadeError says that a topic was deleted, or made anew, while it was replayed: how far the service is says nothing then.
-type RemadeError struct{ Topic string }
+type RemadeError struct{ Service, Topic string }
 
 func (e *RemadeError) Error() string {
 	return fmt.Sprintf("the topic %s was deleted (or made anew) during the replay", e.Topic)
+}
+
+// Hint says that nothing needs to be done.
+func (e *RemadeError) Hint() string {
+	return e.Service + " reads the topic that is there now from its beginning by itself"
 }
 
 // topicID asks for the id of the group's topic; "" when it is not there, or Kafka is older than 2.8. What the client

@@ -10,10 +10,12 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 )
 
 // ErrNothingToBuy means that the catalogue has no product that could be sold.
-var ErrNothingToBuy = errors.New("the catalogue has no product with a price")
+var ErrNothingToBuy = hint.Add(errors.New("the catalogue has no product with a price"),
+	"add one with `pas inventory put` and `pas inventory restock`")
 
 // popularity is the exponent of Zipf's law: the product of rank n is wanted 1/n^popularity times as much as the first.
 const popularity = 1.1

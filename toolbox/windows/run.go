@@ -71,8 +71,29 @@ type run struct {
 	unmarked bool
 }
 
+// OldTopicError says that a topic is not the one that the stored windows were counted in.
+type OldTopicError struct{ Err *feed.RemadeError }
+
+func (e *OldTopicError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reader's error.
+func (e *OldTopicError) Unwrap() error { return e.Err }
+
+// Hint says how to count the new topic.
+func (e *OldTopicError) Hint() string {
+	return "what is stored was counted in the old topic: begin again with another --job"
+}
+
 // Run counts until ctx ends, or until the end of what there is without Feed.Follow.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
+	summary, err := runAll(ctx, cfg)
+	if remade := (*feed.RemadeError)(nil); cfg.Store != nil && errors.As(err, &remade) {
+		err = &OldTopicError{remade}
+	}
+	return summary, hinted(err)
+}
+
+func runAll(ctx context.Context, cfg Config) (Summary, error) {
 	at := map[partition]position{}
 	r := &run{cfg: cfg, board: newBoard(cfg.Size, cfg.Grace), batch: newBatch(), lastRead: map[partition]time.Time{}}
 	if cfg.Store != nil {

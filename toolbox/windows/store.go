@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"pasdetrois/pkg/platform/wait"
+	"pasdetrois/toolbox/hint"
 )
 
 //go:embed schema.sql
@@ -39,12 +41,32 @@ type BusyError struct{ Job string }
 
 func (e *BusyError) Error() string { return fmt.Sprintf("another process counts for job %q", e.Job) }
 
+// Hint says how to count beside it.
+func (e *BusyError) Hint() string { return "end that one, or name another job with --job" }
+
 // DifferentJobError says that a job of this name counts something else.
 type DifferentJobError struct{ Stored Job }
 
 func (e *DifferentJobError) Error() string {
 	return fmt.Sprintf("job %q counts %s in windows of %s with a grace of %s", e.Stored.Name, strings.Join(e.Stored.Topics, ", "),
 		e.Stored.Size, e.Stored.Grace)
+}
+
+// Hint says how to count.
+func (e *DifferentJobError) Hint() string {
+	return "give the same topics, --size and --grace, or name another job with --job"
+}
+
+// Usage marks a mistake in the arguments.
+func (e *DifferentJobError) Usage() {}
+
+// hinted adds a hint to an error of the database that keeps windows.
+func hinted(err error) error {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.Code == "42501" { // insufficient privilege
+		return hint.Add(errors.New(answer.Message), "DATABASE_URL must name a role that may create a schema, or may use the schema windows")
+	}
+	return hint.Server(err)
 }
 
 // Store keeps a job's windows in Postgres. One goroutine uses it.
@@ -78,7 +100,7 @@ func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, er
 	}
 	if err != nil {
 		s.Close()
-		return nil, err
+		return nil, hinted(err)
 	}
 	return s, nil
 }

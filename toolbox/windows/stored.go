@@ -177,9 +177,22 @@ func (e *NothingStoredError) Error() string {
 	return fmt.Sprintf("there is no job %q; there are %s", e.Job, strings.Join(e.Jobs, ", "))
 }
 
+// Hint says how to find windows.
+func (e *NothingStoredError) Hint() string {
+	if len(e.Jobs) == 0 {
+		return "store some with `pas windows TOPIC… --store`"
+	}
+	return "name one with --job"
+}
+
 // History reads back the newest windows of a job, oldest first; of the only job when job is "". Its errors are Postgres's
 // or *NothingStoredError.
 func History(ctx context.Context, conn *pgx.Conn, job string, since time.Time, last int) (Job, []Window, error) {
+	stored, list, err := readBack(ctx, conn, job, since, last)
+	return stored, list, hinted(err)
+}
+
+func readBack(ctx context.Context, conn *pgx.Conn, job string, since time.Time, last int) (Job, []Window, error) {
 	jobs, err := jobNames(ctx, conn)
 	if err != nil {
 		return Job{}, nil, err

@@ -29,6 +29,11 @@ func (e *PortBusyError) Error() string {
 	return fmt.Sprintf("port %d, wanted for %s, is used by another program", e.Port, e.For)
 }
 
+// Hint says how to get a port.
+func (e *PortBusyError) Hint() string {
+	return "stop that program, or move all ports up with --port-offset 2000"
+}
+
 // Listen opens a TCP port on 127.0.0.1; 0 is any free one. The error of a port in use is a *PortBusyError.
 func Listen(name string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))

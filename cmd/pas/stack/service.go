@@ -245,6 +245,9 @@ type SettingsError struct{ err error }
 func (e *SettingsError) Error() string { return e.err.Error() }
 func (e *SettingsError) Unwrap() error { return e.err }
 
+// Usage marks a mistake in the configuration.
+func (e *SettingsError) Usage() {}
+
 // launch parses and validates the configuration as run.Main does, and runs the service.
 func launch[C interface{ Validate() error }](ctx context.Context, environ map[string]string, log *slog.Logger,
 	start func(context.Context, C, *slog.Logger) error, adjust func(*C)) error {

@@ -8,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
-	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
@@ -62,7 +60,7 @@ what is needed and nothing else. Exit code 1 when something does not hold.`,
 			}
 			report, err := audit.Run(cmd.Context(), cfg)
 			if err != nil {
-				return explainAudit(err, cfg)
+				return err
 			}
 			return a.showAudit(report)
 		}),
@@ -112,34 +110,6 @@ func (a *app) auditSetting(service, flag string) (variable, target string, err e
 		target, err = a.secret(variable, flag)
 	}
 	return variable, target, err
-}
-
-func explainAudit(err error, cfg audit.Config) error {
-	var hinted *hintedError
-	switch explained := explainAuditor(err); {
-	case errors.As(explained, &hinted):
-		return explained
-	case cfg.Topics != nil:
-		return explainFeed(err, *cfg.Topics)
-	}
-	return err
-}
-
-// explainAuditor adds what to do when the databases cannot be read.
-func explainAuditor(err error) error {
-	var answer *pgconn.PgError
-	var connect *pgconn.ConnectError
-	switch {
-	case errors.As(err, &answer) && isLogin(answer):
-		return hint(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")
-	case errors.As(err, &answer) && pgdb.OutcomeOf(answer) == pgdb.NotSetUp:
-		return hint(errors.New(answer.Message), "bring the database to the newest version with `pas migrate`, and use the role that it was given in AUDIT_DATABASE_URL, or auditor")
-	case errors.As(err, &answer):
-		return explainServer(err)
-	case errors.As(err, &connect):
-		return hint(fmt.Errorf("cannot connect to Postgres at %s:%d", connect.Config.Host, connect.Config.Port), "check host and port in AUDIT_DATABASE_URL")
-	}
-	return err
 }
 
 func (a *app) showAudit(r *audit.Report) error {

@@ -6,7 +6,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -56,13 +55,12 @@ func Run(ctx context.Context, p Program) int {
 	if err == nil {
 		return ExitOK
 	}
-	var usage *usageError
-	isUsage := errors.As(err, &usage)
+	usage := isUsage(err)
 	line, code := kafka.InWords(explain(err), err), ExitFailure
-	if isUsage || !a.ran {
+	if usage || !a.ran {
 		code = ExitUsage
 	}
-	if !isUsage && !a.ran { // cobra's own words
+	if !usage && !a.ran { // cobra's own words
 		line = withHint(line, "see `"+failed.CommandPath()+" --help`")
 	}
 	render.New(p.Stderr, a.colour, p.Environ).Line("pas: %s", oneLine(line))

@@ -13,6 +13,7 @@ import (
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 )
 
 // replayTime bounds how long `replay` waits for the service to have handled a message again.
@@ -148,7 +149,7 @@ func (a *app) letterCommand(cmd *cobra.Command, do func(ctx context.Context, c *
 		for _, id := range ids {
 			letter, err := do(cmd.Context(), c, service, id)
 			if client.Missing(err) {
-				return hint(fmt.Errorf("%s has no dead letter %d", service, id), "see `pas dead-letters list --service %s --state all`", service)
+				return hint.Add(fmt.Errorf("%s has no dead letter %d", service, id), "see `pas dead-letters list --service %s --state all`", service)
 			}
 			if err != nil {
 				return err
@@ -202,7 +203,7 @@ func replayLetter(ctx context.Context, c *client.Client, service string, id int6
 	for letter.State == client.LetterReplaying {
 		select {
 		case <-ctx.Done():
-			return letter, hint(fmt.Errorf("dead letter %d is still being replayed", id), "look again with `pas dead-letters show %d --service %s`", id, service)
+			return letter, hint.Add(fmt.Errorf("dead letter %d is still being replayed", id), "look again with `pas dead-letters show %d --service %s`", id, service)
 		case <-tick.C:
 		}
 		if letter, err = c.DeadLetter(ctx, service, id); err != nil {
@@ -210,7 +211,7 @@ func replayLetter(ctx context.Context, c *client.Client, service string, id int6
 		}
 	}
 	if letter.State == client.LetterParked {
-		return letter, hint(fmt.Errorf("dead letter %d failed again: %s (%s)", id, letter.Reason, letter.Detail), "mend what is wrong first, or discard it")
+		return letter, hint.Add(fmt.Errorf("dead letter %d failed again: %s (%s)", id, letter.Reason, letter.Detail), "mend what is wrong first, or discard it")
 	}
 	return letter, nil
 }

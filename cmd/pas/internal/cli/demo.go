@@ -14,6 +14,7 @@ import (
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/hint"
 )
 
 // errScenarios says that the demo ran, and that not everything held.
@@ -220,7 +221,7 @@ func (l *logFile) keep(err error) error {
 	if errors.As(err, &busy) || errors.Is(err, context.Canceled) {
 		return errors.Join(err, l.remove())
 	}
-	return hint(err, "the services' logs are in %s", l.path)
+	return hint.Add(err, "the services' logs are in %s", l.path)
 }
 
 // remove removes the file unless the user asked for it.

@@ -11,6 +11,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 )
 
 func (a *app) emails() *cobra.Command {
@@ -95,7 +96,7 @@ func (a *app) emailsRetry() *cobra.Command {
 			for _, id := range ids {
 				email, err := c.RetryEmail(cmd.Context(), id)
 				if client.Missing(err) {
-					return hint(fmt.Errorf("there is no email %d", id), "see `pas emails list`")
+					return hint.Add(fmt.Errorf("there is no email %d", id), "see `pas emails list`")
 				}
 				if err != nil {
 					return err

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,23 +69,4 @@ func passedOver(batches int64) string {
 	default:
 		return fmt.Sprintf(" %d batches were passed over.", batches)
 	}
-}
-
-// explainFeed adds what to do when topics cannot be read.
-func explainFeed(err error, cfg feed.Config) error {
-	var unknown *feed.UnknownTopicError
-	var remade *feed.RemadeError
-	var deleted *feed.DeletedError
-	var strange *feed.StrangeGroupError
-	switch {
-	case errors.As(err, &unknown):
-		return hint(err, "create it with `pas topics create %s --partitions 1`%s", unknown.Topic, unseen(cfg.Kafka))
-	case errors.As(err, &remade):
-		return hint(err, "if it is there again, start this command again with --from-beginning")
-	case errors.As(err, &deleted):
-		return hint(err, "start this command again, or let the topic keep its records for longer (retention.ms)")
-	case errors.As(err, &strange):
-		return hint(err, "choose another --group, or leave it out")
-	}
-	return explainKafka(err, cfg.Kafka)
 }

@@ -9,6 +9,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 )
 
 func (a *app) inventory() *cobra.Command {
@@ -57,7 +58,7 @@ func (a *app) showStock(stocks []client.Stock) error {
 
 func explainSKU(err error, sku string) error {
 	if client.Missing(err) {
-		return hint(fmt.Errorf("there is no product %q", sku), "see `pas inventory`, or create it with `pas inventory put %s`", sku)
+		return hint.Add(fmt.Errorf("there is no product %q", sku), "see `pas inventory`, or create it with `pas inventory put %s`", sku)
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -54,7 +55,7 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 	}
 	if err := b.sql(ctx, "CREATE DATABASE "+b.name); err != nil {
 		b.adminURL = ""
-		return b, hint(fmt.Errorf("make a database for the demo at %s: %w", u.Host, err), "DATABASE_URL must name a superuser; unset it to use a private Postgres")
+		return b, hint.Add(fmt.Errorf("make a database for the demo at %s: %w", u.Host, err), "DATABASE_URL must name a superuser; unset it to use a private Postgres")
 	}
 	u.Path = "/" + b.name
 	cfg.DatabaseURL = u.String()

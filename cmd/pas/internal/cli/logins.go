@@ -135,19 +135,3 @@ func (l *logins) check(ctx context.Context, target string, services []string, re
 	}
 	return nil
 }
-
-// explainRole adds what to do about a role that cannot be used so; other errors are those of failed.
-func explainRole(err error, failed func(error) error) error {
-	var owner *migrations.OwnerError
-	var power *migrations.PowerError
-	var shared *migrations.SharedError
-	switch {
-	case errors.As(err, &owner):
-		return hint(owner, "name %s in %s_DATABASE_URL", owner.Owner, strings.ToUpper(owner.Schema))
-	case errors.As(err, &power):
-		return hint(power, "name another role in the service's URL")
-	case errors.As(err, &shared):
-		return hint(shared, "name a role of this installation's own in the URL, or change the password for all of them with --replace-passwords")
-	}
-	return failed(err)
-}

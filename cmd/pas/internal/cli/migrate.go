@@ -19,6 +19,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/toolbox/hint"
 )
 
 const (
@@ -104,13 +105,18 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 		return usagef("DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
 	}
 	if err := reachable(ctx, target); err != nil {
-		return hint(fmt.Errorf("cannot connect to Postgres at %s: %w", u.Host, err), "check host, port, database, user and password in DATABASE_ADMIN_URL")
+		return hint.Add(fmt.Errorf("cannot connect to Postgres at %s: %w", u.Host, err), "check host, port, database, user and password in DATABASE_ADMIN_URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTime)
 	defer cancel()
-	failed := func(err error) error { return explainServer(fmt.Errorf("migrate %s: %w", u.Redacted(), err)) }
+	failed := func(err error) error {
+		if hint.Of(err) != "" { // about a role, whatever the server
+			return err
+		}
+		return hint.Server(fmt.Errorf("migrate %s: %w", u.Redacted(), err))
+	}
 	if err := logins.check(ctx, target, services, replace); err != nil {
-		return explainRole(err, failed)
+		return failed(err)
 	}
 	roles := slices.Sorted(maps.Keys(logins.passwords))
 	for _, role := range roles {

@@ -14,6 +14,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 )
 
 const (
@@ -129,7 +130,7 @@ func parseOrder(order client.NewOrder, items []string, total string) (client.New
 func explainPlace(err error) error {
 	var p *client.Problem
 	if errors.As(err, &p) && p.Status == http.StatusUnprocessableEntity && strings.Contains(err.Error(), "sku") {
-		return hint(err, "see `pas inventory` for what there is")
+		return hint.Add(err, "see `pas inventory` for what there is")
 	}
 	return err
 }
@@ -191,7 +192,7 @@ it is cancelled then.`,
 
 func explainMissing(err error, id string) error {
 	if client.Missing(err) {
-		return hint(fmt.Errorf("there is no order %q", id), "check the id; an order that came over Kafka may be among `pas dead-letters list`")
+		return hint.Add(fmt.Errorf("there is no order %q", id), "check the id; an order that came over Kafka may be among `pas dead-letters list`")
 	}
 	return err
 }
@@ -223,7 +224,7 @@ func (a *app) finish(ctx context.Context, c *client.Client, order client.Order, 
 	case err != nil || wait <= 0:
 		return err
 	case !order.Settled():
-		return hint(fmt.Errorf("order %s is still %s after %s", order.OrderID, order.Status, wait), "look again with `pas show %s --wait`", order.OrderID)
+		return hint.Add(fmt.Errorf("order %s is still %s after %s", order.OrderID, order.Status, wait), "look again with `pas show %s --wait`", order.OrderID)
 	case wanted != "" && order.Status != wanted:
 		return fmt.Errorf("order %s ended %s (%s), not %s", order.OrderID, order.Status, order.Reason, wanted)
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,6 +13,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 	"pasdetrois/toolbox/replay"
 )
 
@@ -65,7 +65,7 @@ with its data in ./pas-data.`,
 			cfg.Progress = func(p replay.Progress) { line.replayed(p) }
 			report, err := replay.Run(cmd.Context(), cfg)
 			line.end()
-			return a.showReplayed(report, explainReplay(err, cfg))
+			return a.showReplayed(report, err)
 		}),
 	}
 	f := cmd.Flags()
@@ -152,51 +152,6 @@ func parseFrom(text string, now time.Time) (replay.From, error) {
 	return replay.From{Time: at}, nil
 }
 
-// explainReplay adds what to do when a replay could not be done.
-func explainReplay(err error, cfg replay.Config) error {
-	var topic *replay.UnknownTopicError
-	var partition *replay.PartitionError
-	var outside *replay.RangeError
-	var busy *replay.BusyError
-	var stuck *replay.StuckError
-	var remade *replay.RemadeError
-	var other *replay.OtherServiceError
-	var paused *replay.PausedError
-	var unreachable *client.UnreachableError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &topic), errors.As(err, &partition):
-		return usagef("%s", err)
-	case errors.Is(err, context.Canceled):
-		return err
-	case errors.As(err, &other):
-		return hint(err, "give the admin URL of %s with --admin or PAS_%s_ADMIN_URL", cfg.Service, strings.ToUpper(cfg.Service))
-	case errors.As(err, &outside):
-		return hint(err, "give another --from, or choose a partition with --topic and --partition")
-	case errors.As(err, &busy) && busy.Strangers:
-		return hint(err, "a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; nothing was moved back",
-			cfg.Service)
-	case errors.As(err, &remade):
-		return hint(err, "%s reads the topic that is there now from its beginning by itself", cfg.Service)
-	case errors.As(err, &busy):
-		return hint(err, "give the admin URL of every replica of %s with --admin; nothing was moved back", cfg.Service)
-	case errors.As(err, &paused):
-		return hint(err, "wait for that, or end the pause with POST /consumers/resume at the admin URL of %s", cfg.Service)
-	case errors.As(err, &stuck):
-		return hint(err, "see /readyz and the log of %s; it goes on reading by itself", cfg.Service)
-	case errors.As(err, &unreachable):
-		return hint(err, "start the system with `pas up`, or say where the service is with --admin or PAS_%s_ADMIN_URL", strings.ToUpper(cfg.Service))
-	case client.StatusOf(err) != 0:
-		return hint(err, "this %s may be older than this pas", cfg.Service)
-	}
-	var hinted *hintedError
-	if explained := explainAuditor(err); errors.As(explained, &hinted) {
-		return explained
-	}
-	return explainKafka(err, cfg.Kafka)
-}
-
 func (l *liveLine) replayed(p replay.Progress) {
 	if p.Step != "" {
 		l.end()
@@ -215,7 +170,7 @@ func (a *app) showReplayed(r *replay.Report, err error) error {
 	}
 	var verdict error
 	if r.Comparison != nil && !r.Equal() {
-		verdict = hint(fmt.Errorf("%d rows of %s differ after the replay", r.Different, r.Service), "see them above; `pas order history` tells what happened to an order")
+		verdict = hint.Add(fmt.Errorf("%d rows of %s differ after the replay", r.Different, r.Service), "see them above; `pas order history` tells what happened to an order")
 	}
 	if a.json {
 		view := struct {

@@ -15,6 +15,8 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/toolbox/hint"
+	toolkafka "pasdetrois/toolbox/kafka"
 	"pasdetrois/toolbox/rest"
 )
 
@@ -98,10 +100,10 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	}
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(fmt.Errorf("%s is used by another program", addr), "stop that program, or choose another address with --addr")
+		return hint.Add(fmt.Errorf("%s is used by another program", addr), "stop that program, or choose another address with --addr")
 	}
 	if err != nil {
-		return hint(fmt.Errorf("listen on %s: %w", addr, err), "choose another address with --addr")
+		return hint.Add(fmt.Errorf("listen on %s: %w", addr, err), "choose another address with --addr")
 	}
 	view := restView{URL: "http://" + l.Addr().String(), Brokers: cfg.Brokers, Allow: cfg.Allow}
 	a.announceRest(view, cfg.Log)
@@ -129,7 +131,7 @@ func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Conf
 	}
 	where := cfg.Kafka
 	where.Brokers = cfg.Brokers
-	return explainKafka(err, where)
+	return toolkafka.Explain(where, err)
 }
 
 func (a *app) announceRest(view restView, log *slog.Logger) {

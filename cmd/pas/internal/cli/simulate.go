@@ -12,9 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/client"
-	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/hint"
 	"pasdetrois/toolbox/simulate"
 )
 
@@ -78,7 +77,7 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 				Settle: flags.settle, Progress: line.progress})
 			line.end()
 			if err != nil {
-				return explainSimulate(err, cfg)
+				return err
 			}
 			return a.showSimulated(summary, flags.settle)
 		}),
@@ -149,30 +148,18 @@ func (s *simulateFlags) complete(seeded bool) error {
 	return nil
 }
 
-// explainSimulate adds what to do when the run could not begin.
-func explainSimulate(err error, cfg kafka.Config) error {
-	var unreachable *client.UnreachableError
-	switch {
-	case errors.As(err, &unreachable), client.StatusOf(err) != 0:
-		return err
-	case errors.Is(err, simulate.ErrNothingToBuy):
-		return hint(err, "add one with `pas inventory put` and `pas inventory restock`")
-	}
-	return explainFeed(err, feed.Config{Kafka: cfg})
-}
-
 // verdict returns why the run is no success, or nil.
 func verdict(s simulate.Summary, settle time.Duration) error {
 	switch {
 	case s.Orders > 0 && s.Taken == 0 && !s.Interrupted:
-		return hint(errors.New("not one order was taken"), "see the answers above, and the log of the orders service")
+		return hint.Add(errors.New("not one order was taken"), "see the answers above, and the log of the orders service")
 	case s.Unsettled > 0 && s.Blind != "" && !s.Interrupted:
 		return fmt.Errorf("%d of %d orders are not known to be settled %s after the traffic: %s", s.Unsettled, s.Orders, settle, s.Blind)
 	case s.Unsettled > 0 && !s.Interrupted:
-		return hint(fmt.Errorf("%d of %d orders are not settled %s after the traffic", s.Unsettled, s.Orders, settle),
+		return hint.Add(fmt.Errorf("%d of %d orders are not settled %s after the traffic", s.Unsettled, s.Orders, settle),
 			"see `pas show %s`, or allow more time with --settle", s.UnsettledExamples[0])
 	case s.EventsProblem != "":
-		return hint(fmt.Errorf("%d events were lost: %s", s.EventsLost, s.EventsProblem), "check that Kafka runs and has room")
+		return hint.Add(fmt.Errorf("%d events were lost: %s", s.EventsLost, s.EventsProblem), "check that Kafka runs and has room")
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ records were unreadable and how many had no value. With --json, each record is o
 				PassOver: a.notePassed,
 			})
 			if err != nil {
-				return explainFeed(err, cfg)
+				return err
 			}
 			a.note("Read %d: %d shown, %d skipped; %d unreadable%s.%s", summary.Read, summary.Shown, summary.Skipped, summary.Unreadable,
 				empty(summary.Empty), passedOver(summary.PassedOver))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
@@ -66,14 +66,6 @@ func (a *app) kafka(f kafkaFlags) (kafka.Config, error) {
 	return cfg, nil
 }
 
-// unseen reminds of topics that exist and that a client may not see.
-func unseen(cfg kafka.Config) string {
-	if !cfg.Access.SASL() && cfg.Access.Cert == "" {
-		return ""
-	}
-	return fmt.Sprintf("; if it exists, %s may not see it: give it the ACLs Describe and Read", cfg.Access.Who())
-}
-
 // withKafka makes a command's RunE that talks to Kafka.
 func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg kafka.Config, given []string) error) func(*cobra.Command, []string) error {
 	return a.runs(func(cmd *cobra.Command, given []string) error {
@@ -85,21 +77,6 @@ func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg kafka.C
 		defer cancel()
 		return run(ctx, cfg, given)
 	})
-}
-
-// explainKafka adds what to do when Kafka cannot be reached. Whatever else it says is said already.
-func explainKafka(err error, cfg kafka.Config) error {
-	var explained *kafka.Problem
-	var network net.Error
-	if err = toolkafka.Explain(cfg, err); errors.As(err, &explained) {
-		if explained.Unreachable == "" {
-			return explained
-		}
-		err = fmt.Errorf("connect to Kafka at %s: %s", strings.Join(cfg.Brokers, ","), explained.Unreachable)
-	} else if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return hint(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
 }
 
 func (a *app) topics() *cobra.Command {
@@ -150,7 +127,7 @@ func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
 		RunE: a.withKafka(flags, func(ctx context.Context, cfg kafka.Config, _ []string) error {
 			infos, err := kafka.ListTopics(ctx, cfg)
 			if err != nil {
-				return explainKafka(err, cfg)
+				return toolkafka.Explain(cfg, err)
 			}
 			if a.json {
 				return a.printer().JSON(map[string]any{"items": views(infos)})
@@ -189,19 +166,19 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 			}
 			infos, err := kafka.ListTopics(ctx, cfg)
 			if err != nil {
-				return explainKafka(err, cfg)
+				return toolkafka.Explain(cfg, err)
 			}
 			var found []kafka.TopicInfo
 			for _, name := range names {
 				i := slices.IndexFunc(infos, func(t kafka.TopicInfo) bool { return t.Name == name })
 				if i < 0 {
-					return hint(fmt.Errorf("there is no topic %q", cfg.TopicPrefix+name), "create the four topics with `pas topics create`%s", unseen(cfg))
+					return hint.Add(fmt.Errorf("there is no topic %q", cfg.TopicPrefix+name), "create the four topics with `pas topics create`%s", toolkafka.Unseen(cfg))
 				}
 				found = append(found, infos[i])
 			}
 			held, err := feed.HeldBack(ctx, cfg, names)
 			if err != nil {
-				return explainKafka(err, cfg)
+				return toolkafka.Explain(cfg, err)
 			}
 			if a.json {
 				items := views(found)

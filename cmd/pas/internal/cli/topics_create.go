@@ -11,6 +11,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/platform/kafka"
+	toolkafka "pasdetrois/toolbox/kafka"
 )
 
 const maxPartitions = 10_000
@@ -49,11 +50,11 @@ A topic with fewer partitions than asked is an error.`,
 			}
 			created, err := kafka.CreateTopics(ctx, cfg, specs)
 			if err != nil {
-				return explainKafka(err, cfg)
+				return toolkafka.Explain(cfg, err)
 			}
 			different, err := kafka.DifferentTopics(ctx, cfg, specs)
 			if err != nil {
-				return explainKafka(err, cfg)
+				return toolkafka.Explain(cfg, err)
 			}
 			return a.showCreated(cfg, specs, created, different)
 		}),

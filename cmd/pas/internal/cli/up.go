@@ -18,6 +18,7 @@ import (
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/hint"
 )
 
 // upView says where everything is, as --json shows it.
@@ -127,9 +128,9 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	}
 	if err != nil {
 		if runsIn(data) {
-			return hint(fmt.Errorf("another `pas up` runs with its data in %s", data), "stop that one, or choose another folder with --data")
+			return hint.Add(fmt.Errorf("another `pas up` runs with its data in %s", data), "stop that one, or choose another folder with --data")
 		}
-		return a.explainUp(err, logPath)
+		return a.withLogs(err, logPath)
 	}
 	forget := remember(filepath.Join(data, filepath.Base(upFile)), s)
 	defer forget()
@@ -145,10 +146,10 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	}
 	proxy.Stop()
 	if err := s.Stop(); err != nil && died == nil {
-		return hint(fmt.Errorf("the system did not stop cleanly: %w", err), "the services' logs are in %s", logPath)
+		return hint.Add(fmt.Errorf("the system did not stop cleanly: %w", err), "the services' logs are in %s", logPath)
 	}
 	if died != nil {
-		return hint(fmt.Errorf("a service ended: %w", died), "the services' logs are in %s", logPath)
+		return hint.Add(fmt.Errorf("a service ended: %w", died), "the services' logs are in %s", logPath)
 	}
 	return nil
 }
@@ -177,15 +178,11 @@ func startSystem(ctx context.Context, cfg stack.Config, port int) (*stack.Stack,
 	return s, proxy, nil
 }
 
-func (a *app) explainUp(err error, logPath string) error {
-	var settings *stack.SettingsError
-	if errors.As(err, &settings) {
-		return usagef("%s", err)
+func (a *app) withLogs(err error, logPath string) error {
+	if isUsage(err) || hint.Of(err) != "" {
+		return err
 	}
-	if explained := explain(err); explained != err.Error() {
-		return err // says already what to do
-	}
-	return hint(err, "the services' logs are in %s", logPath)
+	return hint.Add(err, "the services' logs are in %s", logPath)
 }
 
 // serviceEnviron is what the services may read of our environment: their own settings, not where things are.

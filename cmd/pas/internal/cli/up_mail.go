@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"pasdetrois/toolbox/hint"
 )
 
 // inbox is a Mailpit that runs beside the stack: a mail server that keeps what it takes and shows it on a page.
@@ -32,14 +34,14 @@ const (
 func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*inbox, error) {
 	program, err := exec.LookPath("mailpit")
 	if err != nil {
-		return nil, hint(errors.New("--mail needs Mailpit, and there is no program mailpit in PATH"),
+		return nil, hint.Add(errors.New("--mail needs Mailpit, and there is no program mailpit in PATH"),
 			"install it (its page is mailpit.axllent.org), or in a clone use `make up MAIL=1`, which builds it; with containers use the compose profile mail")
 	}
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset)) }
 	for _, port := range []int{inboxSMTP, inboxHTTP} {
 		l, err := net.Listen("tcp", address(port))
 		if err != nil {
-			return nil, hint(fmt.Errorf("port %d, wanted for the inbox, cannot be used: %w", port+offset, err), "--port-offset moves all ports")
+			return nil, hint.Add(fmt.Errorf("port %d, wanted for the inbox, cannot be used: %w", port+offset, err), "--port-offset moves all ports")
 		}
 		_ = l.Close()
 	}

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/hint"
 	"pasdetrois/toolbox/windows"
 )
 
@@ -121,7 +121,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	stopped := context.Cause(ctx)
 	cancel(nil)
 	if err != nil {
-		return explainCounting(err, reading, flags.store)
+		return err
 	}
 	if stopped != nil && !errors.Is(stopped, context.Canceled) {
 		return stopped
@@ -153,7 +153,7 @@ func (a *app) servePage(ctx context.Context, addr string, failed context.CancelC
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, nil, hint(fmt.Errorf("--serve: %w", err), "choose a free port of this machine")
+		return nil, nil, hint.Add(fmt.Errorf("--serve: %w", err), "choose a free port of this machine")
 	}
 	page = windows.NewPage()
 	done := make(chan struct{})
@@ -196,7 +196,7 @@ func connector(target string) func(context.Context) (*pgx.Conn, error) {
 		if cfg, parseErr := pgx.ParseConfig(target); parseErr == nil {
 			host = net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port))
 		}
-		return nil, hint(fmt.Errorf("cannot connect to Postgres at %s: %w", host, err),
+		return nil, hint.Add(fmt.Errorf("cannot connect to Postgres at %s: %w", host, err),
 			"check host, port, database, user and password in DATABASE_URL")
 	}
 }
@@ -214,49 +214,7 @@ func (a *app) openStore(ctx context.Context, flags *windowsFlags, reading feed.C
 	if job.Name == "" {
 		job.Name = strings.Join(job.Topics, ",") + "/" + short(flags.size)
 	}
-	store, err := windows.OpenStore(ctx, connector(target), job, reading.Kafka.TopicPrefix)
-	if err != nil {
-		return nil, explainStored(err)
-	}
-	return store, nil
-}
-
-// explainStored adds what to do when windows cannot be stored or read back.
-func explainStored(err error) error {
-	var busy *windows.BusyError
-	var different *windows.DifferentJobError
-	var nothing *windows.NothingStoredError
-	var answer *pgconn.PgError
-	switch {
-	case errors.As(err, &busy):
-		return hint(err, "end that one, or name another job with --job")
-	case errors.As(err, &different):
-		return usagef("%s; give the same topics, --size and --grace, or name another job with --job", err)
-	case errors.As(err, &nothing) && len(nothing.Jobs) == 0:
-		return hint(err, "store some with `pas windows TOPIC… --store`")
-	case errors.As(err, &nothing):
-		return hint(err, "name one with --job")
-	case errors.As(err, &answer) && answer.Code == "42501": // insufficient privilege
-		return hint(errors.New(answer.Message), "DATABASE_URL must name a role that may create a schema, or may use the schema windows")
-	}
-	return explainServer(err)
-}
-
-// explainCounting adds what to do when windows cannot be counted.
-func explainCounting(err error, reading feed.Config, stored bool) error {
-	var gone *feed.GoneError
-	var remade *feed.RemadeError
-	var hinted *hintedError
-	explained := explainStored(err)
-	switch {
-	case errors.As(err, &gone):
-		return hint(err, "records were deleted before they were counted, or the topic was made anew: begin again with another --job")
-	case errors.As(err, &remade) && stored:
-		return hint(err, "what is stored was counted in the old topic: begin again with another --job")
-	case errors.As(explained, &hinted): // says already what to do
-		return explained
-	}
-	return explainFeed(explained, reading)
+	return windows.OpenStore(ctx, connector(target), job, reading.Kafka.TopicPrefix)
 }
 
 // short writes a duration without its zeros: 1m, not 1m0s.

@@ -66,7 +66,7 @@ func (a *app) history(ctx context.Context, job string, since time.Duration, last
 	}
 	stored, list, err := windows.History(ctx, conn, job, from, last)
 	if err != nil {
-		return explainStored(err)
+		return err
 	}
 	if a.json {
 		return a.printer().JSON(historyView{stored.Name, stored.Topics, short(stored.Size), short(stored.Grace), list})
