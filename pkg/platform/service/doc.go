@@ -33,7 +33,8 @@
 //	}
 //
 // Its main package is one line, `func main() { service.Main("parcels", parcels.Run) }`. The service's name is also the name of
-// its schema, which `pas migrate` or the service's own migrations make before the service can work.
+// its schema. A migration makes the schema's tables: SchemaSQL has those that the Shell needs, and the rest are the service's own.
+// Package servicetest has the words for its tests.
 //
 // # What holds
 //
