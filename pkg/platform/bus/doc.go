@@ -39,7 +39,7 @@
 //
 // # Batches
 //
-// Messages that wait for one use case at the same moment share a call and a transaction (package coalesce). There is no
+// Messages that wait for one use case at the same moment share a call and a transaction (package batch). There is no
 // timer: a lone message starts at once. Each message has its own answer, publication and acknowledgement. A message that
 // failed is retried alone, so it fails nobody else's batch.
 //

@@ -2,80 +2,74 @@ package deadletter
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
-
-// scrapeTimeout keeps a scrape short when the database is slow. The gauges are then absent.
-const scrapeTimeout = time.Second
-
-type collector struct {
-	store                             *Store
-	parked, stored, bytes             *prometheus.Desc
-	limitLetters, limitBytes, evicted *prometheus.Desc
-}
-
-// Collector returns the metrics of the dead letters. The gauges are counted in the table at each scrape.
-func (s *Store) Collector() prometheus.Collector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("pasdetrois_dead_letters"+name, help, labels, nil)
-	}
-	return &collector{store: s,
-		parked:       desc("", "Messages that are parked as dead letters now, by reason.", "reason"),
-		stored:       desc("_stored", "Dead letters that the table holds, by whether an operator has handled them.", "handled"),
-		bytes:        desc("_stored_bytes", "Bytes that the dead letters take, by whether an operator has handled them.", "handled"),
-		limitLetters: desc("_limit", "Dead letters that the table holds at most."),
-		limitBytes:   desc("_limit_bytes", "Bytes that the dead letters may take."),
-		evicted:      desc("_evicted_total", "Handled dead letters that this process deleted to make room."),
-	}
-}
-
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.parked, c.stored, c.bytes, c.limitLetters, c.limitBytes, c.evicted} {
-		ch <- d
-	}
-	c.store.count.Describe(ch)
-}
 
 const countSQL = `
 SELECT reason, state IN ('replayed', 'discarded'), count(*), coalesce(sum(stored_bytes), 0)::bigint
 FROM dead_letters GROUP BY 1, 2`
 
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	gauge(c.limitLetters, float64(c.store.room.bounds.Letters))
-	gauge(c.limitBytes, float64(c.store.room.bounds.Bytes))
-	ch <- prometheus.MustNewConstMetric(c.evicted, prometheus.CounterValue, float64(c.store.room.evicted.Load()))
-	c.store.count.Collect(ch)
+// collectors are several collectors as one.
+type collectors []prometheus.Collector
 
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-	defer cancel()
-	rows, err := c.store.pool.Query(ctx, countSQL)
-	if err != nil {
-		return
+// Collector returns the metrics of the dead letters.
+func (s *Store) Collector() prometheus.Collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("pasdetrois_dead_letters"+name, help, labels, nil)
 	}
-	var reason string
-	var handled bool
-	var n, bytes int64
-	letters, size := map[bool]int64{}, map[bool]int64{}
-	_, err = pgx.ForEachRow(rows, []any{&reason, &handled, &n, &bytes}, func() error {
-		letters[handled] += n
-		size[handled] += bytes
-		if !handled {
-			gauge(c.parked, float64(n), reason)
+	parked := desc("", "Messages that are parked as dead letters now, by reason.", "reason")
+	stored := desc("_stored", "Dead letters that the table holds, by whether an operator has handled them.", "handled")
+	bytes := desc("_stored_bytes", "Bytes that the dead letters take, by whether an operator has handled them.", "handled")
+	limit := desc("_limit", "Dead letters that the table holds at most.")
+	limitBytes := desc("_limit_bytes", "Bytes that the dead letters may take.")
+	return collectors{s.count, pgdb.Gauges(func(ctx context.Context, gauge pgdb.Gauge) {
+		gauge(limit, float64(s.room.bounds.Letters))
+		gauge(limitBytes, float64(s.room.bounds.Bytes))
+		rows, err := s.pool.Query(ctx, countSQL)
+		if err != nil {
+			return
 		}
-		return nil
-	})
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(c.parked, err)
-		return
+		var reason string
+		var handled bool
+		var n, size int64
+		letters, sizes, waiting := map[bool]int64{}, map[bool]int64{}, map[string]int64{}
+		_, err = pgx.ForEachRow(rows, []any{&reason, &handled, &n, &size}, func() error {
+			letters[handled] += n
+			sizes[handled] += size
+			if !handled {
+				waiting[reason] += n
+			}
+			return nil
+		})
+		if err != nil {
+			return
+		}
+		for reason, n := range waiting {
+			gauge(parked, float64(n), reason)
+		}
+		for label, handled := range map[string]bool{"yes": true, "no": false} {
+			gauge(stored, float64(letters[handled]), label)
+			gauge(bytes, float64(sizes[handled]), label)
+		}
+	}, parked, stored, bytes, limit, limitBytes),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "pasdetrois_dead_letters_evicted_total",
+			Help: "Handled dead letters that this process deleted to make room."}, func() float64 { return float64(s.room.evicted.Load()) })}
+}
+
+// Describe implements prometheus.Collector.
+func (cs collectors) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range cs {
+		c.Describe(ch)
 	}
-	for label, handled := range map[string]bool{"yes": true, "no": false} {
-		gauge(c.stored, float64(letters[handled]), label)
-		gauge(c.bytes, float64(size[handled]), label)
+}
+
+// Collect implements prometheus.Collector.
+func (cs collectors) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range cs {
+		c.Collect(ch)
 	}
 }

@@ -155,19 +155,11 @@ func (r *Relay) deletePublished(ctx context.Context, published <-chan []Row) {
 }
 
 func recordsOf(rows []Row) []messages.Record {
-	records := make([]messages.Record, len(rows))
-	for i, r := range rows {
-		records[i] = r.Record
-	}
-	return records
+	return pgdb.Column(rows, func(r Row) messages.Record { return r.Record })
 }
 
 func idsOf(rows []Row) []int64 {
-	ids := make([]int64, len(rows))
-	for i, r := range rows {
-		ids[i] = r.ID
-	}
-	return ids
+	return pgdb.Column(rows, func(r Row) int64 { return r.ID })
 }
 
 // A failed attempt is repeated after firstRetry, then after ever longer pauses, up to lastRetry.
