@@ -35,7 +35,7 @@ func flood(ctx context.Context, to target, n int, rate float64, d time.Duration)
 				unsent++
 			}
 		}
-		load.Wait(ctx, time.Millisecond)
+		wait.Sleep(ctx, time.Millisecond)
 	}
 	close(due)
 	all.Wait()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pasdetrois/bench/load"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // target is what a rush sends to one service.
@@ -92,7 +93,7 @@ func (c *client) send(ctx context.Context, t *tally, order int) (accepted bool) 
 		conn, err := load.Dial(ctx, c.to.address, method+c.to.path)
 		if err != nil {
 			t.note(0, 0, err)
-			load.Wait(ctx, retryPause)
+			wait.Sleep(ctx, retryPause)
 			return false
 		}
 		c.conn = conn
@@ -126,7 +127,7 @@ func crowd(ctx context.Context, to target, n int, d time.Duration) rush {
 			defer c.close()
 			for order := i; ctx.Err() == nil; order += n {
 				if !c.send(ctx, t, order) {
-					load.Wait(ctx, 10*retryPause)
+					wait.Sleep(ctx, 10*retryPause)
 				}
 			}
 		})
@@ -144,7 +145,7 @@ func slow(ctx context.Context, address string, n int, header []byte) {
 				var d net.Dialer
 				conn, err := d.DialContext(ctx, "tcp", address)
 				if err != nil {
-					load.Wait(ctx, retryPause)
+					wait.Sleep(ctx, retryPause)
 					continue
 				}
 				stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
