@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pasdetrois/bench/load"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // flood sends rate orders a second for some time, over up to n connections. Refused and unanswered orders do not slow it down.
