@@ -24,9 +24,9 @@ func rules() []rule {
 	}
 }
 
-// messagesNeedOnlyGo: the contract can be read, vendored or copied without anything else.
+// messagesNeedOnlyGo: the contract can be read, vendored or copied without anything else, its tests too.
 func messagesNeedOnlyGo(f file) []string {
-	if !f.in("pkg/messages") || f.test {
+	if !f.in("pkg/messages") {
 		return nil
 	}
 	return f.refuse("the contract needs the standard library only", func(imported string) bool {
