@@ -15,16 +15,19 @@ import (
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	// `pas demo | head` must not leave a database behind: a reader that goes away ends the command, not the process.
+	// SIGPIPE is ignored, so that a closed output cancels the command and does not kill the process.
+	// `pas demo | head` must still stop its Postgres and remove its files.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], &pipe{os.Stdout, cancel}, os.Stderr))
 }
 
-// patience is how many signals it takes to end at once. The first one ends cleanly, which takes seconds at most; an
-// impatient second one must not leave a database server behind.
+// patience is the number of signals after which the process exits at once. The first signal ends the command
+// cleanly, which takes seconds at most. The second one is ignored: an impatient user must not leave a database
+// server behind.
 const patience = 3
 
-// run runs the tool until it is done or a signal ends it.
+// run runs the tool until the command returns or a signal cancels it, and returns the exit code. The third
+// signal exits the process with cli.ExitFailure and cleans up nothing.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,7 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.Run(ctx, cli.Program{Args: args, Environ: environ(), Stdout: stdout, Stderr: stderr})
 }
 
-// pipe is an output that tells when nobody reads it any more.
+// pipe is a standard output that calls broken on each failed write. Without it, a command whose reader has gone
+// would run to its end unseen.
 type pipe struct {
 	*os.File
 	broken func()
@@ -63,6 +67,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// environ returns the environment as a map. Commands read this map and never os.Getenv, so that a test gives
+// its own.
 func environ() map[string]string {
 	vars := map[string]string{}
 	for _, entry := range os.Environ() {

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Email is one email as the notifications service wrote it to its log.
+// Email is one email line in the log of the notifications service. The field names are those of that log.
 type Email struct {
 	To        string `json:"to"`
 	Subject   string `json:"subject"`
@@ -17,14 +17,17 @@ type Email struct {
 	MessageID string `json:"message_id"`
 }
 
-// mailbox is the notifications service's email log: it keeps every email line.
+// mailbox is the email log of the notifications service. It keeps every email line in memory, in the order of
+// writing, for the life of the stack. Its methods may be called concurrently.
 type mailbox struct {
 	mu     sync.Mutex
 	emails []Email
 	notify func(Email)
 }
 
-// Write takes one or more whole lines of JSON. Other lines are ignored.
+// Write takes one or more whole lines of JSON and never fails. Other lines, and lines without a recipient, are
+// ignored. It calls notify while it holds the lock: calls come one at a time and in order, and notify must not
+// read the mailbox.
 func (m *mailbox) Write(lines []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -41,6 +44,7 @@ func (m *mailbox) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
+// all returns a copy, so that the caller may keep it while emails arrive.
 func (m *mailbox) all() []Email {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,7 +10,9 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// DefaultPorts returns the ports that a system with all its services has, each moved up by offset. Postgres gets any.
+// DefaultPorts returns the usual ports of all services and of Kafka, each moved up by offset. They are the
+// ports that the commands use by default. Postgres gets any free port: other commands find its address in a
+// file of `pas up`.
 func DefaultPorts(offset int) Ports {
 	return Ports{
 		Kafka:  9092 + offset,
@@ -19,9 +21,10 @@ func DefaultPorts(offset int) Ports {
 	}
 }
 
-// PortBusyError says that a fixed port is taken by another program.
+// PortBusyError says that another program uses a fixed port. A caller finds it with errors.As: this failure is
+// the user's to solve, and the logs say nothing about it.
 type PortBusyError struct {
-	For  string // what needs the port
+	For  string // service or part that needs the port
 	Port int
 }
 
@@ -29,12 +32,13 @@ func (e *PortBusyError) Error() string {
 	return fmt.Sprintf("port %d, wanted for %s, is used by another program", e.Port, e.For)
 }
 
-// Hint says how to get a port.
+// Hint returns the user's two ways out. The command line appends it to the error.
 func (e *PortBusyError) Hint() string {
 	return "stop that program, or move all ports up with --port-offset 2000"
 }
 
-// Listen opens a TCP port on 127.0.0.1; 0 is any free one. The error of a port in use is a *PortBusyError.
+// Listen opens a TCP port on 127.0.0.1; port 0 means any free one. For a port in use, the error is a
+// *PortBusyError. name appears in errors only.
 func Listen(name string, port int) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -46,7 +50,9 @@ func Listen(name string, port int) (net.Listener, error) {
 	return l, nil
 }
 
-// free returns an error when the fixed port cannot be listened on.
+// free returns an error when the fixed port cannot be opened. It closes the port again, since the embedded
+// broker opens it itself: another program can still take the port in between, and the broker's own error
+// reports that.
 func free(name string, port int) error {
 	if port == 0 {
 		return nil

@@ -19,25 +19,32 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// service is one of the three: its addresses, which stay, and its present run, if any.
+// service is one of the three services: its addresses, which never change, and its present run, if any.
+//
+//	listening --start--> running --stop, or its own end--> stopped --start--> running
+//	                                                          (on new listeners at the old addresses)
+//
+// The first run takes over the listeners that listenAll opened. A later run must open the old addresses again;
+// this fails when another program has taken one in between.
 type service struct {
 	name          string
 	stack         *Stack
-	public, admin string // addresses
+	public, admin string // host:port
 
 	mu      sync.Mutex
 	waiting []net.Listener // public and admin, open before the first run
-	current *serviceRun    // nil while it is stopped
+	current *serviceRun    // nil while the service is stopped
 }
 
-// serviceRun is one run of a service.
+// serviceRun is one run of a service. err may be read only after done is closed.
 type serviceRun struct {
 	cancel context.CancelFunc
-	done   chan struct{} // closed when it has ended
-	err    error         // why, once done is closed
+	done   chan struct{} // closed when the run has ended
+	err    error         // nil after a requested, clean stop
 }
 
-// listenAll opens every port first: a busy one is known before anything heavy is started.
+// listenAll opens the ports of all services, so that a busy port fails before anything heavy starts. On an
+// error it returns the services so far, whose open listeners Stop closes.
 func listenAll(s *Stack) (map[string]*service, error) {
 	services := map[string]*service{}
 	for _, name := range messages.Services() {
@@ -62,7 +69,9 @@ func (svc *service) endpoint() client.Endpoint {
 	return client.Endpoint{Public: "http://" + svc.public, Admin: "http://" + svc.admin}
 }
 
-// start begins a run, on the listeners that are open already or, after a stop, on new ones at the old addresses.
+// start begins a run and does not wait until the service is ready. It uses the listeners that are open already
+// or, after a stop, new ones at the old addresses. A running service is an error. When the second listener
+// cannot be opened, the first one stays in waiting, and close closes it.
 func (svc *service) start() error {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
@@ -87,6 +96,8 @@ func (svc *service) start() error {
 	go func() {
 		defer close(run.done)
 		defer cancel()
+		// A run that ends before its cancellation has died, whatever it returned. A cancelled run that returns
+		// context.Canceled has stopped cleanly.
 		run.err = safely(func() error { return svc.stack.run(ctx, svc.name, public, admin) })
 		switch {
 		case ctx.Err() == nil && run.err == nil:
@@ -101,7 +112,8 @@ func (svc *service) start() error {
 	return nil
 }
 
-// safely turns a panic of fn's own goroutine into an error: one service's bug must not keep the stack from cleaning up.
+// safely turns a panic on fn's own goroutine into an error, so that Stop still runs and leaves no Postgres
+// behind. A panic on a goroutine that fn started still ends the process.
 func safely(fn func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -120,7 +132,8 @@ func (r *serviceRun) ended() bool {
 	}
 }
 
-// stop ends the present run and waits for it.
+// stop cancels the present run, waits until it has drained, and returns its error. It holds the lock meanwhile,
+// so that a concurrent start waits. The service's own drain limit bounds the wait.
 func (svc *service) stop() error {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
@@ -134,7 +147,8 @@ func (svc *service) stop() error {
 	return run.err
 }
 
-// forget keeps stop from telling again why a run ended that was told already.
+// forget drops a run that has ended and whose error was returned already, so that stop does not return it a
+// second time.
 func (svc *service) forget(run *serviceRun) {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
@@ -143,7 +157,7 @@ func (svc *service) forget(run *serviceRun) {
 	}
 }
 
-// close is stop, and closes listeners that wait for a run.
+// close stops the service and closes listeners that no run has taken over. No run may be started afterwards.
 func (svc *service) close() error {
 	err := svc.stop()
 	for _, l := range svc.waiting {
@@ -152,7 +166,8 @@ func (svc *service) close() error {
 	return err
 }
 
-// StopService stops the service as a signal would and returns when it has ended. Stopping a stopped one does nothing.
+// StopService stops the service as a SIGTERM does: it drains and then ends. It returns when the run has ended.
+// A stopped service is no error. ctx is not used: a half-stopped service would be of no use to the caller.
 func (s *Stack) StopService(_ context.Context, name string) error {
 	svc, err := s.service(name)
 	if err != nil {
@@ -161,7 +176,8 @@ func (s *Stack) StopService(_ context.Context, name string) error {
 	return svc.stop()
 }
 
-// StartService starts a stopped service at its old addresses and returns when it is ready.
+// StartService starts a stopped service at its old addresses and returns when it is ready. A running service is
+// an error. When ctx ends first, the service keeps running.
 func (s *Stack) StartService(ctx context.Context, name string) error {
 	svc, err := s.service(name)
 	if err != nil {
@@ -181,7 +197,9 @@ func (s *Stack) service(name string) (*service, error) {
 	return svc, nil
 }
 
-// awaitReady returns when the service says that it is ready, or an error when it ends before or takes too long.
+// awaitReady polls the service's readiness until it is ready. It fails when the run ends first, when ctx ends,
+// or after readyTime; in the latter two cases the error holds the last answer, which names the check that
+// fails.
 func (s *Stack) awaitReady(ctx context.Context, svc *service) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -209,7 +227,9 @@ func (s *Stack) awaitReady(ctx context.Context, svc *service) error {
 	}
 }
 
-// run runs one service until ctx ends, configured through the same names as its process would be.
+// run runs one service until ctx ends. The configuration goes through the same variable names as in a process
+// of its own, so that a stack tests the parsing, too. The listeners and the email log have no variable; launch
+// sets them directly.
 func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener) error {
 	environ := map[string]string{}
 	maps.Copy(environ, s.cfg.Environ)
@@ -239,16 +259,17 @@ func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener
 	}
 }
 
-// SettingsError says which of a service's settings are wrong.
+// SettingsError wraps the errors of all settings that a service rejects.
 type SettingsError struct{ err error }
 
 func (e *SettingsError) Error() string { return e.err.Error() }
 func (e *SettingsError) Unwrap() error { return e.err }
 
-// Usage marks a mistake in the configuration.
+// Usage marks a mistake in the configuration: the command line exits with its code for usage errors.
 func (e *SettingsError) Usage() {}
 
-// launch parses and validates the configuration as run.Main does, and runs the service.
+// launch parses and validates the configuration as run.Main does, and runs the service. adjust runs before
+// Validate, so that Validate judges the configuration that runs.
 func launch[C interface{ Validate() error }](ctx context.Context, environ map[string]string, log *slog.Logger,
 	start func(context.Context, C, *slog.Logger) error, adjust func(*C)) error {
 	cfg, err := run.Parse[C](environ)

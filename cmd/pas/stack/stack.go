@@ -18,48 +18,57 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// Config configures Start. The zero value is a throw-away stack on free ports.
+// Config configures Start. The zero value is a temporary stack on free ports.
 type Config struct {
-	// Log gets the services' log lines. nil = nowhere.
+	// Log gets the log lines of the services and of the embedded servers; nil discards them.
 	Log *slog.Logger
-	// DataDir keeps Postgres's and the broker's data. "" = temporary, removed by Stop.
+	// DataDir keeps the data of the embedded Postgres and broker across runs. "" means a temporary folder,
+	// which Stop removes.
 	DataDir string
-	// Durable makes the embedded Postgres force each commit to disk.
+	// Durable makes the embedded Postgres force each commit to disk. Tests leave it off, because it slows every
+	// commit.
 	Durable bool
-	// DatabaseURL is a superuser's URL to a database to use instead of an embedded Postgres. It is migrated.
+	// DatabaseURL is a superuser's URL of a database that replaces the embedded Postgres. Start migrates it.
 	DatabaseURL string
-	// Pooler is the host:port at which the services and the auditor find the database; "" = where it is. Migrations need the
-	// server itself.
+	// Pooler is the host:port at which the services and the auditor reach the database; "" means the server
+	// itself. Migrations always go to the server: their locks need one session, which a pooler does not
+	// promise.
 	Pooler string
-	// RolePrefix goes in front of the names of the database roles: stacks on one Postgres server need roles of their own.
+	// RolePrefix goes in front of the names of the database roles. Roles belong to the whole server, so stacks
+	// on one Postgres need different prefixes.
 	RolePrefix string
-	// Brokers are used instead of an embedded broker. Missing topics are created there.
+	// Brokers replace the embedded broker. Missing topics are created there; existing ones stay as they are.
 	Brokers []string
-	// Kafka says how to be let in there; its own Brokers and prefixes are not used. The services read it from Environ.
+	// Kafka holds the credentials and TLS settings for Brokers. Its own Brokers and prefixes are ignored. The
+	// services do not get it: they read the same settings from Environ.
 	Kafka kafka.Config
 	// TopicPrefix and GroupPrefix isolate the stack on a shared Kafka.
 	TopicPrefix, GroupPrefix string
-	// ReplicationFactor of topics that are created; 0 = 1.
+	// ReplicationFactor applies to topics that are created; 0 means 1.
 	ReplicationFactor int16
-	// Ports are fixed ports; what is 0 or missing gets any free one.
+	// Ports are the fixed ports. A port that is 0 or missing becomes any free one.
 	Ports Ports
-	// Environ is configuration for all three services, as they read it from the environment; Services overrides it for
-	// one service. Where the services are and what they connect to is set by the stack.
+	// Environ configures all three services under the names of their environment variables. Services overrides
+	// it for one service. Listen addresses, DATABASE_URL, KAFKA_BROKERS and the prefixes are set by the stack,
+	// which overrides both.
 	Environ  map[string]string
 	Services map[string]map[string]string
-	// Listening is called when the services' ports are open, before anything heavy starts. Its error ends Start. It may be nil.
+	// Listening is called when the services' ports are open, before Postgres and the broker start. Its error
+	// ends Start. A caller opens further ports here, so that a busy one also fails early. It may be nil.
 	Listening func() error
-	// OnEmail is called for each email line, one at a time.
+	// OnEmail is called for each email line, one at a time and in order. It must not call Stack.Emails, which
+	// waits for the same lock. It may be nil.
 	OnEmail func(Email)
 }
 
-// Ports are TCP ports on 127.0.0.1; 0 = any free one.
+// Ports are TCP ports on 127.0.0.1; 0 means any free one.
 type Ports struct {
 	Kafka, Postgres int
 	Public, Admin   map[string]int // by service
 }
 
-// Stack is a running choreography.
+// Stack is a running choreography. Its methods may be called concurrently; only StartService must not run
+// beside Stop.
 type Stack struct {
 	cfg      Config
 	postgres *embedded.Postgres // nil when DatabaseURL was given
@@ -69,15 +78,17 @@ type Stack struct {
 	services map[string]*service
 	emails   *mailbox
 	client   *client.Client
-	died     chan error
+	died     chan error // buffered: a service that dies must not wait for a reader
 	stopOnce sync.Once
 	stopErr  error
 }
 
-// readyTime bounds how long the services may take to be ready after their start.
+// readyTime bounds how long each service may take from its start until it is ready.
 const readyTime = 30 * time.Second
 
-// Start starts everything and returns when all three services are ready. When it fails, nothing is left running.
+// Start starts everything and returns when all three services are ready. ctx bounds the start alone; only Stop
+// ends a running stack. When Start fails, it stops all that it started. The error is a *PortBusyError for a
+// busy port, and a *SettingsError for a setting in Environ or Services that a service rejects.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -89,6 +100,8 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	return s, nil
 }
 
+// start starts the parts in order and leaves them running when it fails; Start then calls Stop. All services
+// start before the first wait, so that they become ready at the same time.
 func (s *Stack) start(ctx context.Context) error {
 	services, err := listenAll(s)
 	s.services = services
@@ -124,6 +137,8 @@ func (s *Stack) start(ctx context.Context) error {
 	return nil
 }
 
+// startPostgres starts the embedded server, unless Config.DatabaseURL names one, and migrates each service's
+// schema.
 func (s *Stack) startPostgres(ctx context.Context) error {
 	s.adminURL = s.cfg.DatabaseURL
 	if s.adminURL == "" {
@@ -144,6 +159,8 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	return nil
 }
 
+// startBroker starts the embedded broker, unless Config.Brokers names one, and creates missing topics. The
+// services never create a topic.
 func (s *Stack) startBroker() error {
 	brokers := s.cfg.Brokers
 	if len(brokers) == 0 {
@@ -167,7 +184,8 @@ func (s *Stack) startBroker() error {
 	return nil
 }
 
-// Topics returns the contract's four topics with their partitions and settings.
+// Topics returns the contract's four topics with their partitions and settings. `pas topics create` uses the
+// same list, so that an embedded stack has the topics of a real one.
 func Topics(replicationFactor int16) []kafka.TopicSpec {
 	var specs []kafka.TopicSpec
 	for _, t := range messages.Topics() {
@@ -177,7 +195,8 @@ func Topics(replicationFactor int16) []kafka.TopicSpec {
 	return specs
 }
 
-// Groups returns the ids of the services' consumer groups. A client that joins one takes records away from its service.
+// Groups returns the ids of the services' consumer groups. A client that joins one of them takes records away
+// from its service; commands and the proxy reject these ids.
 func Groups(prefix string) []string {
 	var ids []string
 	for _, g := range messages.Groups() {
@@ -186,6 +205,7 @@ func Groups(prefix string) []string {
 	return ids
 }
 
+// folder returns the data folder of one embedded server; "" stands for a temporary one.
 func (s *Stack) folder(name string) string {
 	if s.cfg.DataDir == "" {
 		return ""
@@ -193,7 +213,8 @@ func (s *Stack) folder(name string) string {
 	return filepath.Join(s.cfg.DataDir, name)
 }
 
-// Stop ends the services, then the broker and the database. It may be called more than once.
+// Stop ends the services, then the broker and the database, and returns all errors joined. A failed step does
+// not keep the later ones from running. Each further call returns the result of the first, and waits for it.
 func (s *Stack) Stop() error {
 	s.stopOnce.Do(func() {
 		var wg sync.WaitGroup
@@ -229,22 +250,24 @@ func (s *Stack) Client() *client.Client { return s.client }
 // Brokers returns Kafka's bootstrap addresses.
 func (s *Stack) Brokers() []string { return s.kafka.Brokers }
 
-// Kafka returns how the stack's own clients reach Kafka, with the prefixes of its topics and groups.
+// Kafka returns the configuration of the stack's own Kafka clients, with the prefixes of its topics and groups.
 func (s *Stack) Kafka() kafka.Config { return s.kafka }
 
-// AdminURL returns a superuser's URL to the database, for looking behind the scenes.
+// AdminURL returns a superuser's URL of the database. It leads to the server itself, not through Config.Pooler.
 func (s *Stack) AdminURL() string { return s.adminURL }
 
 // Emails returns all email lines so far, oldest first.
 func (s *Stack) Emails() []Email { return s.emails.all() }
 
-// Died delivers the error of a service that ended although nobody stopped it.
+// Died delivers the error of each service that ended without StopService or Stop. A *SettingsError arrives here
+// too.
 func (s *Stack) Died() <-chan error { return s.died }
 
-// AuditorURL returns the auditor's URL to the database: that role may read the books of all services and write nothing.
+// AuditorURL returns the auditor's URL of the database. That role may read the books of all services and write
+// nothing.
 func (s *Stack) AuditorURL() string { return s.databaseURL(migrations.Auditor) }
 
-// databaseURL returns the URL of a role, where the services and the auditor find the database.
+// databaseURL returns the URL of a role, through the pooler where there is one.
 func (s *Stack) databaseURL(role string) string {
 	as := pgdb.As(s.adminURL, s.cfg.RolePrefix+role)
 	if u, err := url.Parse(as); err == nil && s.cfg.Pooler != "" {

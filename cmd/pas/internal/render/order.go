@@ -9,7 +9,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// Order writes an order and its timeline.
+// Order writes an order, its items and its timeline. Prices appear only where the order has them.
 func (p *Printer) Order(o client.Order, timeline []client.Event) {
 	p.Line("%s", p.orderLine(o))
 	for _, item := range o.Items {
@@ -30,7 +30,7 @@ func (p *Printer) orderLine(o client.Order) string {
 	return line
 }
 
-// Timeline writes what happened to an order, with the time since its beginning.
+// Timeline writes the events of an order, each with the time since the first one.
 func (p *Printer) Timeline(timeline []client.Event, indent string) {
 	for _, e := range timeline {
 		detail := ""
@@ -42,6 +42,7 @@ func (p *Printer) Timeline(timeline []client.Event, indent string) {
 	}
 }
 
+// since formats a distance: milliseconds below one second, else rounded to 10 ms.
 func since(start, at time.Time) string {
 	d := at.Sub(start)
 	if d >= time.Second {
@@ -50,12 +51,12 @@ func since(start, at time.Time) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-// Email writes one email line.
+// Email writes one email line. The message comes from order data, so that it is foreign text, too.
 func (p *Printer) Email(e stack.Email, indent string) {
 	p.Line("%s%s to %s: %s", indent, p.Bold("email"), Plain(e.To), Plain(e.Message))
 }
 
-// Inventory writes the catalogue.
+// Inventory writes the catalogue. Its columns satisfy available + reserved + sold = stocked.
 func (p *Printer) Inventory(stocks []client.Stock) {
 	rows := make([][]string, len(stocks))
 	for i, s := range stocks {
@@ -66,7 +67,8 @@ func (p *Printer) Inventory(stocks []client.Stock) {
 		"price", "available", "reserved", "sold", "stocked")
 }
 
-// DeadLetter writes one parked message whole.
+// DeadLetter writes one parked message whole. Keys, header values and bodies that are not UTF-8 are shown with
+// escapes. Empty fields are left out.
 func (p *Printer) DeadLetter(service string, l client.DeadLetter) {
 	field := func(name, value string) {
 		if value != "" {
@@ -78,6 +80,8 @@ func (p *Printer) DeadLetter(service string, l client.DeadLetter) {
 	field("state", p.Status(l.State))
 	field("reason", l.Reason)
 	field("detail", Plain(l.Detail))
+	// LastOffset is set where a whole record batch could not be read: the letter then stands for a range of
+	// records.
 	offset := fmt.Sprintf("offset %d", l.Offset)
 	if l.LastOffset > 0 {
 		offset = fmt.Sprintf("a batch that could not be read, offsets %d to %d", l.Offset, l.LastOffset)

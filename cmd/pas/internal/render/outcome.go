@@ -7,7 +7,8 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 )
 
-// Outcome writes one played scenario: heading, what was done, each order's timeline and emails, and the verdict.
+// Outcome writes one played scenario: heading, each order's timeline and emails, notes, and the verdict. number
+// counts from 1.
 func (p *Printer) Outcome(number, of int, o scenario.Outcome) {
 	p.Line("%s %s", p.Bold(fmt.Sprintf("%2d/%d  %s", number, of, o.Scenario)), p.Dim("- "+o.Title))
 	for _, s := range o.Shown {
@@ -31,7 +32,7 @@ func (p *Printer) Outcome(number, of int, o scenario.Outcome) {
 	p.Line("")
 }
 
-// Verdict returns PASS or FAIL.
+// Verdict returns PASS, or FAIL when an expectation did not hold.
 func (p *Printer) Verdict(o scenario.Outcome) string {
 	if o.Err != nil {
 		return p.Bad("FAIL")
@@ -39,7 +40,7 @@ func (p *Printer) Verdict(o scenario.Outcome) string {
 	return p.Good("PASS")
 }
 
-// Outcomes writes the table of all scenarios.
+// Outcomes writes the table of all scenarios, one row each.
 func (p *Printer) Outcomes(outcomes []scenario.Outcome) {
 	rows := make([][]string, len(outcomes))
 	for i, o := range outcomes {
@@ -48,5 +49,5 @@ func (p *Printer) Outcomes(outcomes []scenario.Outcome) {
 	p.Table([]string{"scenario", "result", "time", "what"}, rows, "time")
 }
 
-// Seconds writes a duration as people read it.
+// Seconds formats a duration as seconds with two decimals.
 func Seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

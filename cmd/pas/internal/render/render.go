@@ -1,4 +1,8 @@
-// Package render writes what commands have to say: tables and colour for people, JSON for scripts.
+// Package render writes the output of commands: tables and colour for people, JSON for scripts.
+//
+// Text that users or other producers wrote goes through Plain before it is printed. Otherwise a record could
+// move the cursor or recolour the terminal. The methods that take client values (Order, DeadLetter, …) do this
+// themselves; Line and Table do not.
 package render
 
 import (
@@ -14,14 +18,17 @@ import (
 	"golang.org/x/term"
 )
 
-// Printer writes to one output. Colour is used only where Colour allows it.
+// Printer writes to one output. Write errors are dropped, except by JSON: a broken pipe cancels the command
+// elsewhere. A Printer keeps no state between calls; a caller that prints from several goroutines must
+// synchronise the output.
 type Printer struct {
 	out    io.Writer
 	colour bool
 }
 
-// New returns a printer. With mode "auto" it uses colour on a terminal, unless the environment says NO_COLOR or
-// TERM=dumb; "always" and "never" decide it.
+// New returns a printer. Mode "always" and "never" decide about colour. Any other mode uses colour on a
+// terminal, unless environ has NO_COLOR or TERM=dumb. An output without a file descriptor, such as a buffer, is
+// no terminal.
 func New(out io.Writer, mode string, environ map[string]string) *Printer {
 	return &Printer{out: out, colour: wantsColour(out, mode, environ)}
 }
@@ -37,12 +44,13 @@ func wantsColour(out io.Writer, mode string, environ map[string]string) bool {
 	return ok && term.IsTerminal(int(file.Fd())) && environ["NO_COLOR"] == "" && environ["TERM"] != "dumb"
 }
 
-// Line writes one line.
+// Line writes one formatted line and adds the line break.
 func (p *Printer) Line(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format+"\n", args...)
 }
 
-// JSON writes v as indented JSON.
+// JSON writes v as indented JSON, without escaping <, > and &, since the output is not HTML. It returns the
+// write error, so that a script never takes half a document for a success.
 func (p *Printer) JSON(v any) error {
 	e := json.NewEncoder(p.out)
 	e.SetEscapeHTML(false)
@@ -50,8 +58,8 @@ func (p *Printer) JSON(v any) error {
 	return e.Encode(v)
 }
 
-// Table writes rows under a header, aligned, without frames so that it can be cut and grepped. Columns named in right
-// are aligned right.
+// Table writes rows under a header, aligned and without frames, so that the output can be cut and grepped.
+// Columns named in right are aligned right. Trailing spaces are removed.
 func (p *Printer) Table(header []string, rows [][]string, right ...string) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleDefault)
@@ -83,6 +91,8 @@ func (p *Printer) Table(header []string, rows [][]string, right ...string) {
 	}
 }
 
+// paint wraps s in one colour. An empty string stays empty, so that a table cell does not count escapes as
+// content.
 func (p *Printer) paint(s string, c text.Color) string {
 	if !p.colour || s == "" {
 		return s
@@ -90,22 +100,23 @@ func (p *Printer) paint(s string, c text.Color) string {
 	return text.Escape(s, c.EscapeSeq())
 }
 
-// Bold is for what matters most.
+// Bold is for the part of a line that matters most, such as an id.
 func (p *Printer) Bold(s string) string { return p.paint(s, text.Bold) }
 
-// Dim is for what matters less.
+// Dim is for the part of a line that matters less, such as a time.
 func (p *Printer) Dim(s string) string { return p.paint(s, text.Faint) }
 
-// Good is for what went well.
+// Good is for success.
 func (p *Printer) Good(s string) string { return p.paint(s, text.FgGreen) }
 
-// Bad is for what did not.
+// Bad is for failure.
 func (p *Printer) Bad(s string) string { return p.paint(s, text.FgRed) }
 
-// Busy is for what is still going on.
+// Busy is for a state that will still change.
 func (p *Printer) Busy(s string) string { return p.paint(s, text.FgYellow) }
 
-// Status colours an order's status.
+// Status colours a status of an order, a payment, a notification or a dead letter. Unknown ones stay plain, so
+// that a newer service does not break an older pas.
 func (p *Printer) Status(status string) string {
 	switch status {
 	case "confirmed", "sent", "captured", "replayed":
@@ -119,7 +130,8 @@ func (p *Printer) Status(status string) string {
 	}
 }
 
-// Event colours an event's name: what went well, what did not, what is asked for; any other keeps a colour of its own.
+// Event colours an event's name: success, failure, and request have fixed colours. Any other name gets a colour
+// that depends on the name alone, so that one event has the same colour in every run.
 func (p *Printer) Event(name string) string {
 	switch {
 	case strings.HasSuffix(name, "_captured") || name == "checkout":
@@ -137,12 +149,15 @@ func (p *Printer) Event(name string) string {
 	return p.paint(name, others[sum%len(others)])
 }
 
-// Plain makes foreign text safe for a terminal: control characters and bytes that are no text are shown as escapes.
+// Plain makes foreign text safe for a terminal: control characters and bytes that are not UTF-8 are shown as
+// escapes.
 func Plain(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
 		case r == utf8.RuneError:
+			// A size of 1 means an invalid byte. A replacement character that really is in the text has 3
+			// bytes.
 			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
 				fmt.Fprintf(&b, `\x%02x`, s[i])
 				continue
@@ -158,7 +173,7 @@ func Plain(s string) string {
 	return b.String()
 }
 
-// Short cuts s to at most n characters.
+// Short cuts s to at most n characters; the last one then is an ellipsis.
 func Short(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s

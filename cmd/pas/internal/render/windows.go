@@ -7,10 +7,16 @@ import (
 	"pasdetrois/toolbox/windows"
 )
 
-// barWidth is how long the longest bar of a window is.
+// barWidth is the length of a window's longest bar, in characters.
 const barWidth = 40
 
-// Window writes one window: its time, and a bar for each event, most common first.
+// Window writes one window: its time, and a bar for each event, most common first. Bars compare the events of
+// one window only; two windows have different scales. A window has one of four states:
+//
+//	closed     shown once, at its end
+//	open       shown at the end of the run, still counting
+//	added      its first event came after its time was over
+//	corrected  shown before; an event that was written in time came later
 func (p *Printer) Window(w windows.Window) {
 	const clock = "15:04:05"
 	what := fmt.Sprintf("%d events", w.Count)
@@ -52,7 +58,7 @@ func eventName(e windows.Event) string {
 	return Plain(e.Name)
 }
 
-// bar is a bar in eighths of a character.
+// bar draws n in eighths of a character, relative to most. Any n above 0 is visible, however small.
 func bar(n, most int64) string {
 	eighths := int(float64(n) / float64(most) * barWidth * 8)
 	text := strings.Repeat("█", eighths/8)
