@@ -15,24 +15,27 @@ import (
 )
 
 const (
+	// defaultPatience bounds one wait, pollEvery is the pause between two polls. showTime bounds the reading of
+	// all orders for the output, and undoTime each undo.
 	defaultPatience = 20 * time.Second
 	pollEvery       = 20 * time.Millisecond
 	showTime        = 5 * time.Second
 	undoTime        = 5 * time.Second
 )
 
-// act is one performance of a scenario. Its error is sticky: after the first expectation that does not hold, every
-// further step does nothing, so that a scenario reads as the list of what happens.
+// act is one performance of a scenario. Its error is sticky: after the first expectation that does not hold,
+// every further step is skipped. So a scenario reads as a plain list of steps, without error handling. An act
+// is used by one goroutine.
 type act struct {
 	ctx    context.Context
 	env    *Env
 	suffix string // makes this performance's names unique
 	wire   *wire
-	orders []string // to show, in order of appearance
+	orders []string // ids of orders to show, in order of appearance
 	notes  []string
-	// stopped services are started again when the act ends, also when it fails in between.
+	// stopped services are started again when the act ends, also after a failure in between.
 	stopped []string
-	// undo is done when the act ends, latest first, also when it fails in between.
+	// undo runs when the act ends, latest first, also after a failure in between.
 	undo      []func(context.Context) error
 	misplaced map[string]int64 // pieces by sku: see misplace
 	err       error
@@ -43,7 +46,9 @@ func newAct(ctx context.Context, env *Env) *act {
 	return &act{ctx: ctx, env: env, suffix: id[:8]}
 }
 
-// close undoes what must not stay, ends the Kafka connections of the act and starts what it stopped.
+// close undoes changes that must not stay, closes the Kafka connections and starts the stopped services. It
+// does so after a cancellation as well: the stack may be somebody's running system. Errors are joined, and no
+// step skips a later one.
 func (a *act) close() error {
 	var errs []error
 	for _, undo := range slices.Backward(a.undo) {
@@ -62,14 +67,14 @@ func (a *act) close() error {
 	return errors.Join(errs...)
 }
 
-// fail records the first failure.
+// fail records the first failure; later ones are usually its consequences and are dropped.
 func (a *act) fail(format string, args ...any) {
 	if a.err == nil {
 		a.err = fmt.Errorf(format, args...)
 	}
 }
 
-// try records err with what was attempted, and reports whether the act may go on.
+// try records err with the operation that failed, and reports whether the act may continue.
 func (a *act) try(err error, format string, args ...any) bool {
 	if a.err == nil && err != nil {
 		a.err = fmt.Errorf(format+": %w", append(args, err)...)
@@ -77,23 +82,25 @@ func (a *act) try(err error, format string, args ...any) bool {
 	return a.err == nil
 }
 
-// expect records a failure when got is not want.
+// expect records a failure when got differs from want.
 func expect[T comparable](a *act, what string, want, got T) {
 	if a.err == nil && got != want {
 		a.fail("%s is %v, expected %v", what, got, want)
 	}
 }
 
+// note adds a line to the output, unless the act has failed: a note claims that the step before it succeeded.
 func (a *act) note(format string, args ...any) {
 	if a.err == nil {
 		a.notes = append(a.notes, fmt.Sprintf(format, args...))
 	}
 }
 
+// ok reports whether every expectation so far held. A step that calls a service directly asks it first.
 func (a *act) ok() bool { return a.err == nil }
 
-// until polls check until it returns nil, or fails with its last error when the patience is over. An error wrapped by
-// hopeless ends the wait at once.
+// until polls check until it returns nil, and fails with the last error when the patience is over. An error
+// made by hopeless ends the wait at once.
 func (a *act) until(what string, check func(ctx context.Context) error) {
 	if !a.ok() {
 		return
@@ -114,6 +121,7 @@ func (a *act) until(what string, check func(ctx context.Context) error) {
 			a.fail("%s: %w", what, never.err)
 			return
 		}
+		// The error of the call that the deadline cut off would hide the reason; the one before it is reported.
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
@@ -126,7 +134,7 @@ func (a *act) until(what string, check func(ctx context.Context) error) {
 	}
 }
 
-// patience bounds each wait.
+// patience returns the bound of each wait.
 func (a *act) patience() time.Duration {
 	if a.env.Patience <= 0 {
 		return defaultPatience
@@ -134,17 +142,18 @@ func (a *act) patience() time.Duration {
 	return a.env.Patience
 }
 
-// hopelessError marks what waiting cannot mend.
+// hopelessError marks a failure that waiting cannot mend, such as a second email. It saves the rest of the
+// patience.
 type hopelessError struct{ err error }
 
 func (e hopelessError) Error() string { return e.err.Error() }
 
 func hopeless(format string, args ...any) error { return hopelessError{fmt.Errorf(format, args...)} }
 
-// user returns a user name of this performance.
+// user returns a user name that only this performance uses.
 func (a *act) user(name string) string { return name + "-" + a.suffix }
 
-// product makes a product with this many pieces in stock and returns its sku.
+// product makes a product with this many pieces in stock and returns its sku, which only this performance uses.
 func (a *act) product(name, price string, pieces int64) string {
 	sku := strings.ReplaceAll(name, " ", "-") + "-" + a.suffix
 	if !a.ok() {
@@ -158,14 +167,14 @@ func (a *act) product(name, price string, pieces int64) string {
 	return sku
 }
 
-// watch remembers an order to show at the end.
+// watch remembers an order to show at the end. Each id is shown once.
 func (a *act) watch(orderID string) {
 	if orderID != "" && !slices.Contains(a.orders, orderID) {
 		a.orders = append(a.orders, orderID)
 	}
 }
 
-// place posts an order and returns it as accepted.
+// place posts an order and returns it as accepted, which is before it is settled. The order is watched.
 func (a *act) place(order client.NewOrder) client.Order {
 	if !a.ok() {
 		return client.Order{}
@@ -176,7 +185,7 @@ func (a *act) place(order client.NewOrder) client.Order {
 	return placed
 }
 
-// settled waits until nothing more happens to the order, and expects it to have ended with status and reason.
+// settled waits until the order has a final status, and expects this status and reason.
 func (a *act) settled(orderID, status, reason string) client.Order {
 	a.watch(orderID)
 	order := a.reaches(orderID, func(o client.Order) bool { return o.Settled() }, "settle")
@@ -185,7 +194,8 @@ func (a *act) settled(orderID, status, reason string) client.Order {
 	return order
 }
 
-// reaches waits until the order is as wanted. A settled order that is not stays so, which ends the wait.
+// reaches waits until wanted accepts the order. A settled order changes no more, except by a cancellation. So
+// one that wanted does not accept ends the wait at once. what completes the sentence "order X should …".
 func (a *act) reaches(orderID string, wanted func(client.Order) bool, what string) client.Order {
 	var order client.Order
 	a.until(fmt.Sprintf("order %s should %s", orderID, what), func(ctx context.Context) error {
@@ -204,7 +214,8 @@ func (a *act) reaches(orderID string, wanted func(client.Order) bool, what strin
 	return order
 }
 
-// show collects the watched orders, their timelines and emails, as far as they can be had.
+// show collects the watched orders, their timelines and emails. A part that cannot be read stays empty: the
+// output must not hide the scenario's own error.
 func (a *act) show() []Shown {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), showTime)
 	defer cancel()

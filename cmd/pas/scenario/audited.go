@@ -12,14 +12,15 @@ import (
 
 // Books are the databases behind the services.
 type Books interface {
-	// Audit compares them with each other and with the topics; nothing counts as in flight.
+	// Audit compares the databases with each other and with the topics. It judges every order, with no grace
+	// for recent ones.
 	Audit(ctx context.Context) (*audit.Report, error)
-	// Misplace books pieces of a product as sold that nobody bought; negative ones put it right again.
+	// Misplace books pieces of a product as sold that no order bought. A negative number takes that back.
 	Misplace(ctx context.Context, sku string, pieces int64) error
 }
 
-// Audited expects all that has happened on the system to add up, and a spoiled book to be found. It spoils one of its own
-// products, and puts it right.
+// Audited expects all books of the system to agree, and an audit to find a spoiled one. It spoils one of its
+// own products and puts it right: an audit that never fails would prove nothing.
 func Audited() Scenario {
 	return Scenario{Name: "audited", Title: "every book agrees with the others and with the topics; a spoiled one is found",
 		Needs: []Need{NeedBooks}, play: func(a *act) {
@@ -48,7 +49,8 @@ func Audited() Scenario {
 		}}
 }
 
-// balanced waits until every check holds: other orders' last messages may still be on their way.
+// balanced waits until every check holds. It waits, since the last messages of other orders may still be on
+// their way.
 func (a *act) balanced() {
 	var report *audit.Report
 	a.until("every book should agree with the others", func(ctx context.Context) error {
@@ -66,6 +68,7 @@ func (a *act) balanced() {
 	}
 }
 
+// audit runs one audit and returns its report; it returns nil when the act has failed.
 func (a *act) audit() *audit.Report {
 	if !a.ok() {
 		return nil
@@ -75,7 +78,8 @@ func (a *act) audit() *audit.Report {
 	return report
 }
 
-// misplace spoils the books, or puts them right. What is spoiled when the act ends is put right then.
+// misplace spoils the stock of a product, or puts it right. Whatever is still spoiled when the act ends is put
+// right then.
 func (a *act) misplace(sku string, pieces int64) {
 	if !a.ok() {
 		return
@@ -89,7 +93,7 @@ func (a *act) misplace(sku string, pieces int64) {
 	}
 }
 
-// putRight takes back what is still misplaced.
+// putRight takes back the pieces that are still misplaced.
 func (a *act) putRight(ctx context.Context) error {
 	var errs []error
 	for sku, pieces := range a.misplaced {
@@ -100,7 +104,7 @@ func (a *act) putRight(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// offences names what does not hold.
+// offences lists the failed checks with their examples.
 func offences(r *audit.Report) []string {
 	var wrong []string
 	if r == nil {

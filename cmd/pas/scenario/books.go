@@ -14,35 +14,36 @@ import (
 	"pasdetrois/toolbox/replay"
 )
 
-// On returns an Env that offers everything a scenario can need, on a stack of this process.
+// On returns an Env that satisfies every Need, for a stack in this process.
 func On(s *stack.Stack) *Env {
 	b := books{s}
 	return &Env{Client: s.Client(), Kafka: s.Kafka(), Control: s, Books: b, Replay: b.replay, Ledger: b.ledger, Emails: s.Emails}
 }
 
-// openTime bounds how long connecting to Kafka may take.
+// openTime bounds the first connection to Kafka.
 const openTime = 20 * time.Second
 
-// books are the databases and topics behind the services of a stack.
+// books implements Books for a stack. Reading uses the auditor's role; only Misplace uses the superuser's.
 type books struct{ stack *stack.Stack }
 
-// Audit compares the books of all services with each other and with the topics, as `pas audit --topics --grace 0s` does.
+// Audit does the same as `pas audit --topics --grace 0s`.
 func (b books) Audit(ctx context.Context) (*audit.Report, error) {
 	url := b.stack.AuditorURL()
 	return audit.Run(ctx, audit.Config{OrdersURL: url, PaymentsURL: url, NotificationsURL: url,
 		Topics: &feed.Config{Kafka: b.stack.Kafka(), OpenTime: openTime}})
 }
 
-// replay lets a service read its topics again from their beginning and compares its state, as `pas replay` does.
+// replay moves all groups of a service back to the beginning and compares its state, as `pas replay` does.
 func (b books) replay(ctx context.Context, service string) (*replay.Report, error) {
 	return replay.Run(ctx, replay.Config{Service: service, Only: -1, Replicas: []*client.Client{b.stack.Client()},
 		Kafka: b.stack.Kafka(), Database: b.stack.AuditorURL()})
 }
 
+// The statement keeps available + reserved + sold, so that no constraint of the table rejects it: the audit alone
+// audit alone must find the error.
 const misplaceSQL = `UPDATE orders.inventory SET available = available - $2, sold = sold + $2 WHERE sku = $1`
 
-// Misplace spoils the stock of a product behind the service's back: pieces are sold that nobody bought. Negative pieces
-// undo it.
+// Misplace changes the stock directly in the database, without the service.
 func (b books) Misplace(ctx context.Context, sku string, pieces int64) error {
 	conn, err := pgx.Connect(ctx, b.stack.AdminURL())
 	if err != nil {
@@ -55,10 +56,11 @@ func (b books) Misplace(ctx context.Context, sku string, pieces int64) error {
 	return nil
 }
 
+// An entry "erring" records a request that has taken no money yet.
 const ledgerSQL = `
 SELECT status FROM payments.audit_provider_ledger WHERE order_id = $1 AND status <> 'erring' ORDER BY created_at, payment_id`
 
-// ledger returns the simulated provider's entries about an order: charged, refunded or declined.
+// ledger returns the statuses of the simulated provider's entries about an order, oldest first.
 func (b books) ledger(ctx context.Context, orderID string) ([]string, error) {
 	conn, err := pgx.Connect(ctx, b.stack.AuditorURL())
 	if err != nil {

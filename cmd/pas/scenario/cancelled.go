@@ -7,8 +7,8 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// CancelledBeforePayment calls an order off while its payment is still to come. To make sure that it is, payments is
-// stopped meanwhile.
+// CancelledBeforePayment cancels an order before its payment. Payments is stopped meanwhile: otherwise the
+// payment could be faster than the cancellation.
 func CancelledBeforePayment() Scenario {
 	return Scenario{Name: "cancelled-before-payment", Title: "cancelled while the payment is still to come: never confirmed, no money kept",
 		Needs: []Need{NeedControl}, play: func(a *act) {
@@ -27,7 +27,7 @@ func CancelledBeforePayment() Scenario {
 		}}
 }
 
-// CancelledAfterPayment calls a confirmed order off: the money goes back, and so do the pieces.
+// CancelledAfterPayment cancels a confirmed order: the payment is refunded and the pieces return to stock.
 func CancelledAfterPayment() Scenario {
 	return Scenario{Name: "cancelled-after-payment", Title: "cancelled after it was paid: refunded and restocked", play: func(a *act) {
 		sku := a.product("music box", "30.00", 3)
@@ -45,7 +45,8 @@ func CancelledAfterPayment() Scenario {
 	}}
 }
 
-// cancel calls the order off, twice, and expects it to be in one of the statuses then: asking again changes nothing.
+// cancel cancels the order twice and expects one of the statuses, or cancelled, each time. The second call
+// proves that the request is idempotent.
 func (a *act) cancel(orderID string, statuses ...string) {
 	for range 2 {
 		if !a.ok() {
@@ -59,7 +60,8 @@ func (a *act) cancel(orderID string, statuses ...string) {
 	a.note("POST /orders/%s/cancel, twice", orderID)
 }
 
-// moneyBack expects that none of the user's money is kept: it was given back, or never taken.
+// moneyBack expects that the provider keeps no money of the order. Both outcomes are right: "voided" when the
+// cancellation overtook the charge, "refunded" otherwise.
 func (a *act) moneyBack(orderID, amount string) {
 	if !a.ok() {
 		return
@@ -76,7 +78,8 @@ func (a *act) moneyBack(orderID, amount string) {
 	a.note("payment: %s %s %s", p.Amount, p.Currency, p.Status)
 }
 
-// stop stops a service and makes sure that it is: a service that goes on would make the rest of the act prove nothing.
+// stop stops a service and checks that it no longer answers: a running service would make the rest of the act
+// prove nothing.
 func (a *act) stop(service string) {
 	if !a.ok() || !a.try(a.env.Control.StopService(a.ctx, service), "stop %s", service) {
 		return
@@ -88,6 +91,7 @@ func (a *act) stop(service string) {
 	a.note("%s stopped", service)
 }
 
+// start starts a service that stop has stopped, and waits until it is ready.
 func (a *act) start(service string) {
 	if a.ok() && a.try(a.env.Control.StartService(a.ctx, service), "start %s", service) {
 		a.stopped = slices.DeleteFunc(a.stopped, func(s string) bool { return s == service })

@@ -15,14 +15,15 @@ import (
 
 func number(decimal string) json.Number { return json.Number(decimal) }
 
-// money reads an amount from the wire exactly, so that 49.5 and 49.50 are the same.
+// money parses an amount exactly, without floating point, so that 49.5 and 49.50 are equal.
 func (a *act) money(decimal json.Number, currency string) messages.Money {
 	m, err := messages.ParseMoney(decimal.String(), currency)
 	a.try(err, "read amount %q", decimal)
 	return m
 }
 
-// stock expects where the pieces of sku are.
+// stock expects the pieces of sku to be distributed like this, and their sum to be the pieces that were ever
+// stocked. It does not wait: call it after a step that waits for the order.
 func (a *act) stock(sku string, available, reserved, sold int64) {
 	if !a.ok() {
 		return
@@ -39,7 +40,7 @@ func (a *act) stock(sku string, available, reserved, sold int64) {
 	}
 }
 
-// payment waits until the order's payment has the given status, and expects its amount and reason.
+// payment waits until the order's payment has this status, then expects its amount and reason.
 func (a *act) payment(orderID, status, amount, reason string) client.Payment {
 	var p client.Payment
 	a.until("payment of order "+orderID, func(ctx context.Context) error {
@@ -64,8 +65,8 @@ func (a *act) payment(orderID, status, amount, reason string) client.Payment {
 	return p
 }
 
-// ledger expects the provider's books to say the same as the payment, where they can be seen: one entry, or none when
-// the provider was never asked.
+// ledger expects the provider's own entries to agree with the payment: one entry, or none when the provider was
+// never asked. Two entries would be a double charge. Without access to the ledger nothing is checked.
 func (a *act) ledger(p client.Payment) {
 	if !a.ok() || a.env.Ledger == nil {
 		return
@@ -79,7 +80,7 @@ func (a *act) ledger(p client.Payment) {
 	expect(a, "the provider's ledger about order "+p.OrderID, want, strings.Join(entries, " "))
 }
 
-// noPayment expects that the payments service never heard of the order.
+// noPayment expects that payments has no payment for the order. A failed request is a failure and no proof.
 func (a *act) noPayment(orderID string) {
 	if !a.ok() {
 		return
@@ -94,8 +95,8 @@ func (a *act) noPayment(orderID string) {
 	}
 }
 
-// emails waits until exactly these kinds of notification about the order were sent, one of each, and expects one email
-// line for each where email lines can be seen.
+// emails waits until exactly these kinds of notification about the order were sent, one of each. Where email
+// lines can be read, it expects one line for each as well. One too many fails at once.
 func (a *act) emails(orderID string, kinds ...string) {
 	a.until("emails about order "+orderID, func(ctx context.Context) error {
 		listed, err := a.env.Client.Notifications(ctx, orderID)
@@ -137,7 +138,7 @@ func sameKinds(what string, want, got []string) error {
 	}
 }
 
-// statuses expects the order's timeline to have passed through all of `passed` and none of `never`.
+// statuses expects the order's timeline to contain all statuses in passed and no status in never.
 func (a *act) statuses(orderID string, passed, never []string) {
 	if !a.ok() {
 		return
@@ -162,7 +163,8 @@ func (a *act) statuses(orderID string, passed, never []string) {
 	}
 }
 
-// refused expects err to be the service's refusal with the given HTTP status.
+// refused expects err to be the service's rejection with this HTTP status. A network error has status 0 and
+// fails, too.
 func (a *act) refused(err error, status int, what string) {
 	if !a.ok() {
 		return
@@ -178,7 +180,8 @@ func (a *act) refused(err error, status int, what string) {
 	a.note("%s: %v", what, err)
 }
 
-// emailsOf returns the email lines about an order, or what the notifications service lists when lines cannot be seen.
+// emailsOf returns the email lines about an order. Where lines cannot be read, it returns the sent
+// notifications instead.
 func (a *act) emailsOf(ctx context.Context, orderID string) ([]stack.Email, error) {
 	emails := []stack.Email{}
 	if a.env.Emails != nil {

@@ -25,7 +25,7 @@ const (
 	reasonTotalDiffers = "total_mismatch"
 )
 
-// Confirmed is the good case: everything is there and paid.
+// Confirmed is the good case: all pieces are in stock and the payment succeeds.
 func Confirmed() Scenario {
 	return Scenario{Name: "confirmed", Title: "an order in stock is paid and confirmed", play: func(a *act) {
 		sku := a.product("swan feather", "24.50", 10)
@@ -40,7 +40,7 @@ func Confirmed() Scenario {
 	}}
 }
 
-// OutOfStock asks for more than there is: nothing is reserved, nothing is charged.
+// OutOfStock orders one product in stock and one with too few pieces: nothing is reserved, nothing is charged.
 func OutOfStock() Scenario {
 	return Scenario{Name: "out-of-stock", Title: "an order for more than there is gets rejected, whole", play: func(a *act) {
 		a.openWire()
@@ -57,7 +57,8 @@ func OutOfStock() Scenario {
 	}}
 }
 
-// UnknownSKU is refused at once over HTTP, because it cannot be priced, and rejected when it comes over Kafka.
+// UnknownSKU orders a product that does not exist. Over HTTP the order is rejected at once, since it has no
+// price. Over Kafka no caller waits for an answer, so the order is recorded and rejected.
 func UnknownSKU() Scenario {
 	return Scenario{Name: "unknown-sku", Title: "something we do not sell: 422 over HTTP, rejected over Kafka", play: func(a *act) {
 		unknown := "nothing-" + a.suffix
@@ -78,7 +79,7 @@ func UnknownSKU() Scenario {
 	}}
 }
 
-// CardDeclined reserves, is not paid, and puts the pieces back.
+// CardDeclined reserves stock, fails to pay, and releases the pieces.
 func CardDeclined() Scenario {
 	return Scenario{Name: "card-declined", Title: "the card is declined and the stock comes back", play: func(a *act) {
 		sku := a.product("ribbon", "8.00", 5)
@@ -92,7 +93,8 @@ func CardDeclined() Scenario {
 	}}
 }
 
-// SuspectedFraud is above the limit: it is never charged, and the security address is told.
+// SuspectedFraud places an order above the fraud limit: it is never charged, and the security address gets an
+// email. An order of exactly the limit is charged.
 func SuspectedFraud() Scenario {
 	return Scenario{Name: "suspected-fraud", Title: "an amount over the limit is not charged, and security is told", play: func(a *act) {
 		sku := a.product("golden barre", "900.01", 2)
@@ -115,14 +117,15 @@ func (a *act) order(user, sku string, quantity int) client.NewOrder {
 	return client.NewOrder{UserID: a.user(user), Items: []client.NewItem{{SKU: sku, Quantity: quantity}}}
 }
 
-// body encodes what a plain producer writes.
+// body encodes a message as a plain producer writes it.
 func (a *act) body(fields map[string]any) []byte {
 	encoded, err := json.Marshal(fields)
 	a.try(err, "encode a message")
 	return encoded
 }
 
-// published expects exactly one record about the order on the topic with this event, giving this reason.
+// published expects exactly one record about the order with this event on the topic, and this reason in it. It
+// waits for rest first: a second record could still be on its way.
 func (a *act) published(orderID, topic, event, reason string) {
 	count := 0
 	for _, r := range a.quiet(orderID) {

@@ -9,8 +9,9 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// PoisonMessage writes two messages that can never succeed. Both are parked once and shown; what comes behind them is
-// handled at once. One is made valid and replayed, the other one discarded.
+// PoisonMessage writes two messages that can never succeed, and a good one behind them in the same partition.
+// Each bad one is parked once, and the good one is handled at once. One bad message becomes valid by a new
+// price and is replayed. The other one is discarded.
 func PoisonMessage() Scenario {
 	return Scenario{Name: "poison-message", Title: "what cannot be handled is parked, shown, and replayed once it can be", play: func(a *act) {
 		sku := a.product("opera glasses", "10.00", 5)
@@ -56,7 +57,7 @@ func PoisonMessage() Scenario {
 	}}
 }
 
-// parked waits until the record is parked, and expects it there once, whole and with the reason.
+// parked waits until the service has parked the record once, and expects its whole value and this reason.
 func (a *act) parked(service string, at position, reason, value string) client.DeadLetter {
 	var letter client.DeadLetter
 	a.until(fmt.Sprintf("%s should park %s", service, at), func(ctx context.Context) error {
@@ -90,6 +91,8 @@ func (a *act) parked(service string, at position, reason, value string) client.D
 	return whole
 }
 
+// letterBecomes waits until the dead letter has this state. A replay is asynchronous: the request only
+// schedules it.
 func (a *act) letterBecomes(service string, id int64, state string) {
 	a.until(fmt.Sprintf("dead letter %d should be %s", id, state), func(ctx context.Context) error {
 		letter, err := a.env.Client.DeadLetter(ctx, service, id)
@@ -100,7 +103,7 @@ func (a *act) letterBecomes(service string, id int64, state string) {
 	})
 }
 
-// noOrder expects that there is no such order.
+// noOrder expects that no order has this id, since a parked message must leave nothing half done.
 func (a *act) noOrder(orderID string) {
 	if !a.ok() {
 		return

@@ -9,12 +9,20 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// quiet waits until nothing more can come of the orders' records, and returns them all.
+// quiet waits until nothing more can follow from the orders' records, and returns them all.
 //
-// A service publishes what follows from a record before it acknowledges the record. So once every consumer group has
-// committed past every record of the orders, whatever follows is in Kafka already; when reading on finds nothing new
-// then, the choreography has come to rest. This needs no waiting time, and other orders' traffic does not disturb it.
-// A bare offset commit may lag behind an acknowledgement by the commit interval (0.5 s).
+// A service publishes the consequences of a record before it acknowledges the record. So once every consumer
+// group has committed past every record of the orders, all consequences are in Kafka. When a further read then
+// finds no new record, the choreography has come to rest:
+//
+//	read to the end -> known records
+//	all groups committed past them?   no: wait
+//	read to the end again -> more?    yes: wait
+//	rest
+//
+// This needs no waiting time, and other orders' traffic does not disturb it. An offset commit may follow an
+// acknowledgement by the commit interval (0.5 s). The act must have opened its wire before it placed the
+// orders; earlier records are not seen.
 func (a *act) quiet(orderIDs ...string) []*kgo.Record {
 	var found []*kgo.Record
 	a.until(fmt.Sprintf("orders %v should come to rest", orderIDs), func(ctx context.Context) error {

@@ -16,7 +16,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// PostedTwice posts the same order twice with one Idempotency-Key, as a client does that did not hear the first answer.
+// PostedTwice posts the same order twice with one Idempotency-Key, as a client does after a lost answer.
 func PostedTwice() Scenario {
 	return Scenario{Name: "posted-twice", Title: "the same order posted twice with one Idempotency-Key is one order", play: func(a *act) {
 		if !a.ok() {
@@ -53,6 +53,7 @@ func PostedTwice() Scenario {
 	}}
 }
 
+// post posts an order with options and returns the raw answer, to be compared byte for byte.
 func (a *act) post(body client.NewOrder, opts client.PlaceOptions) (client.Order, client.Answer) {
 	if !a.ok() {
 		return client.Order{}, client.Answer{}
@@ -62,7 +63,7 @@ func (a *act) post(body client.NewOrder, opts client.PlaceOptions) (client.Order
 	return order, answer
 }
 
-// ForeignMessage writes the smallest order there is straight to Kafka: no key, no headers, the id a number.
+// ForeignMessage writes the smallest possible order straight to Kafka: no key, no headers, and a number as id.
 func ForeignMessage() Scenario {
 	return Scenario{Name: "foreign-message", Title: "a plain message written to topic orders by a Kafka client is an order", play: func(a *act) {
 		id := time.Now().UnixMicro()
@@ -77,8 +78,8 @@ func ForeignMessage() Scenario {
 	}}
 }
 
-// DeliveredTwice writes every message of three orders to Kafka a second time, byte for byte, and expects that nothing
-// changes. The three end confirmed, failed and cancelled, so that all four topics take part.
+// DeliveredTwice writes every message of three orders to Kafka a second time, byte for byte, and expects no
+// change. The three end confirmed, failed and cancelled, so that all four topics take part.
 func DeliveredTwice() Scenario {
 	return Scenario{Name: "delivered-twice", Title: "every message delivered twice changes nothing", play: func(a *act) {
 		a.openWire()
@@ -117,7 +118,8 @@ func DeliveredTwice() Scenario {
 	}}
 }
 
-// everyTopic expects the records to cover all four topics: else the scenario would prove less than it says.
+// everyTopic expects the records to cover all four topics: otherwise the scenario would prove less than its
+// title says.
 func (a *act) everyTopic(records []*kgo.Record) {
 	counts := map[string]int{}
 	for _, r := range records {
@@ -128,7 +130,8 @@ func (a *act) everyTopic(records []*kgo.Record) {
 	}
 }
 
-// picture returns all that can be seen of the orders: what it is, as one text each to compare.
+// picture returns the visible state of the orders: one JSON text for each part, under a name for messages. The
+// dead letters are counted by the orders' keys, so that other traffic does not change the picture.
 func (a *act) picture(sku string, orderIDs []string) map[string]string {
 	seen := map[string]string{}
 	add := func(what string, part any, err error) {
@@ -171,7 +174,7 @@ func (a *act) picture(sku string, orderIDs []string) map[string]string {
 	return seen
 }
 
-// unchanged expects both pictures to show the same.
+// unchanged expects both pictures to be equal.
 func (a *act) unchanged(before, after map[string]string) {
 	for _, what := range slices.Sorted(maps.Keys(before)) {
 		expect(a, what, before[what], after[what])

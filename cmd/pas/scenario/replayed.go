@@ -4,8 +4,8 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Replayed lets every service read its topics again from their beginning, and expects nothing to come of it: no row
-// differs, nobody is charged again, no email goes out again.
+// Replayed makes every service read its topics again from the beginning, and expects no effect. No row differs,
+// no payment is charged again, and no email is sent again.
 func Replayed() Scenario {
 	return Scenario{Name: "replayed", Title: "every service reads its topics again: the same state, no second charge, no second email",
 		Needs: []Need{NeedReplay}, play: func(a *act) {
@@ -31,7 +31,8 @@ func Replayed() Scenario {
 		}}
 }
 
-// readAgain lets the service read its topics again and expects its state to be the same then.
+// readAgain replays the topics of one service and expects an equal state. A replay that compared nothing fails
+// as well.
 func (a *act) readAgain(service string) {
 	if !a.ok() {
 		return

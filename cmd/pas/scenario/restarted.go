@@ -5,8 +5,8 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// NotificationsRestarted stops notifications, lets orders be confirmed meanwhile, and expects each email once after it
-// was started again.
+// NotificationsRestarted stops notifications while orders are confirmed. After the restart it expects each
+// email exactly once: the service resumes at its committed offsets.
 func NotificationsRestarted() Scenario {
 	return Scenario{Name: "notifications-restarted", Title: "notifications stopped and started again: no email lost, none twice",
 		Needs: []Need{NeedControl}, play: func(a *act) {
@@ -30,6 +30,7 @@ func NotificationsRestarted() Scenario {
 			for _, id := range meanwhile {
 				a.emails(id, messages.KindConfirmed)
 			}
+			// The emails are checked again at rest, since a second one could come late.
 			a.quiet(append(meanwhile, before)...)
 			for _, id := range append(meanwhile, before) {
 				a.emails(id, messages.KindConfirmed)
@@ -38,7 +39,8 @@ func NotificationsRestarted() Scenario {
 		}}
 }
 
-// noEmail expects that no email line about the order was written, where lines can be seen.
+// noEmail expects that no email line about the order was written. Where lines cannot be read, nothing is
+// checked.
 func (a *act) noEmail(orderID string) {
 	if !a.ok() || a.env.Emails == nil {
 		return

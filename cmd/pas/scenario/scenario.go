@@ -13,52 +13,57 @@ import (
 	"pasdetrois/toolbox/replay"
 )
 
-// Need is a capability that a scenario wants from its Env beyond addresses.
+// Need is a capability beyond addresses that a scenario requires of its Env.
 type Need string
 
 const (
-	// NeedControl is the need for an Env.Control: the scenario stops and starts services.
+	// NeedControl requires Env.Control: the scenario stops and starts services.
 	NeedControl Need = "control of the services"
-	// NeedBooks is the need for Env.Books: the scenario looks at the databases of all services.
+	// NeedBooks requires Env.Books: the scenario reads the databases of all services.
 	NeedBooks Need = "the books of all services"
-	// NeedReplay is the need for Env.Replay: the scenario lets services read their topics again.
+	// NeedReplay requires Env.Replay: the scenario makes services read their topics again.
 	NeedReplay Need = "a way to replay topics"
 )
 
-// Scenario is one thing that can happen to an order.
+// Scenario is one possible life of an order. It is a value without state and can be played any number of times.
 type Scenario struct {
-	Name  string // stable, for --only
+	Name  string // stable: users give it to --only
 	Title string // one line for people
 	Needs []Need
 	play  func(*act)
 }
 
-// Control stops and starts services by name (client.Orders, …).
+// Control stops and starts services by name (client.Orders, …). Both methods return when the service has ended
+// or is ready.
 type Control interface {
 	StopService(ctx context.Context, name string) error
 	StartService(ctx context.Context, name string) error
 }
 
-// Env is the running system that scenarios are played on.
+// Env is the running system on which scenarios are played. A nil field means that the system does not offer
+// this part. A scenario that needs it fails in Play; checks that could use it are left out.
 type Env struct {
 	Client *client.Client
 	Kafka  kafka.Config // with the prefixes of the system's topics and groups
-	// Control is nil when the services are not ours to stop.
+	// Control is nil when the caller may not stop the services.
 	Control Control
-	// Books is nil when the databases are not ours to look at.
+	// Books is nil when the caller has no access to the databases.
 	Books Books
-	// Replay lets a service read its topics again from their beginning. It is nil when that is not ours to do.
+	// Replay makes a service read its topics again from the beginning. It is nil when the caller may not do
+	// that.
 	Replay func(ctx context.Context, service string) (*replay.Report, error)
-	// Emails returns every email line written so far. When nil, what the notifications service lists is trusted alone.
+	// Emails returns every email line written so far. When it is nil, the list of the notifications service is
+	// the only proof.
 	Emails func() []stack.Email
-	// Ledger returns the payment provider's own entries about an order, by their status (charged, refunded, declined):
-	// that is where charging twice would show. When nil, what the payments service answers is trusted alone.
+	// Ledger returns the statuses of the payment provider's own entries about an order (charged, refunded,
+	// declined). A double charge shows only there. When it is nil, the answer of the payments service is the
+	// only proof.
 	Ledger func(ctx context.Context, orderID string) ([]string, error)
-	// Patience bounds each wait; 0 = 20 s.
+	// Patience bounds each wait; 0 means 20 s.
 	Patience time.Duration
 }
 
-// Shown is an order that a scenario placed, as it was at the end.
+// Shown is an order that a scenario placed, as it was at the end. Order is nil when the order does not exist.
 type Shown struct {
 	OrderID  string         `json:"order_id"`
 	Order    *client.Order  `json:"order,omitempty"`
@@ -66,20 +71,21 @@ type Shown struct {
 	Emails   []stack.Email  `json:"emails"`
 }
 
-// Outcome is what came of one scenario.
+// Outcome is the result of one scenario.
 type Outcome struct {
 	Scenario string
 	Title    string
 	Took     time.Duration
 	Shown    []Shown
-	Notes    []string // what was done and seen outside the timelines, in order
+	Notes    []string // steps and findings that no timeline shows, in order
 	Err      error    // nil = every expectation held
 }
 
-// Run plays the scenario and returns the first expectation that did not hold.
+// Run plays the scenario and returns the first expectation that did not hold, joined with errors of the
+// clean-up.
 func (s Scenario) Run(ctx context.Context, env *Env) error { return Play(ctx, env, s).Err }
 
-// Missing returns what the scenario needs and env does not offer.
+// Missing returns the needs that env does not satisfy.
 func (s Scenario) Missing(env *Env) []Need {
 	var missing []Need
 	for _, need := range s.Needs {
@@ -91,8 +97,9 @@ func (s Scenario) Missing(env *Env) []Need {
 	return missing
 }
 
-// Play plays one scenario and collects what there is to show. A scenario whose needs are not met fails: nothing is
-// silently left out.
+// Play plays one scenario and collects the output. A scenario with unsatisfied needs fails: nothing is silently
+// left out. After a cancelled ctx it still cleans up. Scenarios may be played concurrently on one Env, except
+// those with Needs.
 func Play(ctx context.Context, env *Env, s Scenario) Outcome {
 	began := time.Now()
 	outcome := Outcome{Scenario: s.Name, Title: s.Title}
@@ -109,7 +116,7 @@ func Play(ctx context.Context, env *Env, s Scenario) Outcome {
 	return outcome
 }
 
-// All returns every scenario, in the order in which they are best read.
+// All returns every scenario, from the simplest to the most demanding.
 func All() []Scenario {
 	return []Scenario{
 		Confirmed(), OutOfStock(), UnknownSKU(), CardDeclined(), SuspectedFraud(),
@@ -119,8 +126,8 @@ func All() []Scenario {
 	}
 }
 
-// Find returns the scenarios with the given names, in the order of All. An unknown name is an error that lists the
-// known ones.
+// Find returns the scenarios with the given names, in the order of All; a name given twice counts once. The
+// error for an unknown name lists the known ones.
 func Find(names ...string) ([]Scenario, error) {
 	wanted := map[string]bool{}
 	for _, name := range names {

@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// simulatedTime is how long there is traffic, and simulatedRate the orders per second.
+	// simulatedTime is the length of the traffic, and simulatedRate the orders per second.
 	simulatedTime, simulatedRate = 2 * time.Second, 15
-	// simulatedStock is more than can be bought in that time.
+	// simulatedStock is more than the shoppers can buy in that time: running out would change the outcomes.
 	simulatedStock = 1_000_000
-	// placeAttempts is how often an order is placed at most, placeAgain how long after the last time.
+	// placeAttempts is the limit of attempts for one order, and placeAgain the pause between two attempts.
 	placeAttempts, placeAgain = 5, time.Second
 )
 
-// SimulatedTraffic lets shoppers loose for a moment, counts what they do in windows of time meanwhile, and expects the
-// windows to have every event and every cent.
+// SimulatedTraffic runs simulated shoppers for a moment and counts their events in windows of time meanwhile.
+// It expects the windows to contain every event and every cent.
 func SimulatedTraffic() Scenario {
 	return Scenario{Name: "simulated-traffic", Title: "shoppers browse and order: windows of time count every event", play: func(a *act) {
 		for name, price := range map[string]string{"overture": "12.50", "swan song": "39.00", "curtain call": "120.00"} {
@@ -60,7 +60,8 @@ func SimulatedTraffic() Scenario {
 	}}
 }
 
-// ownShop is the shop with the products of one performance only. It remembers the orders that it took.
+// ownShop is the shop restricted to the products of one performance, so that other stock stays untouched. It
+// remembers the orders that were accepted. Shoppers call it concurrently.
 type ownShop struct {
 	simulate.Shop
 	suffix string
@@ -74,7 +75,8 @@ func (s *ownShop) Inventory(ctx context.Context) ([]client.Stock, error) {
 	return slices.DeleteFunc(all, func(p client.Stock) bool { return !strings.HasSuffix(p.SKU, s.suffix) }), err
 }
 
-// Place places an order, again while the service is busy or does not answer: with its own id it stays one order.
+// Place places an order, and repeats the request while the service is busy or does not answer. The order has an
+// id of its own, so that a repeated request stays one order.
 func (s *ownShop) Place(ctx context.Context, order client.NewOrder, opts client.PlaceOptions) (client.Order, client.Answer, error) {
 	taken, answer, err := s.Shop.Place(ctx, order, opts)
 	for attempt := 1; err != nil && attempt < placeAttempts && mayPass(client.StatusOf(err)); attempt++ {
@@ -95,12 +97,13 @@ func (s *ownShop) Place(ctx context.Context, order client.NewOrder, opts client.
 	return taken, answer, err
 }
 
-// mayPass reports whether the same request may be answered otherwise later. Without an answer there is no status.
+// mayPass reports whether the same request may succeed later. Status 0 means that no answer came.
 func mayPass(status int) bool {
 	return status == 0 || status == http.StatusTooManyRequests || status >= 500
 }
 
-// webEvents makes a topic for the events of this performance, which is deleted at the end.
+// webEvents makes a topic for the events of this performance, which is deleted at the end. The prefix of the
+// returned configuration is for this topic only.
 func (a *act) webEvents() kafka.Config {
 	where := a.env.Kafka
 	where.TopicPrefix += a.suffix + "."
@@ -117,7 +120,8 @@ func (a *act) webEvents() kafka.Config {
 	return where
 }
 
-// simulate has the shoppers' traffic and expects that every order was taken and has its outcome.
+// simulate runs the shoppers' traffic, and expects every order to be accepted and settled, and no event to be
+// lost. The seed is fixed, so that each performance has the same sessions and carts.
 func (a *act) simulate(where kafka.Config, shop simulate.Shop) simulate.Summary {
 	if !a.ok() {
 		return simulate.Summary{}
@@ -141,7 +145,8 @@ func (a *act) simulate(where kafka.Config, shop simulate.Shop) simulate.Summary 
 	return summary
 }
 
-// windowCount counts in windows of a second while it goes on. events and checkouts belong to the caller after end.
+// windowCount counts events in windows of a second on a goroutine of its own. Only read may be used while it
+// runs; the caller may read events and checkouts after end.
 type windowCount struct {
 	read      atomic.Int64
 	cancel    context.CancelFunc
@@ -151,7 +156,8 @@ type windowCount struct {
 	checkouts []messages.Money
 }
 
-// countWindows begins to count; everything that is written from now on is counted.
+// countWindows begins to count. It returns when the reader has its start positions, so that every later event
+// is counted.
 func (a *act) countWindows(where kafka.Config) *windowCount {
 	c := &windowCount{events: map[string]int64{}, done: make(chan error, 1)}
 	if !a.ok() {
@@ -175,13 +181,14 @@ func (a *act) countWindows(where kafka.Config) *windowCount {
 	select {
 	case <-ready:
 	case err := <-c.done:
+		// The error goes back into the channel, where end receives it.
 		c.done <- err
 		a.try(errors.Join(err, a.ctx.Err()), "count in windows")
 	}
 	return c
 }
 
-// end stops counting and adds the windows up.
+// end stops counting and adds the windows up. It does nothing when counting never began.
 func (c *windowCount) end(a *act) {
 	if c.cancel == nil {
 		return
@@ -210,7 +217,7 @@ func (a *act) noteWindows(c *windowCount) {
 	}
 }
 
-// sum adds amounts of one currency.
+// sum adds amounts of one currency, exactly.
 func (a *act) sum(amounts []messages.Money) messages.Money {
 	var sum messages.Money
 	for i, amount := range amounts {
@@ -233,7 +240,7 @@ func total(counted map[string]int64) int64 {
 	return total
 }
 
-// listed writes counts, most first.
+// listed formats counts, the largest first and equal ones by name.
 func listed(counted map[string]int64) string {
 	names := slices.SortedFunc(maps.Keys(counted), func(a, b string) int {
 		if counted[a] != counted[b] {

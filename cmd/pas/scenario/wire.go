@@ -15,17 +15,18 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// position of a record in Kafka.
+// position is the place of a record in Kafka.
 type position struct {
-	topic     string // contract name
+	topic     string // contract name, without the prefix
 	partition int32
 	offset    int64
 }
 
 func (p position) String() string { return fmt.Sprintf("%s/%d@%d", p.topic, p.partition, p.offset) }
 
-// wire is a plain Kafka client of one act: it writes as a foreign producer would, and reads all four topics from where they
-// ended when the act opened it.
+// wire is the plain Kafka client of one act. It writes as a foreign producer does. It reads all four topics,
+// from their ends at the time of openWire. Its topic names are those of the contract; it adds and removes the
+// prefix.
 type wire struct {
 	prefix, groups string
 	client         *kgo.Client // writes and administers
@@ -34,7 +35,8 @@ type wire struct {
 	read           []*kgo.Record // in the order of reading, with contract topic names
 }
 
-// openWire connects the act to Kafka; the records written from now on can be read with records.
+// openWire connects the act to Kafka, once. Call it before the first order of interest: earlier records are not
+// read.
 func (a *act) openWire() {
 	if !a.ok() || a.wire != nil {
 		return
@@ -47,6 +49,7 @@ func (a *act) openWire() {
 	if !a.try(err, "connect to Kafka") {
 		return
 	}
+	// Partitions are chosen by the caller, so that a scenario can place records behind each other.
 	writer, err := kgo.NewClient(append(options, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if !a.try(err, "connect to Kafka") {
 		reader.Close()
@@ -60,7 +63,7 @@ func (w *wire) close() {
 	w.client.Close()
 }
 
-// write writes one record to the given partition, as it is, and returns its position.
+// write writes one record unchanged to this partition, and returns its position when Kafka has acknowledged it.
 func (a *act) write(topic string, partition int32, key, value []byte, headers ...kgo.RecordHeader) position {
 	a.openWire()
 	if !a.ok() {
@@ -72,14 +75,14 @@ func (a *act) write(topic string, partition int32, key, value []byte, headers ..
 	return position{topic: topic, partition: partition, offset: r.Offset}
 }
 
-// catchUp reads all four topics up to where they end now.
+// catchUp reads all four topics up to their present ends, and keeps the records.
 func (w *wire) catchUp(ctx context.Context) error {
 	records, err := w.feed.CatchUp(ctx)
 	w.read = append(w.read, records...)
 	return err
 }
 
-// records returns the records about the orders so far, oldest first within a partition.
+// records returns the records read so far whose key is one of the orders, oldest first within a partition.
 func (w *wire) records(orderIDs ...string) []*kgo.Record {
 	var found []*kgo.Record
 	for _, r := range w.read {
@@ -90,7 +93,8 @@ func (w *wire) records(orderIDs ...string) []*kgo.Record {
 	return found
 }
 
-// committed returns the offset that a service's group has committed in a partition, -1 when it has committed none.
+// committed asks Kafka for the offsets of all groups, in one call. The returned function gives a service's
+// committed offset in a partition; it is -1 when the group has committed none there.
 func (w *wire) committed(ctx context.Context) (func(service, topic string, partition int32) int64, error) {
 	var groups []string
 	for _, group := range messages.Groups() {

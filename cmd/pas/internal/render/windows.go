@@ -15,8 +15,8 @@ const barWidth = 40
 //
 //	closed     shown once, at its end
 //	open       shown at the end of the run, still counting
-//	added      its first event came after its time was over
-//	corrected  shown before; an event that was written in time came later
+//	added      closed too long ago to be remembered; it holds only the events that came after that
+//	corrected  shown before as closed; it holds its earlier events and the new ones
 func (p *Printer) Window(w windows.Window) {
 	const clock = "15:04:05"
 	what := fmt.Sprintf("%d events", w.Count)
