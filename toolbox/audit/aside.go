@@ -10,27 +10,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// aside knows the records that are dead letters. A record is known by topic, time, key and value, so it is known in a copy
-// of its topic too, where it has another place. Records without a time, or with a key that is not kept whole, and batches
-// that could not be read are known by their place.
+// aside is the set of records that are dead letters. No service handled such a record, so an order that only these
+// records name is no stranger.
+//
+// A record counts as a dead letter by topic, time, key and value. These are the same in a copy of the topic (a mirror),
+// where the record has another position. Three kinds of dead letter are found by position alone: records without a
+// time, records whose key is not kept whole, and batches that could not be read.
+//
+// It is filled before the topics are read and only read afterwards, so several goroutines may use it then.
 type aside struct {
 	records map[moment]map[content]bool
 	places  map[position]bool
 }
 
-// moment is a topic's millisecond.
+// moment is one millisecond of one topic. It is the first key of the set, so that most records need no hash.
 type moment struct {
 	topic string
 	at    int64 // milliseconds since 1970
 }
 
-// content is the digest of a record's key and value.
+// content is the digest of a record's key and value, as the view audit_dead_letters computes it.
 type content [sha256.Size]byte
 
-// A letter may stand for a whole batch.
+// A dead letter may stand for a whole batch: its offsets are record_offset up to last_offset, both included. content is
+// NULL when only the position identifies the record.
 const asideSQL = `SELECT topic, partition, record_offset, last_offset, record_time, content FROM audit_dead_letters`
 
-// putAside returns the records of all dead letters of the book, also of those that were replayed or discarded.
+// putAside returns the records of all dead letters of the book, including replayed and discarded ones: the topics have
+// these records still. All of them are in memory.
 func putAside(ctx context.Context, b *book) (*aside, error) {
 	rows, err := b.tx.Query(ctx, asideSQL)
 	if err != nil {
@@ -58,8 +65,8 @@ func putAside(ctx context.Context, b *book) (*aside, error) {
 	return all, err
 }
 
-// has reports whether the record is a dead letter. Hardly any record shares its millisecond with one, so hardly any is
-// hashed.
+// has reports whether the record is a dead letter. Hashing is rare: hardly any record shares its millisecond with a
+// dead letter.
 func (a *aside) has(r *kgo.Record) bool {
 	if a.places[position{r.Topic, r.Partition, r.Offset}] {
 		return true
@@ -68,7 +75,9 @@ func (a *aside) has(r *kgo.Record) bool {
 	return of != nil && of[contentOf(r)]
 }
 
-// contentOf computes what asideSQL does: NULL stands for a key or value that is not there.
+// contentOf computes the same digest as the view audit_dead_letters: sha256 over the digests of key and value. A
+// missing key or value counts as one zero byte, so it differs from an empty one. A change on one side needs the same
+// change on the other.
 func contentOf(r *kgo.Record) content {
 	both := make([]byte, 0, 2*sha256.Size)
 	for _, part := range [][]byte{r.Key, r.Value} {

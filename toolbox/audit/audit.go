@@ -1,9 +1,28 @@
-// Package audit compares what the three services, the payment provider and, when asked, the topics say of every order.
+// Package audit compares what the three services, the payment provider and, on request, the topics record about every
+// order.
 //
-// It reads each database in one read-only transaction that shows one moment. The moments differ a little, so what changed
-// within the grace before the first of them is in flight: it is counted and not judged, and a system at work can be
-// audited. The orders are read as streams in the order of their ids and merged, so memory does not grow with them, except
-// for --topics.
+// # One moment
+//
+// Each database is read in read-only transactions that see one moment each. The moments differ a little, because the
+// transactions begin one after another. A row that changed less than Config.Grace before the first moment is in flight:
+// the report counts its order and no check judges it. So a system at work can be audited without a pause.
+//
+// # Streams
+//
+//	orders ───────────────┐
+//	payments ─────────────┤
+//	provider's ledger ────┼─ merge by order id ─ judge ─ checks ─ Report
+//	notifications ────────┘                        │
+//	topics ─ stories, by order id, in memory ──────┘
+//
+// Rows arrive in the order of their order ids and are merged, so memory does not grow with the number of orders. With
+// Config.Topics it does: one story for each order stays in memory until its order is judged, and so do all dead
+// letters.
+//
+// # Failure
+//
+// Run returns an error, and no report, when a database or a topic cannot be read. It retries nothing and changes
+// nothing, so the caller can run it again. A rule that does not hold is no error: it is an offender in the report.
 package audit
 
 import (
@@ -18,25 +37,30 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// Config says what to audit.
+// Config names the sources of an audit and its limits.
 type Config struct {
-	// OrdersURL, PaymentsURL and NotificationsURL name the databases; they may be one. A role that may read is enough.
+	// OrdersURL, PaymentsURL and NotificationsURL name the databases; all three may be the same. Each role needs to
+	// read only the views audit_... of its service's schema.
 	OrdersURL, PaymentsURL, NotificationsURL string
-	// Grace is how long a change takes to be everywhere. An order that changed more recently is not judged.
+	// Grace is how long a change may take to reach all services. An order that changed more recently is not judged.
+	// With a Grace that is too short, messages on their way appear as faults.
 	Grace time.Duration
-	// Topics, when not nil, is where the four topics are: every order's state is rebuilt from them alone and compared.
+	// Topics, when not nil, names the Kafka that has the four topics: every order's state is rebuilt from them alone
+	// and compared with its row. Run sets the fields Start, Follow, Topics and PassOver of a copy.
 	Topics *feed.Config
-	// Progress is told from time to time how many messages were read so far, and then how many orders compared. May be nil.
+	// Progress receives the number of messages read so far, and later the number of orders compared. Its calls come
+	// from more than one goroutine but never overlap. It may be nil. A slow Progress delays the audit.
 	Progress func(messages, orders int64)
 }
 
-// So many messages, or orders, pass between two calls of Progress.
+// Progress is called once for so many messages, or orders.
 const (
 	messagesEvery = 500_000
 	ordersEvery   = 100_000
 )
 
-// Run audits. An error means that it could not be done; what does not hold is in the report.
+// Run audits. An error means that the audit could not be done; the report names the rules that do not hold. Several
+// calls may run at a time, since they share nothing.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	began := time.Now()
 	a := &audit{cfg: cfg, checks: newChecks(), report: &Report{}, gaps: newGaps(), kept: map[string]int64{}, confirmed: map[string]int64{},
@@ -55,6 +79,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return a.report, nil
 }
 
+// audit is the state of one Run. One goroutine uses it, except that readStories fills stories, messages and gaps in a
+// second one, before the merge begins.
 type audit struct {
 	cfg    Config
 	checks checks
@@ -68,6 +94,8 @@ type audit struct {
 	outside         outside
 }
 
+// run opens the orders database first, because a.before counts from the earliest of the three moments. A change that a
+// later transaction sees and an earlier one does not is then newer than a.before, and in flight.
 func (a *audit) run(ctx context.Context) error {
 	orders, err := open(ctx, "orders", a.cfg.OrdersURL)
 	if err != nil {
@@ -95,7 +123,9 @@ func (a *audit) run(ctx context.Context) error {
 	return nil
 }
 
-// ofEachAndTopics asks the databases while the topics are read, which takes longer. What fails first ends both.
+// ofEachAndTopics runs the checks of single databases while a second goroutine reads the topics, which takes longer.
+// The first error cancels the other side. It returns only when both sides have ended, so nothing uses the connections
+// afterwards. When the topics fail, their error counts: that of the databases is then a mere cancellation.
 func (a *audit) ofEachAndTopics(ctx context.Context, orders, payments, notifications *book) error {
 	if a.cfg.Topics == nil {
 		return a.ofEachAlone(ctx, orders, payments, notifications)
@@ -125,7 +155,8 @@ func (a *audit) ofEachAndTopics(ctx context.Context, orders, payments, notificat
 	return asked
 }
 
-// ofEachAlone checks what one service's database can tell.
+// ofEachAlone runs the checks that need one database alone. One moment is enough for them, so they judge recent changes
+// too.
 func (a *audit) ofEachAlone(ctx context.Context, orders, payments, notifications *book) error {
 	if err := a.ofOrdersAlone(ctx, orders); err != nil {
 		return err
@@ -138,7 +169,8 @@ func (a *audit) ofEachAlone(ctx context.Context, orders, payments, notifications
 	return nil
 }
 
-// ofOrdersAlone checks what one service's database can tell.
+// ofOrdersAlone checks stock, timelines, held messages and the outbox. An outbox row, or a held message, may wait for
+// as long as Grace; an older one is an offender.
 func (a *audit) ofOrdersAlone(ctx context.Context, orders *book) error {
 	if err := a.stock(ctx, orders); err != nil {
 		return err
@@ -169,6 +201,8 @@ func (a *audit) ofOrdersAlone(ctx context.Context, orders *book) error {
 	return rows.Err()
 }
 
+// stock checks each product twice: its four counters add up, and the orders that hold pieces account for the reserved
+// and the sold ones.
 func (a *audit) stock(ctx context.Context, orders *book) error {
 	rows, err := orders.tx.Query(ctx, stockSQL)
 	if err != nil {
@@ -190,7 +224,7 @@ func (a *audit) stock(ctx context.Context, orders *book) error {
 	return rows.Err()
 }
 
-// list runs a query that names offenders.
+// list runs a query that returns one text for each offender. An empty answer means that the rule holds.
 func (a *audit) list(ctx context.Context, b *book, c *Check, prefix, sql string, args ...any) error {
 	rows, err := b.tx.Query(ctx, sql, args...)
 	if err != nil {
@@ -207,8 +241,10 @@ func (a *audit) list(ctx context.Context, b *book, c *Check, prefix, sql string,
 	return rows.Err()
 }
 
-// total compares the sums of money.
+// total compares the sums of money, each currency for itself. It runs after the merge, which adds only orders that are
+// not in flight to both sums.
 func (a *audit) total() {
+	// A currency with confirmed orders and without a kept payment needs a sum, too: 0.
 	for currency := range a.confirmed {
 		a.kept[currency] += 0
 	}

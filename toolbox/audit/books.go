@@ -10,10 +10,11 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// connectTime bounds how long a database may take to answer.
+// connectTime bounds how long a connection to a database may take. The queries themselves have no limit but ctx.
 const connectTime = 8 * time.Second
 
-// book is one service's database, read in one transaction that sees one moment and cannot write.
+// book is one service's database, read in one transaction that sees one moment and cannot write. One connection runs
+// one query at a time, so the rows of a query must be read or closed before the next query.
 type book struct {
 	name string
 	conn *pgx.Conn
@@ -21,6 +22,9 @@ type book struct {
 	now  time.Time // the moment that it shows
 }
 
+// open connects and begins the transaction. SELECT now() is its first query: Postgres takes the snapshot with it, so
+// the snapshot is never older than book.now. The search path names the service's schema, since the three may share a
+// database.
 func open(ctx context.Context, name, url string) (*book, error) {
 	connecting, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -49,8 +53,12 @@ func (b *book) close() {
 	_ = b.conn.Close(ctx) // rolls back, and nothing was written
 }
 
-// pages reads a query's rows one after the other, one row ahead, so that several can be merged by their key. The rows come
-// in the order of their bytes (COLLATE "C"), which is Go's order of strings.
+// pages reads a query's rows one after another, always one row ahead, so that several queries can be merged by key. The
+// rows arrive in the order of their bytes (COLLATE "C"), which is how Go compares strings. Any other order would break
+// the merge: an order and its payment would appear as two orders.
+//
+// After an error, more is false and err stays. The merge sees an early end of the rows, so its caller must check err at
+// last.
 type pages[T any] struct {
 	rows pgx.Rows
 	scan func(pgx.Rows, *T) error
@@ -61,6 +69,7 @@ type pages[T any] struct {
 	what string
 }
 
+// read starts the query and reads its first row. what names the rows in errors.
 func read[T any](ctx context.Context, b *book, what, sql string, scan func(pgx.Rows, *T) error, key func(*T) string) (*pages[T], error) {
 	rows, err := b.tx.Query(ctx, sql)
 	if err != nil {
@@ -71,7 +80,7 @@ func read[T any](ctx context.Context, b *book, what, sql string, scan func(pgx.R
 	return p, p.err
 }
 
-// turn reads the next row.
+// turn reads the next row into next, or sets more to false at the end and after an error.
 func (p *pages[T]) turn() {
 	var zero T
 	p.next = zero
@@ -85,7 +94,8 @@ func (p *pages[T]) turn() {
 	}
 }
 
-// lowest returns the smaller of key and the key of the next row.
+// lowest returns the smaller of key and the key of the next row. found says whether key counts, and the result says
+// whether any stream had a row.
 func (p *pages[T]) lowest(key string, found bool) (string, bool) {
 	if !p.more {
 		return key, found
@@ -96,7 +106,7 @@ func (p *pages[T]) lowest(key string, found bool) (string, bool) {
 	return key, found
 }
 
-// take hands over every row of the key.
+// take passes every row of the key to each. No row passes for a key that this query does not have.
 func (p *pages[T]) take(key string, each func(T)) {
 	for p.more && p.key(&p.next) == key {
 		each(p.next)

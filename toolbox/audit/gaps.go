@@ -12,11 +12,14 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
-// gapsNamed is how many partitions a note names.
+// gapsNamed bounds how many partitions a note names: a retention hits all of them.
 const gapsNamed = 5
 
-// gaps are records that the topics no longer or not yet show: deleted ones, those in batches too large to inflate, and those
-// behind an open transaction. The audit does not accuse an order that may lack messages because of a gap.
+// gaps are records that the topics do not show: deleted ones, those in batches too large to inflate, and those behind
+// an open transaction. An order that may lack messages because of a gap is not judged by the topics; the report counts
+// it as unjudged.
+//
+// One goroutine fills it while the topics are read. The merge uses it afterwards.
 type gaps struct {
 	firsts  map[position]int64     // where a partition begins whose first records were deleted; offset is 0
 	since   map[position]time.Time // the time of the first record that is left in it
@@ -28,7 +31,8 @@ func newGaps() *gaps {
 	return &gaps{firsts: map[position]int64{}, since: map[position]time.Time{}}
 }
 
-// begin notes where the partitions begin, and what waits behind open transactions.
+// begin keeps the first offset of each partition that does not begin at 0, and the records behind open transactions.
+// The feed must be open and must not have been polled.
 func (g *gaps) begin(f *feed.Feed) {
 	for topic, partitions := range f.Positions() {
 		for partition, first := range partitions {
@@ -40,7 +44,7 @@ func (g *gaps) begin(f *feed.Feed) {
 	g.waiting = f.Waiting()
 }
 
-// note notes the first record of each partition that lost some.
+// note keeps the time of the first record of each partition that lost some. It returns at once when it has all.
 func (g *gaps) note(records []*kgo.Record) {
 	if len(g.since) == len(g.firsts) {
 		return
@@ -53,10 +57,15 @@ func (g *gaps) note(records []*kgo.Record) {
 	}
 }
 
+// pass keeps a batch that the feed passed over. It explains no missing message: the report only mentions it.
 func (g *gaps) pass(p feed.Passed) { g.passed = append(g.passed, p.String()) }
 
-// explains reports whether what was deleted, or waits, may be what the story of an order lacks: its messages are not older
-// than the order, but the one that placed it.
+// explains reports whether a gap may hide messages of the order. That is so when any record waits behind an open
+// transaction, and when a partition lost records and one of these holds:
+//
+//   - The partition has no record left, so its gap has no known end.
+//   - The order is older than the first record that is left. A message is not older than its order.
+//   - The topic is the one of orders and order_placed is missing. That message alone may be older than its order.
 func (g *gaps) explains(o *order, s story) bool {
 	if len(g.waiting) > 0 {
 		return true
@@ -70,7 +79,7 @@ func (g *gaps) explains(o *order, s story) bool {
 	return false
 }
 
-// notes say what the topics do not show.
+// notes returns one line for each kind of gap, for the report.
 func (g *gaps) notes(unjudged int64) []string {
 	var notes []string
 	if len(g.firsts) > 0 {

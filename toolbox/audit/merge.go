@@ -9,7 +9,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// file is all that is written about one order.
+// file is all rows about one order id. The order itself is nil for a stranger: an id that only the other rows name.
 type file struct {
 	id            string
 	order         *order
@@ -18,13 +18,18 @@ type file struct {
 	notifications []notification
 }
 
-// merge reads orders, payments, the provider's books and notifications side by side and checks order after order.
+// merge reads orders, payments, the provider's ledger and notifications side by side and judges one order id after
+// another, in ascending order. The file's slices are used again for the next order, so a check must not keep them.
+//
+// A failed stream ends early, and orders of the other streams are then judged without its rows. merge returns the
+// stream's error in this case, and Run drops the report.
 func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
 	orders, err := read(ctx, ob, "orders", ordersSQL, scanOrder, func(o *order) string { return o.id })
 	if err != nil {
 		return err
 	}
-	// The two tables of payments share a connection, which can send one at a time: the provider's books get their own.
+	// A connection runs one query at a time, and the payments are read on this one: the provider's ledger gets its own. Its
+	// moment is later than that of payments, which Grace covers like the others.
 	ledgerBook, err := open(ctx, "payments", a.cfg.PaymentsURL)
 	if err != nil {
 		return err
@@ -65,7 +70,8 @@ func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
 	return errors.Join(orders.err, payments.err, ledger.err, notifications.err)
 }
 
-// inFlight reports whether any of it changed too recently.
+// inFlight reports whether any row of the order changed after a.before. One recent row is enough: the others may follow
+// it.
 func (a *audit) inFlight(f file) bool {
 	if f.order != nil && f.order.updated.After(a.before) || f.payment != nil && f.payment.updated.After(a.before) {
 		return true
@@ -83,6 +89,8 @@ func (a *audit) inFlight(f file) bool {
 	return false
 }
 
+// judge runs all checks of one order id. It also removes the order's story, judged or not, because the stories that
+// remain after the merge belong to orders that no database has.
 func (a *audit) judge(f file) {
 	if f.order != nil {
 		a.report.Orders++
@@ -108,6 +116,8 @@ func (a *audit) judge(f file) {
 	}
 }
 
+// stranger judges rows whose order does not exist. A payment that another producer asked for is allowed, and so is a
+// notification of a kind that the contract does not have. Any other row is an offender: one for each order id.
 func (a *audit) stranger(f file) {
 	switch {
 	case f.payment != nil && f.payment.outside:
@@ -129,6 +139,8 @@ func (a *audit) stranger(f file) {
 	a.stories.forget(f.id)
 }
 
+// overdue reports an order that should have settled before a.before. The sweeper of orders has the whole Grace to
+// settle it.
 func (a *audit) overdue(f file) {
 	a.checks.overdue.look()
 	if o := f.order; !messages.Settled(o.status) && o.due != nil && o.due.Before(a.before) {
@@ -136,7 +148,8 @@ func (a *audit) overdue(f file) {
 	}
 }
 
-// money adds up what is kept and what is confirmed.
+// money adds the order to the sums that total compares. A payment that was asked for from outside, and pays for
+// something else, counts apart even if it has the order's id.
 func (a *audit) money(f file) {
 	if f.order.status == "confirmed" {
 		a.confirmed[f.order.currency] += f.order.total
@@ -150,7 +163,14 @@ func (a *audit) money(f file) {
 	}
 }
 
-// charges checks the provider's books against payments.
+// charges compares the provider's ledger with payments. It holds for strangers too, so it does not use the order. A
+// ledger entry took money when it is charged, or was charged and is refunded. The rules, one entry that took money at
+// most:
+//
+//	ledger     payment must be
+//	nothing    neither captured nor refunded
+//	charged    captured, with the same payment id and amount
+//	refunded   anything but captured
 func (a *audit) charges(f file) {
 	taken := 0
 	var last entry
@@ -177,7 +197,8 @@ func (a *audit) charges(f file) {
 	}
 }
 
-// outcome checks a settled order against its payment.
+// outcome compares a settled order with its payment: a confirmed order has a captured payment over its total, and no
+// other settled order keeps money. A payment from outside that pays for something else counts as none.
 func (a *audit) outcome(f file) {
 	o := f.order
 	if !messages.Settled(o.status) {
@@ -198,7 +219,12 @@ func (a *audit) outcome(f file) {
 	}
 }
 
-// notified checks that a settled order's end was told, once: that it cannot be twice is a key of the table.
+// notified checks that a settled order has the notification of its status and no notification that contradicts it. Two
+// of one kind cannot exist: a unique key of the table prevents them. Three other kinds are allowed:
+//
+//   - confirmed, for an order that was cancelled or failed after it was confirmed
+//   - fraud_alert, when the payment failed for suspected fraud, also if the customer cancelled meanwhile
+//   - a kind that the contract does not have, from another producer
 func (a *audit) notified(f file) {
 	o := f.order
 	if !messages.Settled(o.status) {
@@ -213,9 +239,9 @@ func (a *audit) notified(f file) {
 			told = true
 		case n.kind == o.status:
 			told = true
-		case n.kind == messages.KindConfirmed && (o.status == "cancelled" || o.status == "failed"): // it was, before
-		case n.kind == messages.KindFraudAlert && f.payment != nil && f.payment.reason == "suspected_fraud": // whatever the customer did then
-		case !slices.Contains(messages.Kinds(), n.kind): // another producer's, about the order
+		case n.kind == messages.KindConfirmed && (o.status == "cancelled" || o.status == "failed"): // an earlier status
+		case n.kind == messages.KindFraudAlert && f.payment != nil && f.payment.reason == "suspected_fraud": // also after a cancel
+		case !slices.Contains(messages.Kinds(), n.kind): // another producer's notification
 		default:
 			a.checks.notified.offend(fmt.Sprintf("%s is %s, and was told to be %s", o.id, o.status, n.kind))
 		}
@@ -225,7 +251,7 @@ func (a *audit) notified(f file) {
 	}
 }
 
-// amount writes minor units as people read them.
+// amount writes minor units as a decimal number with the currency.
 func amount(minor int64, currency string) string {
 	return messages.Money{Minor: minor, Currency: currency}.String()
 }

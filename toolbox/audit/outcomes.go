@@ -10,14 +10,16 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// outcome is what an outcome event and the order's row must agree on.
+// outcome is the content on which an outcome event (order_confirmed, order_cancelled, order_failed) and the order's row
+// must agree.
 type outcome struct {
 	event, user, currency, paymentID, reason, step string
 	total                                          int64
 	lines                                          string // as ordersSQL writes them
 }
 
-// outcomeOf returns the outcome that an event is, and false for an event that is none.
+// outcomeOf returns the outcome in an event, and false for an event of another kind. lines has the format of the view
+// audit_orders, one line for each item: SKU, quantity and unit price in minor units, which is empty when there is none.
 func outcomeOf(event messages.Event) (outcome, bool) {
 	o := outcome{event: event.EventName()}
 	var total messages.Money
@@ -48,11 +50,11 @@ func outcomeOf(event messages.Event) (outcome, bool) {
 	return o, true
 }
 
-// outcome returns the outcome that the order must have on the topics. It is none while the order is not settled, and when
-// order_rejected or payment_failed is its outcome.
+// outcome returns the outcome event that the topics must have, computed from the row. There is none while the order is
+// not settled, and none when order_rejected or payment_failed is its outcome.
 func (o *order) outcome() (outcome, bool) {
 	end := outcome{user: o.user, currency: o.currency, paymentID: o.paymentID, reason: o.reason, step: o.decidedBy, total: o.total, lines: o.lines}
-	if o.latePayment { // it came after the order had ended
+	if o.latePayment { // the payment arrived after the event was sent, so the event has no id
 		end.paymentID = ""
 	}
 	switch {
@@ -68,7 +70,9 @@ func (o *order) outcome() (outcome, bool) {
 	return end, true
 }
 
-// sum returns a number that two outcomes have in common when they agree. A story has room for no more.
+// sum returns a hash that is equal for outcomes that agree. A story keeps these 8 bytes instead of the whole outcome,
+// because there is one story for each order. Two outcomes that differ have the same sum once in 2^64, and the
+// difference is missed then.
 func (o outcome) sum() uint64 {
 	h := fnv.New64a()
 	for _, field := range []string{o.event, o.user, o.currency, o.paymentID, o.reason, o.step, strconv.FormatInt(o.total, 10), o.lines} {
@@ -77,7 +81,7 @@ func (o outcome) sum() uint64 {
 	return h.Sum64()
 }
 
-// toldBy returns the mark of an outcome event in a story.
+// toldBy returns the bit that stands for an outcome event in a story; 0 for another event.
 func toldBy(event string) told {
 	switch event {
 	case messages.EventOrderConfirmed:
@@ -90,9 +94,11 @@ func toldBy(event string) told {
 	return 0
 }
 
-// wrongOutcome returns what is wrong with the outcome events of an order, "" when nothing is. An order has the event of its end,
-// and order_confirmed besides when it was cancelled after that. Orders from before the oldest outcome on the topics may have
-// none: they ended, or began, under a version that published none.
+// wrongOutcome returns the fault in the outcome events of an order, "" when there is none. An order has the event of
+// its end. It has order_confirmed as well when it was cancelled, or is being cancelled, after its confirmation.
+//
+// An older version of the service published no outcome events. So an event may be missing for an order that was created
+// before the oldest outcome on the topics.
 func (s *stories) wrongOutcome(o *order, is story) string {
 	end, due := o.outcome()
 	for _, event := range []string{messages.EventOrderConfirmed, messages.EventOrderCancelled, messages.EventOrderFailed} {
@@ -112,7 +118,8 @@ func (s *stories) wrongOutcome(o *order, is story) string {
 	return ""
 }
 
-// outcomeSeen adds an outcome to a story. A later one counts, and a confirmation only as long as nothing follows it.
+// outcomeSeen adds an outcome to a story. A later outcome replaces an earlier one, with one exception: a confirmation
+// replaces no cancellation and no failure, since these end an order for good.
 func (s *stories) outcomeSeen(st *story, t telling) {
 	if t.is&endConfirmed == 0 || st.told&(endCancelled|endFailed) == 0 {
 		st.outcome = t.outcome

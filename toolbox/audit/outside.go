@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// outside adds up the payments that a producer other than orders asked for, and that are no order's. Any producer may ask
-// for one, so they are no fault; what is kept of them is not compared with orders.
+// outside sums up the payments that a producer other than orders asked for, and that belong to no order of ours. Any
+// producer may ask for a payment, so these payments are no fault. Their money is not compared with orders.
 type outside struct {
 	payments int64
 	kept     map[string]int64 // by currency, in minor units
 }
 
+// take adds one payment. Only captured money is kept: a refunded or failed payment adds to the number alone.
 func (o *outside) take(p *payment) {
 	o.payments++
 	if p.status == "captured" {
@@ -21,7 +22,7 @@ func (o *outside) take(p *payment) {
 	}
 }
 
-// notes say how many there are and what is kept of them.
+// notes returns one line with the number of these payments and their money, or nothing when there are none.
 func (o *outside) notes() []string {
 	if o.payments == 0 {
 		return nil

@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// examplesKept is how many offenders of each check are named.
+// examplesKept bounds how many offenders of each check are named. All of them are counted.
 const examplesKept = 10
 
-// Check is one thing that must hold.
+// Check is one rule and its result. The JSON names are part of the tool's output: scripts read them.
 type Check struct {
 	Name     string   `json:"check"`
 	Holds    string   `json:"holds"` // what must hold, in words
 	Looked   int64    `json:"looked_at"`
 	Wrong    int64    `json:"wrong"`
 	Examples []string `json:"examples"` // the first offenders and what is wrong with each
-	// Unjudged of those looked at lack what Notes say.
+	// Unjudged counts orders among Looked that a gap may excuse; Notes name the gaps.
 	Unjudged int64    `json:"not_judged,omitempty"`
 	Notes    []string `json:"notes,omitempty"`
 }
 
-// Report is what came of an audit.
+// Report is the result of an audit. Its checks are always all there, in a fixed order; topics only when topics were
+// read.
 type Report struct {
 	Orders   int64         `json:"orders"`
 	InFlight int64         `json:"in_flight"` // changed too recently to be judged
@@ -28,15 +29,16 @@ type Report struct {
 	Took     time.Duration `json:"-"`
 }
 
-// Passed reports whether everything holds.
+// Passed reports whether no check has an offender. Orders in flight and unjudged ones do not count against it.
 func (r *Report) Passed() bool {
 	return !slices.ContainsFunc(r.Checks, func(c *Check) bool { return c.Wrong > 0 })
 }
 
-// look counts what was looked at.
+// look counts one row that the check has examined. A check that examined nothing proves nothing, so the number is
+// reported.
 func (c *Check) look() { c.Looked++ }
 
-// offend counts an offender and says what is wrong with it.
+// offend counts an offender. what names it and its fault, and is kept for the first ten.
 func (c *Check) offend(what string) {
 	c.Wrong++
 	if len(c.Examples) < examplesKept {
@@ -44,7 +46,7 @@ func (c *Check) offend(what string) {
 	}
 }
 
-// The checks, in the order of the report.
+// checks has every check of one audit. topics is nil when no topics are read.
 type checks struct {
 	stock, timeline, outcome, money, charges, notified, overdue, outbox, strangers, parked, topics *Check
 }
@@ -65,6 +67,7 @@ func newChecks() checks {
 	}
 }
 
+// all returns the checks in the order of the report.
 func (c checks) all() []*Check {
 	list := []*Check{c.stock, c.timeline, c.outcome, c.money, c.charges, c.notified, c.overdue, c.outbox, c.strangers, c.parked}
 	if c.topics != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// order is a row of the view audit_orders. Amounts are minor units. lines has the format that outcomeOf describes.
 type order struct {
 	id, user, status, reason, currency, paymentID, decidedBy, lines string
 	total, version                                                  int64
@@ -23,7 +24,9 @@ func scanOrder(r pgx.Rows, o *order) error {
 		&o.decidedBy, &o.latePayment, &o.lines)
 }
 
-// Orders whose timeline does not lead to what they are.
+// timelineSQL returns one text for each order whose timeline contradicts its row. Three rules: the last change leads to
+// the order's status, the changes are numbered from 1 without a gap, and each change begins where the one before it
+// ended.
 const timelineSQL = `
 SELECT o.order_id || ' is ' || o.status || ', change ' || o.version || ' of its timeline says ' || COALESCE(e.status_to, 'nothing')
 FROM audit_orders o LEFT JOIN audit_order_events e ON e.order_id = o.order_id AND e.number = o.version
@@ -36,6 +39,7 @@ SELECT e.order_id || ' goes on from ' || e.status_from || ' at change ' || e.num
 FROM audit_order_events e JOIN audit_order_events before ON before.order_id = e.order_id AND before.number = e.number - 1
 WHERE e.status_from <> before.status_to`
 
+// payment is a row of the view audit_payments. amount is in minor units.
 type payment struct {
 	id, user, status, reason, currency, paymentID string
 	amount                                        int64
@@ -43,7 +47,8 @@ type payment struct {
 	updated                                       time.Time
 }
 
-// paysFor reports whether the payment is the order's. One that was asked for from outside may have the order's id by chance.
+// paysFor reports whether the payment is the order's. A payment that was asked for from outside may have the order's id
+// by chance: it pays for the order only if user, amount and currency agree. A nil payment pays for nothing.
 func (p *payment) paysFor(o *order) bool {
 	return p != nil && (!p.outside || p.user == o.user && p.amount == o.total && p.currency == o.currency)
 }
@@ -55,7 +60,7 @@ func scanPayment(r pgx.Rows, p *payment) error {
 	return r.Scan(&p.id, &p.user, &p.status, &p.reason, &p.currency, &p.paymentID, &p.amount, &p.outside, &p.updated)
 }
 
-// entry is one of the provider's own entries.
+// entry is a row of the provider's own ledger. An order may have several: attempts that failed have entries, too.
 type entry struct {
 	id, status, currency, paymentID string
 	amount                          int64
@@ -69,6 +74,8 @@ func scanEntry(r pgx.Rows, e *entry) error {
 	return r.Scan(&e.id, &e.status, &e.currency, &e.paymentID, &e.amount, &e.at)
 }
 
+// notification is a row of the view audit_notifications that names an order. at is the time of sending, else of
+// creation.
 type notification struct {
 	id, kind, status string
 	at               time.Time
@@ -81,12 +88,17 @@ func scanNotification(r pgx.Rows, n *notification) error {
 	return r.Scan(&n.id, &n.kind, &n.status, &n.at)
 }
 
+// stockSQL returns each product beside the pieces that the orders hold of it.
 const stockSQL = `SELECT sku, available, reserved, sold, stocked, orders_reserved, orders_sold FROM audit_stock ORDER BY sku`
 
+// outboxSQL returns the rows that no relay has published yet, and whether each is older than the grace ($1).
 const outboxSQL = `SELECT id, topic, key, created_at < now() - $1::interval FROM audit_outbox ORDER BY id`
 
+// parkedSQL returns the dead letters that are open: neither replayed nor discarded.
 const parkedSQL = `SELECT 'dead letter ' || id || ': ' || topic || '/' || partition || '@' || record_offset || ' ' || reason
 FROM audit_dead_letters WHERE open ORDER BY id`
 
+// heldSQL returns held messages that wait longer than the grace ($1). Messages from outside do not count: the event for
+// which they wait need not ever come.
 const heldSQL = `SELECT 'kept aside: ' || event || ' of order ' || order_id FROM audit_held_messages
 WHERE held_at < now() - $1::interval AND NOT outside ORDER BY id`

@@ -8,8 +8,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// stories are the stories by order id, kept small, because there is one in memory for each order. An id that is a UUID, as
-// ours are, is kept as its 16 bytes: without pointers, so that the garbage collector has nothing to look at.
+// stories are the stories by order id. There is one in memory for each order, so each is kept small. An id that is a
+// UUID, as ours are, is kept as 16 bytes: a map without pointers costs the garbage collector nothing. Other ids are
+// kept as strings.
+//
+// It is not safe for concurrent use. The methods that a merge without topics calls accept nil.
 type stories struct {
 	byUUID map[uuid.UUID]story
 	byName map[string]story
@@ -20,7 +23,8 @@ func newStories() *stories {
 	return &stories{byUUID: map[uuid.UUID]story{}, byName: map[string]story{}}
 }
 
-// asUUID returns false for an id that is not written as a UUID writes itself: two ids never become one.
+// asUUID returns false for an id that is not the canonical text of a UUID, such as one in upper case. Two different ids
+// thus never share a story.
 func asUUID(id string) (uuid.UUID, bool) {
 	if len(id) != len("00000000-0000-0000-0000-000000000000") || strings.ContainsAny(id, "ABCDEF") {
 		return uuid.Nil, false
@@ -29,6 +33,7 @@ func asUUID(id string) (uuid.UUID, bool) {
 	return parsed, err == nil
 }
 
+// of returns the story of an id, and false when there is none.
 func (s *stories) of(id string) (story, bool) {
 	if u, ok := asUUID(id); ok {
 		st, known := s.byUUID[u]
@@ -38,14 +43,16 @@ func (s *stories) of(id string) (story, bool) {
 	return st, known
 }
 
+// keep stores the story of an id and replaces the one before.
 func (s *stories) keep(id string, st story) {
 	if u, ok := asUUID(id); ok {
 		s.byUUID[u] = st
 		return
 	}
-	s.byName[strings.Clone(id)] = st // alone, not with the message that it was read from
+	s.byName[strings.Clone(id)] = st // a copy, so that the message can be freed
 }
 
+// forget removes a story, so that only orders without a row remain at the end of the merge.
 func (s *stories) forget(id string) {
 	if s == nil {
 		return
@@ -57,6 +64,7 @@ func (s *stories) forget(id string) {
 	delete(s.byName, id)
 }
 
+// all iterates over the stories that are left, in no order.
 func (s *stories) all() iter.Seq2[string, story] {
 	return func(yield func(string, story) bool) {
 		if s == nil {

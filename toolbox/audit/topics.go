@@ -15,14 +15,16 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
-// story is what the topics tell of one order.
+// story is what the topics say about one order: a set of bits, the latest captured amount, and the sum of its outcome.
+// Records of different topics arrive in no fixed order, so a bit is only ever set. Redelivered and copied messages
+// change nothing.
 type story struct {
 	told     told
 	captured int64 // minor units of the latest capture
 	outcome  uint64
 }
 
-// told is the set of what was said.
+// told is a set of events. It has one bit for each event, and for each kind of notification, that an order may have.
 type told uint16
 
 const (
@@ -43,14 +45,15 @@ const (
 	endFailed
 )
 
-// position is where a record stands.
+// position is the topic (without prefix), partition and offset of a record.
 type position struct {
 	topic     string
 	partition int32
 	offset    int64
 }
 
-// readStories reads the four topics from their beginning to where they end now.
+// readStories reads the four topics from their beginning to the ends that they have when the feed opens. Records that
+// are written later are not read. The end of ctx stops it, and so does an error of Kafka.
 func (a *audit) readStories(ctx context.Context, apart *aside) (*stories, error) {
 	cfg := *a.cfg.Topics
 	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
@@ -86,7 +89,9 @@ func (a *audit) readStories(ctx context.Context, apart *aside) (*stories, error)
 	}
 }
 
-// hear reads records on all cores, and returns what they tell in their order.
+// hear decodes records on all cores, because decoding takes most of the time. The result has the records' order: a
+// later record of an order must be applied after an earlier one. The goroutines only read apart and write different
+// elements.
 func hear(records []*kgo.Record, apart *aside) []telling {
 	heard := make([]telling, len(records))
 	share := max(1, (len(records)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
@@ -106,7 +111,7 @@ func hear(records []*kgo.Record, apart *aside) []telling {
 	return heard
 }
 
-// telling is what one record tells of an order.
+// telling is what one record says about an order.
 type telling struct {
 	id       string // "" = nothing
 	is       told
@@ -115,7 +120,8 @@ type telling struct {
 	at       time.Time // of an outcome
 }
 
-// listen reads one record. What is no message of the contract tells nothing: the services park it.
+// listen decodes one record. A record that is no message of the contract says nothing about an order, since the
+// services park it. The same holds for an event that is not listed here.
 func listen(r *kgo.Record) telling {
 	m, err := feed.Message(r)
 	if err != nil {
@@ -156,7 +162,7 @@ func listen(r *kgo.Record) telling {
 	return t
 }
 
-// tell adds what a record tells of an order.
+// tell adds one record to its order's story. The caller passes the records of a partition in their order.
 func (s *stories) tell(t telling) {
 	if t.id == "" {
 		return
@@ -172,8 +178,18 @@ func (s *stories) tell(t telling) {
 	s.keep(t.id, st)
 }
 
-// status returns the status that the story leads to. The four ends are told by a notification, which is published with
-// the decision; before that, what was asked and answered tells how far the order has come.
+// status returns the status that the story leads to. The first rule that matches decides, the latest stage first:
+//
+//	cancelled         notification cancelled
+//	failed            notification failed
+//	rejected          notification rejected and order_rejected
+//	cancelling        refund_requested
+//	confirmed         notification confirmed and payment_captured
+//	awaiting_payment  payment_requested
+//	pending           order_placed
+//
+// A settled order has the notification of its status, because one transaction writes both the decision and that
+// message.
 func (s story) status() string {
 	has := func(t told) bool { return s.told&t != 0 }
 	switch {
@@ -196,7 +212,8 @@ func (s story) status() string {
 	}
 }
 
-// told compares an order with its story.
+// told compares an order with its story, and removes the story. A difference that a gap explains is counted as
+// unjudged.
 func (a *audit) told(f file) {
 	a.checks.topics.look()
 	s, known := a.stories.of(f.id)
@@ -224,7 +241,9 @@ func (a *audit) told(f file) {
 	}
 }
 
-// strangersInTopics names orders that are on the topics and nowhere else, unless their messages were dead letters.
+// strangersInTopics reports the stories that no row took. Such an order is on the topics and in no database. It is
+// allowed when one of its messages is a dead letter: then no service handled that message. Without topics there are no
+// stories.
 func (a *audit) strangersInTopics() {
 	for id, s := range a.stories.all() {
 		if s.told&(placed|captured|requested) != 0 && s.told&wasAside == 0 {
