@@ -15,7 +15,9 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
-// causes finds out what else than the replay may have changed a row.
+// causes finds out whether something else than the replay may have changed a row. Its use has three steps: suspect
+// names every row that differs, read collects the messages about these rows, and explained judges each row. One
+// goroutine uses it. Memory grows with the rows that differ, not with the topics.
 type causes struct {
 	service string
 	kafka   kafka.Config
@@ -26,11 +28,13 @@ type causes struct {
 	fresh map[string]map[string]bool // and of those that it had not
 }
 
+// newCauses takes the groups with the offsets that they had committed at the pause.
 func newCauses(service string, kafka kafka.Config, groups []group) *causes {
 	return &causes{service: service, kafka: kafka, groups: groups, asked: map[string]bool{},
 		old: map[string]map[string]bool{}, fresh: map[string]map[string]bool{}}
 }
 
+// suspect adds a row that differs. A row that names no order and no message cannot be explained by one.
 func (c *causes) suspect(ch change) {
 	for _, r := range []*row{ch.was, ch.is} {
 		if r != nil && r.about != "" {
@@ -39,7 +43,11 @@ func (c *causes) suspect(ch change) {
 	}
 }
 
-// explained reports whether something else than the replay explains the change.
+// explained reports whether something else than the replay explains the change. The rules, in this order:
+//
+//  1. A dead letter was added for a record that the service had not handled before. Other changes of dead letters count.
+//  2. The row reached its present state without a message, and had not done so before.
+//  3. One of the row's messages is new. A later copy of an old message is not: its id is among the old ones.
 func (c *causes) explained(ch change) bool {
 	r := ch.is
 	if r == nil {
@@ -59,7 +67,9 @@ func (c *causes) explained(ch change) bool {
 	return false
 }
 
-// isNew reports whether the service had not handled the record at a position topic/partition@offset before the pause.
+// isNew reports whether the record at a position, written topic/partition@offset, was not handled before the pause. A
+// position in a topic that the service does not read, and one that cannot be parsed, is not new: the difference counts
+// then.
 func (c *causes) isNew(position string) bool {
 	place, at, _ := strings.Cut(position, "@")
 	offset, err := strconv.ParseInt(at, 10, 64)
@@ -75,7 +85,9 @@ func (c *causes) isNew(position string) bool {
 	return false
 }
 
-// read reads all that the service's topics still have about what is suspected.
+// read reads the service's topics from their beginning to their present ends, and collects the messages about the
+// suspects. A message that retention has deleted is missing: its change then counts as a difference, or a copy of it
+// counts as new.
 func (c *causes) read(ctx context.Context) error {
 	cfg := feed.Config{Kafka: c.kafka, Start: feed.Start{Beginning: true}, OpenTime: callTime}
 	cfg.Kafka.TopicPrefix, cfg.Kafka.GroupPrefix = "", "" // the service says the whole names
@@ -106,6 +118,8 @@ func (c *causes) read(ctx context.Context) error {
 	}
 }
 
+// note adds a record's message to the old or the new ones, if it is about a suspect. A record that the service would
+// park, or whose event it does not handle, cannot change a row.
 func (c *causes) note(r *kgo.Record, g group) {
 	r.Topic = g.Topic // as the contract calls it
 	m, err := feed.Message(r)

@@ -7,10 +7,10 @@ import (
 	"io"
 )
 
-// differencesKept is how many differences are named.
+// differencesKept bounds the list of differences in a report. All of them are counted.
 const differencesKept = 1000
 
-// Difference is a row that is not as it was, and nothing explains it.
+// Difference is a settled row that changed, or a row that was added, without an explanation.
 type Difference struct {
 	Table string `json:"table"`
 	Row   string `json:"row"` // its key
@@ -18,7 +18,9 @@ type Difference struct {
 	Is    string `json:"is"`  // "" = it is gone
 }
 
-// Comparison says how the state after a replay compares with that before.
+// Comparison compares the state before a replay with the state after it. The two hashes cover the same rows, so they
+// are equal exactly when Different is 0. Each row counts once, in Rows, Unsettled or MovedOn. A new row counts in none
+// of them if its table may grow.
 type Comparison struct {
 	Before      string       `json:"state_before"` // hash of all rows that were compared
 	After       string       `json:"state_after"`
@@ -35,7 +37,9 @@ func (c *Comparison) Equal() bool { return c.Different == 0 }
 // change is a pair of rows that differ.
 type change struct{ was, is *row }
 
-// differs reports whether the pair is one that a replay must not leave behind.
+// differs reports whether a pair of rows needs an explanation. A row that was not settled may change, since its own
+// work went on. A settled row must neither change nor vanish. A new row needs an explanation, except in a table that
+// may grow.
 func differs(tables []table, was, is *row) bool {
 	switch {
 	case was == nil:
@@ -47,7 +51,9 @@ func differs(tables []table, was, is *row) bool {
 	}
 }
 
-// compare compares two snapshots. explained is asked about each row that differs, after suspect was told of all of them.
+// compare reads both snapshots twice. The first pass calls suspect for each row that differs. Then ready is called
+// once, if there was such a row, and may take as long as reading the topics. The second pass calls explained for the
+// same rows.
 func compare(service string, before, after *snapshot, suspect func(change), explained func(change) bool, ready func() error) (*Comparison, error) {
 	tables := tables(service)
 	suspects := 0
@@ -88,12 +94,14 @@ func compare(service string, before, after *snapshot, suspect func(change), expl
 	return c, err
 }
 
+// add adds a row to a hash. A missing row adds nothing.
 func add(h hash.Hash, tables []table, r *row) {
 	if r != nil {
 		_, _ = io.WriteString(h, tables[r.table].name+"\n"+r.key+"\n"+r.hash+"\n")
 	}
 }
 
+// tell counts a difference, and keeps it while the list has room.
 func (c *Comparison) tell(tables []table, was, is *row) {
 	c.Different++
 	if len(c.Differences) == differencesKept {

@@ -1,12 +1,35 @@
-// Package replay lets a service read its topics again, and shows that nothing came of it.
+// Package replay makes a service handle records of its topics again, and proves that its state stays the same.
 //
-// The service's consumers are paused on every replica, which leaves their consumer groups empty; the groups' offsets are
-// moved back; the consumers go on. What is read a second time finds its work done, because state is the inbox. That is
-// compared: every row that was settled when the pause began must be the same when everything was read again, and no row
-// may have been added.
+// # Steps
 //
-// A system at work moves on meanwhile. A difference counts only when nothing else explains it: a message about the order
-// that the service had not handled before the pause, or a step that no message causes (a call over HTTP, a deadline). A
-// message counts as not handled before when it stands behind what the group had committed and none with its id stands
-// before that: what a replay publishes again has the ids of the first time, and explains nothing.
+//	prepare ──── finds all mistakes that can be found before anything changes
+//	awaitOthers  waits for the end of another replay's pause
+//	pause ────── every replica leaves its consumer groups, for a lease that is renewed
+//	rewind ───── reads the state, then moves the groups' offsets back
+//	resume ───── the replicas join their groups again
+//	follow ───── waits until the groups are where they were
+//	compare ──── reads the state again and explains the differences
+//
+// The state is read while the groups are empty, so no record is handled between the snapshot and the reset. The brokers
+// reject a reset while a group has members; this holds even if a replica resumes too early.
+//
+// # What must hold
+//
+// A record that is handled a second time finds its work done, because the state is the inbox. So every row that was
+// settled at the pause must be the same at the end, and no row may have been added.
+//
+// A system at work moves on meanwhile. A difference is explained, and does not count, in two cases:
+//
+//   - A message about the order is new: the service had not handled it before the pause.
+//   - A step without a message changed the row: a call over HTTP, or a deadline.
+//
+// A message is new when its record stands behind the committed offset and no record with its id stands before that
+// offset. A message that the replay itself publishes again has the id of the first time, so it explains nothing.
+//
+// # Failure
+//
+// Until the first reset, an error leaves everything as it was. After it, the service handles the records again in any
+// case. Then the report says how far it came, and has no Comparison. When this process dies, the lease ends and the
+// service resumes by itself. Offsets that were moved back stay so: these records are handled again, which their rows
+// allow.
 package replay

@@ -13,7 +13,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// BusyError says that somebody still is a member of a group that has to be empty.
+// BusyError says that a group which must be empty has members. Members may be empty: a member came and left.
 type BusyError struct {
 	Service   string
 	Group     string
@@ -21,7 +21,7 @@ type BusyError struct {
 	Strangers bool // some are no replicas of the service
 }
 
-// Member is a member of a consumer group.
+// Member is a member of a consumer group, as the brokers describe it.
 type Member struct{ ClientID, Host string }
 
 func (e *BusyError) Error() string {
@@ -35,7 +35,7 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("the consumer group %s still has %d members, %s", e.Group, len(named), strings.Join(named, ", "))
 }
 
-// Hint says how to empty the group.
+// Hint says how to empty the group: end the other program, or pause the replica that was not named.
 func (e *BusyError) Hint() string {
 	if e.Strangers {
 		return fmt.Sprintf("a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; nothing was moved back",
@@ -44,7 +44,8 @@ func (e *BusyError) Hint() string {
 	return fmt.Sprintf("give the admin URL of every replica of %s with --admin; nothing was moved back", e.Service)
 }
 
-// members returns a *BusyError when somebody still is a member of the groups.
+// members returns a *BusyError for the first group that has members. They are sorted, so that the same error has the
+// same text. A member counts as a replica of the service by its client id.
 func (b *brokers) members(ctx context.Context, service string, groups []client.ConsumerGroup) error {
 	for _, g := range groups {
 		members, err := b.membersOf(ctx, g.Group)
@@ -61,7 +62,9 @@ func (b *brokers) members(ctx context.Context, service string, groups []client.C
 	return nil
 }
 
-// membersOf asks with the request of either protocol: the brokers answer each with groups of its own kind.
+// membersOf asks for the members with both group protocols, because each request finds only groups of its own protocol.
+// An error of the newer one counts as no members. That is safe: the brokers themselves reject a reset of a group with
+// members.
 func (b *brokers) membersOf(ctx context.Context, group string) (members []Member, err error) {
 	note := func(id, host string) { members = append(members, Member{id, strings.TrimPrefix(host, "/")}) }
 	classic, err := b.admin.DescribeGroups(ctx, group)

@@ -18,13 +18,15 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// From says where to begin. The zero value is the beginning.
+// From is the place where a replay begins in each partition. The zero value means the oldest record. Offset wins over
+// Time.
 type From struct {
 	Time   time.Time // the first record at this time or later
 	Offset *int64    // in each partition
 }
 
-// RangeError says that no record stands at the offset.
+// RangeError says that a partition has no handled record at the offset: retention deleted it, or the group has not
+// handled it.
 type RangeError struct {
 	Topic       string
 	Partition   int32
@@ -44,7 +46,11 @@ func (e *RangeError) Hint() string {
 	return "give another --from, or choose a partition with --topic and --partition"
 }
 
-// group is a consumer group of the service.
+// group is a consumer group with two offsets for each partition of its topic: what lies between target and committed is
+// handled again.
+//
+//	oldest record        target               committed            end of the partition
+//	├─── handled ────────┼─── handled again ──┼─── not handled ────┤
 type group struct {
 	client.ConsumerGroup
 	topicID   string          // "" when Kafka tells none
@@ -52,7 +58,8 @@ type group struct {
 	target    map[int32]int64 // where it begins again: only partitions of which something is read again
 }
 
-// again is how many offsets are read again. There may be fewer records: some offsets have none.
+// again returns the number of offsets that are read again. There may be fewer records: transaction markers and
+// compacted records leave offsets without one.
 func (g group) again() (n int64) {
 	for partition, target := range g.target {
 		n += g.committed[partition] - target
@@ -60,13 +67,15 @@ func (g group) again() (n int64) {
 	return n
 }
 
-// brokers asks and changes the groups' offsets.
+// brokers asks for the groups' offsets and moves them. It joins no group.
 type brokers struct {
 	client *kgo.Client
 	admin  *kadm.Client
 	cut    context.CancelFunc
 }
 
+// connect returns when a broker answers, or fails when ctx ends. The client outlives ctx, which is the short one of
+// prepare. close ends it.
 func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
 	options, err := toolkafka.Options(cfg)
 	if err != nil {
@@ -79,7 +88,8 @@ func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
 		return nil, err
 	}
 	b := &brokers{client: c, admin: kadm.NewClient(c), cut: cut}
-	// A broker that takes the connection and says nothing keeps the first request past its context's end.
+	// A broker that accepts the connection and never answers blocks the first request beyond ctx. So the end of ctx also ends
+	// the client's own context.
 	inTime := context.AfterFunc(ctx, cut)
 	err = c.Ping(ctx)
 	if inTime() && err == nil {
@@ -92,13 +102,15 @@ func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
 	return nil, fmt.Errorf("connect to Kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
 }
 
+// close ends requests that still wait, then closes the connections.
 func (b *brokers) close() {
 	b.cut()
 	b.client.Close()
 }
 
-// committed returns up to where the group has handled its topic, by partition. An offset in another topic of the same name,
-// which was deleted, does not count.
+// committed returns the committed offset of each partition: the first one that the group has not handled. A partition
+// without one is missing in the map. An offset that was committed for a deleted topic of the same name does not count.
+// The text beside the offset has that topic's id; without an id on either side the offset counts.
 func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup, topicID string) (map[int32]int64, error) {
 	fetched, err := b.admin.FetchOffsets(ctx, g.Group)
 	if errors.Is(err, kerr.GroupIDNotFound) { // nobody ever joined it
@@ -122,7 +134,7 @@ func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup, topicID
 	return committed, nil
 }
 
-// far returns the group with how far it is.
+// far returns the group with its topic's id and its committed offsets. It has no target.
 func (b *brokers) far(ctx context.Context, g client.ConsumerGroup) (group, error) {
 	found := group{ConsumerGroup: g}
 	var err error
@@ -132,7 +144,8 @@ func (b *brokers) far(ctx context.Context, g client.ConsumerGroup) (group, error
 	return found, err
 }
 
-// plan finds out where to begin again in the group's topic.
+// plan chooses the target of each partition of the group's topic, or of one partition. Its errors are *PartitionError,
+// *RangeError and those of Kafka. An explicit offset must exist in every chosen partition; a time need not.
 func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, partition int32) (group, error) {
 	planned, err := b.far(ctx, g)
 	if err != nil {
@@ -144,7 +157,7 @@ func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, p
 		return planned, err
 	}
 	for p, next := range planned.committed {
-		if next > ends[p] { // of a topic that was deleted: the service begins anew in this one
+		if next > ends[p] { // committed for a deleted topic: the service begins anew
 			delete(planned.committed, p)
 		}
 	}
@@ -173,14 +186,16 @@ func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, p
 				return planned, &RangeError{Topic: g.Topic, Partition: p, Offset: target, First: firsts[p], Next: next}
 			}
 		}
-		if handled && target < next { // never forward: that would skip what was not handled
+		if handled && target < next { // a move forward would skip records that were not handled
 			planned.target[p] = target
 		}
 	}
 	return planned, nil
 }
 
-// behind finds out what the group has not handled of all that can be read of its topic now.
+// behind returns the group with all records that it can read and has not handled. It uses the fields in another way
+// than plan: target is the group's own offset, and committed is the end of what can be read. left then counts down to
+// that end. Records behind an open transaction do not count, because nobody can read them yet.
 func (b *brokers) behind(ctx context.Context, g client.ConsumerGroup) (group, error) {
 	unread, err := b.far(ctx, g)
 	if err != nil {
@@ -203,7 +218,7 @@ func (b *brokers) behind(ctx context.Context, g client.ConsumerGroup) (group, er
 	return unread, nil
 }
 
-// PartitionError says that a topic does not have the partition.
+// PartitionError says that a topic does not have the partition. It is a mistake of the caller.
 type PartitionError struct {
 	Topic      string
 	Partition  int32
@@ -217,6 +232,8 @@ func (e *PartitionError) Error() string {
 // Usage marks a mistake in the arguments.
 func (e *PartitionError) Usage() {}
 
+// listed returns offsets by partition. An error of one partition fails them all: a plan with holes would replay too
+// little.
 func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
 	if err == nil {
 		err = offsets.Error()
@@ -229,7 +246,9 @@ func listed(offsets kadm.ListedOffsets, err error) (map[int32]int64, error) {
 	return byPartition, nil
 }
 
-// reset moves the group back. The brokers refuse it while the group has members.
+// reset commits the target of each partition. The topic's id is kept beside it, as the service does, so that the
+// service accepts the offset. The brokers reject the commit while the group has members, and reset returns a *BusyError
+// then. All partitions of the group are in one request.
 func (b *brokers) reset(ctx context.Context, service string, g group) error {
 	var offsets kadm.Offsets
 	for partition, target := range g.target {
@@ -251,7 +270,9 @@ func (b *brokers) reset(ctx context.Context, service string, g group) error {
 	return nil
 }
 
-// left returns how much of what is read again is not handled yet.
+// left returns how many of the offsets to be read again are not committed yet. A group that went beyond its former
+// offset has none left. It returns a *RemadeError when a topic has another id now, because its offsets mean other
+// records then.
 func (b *brokers) left(ctx context.Context, service string, groups []group) (left int64, err error) {
 	for _, g := range groups {
 		if len(g.target) == 0 {

@@ -9,7 +9,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// PausedError says that somebody else keeps the service paused.
+// PausedError says that somebody else keeps the service paused: a person, or a replay that does not end.
 type PausedError struct {
 	Service string
 	Until   time.Time
@@ -24,8 +24,12 @@ func (e *PausedError) Hint() string {
 	return "wait for that, or end the pause with POST /consumers/resume at the admin URL of " + e.Service
 }
 
-// awaitOthers waits until nobody else keeps the service paused: another replay, or one that was killed. That one may have
-// moved the groups back, and then nobody knows how far they had been. So what they have to read is read first.
+// awaitOthers waits until nobody else keeps the service paused. A pause longer than a lease is a person's, and is an
+// error at once. A shorter one belongs to another replay, or to one that was killed; each renewal puts its end off, for
+// Patience at most.
+//
+// A killed replay may have moved the groups back, and the offsets before that are lost. So the service first handles
+// all that it can read. Then this replay is planned anew, and its targets have the right end.
 func (r *run) awaitOthers(ctx context.Context) error {
 	until, err := r.pausedUntil(ctx)
 	switch {
@@ -70,7 +74,7 @@ func (r *run) awaitOthers(ctx context.Context) error {
 	return r.plan(ctx)
 }
 
-// pausedUntil returns when the last pause of a replica ends; zero when none is asked for.
+// pausedUntil returns the end of the pause that lasts longest of all replicas; zero when no replica is paused.
 func (r *run) pausedUntil(ctx context.Context) (time.Time, error) {
 	untils := make([]time.Time, len(r.Replicas))
 	err := r.askAll(ctx, func(ctx context.Context, c *client.Client) error {

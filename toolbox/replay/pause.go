@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	pauseLook  = 100 * time.Millisecond // between two looks whether the pause has begun
-	resumeTime = 5 * time.Second
+	pauseLook  = 100 * time.Millisecond // between two checks whether the pause has begun
+	resumeTime = 5 * time.Second        // for the answers of all replicas to a resume
 )
 
-// pause pauses every replica and returns when their groups are empty. resume ends what was begun, also after an error.
+// pause pauses every replica for a lease and returns when the groups are empty. A goroutine renews the lease every
+// quarter of it, until resume. The caller must call resume in any case, also after an error: some replicas may be
+// paused already.
 func (r *run) pause(ctx context.Context) (resume func() error, err error) {
 	r.step("pausing what %s consumes", r.Service)
 	renewing, stop := context.WithCancel(ctx)
@@ -31,13 +33,15 @@ func (r *run) pause(ctx context.Context) (resume func() error, err error) {
 	}); err != nil {
 		return resume, err
 	}
+	// A renewal that fails is no error here. If the pause ends because of it, the groups have members again and the brokers
+	// reject the reset.
 	renewals.Go(func() {
 		tick := time.NewTicker(r.Lease / 4)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				_ = r.askAll(renewing, func(ctx context.Context, c *client.Client) error { // without it the brokers refuse the reset
+				_ = r.askAll(renewing, func(ctx context.Context, c *client.Client) error {
 					_, err := c.PauseConsumers(ctx, r.Service, r.Lease)
 					return err
 				})
@@ -49,7 +53,9 @@ func (r *run) pause(ctx context.Context) (resume func() error, err error) {
 	return resume, r.awaitEmpty(ctx)
 }
 
-// awaitEmpty waits until every replica is paused and nobody else is a member of the groups.
+// awaitEmpty waits until every replica reports that it is paused, and the brokers report no member of any group. The
+// brokers have the last word: a replica that the caller did not name is a member, too. After PauseTo it returns the
+// last obstacle.
 func (r *run) awaitEmpty(ctx context.Context) error {
 	deadline := time.Now().Add(r.PauseTo)
 	tick := time.NewTicker(pauseLook)
@@ -81,7 +87,8 @@ func (r *run) awaitEmpty(ctx context.Context) error {
 	}
 }
 
-// resume ends the pause on every replica, whatever became of ctx.
+// resume ends the pause on every replica, also when ctx has ended. A replica that does not answer resumes when its
+// lease ends.
 func (r *run) resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resumeTime)
 	defer cancel()
@@ -95,7 +102,8 @@ func (r *run) resume(ctx context.Context) error {
 	return nil
 }
 
-// askAll asks every replica, whatever the others answered.
+// askAll asks all replicas at the same time and joins their errors. One that fails does not keep the others from being
+// asked.
 func (r *run) askAll(ctx context.Context, ask func(context.Context, *client.Client) error) error {
 	errs := make([]error, len(r.Replicas))
 	var all sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// UnknownTopicError says that the service does not read a topic.
+// UnknownTopicError says that the service does not read a topic. It is a mistake of the caller.
 type UnknownTopicError struct {
 	Service, Topic string
 	Reads          []string
@@ -27,7 +27,7 @@ func (e *UnknownTopicError) Error() string {
 // Usage marks a mistake in the arguments.
 func (e *UnknownTopicError) Usage() {}
 
-// OtherServiceError says that another service answers.
+// OtherServiceError says that another service answers at the admin URL.
 type OtherServiceError struct{ Service, Admin, Group string }
 
 func (e *OtherServiceError) Error() string {
@@ -39,7 +39,7 @@ func (e *OtherServiceError) Hint() string {
 	return fmt.Sprintf("give the admin URL of %s with --admin or PAS_%s_ADMIN_URL", e.Service, strings.ToUpper(e.Service))
 }
 
-// serviceError is an error of a question to the service.
+// serviceError adds a hint to the error of a request to the service. Its text is the error's own.
 type serviceError struct {
 	service string
 	err     error
@@ -67,7 +67,8 @@ func ofService(service string, err error) error {
 	return &serviceError{service, err}
 }
 
-// prepare finds out everything that can be wrong before anything is touched.
+// prepare finds mistakes before anything changes: wrong URLs, replicas of different services, unknown topics, a bad
+// place to begin, a Kafka or database that does not answer, missing rights. All of it together takes callTime at most.
 func (r *run) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -110,7 +111,8 @@ func (r *run) prepare(ctx context.Context) error {
 	return reachable(ctx, r.Database, r.Service)
 }
 
-// plan finds out how far the groups are and where to begin again.
+// plan sets the groups: those selected with targets, the others with their committed offsets alone. causes needs the
+// offsets of all groups, because any of the service's topics may explain a difference.
 func (r *run) plan(ctx context.Context) error {
 	r.groups = nil
 	for _, g := range r.all {
@@ -129,7 +131,8 @@ func (r *run) plan(ctx context.Context) error {
 	return nil
 }
 
-// lookAgain makes sure that there is nothing to replay: what was handled is committed a little later.
+// lookAgain plans once more after commitTime. A service commits an offset a little after it has handled the record, so
+// a group may seem to have handled nothing.
 func (r *run) lookAgain(ctx context.Context) error {
 	if !wait.Sleep(ctx, commitTime) {
 		return ctx.Err()
@@ -137,6 +140,7 @@ func (r *run) lookAgain(ctx context.Context) error {
 	return r.plan(ctx)
 }
 
+// again returns the number of offsets that all groups read again.
 func (r *run) again() (n int64) {
 	for _, g := range r.groups {
 		n += g.again()
@@ -144,7 +148,8 @@ func (r *run) again() (n int64) {
 	return n
 }
 
-// reachable makes sure that the state can be read.
+// reachable makes sure that the state can be read later. EXPLAIN fails for a view that is missing or may not be read,
+// and reads no row.
 func reachable(ctx context.Context, databaseURL, service string) error {
 	conn, err := pgdb.ConnectShared(ctx, databaseURL)
 	if err != nil {

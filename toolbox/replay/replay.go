@@ -12,13 +12,13 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// callTime bounds one question to the service, to Kafka or to the database.
+// callTime bounds one request to the service, to Kafka or to the database.
 const callTime = 8 * time.Second
 
-// commitTime is how long after a message was handled it may be before that is committed.
+// commitTime is the longest time from the end of a record's handling to the commit of its offset.
 const commitTime = time.Second
 
-// Config says what to replay.
+// Config names the service, the records to replay and the limits.
 type Config struct {
 	Service  string
 	Topics   []string         // as the contract calls them; none = all that the service reads
@@ -27,10 +27,11 @@ type Config struct {
 	Replicas []*client.Client // one for each replica of the service
 	Kafka    kafka.Config
 	Database string        // URL of a role that may read the service's schema
-	Lease    time.Duration // how long the service stays paused when we are gone; 0 = 60 s
+	Lease    time.Duration // how long the service stays paused if this process dies; 0 = 60 s
 	PauseTo  time.Duration // how long the pause may take to begin; 0 = 45 s
-	Patience time.Duration // how long nothing may be handled before it is given up; 0 = 2 m
-	// Progress is told of each step, and then how far it is. May be nil.
+	Patience time.Duration // how long nothing may be handled before follow fails; 0 = 2 m
+	// Progress is called at each step, and during follow a few times a second. It may be nil. A slow one delays the
+	// replay.
 	Progress func(Progress)
 }
 
@@ -42,8 +43,13 @@ type Progress struct {
 	Took  time.Duration // since the service went on
 }
 
-// Run replays. An error means that it could not be done, or not to its end; the report, when there is one, says how far it
-// came and has no Comparison then. The service consumes again in any case, or does when the lease is over.
+// Run replays. Without an error the report has a Comparison, or there was nothing to replay. With an error, a report
+// says how far the replay came; an error without a report means that no group was moved. The service consumes again in
+// each case, at the latest when the lease ends.
+//
+// The typed errors are *BusyError, *PausedError, *StuckError, *RangeError, *PartitionError, *UnknownTopicError,
+// *OtherServiceError and *RemadeError; errors.As finds them. A second replay of the service waits while the first one
+// pauses it.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Lease == 0 {
 		cfg.Lease = time.Minute
@@ -63,6 +69,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return report, toolkafka.Explain(cfg.Kafka, hint.Auditor(err))
 }
 
+// run does all steps. It returns a report without a Comparison when no record is to be read again.
 func (r *run) run(ctx context.Context) (*Report, error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
@@ -78,6 +85,7 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	return r.do(ctx)
 }
 
+// run is the state of one Run. Its goroutine owns it; the renewals of the pause only read the Config.
 type run struct {
 	Config
 	began    time.Time
@@ -91,6 +99,7 @@ type run struct {
 	paused   time.Duration
 }
 
+// close removes the snapshot and ends the connections to Kafka.
 func (r *run) close() {
 	r.before.remove()
 	if r.brokers != nil {
@@ -102,7 +111,8 @@ func (r *run) step(format string, args ...any) {
 	r.Progress(Progress{Step: fmt.Sprintf(format, args...)})
 }
 
-// do replays what prepare found possible.
+// do pauses, rewinds, resumes, follows and compares. resume runs even when the pause failed, and its error counts: a
+// service that may still be paused must not look replayed.
 func (r *run) do(ctx context.Context) (*Report, error) {
 	paused := time.Now()
 	resume, err := r.pause(ctx)
@@ -128,7 +138,8 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	return report, err
 }
 
-// rewind reads the state and moves the groups back, while the service is paused.
+// rewind takes the snapshot and then moves the groups back, while the service is paused. It plans again first, because
+// the service went on until the pause. An error in the middle leaves some groups moved, and moved is true then.
 func (r *run) rewind(ctx context.Context) error {
 	if err := r.plan(ctx); err != nil { // more was handled meanwhile
 		return err
@@ -150,7 +161,7 @@ func (r *run) rewind(ctx context.Context) error {
 	return nil
 }
 
-// StuckError says that the service handles nothing any more.
+// StuckError says that the service handled nothing for the whole Patience. The groups stay where they are.
 type StuckError struct {
 	Service string
 	Left    int64
@@ -166,7 +177,9 @@ func (e *StuckError) Hint() string {
 	return fmt.Sprintf("see /readyz and the log of %s; it goes on reading by itself", e.Service)
 }
 
-// follow waits until all that was handled before is handled again.
+// follow waits until the groups have committed their former offsets again. Errors of Kafka are retried until nothing
+// moved for Patience; then they come with the *StuckError. A topic that was made anew ends the wait at once with a
+// *RemadeError.
 func (r *run) follow(ctx context.Context) error {
 	total := r.again()
 	began, moved, last := time.Now(), time.Now(), total
@@ -201,8 +214,10 @@ func (r *run) follow(ctx context.Context) error {
 	}
 }
 
+// followEvery is the time between two requests for the groups' offsets, and for the state of a pause.
 const followEvery = 250 * time.Millisecond
 
+// compare takes the second snapshot. It reads the topics only if some row differs, since this takes longest.
 func (r *run) compare(ctx context.Context) (*Comparison, error) {
 	after, err := take(ctx, r.Database, r.Service)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Topic is what was read again of one topic.
+// Topic is the part of one topic that was read again. Messages counts offsets.
 type Topic struct {
 	Topic      string      `json:"topic"`
 	Group      string      `json:"group"`
@@ -13,14 +13,14 @@ type Topic struct {
 	Partitions []Partition `json:"partitions"`
 }
 
-// Partition is what was read again of one partition: the offsets from From up to, without, To.
+// Partition is the part of one partition that was read again: offset From is included, offset To is not.
 type Partition struct {
 	Partition int32 `json:"partition"`
 	From      int64 `json:"from"`
 	To        int64 `json:"to"`
 }
 
-// Report is what came of a replay.
+// Report is the result of a replay. Without a Comparison, its fields are missing in the JSON.
 type Report struct {
 	Service  string        `json:"service"`
 	Topics   []Topic       `json:"topics"`
@@ -31,6 +31,7 @@ type Report struct {
 	*Comparison
 }
 
+// report returns what is known so far. It names the selected groups, also those with nothing to read again.
 func (r *run) report() *Report {
 	report := &Report{Service: r.Service, Topics: []Topic{}, Messages: r.again(), Handled: r.handled, Paused: r.paused, Took: time.Since(r.began)}
 	for _, g := range r.groups {

@@ -14,7 +14,7 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// row is what is remembered of one row of a table.
+// row is one row of a view replay_... . Only hash decides whether two rows are equal; is describes the state to people.
 type row struct {
 	table   int // index in the tables
 	key     string
@@ -25,10 +25,14 @@ type row struct {
 	hash    string
 }
 
-// snapshot is the state of one moment, in a file: memory does not grow with the orders.
+// snapshot is the state at one moment, in a temporary file, so that memory does not grow with the orders. The rows are
+// in the order of table and key. Each row is written as follows, a string as its length (uvarint) and its bytes:
+//
+//	table (1 byte) | settled (1 byte) | key | about | alone | is | hash
 type snapshot struct{ file *os.File }
 
-// take reads all tables in one read-only transaction, which shows one moment.
+// take reads all tables in one read-only transaction, which shows one moment. The caller must remove the snapshot. An
+// error leaves no file behind.
 func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
 	conn, err := pgdb.ConnectShared(ctx, databaseURL)
 	if err != nil {
@@ -46,7 +50,7 @@ func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep the state for comparing: %w", err)
 	}
-	_ = os.Remove(file.Name()) // it lives as long as it is open, also when we are killed; where that is not possible, remove does it
+	_ = os.Remove(file.Name()) // Unix keeps an open file, and frees it even if this process is killed; elsewhere remove deletes it
 	s := &snapshot{file}
 	w := bufio.NewWriterSize(file, 1<<16)
 	for i, t := range tables(service) {
@@ -62,6 +66,7 @@ func take(ctx context.Context, databaseURL, service string) (*snapshot, error) {
 	return s, nil
 }
 
+// copyTable writes the rows of one table as they arrive. It keeps one row in memory.
 func copyTable(ctx context.Context, tx pgx.Tx, index int, t table, w *bufio.Writer) error {
 	rows, err := tx.Query(ctx, t.sql())
 	if err != nil {
@@ -75,6 +80,7 @@ func copyTable(ctx context.Context, tx pgx.Tx, index int, t table, w *bufio.Writ
 	return nil
 }
 
+// remove closes and deletes the file. It accepts nil: a run may end before its snapshot.
 func (s *snapshot) remove() {
 	if s != nil {
 		_ = s.file.Close()
@@ -82,6 +88,7 @@ func (s *snapshot) remove() {
 	}
 }
 
+// write appends the row in the format that snapshot describes.
 func (r *row) write(w *bufio.Writer) error {
 	settled := byte(0)
 	if r.settled {
@@ -102,6 +109,7 @@ type reader struct {
 	next *row // nil at the end
 }
 
+// read begins at the first row. A snapshot has one reader at a time, since they share the file's position.
 func (s *snapshot) read() (*reader, error) {
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
@@ -110,6 +118,7 @@ func (s *snapshot) read() (*reader, error) {
 	return r, r.turn()
 }
 
+// turn reads the next row. A file that ends within a row is an error.
 func (r *reader) turn() error {
 	r.next = nil
 	var head [2]byte
@@ -135,7 +144,7 @@ func (r *reader) turn() error {
 	return nil
 }
 
-// sooner reports whether r comes before other in a snapshot.
+// sooner reports whether r comes before other in a snapshot. Go compares strings as COLLATE "C" does.
 func (r *row) sooner(other *row) bool {
 	if r.table != other.table {
 		return r.table < other.table
@@ -143,7 +152,8 @@ func (r *row) sooner(other *row) bool {
 	return r.key < other.key
 }
 
-// pair hands the rows of two snapshots over together: each key once, nil for the side that does not have it.
+// pair merges two snapshots: it calls each once for each key, in order, with nil for the side that does not have the
+// row. Both snapshots must have the same tables.
 func pair(before, after *snapshot, each func(was, is *row)) error {
 	a, err := before.read()
 	if err != nil {

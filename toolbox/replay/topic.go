@@ -11,7 +11,8 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// RemadeError says that a topic was deleted, or made anew, while it was replayed: how far the service is says nothing then.
+// RemadeError says that a topic was deleted, or made anew, during its replay. The committed offsets then mean records
+// of another topic, so they no longer show the progress.
 type RemadeError struct{ Service, Topic string }
 
 func (e *RemadeError) Error() string {
@@ -23,8 +24,8 @@ func (e *RemadeError) Hint() string {
 	return e.Service + " reads the topic that is there now from its beginning by itself"
 }
 
-// topicID asks for the id of the group's topic; "" when it is not there, or Kafka is older than 2.8. What the client
-// remembers may be old, so it is not asked.
+// topicID returns the id of the group's topic. It is "" when the topic does not exist, or Kafka is older than 2.8. It
+// sends a request of its own, because the client's cached metadata may name a topic that was deleted since.
 func (b *brokers) topicID(ctx context.Context, g client.ConsumerGroup) (string, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	request.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr(g.KafkaTopic)}}
