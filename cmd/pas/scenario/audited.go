@@ -78,8 +78,8 @@ func (a *act) audit() *audit.Report {
 	return report
 }
 
-// misplace spoils the stock of a product, or puts it right. Whatever is still spoiled when the act ends is put
-// right then.
+// misplace spoils the stock of a product, or puts it right. Stock that is still spoiled when the act ends is
+// put right then.
 func (a *act) misplace(sku string, pieces int64) {
 	if !a.ok() {
 		return

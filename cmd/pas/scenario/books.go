@@ -39,8 +39,8 @@ func (b books) replay(ctx context.Context, service string) (*replay.Report, erro
 		Kafka: b.stack.Kafka(), Database: b.stack.AuditorURL()})
 }
 
-// The statement keeps available + reserved + sold, so that no constraint of the table rejects it: the audit alone
-// audit alone must find the error.
+// The statement keeps available + reserved + sold, so that no constraint of the table rejects it. The audit
+// alone must find the error.
 const misplaceSQL = `UPDATE orders.inventory SET available = available - $2, sold = sold + $2 WHERE sku = $1`
 
 // Misplace changes the stock directly in the database, without the service.

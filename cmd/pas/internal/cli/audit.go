@@ -15,6 +15,8 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
+// audit makes `pas audit`. It only reads: its role may not write. Its checks are those of toolbox/audit; this
+// file finds the databases and shows the report.
 func (a *app) audit() *cobra.Command {
 	kafka := &kafkaFlags{}
 	var databaseURL string
@@ -72,7 +74,7 @@ what is needed and nothing else. Exit code 1 when something does not hold.`,
 	return cmd
 }
 
-// auditURLs fills in the databases.
+// auditURLs fills in the database of each service. Services usually share one; each may have its own.
 func (a *app) auditURLs(flag string, cfg *audit.Config) error {
 	for name, into := range map[string]*string{client.Orders: &cfg.OrdersURL, client.Payments: &cfg.PaymentsURL, client.Notifications: &cfg.NotificationsURL} {
 		var err error
@@ -83,7 +85,9 @@ func (a *app) auditURLs(flag string, cfg *audit.Config) error {
 	return nil
 }
 
-// auditURL returns the database of a service, for a role that may read it.
+// auditURL returns the database of a service, for a role that may read it. Without a setting it is the database
+// of the `pas up` that runs in this folder. `pas replay` uses the same URL. The error never contains the URL,
+// which may hold a password.
 func (a *app) auditURL(service, flag string) (string, error) {
 	variable, target, err := a.auditSetting(service, flag)
 	if err != nil {
@@ -101,7 +105,9 @@ func (a *app) auditURL(service, flag string) (string, error) {
 	return target, nil
 }
 
-// auditSetting returns what is set for a service's database and the name of that setting; "" when nothing is.
+// auditSetting returns the URL that is set for a service's database, and the name of the setting for errors.
+// The setting of the one service comes first, then the flag, then AUDIT_DATABASE_URL. Without any, target is
+// "".
 func (a *app) auditSetting(service, flag string) (variable, target string, err error) {
 	variable = "AUDIT_" + strings.ToUpper(service) + "_DATABASE_URL"
 	target, err = a.secret(variable, "")
@@ -112,6 +118,8 @@ func (a *app) auditSetting(service, flag string) (variable, target string, err e
 	return variable, target, err
 }
 
+// showAudit shows the report, and returns an error when a check does not hold. With --json it still writes the
+// report first, so that a script gets the details of a failure.
 func (a *app) showAudit(r *audit.Report) error {
 	failed := 0
 	rows := make([][]string, 0, len(r.Checks))

@@ -1,7 +1,16 @@
-// Package cli is the command line of pas: what can be said, what is answered, and how a failure is told.
+// Package cli is the command line of pas: its commands and flags, their output, and the report of failures.
 //
-// Every failure is one line on standard error that says what went wrong and what to do about it, and one of three exit
-// codes. Standard output has only what was asked for: text for people, or one JSON document with --json.
+// Every failure is one line on standard error, which says the cause and a way out, and one of three exit codes.
+// Standard output holds only the requested output: text for people, or JSON documents with --json. Notes about
+// progress go to standard error.
+//
+//	error         exit code  example
+//	none          0
+//	usage error   2          a wrong flag or variable: nothing was done (see usageError)
+//	other         1          no connection, a check that does not hold, an interrupt
+//
+// Each command lives in the file of its name and is made by a method of app. A command must not read os.Args,
+// os.Stdout or the environment itself: it uses Program, so that tests run many commands in one process.
 package cli
 
 import (
@@ -24,10 +33,10 @@ const (
 	ExitUsage   = 2 // wrong flags, arguments or configuration; nothing was done
 )
 
-// Version of the tool.
+// Version is the version of the tool.
 const Version = "1.0.0"
 
-// Program is one run of the tool.
+// Program is one run of the tool. Run reads nothing else of its process.
 type Program struct {
 	Args    []string
 	Environ map[string]string
@@ -35,17 +44,18 @@ type Program struct {
 	Stderr  io.Writer
 }
 
-// app is what the commands share.
+// app is the state that the commands of one run share.
 type app struct {
 	Program
 	json   bool
 	colour string
-	ran    bool // a command began: what fails from now on is no mistake of usage
+	ran    bool // a command began: a later error is a failure, unless it marks itself as a usage error
 }
 
-// Run runs the command that the arguments name and returns the exit code.
+// Run runs the command that the arguments name and returns the exit code. A cancelled ctx ends the command; the
+// command cleans up before Run returns.
 func Run(ctx context.Context, p Program) int {
-	p.Stdout, p.Stderr = terminal.Safe(p.Stdout), terminal.Safe(p.Stderr) // most of what is shown was written by others
+	p.Stdout, p.Stderr = terminal.Safe(p.Stdout), terminal.Safe(p.Stderr) // most of the output comes from users and other producers
 	a := &app{Program: p}
 	root := a.root()
 	root.SetArgs(p.Args)
@@ -60,7 +70,7 @@ func Run(ctx context.Context, p Program) int {
 	if usage || !a.ran {
 		code = ExitUsage
 	}
-	if !usage && !a.ran { // cobra's own words
+	if !usage && !a.ran { // the error is cobra's own and has no hint
 		line = withHint(line, "see `"+failed.CommandPath()+" --help`")
 	}
 	render.New(p.Stderr, a.colour, p.Environ).Line("pas: %s", oneLine(line))
@@ -79,6 +89,8 @@ An error is one line on standard error. With --json, standard output is one JSON
 Where the services are: PAS_ORDERS_URL, PAS_ORDERS_ADMIN_URL, PAS_PAYMENTS_URL, PAS_PAYMENTS_ADMIN_URL,
 PAS_NOTIFICATIONS_URL and PAS_NOTIFICATIONS_ADMIN_URL; without them, the usual ports of this machine.`
 
+// root makes the tree of commands with the flags that all of them have. The checks of cobra are replaced where
+// their errors do not name a way out.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pas",
@@ -115,10 +127,12 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// withoutFunction is what Go's parsers put before what is wrong: their own name.
+// withoutFunction matches the function name that Go's parsers put in front of their errors. It means nothing to
+// a user.
 var withoutFunction = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
-// runs makes a command's RunE: from here on a failure is no mistake of usage, unless it says so.
+// runs makes a command's RunE. It marks the command as begun: until then every error is a usage error, since
+// cobra's own checks of flags and arguments do not mark theirs.
 func (a *app) runs(run func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.ran = true
@@ -126,7 +140,9 @@ func (a *app) runs(run func(cmd *cobra.Command, args []string) error) func(*cobr
 	}
 }
 
-// asGroup makes a command that only has subcommands: alone it shows its help, with an unknown one it fails.
+// asGroup makes a command that only has subcommands. Alone it shows its help; with an unknown subcommand it
+// fails. Without this, cobra would show the help and exit with 0, and a script with a typing error would
+// succeed.
 func asGroup(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -137,6 +153,7 @@ func asGroup(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
+// unknownCommand returns the error for an unknown subcommand, with similar names where there are any.
 func unknownCommand(cmd *cobra.Command, name string) error {
 	hint := ""
 	cmd.SuggestionsMinimumDistance = 2
@@ -146,7 +163,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return usagef("%s has no command %q%s; see `%s --help`", cmd.CommandPath(), name, hint, cmd.CommandPath())
 }
 
-// checkHelp lets `pas help` fail over a command that there is not, instead of showing the help of the one above it.
+// checkHelp makes `pas help` fail for an unknown command. cobra would show the help of the command above it.
 func checkHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	help, _, err := root.Find([]string{"help"})
@@ -160,7 +177,7 @@ func checkHelp(root *cobra.Command) {
 	}
 }
 
-// args makes an argument check whose failure shows how the command is used.
+// args wraps a check of arguments: its error then shows the usage line of the command.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
@@ -170,4 +187,5 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// printer returns a printer of standard output. It is made for each use, since --color is parsed late.
 func (a *app) printer() *render.Printer { return render.New(a.Stdout, a.colour, a.Environ) }

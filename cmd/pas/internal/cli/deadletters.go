@@ -16,15 +16,23 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// replayTime bounds how long `replay` waits for the service to have handled a message again.
+// replayTime bounds the wait of `pas dead-letters replay` for one dead letter. The replay itself goes on in the
+// service.
 const replayTime = 8 * time.Second
 
-// letterView is a dead letter with the service that parked it, as --json shows it.
+// letterView is a dead letter with the service that parked it, as --json shows it. Ids are unique within one
+// service only.
 type letterView struct {
 	Service string `json:"service"`
 	client.DeadLetter
 }
 
+// deadLetters makes `pas dead-letters`. A dead letter has these states:
+//
+//	parked --replay--> replaying --handled--> replayed
+//	   ^                   |
+//	   +---failed again----+
+//	parked --discard--> discarded
 func (a *app) deadLetters() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "dead-letters",
@@ -45,6 +53,7 @@ These commands use the admin ports.`,
 	return cmd
 }
 
+// serviceFlag adds --service with its completion. list needs no service; commands with ids require one.
 func serviceFlag(cmd *cobra.Command, service *string, required bool) {
 	usage := "orders, payments or notifications"
 	if !required {
@@ -103,10 +112,13 @@ func (a *app) lettersList() *cobra.Command {
 	return cmd
 }
 
+// letterStates returns the values of --state. The last one, all, selects every state.
 func letterStates() []string {
 	return []string{client.LetterParked, client.LetterReplaying, client.LetterReplayed, client.LetterDiscarded, client.LetterAll}
 }
 
+// listLetters shows a table, without bodies. Keys and details are cut, so that a row fits a terminal; `show`
+// has them whole.
 func (a *app) listLetters(views []letterView, state string) error {
 	p := a.printer()
 	if a.json {
@@ -129,7 +141,9 @@ func (a *app) listLetters(views []letterView, state string) error {
 	return nil
 }
 
-// letterCommand makes a command that does something with dead letters of one service, by id.
+// letterCommand makes a command that applies do to dead letters of one service, one id after the other. All ids
+// are parsed before the first call, so that a typing error changes nothing. The first failing id ends the
+// command; with --json nothing is printed then.
 func (a *app) letterCommand(cmd *cobra.Command, do func(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error),
 	show func(service string, l client.DeadLetter)) *cobra.Command {
 	var service string
@@ -190,7 +204,8 @@ with the new reason; the command then fails (exit code 1).`,
 	})
 }
 
-// replayLetter asks for the replay and waits until it is over.
+// replayLetter requests the replay and polls until the letter leaves the state replaying. A letter that is
+// parked again is an error with its new reason.
 func replayLetter(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
 	letter, err := c.ReplayDeadLetter(ctx, service, id)
 	if err != nil {

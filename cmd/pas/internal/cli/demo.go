@@ -17,10 +17,10 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// errScenarios says that the demo ran, and that not everything held.
+// errScenarios means that the demo ran to its end and that at least one scenario failed.
 var errScenarios = errors.New("not every scenario passed")
 
-// demoView is the demo's outcome, as --json shows it.
+// demoView is the result of the demo, as --json shows it. Log is set when the log file remains.
 type demoView struct {
 	Pass      bool           `json:"pass"`
 	Seconds   float64        `json:"seconds"`
@@ -105,7 +105,9 @@ func (a *app) listScenarios(scenarios []scenario.Scenario) error {
 	return nil
 }
 
-// play starts the stack, plays the scenarios on it, and shows what came of them.
+// play starts the stack, plays the scenarios on it one after the other, and shows their outcomes. A failed
+// scenario does not end the demo. On every way out the stack is stopped, borrowed databases and topics are
+// removed, and the log file is kept or removed; only a third signal prevents that.
 func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile string) error {
 	began := time.Now()
 	logs, err := openLog(logFile)
@@ -150,7 +152,8 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 	return logs.remove()
 }
 
-// verdict shows the table and the last line.
+// verdict shows the table and the last line, or the JSON document, and returns the failure of the demo, if any.
+// A stack that does not stop cleanly fails the demo too: it may have left a server running.
 func (a *app) verdict(outcomes []scenario.Outcome, stopErr error, took time.Duration, logs *logFile) error {
 	view := demoView{Pass: stopErr == nil, Seconds: took.Seconds(), Scenarios: []scenarioView{}}
 	var failed []string
@@ -189,13 +192,16 @@ func (a *app) verdict(outcomes []scenario.Outcome, stopErr error, took time.Dura
 	return nil
 }
 
-// logFile is where the services' log lines go.
+// logFile is the file of the services' log lines. It outlives the demo after a failure, or when the user named
+// it.
 type logFile struct {
 	file  *os.File
 	path  string
-	asked bool // the user named it: it stays
+	asked bool // the user named the file, so it stays
 }
 
+// openLog creates the log file: at path, or as a temporary one for "". The file must exist before the stack
+// starts.
 func openLog(path string) (*logFile, error) {
 	var file *os.File
 	var err error
@@ -214,7 +220,8 @@ func (l *logFile) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l.file, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// keep leaves the file and says where it is.
+// keep leaves the file and adds its path to the error as a hint. For a busy port and an interrupt the logs
+// explain nothing, so the file is removed.
 func (l *logFile) keep(err error) error {
 	_ = l.file.Close()
 	var busy *stack.PortBusyError

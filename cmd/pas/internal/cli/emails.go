@@ -28,6 +28,7 @@ EMAIL_RETRY_FOR. Mend the cause, then retry it. These commands use the admin por
 	return cmd
 }
 
+// emailStates returns the values of --status.
 func emailStates() []string {
 	return []string{client.EmailFailed, client.EmailPending, client.EmailSent}
 }
@@ -78,6 +79,8 @@ func (a *app) listEmails(emails []client.Email, status string) error {
 	return nil
 }
 
+// emailsRetry makes `pas emails retry`. All ids are parsed before the first call, so that a typing error
+// changes nothing. The command does not wait until the emails are sent.
 func (a *app) emailsRetry() *cobra.Command {
 	return &cobra.Command{
 		Use:     "retry ID…",

@@ -10,7 +10,8 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
-// startFlags say where to begin reading, and whether to end.
+// startFlags are the flags for the start and the end of reading. Without any, reading begins with new records
+// and never ends.
 type startFlags struct {
 	beginning, stop bool
 	since           time.Duration
@@ -22,7 +23,8 @@ func (f *startFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.stop, "no-follow", false, "end after the last record that there is now")
 }
 
-// feed makes a reader's configuration of the flags.
+// feed makes a reader's configuration from the flags. A topic that is named twice is read once. --since is
+// taken from the clock of this machine, and compared with the records' timestamps by Kafka.
 func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.Config, error) {
 	cfg, err := a.kafka(*kafka)
 	if err != nil {
@@ -50,16 +52,17 @@ func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.
 	return feed.Config{Kafka: cfg, Topics: distinct, Start: from, Follow: !start.stop, OpenTime: kafkaTime, Waiting: a.noteWaiting}, nil
 }
 
-// noteWaiting says why records that are there are not shown.
+// noteWaiting reports records that exist but cannot be shown yet, with the reason, such as an open transaction.
 func (a *app) noteWaiting(waiting []feed.Waiting) {
 	for _, w := range waiting {
 		a.note("%s.", w)
 	}
 }
 
+// notePassed reports a record batch that was skipped because it could not be read.
 func (a *app) notePassed(p feed.Passed) { a.note("%s.", p) }
 
-// passedOver is the end of a summary; "" when nothing was passed over.
+// passedOver returns the end of a summary; it is "" when no batch was skipped.
 func passedOver(batches int64) string {
 	switch batches {
 	case 0:

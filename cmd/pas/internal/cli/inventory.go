@@ -12,6 +12,7 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
+// inventory makes `pas inventory`. Reading uses the public port of orders; changing uses its admin port.
 func (a *app) inventory() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inventory [SKU…]",
@@ -56,6 +57,7 @@ func (a *app) showStock(stocks []client.Stock) error {
 	return nil
 }
 
+// explainSKU adds the way out to the error for an unknown product.
 func explainSKU(err error, sku string) error {
 	if client.Missing(err) {
 		return hint.Add(fmt.Errorf("there is no product %q", sku), "see `pas inventory`, or create it with `pas inventory put %s`", sku)
@@ -63,6 +65,8 @@ func explainSKU(err error, sku string) error {
 	return err
 }
 
+// inventoryPut makes `pas inventory put`. The price is checked here, so that a wrong number of decimals is a
+// usage error. An empty currency is left to the service.
 func (a *app) inventoryPut() *cobra.Command {
 	var name, price, currency string
 	cmd := &cobra.Command{

@@ -20,11 +20,12 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// cleanUpTime bounds how long removing a demo's topics and database may take.
+// cleanUpTime bounds the removal of a demo's topics and database. It starts anew after an interrupt.
 const cleanUpTime = 15 * time.Second
 
-// borrowed is what a demo uses of servers that are not its own: a database and topics that it makes, and removes at the
-// end. Whatever else is there stays untouched.
+// borrowed describes a demo's use of foreign servers: one database and prefixed topics, which the demo makes
+// and removes. Nothing else on those servers is read or changed. name is random, so that demos can run side by
+// side.
 type borrowed struct {
 	name     string
 	adminURL string // of the server, "" when Postgres is embedded
@@ -32,8 +33,9 @@ type borrowed struct {
 	kafka    kafka.Config
 }
 
-// borrow fills the stack's configuration with a fresh database and prefixed topics on the servers that the environment
-// names, if any.
+// borrow makes a fresh database on the server that DATABASE_URL names, and sets up prefixed topics on
+// KAFKA_BROKERS. It fills cfg accordingly. Without these variables it changes nothing. The result is not nil
+// even with an error, so that the caller can always give back.
 func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) {
 	b := &borrowed{name: "pas_demo_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12], adminURL: a.Environ["DATABASE_URL"]}
 	if brokers := a.Environ["KAFKA_BROKERS"]; brokers != "" {
@@ -53,6 +55,8 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 		b.adminURL = ""
 		return b, usagef("DATABASE_URL is not a URL such as postgres://postgres:secret@localhost:5432/postgres")
 	}
+	// Without a database of our own there is nothing to drop: adminURL is cleared, so that giveBack leaves the
+	// server alone.
 	if err := b.sql(ctx, "CREATE DATABASE "+b.name); err != nil {
 		b.adminURL = ""
 		return b, hint.Add(fmt.Errorf("make a database for the demo at %s: %w", u.Host, err), "DATABASE_URL must name a superuser; unset it to use a private Postgres")
@@ -62,7 +66,8 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 	return b, nil
 }
 
-// kafkaEnviron is how the services of a demo are let in by a Kafka that is not its own.
+// kafkaEnviron returns the KAFKA_ variables: with them the services of a demo authenticate at a Kafka that is
+// not its own.
 func (a *app) kafkaEnviron() map[string]string {
 	environ := map[string]string{}
 	for name, value := range a.Environ {
@@ -73,7 +78,7 @@ func (a *app) kafkaEnviron() map[string]string {
 	return environ
 }
 
-// describe says what the demo starts.
+// describe names the parts that the demo starts or uses.
 func (b *borrowed) describe() string {
 	database, broker := "Postgres", "a broker"
 	if b.adminURL != "" {
@@ -85,7 +90,9 @@ func (b *borrowed) describe() string {
 	return database + ", " + broker + " and three services in this process"
 }
 
-// giveBack removes what the demo made.
+// giveBack removes the database and the topics. It works after a cancellation, too. DROP DATABASE uses FORCE,
+// since a service that did not stop cleanly may still be connected. The error names the remains, so that a
+// person can remove them.
 func (b *borrowed) giveBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
@@ -103,6 +110,7 @@ func (b *borrowed) giveBack(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// sql runs one statement on the server, over a connection of its own.
 func (b *borrowed) sql(ctx context.Context, statement string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()

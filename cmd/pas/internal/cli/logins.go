@@ -11,18 +11,21 @@ import (
 	"pasdetrois/migrations"
 )
 
-// logins are the roles of one installation, and the passwords of those that a URL names.
+// logins are the database roles of one installation, and their passwords as far as a URL contains them.
 type logins struct {
 	roles     map[string]migrations.Roles // by service
 	passwords map[string]string           // by role
-	settings  map[string]string           // where a role is from, by role
-	capture   string                      // role of change data capture, "" where it is not wanted
+	settings  map[string]string           // the variable that gave the password, by role
+	capture   string                      // role of change data capture; "" without CDC_DATABASE_URL
 }
 
-// longestRole is the longest name that Postgres keeps whole, in bytes.
+// longestRole is the longest name that Postgres keeps whole, in bytes. It would cut a longer one silently, and
+// the service could then not connect.
 const longestRole = 63
 
-// logins reads the roles from the URLs that services and audit will use, where those are known.
+// logins reads the roles from the URLs that the services and the auditor will use. Without a URL, a role has
+// its default name. It rejects two parts with one role: each service may write its own schema only, and the
+// auditor nothing. So a shared role would undo the separation.
 func (a *app) logins(services []string) (*logins, error) {
 	l := &logins{roles: map[string]migrations.Roles{}, passwords: map[string]string{}, settings: map[string]string{}}
 	owners := map[string]string{}
@@ -59,10 +62,11 @@ func (a *app) logins(services []string) (*logins, error) {
 	return l, nil
 }
 
-// captureSetting names the URL that change data capture will use.
+// captureSetting is the variable with the URL that change data capture will use.
 const captureSetting = "CDC_DATABASE_URL"
 
-// readCapture takes the role of change data capture from its URL. Nobody else may have that role, because it may replicate.
+// readCapture takes the role of change data capture from its URL. A role that may replicate can read every
+// table of the server. So it must have a password, and no other part may share it.
 func (a *app) readCapture(l *logins) error {
 	own, err := a.secret(captureSetting, "")
 	if err != nil || own == "" {
@@ -84,7 +88,8 @@ func (a *app) readCapture(l *logins) error {
 	return nil
 }
 
-// read takes the role and its password from the URL of a setting. Without a URL the role stays as it is.
+// read takes the role and its password from the URL of a setting. Without a URL the role keeps its default. One
+// role with two different passwords is an error: the second would silently replace the first.
 func (l *logins) read(role *string, setting, target string) error {
 	if target == "" {
 		return nil
@@ -110,7 +115,7 @@ func (l *logins) read(role *string, setting, target string) error {
 	return nil
 }
 
-// names returns all roles of the services, sorted.
+// names returns all roles of the services, sorted, each once.
 func (l *logins) names(services []string) []string {
 	names := map[string]bool{}
 	for _, service := range services {
@@ -119,7 +124,9 @@ func (l *logins) names(services []string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// check asks the server whether the roles may be used so, before anything is changed.
+// check asks the server whether the roles may be used like this, before the first change. Without replace, a
+// role whose password would change and that other databases use is an error (migrations.SharedError): it would
+// lock out another installation.
 func (l *logins) check(ctx context.Context, target string, services []string, replace bool) error {
 	for _, service := range services {
 		if err := migrations.CheckOwner(ctx, target, service, l.roles[service]); err != nil {

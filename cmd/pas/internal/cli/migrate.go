@@ -23,10 +23,18 @@ import (
 )
 
 const (
+	// connectTime bounds one connection to Postgres, and also to Kafka. migrateTime bounds all migrations
+	// together.
 	connectTime = 8 * time.Second
 	migrateTime = 10 * time.Minute
 )
 
+// migrate makes `pas migrate`. It runs in this order, and each step can be repeated:
+//
+//	read the URLs -> connect -> check every role -> passwords -> schemas -> change data capture
+//
+// Nothing is changed before all checks hold. A failure later leaves the earlier steps done; running the command
+// again completes them.
 func (a *app) migrate() *cobra.Command {
 	var adminURL string
 	var services []string
@@ -80,7 +88,9 @@ pasdetrois_cdc are made: the role may replicate and read order_events. Without i
 	return cmd
 }
 
-// secret reads a setting: the flag, the variable, or the file that the variable …_FILE names.
+// secret reads a setting that may hold a password: the flag, the variable, or the file that the variable …_FILE
+// names. Both variables at once are an error, since one of them must be a mistake. White space around a file's
+// content is removed, because editors end files with a line break.
 func (a *app) secret(name, flag string) (string, error) {
 	if flag != "" {
 		return flag, nil
@@ -99,6 +109,7 @@ func (a *app) secret(name, flag string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
+// migrateTo migrates the database of target. The output and all errors show the URL without its password.
 func (a *app) migrateTo(ctx context.Context, target string, services []string, logins *logins, replace bool) error {
 	u, err := url.Parse(target)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
@@ -109,6 +120,8 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTime)
 	defer cancel()
+	// An error with a hint of its own is about a role. Any other one gets the hint for the kind of Postgres
+	// server error.
 	failed := func(err error) error {
 		if hint.Of(err) != "" { // about a role, whatever the server
 			return err
@@ -141,6 +154,7 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	for _, role := range roles {
 		a.printer().Line("The role %s has the password of its URL.", role)
 	}
+	// A warning only: whether two installations share a role on purpose, this command cannot decide.
 	for _, role := range logins.names(services) {
 		if databases, err := migrations.SharedWith(ctx, target, role); err == nil && len(databases) > 0 {
 			a.printer().Line("The role %s is also used by: %s.", role, strings.Join(databases, ", "))
@@ -150,7 +164,7 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	return nil
 }
 
-// reachable connects once, so that a wrong address is told within seconds.
+// reachable connects once, so that a wrong address fails within seconds and not after migrateTime.
 func reachable(ctx context.Context, target string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -161,7 +175,9 @@ func reachable(ctx context.Context, target string) error {
 	return conn.Close(ctx)
 }
 
-// connect connects to the Postgres server itself. Its errors are short: what the server says, or why there is none.
+// connect connects to the Postgres server itself, not through a pooler. Its errors are short: the server's
+// message, the error of the operating system, or a time-out. pgx's own errors repeat the address and every
+// attempt.
 func connect(ctx context.Context, target string) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig(target)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxWait is the longest that the service holds an answer; waiting longer is asking again.
+	// maxWait is the longest that the service holds one answer. A longer --wait becomes several requests.
 	maxWait     = 30 * time.Second
 	waitDefault = "30s"
 )
@@ -85,6 +85,8 @@ Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclin
 	return cmd
 }
 
+// waitFlag adds --wait, which needs no value. pflag then requires --wait=10s: in `--wait 10s` the value is an
+// argument.
 func (a *app) waitFlag(cmd *cobra.Command, wait *time.Duration) {
 	cmd.Flags().DurationVar(wait, "wait", 0, "wait until the order is settled, at most this long (--wait alone: "+waitDefault+")")
 	cmd.Flags().Lookup("wait").NoOptDefVal = waitDefault
@@ -96,7 +98,8 @@ func (a *app) waitFlag(cmd *cobra.Command, wait *time.Duration) {
 	}
 }
 
-// parseOrder completes the order from the flags.
+// parseOrder completes the order from the flags. Prices are left to the catalogue. Each mistake is a usage
+// error, and found before the first request.
 func parseOrder(order client.NewOrder, items []string, total string) (client.NewOrder, error) {
 	if len(items) == 0 && total == "" {
 		return order, usagef("an order needs something to pay: give --item SKU=QUANTITY or --total AMOUNT")
@@ -126,7 +129,7 @@ func parseOrder(order client.NewOrder, items []string, total string) (client.New
 	return order, nil
 }
 
-// explainPlace adds what to do about a refused order.
+// explainPlace adds a way out to the rejection of an unknown product.
 func explainPlace(err error) error {
 	var p *client.Problem
 	if errors.As(err, &p) && p.Status == http.StatusUnprocessableEntity && strings.Contains(err.Error(), "sku") {
@@ -158,7 +161,8 @@ func (a *app) show() *cobra.Command {
 	return cmd
 }
 
-// explainNoOrder names the payment that another producer asked for under the id of an order that nobody placed.
+// explainNoOrder explains an order id that orders does not have. Another producer may have requested a payment
+// under this id directly on Kafka; then the error names that payment.
 func explainNoOrder(ctx context.Context, c *client.Client, err error, id string) error {
 	p, unpaid := c.Payment(ctx, id)
 	if unpaid != nil || !p.Outside {
@@ -197,7 +201,9 @@ func explainMissing(err error, id string) error {
 	return err
 }
 
-// finish waits for the order to be settled, if asked to, shows it, and fails when it did not end as wanted ("" = any).
+// finish shows an order and its timeline. With a wait it first waits until the order is settled. It then fails
+// unless the order is settled as wanted; "" accepts every final status. The output comes before the failure.
+// Without a wait it never fails on a status.
 func (a *app) finish(ctx context.Context, c *client.Client, order client.Order, wait time.Duration, wanted string) error {
 	deadline := time.Now().Add(wait)
 	for wait > 0 && !order.Settled() {

@@ -16,7 +16,8 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// orderHistory is everything known of one order, as --json shows it.
+// orderHistory is all data about one order, from all three services, as --json shows it. Order and Payment are
+// null where the service has none.
 type orderHistory struct {
 	OrderID       string                `json:"order_id"`
 	Order         *client.Order         `json:"order"`
@@ -24,7 +25,7 @@ type orderHistory struct {
 	Payment       *client.Payment       `json:"payment"`
 	Notifications []client.Notification `json:"notifications"`
 	DeadLetters   []serviceLetter       `json:"dead_letters"`
-	NoAnswer      []string              `json:"no_answer"` // services that could not be asked, and why
+	NoAnswer      []string              `json:"no_answer"` // services that failed to answer
 }
 
 type serviceLetter struct {
@@ -32,9 +33,12 @@ type serviceLetter struct {
 	client.DeadLetter
 }
 
-// lettersRead is how many dead letters of a service are looked through.
+// lettersRead is the number of dead letters that are searched in each service, in the order of their ids.
+// Letters behind them do not appear in a history.
 const lettersRead = 1000
 
+// orderHistory makes `pas order history`. It shows a partial history when a service fails, and then still exits
+// with 1.
 func (a *app) orderHistory() *cobra.Command {
 	return &cobra.Command{
 		Use:   "history ORDER-ID",
@@ -62,10 +66,12 @@ and when nobody knows the order.`,
 	}
 }
 
-// gather asks all services. The error joins what kept some of them from answering.
+// gather asks all services. A missing order, payment or notification is no error: each service has its own part
+// of the story. The error joins one failure of each service that did not answer; NoAnswer names those services.
 func gather(ctx context.Context, c *client.Client, id string) (orderHistory, error) {
 	h := orderHistory{OrderID: id, Timeline: []client.Event{}, Notifications: []client.Notification{}, DeadLetters: []serviceLetter{}, NoAnswer: []string{}}
 	var errs []error
+	// Each service is named once, however many of its requests fail.
 	asked := map[string]bool{}
 	failed := func(service string, err error) {
 		if err != nil && !client.Missing(err) && !asked[service] {
@@ -97,8 +103,8 @@ func gather(ctx context.Context, c *client.Client, id string) (orderHistory, err
 	return h, errors.Join(errs...)
 }
 
-// lettersOf returns the dead letters of a service whose key or body names the order. A list has no bodies, so letters with
-// another key, which cannot be the order's, are passed over and those without one are read.
+// lettersOf returns the dead letters of a service whose key or body names the order. Lists have no bodies. So
+// letters with another key are skipped, and those without a key are read one by one.
 func lettersOf(ctx context.Context, c *client.Client, service, id string) ([]serviceLetter, error) {
 	all, err := c.DeadLetters(ctx, service, client.LetterAll, lettersRead)
 	if err != nil {
@@ -120,7 +126,9 @@ func lettersOf(ctx context.Context, c *client.Client, service, id string) ([]ser
 	return found, nil
 }
 
-// names reports whether the letter's body is about the order, whole or broken.
+// names reports whether the letter's body is about the order. A readable body is compared by its order id. A
+// broken one matches when it contains the id as a JSON string; this can match a neighbour, but misses nothing
+// that has it.
 func names(l client.DeadLetter, id string) bool {
 	r := messages.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Value: l.Bytes(), Time: l.Time}
 	for _, h := range l.Headers {
@@ -132,12 +140,14 @@ func names(l client.DeadLetter, id string) bool {
 	return strings.Contains(string(l.Bytes()), `"`+id+`"`)
 }
 
-// happening is one line of a history.
+// happening is one line of a history. A zero time means that it has not happened yet.
 type happening struct {
 	at            time.Time
 	service, what string
 }
 
+// showHistory sorts the lines of all services by time. The clocks of the services may differ, so neighbours can
+// be swapped.
 func showHistory(p *render.Printer, h orderHistory) {
 	var lines []happening
 	add := func(at time.Time, service, format string, args ...any) {
@@ -157,7 +167,7 @@ func showHistory(p *render.Printer, h orderHistory) {
 		add(l.ParkedAt, l.Service, "%-22s %d from %s/%d@%d, %s: %s", "dead letter "+render.Plain(l.State), l.ID, l.Topic, l.Partition, l.Offset,
 			render.Plain(l.Reason), render.Plain(l.Detail))
 	}
-	// What has not happened yet, an email that is to be sent, comes last.
+	// Lines without a time, such as an email that is still to be sent, come last.
 	slices.SortStableFunc(lines, func(a, b happening) int {
 		if a.at.IsZero() != b.at.IsZero() {
 			if a.at.IsZero() {
@@ -184,7 +194,7 @@ func showHistory(p *render.Printer, h orderHistory) {
 	}
 }
 
-// outside tells that a payment was asked for by another producer than orders.
+// outside marks a payment that another producer than orders requested.
 func outside(p client.Payment) string {
 	if !p.Outside {
 		return ""

@@ -17,7 +17,7 @@ import (
 	"pasdetrois/toolbox/replay"
 )
 
-// replayFlags are what the command is told.
+// replayFlags are the flags of `pas replay`, as given.
 type replayFlags struct {
 	service, from, databaseURL string
 	topics, admins             []string
@@ -25,6 +25,8 @@ type replayFlags struct {
 	patience                   time.Duration
 }
 
+// replay makes `pas replay`. The protocol is that of toolbox/replay; this file reads the flags and shows the
+// report. Do not confuse it with `pas dead-letters replay`, which handles single parked records again.
 func (a *app) replay() *cobra.Command {
 	kafka, flags := &kafkaFlags{}, &replayFlags{}
 	cmd := &cobra.Command{
@@ -69,7 +71,8 @@ with its data in ./pas-data.`,
 		}),
 	}
 	f := cmd.Flags()
-	kafka.addBrokers(f) // the service says what its topics are called
+	// There is no --topic-prefix: the service itself reports the names of its topics and groups.
+	kafka.addBrokers(f)
 	f.StringVar(&flags.service, "service", "", "orders, payments or notifications")
 	f.StringVar(&flags.from, "from", "", "where to begin: beginning, a time, or an offset")
 	f.StringSliceVar(&flags.topics, "topic", nil, "only this topic; can be repeated (default: all that the service reads)")
@@ -80,7 +83,8 @@ with its data in ./pas-data.`,
 	return cmd
 }
 
-// replayConfig makes a replay's configuration of the flags. done closes its connections to the services.
+// replayConfig makes a replay's configuration from the flags. Every mistake is a usage error, found before
+// anything is paused. done closes the connections to the replicas; it is nil with an error.
 func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Config, done func(), err error) {
 	cfg = replay.Config{Service: flags.service, Topics: flags.topics, Only: flags.partition, Patience: flags.patience}
 	switch {
@@ -125,7 +129,8 @@ func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Co
 	}, nil
 }
 
-// parseFrom reads where to begin.
+// parseFrom parses --from: beginning, an RFC 3339 time, a span followed by " ago", or an offset. A number is an
+// offset, never a time. A time in the future is rejected: it would replay nothing.
 func parseFrom(text string, now time.Time) (replay.From, error) {
 	text = strings.TrimSpace(text)
 	past, isPast := strings.CutSuffix(text, " ago")
@@ -152,6 +157,7 @@ func parseFrom(text string, now time.Time) (replay.From, error) {
 	return replay.From{Time: at}, nil
 }
 
+// replayed shows the progress of a replay. A new step gets a line that stays.
 func (l *liveLine) replayed(p replay.Progress) {
 	if p.Step != "" {
 		l.end()
@@ -161,9 +167,12 @@ func (l *liveLine) replayed(p replay.Progress) {
 	l.show(fmt.Sprintf("%d of %d messages read again, %d left, %s", p.Total-p.Left, p.Total, p.Left, p.Took.Round(100*time.Millisecond)))
 }
 
-// differencesShown is how many rows that differ are named in the terminal.
+// differencesShown is the number of differing rows that the terminal names. --json has as many as the report.
 const differencesShown = 20
 
+// showReplayed shows the report and returns the failure, if any. The report is nil when the replay never began.
+// Without a comparison there is no verdict, and "equal" is null in JSON: there was nothing to replay, or the
+// replay ended early. Rows that differ are an error, since a replay must have no effect.
 func (a *app) showReplayed(r *replay.Report, err error) error {
 	if r == nil {
 		return err
@@ -222,6 +231,8 @@ func (a *app) showReplayed(r *replay.Report, err error) error {
 	return errors.Join(err, verdict)
 }
 
+// difference formats one row. The last but one case means equal statuses and a different hash: some other
+// column differs.
 func difference(d replay.Difference) string {
 	switch {
 	case d.Was == "":

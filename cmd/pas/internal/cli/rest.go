@@ -20,7 +20,7 @@ import (
 	"pasdetrois/toolbox/rest"
 )
 
-// restView is what `pas rest` did, as --json shows it.
+// restView is the summary of `pas rest`, as --json shows it at the end.
 type restView struct {
 	URL     string   `json:"url"`
 	Brokers []string `json:"brokers"`
@@ -29,6 +29,8 @@ type restView struct {
 	rest.Stats
 }
 
+// rest makes `pas rest`, the proxy of toolbox/rest. By default it serves on loopback and writes to no topic,
+// because it has no login of its own.
 func (a *app) rest() *cobra.Command {
 	var addr string
 	var megabytes int
@@ -74,7 +76,8 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 	return cmd
 }
 
-// serveRest serves until ctx ends, which is its normal end.
+// serveRest serves until ctx ends, which is its normal end. It checks in this order, so that the cheapest
+// mistake is reported first: flags, topics, Kafka, address.
 func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error {
 	if cfg.Idle <= 0 {
 		return usagef("--idle %s is not more than 0", cfg.Idle)
@@ -85,6 +88,7 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return usagef("--addr %q is not host:port, such as 127.0.0.1:8082", addr)
 	}
+	// A client that joined the group of a service would take records away from it.
 	cfg.Reserved = stack.Groups(a.Environ["KAFKA_GROUP_PREFIX"])
 	cfg.Log = a.lineLog()
 	if err := (rest.Config{Brokers: cfg.Brokers, BaseURL: cfg.BaseURL}).Validate(); err != nil {
@@ -118,7 +122,8 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	return err
 }
 
-// reachKafka finds out at once whether there is a Kafka, rather than with the first request.
+// reachKafka fails at once when Kafka cannot be reached, and not with the first request. The error names the
+// likely mistake.
 func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
@@ -134,6 +139,8 @@ func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Conf
 	return toolkafka.Explain(where, err)
 }
 
+// announceRest writes the address and the writable topics. With --json it goes to the log: standard output
+// stays one document.
 func (a *app) announceRest(view restView, log *slog.Logger) {
 	if a.json {
 		log.Info("serving", "addr", strings.TrimPrefix(view.URL, "http://"))
@@ -149,6 +156,8 @@ func (a *app) announceRest(view restView, log *slog.Logger) {
 	p.Line("Ctrl-C ends it.")
 }
 
+// restSummary formats the counters of a run. Batches that were too large to inflate appear only when there were
+// some.
 func restSummary(s rest.Stats, took time.Duration) string {
 	summary := fmt.Sprintf("%d messages produced (%d refused), %d consumed (%d skipped: no JSON), %d consumers (%d expired), in %s",
 		s.Produced, s.Refused, s.Consumed, s.Skipped, s.Consumers, s.Expired, render.Seconds(took))
@@ -158,7 +167,7 @@ func restSummary(s rest.Stats, took time.Duration) string {
 	return summary
 }
 
-// lineLog is a log on standard error: lines for people, or JSON.
+// lineLog returns a log on standard error: text for people, or JSON lines with --json.
 func (a *app) lineLog() *slog.Logger {
 	var out io.Writer = a.Stderr
 	if a.json {

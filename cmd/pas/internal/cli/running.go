@@ -11,16 +11,17 @@ import (
 	"pasdetrois/cmd/pas/stack"
 )
 
-// upFile is where a "pas up" with its data in the usual folder says where its database is: the port is another one each
-// time.
+// upFile is the file in which a `pas up` with its data in the usual folder writes the URL of its database. Its
+// port differs each time, so other commands in the same working folder read it here.
 const upFile = "pas-data/up.json"
 
-// running is what the file says.
+// running is the content of that file. The URL is the auditor's, who may not write.
 type running struct {
 	AuditURL string `json:"audit_database_url"`
 }
 
-// remember writes the file for as long as the system runs. Without it, other commands need the URL.
+// remember writes the file and returns a function that removes it. A failed write is no error: then other
+// commands need the URL in their environment. The file contains a password, so only its owner may read it.
 func remember(path string, s *stack.Stack) (forget func()) {
 	content, err := json.Marshal(running{AuditURL: s.AuditorURL()})
 	if err != nil || os.WriteFile(path, content, 0o600) != nil {
@@ -29,11 +30,13 @@ func remember(path string, s *stack.Stack) (forget func()) {
 	return func() { _ = os.Remove(path) }
 }
 
-// runningHere returns the auditor's URL of the system that runs with its data in the usual folder, "" when none does.
+// runningHere returns the auditor's URL of the system that runs in this folder; it is "" when none does. A
+// killed system leaves its file: then the URL leads nowhere, and the command fails to connect.
 func runningHere() string {
 	return readRunning(upFile).AuditURL
 }
 
+// readRunning returns the content of the file; a missing or broken file is an empty one.
 func readRunning(path string) running {
 	content, err := os.ReadFile(path)
 	var r running
@@ -43,7 +46,8 @@ func readRunning(path string) running {
 	return r
 }
 
-// runsIn tells whether a system runs with its data in the folder. One that was killed left its file, and nobody answers.
+// runsIn reports whether a system runs with its data in the folder. The file alone is no proof, since a killed
+// system leaves it; so its Postgres must accept a connection as well.
 func runsIn(data string) bool {
 	u, err := url.Parse(readRunning(filepath.Join(data, filepath.Base(upFile))).AuditURL)
 	if err != nil || u.Host == "" {

@@ -10,7 +10,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// endpoints reads where the services are: the usual ports unless the environment says otherwise.
+// endpoints returns the addresses of the services: those of the environment, and the usual ports for the rest.
 func (a *app) endpoints() (client.Endpoints, error) {
 	at := client.Defaults()
 	for _, name := range messages.Services() {
@@ -32,7 +32,8 @@ func (a *app) endpoints() (client.Endpoints, error) {
 	return at, nil
 }
 
-// withClient makes a command's RunE that talks to the services.
+// withClient makes a command's RunE that gets a client of the services. The client connects with its first
+// request, so a wrong argument fails without a connection.
 func (a *app) withClient(run func(cmd *cobra.Command, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return a.runs(func(cmd *cobra.Command, args []string) error {
 		at, err := a.endpoints()

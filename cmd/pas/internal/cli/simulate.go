@@ -18,13 +18,15 @@ import (
 )
 
 const (
+	// The limits keep a typing error from filling the memory. minBuy bounds the number of sessions for one
+	// order.
 	maxRate   = 10_000
 	maxUsers  = 1_000_000_000
 	maxAmount = 1_000_000_000
 	minBuy    = 0.01
 )
 
-// simulateFlags are what the command is told beside where Kafka is.
+// simulateFlags are the flags beside those of Kafka. withoutWeb means that Kafka is not used.
 type simulateFlags struct {
 	traffic          simulate.Traffic
 	run              string
@@ -32,6 +34,8 @@ type simulateFlags struct {
 	flat, withoutWeb bool
 }
 
+// simulate makes `pas simulate`. An interrupt ends the traffic early and is no failure: the summary is still
+// shown.
 func (a *app) simulate() *cobra.Command {
 	kafka, flags := &kafkaFlags{}, &simulateFlags{}
 	cmd := &cobra.Command{
@@ -105,13 +109,15 @@ func (s *simulateFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&s.withoutWeb, "no-events", false, "write no web events: Kafka is not needed")
 }
 
-// complete checks the flags and fills in what was left out.
+// complete checks the flags and fills in missing ones. seeded reports whether --seed was given: 0 is a valid
+// seed.
 func (s *simulateFlags) complete(seeded bool) error {
 	t := &s.traffic
 	for _, share := range []struct {
 		name  string
 		value float64
 	}{{"declined", t.Declined}, {"over-limit", t.OverLimit}, {"cancelled", t.Cancelled}} {
+		// The negated form also rejects NaN.
 		if !(share.value >= 0 && share.value <= 1) {
 			return usagef("--%s %g is not a share between 0 and 1", share.name, share.value)
 		}
@@ -148,7 +154,8 @@ func (s *simulateFlags) complete(seeded bool) error {
 	return nil
 }
 
-// verdict returns why the run is no success, or nil.
+// verdict returns the reason why the run failed, or nil. An interrupted run fails only for lost events: orders
+// that were cut off prove nothing.
 func verdict(s simulate.Summary, settle time.Duration) error {
 	switch {
 	case s.Orders > 0 && s.Taken == 0 && !s.Interrupted:

@@ -15,13 +15,14 @@ import (
 	"pasdetrois/toolbox/simulate"
 )
 
-// plainEvery is how many reports of progress make one line where lines stay.
+// plainEvery is the number of progress reports for one line, where the output is no terminal and lines stay.
 const plainEvery = 10
 
-// liveLine tells how far something is: on a terminal in one line that changes, else in a line now and then.
+// liveLine shows progress on standard error. On a terminal it is one line that changes; elsewhere it is a line
+// now and then, so that a log does not fill. Its methods must not be called concurrently.
 type liveLine struct {
 	app   *app
-	fd    int // of the terminal, -1 = it is none
+	fd    int // of the terminal; -1 = standard error is no terminal
 	count int
 }
 
@@ -38,7 +39,8 @@ func (l *liveLine) progress(p simulate.Progress) {
 		p.Duration, p.Sessions, p.Orders, p.Refused, p.Open, latency(p.Answer, p.Answer.P95), latency(p.Mail, p.Mail.P95)))
 }
 
-// show replaces what the line said.
+// show replaces the text of the line. A longer text than the terminal is wide is cut: a wrapped line could not
+// be erased.
 func (l *liveLine) show(text string) {
 	l.count++
 	if l.fd < 0 {
@@ -53,14 +55,14 @@ func (l *liveLine) show(text string) {
 	_, _ = fmt.Fprintf(l.app.Stderr, "\r\x1b[K%s", text)
 }
 
-// end removes the line that changes.
+// end erases the changing line, so that the next output begins on a clean one.
 func (l *liveLine) end() {
 	if l.fd >= 0 && l.count > 0 {
 		_, _ = fmt.Fprint(l.app.Stderr, "\r\x1b[K")
 	}
 }
 
-// latency writes one of the numbers of l.
+// latency formats a number of l, given in milliseconds; without orders it is "-".
 func latency(l simulate.Latency, ms float64) string {
 	switch {
 	case l.Count == 0:
@@ -71,6 +73,7 @@ func latency(l simulate.Latency, ms float64) string {
 	return fmt.Sprintf("%.1f ms", ms)
 }
 
+// showSimulated shows the summary and returns the verdict. Rows without content are left out.
 func (a *app) showSimulated(s simulate.Summary, settle time.Duration) error {
 	bad := verdict(s, settle)
 	if a.json {

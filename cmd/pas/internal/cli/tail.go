@@ -18,7 +18,9 @@ import (
 	"pasdetrois/toolbox/tail"
 )
 
-// tailView is a record as --json shows it. Bytes that are no text are base64, in a field of another name.
+// tailView is a record as --json shows it. Bytes that are not UTF-8 are base64 in a field of another name. A
+// readable value is in Value as JSON; an unreadable one in Text or ValueBase64. A missing key differs from an
+// empty one.
 type tailView struct {
 	Topic       string              `json:"topic"`
 	Partition   int32               `json:"partition"`
@@ -33,6 +35,7 @@ type tailView struct {
 	ValueBase64 []byte              `json:"value_base64,omitempty"`
 }
 
+// tail makes `pas tail`. Alone it joins no consumer group and commits nothing, so it disturbs no service.
 func (a *app) tail() *cobra.Command {
 	kafka, start := &kafkaFlags{}, &startFlags{}
 	var filter tail.Filter
@@ -68,6 +71,7 @@ records were unreadable and how many had no value. With --json, each record is o
 				return usagef("--max %d is less than 0", most)
 			case group != "" && !cfg.Follow:
 				return usagef("--no-follow reads alone: leave out --group")
+			// Kafka would give this command partitions of the service, whose records it would then miss.
 			case slices.Contains(stack.Groups(a.Environ["KAFKA_GROUP_PREFIX"]), group):
 				return usagef("--group %q belongs to a service that would lose messages: choose another name", group)
 			}
@@ -111,6 +115,7 @@ records were unreadable and how many had no value. With --json, each record is o
 	return cmd
 }
 
+// pattern compiles --grep. "" means no filter. The error loses the prefix of the regexp package.
 func pattern(text string) (*regexp.Regexp, error) {
 	if text == "" {
 		return nil, nil
@@ -122,13 +127,13 @@ func pattern(text string) (*regexp.Regexp, error) {
 	return compiled, nil
 }
 
-// note tells something beside what was asked for: it goes to standard error.
+// note writes a line beside the requested output, to standard error, so that a pipe gets records only.
 func (a *app) note(format string, args ...any) {
 	p := render.New(a.Stderr, a.colour, a.Environ)
 	p.Line("%s", p.Dim(fmt.Sprintf(format, args...)))
 }
 
-// empty says how many records had no value, when there were some.
+// empty returns the count of records without a value, as part of a summary; it is "" for 0.
 func empty(n int64) string {
 	if n == 0 {
 		return ""
@@ -136,6 +141,8 @@ func empty(n int64) string {
 	return fmt.Sprintf(", %d without a value", n)
 }
 
+// showRecord writes one line for a record, with local time, and one line for each header. An unreadable value
+// is shown as escaped text, with the reason in front.
 func showRecord(p *render.Printer, r tail.Record, headers bool) {
 	value := render.Plain(string(r.Value))
 	switch {
@@ -178,6 +185,7 @@ func viewRecord(r tail.Record, headers bool) tailView {
 	return view
 }
 
+// textOrBytes returns b as text when it is UTF-8, and as bytes otherwise; nil stays nil in both.
 func textOrBytes(b []byte) (*string, []byte) {
 	switch {
 	case b == nil:

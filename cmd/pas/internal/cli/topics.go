@@ -20,19 +20,19 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// kafkaTime bounds each command that talks to Kafka.
+// kafkaTime bounds each command with a few requests to Kafka, and the first connection of those that go on.
 const kafkaTime = 9 * time.Second
 
-// kafkaFlags say where Kafka is.
+// kafkaFlags are the flags for the address of Kafka and the prefix of topics.
 type kafkaFlags struct {
 	brokers []string
 	prefix  string
 }
 
-// add adds the flags to a command and those below it.
+// add adds the flags to a command and its subcommands.
 func (f *kafkaFlags) add(cmd *cobra.Command) { f.addTo(cmd.PersistentFlags()) }
 
-// flagSet is what flags are added to.
+// flagSet is the part of a pflag.FlagSet that the flags need.
 type flagSet interface {
 	StringSliceVar(p *[]string, name string, value []string, usage string)
 	StringVar(p *string, name, value, usage string)
@@ -47,7 +47,8 @@ func (f *kafkaFlags) addBrokers(flags flagSet) {
 	flags.StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
 }
 
-// kafka reads the same variables as the services, each also as …_FILE; flags come first.
+// kafka reads the same variables as the services, each also as …_FILE. Flags come first. An error about brokers
+// names --brokers when that flag was given, since the user does not see the variable.
 func (a *app) kafka(f kafkaFlags) (kafka.Config, error) {
 	cfg, err := run.Parse[kafka.Config](a.Environ)
 	if len(f.brokers) > 0 {
@@ -66,7 +67,7 @@ func (a *app) kafka(f kafkaFlags) (kafka.Config, error) {
 	return cfg, nil
 }
 
-// withKafka makes a command's RunE that talks to Kafka.
+// withKafka makes a command's RunE that gets Kafka's configuration and kafkaTime for all of its requests.
 func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg kafka.Config, given []string) error) func(*cobra.Command, []string) error {
 	return a.runs(func(cmd *cobra.Command, given []string) error {
 		cfg, err := a.kafka(*f)
@@ -103,7 +104,7 @@ func partitions(n int32) string {
 	return fmt.Sprintf("%d partitions", n)
 }
 
-// topicView is a topic as --json shows it.
+// topicView is a topic as --json shows it. list has the first three fields only.
 type topicView struct {
 	Name              string            `json:"name"`
 	Partitions        int32             `json:"partitions"`
@@ -112,7 +113,7 @@ type topicView struct {
 	HeldBack          []heldBackView    `json:"held_back,omitempty"`
 }
 
-// heldBackView is a partition with records that no consumer gets yet, because a transaction is open.
+// heldBackView is a partition whose last records no consumer gets yet, because a transaction is open.
 type heldBackView struct {
 	Partition int32 `json:"partition"`
 	Records   int64 `json:"records"`
@@ -154,6 +155,8 @@ func views(infos []kafka.TopicInfo) []topicView {
 	return list
 }
 
+// topicsDescribe makes `pas topics describe`. An open transaction stops every consumer of a partition silently,
+// so this command reports the records behind one.
 func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "describe [TOPIC…]",

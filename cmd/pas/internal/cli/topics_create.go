@@ -14,11 +14,15 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
+// maxPartitions is a guard against typing errors: partitions cannot be removed again.
 const maxPartitions = 10_000
 
-// topicName is what Kafka takes for a topic's name.
+// topicName matches the names that Kafka accepts for topics.
 var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 
+// topicsCreate makes `pas topics create`. It only adds missing topics. An existing one is never changed,
+// because more partitions would move orders to other partitions; its differences are shown together with the
+// command that changes them.
 func (a *app) topicsCreate(flags *kafkaFlags) *cobra.Command {
 	var replication, minISR int16
 	var partitions []string
@@ -65,7 +69,9 @@ A topic with fewer partitions than asked is an error.`,
 	return cmd
 }
 
-// topicSpecs returns the topics named, or the four, with as many partitions as asked.
+// topicSpecs returns the named topics, or the four, with the given numbers of partitions. Later values of
+// --partitions override earlier ones. A topic without any number is an error: there is no default that suits
+// every topic.
 func topicSpecs(names []string, replication int16, partitions []string) ([]kafka.TopicSpec, error) {
 	specs, err := namedSpecs(names, replication)
 	if err != nil {
@@ -103,7 +109,8 @@ func topicSpecs(names []string, replication int16, partitions []string) ([]kafka
 	return specs, nil
 }
 
-// namedSpecs returns the topics named, once each; one that is none of the four has 0 partitions.
+// namedSpecs returns the named topics, once each. One of the four keeps its settings; any other has 0
+// partitions for now.
 func namedSpecs(names []string, replication int16) ([]kafka.TopicSpec, error) {
 	four := stack.Topics(replication)
 	if len(names) == 0 {

@@ -9,7 +9,8 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// showCreated says which topics were made, which were there, and which of those have other settings.
+// showCreated shows which topics were created and which existed. For an existing one with other settings it
+// adds the command that changes them.
 func (a *app) showCreated(cfg kafka.Config, specs []kafka.TopicSpec, created []string, different []kafka.TopicDifference) error {
 	type row struct {
 		Name              string            `json:"name"`
@@ -46,7 +47,7 @@ func (a *app) showCreated(cfg kafka.Config, specs []kafka.TopicSpec, created []s
 	return nil
 }
 
-// differs lists the settings of a topic that differ from ours.
+// differs lists the settings of a topic that differ from the wanted ones, sorted by name.
 func differs(d kafka.TopicDifference) string {
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(d.Is)) {

@@ -21,7 +21,8 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// upView says where everything is, as --json shows it.
+// upView holds the addresses and paths of the running system, as --json shows them. Database is a superuser's
+// URL.
 type upView struct {
 	Services map[string]addressView `json:"services"`
 	Brokers  []string               `json:"brokers"`
@@ -37,6 +38,7 @@ type addressView struct {
 	AdminURL string `json:"admin_url"`
 }
 
+// up makes `pas up`. Everything listens on 127.0.0.1 only, since the admin ports and the proxy have no login.
 func (a *app) up() *cobra.Command {
 	var data string
 	var offset int
@@ -78,7 +80,8 @@ Run the services against a real Kafka for that (compose.yaml).`,
 	return cmd
 }
 
-// keepUp runs the stack until ctx ends, which is its normal end, or until a service ends by itself.
+// keepUp runs the stack until ctx ends, which is its normal end, or until a service or the proxy ends by
+// itself, which is an error. It stops in the opposite order of starting: proxy, stack, inbox.
 func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, withMail bool) error {
 	data, err := filepath.Abs(data)
 	if err == nil {
@@ -154,8 +157,8 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	return nil
 }
 
-// startSystem starts a stack and, unless port is 0, serves its topics over plain HTTP there. When it fails, nothing is left
-// running.
+// startSystem starts a stack and, unless port is 0, serves its topics over plain HTTP there. The port is opened
+// before anything heavy starts. When startSystem fails, nothing is left running.
 func startSystem(ctx context.Context, cfg stack.Config, port int) (*stack.Stack, *restproxy.Proxy, error) {
 	var l net.Listener
 	if port != 0 {
@@ -178,6 +181,7 @@ func startSystem(ctx context.Context, cfg stack.Config, port int) (*stack.Stack,
 	return s, proxy, nil
 }
 
+// withLogs adds the path of the logs to an error that has no better hint.
 func (a *app) withLogs(err error, logPath string) error {
 	if isUsage(err) || hint.Of(err) != "" {
 		return err
@@ -185,7 +189,8 @@ func (a *app) withLogs(err error, logPath string) error {
 	return hint.Add(err, "the services' logs are in %s", logPath)
 }
 
-// serviceEnviron is what the services may read of our environment: their own settings, not where things are.
+// serviceEnviron returns the part of our environment that the services may read: their own settings, but no
+// addresses. A DATABASE_URL or KAFKA_BROKERS of the shell must not lead `pas up` to a foreign server.
 func (a *app) serviceEnviron() map[string]string {
 	environ := map[string]string{}
 	for name, value := range a.Environ {
@@ -200,10 +205,11 @@ func (a *app) serviceEnviron() map[string]string {
 	return environ
 }
 
-// restPort is where the topics are served over plain HTTP, before --port-offset.
+// restPort is the port of the topics over plain HTTP, before --port-offset. It is the usual one of REST
+// proxies.
 const restPort = 8082
 
-// announce says where everything is, and what to try first.
+// announce writes all addresses and a first order that can be pasted into a shell.
 func (a *app) announce(ctx context.Context, s *stack.Stack, proxy *restproxy.Proxy, mail *inbox, data, logPath string, took time.Duration) {
 	p := a.printer()
 	view := upView{Services: map[string]addressView{}, Brokers: s.Brokers(), RESTURL: proxy.URL(), Database: s.AdminURL(), Data: data, Log: logPath}
@@ -242,7 +248,8 @@ func (a *app) announce(ctx context.Context, s *stack.Stack, proxy *restproxy.Pro
 	p.Line("\nEmails appear below. Ctrl-C ends everything.\n")
 }
 
-// firstOrder is the body of an order that works: of something that is in stock, when there is anything.
+// firstOrder returns the body of an order that succeeds: of a product in stock, or of a total when there is
+// none.
 func firstOrder(ctx context.Context, c *client.Client) string {
 	stocks, err := c.Inventory(ctx)
 	if err == nil {

@@ -17,7 +17,7 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// inbox is a Mailpit that runs beside the stack: a mail server that keeps what it takes and shows it on a page.
+// inbox is a Mailpit that runs beside the stack: a mail server that keeps all emails and shows them on a page.
 type inbox struct {
 	smtp, url string
 	cmd       *exec.Cmd
@@ -30,7 +30,8 @@ const (
 	inboxTime            = 20 * time.Second
 )
 
-// startInbox starts the Mailpit of PATH. Its emails are kept in the data folder, and its words go to log.
+// startInbox starts the Mailpit found in PATH and returns when it answers. Its emails are kept in the data
+// folder, and its output goes to log.
 func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*inbox, error) {
 	program, err := exec.LookPath("mailpit")
 	if err != nil {
@@ -38,6 +39,7 @@ func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*i
 			"install it (its page is mailpit.axllent.org), or in a clone use `make up MAIL=1`, which builds it; with containers use the compose profile mail")
 	}
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+offset)) }
+	// A busy port would otherwise appear as an error in Mailpit's log only.
 	for _, port := range []int{inboxSMTP, inboxHTTP} {
 		l, err := net.Listen("tcp", address(port))
 		if err != nil {
@@ -60,8 +62,8 @@ func startInbox(ctx context.Context, data string, offset int, log io.Writer) (*i
 	return in, nil
 }
 
-// launch starts the process on a thread of its own, which lives as long as the process: Linux ties the death signal to the
-// thread that made the child.
+// launch starts the process on a thread of its own, which lives as long as the process. Linux ties the death
+// signal to the thread that started the child. A Go thread that ends early would kill Mailpit.
 func (in *inbox) launch() error {
 	started := make(chan error, 1)
 	go func() {
@@ -77,7 +79,7 @@ func (in *inbox) launch() error {
 	return <-started
 }
 
-// await returns when the inbox answers.
+// await returns when the inbox answers; it fails when the process ends, after inboxTime, or with ctx.
 func (in *inbox) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, inboxTime)
 	defer cancel()
@@ -105,7 +107,7 @@ func (in *inbox) await(ctx context.Context) error {
 	}
 }
 
-// stop ends the inbox, and kills it when it takes too long. It does nothing to a nil one.
+// stop ends the inbox with SIGTERM, and kills it after inboxTime. It does nothing for a nil inbox.
 func (in *inbox) stop() {
 	if in == nil {
 		return
@@ -121,8 +123,8 @@ func (in *inbox) stop() {
 	}
 }
 
-// settings are those that notifications needs to send to the inbox. Nobody is flooded by it, so the limit of emails to one
-// address is off unless the environment sets one.
+// settings sets the variables with which notifications sends to the inbox. No person is flooded by it, so the
+// limit of emails to one address is off unless the environment sets one.
 func (in *inbox) settings(environ map[string]string) {
 	environ["SMTP_URL"] = in.smtp
 	if environ["EMAIL_PER_HOUR"] == "" {

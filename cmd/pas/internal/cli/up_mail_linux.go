@@ -2,8 +2,8 @@ package cli
 
 import "syscall"
 
-// inboxAttributes lets the inbox end with us, however we end. Ctrl-C is for us alone: the inbox ends after the services,
-// which may still send.
+// inboxAttributes makes the kernel end the inbox with this process, also after a SIGKILL. A process group of
+// its own keeps Ctrl-C away from it: the inbox must end after the services, which may still send.
 func inboxAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// version makes `pas version`. The revision is empty in a build outside a git work tree.
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

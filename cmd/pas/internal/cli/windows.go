@@ -29,6 +29,8 @@ type windowsFlags struct {
 
 // The times of a run that no flag says.
 const (
+	// windowsEvery is the interval of updates, and windowsIdle the silence after which a partition no longer
+	// holds windows open.
 	windowsEvery = time.Second
 	windowsIdle  = 10 * time.Second
 )
@@ -72,6 +74,8 @@ they were counted up to: after a restart, however it came about, counting goes o
 	return cmd
 }
 
+// check rejects flags that contradict each other, and durations that are not whole milliseconds: windows are
+// computed and stored in milliseconds.
 func (f *windowsFlags) check() error {
 	switch {
 	case f.size < time.Second || f.size > 31*24*time.Hour || f.size%time.Millisecond != 0:
@@ -86,6 +90,8 @@ func (f *windowsFlags) check() error {
 	return nil
 }
 
+// runWindows counts until ctx ends, which is its normal end, or until the page's server fails. The cause of the
+// cancellation tells these two apart. Windows that are still open at the end are shown as such.
 func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []string) error {
 	if err := flags.check(); err != nil {
 		return err
@@ -136,6 +142,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	return nil
 }
 
+// showWindow writes a window as text, or as one JSON document on one line.
 func (a *app) showWindow(w windows.Window) {
 	if !a.json {
 		a.printer().Window(w)
@@ -146,7 +153,8 @@ func (a *app) showWindow(w windows.Window) {
 	_ = out.Encode(w)
 }
 
-// servePage starts serving; wait waits for its end, which the end of ctx brings. A server that fails ends the run.
+// servePage opens the port and serves the page until ctx ends. wait ends it and returns when no goroutine is
+// left. A server that fails calls failed, which ends the run.
 func (a *app) servePage(ctx context.Context, addr string, failed context.CancelCauseFunc) (page *windows.Page, wait func(), err error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, nil, usagef("--serve %q is not an address such as :8090", addr)
@@ -168,7 +176,8 @@ func (a *app) servePage(ctx context.Context, addr string, failed context.CancelC
 	return page, func() { failed(nil); <-done }, nil
 }
 
-// databaseURL reads where windows are stored.
+// databaseURL returns the URL of the database that keeps windows. It checks the form only. The error never
+// contains the URL.
 func (a *app) databaseURL() (string, error) {
 	target, err := a.secret("DATABASE_URL", "")
 	if err != nil {
@@ -183,7 +192,8 @@ func (a *app) databaseURL() (string, error) {
 	return target, nil
 }
 
-// connector connects to the database that keeps windows.
+// connector returns a function that connects to the database; the store calls it again after a lost connection.
+// Each attempt takes at most connectTime.
 func connector(target string) func(context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
@@ -201,6 +211,8 @@ func connector(target string) func(context.Context) (*pgx.Conn, error) {
 	}
 }
 
+// openStore opens the store of a job. The topics are sorted, so that their order on the command line does not
+// make a new job. Topic names include the prefix: two installations may share a database.
 func (a *app) openStore(ctx context.Context, flags *windowsFlags, reading feed.Config) (*windows.Store, error) {
 	target, err := a.databaseURL()
 	if err != nil {
@@ -217,7 +229,8 @@ func (a *app) openStore(ctx context.Context, flags *windowsFlags, reading feed.C
 	return windows.OpenStore(ctx, connector(target), job, reading.Kafka.TopicPrefix)
 }
 
-// short writes a duration without its zeros: 1m, not 1m0s.
+// short formats a duration without its zeros: 1m instead of 1m0s. It is part of a job's default name and must
+// not change.
 func short(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

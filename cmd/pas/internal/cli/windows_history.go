@@ -10,7 +10,7 @@ import (
 	"pasdetrois/toolbox/windows"
 )
 
-// historyView is what is stored of a job, as --json shows it.
+// historyView holds the stored windows of a job, as --json shows them.
 type historyView struct {
 	Job     string           `json:"job"`
 	Topics  []string         `json:"topics"`
@@ -50,6 +50,8 @@ still open while its end and grace are not over on every partition that has even
 	return cmd
 }
 
+// history reads the newest windows of a job and shows them, oldest first. job may be "" when only one job is
+// stored. It reads nothing from Kafka.
 func (a *app) history(ctx context.Context, job string, since time.Duration, last int) error {
 	target, err := a.databaseURL()
 	if err != nil {
