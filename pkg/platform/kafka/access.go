@@ -8,7 +8,15 @@ import (
 	"strings"
 )
 
-// Access says how a client encrypts and logs in. It is read from the environment; the zero value is PLAINTEXT.
+// Access is how a client encrypts its connections and logs in. The environment sets it; the zero value is PLAINTEXT.
+// No method changes an Access, so goroutines may share one. Password, ClientSecret and Key are secrets: no error text contains
+// the first two, or the PEM text of the key.
+//
+//	protocol        TLS  login
+//	PLAINTEXT       no   no
+//	SSL             yes  no, or by a client certificate
+//	SASL_PLAINTEXT  no   yes: PLAIN sends the password in clear
+//	SASL_SSL        yes  yes
 type Access struct {
 	Protocol  string `env:"KAFKA_SECURITY_PROTOCOL" envDefault:"PLAINTEXT" desc:"how to connect to Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
 	Mechanism string `env:"KAFKA_SASL_MECHANISM" desc:"for SASL_*: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"`
@@ -27,7 +35,7 @@ type Access struct {
 	ServerName string `env:"KAFKA_TLS_SERVER_NAME" desc:"for SSL and SASL_SSL: name in the brokers' certificates, where it is not their host's"`
 }
 
-// The protocols and mechanisms, as Kafka calls them.
+// The protocols and mechanisms have the names of Kafka's own settings, so an operator copies them from the broker.
 const (
 	Plaintext     = "PLAINTEXT"
 	SSL           = "SSL"
@@ -43,19 +51,20 @@ const (
 func protocols() []string  { return []string{Plaintext, SSL, SASLPlaintext, SASLSSL} }
 func mechanisms() []string { return []string{Plain, ScramSHA256, ScramSHA512, OAuthBearer} }
 
-// TLS reports whether connections are encrypted.
+// TLS reports whether the protocol encrypts connections.
 func (s Access) TLS() bool { return s.Protocol == SSL || s.Protocol == SASLSSL }
 
-// SASL reports whether the client logs in.
+// SASL reports whether the protocol has a login by password or token. A client certificate is no SASL login.
 func (s Access) SASL() bool { return s.Protocol == SASLPlaintext || s.Protocol == SASLSSL }
 
-// Validate returns all problems joined. It reads the files that are named.
+// Validate returns all problems joined, so an operator repairs all of them in one go. It reads the files of certificates, and
+// asks neither a broker nor the token URL. A setting without effect is a problem too: see validateLogin.
 func (s Access) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Protocol != "" && !slices.Contains(protocols(), s.Protocol) {
 		wrong("KAFKA_SECURITY_PROTOCOL: %q is none of %s", s.Protocol, strings.Join(protocols(), ", "))
-		return errors.Join(errs...) // what else has to be there depends on it
+		return errors.Join(errs...) // the protocol decides which other settings are needed
 	}
 	s.validateLogin(wrong)
 	if s.TLS() {
@@ -65,7 +74,7 @@ func (s Access) Validate() error {
 		return errors.Join(errs...)
 	}
 	for _, v := range []setting{{"KAFKA_TLS_CA", s.CA}, {"KAFKA_TLS_CERT", s.Cert}, {"KAFKA_TLS_KEY", s.Key}, {"KAFKA_TLS_SERVER_NAME", s.ServerName}} {
-		tokens := v.name == "KAFKA_TLS_CA" && s.Mechanism == OAuthBearer // it signs for the token endpoint too
+		tokens := v.name == "KAFKA_TLS_CA" && s.Mechanism == OAuthBearer // the authority may also sign for the token URL
 		if v.value != "" && !tokens {
 			wrong("%s is set, and KAFKA_SECURITY_PROTOCOL %s uses no TLS: set it to SSL or SASL_SSL", v.name, s.protocol())
 		}
@@ -73,9 +82,10 @@ func (s Access) Validate() error {
 	return errors.Join(errs...)
 }
 
-// setting is a variable and what it says.
+// setting is the name and the value of an environment variable.
 type setting struct{ name, value string }
 
+// protocol is Protocol for error texts, where an empty one would confuse the reader.
 func (s Access) protocol() string {
 	if s.Protocol == "" {
 		return Plaintext
@@ -83,7 +93,8 @@ func (s Access) protocol() string {
 	return s.Protocol
 }
 
-// validateLogin also rejects a login that would not be used: the operator believes that it protects the connection.
+// validateLogin passes each problem of the login to wrong. Credentials without a SASL protocol are a problem as well: the
+// operator believes that they protect the connection, and it would be open.
 func (s Access) validateLogin(wrong func(string, ...any)) {
 	password := []setting{{"KAFKA_SASL_USERNAME", s.Username}, {"KAFKA_SASL_PASSWORD", s.Password}}
 	oauth := []setting{{"KAFKA_OAUTH_TOKEN_URL", s.TokenURL}, {"KAFKA_OAUTH_CLIENT_ID", s.ClientID}, {"KAFKA_OAUTH_CLIENT_SECRET", s.ClientSecret}}
@@ -120,6 +131,8 @@ func (s Access) validateLogin(wrong func(string, ...any)) {
 	}
 }
 
+// extensions returns the extensions of OAUTHBEARER (KIP-342) by name. The name auth is reserved for the token itself
+// (RFC 7628), so it is an error like a pair without a name or a value.
 func (s Access) extensions() (map[string]string, error) {
 	if len(s.Extensions) == 0 {
 		return nil, nil
@@ -135,7 +148,7 @@ func (s Access) extensions() (map[string]string, error) {
 	return all, nil
 }
 
-// Who says who the client is, for people; it has no secret in it.
+// Who names the client for error texts, as an operator finds it in the broker's ACLs. It contains no secret.
 func (s Access) Who() string {
 	switch {
 	case s.SASL() && s.Mechanism == OAuthBearer:

@@ -15,7 +15,10 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Config says where Kafka is. Services embed it in their own Config.
+// Config is the address of Kafka, and the names of an installation there. Services embed it in their own Config.
+//
+// The prefixes separate installations that share a cluster. They apply at the edge of this module: code, metrics and log lines
+// have the contract's names, and only requests to brokers have the prefixed ones.
 type Config struct {
 	Brokers     []string `env:"KAFKA_BROKERS" envDefault:"localhost:9092" desc:"Kafka bootstrap addresses, host:port, comma separated"`
 	TopicPrefix string   `env:"KAFKA_TOPIC_PREFIX" desc:"put before every topic's name"`
@@ -25,9 +28,10 @@ type Config struct {
 	Access Access
 }
 
+// validPrefix has the characters that Kafka allows in a topic's name. Kafka allows 249 of them; 100 leave room for the name.
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{0,100}$`)
 
-// Validate returns all problems joined.
+// Validate returns all problems joined, those of Access among them. It sends no request.
 func (c Config) Validate() error {
 	var errs []error
 	if len(c.Brokers) == 0 {
@@ -54,14 +58,16 @@ func (c Config) Validate() error {
 // incremental fetches. Sarama's default changes with its upgrades.
 var protocolVersion = sarama.V2_8_0_0
 
-// RetryPause is the pause before sarama retries a request.
+// RetryPause is the pause before sarama retries a request. It is constant, so the number of retries bounds the whole time.
 const RetryPause = 250 * time.Millisecond
 
-// ClientConfig is common to all of sarama's connections. They are closed when ctx ends.
+// ClientConfig returns the settings that all of sarama's connections share. They are closed when ctx ends, and calls that
+// wait for an answer then fail. Access and compression are not in it: Secure adds them. The caller may change the result.
 func ClientConfig(ctx context.Context, clientID string) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.Version = protocolVersion
+	// The proxy setting is sarama's only hook for a dialer of our own. No proxy is involved.
 	c.Net.Proxy.Enable = true
 	c.Net.Proxy.Dialer = lines{ctx}
 	c.Metadata.Retry.BackoffFunc = UntilCut(ctx, RetryPause)

@@ -7,8 +7,11 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Connect opens a connection for questions about the cluster, apart from those that carry messages. It is closed when ctx
-// ends. Closing the ClusterAdmin closes the client too.
+// Connect opens a connection for questions about the cluster, apart from those that carry messages: a fetch that waits for
+// records would delay an answer. It is closed when ctx ends. Closing the ClusterAdmin closes the client too.
+//
+// Connect tries the bootstrap addresses with one retry, so that it fails soon; the caller repeats it. When no bootstrap
+// address can be used, the error is a *Problem if its cause is known.
 func Connect(ctx context.Context, cfg Config, service string) (sarama.Client, sarama.ClusterAdmin, error) {
 	sc := ClientConfig(ctx, ClientID(service)+"-admin")
 	sc.Metadata.Retry.Max = 1

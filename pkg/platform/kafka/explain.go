@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The codes of Kafka's protocol that Explain knows.
+// The error codes of Kafka's protocol for which Explain has a text. The numbers are part of the protocol and never change.
 const (
 	CodeNone              int16 = 0
 	CodeTopicForbidden    int16 = 29
@@ -27,21 +27,25 @@ const (
 	CodeCompression       int16 = 76
 )
 
-// Problem is an error of the connection to Kafka in one line that says what to do. Unwrap gives the library's own.
+// Problem is an error of the connection to Kafka as one line of text that names a remedy. Unwrap returns the library's error.
 type Problem struct {
 	Text string
 	Err  error
-	// Unreachable says why nobody was reached at all, in few words; "" when somebody was.
+	// Unreachable is the reason, in few words, when no broker answered at all; "" when one did.
 	Unreachable string
 }
 
 func (p *Problem) Error() string { return p.Text }
 
-// Unwrap returns what the library said.
+// Unwrap returns the library's error.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// Explain returns err as a *Problem when its cause is known, else as it is. code is the error code of Kafka's protocol
-// that the library read, CodeNone when it read none.
+// Explain returns err as a *Problem when its cause is known, else err itself; nil stays nil. An error that contains a
+// *Problem already is returned unchanged, so callers may explain twice. code is the error code of Kafka's protocol that the
+// library read, CodeNone when it read none.
+//
+// The broker's own code decides first, because it is exact. Next come errors of TLS and of the token, and last those of the
+// network: a refused handshake also ends as a closed connection.
 func Explain(brokers []string, s Access, err error, code int16) error {
 	var known *Problem
 	if err == nil || errors.As(err, &known) {
@@ -64,7 +68,8 @@ func Explain(brokers []string, s Access, err error, code int16) error {
 	return err
 }
 
-// explainCode explains an error code of the broker.
+// explainCode returns the text for a broker's error code, "" for other codes. Only mistakes that an operator repairs are
+// here; the passing ones, such as an election, are retried and need no text.
 func (s Access) explainCode(where string, code int16) string {
 	switch code {
 	case CodeLogin:
@@ -91,7 +96,9 @@ func (s Access) explainCode(where string, code int16) string {
 	return ""
 }
 
-// explainCause explains an error without an answer of the broker.
+// explainCause returns the text for an error that came before any answer of the broker, "" for unknown errors. The order of
+// the cases matters: a TLS error may contain a network error, so the special cases come first. A broker that speaks another
+// protocol closes the connection without a reason, so an end of file is taken for a wrong protocol.
 func (s Access) explainCause(where string, err error) string {
 	var (
 		token     *TokenError
@@ -132,7 +139,7 @@ func (s Access) explainCause(where string, err error) string {
 	return ""
 }
 
-// names returns whom a certificate is for.
+// names lists the hosts and addresses of a certificate. The caller's text offers them as values for KAFKA_BROKERS.
 func names(c *x509.Certificate) string {
 	all := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {

@@ -11,7 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
-// Options are what a client needs to reach the brokers with the access that s describes.
+// Options returns the options that a franz-go client needs to reach the brokers with the access s. It sends no request:
+// tokens are requested at the first login. The error names the setting or the file that is wrong.
 func Options(brokers []string, s Access) ([]kgo.Opt, error) {
 	options := []kgo.Opt{kgo.SeedBrokers(brokers...)}
 	if s.TLS() {
@@ -31,6 +32,8 @@ func Options(brokers []string, s Access) ([]kgo.Opt, error) {
 	return options, nil
 }
 
+// mechanism returns franz-go's form of the login. A client calls it again for every new connection, so a token is renewed
+// without a restart.
 func mechanism(s Access) (sasl.Mechanism, error) {
 	switch s.Mechanism {
 	case Plain:

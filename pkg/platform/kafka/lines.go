@@ -9,10 +9,13 @@ import (
 
 // lines opens connections that end with ctx. Sarama's calls take no context, and a broker that hangs accepts connections and
 // answers nothing. Closing the connection is the only way to end a call before sarama's own time-outs, which take minutes.
+// The struct keeps a context for that reason alone: sarama passes none to its dialer. Safe for concurrent use.
 type lines struct{ ctx context.Context }
 
+// dialTimeout bounds one TCP connect. Sarama's own Net.DialTimeout has no effect on a dialer that it did not make.
 const dialTimeout = 5 * time.Second
 
+// Dial implements sarama's proxy.Dialer. Sarama adds TLS on top, so closing the TCP connection ends that too.
 func (l lines) Dial(network, addr string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(l.ctx, network, addr)
 	if err != nil {
@@ -23,7 +26,8 @@ func (l lines) Dial(network, addr string) (net.Conn, error) {
 	return c, nil
 }
 
-// again is the pause before a retry: none once the connections are closed, because then every retry fails.
+// again returns the pause before a retry: none once ctx has ended. Every retry then fails at once, so the retries that are
+// left run through without delay, and the call ends.
 func (l lines) again(pause time.Duration) func(int, int) time.Duration {
 	return func(int, int) time.Duration {
 		if l.ctx.Err() != nil {
@@ -33,6 +37,8 @@ func (l lines) again(pause time.Duration) func(int, int) time.Duration {
 	}
 }
 
+// line is one connection of lines. Closing it also drops the registration with the context: sarama reconnects for as long as
+// the process lives, and each registration would stay until then.
 type line struct {
 	net.Conn
 	once    sync.Once
@@ -44,7 +50,7 @@ func (l *line) Close() error {
 	return l.Conn.Close()
 }
 
-// untilCut is a pause between tries that ends with ctx: see lines.again.
+// UntilCut returns a backoff function for sarama: pause before each retry, and no pause once ctx has ended.
 func UntilCut(ctx context.Context, pause time.Duration) func(int, int) time.Duration {
 	return lines{ctx}.again(pause)
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// secure makes a client's configuration log in, encrypt and compress as c says.
+// Secure adds login, TLS and compression to a client's configuration. An error leaves the configuration half set, so the
+// caller must not use it.
 func (c Config) Secure(sc *sarama.Config) error {
 	if c.Access.TLS() {
 		cfg, err := c.Access.TLSConfig()
@@ -31,6 +32,8 @@ func (c Config) compression() string {
 	return c.Compression
 }
 
+// login sets the SASL login. Handshake version 1 wraps the login's bytes in Kafka's protocol, so a broker answers a refusal
+// with its reason. Version 0 only closes the connection.
 func login(s Access, sc *sarama.Config) error {
 	sasl := &sc.Net.SASL
 	sasl.Enable, sasl.Handshake, sasl.Version = true, true, sarama.SASLHandshakeV1
@@ -51,7 +54,8 @@ func login(s Access, sc *sarama.Config) error {
 	return nil
 }
 
-// scramClient is one login with a password that is never sent.
+// scramClient is one SCRAM login, which proves the password without sending it. Sarama makes one per connection and calls
+// Begin first, then Step with each of the broker's challenges, until Done.
 type scramClient struct {
 	hash         scram.HashGeneratorFcn
 	conversation *scram.ClientConversation
@@ -70,6 +74,7 @@ func (c *scramClient) Step(challenge string) (string, error) { return c.conversa
 
 func (c *scramClient) Done() bool { return c.conversation.Done() }
 
+// tokenProvider gives sarama the tokens. Sarama calls it for each new connection, from several goroutines.
 type tokenProvider struct{ tokens *Tokens }
 
 func (p tokenProvider) Token() (*sarama.AccessToken, error) {
@@ -80,4 +85,5 @@ func (p tokenProvider) Token() (*sarama.AccessToken, error) {
 	return &sarama.AccessToken{Token: token, Extensions: extensions}, nil
 }
 
+// compressions are the names of Kafka's compression.type. Readers need no setting: a batch names its own compression.
 func compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }

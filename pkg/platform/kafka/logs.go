@@ -19,8 +19,9 @@ type LogState struct {
 	End    int64 // behind the last record
 }
 
-// AskLogs asks the leaders of partitions for the extent of their logs, with three requests to each leader. A partition whose
-// leader does not answer is in untold, with the reason.
+// AskLogs asks the leaders of partitions for the extent of their logs, with three requests to each leader. Each partition is in
+// exactly one of the results: in logs, or in untold with the reason why its leader gave no answer. Leaders come from the
+// client's metadata, which may be old: a broker that leads no more answers with an error.
 func AskLogs(client sarama.Client, topic string, partitions []int32) (logs map[int32]LogState, untold map[int32]error) {
 	logs, untold = make(map[int32]LogState), make(map[int32]error)
 	led := make(map[*sarama.Broker][]int32)
@@ -39,7 +40,7 @@ func AskLogs(client sarama.Client, topic string, partitions []int32) (logs map[i
 		first := ask(sarama.OffsetOldest, sarama.ReadUncommitted)
 		stable := ask(sarama.OffsetNewest, sarama.ReadCommitted)
 		end := ask(sarama.OffsetNewest, sarama.ReadUncommitted)
-		for _, p := range ps { // the log moves on between two questions
+		for _, p := range ps { // the log moves on between two requests, so the answers are put in order
 			if untold[p] == nil {
 				s := LogState{First: first[p], Stable: max(first[p], stable[p])}
 				s.End = max(s.Stable, end[p])
@@ -50,7 +51,8 @@ func AskLogs(client sarama.Client, topic string, partitions []int32) (logs map[i
 	return logs, untold
 }
 
-// askOffsets asks a broker for one offset of each partition that it leads.
+// askOffsets asks a broker for one offset of each partition that it leads, in one request. It writes the error of a partition
+// into untold. A later request that succeeds does not remove it.
 func askOffsets(client sarama.Client, leader *sarama.Broker, topic string, partitions []int32, at int64, level sarama.IsolationLevel,
 	untold map[int32]error,
 ) map[int32]int64 {
@@ -81,20 +83,23 @@ func askOffsets(client sarama.Client, leader *sarama.Broker, topic string, parti
 
 // Progress is a consumer group's progress in one partition.
 type Progress struct {
-	Next    int64  // offset that it reads next; -1 when nothing is committed
-	TopicID string // of the topic that the offset belongs to; "" when nobody wrote it down
+	Next    int64  // offset that the group reads next; -1 when nothing is committed
+	TopicID string // of the topic that the offset belongs to; "" when the commit has no id beside it
 }
 
-// Of reports whether the offset belongs to the topic with the id. It does unless both ids are known and differ.
+// Of reports whether the offset belongs to the topic with the id. It does unless both ids are known and differ: offsets
+// of a topic that was deleted and made again mean other records, and old brokers have no ids.
 func (p Progress) Of(topicID string) bool {
 	return p.TopicID == "" || topicID == "" || p.TopicID == topicID
 }
 
-// AskProgress asks for a group's committed offsets in a topic.
+// AskProgress asks for a group's committed offsets in a topic, by the names on the broker. The result has every partition,
+// those without a commit with Next -1. An error of one partition fails the call, because a missing offset would look like
+// a group that starts anew.
 func (c Config) AskProgress(admin sarama.ClusterAdmin, group, topic string, partitions []int32) (map[int32]Progress, error) {
 	committed, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
 	if errors.Is(err, sarama.ErrGroupIDNotFound) {
-		committed, err = &sarama.OffsetFetchResponse{}, nil // nobody ever joined it: nothing is committed
+		committed, err = &sarama.OffsetFetchResponse{}, nil // the group has never had a member: nothing is committed
 	}
 	if err != nil {
 		return nil, c.Explained("committed offsets of "+topic, err)
@@ -114,10 +119,11 @@ func (c Config) AskProgress(admin sarama.ClusterAdmin, group, topic string, part
 	return far, nil
 }
 
-// ofTopic marks the id of a topic in the text that Kafka keeps beside a committed offset.
+// ofTopic marks the id of a topic in the text that Kafka keeps beside a committed offset. Consumers and the tool's replay
+// write it, so its form must not change: stored offsets have it.
 const ofTopic = "topic-id="
 
-// BesideOffset returns the text to keep beside an offset of the topic with the id.
+// BesideOffset returns the text to commit beside an offset of the topic with the id, "" for a broker without ids.
 func BesideOffset(topicID string) string {
 	if topicID == "" {
 		return ""

@@ -9,8 +9,11 @@ import (
 	"strings"
 )
 
-// TLSConfig returns what connections to the brokers are made with, or what is wrong with the certificates, each problem
-// on a line of its own.
+// TLSConfig returns the TLS settings for connections to the brokers, or the problems of the certificates, each on a line of
+// its own. It reads the files anew at each call. A running client keeps its settings, so a renewed certificate needs a restart.
+//
+// KAFKA_TLS_CA replaces the authorities of this machine: a cluster with an authority of its own trusts no other. TLS 1.2 is
+// the least version, because RFC 8996 deprecates the older ones.
 func (s Access) TLSConfig() (*tls.Config, error) {
 	var errs []error
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
@@ -45,6 +48,8 @@ func (s Access) TLSConfig() (*tls.Config, error) {
 	return cfg, nil
 }
 
+// addCA adds the certificates of KAFKA_TLS_CA to pool. A text without any certificate is an error: an empty pool would reject
+// every broker, with a text that points at the broker.
 func (s Access) addCA(pool *x509.CertPool) error {
 	content, err := pem("KAFKA_TLS_CA", s.CA)
 	if err != nil {
@@ -56,7 +61,8 @@ func (s Access) addCA(pool *x509.CertPool) error {
 	return nil
 }
 
-// pem returns what a variable says itself or the file that it names has in it. A key's content is in no error.
+// pem returns the PEM text of a variable: its value, or the content of the file that the value names. A value with a line break
+// is no file name. Errors contain the variable's name, but never a PEM text, which may be a key.
 func pem(name, value string) ([]byte, error) {
 	if strings.Contains(value, "-----BEGIN ") {
 		return []byte(value), nil

@@ -20,14 +20,19 @@ const (
 	renewBefore = 30 * time.Second
 )
 
-// Tokens gets OAUTHBEARER tokens and keeps each until shortly before it ends. Safe for concurrent use.
+// Tokens requests OAUTHBEARER tokens by the grant client_credentials, and keeps each until shortly before it ends. Connections
+// that log in at the same time share one request. Safe for concurrent use.
+//
+//	no token ---request---> token ---30 s before its end---> no token
+//	   ^           |
+//	   +--failed---+   the error goes to the login, and the next login requests again
 type Tokens struct {
 	where      string
 	extensions map[string]string
 	source     oauth2.TokenSource
 }
 
-// TokenError says that no token was to be had, and so that nobody could log in.
+// TokenError is the failure of a request for a token. The login fails with it, before any broker is asked to accept it.
 type TokenError struct {
 	URL string
 	Err error
@@ -37,10 +42,11 @@ func (e *TokenError) Error() string {
 	return fmt.Sprintf("no token from %s (%s): check KAFKA_OAUTH_TOKEN_URL, KAFKA_OAUTH_CLIENT_ID, KAFKA_OAUTH_CLIENT_SECRET and KAFKA_OAUTH_SCOPES", e.URL, reason(e.Err))
 }
 
-// Unwrap makes errors.Is and errors.As see what the request failed with.
+// Unwrap returns the error of the request, so errors.Is and errors.As find it.
 func (e *TokenError) Unwrap() error { return e.Err }
 
-// reason leaves the answer's body out: it may be a page, and has no place in a log.
+// reason returns the cause in one line. It leaves the answer's body out: the body may be a whole page, or contain secrets.
+// The error code and its description are the fields that RFC 6749 defines for people.
 func reason(err error) string {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
@@ -58,7 +64,10 @@ func reason(err error) string {
 	}
 }
 
-// NewTokens returns what OAUTHBEARER logs in with. The settings are valid.
+// NewTokens returns the source of tokens for the settings, which the caller has validated. It sends no request.
+//
+// KAFKA_TLS_CA adds to the authorities of this machine here, unlike in TLSConfig: the token URL often is a public host with a
+// public certificate, while the brokers are private. Requests are rare, so connections are not kept open between them.
 func NewTokens(s Access) (*Tokens, error) {
 	extensions, err := s.extensions()
 	if err != nil {
@@ -82,7 +91,8 @@ func NewTokens(s Access) (*Tokens, error) {
 		source: oauth2.ReuseTokenSourceWithExpiry(nil, grant.TokenSource(ctx), renewBefore)}, nil
 }
 
-// Token returns a token that is still good for a while, and what is told beside it. It takes a few seconds at most.
+// Token returns a token that is valid for some time to come, and the extensions to send with it. A kept token is returned at
+// once; each HTTP request takes tokenTime at most. The error is a *TokenError. The caller must not change the map.
 func (t *Tokens) Token() (token string, extensions map[string]string, err error) {
 	held, err := t.source.Token()
 	if err != nil {

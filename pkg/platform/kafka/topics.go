@@ -35,7 +35,11 @@ type TopicInfo struct {
 }
 
 // CreateTopics creates the missing topics (prefix added) and returns the names that it created. A topic with fewer
-// partitions than asked for is an error: adding partitions moves keys to other partitions, so a person must decide.
+// partitions than asked for is an error: adding partitions moves keys to other partitions, so a person must decide. A topic
+// with more partitions, or with other settings, is left as it is; DifferentTopics reports the settings.
+//
+// An error about one topic does not stop the others: all errors come joined, with the names that were created. A second call
+// creates the rest, so callers may repeat it, and several programs may run it at the same time.
 func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string, error) {
 	var created []string
 	err := administer(ctx, cfg, func(admin *kadm.Client) error {
@@ -61,7 +65,7 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 			switch {
 			case err == nil:
 				created = append(created, name)
-			case errors.Is(err, kerr.TopicAlreadyExists): // another program was faster
+			case errors.Is(err, kerr.TopicAlreadyExists): // another program created it since the list was read
 			default:
 				errs = append(errs, fmt.Errorf("create topic %s: %w", name, err))
 			}
@@ -71,10 +75,12 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 	return created, err
 }
 
-// knownTime bounds how long brokers may take until they list a new topic.
+// knownTime bounds the wait until the brokers list a new topic.
 const knownTime = 30 * time.Second
 
-// known waits until the brokers list the topics: Kafka answers that a topic is created before it lists it.
+// known waits until the brokers list the topics. Kafka answers that a topic is created before every broker lists it, and a
+// service that starts in between would report the topic as missing. An error means that the topics exist, but not yet
+// everywhere.
 func known(ctx context.Context, admin *kadm.Client, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, knownTime)
 	defer cancel()
@@ -93,8 +99,8 @@ func known(ctx context.Context, admin *kadm.Client, names []string) error {
 	}
 }
 
-// listed returns the topics that exist. It asks for nothing else: a shared Kafka has many topics, and their settings take
-// long.
+// listed returns the topics that exist and that this login may describe, without their settings: a shared Kafka has many
+// topics, and their settings take long.
 func listed(ctx context.Context, admin *kadm.Client) (kadm.TopicDetails, error) {
 	topics, err := admin.ListTopicsWithInternal(ctx)
 	if err != nil {
@@ -104,6 +110,7 @@ func listed(ctx context.Context, admin *kadm.Client) (kadm.TopicDetails, error) 
 }
 
 // ListTopics describes every topic that has the prefix, sorted, without the prefix. It leaves Kafka's internal topics out.
+// An empty prefix matches the topics of other installations as well. Values that the broker marks as sensitive are left out.
 func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 	var infos []TopicInfo
 	err := administer(ctx, cfg, func(admin *kadm.Client) error {
@@ -141,7 +148,8 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 	return infos, err
 }
 
-// administer runs fn with a connection for administration. An error is explained, and ctx's end is named as such.
+// administer validates cfg, and runs fn with a connection for administration that it closes afterwards. An error is explained.
+// Once ctx has ended, the error says that Kafka does not answer: the client's own error names only the call that was cut short.
 func administer(ctx context.Context, cfg Config, fn func(*kadm.Client) error) error {
 	if err := cfg.Validate(); err != nil {
 		return err

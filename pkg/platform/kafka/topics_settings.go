@@ -19,11 +19,12 @@ const (
 	// MaxBatchBytes is the max.message.bytes of the contract's topics. Kafka counts a batch as it is stored, so with
 	// compression. The contract reads 64 KiB of a record; the rest is room for its headers.
 	MaxBatchBytes = 128 << 10
-	// Retention is the retention.ms of the contract's topics: what is set nowhere changes with the cluster's default.
+	// Retention is the retention.ms of the contract's topics. The topics set it themselves: a change of the cluster's default
+	// must not delete records that a stopped service has yet to read.
 	Retention = 7 * 24 * time.Hour
 
-	// MaxInflated is how much one batch may inflate to, in bytes, and still be read by the services. Tools that read the same
-	// topics have the same bound: they would else know of messages that no service handled.
+	// MaxInflated is the largest size, in bytes, to which one batch may inflate and still be read by the services. Tools that
+	// read the same topics have the same bound: they would otherwise show messages that no service handled.
 	MaxInflated = 2 << 20
 
 	maxBytesSetting  = "max.message.bytes"
@@ -31,7 +32,7 @@ const (
 	minISRSetting    = "min.insync.replicas"
 )
 
-// settings are the topic's own settings; what is absent is the cluster's default.
+// settings returns the settings of the topic itself. The cluster's default applies to every other setting.
 func (s TopicSpec) settings() map[string]string {
 	settings := map[string]string{}
 	if s.MinISR > 0 {
@@ -46,14 +47,15 @@ func (s TopicSpec) settings() map[string]string {
 	return settings
 }
 
-// TopicDifference is an existing topic that has other settings than its specification.
+// TopicDifference is an existing topic that has other settings than its specification. Is and Want have the same keys.
 type TopicDifference struct {
 	Topic string            // prefix included
-	Is    map[string]string // the settings that differ, as they are
-	Want  map[string]string // the same settings, as the specification has them
+	Is    map[string]string // the settings that differ, with the broker's values
+	Want  map[string]string // the same settings, with the specification's values
 }
 
-// Change is the command that makes the topic as its specification says.
+// Change returns the command that gives the topic the settings of its specification. An operator runs it. It has no login in
+// it, and its keys are sorted, so the same difference prints the same text.
 func (d TopicDifference) Change(brokers []string) string {
 	pairs := make([]string, 0, len(d.Want))
 	for _, key := range slices.Sorted(maps.Keys(d.Want)) {
@@ -64,7 +66,8 @@ func (d TopicDifference) Change(brokers []string) string {
 }
 
 // DifferentTopics returns the existing topics with other settings than specified. It changes nothing: an operator may have
-// had a reason. A topic whose settings we may not see is left out.
+// had a reason. A topic whose settings this login may not read is left out. Any other error ends the comparison, also that
+// of a topic which does not exist, so create the topics first.
 func DifferentTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]TopicDifference, error) {
 	var differences []TopicDifference
 	err := administer(ctx, cfg, func(admin *kadm.Client) error {

@@ -7,7 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Readable returns err with the text of InWords. Unwrap returns err.
+// Readable returns err with the text of InWords, for log lines and answers. Unwrap returns err, so checks by errors.Is and
+// errors.As give the same results as before. nil stays nil.
 func Readable(err error) error {
 	if err == nil {
 		return nil
@@ -19,6 +20,7 @@ func Readable(err error) error {
 	return &inWords{text, err}
 }
 
+// inWords is an error with a text for people.
 type inWords struct {
 	text string
 	err  error
@@ -26,11 +28,11 @@ type inWords struct {
 
 func (e *inWords) Error() string { return e.text }
 
-// Unwrap returns what the library said.
+// Unwrap returns the library's error.
 func (e *inWords) Unwrap() error { return e.err }
 
-// InWords returns a text made of err in which the broker's names of errors, such as UNKNOWN_TOPIC_ID, give way to what they
-// mean and, where there is something, to what can be done.
+// InWords returns text with the meaning, and where there is one the remedy, in place of the broker's names of errors, such as
+// UNKNOWN_TOPIC_ID. text contains the text of err, perhaps with more around it. Only errors of franz-go have such names.
 func InWords(text string, err error) string {
 	for _, code := range codes(err) {
 		text = strings.ReplaceAll(text, code.Error(), meaning(code))
@@ -38,7 +40,7 @@ func InWords(text string, err error) string {
 	return text
 }
 
-// codes returns every error of the broker that err is made of.
+// codes returns every error of the broker within err. errors.As would stop at the first one, but joined errors have several.
 func codes(err error) []*kerr.Error {
 	var found []*kerr.Error
 	var code *kerr.Error
@@ -60,7 +62,8 @@ func codes(err error) []*kerr.Error {
 	return found
 }
 
-// meaning says what an error of the broker means. Kafka's own description of the others is a sentence.
+// meaning returns the meaning of a broker's error. An error that has no text here gets Kafka's own description, which is a
+// whole sentence. An error without a description gets its name.
 func meaning(code *kerr.Error) string {
 	const settling = "the group is sharing out its partitions anew; try again"
 	const moving = "the group's broker is changing; try again"
