@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Negotiate returns the offered media type that an Accept header prefers, the first of equals, or "" when it accepts none.
+// Negotiate returns the offered media type that an Accept header prefers, or "" when the header accepts no offer. The first of
+// equal offers wins, so the caller lists its own preference first.
 func Negotiate(header string, offers ...string) string {
 	best, bestQuality := "", 0.0
 	for _, offer := range offers {

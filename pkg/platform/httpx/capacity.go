@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// capacity is what one server holds at a time at most; 0 = any number.
+// capacity bounds what one server holds at the same time; 0 = no bound.
 type capacity struct {
 	connections int           // all of them
-	fresh       int           // of them, those that have not sent a whole header yet
+	fresh       int           // connections that have not sent a whole header yet
 	requests    int           // in work
 	bodies      int           // bytes of the bodies that are still on their way
-	waiting     int           // that only wait for news
+	waiting     int           // requests that only wait for news
 	patience    time.Duration // a client that does nothing for this long may be disconnected for another one
 }
 
-// About how many bytes each costs, as measured, and which part of the process's memory limit all of them may take. What is
-// left is the service itself, and what the collector needs to work with.
+// The measured cost of each in bytes, and the part of the process's memory limit that all of one kind may take. The rest of
+// the limit, about a tenth beside the servers of both roles, is for the service itself and for the garbage collector.
 const (
 	requestBytes, requestShare       = 130 << 10, 0.40
 	connectionBytes, connectionShare = 20 << 10, 0.25
 	waitingBytes, waitingShare       = 64 << 10, 0.10
 	bodyBytes, bodyShare             = 4 << 10, 0.10 // beside what the body itself holds
 
-	// ordinaryLimit is what counts as the limit of a process that has none.
+	// ordinaryLimit replaces the limit of a process without one, in bytes: without a bound a crowd would fill the machine.
 	ordinaryLimit = 326 << 20
 	// giveWayAfter is longer than a header needs from the other side of the world.
 	giveWayAfter = 500 * time.Millisecond
@@ -46,7 +46,8 @@ func (r Role) share() float64 {
 	return 1
 }
 
-// capacityOf returns what a server holds at most in a process with the memory limit.
+// capacityOf returns the bounds of a server in a process with the memory limit in bytes, as debug.SetMemoryLimit returns it. A
+// very small limit still leaves room for a few clients, so a service with too little memory answers, and does not hang.
 func capacityOf(limit int64, role Role) capacity {
 	if limit == math.MaxInt64 {
 		limit = ordinaryLimit

@@ -7,31 +7,41 @@ import (
 	"time"
 )
 
-// connection is the connection of one client, with its request in work: HTTP/1 has one at a time.
+// connection is the connection of one client, with its request in work: HTTP/1 has one at a time. It stands in at most one
+// line of the crowd:
+//
+//	accepted --> fresh --header--> (no line: in work) --answered--> idle --header--> (no line) ...
+//	                                   |    ^
+//	                                   v    | the body is whole
+//	                                  reading
+//
+// A connection in a line does nothing, and may be closed, or its body ended, to make room. In work it is left alone.
 type connection struct {
 	net.Conn
 	crowd *crowd
 
-	// Of Read alone. net/http reads from one goroutine at a time.
+	// Only Read uses these, without a lock: net/http reads from one goroutine at a time.
 	frame    frame
-	dropping int // bytes of a refused request's body that are still to come
-	// emptyLines says that a refused request may have empty lines behind it, which net/http takes after a POST as well.
+	dropping int // bytes of a refused request's body that have not come yet, and that net/http must not see
+	// emptyLines is true while empty lines may follow a refused request. Some clients send them after a POST, and net/http
+	// skips them as well.
 	emptyLines bool
 	settled    time.Time // when the deadlines were set for a refusal
 	sending    bool      // the deadline for reading is that of a body
-	refusal    []byte    // the answer to a refused request
+	refusal    []byte    // the answer to a refused request; shared between connections, so nobody changes its bytes
 
 	// Guarded by crowd.mu.
-	in         *line
+	in         *line       // nil while the connection does something
 	prev, next *connection // in the line
 	since      time.Time   // when it came into the line
 	class      class       // of the request
 	size       int         // bytes that count while its body is on its way
-	hurry      func()      // ends the reading of the request's body
-	gone       bool
+	hurry      func()      // ends the reading of the request's body; nil outside of the class reading
+	gone       bool        // counted out already: a closed connection is reported twice, by makeRoom and by net/http
 }
 
-// line is connections that do nothing, in the order in which they began to.
+// line is a list of connections that do nothing, the longest idle one first. Each operation takes constant time, because it
+// runs under crowd.mu for every request. A connection is in one line at most, so the links are in the connection.
 type line struct {
 	first, last *connection
 	length      int
@@ -63,7 +73,8 @@ func (l *line) remove(one *connection) {
 	l.length--
 }
 
-// CloseWrite lets net/http end a connection so that the client still reads the last answer.
+// CloseWrite closes the direction to the client only, so that the client still reads the last answer. net/http looks for this
+// method, and would not find it behind the embedded net.Conn.
 func (c *connection) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
@@ -73,7 +84,8 @@ func (c *connection) CloseWrite() error {
 
 // door is a listener that accepts no more connections than the crowd has room for. Without room it closes the connection that
 // has done nothing for the longest time: one without a whole header, or without a request. A connection with a request in work
-// is never closed. While none can be closed, new clients wait in the listener's queue.
+// is never closed. While no connection can be closed, new clients wait in the listener's queue: the kernel holds them at little
+// cost, and they are accepted in their order.
 type door struct {
 	net.Listener
 	crowd  *crowd
@@ -81,7 +93,8 @@ type door struct {
 	once   sync.Once
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. It waits until there is room, and only then takes a connection from the queue. Close ends the
+// wait with net.ErrClosed.
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		again := d.crowd.makeRoom(time.Now())
@@ -108,13 +121,17 @@ func (d *door) Accept() (net.Conn, error) {
 	return d.crowd.arrive(conn), nil
 }
 
-// Close implements net.Listener.
+// Close implements net.Listener. It also ends an Accept that waits for room.
 func (d *door) Close() error {
 	d.once.Do(func() { close(d.closed) })
 	return d.Listener.Close()
 }
 
-// makeRoom returns 0 when one more connection may come in, else after which time to ask again.
+// makeRoom returns 0 when one more connection may come in, else the time after which to ask again.
+//
+// Too many fresh connections: the oldest of them has to go, even below the bound of all connections. Too many in all: the one
+// that has been in the line fresh or idle for longest. Each keeps its place for the capacity's patience at least, so a crowd
+// of newcomers cannot cut off a client that is still sending its header.
 func (c *crowd) makeRoom(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,18 +145,18 @@ func (c *crowd) makeRoom(now time.Time) time.Duration {
 		slow = c.idle.first
 	}
 	if slow == nil {
-		return time.Second // or when a connection moves
+		return time.Second // or earlier, when a connection moves: see crowd.moved
 	}
 	if wait := c.holds.patience - now.Sub(slow.since); wait > 0 {
 		return wait
 	}
 	c.forget(slow)
 	c.count(causeConnections, now)
-	_ = slow.Close() // its goroutine notices
+	_ = slow.Close() // net/http's goroutine of the connection ends with a read error
 	return 0
 }
 
-// closeFresh closes the connections that have sent no whole header.
+// closeFresh closes the connections that have sent no whole header. A graceful stop calls it: they have no request to finish.
 func (c *crowd) closeFresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,7 +166,7 @@ func (c *crowd) closeFresh() {
 	}
 }
 
-// arrive takes up a new connection.
+// arrive counts a new connection in. It has sent nothing yet, so it stands among the fresh ones.
 func (c *crowd) arrive(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,7 +176,8 @@ func (c *crowd) arrive(conn net.Conn) *connection {
 	return one
 }
 
-// stand puts a connection at the end of a line: from now on it does nothing. A nil line means that it does something.
+// stand puts a connection at the end of a line: from now on it does nothing. A nil line means that it does something. c.mu is
+// held.
 func (c *crowd) stand(one *connection, in *line) {
 	if one.in != nil {
 		one.in.remove(one)
@@ -170,7 +188,7 @@ func (c *crowd) stand(one *connection, in *line) {
 	}
 }
 
-// forget takes a connection out of the books.
+// forget counts a connection out, once however often it is called. c.mu is held.
 func (c *crowd) forget(one *connection) {
 	if !one.gone {
 		one.gone = true
@@ -179,7 +197,9 @@ func (c *crowd) forget(one *connection) {
 	}
 }
 
-// state follows a connection; it is http.Server.ConnState.
+// state moves a connection between the lines as its state in net/http changes; it is http.Server.ConnState. StateNew needs no
+// case: arrive has counted the connection. The send to moved never blocks, because one waiting value wakes Accept as well
+// as several.
 func (c *crowd) state(conn net.Conn, state http.ConnState) {
 	one, ok := conn.(*connection)
 	if !ok {

@@ -15,17 +15,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The reasons why a client was refused, as the metric names them.
+// The reasons for refusing a client. They are the values of the metric's label cause, so dashboards depend on them.
 const (
 	causeConnections = "connections" // more connections than there is memory for: one that did nothing was closed
 	causeRequests    = "requests"    // more requests in work than there is memory for
 	causeWaiting     = "waiting"     // more requests that wait for news than there is memory for
-	causeQueue       = "queue"       // what was asked for could not be started in time
+	causeQueue       = "queue"       // the service could not have started the request in time
 )
 
 var causes = []string{causeConnections, causeRequests, causeWaiting, causeQueue}
 
-// class is what a connection's request counts as.
+// class is the bound under which a connection's request counts.
 type class uint8
 
 const (
@@ -35,7 +35,8 @@ const (
 	waiting
 )
 
-// health are the paths that are answered however large the crowd is, so many at a time.
+// health are the paths that are answered however large the crowd is: an orchestrator would kill a busy service that does not
+// answer them. healthAtOnce bounds them, so that they cannot be the crowd themselves.
 var health = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true}
 
 const healthAtOnce = 64
@@ -45,27 +46,31 @@ const healthAtOnce = 64
 //
 //	           no body ────────────────┐
 //	none ──> reading (body arrives) ──> inWork <──> waiting (for news) ──> none
-//	            │ no room when the body is whole, or too slow: 503
+//	            │ no place in work when the body is whole: 503
+//	            │ so slow that another body gets its room: 408
 //	            └──> none
+//
+// All methods are safe for concurrent use, except those that need mu, which guards the counts and the lines. leave returns a
+// request's places however its handler ends, a panic included, so no place is lost.
 type crowd struct {
 	holds    capacity
 	leftover time.Duration // as in limits
 	pause    time.Duration // the idle of limits
 	log      *slog.Logger
-	moved    chan struct{} // gets a value when a connection may have made room
+	moved    chan struct{} // has a value when a connection may have made room; door.Accept waits for it
 	seldom   Seldom
 	early    *Early // may be nil
 	counts   map[string]prometheus.Counter
 
 	mu          sync.Mutex
 	connections int
-	fresh       line // have sent no whole header yet
-	idle        line // ask nothing
-	reading     line // send a body
-	requests    int
-	bodies      int // bytes
-	waiting     int
-	asked       int // for their health, at this moment
+	fresh       line // connections that have sent no whole header yet
+	idle        line // connections without a request
+	reading     line // connections that send a body
+	requests    int  // of the class inWork
+	bodies      int  // bytes that the requests of the class reading may hold
+	waiting     int  // of the class waiting
+	asked       int  // requests for the health paths, at this moment
 	pressure    pressure
 	answers     answers
 }
@@ -81,7 +86,7 @@ func newCrowd(within limits, role Role, log *slog.Logger) *crowd {
 	return c
 }
 
-// connectionKey is the context key of a request's connection.
+// connectionKey is the context key of a request's connection. Handlers reach their connection through it, for example in Wait.
 type connectionKey struct{}
 
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
@@ -93,12 +98,13 @@ func connectionOf(ctx context.Context) *connection {
 	return one
 }
 
-// admit hands requests to next while there is room for them. The rest is answered 503 before its body is read.
+// admit passes requests to next while there is room for them. Every other request is answered 503 before its body is read, so
+// a refusal costs no memory for the body. Requests of a server other than ours pass unbounded: tests call handlers directly.
 func (c *crowd) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one := connectionOf(r.Context())
 		switch {
-		case one == nil: // no request of a server of ours
+		case one == nil: // the request came through another server
 		case health[r.URL.Path]:
 			if !c.ask(1) {
 				c.refuse(w, r, causeRequests, 0)
@@ -120,6 +126,7 @@ func (c *crowd) admit(next http.Handler) http.Handler {
 	})
 }
 
+// ask counts a request for a health path in (1) or out (-1), and reports whether there was room.
 func (c *crowd) ask(more int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,12 +137,15 @@ func (c *crowd) ask(more int) bool {
 	return true
 }
 
-// errNoRoom ends the reading of a body when there is no place in work for its request.
+// errNoRoom ends the reading of a body when there is no place in work for its request. strictBody answers it with 503.
 var errNoRoom = errors.New("too many requests are in work")
 
-// enter counts a request in. A request with a body takes its place in work when its body is whole, so a slow body blocks no
-// other request. Without room for one more body, the request whose body has taken the longest is refused, if that is longer
-// than a client may do nothing.
+// enter counts a request in, and reports whether there was room. A request with a body takes its place in work when its body
+// is whole, so a slow body blocks no other request.
+//
+// Without room for one more body, the body that has been on its way for longest is ended, if that is longer than the
+// capacity's patience. Its read fails as by a deadline, and its request is answered 408. A body gets the room for the length
+// in its header. A body of unknown length gets the room for maxBody, because it may become that long.
 func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,7 +172,7 @@ func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) b
 	one.class, one.size = reading, size
 	c.bodies += size
 	conn := http.NewResponseController(w)
-	one.hurry = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+	one.hurry = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) } // a time long past: the read ends at once
 	c.stand(one, &c.reading)
 	r.Body = &body{ReadCloser: r.Body, of: one}
 	return true
@@ -171,7 +181,8 @@ func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) b
 // full reports whether there is no place in work. c.mu is held.
 func (c *crowd) full() bool { return c.holds.requests > 0 && c.requests >= c.holds.requests }
 
-// bodyEnded moves a request whose body ended with err to those in work, or returns errNoRoom.
+// bodyEnded moves a request whose body ended with io.EOF to those in work, and returns io.EOF, or errNoRoom when there is no
+// place. After another error the request holds no place: it can only be answered. A second end of the same body changes nothing.
 func (c *crowd) bodyEnded(one *connection, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,7 +201,7 @@ func (c *crowd) bodyEnded(one *connection, err error) error {
 	return err
 }
 
-// leave counts a request out.
+// leave counts a request out at the end of its handler, in whatever class it is.
 func (c *crowd) leave(one *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,7 +209,8 @@ func (c *crowd) leave(one *connection) {
 	c.pressure.answered(time.Now())
 }
 
-// drop takes a request out of the books.
+// drop returns the places of a request, whatever its class. c.mu is held. The class becomes none, so a second drop returns
+// nothing again.
 func (c *crowd) drop(one *connection) {
 	switch one.class {
 	case reading:
@@ -212,7 +224,7 @@ func (c *crowd) drop(one *connection) {
 	c.stand(one, nil)
 }
 
-// body is a request's body. Once it has ended, the request is no longer refused for others.
+// body is a request's body that reports its end to the crowd. From its end on the request is no longer ended for others.
 type body struct {
 	io.ReadCloser
 	of *connection
@@ -228,6 +240,9 @@ func (b *body) Read(p []byte) (int, error) {
 
 // Wait marks the request of ctx as one that only waits for news, until done is called: its place in work is free for others.
 // When ok is false there is no room for more waiting requests: the caller answers at once and must not call done.
+//
+// done takes the place in work back even when all are taken. The request has its result by then, and refusing it would waste
+// the work, so the bound may be exceeded for a moment. A ctx without a connection of this package is never refused.
 func Wait(ctx context.Context) (done func(), ok bool) {
 	one := connectionOf(ctx)
 	if one == nil {
@@ -248,9 +263,10 @@ func Wait(ctx context.Context) (done func(), ok bool) {
 	}, true
 }
 
+// move changes a request between inWork and waiting. c.mu is held.
 func (c *crowd) move(one *connection, to class) {
 	if one.class != inWork && one.class != waiting || one.class == to {
-		return // it was refused meanwhile, or has the class already
+		return // the request has ended meanwhile, or has the class already
 	}
 	more := 1
 	if to == inWork {
@@ -261,8 +277,9 @@ func (c *crowd) move(one *connection, to class) {
 	c.requests -= more
 }
 
-// TooBusy is the 503 problem for a request that could not be started in time. Nothing of it was begun. after is how long the
-// requests before it will take; Retry-After says when there is probably room for the client.
+// TooBusy is the 503 problem for a request that the service could not start in time. It promises the client that nothing was
+// begun, so the caller must not have begun anything. after is how long the requests before it will take. Retry-After adds the
+// clients that were refused just before, because they come again first.
 func TooBusy(ctx context.Context, after time.Duration) error {
 	seconds := wholeSeconds(after)
 	if one := connectionOf(ctx); one != nil {
@@ -273,7 +290,8 @@ func TooBusy(ctx context.Context, after time.Duration) error {
 
 const tooBusy = "the service is too busy: nothing was begun; try again"
 
-// refuse answers 503 at once: the body, which may still be on its way, is read only to use the connection again.
+// refuse answers 503 at once. It reads a body that is still on its way, for the time leftover, only to use the connection again.
+// When the body does not end in that time, refuse closes the connection. An EventSource gets an empty stream instead of 503.
 func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, after time.Duration) {
 	seconds := c.turnedAway(cause, after)
 	conn := http.NewResponseController(w)
@@ -300,13 +318,15 @@ func (c *crowd) refuse(w http.ResponseWriter, r *http.Request, cause string, aft
 			return
 		}
 	}
-	panic(http.ErrAbortHandler) // closes the connection: what comes over it would be taken for the next request
+	panic(http.ErrAbortHandler) // closes the connection: net/http would take the rest of the body for the next request
 }
 
+// refusal is the body of every 503 for a busy server, made once: a refusal has to be much cheaper than a request.
 var refusal = fmt.Sprintf("{\"title\":%q,\"status\":%d,\"detail\":%q}\n",
 	http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable, tooBusy)
 
-// turnedAway counts a refused client and returns its Retry-After.
+// turnedAway counts a refused client and returns its Retry-After in seconds. The value is computed before the client counts, so
+// it is for the clients before this one.
 func (c *crowd) turnedAway(cause string, after time.Duration) (seconds int) {
 	now := time.Now()
 	c.mu.Lock()
@@ -316,7 +336,8 @@ func (c *crowd) turnedAway(cause string, after time.Duration) (seconds int) {
 	return seconds
 }
 
-// count counts a refused client, and logs every few seconds how many there were. c.mu is held.
+// count counts a refused client, and logs every few seconds how many there were. c.mu is held. A closed connection adds no
+// pressure: it had no request, so its client gets no Retry-After and may never come again.
 func (c *crowd) count(cause string, now time.Time) {
 	if cause != causeConnections {
 		c.pressure.refused(now)

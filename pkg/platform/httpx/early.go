@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// Early refuses requests of one method and path for as long as Busy says that they could not be started in time. Busy
-// returns how long the requests that wait already will take.
+// Early refuses requests of one method and path while Busy reports that they could not be started in time. Busy returns
+// how long the requests that wait already will take. It is called for each such request, from several goroutines, so it must
+// be fast. A request that passes may still be refused later: the queue grows meanwhile.
 type Early struct {
 	Method, Path string
 	Busy         func() (after time.Duration, busy bool)
 }
 
-// refuses reports, from its first line alone, whether a request is refused, and for which cause.
+// refuses reports whether a request is refused, and for which cause. It needs only the request's first line. The answer
+// reserves nothing: see enter.
 func (c *crowd) refuses(method, path []byte) (cause string, after time.Duration, refused bool) {
 	if c.early != nil && string(method) == c.early.Method && string(path) == c.early.Path {
 		if after, refused = c.early.Busy(); refused {
@@ -30,17 +32,26 @@ func (c *crowd) refuses(method, path []byte) (cause string, after time.Duration,
 }
 
 const (
-	// settleEvery is how often a connection's deadlines are set while net/http does not see its requests.
+	// settleEvery is the longest age of a connection's deadlines while net/http does not see its requests. Setting them for every
+	// refusal would cost as much as the refusal.
 	settleEvery = time.Second
-	// takeWithin is how long a client may take to read a refusal.
+	// takeWithin bounds the time in which a client reads a refusal.
 	takeWithin = 5 * time.Second
-	// sendWithin is how long the body of a refused request may take. The pause before the next request is that of limits.
+	// sendWithin bounds the time for the body of a refused request. limits bounds the pause before the next request.
 	sendWithin = time.Minute
 )
 
-// Read implements net.Conn for net/http. A request that is to be refused is answered here, at a fraction of the cost in
-// net/http, which keeps waiting for a request and never has this one. Only a connection whose first
-// request has been answered gets such refusals, because net/http measures the time for the first one from the beginning.
+// Read implements net.Conn for net/http. It answers a request that is to be refused here, at a fraction of the cost in
+// net/http. net/http keeps waiting for a request, and never sees the refused one. Only a connection whose first request has
+// been answered gets such refusals, because net/http measures the time for the first one from the beginning.
+//
+//	bytes from the client
+//	  │ rest of a refused body, empty lines behind it ──> dropped
+//	  │ head of a plain request that is refused       ──> dropped, 503 is written, read again
+//	  └ everything else                               ──> net/http
+//
+// Bytes are dropped only where the frame is certain of the requests' borders. A failed write or deadline is returned as a read
+// error, and net/http closes the connection.
 func (c *connection) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
@@ -73,7 +84,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	}
 }
 
-// answer sends the refusal.
+// answer sends the refusal, within takeWithin. It does not wait for the request's body: Read drops that afterwards.
 func (c *connection) answer() error {
 	if err := c.settle(); err != nil {
 		return err
@@ -82,7 +93,8 @@ func (c *connection) answer() error {
 	return err
 }
 
-// settle sets the deadlines for what comes next: the rest of a body, or another request.
+// settle sets the deadlines for the next bytes: the rest of a body, or another request. net/http sets its own ones again when
+// it sees a request. Young deadlines of the same kind are left as they are.
 func (c *connection) settle() error {
 	now, sending := time.Now(), c.dropping > 0
 	if sending == c.sending && now.Sub(c.settled) <= settleEvery {
@@ -101,7 +113,8 @@ func (c *connection) settle() error {
 	return c.SetWriteDeadline(now.Add(takeWithin))
 }
 
-// refuseEarly reports whether the request is refused, and then counts it and puts the answer into c.refusal.
+// refuseEarly reports whether the request is refused, and then counts it and puts the answer into one.refusal. A connection
+// that is not idle for net/http is never refused here: two goroutines would write to it.
 func (c *crowd) refuseEarly(one *connection, h *head) bool {
 	cause, after, refused := c.refuses(h.method, h.path)
 	if !refused {
@@ -110,17 +123,18 @@ func (c *crowd) refuseEarly(one *connection, h *head) bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if one.in != &c.idle { // net/http has begun to wait for no request yet
+	if one.in != &c.idle { // net/http does not wait for a request on this connection
 		return false
 	}
-	c.stand(one, &c.idle) // it did something just now
+	c.stand(one, &c.idle) // at the end of the line: the client has just sent a request
 	seconds := wholeSeconds(after + c.pressure.backlog(now))
 	c.count(cause, now)
 	one.refusal = c.answers.at(now, seconds)
 	return true
 }
 
-// answers keeps the bytes of the refusal that is given now. They are the same for a second.
+// answers keeps the bytes of the current refusal. They are the same for all clients within a second, so most refusals build
+// nothing. at never changes bytes that it has returned: connections may still be writing them. crowd.mu guards it.
 type answers struct {
 	second int64
 	after  int

@@ -17,10 +17,12 @@ func isEventSource(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("Accept") == eventStream && r.ContentLength == 0
 }
 
-// ComeBack is the whole text of an event stream without events: it says after what time to ask again.
+// ComeBack returns the whole text of an event stream without events. Its field retry makes an EventSource ask again after the
+// time, which is sent in milliseconds.
 func ComeBack(after time.Duration) string { return fmt.Sprintf("retry: %d\n\n", after.Milliseconds()) }
 
-// refuseStream answers an EventSource for which there is no room, as 503 with Retry-After answers other clients.
+// refuseStream answers an EventSource for which there is no room: 200 with a stream that ends at once and names the time to
+// ask again. Other clients get 503 with Retry-After, after which an EventSource would never ask again.
 func refuseStream(w http.ResponseWriter, seconds int) {
 	body := ComeBack(time.Duration(seconds) * time.Second)
 	h := w.Header()

@@ -13,22 +13,24 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// StoreWithin is how long a handler may work with its database. A client then hears 503 within two seconds when the database
-// is slow or gone.
+// StoreWithin bounds a handler's work with its database. A client then gets 503 within two seconds when the database is slow
+// or gone, and its request does not occupy a place in work for longer.
 const StoreWithin = 1500 * time.Millisecond
 
-// RetryAfter is when a client may ask again while the database is away.
+// RetryAfter is the pause before a client should ask again while the database is away.
 const RetryAfter = 2 * time.Second
 
-// Bounded gives a handler's work with its database the time that a request has for it.
+// Bounded returns a context for a handler's work with its database. It ends StoreWithin from now, or with ctx.
 func Bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, StoreWithin)
 }
 
-// Storable reports whether Postgres accepts s as text. It rejects NUL and invalid UTF-8, so no stored id contains them.
+// Storable reports whether Postgres accepts s as text. It rejects NUL and invalid UTF-8, so no stored id contains them. A handler
+// answers 404 for such an id without a query, whose error would look like a fault of the service.
 func Storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// Failures answers errors that a client did not cause, and logs them.
+// Failures answers errors that a client did not cause, and logs them: each unexpected error, and an absent database every few
+// seconds, because every request meets it. Safe for concurrent use.
 type Failures struct {
 	log         *slog.Logger
 	unavailable func(error) bool
@@ -40,7 +42,7 @@ func NewFailures(log *slog.Logger, unavailable func(error) bool) *Failures {
 	return &Failures{log: log, unavailable: unavailable}
 }
 
-// Away reports whether err means that the database cannot be reached just now, and then says so in the log.
+// Away reports whether err means that the database cannot be reached just now, and then logs a line every few seconds.
 func (f *Failures) Away(err error) bool {
 	away := err != nil && f.unavailable(err)
 	if away {
@@ -49,8 +51,8 @@ func (f *Failures) Away(err error) bool {
 	return away
 }
 
-// Answer returns the problem for err: 503 with detail when the database is away, 499 when the client is, else 500. The cause
-// of a 500 is in the log only.
+// Answer returns the problem for err: 503 with detail and Retry-After when the database is away, 499 when the client has gone,
+// else 500. The cause of a 500 is in the log only: it may contain names of tables, or a client's data.
 func (f *Failures) Answer(err error, detail string) error {
 	switch {
 	case f.Away(err):

@@ -10,21 +10,28 @@ import (
 // a request, and gives up at everything else: two readers that disagree about where a request ends would let one client's
 // bytes pass for another's request. After that every request of the connection goes to net/http. A request whose end is
 // certain and that is not plain goes there alone.
+//
+//	at a border --head--> in a body of known length --last byte--> at a border
+//	     |                        |
+//	     +--- anything unclear ---+--> lost, for the rest of the connection
 type frame struct {
-	lost bool // it is not known any more where requests begin
-	// begun says that the request's first byte was handed out alone: net/http looks for the end of a connection that way.
+	lost bool // the borders of requests are unknown from here on
+	// begun is true after the request's first byte was handed out alone: net/http reads one byte to notice the end of a connection.
 	begun bool
 	left  int // bytes of the request's body that have not come yet
 }
 
-// head is the beginning of a request that came in one piece.
+// head is the first line and the header fields of a request that came in one piece. The slices point into the buffer of the
+// read, so they are valid until the next one.
 type head struct {
 	method, path []byte
-	plain        bool // net/http would let it in, answer it with a body, not ask for its own first, and keep the connection open
+	plain        bool // net/http would accept it, answer with a body, not send 100 Continue first, and keep the connection open
 	rest         int  // bytes of its body that have not come yet
 }
 
-// next takes what was read last. It returns the head of the request that begins there, nil when none does.
+// next takes the bytes of one read, all of which follow those of the read before. It returns the head of the request that begins
+// with them, nil when no request begins there or the frame is lost. A head in two reads loses the frame: refusals are for
+// crowds, whose small requests come in one piece.
 func (f *frame) next(p []byte) *head {
 	switch {
 	case f.lost || len(p) == 0:
@@ -55,14 +62,16 @@ var (
 	host       = []byte("Host")
 )
 
-// names are the header fields that make a request other than plain, or of unknown length.
+// The header fields that make a request other than plain, or of unknown length. Transfer-Encoding beside Content-Length is the
+// classic form of request smuggling, so it loses the frame.
 var (
 	notPlain = [][]byte{[]byte("Connection"), []byte("Expect"), []byte("Upgrade")}
 	noLength = []byte("Transfer-Encoding")
 )
 
-// parseHead reads a request's head, and how much of its body is missing. It is strict: ok is false for everything that two
-// readers may understand in two ways, and for what net/http answers with 400 before it closes the connection.
+// parseHead reads a request's head, and how many bytes of its body are missing. It is strict: ok is false for everything that
+// two readers may understand in two ways, and for requests that net/http answers with 400 before it closes the connection. A
+// second request behind the first in the same read makes ok false as well.
 func parseHead(p []byte) (h head, ok bool) {
 	end := bytes.Index(p, headEnd)
 	if end < 0 {
@@ -109,7 +118,7 @@ func parseHead(p []byte) (h head, ok bool) {
 	return h, h.rest >= 0 && hosts == 1
 }
 
-// controls reports whether a line has a control. The values of fields may have tabs.
+// controls reports whether a line has a control character, a lone CR or LF among them. The values of fields may have tabs.
 func controls(line []byte, tabs bool) bool {
 	for _, c := range line {
 		if c < ' ' && (c != '\t' || !tabs) || c == 0x7f {
@@ -139,6 +148,7 @@ func token(name []byte) bool {
 	return len(name) > 0
 }
 
+// digits reads a Content-Length. Signs and spaces, which strconv or other readers accept, make ok false, as does an overflow.
 func digits(text []byte) (n int, ok bool) {
 	for _, c := range text {
 		if c < '0' || c > '9' {

@@ -17,17 +17,20 @@ import (
 // checkTimeout bounds one readiness check: a dependency that hangs is one that is not ready.
 const checkTimeout = time.Second
 
-// Check is one named readiness check. It should return when its context ends; a check that outlives its context is abandoned. An
-// error with a method Passed that returns true is a remark: the check passes, and its text is shown.
+// Check is one named readiness check. It should return when its context ends; a check that outlives its context is abandoned:
+// it counts as failed, and its goroutine lives until it returns. Run is called by several requests at the same time. An error
+// with a method Passed that returns true is a remark: the check passes, and /readyz shows its text.
 type Check struct {
 	Name     string
 	Run      func(ctx context.Context) error
-	Requests bool // no request can be answered without it
+	Requests bool // without this dependency the service can answer no request
 }
 
 // Health answers /livez (no dependencies), /readyz (each check by name; 503 when one fails or while draining) and
-// /readyz?for=requests, the same with those checks only that requests need. A load balancer asks the latter: what all
-// instances share and no request needs must not take all of them out at once.
+// /readyz?for=requests, the same with only those checks that requests need. A load balancer asks the latter: a dependency that
+// all instances share, and no request needs, must not take all of them out at once.
+//
+// The checks of one request run side by side, each within checkTimeout, so /readyz answers in about a second at the latest.
 type Health struct {
 	checks   []Check
 	draining atomic.Bool
@@ -36,11 +39,12 @@ type Health struct {
 // NewHealth makes a Health that is not draining.
 func NewHealth(checks ...Check) *Health { return &Health{checks: checks} }
 
-// Drain makes /readyz answer 503 from now on.
+// Drain makes /readyz answer 503 from now on, so a load balancer sends no more requests. It cannot be undone. /livez stays 200:
+// an orchestrator would otherwise kill a service that is still finishing its work.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Mount wraps next with /livez, /readyz and, when gatherer is not nil, what only an operator may see: /metrics and Go's
-// profiles below /debug/pprof/.
+// Mount wraps next with /livez and /readyz. When gatherer is not nil it adds the pages that only an operator may see: /metrics,
+// and Go's profiles below /debug/pprof/. The caller passes a gatherer for the admin server only.
 func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
@@ -103,6 +107,7 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, code, map[string]any{"status": status, "checks": checks})
 }
 
+// bounded runs a check, and returns its error, or the context's when the check takes longer than checkTimeout.
 func bounded(ctx context.Context, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -24,15 +24,15 @@ import (
 	swgui "github.com/swaggest/swgui/v5emb"
 )
 
-// limits are how long a client and a stop may take.
+// limits bound the time of a client and of a stop, and the size of a header.
 type limits struct {
 	header   time.Duration // to send a request's header
 	request  time.Duration // to send a whole request; below stop, so that a slow sender cannot spoil a graceful stop
-	answer   time.Duration // to take the answer, from the request on; streams set deadlines of their own
+	answer   time.Duration // to read the answer, from the end of the header on; streams set deadlines of their own
 	idle     time.Duration // between two requests of a connection
 	leftover time.Duration // to send the body of a refused request, so that the connection can be used again
 	stop     time.Duration // for the whole graceful stop
-	streams  time.Duration // of stop, for requests that only wait for news
+	streams  time.Duration // from the begin of stop until the contexts of requests end
 	maxBytes int           // of a request's header; net/http reads 4 KiB more
 	holds    capacity
 	early    *Early   // may be nil
@@ -44,7 +44,7 @@ func standardLimits() limits {
 		leftover: 100 * time.Millisecond, stop: 8 * time.Second, streams: time.Second, maxBytes: 12 << 10}
 }
 
-// configureHuma sets what huma has one switch each for in the whole process:
+// configureHuma sets huma's switches, which hold for the whole process:
 //   - "USER_ID" is an unknown field, not another spelling of "user_id". encoding/json accepts either, and the last one wins
 //     unseen by the validation.
 //   - Documents say that a list is never null.
@@ -62,7 +62,8 @@ var configureHuma = sync.OnceFunc(func() {
 })
 
 // NewAPI returns a huma API (OpenAPI 3.1 at /openapi.json, a page at /docs without outside hosts) and the handler that
-// serves it: strict JSON bodies up to 64 KiB, RFC 9457 problem+json for every error, 404 and 405 (with Allow) included.
+// serves it: strict JSON bodies up to 64 KiB, RFC 9457 problem+json for every error, 404 and 405 (with Allow) included. A panic
+// of an operation is answered 500 and logged, and the server lives on.
 func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	configureHuma()
 	mux := http.NewServeMux()
@@ -70,7 +71,7 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	cfg.Info.Description = description
 	cfg.DocsPath = ""
 	cfg.Transformers = append(cfg.Transformers, discreet)
-	cfg.CreateHooks = nil // no "$schema" in answers: they are what the contract says and nothing else
+	cfg.CreateHooks = nil // no "$schema" in answers: they have the fields of the contract and no others
 	api := humago.New(mux, cfg)
 	api.UseMiddleware(explicitQuery(api), unslashed)
 	docs := swgui.New(title, "/openapi.json", "/docs")
@@ -124,7 +125,7 @@ func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) WriteHeader(status int)      { s.status = status }
 func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 
-// discreet removes the cause of an unforeseen error from its answer: it may name what clients must not see.
+// discreet removes the cause of an unforeseen error from its answer: the cause may name tables, hosts or other clients' data.
 func discreet(_ huma.Context, _ string, v any) (any, error) {
 	if e, ok := v.(*huma.ErrorModel); ok && e.Status >= http.StatusInternalServerError {
 		e.Errors = nil
@@ -132,7 +133,8 @@ func discreet(_ huma.Context, _ string, v any) (any, error) {
 	return v, nil
 }
 
-// answerPanic answers a panic with 500 and writes its value and stack into the server's log.
+// answerPanic answers a panic with 500 and writes its value and stack into the server's log. http.ErrAbortHandler panics again:
+// net/http closes the connection for it, and that is its purpose.
 func answerPanic(w http.ResponseWriter, r *http.Request, v any) {
 	switch v {
 	case nil:
@@ -146,27 +148,35 @@ func answerPanic(w http.ResponseWriter, r *http.Request, v any) {
 	problem(w, http.StatusInternalServerError, "an unexpected error happened")
 }
 
-// problem writes an RFC 9457 document.
+// problem writes an RFC 9457 document, with the status's own name as its title.
 func problem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail})
 }
 
-// Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: requests in
-// work finish, and the context of requests that only wait for news ends after a moment. Errors without a request to answer,
-// and every panic, go to log. Clients for whom the process has no memory are refused.
+// Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: it accepts nothing
+// more, and requests in work have a moment to finish. Then the contexts of all that still run end, so requests that only wait
+// for news answer too. Errors without a request to answer, and every panic, go to log. Clients for whom the process has no
+// memory are refused.
+//
+//	serving --ctx ends--> no new connections --1 s--> contexts end, fresh connections closed --8 s at most--> all closed
+//
+// It returns nil after a graceful stop. An error means that serving ended by itself, or that requests were cut off.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
 	return (*Metrics)(nil).Serve(ctx, l, Public, handler, nil, log)
 }
 
-// Serve is the function Serve for a role, with metrics of refused clients. early may be nil.
+// Serve is the function Serve for a role, with metrics of refused clients. early may be nil, and so may m. The process's memory
+// limit decides the capacity, so it has to be set before.
 func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler http.Handler, early *Early, log *slog.Logger) error {
 	within := standardLimits()
 	within.holds, within.early, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), early, m
 	return serve(ctx, l, handler, newCrowd(within, role, log), within)
 }
 
+// serve is Serve with limits of the caller. The requests' base context outlives ctx: the end of ctx begins a graceful stop,
+// and must not cancel the requests that the stop waits for.
 func serve(ctx context.Context, l net.Listener, handler http.Handler, crowd *crowd, within limits) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

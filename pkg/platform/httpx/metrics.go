@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics counts and times requests. Its labels have few values, whatever clients send: methods that HTTP does not know
-// are "other", and what is not found has the route "none".
+// Metrics counts and times requests. Its labels have few values, however many different requests clients send: methods outside
+// of HTTP's standard are "other", and a request without a route has the route "none". Safe for concurrent use.
 type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -18,7 +18,7 @@ type Metrics struct {
 	turnedAway *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics with reg.
+// NewMetrics registers the metrics with reg. It panics when they are registered there already.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_http_requests_total",
@@ -57,6 +57,7 @@ func (m *Metrics) Measure(next http.Handler) http.Handler {
 	})
 }
 
+// knownMethod returns a method of HTTP's standard as it is, and "other" for any other: a client may send any word as its method.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -66,7 +67,7 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-// measured is a ResponseWriter that remembers the status and when the answer began.
+// measured is a ResponseWriter that keeps the status, and the time until the answer began.
 type measured struct {
 	http.ResponseWriter
 	start  time.Time
@@ -82,7 +83,7 @@ func (m *measured) begin(status int) {
 
 // WriteHeader implements http.ResponseWriter.
 func (m *measured) WriteHeader(status int) {
-	if status >= 200 { // others announce an answer
+	if status >= 200 { // 1xx only announce an answer
 		m.begin(status)
 	}
 	m.ResponseWriter.WriteHeader(status)
@@ -100,5 +101,5 @@ func (m *measured) FlushError() error {
 	return http.NewResponseController(m.ResponseWriter).Flush()
 }
 
-// Unwrap lets http.ResponseController reach the rest.
+// Unwrap returns the writer within, through which http.ResponseController sets deadlines and full duplex.
 func (m *measured) Unwrap() http.ResponseWriter { return m.ResponseWriter }

@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Paging are the query parameters of every list. P is the position that its cursor names.
+// Paging has the query parameters of every list. P is the type of position in its cursor.
 type Paging[P Position[P]] struct {
 	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 	Cursor Cursor[P] `query:"cursor" doc:"next_cursor of the page before"`
@@ -25,9 +25,11 @@ type Page[T any] struct {
 // PageOutput is the answer of a list.
 type PageOutput[T any] struct{ Body Page[T] }
 
-// NewPage answers with the first limit items, each as show makes it. The caller reads one item more: then another page
-// follows, and it begins behind the position of the last item on this page. All pages together have every item that was there
-// when the first page was read once, and newer items never: a position belongs to an item and does not count the items before it.
+// NewPage answers with the first limit items, each converted by show. The caller reads limit+1 items: with more than limit of
+// them another page follows, and it begins behind the last item of this page. No query counts all items.
+//
+// All pages together have every item once that was there when the first page was read. Newer items never appear in them: a
+// position belongs to an item, and does not count the items before it.
 func NewPage[P Position[P], I, T any](items []I, limit int, show func(I) T, position func(I) P) *PageOutput[T] {
 	out := &PageOutput[T]{}
 	if len(items) > limit {
@@ -41,16 +43,17 @@ func NewPage[P Position[P], I, T any](items []I, limit int, show func(I) T, posi
 	return out
 }
 
-// Position is where a page of a list ends: At or Number. Every text that meets its pattern is a position, so that the
-// document says exactly which cursors are accepted.
+// Position is the place where a page of a list ends: At or Number. Every text that matches its pattern is a position, so the
+// OpenAPI document describes exactly the cursors that are accepted. parse never panics, whatever text it gets from a client.
 type Position[P any] interface {
 	text() string
 	pattern() string
 	parse(text string) (P, bool)
 }
 
-// Cursor is the query parameter ?cursor= of a list. Clients send it as they got it: its text is opaque, and has a version.
-// A cursor of another version is rejected with 400, and the client begins at the first page again.
+// Cursor is the query parameter ?cursor= of a list. Clients return it as it came: its text is opaque, and has a version. A
+// cursor of another version is rejected with 400, and the client begins at the first page again. It is not signed: a client
+// that makes one up gets a page of the same list, and sees nothing more.
 type Cursor[P Position[P]] struct {
 	Position P // the zero value is the start of the list
 }
@@ -96,7 +99,8 @@ func (a At) text() string {
 
 func (At) pattern() string { return `[0-9]{1,17}-([0-9a-f][0-9a-f]){1,512}` }
 
-// parse also accepts positions that no item ever had: bytes that Postgres does not accept in a text are replaced in the id.
+// parse also accepts positions that no item has had: the list simply continues behind them. Bytes that Postgres does not accept
+// in a text are replaced in the id, because the query would fail on them.
 func (At) parse(text string) (At, bool) {
 	micros, name, _ := strings.Cut(text, "-")
 	n, err := strconv.ParseUint(micros, 10, 63)

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// pressure is how many requests were answered and refused in the last seconds. Retry-After is
-// computed from it: refused clients ask again, so a client that is refused now comes after them.
+// pressure counts the requests that were answered and refused in this second and the last one. Retry-After is computed from
+// it: refused clients ask again, so a client that is refused now comes after them. crowd.mu guards it.
 type pressure struct {
-	second      int64 // that now counts
+	second      int64 // Unix time of the tally now; before is that of the second before it
 	now, before tally
 }
 
 type tally struct{ answered, refused int }
 
+// at moves the tallies on to the second of now. After a gap of more than a second both are empty: old load says nothing.
 func (p *pressure) at(now time.Time) {
 	switch second := now.Unix(); second - p.second {
 	case 0:
@@ -27,7 +28,8 @@ func (p *pressure) at(now time.Time) {
 func (p *pressure) answered(now time.Time) { p.at(now); p.now.answered++ }
 func (p *pressure) refused(now time.Time)  { p.at(now); p.now.refused++ }
 
-// backlog returns how long it takes to answer the clients that were refused in the last second.
+// backlog returns the time that it takes to answer the clients that were refused in the last second, at the rate of answers in
+// that second. Without an answer in that second it uses the current one.
 func (p *pressure) backlog(now time.Time) time.Duration {
 	p.at(now)
 	of := p.before
@@ -40,6 +42,7 @@ func (p *pressure) backlog(now time.Time) time.Duration {
 // longest is the largest Retry-After: the load in half a minute cannot be foreseen.
 const longest = 30 * time.Second
 
+// wholeSeconds returns d as a Retry-After, rounded up, from 1 to longest: 0 would make a refused client ask again at once.
 func wholeSeconds(d time.Duration) int {
 	return int(math.Ceil(max(time.Second, min(d, longest)).Seconds()))
 }

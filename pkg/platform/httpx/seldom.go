@@ -7,17 +7,19 @@ import (
 	"time"
 )
 
-// seldomEvery is how often Seldom lets the same line be logged.
+// seldomEvery is the shortest time between two log lines of a Seldom.
 const seldomEvery = 5 * time.Second
 
-// Seldom lets a line be logged every few seconds whose event happens many times a second. The zero value is ready. Safe for concurrent use.
+// Seldom limits the log lines of an event that happens many times a second to one every few seconds. The first event is logged
+// at once. Events after the last line stay unlogged until another one happens. The zero value is ready. Safe for concurrent
+// use.
 type Seldom struct {
 	mu    sync.Mutex
 	said  time.Time
 	times int
 }
 
-// Now counts one more event and reports whether to log it, and how many there were since the last line.
+// Now counts one more event. ok reports whether to log a line, and times is then the number of events since the last line.
 func (s *Seldom) Now(now time.Time) (times int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,7 +31,8 @@ func (s *Seldom) Now(now time.Time) (times int, ok bool) {
 	return times, true
 }
 
-// Warn logs the text with how often it was to be logged since the last time, and the last cause.
+// Warn counts one more event, and logs text when a line is due, with the number of events since the last line. err is the
+// cause of the last event; those of the others are lost.
 func (s *Seldom) Warn(log *slog.Logger, text string, err error) {
 	if n, ok := s.Now(time.Now()); ok {
 		log.Warn(fmt.Sprintf("%s: %d requests heard it since this was said last", text, n), "err", err)

@@ -18,7 +18,7 @@ const (
 	markedValue   = "/\x00"
 )
 
-// marked returns the request with each segment %2F marked. A request without one is returned as it is.
+// marked returns a copy of the request with each segment %2F marked, or the request itself when it has no such segment.
 func marked(r *http.Request) *http.Request {
 	if r.URL.RawPath == "" { // the address has no escape that matters
 		return r
@@ -37,7 +37,7 @@ func marked(r *http.Request) *http.Request {
 	return WithPath(r, path, raw)
 }
 
-// WithPath returns a copy of the request with another path. raw is the path as it is escaped.
+// WithPath returns a copy of the request with another path; the request itself stays as it was. raw is the escaped form of path.
 func WithPath(r *http.Request, path, raw string) *http.Request {
 	u := *r.URL
 	u.Path, u.RawPath = path, raw
@@ -46,7 +46,8 @@ func WithPath(r *http.Request, path, raw string) *http.Request {
 	return out
 }
 
-// unslashed is a middleware of operations.
+// unslashed is the middleware of operations that removes the marks. It restores the id "/" in every path parameter, so no
+// operation ever reads a mark.
 func unslashed(ctx huma.Context, next func(huma.Context)) {
 	if r, _ := humago.Unwrap(ctx); strings.Contains(r.URL.Path, markedValue) {
 		for _, p := range ctx.Operation().Parameters {

@@ -11,12 +11,18 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// maxBody is the largest request body, in bytes.
+// maxBody is the largest request body, in bytes. The contract has the same bound for a record on Kafka.
 const maxBody = 64 << 10
 
 // strictBody replaces the request's body by the same bytes once they are complete and checked, and reports whether it did.
-// Otherwise it has answered: bodies are rejected that decoders disagree about (too large, no JSON, invalid UTF-8, a key twice,
-// more than one value), because a decoder would pick one of the meanings.
+// Otherwise it has answered already, and the request is over. It rejects bodies about which decoders disagree (invalid UTF-8, a
+// key twice, more than one value), because a decoder would pick one of the meanings.
+//
+//	503  no place in work when the body was whole    415  a content type other than JSON
+//	408  the body was too slow                       413  more than maxBody; the connection is closed
+//	400  the body broke off, or is no strict JSON
+//
+// An empty body passes: the operation decides whether it needs one.
 func strictBody(w http.ResponseWriter, r *http.Request) bool {
 	if r.Body == nil || r.Body == http.NoBody {
 		return true
@@ -48,6 +54,6 @@ func strictBody(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.Header.Set("Content-Type", "application/json") // however it was spelt: huma knows one spelling
+	r.Header.Set("Content-Type", "application/json") // isJSON accepts more spellings than huma does
 	return true
 }
