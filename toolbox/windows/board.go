@@ -11,21 +11,23 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Window is one window with its counts.
+// Window is one window with its counts. The JSON names are part of the tool's output.
 type Window struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`
-	// Open says that more is to come. Corrected says that it was shown as closed before and something came after that.
+	// Open says that the window may still grow. Corrected says that it was shown as closed before, and that an event
+	// came after that.
 	Open      bool `json:"open,omitempty"`
 	Corrected bool `json:"corrected,omitempty"`
-	// Added says that only what came after that is in it: it was closed too long ago to be remembered whole.
+	// Added says that the window holds only the events that came after it was forgotten: the Store has the rest, or
+	// nothing has.
 	Added  bool    `json:"added,omitempty"`
 	Count  int64   `json:"count"` // of all events
 	Late   int64   `json:"late"`
 	Events []Event `json:"events"` // most common first
 }
 
-// Event is what a window has of one event.
+// Event is the count of one event name in a window.
 type Event struct {
 	Name  string `json:"event"` // "" for events without a name
 	Count int64  `json:"count"`
@@ -33,16 +35,17 @@ type Event struct {
 	Sums  []Sum  `json:"sums,omitempty"` // by currency; none without amounts
 }
 
-// Sum is an exact amount, as a decimal number in its currency's notation.
+// Sum is an exact amount, as a decimal number in its currency's notation. Count covers events without an amount, too.
 type Sum struct {
 	Currency string      `json:"currency"`
 	Amount   json.Number `json:"amount"`
 }
 
-// kept is how many closed windows stay on the board, for the page and for corrections.
+// kept is how many windows the board has before it forgets the oldest closed ones. Open windows are never forgotten.
 const kept = 120
 
-// board has the windows that are open, and the newest closed ones.
+// board has the windows that are open, and the newest closed ones. Times are milliseconds since 1970. One goroutine
+// uses it.
 type board struct {
 	size, grace int64
 	windows     map[int64]*content
@@ -50,7 +53,7 @@ type board struct {
 	forgotten   int64 // the newest closed window that is not on the board any more
 }
 
-// content of a window.
+// content is what one window has counted.
 type content struct {
 	rows   map[row]*total
 	closed bool // was shown as closed
@@ -69,7 +72,8 @@ func newBoard(size, grace time.Duration) *board {
 	return &board{size: size.Milliseconds(), grace: grace.Milliseconds(), windows: map[int64]*content{}, shown: noEvent, forgotten: noEvent}
 }
 
-// add adds a row of a window.
+// add adds a row to its window. A window that the board does not have is open if it is newer than the forgotten ones.
+// Else it was closed and forgotten, and begins anew with this row. Late events alone do not make a closed window dirty.
 func (b *board) add(k key, events, late int64, minor *big.Int) {
 	w := b.windows[k.start]
 	if w == nil {
@@ -89,7 +93,7 @@ func (b *board) add(k key, events, late int64, minor *big.Int) {
 	t.minor.Add(t.minor, minor)
 }
 
-// apply adds a batch. Late events alone do not bring a forgotten window back, and a closed one is not shown again for them.
+// apply adds a batch. Late events alone do not bring a forgotten window back. The Store has counted them already.
 func (b *board) apply(added *batch) {
 	for k, c := range added.cells {
 		if c.events == 0 && b.windows[k.start] == nil && k.start <= b.forgotten {
@@ -99,7 +103,7 @@ func (b *board) apply(added *batch) {
 	}
 }
 
-// missing returns the forgotten windows that the batch adds events to.
+// missing returns the starts of the forgotten windows to which the batch adds events, in order.
 func (b *board) missing(added *batch) []int64 {
 	missing := map[int64]bool{}
 	for k, c := range added.cells {
@@ -110,9 +114,11 @@ func (b *board) missing(added *batch) []int64 {
 	return slices.Sorted(maps.Keys(missing))
 }
 
-// close returns what is to be shown now, oldest first: the windows that ended and whose grace is over by the watermark,
-// and closed ones to which something was added. It forgets the oldest closed windows. What is over stays over when the
-// watermark goes back, as that of a partition does which was idle and has old events then.
+// close returns the windows to be shown now, oldest first: those whose end and grace are before the watermark, and
+// closed ones to which an event was added. Then it forgets the oldest closed windows.
+//
+// The watermark may go back: a partition that was idle may have old events afterwards. A window that was over stays
+// over then.
 func (b *board) close(watermark int64) []Window {
 	var shown []Window
 	b.shown = max(b.shown, watermark)
@@ -138,7 +144,7 @@ func (b *board) close(watermark int64) []Window {
 	return shown
 }
 
-// over reports whether the window's end and grace are over.
+// over reports whether the window's end and grace are not after the highest watermark so far.
 func (b *board) over(start int64) bool { return start+b.size+b.grace <= b.shown }
 
 // open returns the windows that are not closed, oldest first.
@@ -161,6 +167,7 @@ func (b *board) all() []Window {
 	return all
 }
 
+// window returns a copy of a window for showing. It shares no memory with the board.
 func (b *board) window(start int64) Window {
 	content := b.windows[start]
 	w := Window{Start: time.UnixMilli(start).UTC(), End: time.UnixMilli(start + b.size).UTC(), Open: !content.closed,
@@ -188,7 +195,7 @@ func (w *Window) add(r row, events, late int64, amount string) {
 	}
 }
 
-// sort puts the most common event first.
+// sort puts the most common event first. Equal counts are in the order of their names, so the output does not vary.
 func (w *Window) sort() {
 	slices.SortFunc(w.Events, func(a, b Event) int {
 		if a.Count != b.Count {
@@ -201,7 +208,7 @@ func (w *Window) sort() {
 	}
 }
 
-// decimal writes minor units as messages do: 1999 USD is 19.99.
+// decimal writes minor units as messages do: 1999 USD is 19.99. minor must not be negative.
 func decimal(minor *big.Int, currency string) string {
 	exponent, _ := messages.Exponent(currency)
 	digits := minor.String()

@@ -11,7 +11,7 @@ import (
 // would make every later event of the partition late.
 const maxAhead = 60 * 60 * 1000
 
-// event is what counts of a record.
+// event is the part of a record that counts.
 type event struct {
 	name     string
 	at       int64  // milliseconds since 1970
@@ -23,7 +23,8 @@ type event struct {
 	ahead     bool // its time was too far ahead and is its record's now
 }
 
-// readEvent reads a record as the services do; see messages.Read. Its error says why the record is no event.
+// readEvent reads a record as the services do; see messages.Read. Its error says why the record is no event. It never
+// blocks.
 func readEvent(r *kgo.Record) (event, error) {
 	reading, err := messages.Read(feed.Record(r))
 	if err != nil {

@@ -2,8 +2,9 @@ package windows
 
 import "pasdetrois/pkg/messages"
 
-// Producers choose the names and currencies of events. A run tells so many apart, so a producer that writes a new name with
-// each record does not fill the memory.
+// Producers choose the names and currencies of events. A run keeps this many of them apart, so a producer that writes a
+// new name with each record cannot fill the memory. The first names to arrive are kept, so a restart may keep other
+// ones.
 const (
 	maxNames      = 1000
 	maxNameBytes  = 1000
@@ -13,7 +14,7 @@ const (
 	OtherNames = "(other names)"
 )
 
-// names are the names and currencies that a run tells apart. The contract's names always are.
+// names are the names and currencies that a run keeps apart. The contract's names are among them from the start.
 type names struct{ events, currencies map[string]bool }
 
 func newNames() names {
@@ -24,7 +25,8 @@ func newNames() names {
 	return n
 }
 
-// bound gives an event of one name too many OtherNames. It takes the amount of one currency too many for unreadable.
+// bound renames an event to OtherNames when there is no room for its name. An amount in a currency without room counts
+// as unreadable: the event is counted, and no sum mixes currencies.
 func (n names) bound(e *event) {
 	if !admit(n.events, e.name, maxNames) {
 		e.name = OtherNames

@@ -16,17 +16,18 @@ import (
 var files embed.FS
 
 const (
-	// aliveEvery is how often a page that has nothing new is told that it is still connected.
+	// aliveEvery is the time between two signs of life to a page that has nothing new: proxies close silent connections.
 	aliveEvery = 15 * time.Second
 	// readTime is how long a request may take to arrive.
 	readTime = 10 * time.Second
-	// writeTime is how long a page may take to take what it is sent.
+	// writeTime is how long a browser may take to accept a snapshot. Then its connection ends, and EventSource connects again.
 	writeTime = 10 * time.Second
 	// stopTime bounds the end of requests in flight.
 	stopTime = 2 * time.Second
 )
 
-// Page is a web page that shows the newest snapshot and updates by itself. It needs no other host.
+// Page is a web page that shows the newest snapshot and updates by itself. It loads nothing from other hosts. Update
+// and any number of requests may run at a time. A page keeps one snapshot, so slow browsers cost no memory.
 type Page struct {
 	mu      sync.Mutex
 	latest  []byte
@@ -38,11 +39,11 @@ func NewPage() *Page {
 	return &Page{latest: []byte(`{"windows":[],"counters":{}}`), changed: make(chan struct{})}
 }
 
-// Update shows a newer snapshot.
+// Update replaces the snapshot and wakes all streams. It does not wait for them.
 func (p *Page) Update(s Snapshot) {
 	encoded, err := json.Marshal(s)
 	if err != nil {
-		return // has no value that JSON has not
+		return // cannot happen: a snapshot has only values that JSON has
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,13 +52,15 @@ func (p *Page) Update(s Snapshot) {
 	p.changed = make(chan struct{})
 }
 
+// now returns the newest snapshot, and a channel that is closed when there is a newer one.
 func (p *Page) now() ([]byte, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.latest, p.changed
 }
 
-// Serve serves the page until ctx ends. It closes l.
+// Serve serves the page until ctx ends, then gives requests in flight stopTime. It closes l. It returns an error only
+// when serving ends by itself.
 func (p *Page) Serve(ctx context.Context, l net.Listener) error {
 	pages, err := fs.Sub(files, "page")
 	if err != nil {
@@ -85,7 +88,7 @@ func (p *Page) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// guarded lets the page load nothing from elsewhere, and nobody frame it.
+// guarded allows the page to load nothing from elsewhere, and forbids other pages to frame it. Nothing is cached.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'")
@@ -101,7 +104,9 @@ func (p *Page) serveLatest(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(latest)
 }
 
-// serveStream sends each snapshot as a server-sent event. A slow page gets the newest one only.
+// serveStream sends each snapshot as a server-sent event, beginning with the present one. A browser that is slower than
+// the updates skips the snapshots in between. The stream ends with the request, with the server, or after a write that
+// took writeTime.
 func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)

@@ -25,38 +25,40 @@ const (
 	retryEvery = 200 * time.Millisecond
 )
 
-// Config says what to count.
+// Config names the records to count, the windows and the functions that receive results. Run calls these functions one
+// at a time.
 type Config struct {
 	Feed        feed.Config
 	Size, Grace time.Duration
-	// Store keeps counts and offsets; nil keeps them in memory only. With one that has offsets, Feed.Start is not used.
+	// Store keeps counts and offsets; nil keeps them in memory only. If the Store has offsets, counting resumes there
+	// and Feed.Start is ignored.
 	Store *Store
-	// Every is how often what was counted is stored and shown. Idle is how long a partition may have nothing to read before
-	// its watermark does not hold windows back.
+	// Every is how often counts are stored and shown. Idle is how long a partition may have nothing to read before its
+	// watermark no longer holds windows back.
 	Every, Idle time.Duration
 
 	Ready func()         // everything written from now on will be counted; may be nil
 	Show  func(Window)   // a window closed, or was corrected
 	Live  func(Snapshot) // something changed; may be nil
-	Note  func(string)   // something to tell beside the windows
+	Note  func(string)   // a line for people, such as an outage of Postgres
 }
 
-// Snapshot is what there is to show at a moment. Windows are the oldest first.
+// Snapshot is the board at a moment, oldest window first.
 type Snapshot struct {
 	Windows  []Window `json:"windows"`
 	Counters Counters `json:"counters"`
 }
 
-// Summary is what a run came to. Shown counts windows that were shown as closed, a corrected one each time.
+// Summary is the result of a run. Shown counts windows that were shown as closed, a corrected one each time.
 type Summary struct {
 	Counters
 	Shown int64
 	Open  []Window // what is not closed at the end
-	// Waiting says what is there and could not be read yet. A run that follows leaves it empty.
+	// Waiting names partitions whose last records could not be read yet. A run that follows leaves it empty.
 	Waiting []feed.Waiting
 }
 
-// run is one run.
+// run is the state of one Run. One goroutine uses it.
 type run struct {
 	cfg      Config
 	feed     *feed.Feed
@@ -67,7 +69,7 @@ type run struct {
 	next     time.Time               // when to store and show
 	summary  Summary
 	changed  bool
-	// unmarked says that windows were shown and the store does not know it yet.
+	// unmarked says that windows were shown and the store does not have that yet.
 	unmarked bool
 }
 
@@ -84,7 +86,9 @@ func (e *OldTopicError) Hint() string {
 	return "what is stored was counted in the old topic: begin again with another --job"
 }
 
-// Run counts until ctx ends, or until the end of what there is without Feed.Follow.
+// Run counts until ctx ends; without Feed.Follow, until the end that the topics had at the start. The end of ctx is no
+// error: the records that were read are stored first, within lastTime. Its errors are those of package feed, those of
+// Postgres that a retry does not heal, *BusyError and *OldTopicError. The Store stays open.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	summary, err := runAll(ctx, cfg)
 	if remade := (*feed.RemadeError)(nil); cfg.Store != nil && errors.As(err, &remade) {
@@ -93,6 +97,8 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	return summary, hinted(err)
 }
 
+// runAll loads the board, opens the feed at the stored offsets and counts. A partition that the store does not have is
+// new since then, so it is read from its beginning.
 func runAll(ctx context.Context, cfg Config) (Summary, error) {
 	at := map[partition]position{}
 	r := &run{cfg: cfg, board: newBoard(cfg.Size, cfg.Grace), batch: newBatch(), lastRead: map[partition]time.Time{}}
@@ -130,6 +136,7 @@ func runAll(ctx context.Context, cfg Config) (Summary, error) {
 	return r.summary, err
 }
 
+// offsets returns the next offset of each partition, in the form that feed.Start has.
 func offsets(at map[partition]position) map[string]map[int32]int64 {
 	offsets := map[string]map[int32]int64{}
 	for p, here := range at {
@@ -141,8 +148,8 @@ func offsets(at map[partition]position) map[string]map[int32]int64 {
 	return offsets
 }
 
-// begin stores the offsets that a job begins at before it counts anything. Else a process that dies before its first counts
-// are stored would begin somewhere else the next time.
+// begin stores the offsets at which a job begins, before it counts anything. Without that, a process that dies before
+// its first flush would begin elsewhere the next time, because the topics' ends have moved.
 func (r *run) begin(ctx context.Context) error {
 	now := time.Now()
 	for topic, partitions := range r.feed.Positions() {
@@ -164,6 +171,8 @@ func (r *run) begin(ctx context.Context) error {
 	return nil
 }
 
+// count polls and flushes until ctx or the feed ends. A flush is due every Config.Every, or after mostAtOnce records,
+// so that a batch stays small.
 func (r *run) count(ctx context.Context) error {
 	for {
 		deadline, cancel := context.WithDeadline(ctx, r.next)
@@ -192,7 +201,9 @@ func (r *run) count(ctx context.Context) error {
 	}
 }
 
-// end stores what is counted but not stored. At the end of what there is, no partition holds a window back.
+// end stores what is counted but not stored, within lastTime, also after ctx has ended. all says that the feed has
+// ended: then no partition holds a window back. If Postgres does not answer, the last records are counted again by the
+// next run.
 func (r *run) end(ctx context.Context, all bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
 	defer cancel()
@@ -207,7 +218,8 @@ func (r *run) end(ctx context.Context, all bool) error {
 	return err
 }
 
-// flush stores what was counted, and shows it then.
+// flush stores the batch, applies it to the board and shows the windows that are over. The store comes first: a window
+// must not be shown with counts that a restart does not have. After an error the batch is kept and nothing is shown.
 func (r *run) flush(ctx context.Context, now time.Time) error {
 	if r.cfg.Store != nil && len(r.batch.positions) > 0 {
 		if err := r.store(ctx); err != nil {
@@ -235,8 +247,9 @@ func (r *run) flush(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// recall puts windows back on the board that were forgotten and are in the stored batch, so that they are shown whole. When
-// Postgres does not answer, only what was added to them is shown, and said to be so.
+// recall puts forgotten windows of the stored batch back on the board, so that they are shown whole. The Store has the
+// batch already, so the batch's rows of these windows are removed. If Postgres does not answer, the windows are shown
+// as added.
 func (r *run) recall(ctx context.Context) {
 	if r.cfg.Store == nil {
 		return
@@ -252,7 +265,8 @@ func (r *run) recall(ctx context.Context) {
 	}
 }
 
-// store writes the batch, again and again while Postgres is away. Nothing is read meanwhile.
+// store writes the batch, and repeats that while Postgres is away. Nothing is read meanwhile, so memory does not grow.
+// The user gets one note when the outage begins and one when it ends.
 func (r *run) store(ctx context.Context) error {
 	told := false
 	for {
@@ -276,7 +290,8 @@ func (r *run) store(ctx context.Context) error {
 	}
 }
 
-// passes reports whether an error of Postgres may be gone the next time.
+// passes reports whether an error of Postgres may be gone the next time. An error without an answer from Postgres, such
+// as a broken connection, may. Another counter of the same job does not go away by waiting.
 func passes(err error) bool {
 	var busy *BusyError
 	if errors.Is(err, errMoved) || errors.As(err, &busy) {
@@ -289,8 +304,8 @@ func passes(err error) bool {
 	return outcome == pgdb.Again || outcome == pgdb.Unavailable
 }
 
-// watermark says up to when everything that can be known is known: the lowest watermark of the partitions, and the clock
-// for those that had nothing to read for a while.
+// watermark returns the time up to which all windows are complete: the lowest watermark of the partitions. A partition
+// that had nothing to read for Idle counts with the clock, less Idle, if that is later.
 func (r *run) watermark(now time.Time) int64 {
 	clock := now.Add(-r.cfg.Idle).UnixMilli()
 	lowest := int64(noEvent)

@@ -28,7 +28,7 @@ const (
 	rollBackTime = 2 * time.Second
 )
 
-// Job is what is counted under one name.
+// Job is what is counted under one name. All its fields are fixed at its first start.
 type Job struct {
 	Name   string
 	Topics []string // with their prefix
@@ -36,7 +36,7 @@ type Job struct {
 	Grace  time.Duration
 }
 
-// BusyError says that another process counts for the job.
+// BusyError says that another process counts for the job. The job's lock is free when that process ends.
 type BusyError struct{ Job string }
 
 func (e *BusyError) Error() string { return fmt.Sprintf("another process counts for job %q", e.Job) }
@@ -69,7 +69,10 @@ func hinted(err error) error {
 	return hint.Server(err)
 }
 
-// Store keeps a job's windows in Postgres. One goroutine uses it.
+// Store keeps a job's windows in Postgres, in the schema windows. One goroutine uses it.
+//
+// It holds one connection, and the job's lock lasts as long as that connection. After an error it closes the connection
+// and opens another one in the next call, with the lock taken anew.
 type Store struct {
 	job     Job
 	prefix  string // of topics; partition.topic has none
@@ -80,8 +83,8 @@ type Store struct {
 	ids     map[string]string      // of topics without prefix: as the table has them, and then as Kafka says
 }
 
-// OpenStore connects, makes the tables when they are missing, takes the job's lock and reads how far the job is; a new job
-// is nowhere. Its errors are Postgres's, *BusyError or *DifferentJobError.
+// OpenStore connects, makes the tables when they are missing, takes the job's lock and reads the job's offsets; a new
+// job has none. Its errors are Postgres's, *BusyError or *DifferentJobError.
 func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), job Job, prefix string) (*Store, error) {
 	job.Topics = slices.Sorted(slices.Values(job.Topics))
 	s := &Store{job: job, prefix: prefix, connect: connect}
@@ -105,7 +108,8 @@ func OpenStore(ctx context.Context, connect func(context.Context) (*pgx.Conn, er
 	return s, nil
 }
 
-// open connects and takes the lock, which lasts as long as the connection.
+// open connects and takes the lock. It tries for lockTime, because Postgres may notice the death of the former holder
+// late.
 func (s *Store) open(ctx context.Context) error {
 	conn, err := s.connect(ctx)
 	if err != nil {
@@ -160,7 +164,7 @@ func (s *Store) begin(ctx context.Context) error {
 	return nil
 }
 
-// Close lets the job go.
+// Close closes the connection, which frees the job's lock.
 func (s *Store) Close() {
 	if s.conn == nil {
 		return
@@ -174,8 +178,8 @@ func (s *Store) Close() {
 // errMoved says that the table has other offsets than this process left there.
 var errMoved = errors.New("the stored offsets are not those that this process stored: another process counts for the same job")
 
-// apply writes a batch and how far it goes in one transaction. When it fails, the caller does not know whether it was
-// written: calling it again with the same batch finds out.
+// apply writes a batch and its offsets in one transaction. After an error, the commit may have succeeded or not. The
+// caller calls apply again with the same batch, and the stored offsets then decide whether it must be written.
 func (s *Store) apply(ctx context.Context, b *batch) error {
 	if s.conn == nil || s.conn.IsClosed() {
 		if err := s.open(ctx); err != nil {
@@ -185,7 +189,7 @@ func (s *Store) apply(ctx context.Context, b *batch) error {
 	}
 	err := s.transact(ctx, b)
 	if err != nil {
-		s.Close() // whatever state it is in
+		s.Close() // its state is unknown
 		return fmt.Errorf("store windows: %w", err)
 	}
 	for p, at := range b.positions {
@@ -195,7 +199,8 @@ func (s *Store) apply(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// untouched returns up to when windows may have been shown in full although the batch is added.
+// untouched returns the time up to which windows stay as they were shown, although the batch is added: just before the
+// end and grace of the oldest window with a new event.
 func (s *Store) untouched(b *batch) int64 {
 	untouched := int64(math.MaxInt64)
 	for k, c := range b.cells {
@@ -206,7 +211,8 @@ func (s *Store) untouched(b *batch) int64 {
 	return untouched
 }
 
-// markShown notes that the windows up to then were shown. When it fails they are shown once more after a restart.
+// markShown stores the time up to which windows were shown. After a failure these windows are shown once more by the
+// next process, unless a later call succeeds.
 func (s *Store) markShown(ctx context.Context, upTo int64) error {
 	const mark = `UPDATE windows.jobs SET shown_ms = $2 WHERE job = $1`
 	if s.conn == nil || s.conn.IsClosed() {
@@ -222,6 +228,9 @@ func (s *Store) markShown(ctx context.Context, upTo int64) error {
 	return nil
 }
 
+// transact writes the batch if the stored offsets are those before it, and returns nil if they are those after it. Any
+// other offsets mean that two processes count: errMoved. The row lock makes this comparison safe even without the job's
+// lock.
 func (s *Store) transact(ctx context.Context, b *batch) error {
 	const lock = `SELECT FROM windows.jobs WHERE job = $1 FOR UPDATE`
 	tx, err := s.conn.Begin(ctx)
@@ -243,7 +252,7 @@ func (s *Store) transact(ctx context.Context, b *batch) error {
 	switch {
 	case same(have, s.stored):
 	case same(have, s.after(b)):
-		return nil // an earlier call did it, and did not hear of it
+		return nil // an earlier call committed it, but the answer was lost
 	default:
 		return errMoved
 	}
@@ -251,7 +260,7 @@ func (s *Store) transact(ctx context.Context, b *batch) error {
 		return err
 	}
 	if upTo := s.untouched(b); upTo < s.shown {
-		// Died before it shows them again, the process shows them after its restart.
+		// If this process dies before it shows these windows again, the next one does.
 		const back = `UPDATE windows.jobs SET shown_ms = $2 WHERE job = $1`
 		if _, err := tx.Exec(ctx, back, s.job.Name, upTo); err != nil {
 			return err
@@ -272,6 +281,7 @@ func (s *Store) after(b *batch) map[partition]position {
 	return after
 }
 
+// same reports whether two maps have the same partitions at the same positions, watermarks included.
 func same(a, b map[partition]position) bool {
 	if len(a) != len(b) {
 		return false
@@ -284,6 +294,8 @@ func same(a, b map[partition]position) bool {
 	return true
 }
 
+// write adds the batch's counts to the stored ones, and replaces offsets and watermarks. Sums go as text to numeric,
+// since a float is not exact. A topic's id that is not known leaves the stored one.
 func (s *Store) write(ctx context.Context, tx pgx.Tx, b *batch) error {
 	const count = `
 		INSERT INTO windows.counts AS c (job, window_start, event, currency, count, sum, late)

@@ -14,7 +14,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// database is a connection or a transaction.
+// database is a connection or a transaction: History reads without a Store.
 type database interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
@@ -32,7 +32,7 @@ func readJob(ctx context.Context, db database, name string) (Job, error) {
 	return job, nil
 }
 
-// positions returns how far the job's partitions are counted.
+// positions returns the stored position of each of the job's partitions. prefix is taken off the topics' names.
 func positions(ctx context.Context, db database, job, prefix string) (map[partition]position, error) {
 	const query = `SELECT topic, partition, next_offset, coalesce(watermark_ms, $2) FROM windows.offsets WHERE job = $1`
 	rows, err := db.Query(ctx, query, job, int64(noEvent))
@@ -52,7 +52,7 @@ func positions(ctx context.Context, db database, job, prefix string) (map[partit
 	return at, nil
 }
 
-// topicIDs returns the ids of the topics that the job's offsets belong to.
+// topicIDs returns the ids of the topics to which the job's offsets belong. A topic whose id was not kept is missing.
 func topicIDs(ctx context.Context, db database, job, prefix string) (map[string]string, error) {
 	const query = `SELECT DISTINCT topic, topic_id FROM windows.offsets WHERE job = $1 AND topic_id IS NOT NULL`
 	rows, err := db.Query(ctx, query, job)
@@ -71,7 +71,7 @@ func topicIDs(ctx context.Context, db database, job, prefix string) (map[string]
 	return ids, nil
 }
 
-// shownTo returns up to when the job's windows were shown.
+// shownTo returns the time up to which the job's windows were shown, or noEvent.
 func shownTo(ctx context.Context, db database, job string) (int64, error) {
 	const query = `SELECT coalesce(shown_ms, $2) FROM windows.jobs WHERE job = $1`
 	var upTo int64
@@ -81,8 +81,8 @@ func shownTo(ctx context.Context, db database, job string) (int64, error) {
 	return upTo, nil
 }
 
-// storedRows calls each for every stored row of the windows that start at from (milliseconds since 1970) or later, or only
-// of those that start at one of these times.
+// storedRows calls each for every stored row of the windows that start at from (milliseconds since 1970) or later. With
+// only, a window must also start at one of these times. The oldest window comes first.
 func storedRows(ctx context.Context, db database, job string, from int64, only []int64, each func(k key, events, late int64, sum *big.Int)) error {
 	const query = `
 		SELECT (extract(epoch FROM window_start) * 1000)::bigint, event, currency, count, late, sum::text
@@ -110,7 +110,8 @@ func storedRows(ctx context.Context, db database, job string, from int64, only [
 	return nil
 }
 
-// load puts the windows on a board that something may still come for, and the newest ones.
+// load puts the newest windows on a board, and those that are still open. The windows before them count as forgotten. A
+// window that was shown before the restart is closed and not shown again.
 func (s *Store) load(ctx context.Context, b *board) error {
 	from := int64(firstTime)
 	if closed := lowest(s.stored); closed != noEvent {
@@ -130,7 +131,8 @@ func (s *Store) load(ctx context.Context, b *board) error {
 	return err
 }
 
-// recall puts forgotten windows back on a board, whole, as they are stored.
+// recall puts forgotten windows back on a board, whole, closed and dirty, so that the next close shows them as
+// corrected. It does not connect: an error here only costs the rest of the window.
 func (s *Store) recall(ctx context.Context, b *board, starts []int64) error {
 	if s.conn == nil {
 		return errors.New("there is no connection")
@@ -149,7 +151,7 @@ func (s *Store) recall(ctx context.Context, b *board, starts []int64) error {
 // firstTime is the year 1, in milliseconds since 1970.
 const firstTime = -62_135_596_800_000
 
-// minorUnits reads a stored sum, whatever number of decimals it is written with.
+// minorUnits reads a stored sum with any number of decimals. Decimals that the currency does not have must be zero.
 func minorUnits(sum, currency string) (*big.Int, error) {
 	exponent, _ := messages.Exponent(currency)
 	whole, fraction, _ := strings.Cut(sum, ".")
@@ -161,7 +163,7 @@ func minorUnits(sum, currency string) (*big.Int, error) {
 	return minor, nil
 }
 
-// NothingStoredError says that there is nothing to read back.
+// NothingStoredError says that no window can be read back: there is no job, none of this name, or more than one.
 type NothingStoredError struct {
 	Job  string   // "" = none was named
 	Jobs []string // there are
@@ -185,8 +187,9 @@ func (e *NothingStoredError) Hint() string {
 	return "name one with --job"
 }
 
-// History reads back the newest windows of a job, oldest first; of the only job when job is "". Its errors are Postgres's
-// or *NothingStoredError.
+// History reads back the newest windows of a job, oldest first; of the only job when job is "". It takes no lock, so
+// another process may count meanwhile. A window counts as closed when it was shown, or when all partitions are beyond
+// it. Its errors are Postgres's or *NothingStoredError.
 func History(ctx context.Context, conn *pgx.Conn, job string, since time.Time, last int) (Job, []Window, error) {
 	stored, list, err := readBack(ctx, conn, job, since, last)
 	return stored, list, hinted(err)
@@ -242,6 +245,7 @@ func readBack(ctx context.Context, conn *pgx.Conn, job string, since time.Time, 
 	return stored, list, err
 }
 
+// jobNames returns all jobs. A database without the tables has none, which is no error.
 func jobNames(ctx context.Context, db database) ([]string, error) {
 	const query = `SELECT job FROM windows.jobs ORDER BY job`
 	var names []string
@@ -259,7 +263,7 @@ func jobNames(ctx context.Context, db database) ([]string, error) {
 	return names, nil
 }
 
-// newest returns the start of the oldest of the newest windows.
+// newest returns the start of the oldest among the last windows that have counts; 0 when there are none.
 func newest(ctx context.Context, db database, job string, last int) (int64, error) {
 	const query = `
 		SELECT coalesce(min((extract(epoch FROM start) * 1000)::bigint), 0) FROM (
@@ -272,7 +276,7 @@ func newest(ctx context.Context, db database, job string, last int) (int64, erro
 	return from, nil
 }
 
-// lowest returns the lowest watermark of partitions that have one.
+// lowest returns the lowest watermark of the partitions that have one, or noEvent.
 func lowest(at map[partition]position) int64 {
 	lowest := int64(noEvent)
 	for _, p := range at {

@@ -17,7 +17,7 @@ type partition struct {
 	partition int32
 }
 
-// position is how far a partition was read.
+// position is the place up to which a partition was read.
 type position struct {
 	next      int64 // the offset to read next
 	watermark int64 // the newest event's time, in milliseconds since 1970
@@ -26,7 +26,7 @@ type position struct {
 // noEvent is the watermark of a partition without any event.
 const noEvent = math.MinInt64
 
-// key is one row of a window.
+// key names one row: an event's name and currency within a window.
 type key struct {
 	start           int64 // of the window, in milliseconds since 1970
 	event, currency string
@@ -35,7 +35,7 @@ type key struct {
 // counts are of one row.
 type counts struct{ events, late, minor int64 }
 
-// Counters say what was read.
+// Counters count the records that were read. BadAmounts and Ahead are part of Counted and Late.
 type Counters struct {
 	Read       int64 `json:"read"`        // = Counted + Late + NotJSON + Empty
 	Counted    int64 `json:"counted"`     // events in their windows
@@ -58,8 +58,8 @@ func (c *Counters) add(o Counters) {
 	c.PassedOver += o.PassedOver
 }
 
-// batch is what some records add to what was there before. Its sums cannot overflow: a batch has far less than a million
-// events, and an amount less than 10^12 minor units.
+// batch is what some records add to the counts. Its sums cannot overflow: a batch has far less than a million events,
+// and an amount less than 10^12 minor units.
 type batch struct {
 	cells     map[key]counts
 	positions map[partition]position // where the partitions read for this batch stand after it
@@ -70,7 +70,7 @@ func newBatch() *batch {
 	return &batch{cells: map[key]counts{}, positions: map[partition]position{}}
 }
 
-// tally adds records to batches.
+// tally adds records to batches. It keeps the positions of all partitions from batch to batch. One goroutine uses it.
 type tally struct {
 	size, grace int64 // milliseconds
 	at          map[partition]position
@@ -81,7 +81,8 @@ func newTally(size, grace time.Duration, at map[partition]position) *tally {
 	return &tally{size: size.Milliseconds(), grace: grace.Milliseconds(), at: at, names: newNames()}
 }
 
-// start returns the start of the window that has the time at.
+// start returns the start of the window that contains a time. Windows are aligned with 1970, so all programs cut the
+// same ones.
 func (t *tally) start(at int64) int64 {
 	start := at - at%t.size
 	if start > at { // before 1970
@@ -90,7 +91,8 @@ func (t *tally) start(at int64) int64 {
 	return start
 }
 
-// add counts one record. The records of a partition come in their order.
+// add counts one record. The records of a partition must come in their order, because each is compared with the
+// watermark before it. A record that is no event moves the offset and not the watermark.
 func (t *tally) add(b *batch, r *kgo.Record) {
 	p := partition{r.Topic, r.Partition}
 	at, known := t.at[p]
@@ -114,7 +116,7 @@ func (t *tally) add(b *batch, r *kgo.Record) {
 	t.at[p], b.positions[p] = at, at
 }
 
-// passOver goes on behind a batch that was passed over.
+// passOver moves the offset behind a batch that inflates too far. None of its records is counted, in any window.
 func (t *tally) passOver(b *batch, passed feed.Passed) {
 	p := partition{passed.Topic, passed.Partition}
 	at, known := t.at[p]
@@ -126,6 +128,8 @@ func (t *tally) passOver(b *batch, passed feed.Passed) {
 	t.at[p], b.positions[p] = at, at
 }
 
+// count adds an event to its window, or to the window's late events. An event is late only if its window was over both
+// by the watermark before it and by its own record's time. A record without a time is judged by the watermark alone.
 func (t *tally) count(b *batch, e event, watermark int64) {
 	if e.badAmount {
 		b.counters.BadAmounts++
