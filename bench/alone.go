@@ -17,13 +17,14 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// stock is the peer that runs parts of watermill alone.
+// stock is the peer that runs single parts of watermill.
 const stock = "stock"
 
-// handlerTime is how long each call of the handler of one partition takes.
+// handlerTime is the duration of each handler call in the test of one partition: about a transaction with a
+// commit to disk.
 const handlerTime = time.Millisecond
 
-// relayed measures the product's relay alone.
+// relayed is a step that measures the product's relay without its services.
 func (c *campaign) relayed(name string, measure func(r parts.Relay, ctx context.Context, n int) (float64, error)) func(context.Context, int) error {
 	return func(ctx context.Context, round int) error {
 		return c.in(ctx, func(box *arm.Sandbox) error {
@@ -40,7 +41,7 @@ func (c *campaign) relayed(name string, measure func(r parts.Relay, ctx context.
 	}
 }
 
-// forwarded measures the stock forwarder in the same way.
+// forwarded measures watermill's forwarder in the same way, with fewer messages, since it is slower.
 func (c *campaign) forwarded(ctx context.Context, round int) error {
 	return c.in(ctx, func(box *arm.Sandbox) error {
 		v, err := c.stockPart(ctx, box, "forward", forForm(c, 1_000, 4_000))
@@ -51,7 +52,8 @@ func (c *campaign) forwarded(ctx context.Context, round int) error {
 	})
 }
 
-// acknowledged measures the relay's delay at half of the product's saturation.
+// acknowledged measures the relay's delay at half of the product's saturation: the 99th percentile in
+// milliseconds.
 func (c *campaign) acknowledged(r parts.Relay, ctx context.Context, _ int) (float64, error) {
 	half, err := c.halfLoad()
 	if err != nil {
@@ -61,7 +63,8 @@ func (c *campaign) acknowledged(r parts.Relay, ctx context.Context, _ int) (floa
 	return l.P99, err
 }
 
-// halfLoad returns half of the product's saturation.
+// halfLoad returns half of the product's saturation in orders per second. It fails before the first closed loop
+// of this run.
 func (c *campaign) halfLoad() (float64, error) {
 	saturated, ok := report.Median(c.found.Of(report.Pas, report.Settled))
 	if !ok {
@@ -70,7 +73,9 @@ func (c *campaign) halfLoad() (float64, error) {
 	return saturated / 2, nil
 }
 
-// stockPart runs a part of watermill alone, and returns how many messages per second it finished.
+// stockPart runs one part of watermill in a process of its own, and returns the messages that it finished per
+// second. The process measures the time itself, from its first to its last message, so that its start does not
+// count.
 func (c *campaign) stockPart(ctx context.Context, box *arm.Sandbox, part string, n int) (float64, error) {
 	if err := c.unbuilt[stock]; err != nil {
 		return 0, err
@@ -93,7 +98,8 @@ func (c *campaign) stockPart(ctx context.Context, box *arm.Sandbox, part string,
 	return rate, nil
 }
 
-// onePartition measures the stock consumer and the product's lanes on one partition.
+// onePartition measures the stock consumer and the product's lanes on one partition with the same waiting
+// messages. A partition has one consumer, so only the lanes can use more than one call at a time.
 func (c *campaign) onePartition(ctx context.Context, round int) error {
 	ours, theirs := forForm(c, 20_000, 100_000), forForm(c, 1_000, 3_000)
 	return c.bench.Servers.In(ctx, partitions(1, 3), func(box *arm.Sandbox) error {
@@ -112,6 +118,7 @@ func (c *campaign) onePartition(ctx context.Context, round int) error {
 	})
 }
 
+// kafkaTools measures with Kafka's own programs, as a check of the figures that this program measures itself.
 func (c *campaign) kafkaTools(ctx context.Context, round int) error {
 	tools := parts.Tools{Script: c.cfg.kafkaLocal, Brokers: c.bench.Servers.Brokers}
 	return c.in(ctx, func(box *arm.Sandbox) error {

@@ -17,24 +17,30 @@ import (
 	"pasdetrois/bench/report"
 )
 
-// campaign is one run of the benchmark.
+// campaign is one run of the benchmark. Its steps run one after the other on one goroutine, since two
+// measurements at a time would measure each other.
+//
+//	prepare: build programs, open servers
+//	run:     warm-up -> rounds (each: every step of the round) -> long steps -> judge -> write
+//	close:   stop servers, remove the folder
 type campaign struct {
 	cfg      config
 	out      io.Writer
 	began    time.Time
-	work     string // a folder that close removes
+	work     string // folder of programs and logs, which close removes
 	bench    *arm.Bench
 	found    *report.Results
-	revision arm.Arm          // of -against
-	unbuilt  map[string]error // peers that cannot run here
+	revision arm.Arm          // the product of -against
+	unbuilt  map[string]error // peers that cannot be built here, with the reason
 }
 
-// say writes a line of progress, with the time since the start.
+// say writes a line of progress, with the seconds since the start.
 func (c *campaign) say(format string, args ...any) {
 	fmt.Fprintf(c.out, "%6.1fs %s\n", time.Since(c.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// prepare builds the programs and connects to the servers. close removes what it made.
+// prepare builds the programs and connects to the servers. On an error nothing is left behind; otherwise the
+// caller must call close.
 func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) {
 	c := &campaign{cfg: cfg, out: out, began: time.Now(), unbuilt: map[string]error{}}
 	var err error
@@ -55,7 +61,8 @@ func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) 
 
 func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, part) }
 
-// build builds the services, this program for its handlers, the peers, and the services of another revision.
+// build builds the services, this program for its handlers, the peers, and the services of another revision. A
+// peer that cannot be built has no figures, and the run goes on: not every machine has Python.
 func (c *campaign) build(ctx context.Context) error {
 	if err := arm.BuildServices(ctx, c.cfg.root, c.bench.Bin, "./bench"); err != nil {
 		return err
@@ -69,7 +76,7 @@ func (c *campaign) build(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			c.unbuilt[name] = err // the report says it where the peer's number is missing
+			c.unbuilt[name] = err // the report gives it as the reason for each missing number
 		}
 	}
 	if c.cfg.against == "" {
@@ -89,11 +96,14 @@ func (c *campaign) close() error {
 	return errors.Join(err, os.RemoveAll(c.work))
 }
 
-// run measures, and writes the results. An interrupted run writes nothing.
+// run measures and writes the results. An interrupted run writes nothing: results with arbitrary gaps could be
+// taken for whole ones.
 func (c *campaign) run(ctx context.Context) error {
 	c.found = &report.Results{Date: c.began, Form: c.cfg.form, Against: c.revision.Name, Real: c.bench.Servers.Real, Clients: c.cfg.clients,
 		Host: report.Host{CPUs: runtime.NumCPU(), System: system(), Before: process.Load()}, Versions: c.bench.Servers.Versions(ctx)}
 	c.found.Versions["go"] = strings.TrimPrefix(runtime.Version(), "go")
+	// Time that a hypervisor takes away slows every step. The report shows its share, so that a reader can
+	// doubt the run.
 	stolen, all := process.Stolen()
 	if err := c.warmUp(ctx); err != nil {
 		return err
@@ -116,8 +126,8 @@ func (c *campaign) run(ctx context.Context) error {
 	return c.finish()
 }
 
-// warmUp loads the servers for no number. A broker that has just started compiles its code while it works, and a new
-// Postgres creates its first files: without a warm-up, the first arm would pay for both.
+// warmUp loads the servers without taking a number. A broker that has just started compiles its code while it
+// works, and a new Postgres creates its first files. Without a warm-up, the first arm would pay for both.
 func (c *campaign) warmUp(ctx context.Context) error {
 	if !c.has(saturation) {
 		return nil
@@ -131,15 +141,17 @@ func (c *campaign) warmUp(ctx context.Context) error {
 	}}, 0)
 }
 
-// step is one measurement.
+// step is one measurement. It adds its numbers to campaign.found, or returns the reason why it has none.
 type step struct {
 	name string
 	part string // the step runs only with this part
-	once bool   // only in the first rounds: it stands alone, or is compared with a figure of the same round
+	once bool   // only in the first onceRounds rounds
 	do   func(ctx context.Context, round int) error
 }
 
-// try runs a step. A failed step has no number, the report says so, and the run goes on. Only an interruption ends the run.
+// try runs a step unless its part is not wanted, its rounds are over, or the time limit has passed. A failed
+// step has no number: the report names it with the reason, and the run goes on. Only an interruption is
+// returned as an error.
 func (c *campaign) try(ctx context.Context, s step, round int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -162,7 +174,8 @@ func (c *campaign) try(ctx context.Context, s step, round int) error {
 	return nil
 }
 
-// finish judges the results and writes them.
+// finish judges the results, writes them as JSON, prints them, and rewrites the tables of performance.md. The
+// JSON comes first, since the page can be made from it again.
 func (c *campaign) finish() error {
 	c.found.Host.After = process.Load()
 	c.found.Seconds = time.Since(c.began).Seconds()
@@ -182,7 +195,7 @@ func (c *campaign) finish() error {
 	return report.Update(c.cfg.docs, c.found)
 }
 
-// system names the operating system and its kernel.
+// system returns the operating system, the architecture and the kernel's version.
 func system() string {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + string(kernel))

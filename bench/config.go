@@ -13,11 +13,11 @@ import (
 	"pasdetrois/bench/report"
 )
 
-// config is the run that the flags and the environment describe.
+// config is the run that the flags and the environment describe, complete after configure.
 type config struct {
 	form        string
 	rounds      int
-	onceRounds  int // the rounds of the steps that are measured once
+	onceRounds  int // how many rounds the steps with once take part in
 	arms        []string
 	parts       []string
 	against     string // another revision; "" = none
@@ -29,13 +29,14 @@ type config struct {
 	root        string  // of the repository
 	backlog     int
 	soak        time.Duration
-	serve       string // this process is one of the measured handlers
+	serve       string // the measured handler that this process becomes; "" = none
 	brokers     []string
 	databaseURL string
-	limit       time.Duration // no step begins after it; 0 = no limit
+	limit       time.Duration // from the start; no step begins after it; 0 = no limit
 	kafkaLocal  string        // the script that runs Kafka's own tools; "" = none
 }
 
+// The forms of a run.
 const (
 	quick = "quick"
 	full  = "full"
@@ -60,16 +61,20 @@ const (
 	rates      = "rates"      // open loops at fixed rates
 )
 
+// quickParts returns the parts of the quick form. saturation comes first: latency, relay and soak load the
+// product at shares of its result.
 func quickParts() []string {
 	return []string{saturation, limits, ingest, hot, replicas, relay, lanes, latency}
 }
 
+// fullParts returns the parts of the full form. rates is in neither form, since it compares two revisions.
 func fullParts() []string { return append(quickParts(), scaling, backlog, soak) }
 
 func allParts() []string { return append(fullParts(), rates) }
 
 func allArms() []string { return []string{report.Pas, report.Idiomatic, report.Python} }
 
+// flags declares the flags. A value of 0 or "" stands for the form's own value, which applyForm fills in.
 func flags(c *config, arms, parts *string) *flag.FlagSet {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -90,6 +95,8 @@ func flags(c *config, arms, parts *string) *flag.FlagSet {
 	return f
 }
 
+// configure parses and checks flags and environment. The error lists all mistakes, so that one attempt shows
+// them all. It never contains DATABASE_URL, which may hold a password.
 func configure(args []string, getenv func(string) string) (config, error) {
 	var c config
 	var arms, parts string
@@ -144,7 +151,8 @@ func configure(args []string, getenv func(string) string) (config, error) {
 	return c, nil
 }
 
-// applyForm sets what the flags leave to the form.
+// applyForm fills in what the flags leave to the form. With -against only the product runs, twice, and the page
+// stays as it is: its tables describe the product beside its peers.
 func (c *config) applyForm() {
 	form := config{rounds: 3, seconds: 2, parts: quickParts(), limit: quickLimit, onceRounds: 1, warmUp: 3}
 	if c.form == full {

@@ -1,5 +1,12 @@
-// Command bench measures the product beside its peers and beside the limits of Postgres, Kafka and HTTP, all in one run, and
-// judges its goals. docs/performance.md says how to run it, and has the results.
+// Command bench measures the product beside its peers and beside the limits of Postgres, Kafka and HTTP, all in
+// one run, and judges its goals. docs/performance.md describes how to run it, and holds the results.
+//
+// Absolute figures of one machine mean little on another one. So each goal is a ratio of figures that were
+// measured side by side, in the same round on the same servers, or a time that is compared with the floors of
+// this machine.
+//
+// Exit codes: 0 the run ended (its goals may be missed); 1 it failed; 2 wrong flags or variables; 130
+// interrupted.
 package main
 
 import (
@@ -36,9 +43,11 @@ func main() {
 	}
 }
 
-// usageError is a wrong flag or variable.
+// usageError is a wrong flag or variable; nothing was measured.
 type usageError struct{ error }
 
+// run runs one campaign, or one of the measured handlers with -serve. close also runs after an interrupt:
+// otherwise databases and topics would stay on the servers.
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
 	cfg, err := configure(args, getenv)
 	if errors.Is(err, flag.ErrHelp) {
@@ -57,7 +66,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	return errors.Join(c.run(ctx), c.close())
 }
 
-// serve makes this process one of the measured HTTP handlers.
+// serve makes this process one of the measured HTTP handlers, until ctx ends. The handlers are part of this
+// program, so that they are built with the same compiler and libraries.
 func serve(ctx context.Context, kind string, getenv func(string) string) error {
 	address, database := getenv("HTTP_ADDR"), ""
 	if address == "" {

@@ -14,7 +14,8 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// inRounds returns the steps of a round. What is compared is measured side by side.
+// inRounds returns the steps of a round in their order. Figures that a goal compares are measured in the same
+// round, and close to each other: a slow minute of the machine then affects both sides of the ratio.
 func (c *campaign) inRounds(round int) []step {
 	pas := func(name, part string, once bool, o arm.Options) step {
 		return c.closedLoop(name, part, once, arm.Pas(), o)
@@ -54,7 +55,7 @@ func (c *campaign) inRounds(round int) []step {
 	return slices.DeleteFunc(steps, func(s step) bool { return slices.Contains(allArms(), s.name) && !slices.Contains(c.cfg.arms, s.name) })
 }
 
-// afterwards returns the long steps, which are done once.
+// afterwards returns the long steps, which run once and after all rounds, so that they delay no comparison.
 func (c *campaign) afterwards() []step {
 	return []step{
 		{name: "soak", part: soak, do: c.soaked},
@@ -70,7 +71,8 @@ func forForm[T any](c *campaign, inQuick, inFull T) T {
 	return inQuick
 }
 
-// partitions returns the topics with so many partitions: orders, and each of the others.
+// partitions returns the contract's topics with other numbers of partitions: one for orders, and one for each
+// of the others.
 func partitions(orders, others int32) map[string]int32 {
 	p := arm.Partitions()
 	for topic := range p {
@@ -80,7 +82,8 @@ func partitions(orders, others int32) map[string]int32 {
 	return p
 }
 
-// closedLoop is a step that saturates an arm.
+// closedLoop is a step that saturates an arm: its clients always have an order on the way. At least 200 orders
+// are placed, since fewer give no stable rate.
 func (c *campaign) closedLoop(name, part string, once bool, a arm.Arm, o arm.Options) step {
 	o.Clients, o.Seconds, o.MinOrders = c.cfg.clients, c.cfg.seconds, 200
 	return step{name: name, part: part, once: once, do: func(ctx context.Context, round int) error {
@@ -102,18 +105,20 @@ func (c *campaign) figure(name string, round int, v float64) {
 	c.say("round %d, %s: %.4g", round, name, v)
 }
 
-// in measures in a sandbox with the contract's topics.
+// in calls do with a new sandbox that has the contract's topics.
 func (c *campaign) in(ctx context.Context, do func(*arm.Sandbox) error) error {
 	return c.bench.Servers.In(ctx, arm.Partitions(), do)
 }
 
+// lifecycles measures with pgbench how many orders per second the database alone could process, by the SQL of
+// one script. It is a limit: no service can be faster with the same statements.
 func (c *campaign) lifecycles(name, script string) func(context.Context, int) error {
 	return func(ctx context.Context, round int) error {
 		return c.bench.Servers.In(ctx, nil, func(box *arm.Sandbox) error {
 			if err := box.Migrate(ctx); err != nil {
 				return err
 			}
-			// The first run warms the database up, for statistics that describe filled tables.
+			// The first run fills the tables, for statistics that describe filled ones.
 			if _, err := parts.Lifecycles(ctx, box.AdminURL(), script, 1); err != nil {
 				return err
 			}
@@ -129,7 +134,8 @@ func (c *campaign) lifecycles(name, script string) func(context.Context, int) er
 	}
 }
 
-// ingest measures the first step alone, beside its limit and beside a handler without coalescing.
+// ingest measures the first step of an order alone: accept, store, answer 202. It does so for the product, for
+// a handler that stores nothing (the limit), and for one with a transaction per request (no coalescing).
 func (c *campaign) ingest(ctx context.Context, round int) error {
 	o := arm.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200}
 	for _, a := range []arm.Arm{arm.NoOp(), arm.OrdersAlone(), arm.Transaction()} {
@@ -142,7 +148,8 @@ func (c *campaign) ingest(ctx context.Context, round int) error {
 	return nil
 }
 
-// scarce sells a product that has too few pieces.
+// scarce sells a product that has too few pieces. The audit expects exactly the surplus orders to be rejected.
+// So the figure is always 0: after a failed audit there is no figure.
 func (c *campaign) scarce(ctx context.Context, round int) error {
 	const pieces, orders = 100, 300
 	o := arm.Options{Clients: c.cfg.clients, SKU: arm.ScarceProduct}
@@ -161,7 +168,8 @@ func (c *campaign) scarce(ctx context.Context, round int) error {
 	})
 }
 
-// floors measures the parts of an order's way on idle servers.
+// floors measures the unavoidable parts of an order's way on idle servers: one hop over Kafka, one commit, one
+// lone call of the coalescer. The latency goal compares the whole way with its hops and commits.
 func (c *campaign) floors(ctx context.Context, round int) error {
 	times := forForm(c, 300, 1000)
 	return c.in(ctx, func(box *arm.Sandbox) error {
@@ -183,12 +191,12 @@ func (c *campaign) floors(ctx context.Context, round int) error {
 	})
 }
 
-// latency loads the product openly at shares of its saturation.
+// latency places orders at shares of the product's saturation, as an open loop.
 func (c *campaign) latency(ctx context.Context, round int) error {
 	return c.openLoops(ctx, arm.Pas(), round, forForm(c, []float64{0.01, 0.5}, []float64{0.01, 0.1, 0.25, 0.5, 0.75, 0.9}), forForm(c, 5.0, 15))
 }
 
-// peerLatency loads the peers openly at half of their own saturation.
+// peerLatency places orders at half of each peer's own saturation, in the full form only.
 func (c *campaign) peerLatency(ctx context.Context, round int) error {
 	var errs []error
 	for _, name := range []string{report.Idiomatic, report.Python} {
@@ -199,7 +207,8 @@ func (c *campaign) peerLatency(ctx context.Context, round int) error {
 	return errors.Join(errs...)
 }
 
-// openLoops loads an arm openly, at one share of its saturation after the other.
+// openLoops loads an arm in open loops, at one share of its saturation after the other. It needs the saturation
+// of an earlier step of this run.
 func (c *campaign) openLoops(ctx context.Context, a arm.Arm, round int, shares []float64, seconds float64) error {
 	saturated, ok := report.Median(c.found.Of(a.Name, report.Settled))
 	if !ok {
@@ -216,7 +225,8 @@ func (c *campaign) openLoops(ctx context.Context, a arm.Arm, round int, shares [
 	return err
 }
 
-// fixedRates is a step that loads an arm openly at the rates that compare two revisions.
+// fixedRates is a step that loads an arm in open loops at the rates that compare two revisions. Both get the
+// same rates, since shares of their own saturation would give the faster one more work.
 func (c *campaign) fixedRates(a arm.Arm) step {
 	return step{name: a.Name + " at fixed rates", part: rates, do: func(ctx context.Context, round int) error {
 		var loops []report.Loaded
@@ -231,7 +241,8 @@ func (c *campaign) fixedRates(a arm.Arm) step {
 	}}
 }
 
-// loadOpenly runs open loops on an arm, one after the other, and fills in what they measured.
+// loadOpenly runs open loops on one running arm, one after the other, and fills in their results. They count
+// only when the final audit holds.
 func (c *campaign) loadOpenly(ctx context.Context, a arm.Arm, loops []report.Loaded, seconds float64) error {
 	o := arm.Options{Clients: c.cfg.clients}
 	return c.bench.With(ctx, a, o, func(r *arm.Running) error {
@@ -254,7 +265,8 @@ func (c *campaign) loadOpenly(ctx context.Context, a arm.Arm, loops []report.Loa
 	})
 }
 
-// drain lets many orders wait in the topic before the services start.
+// drain measures how fast the product processes orders that wait in the topic before the services start, and
+// the memory that the largest service takes meanwhile. That memory shows whether the queues are bounded.
 func (c *campaign) drain(ctx context.Context, round int) error {
 	n := c.cfg.backlog
 	waiting := arm.Arm{Name: "backlog", Start: func(ctx context.Context, e arm.Env) (*arm.Running, error) {

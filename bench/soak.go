@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// soakLoops is how many closed loops each twin's median rests on.
+	// soakLoops is the number of closed loops behind the median of each twin.
 	soakLoops = 5
-	// openFor is how long the transaction must be open before its cost is a figure.
+	// openFor is the least time that the transaction must be open for a figure.
 	openFor = 10 * time.Minute
-	// sampleEvery is the interval between two samples of the services.
+	// sampleEvery is the interval between two samples of the services' memory.
 	sampleEvery = 10 * time.Second
 )
 
-// twin is one of two stacks of the product that run at the same time, each in a sandbox of its own. The work of one costs
-// both alike.
+// twin is one of two stacks of the product that run at the same time, each in a sandbox of its own. The load on
+// one slows both alike.
 type twin struct {
 	*arm.Running
 	name   string
@@ -31,14 +31,16 @@ type twin struct {
 	rates  []float64 // orders settled per second, loop by loop
 }
 
-// soaked loads the services with half of their saturation for a long time, while a forgotten transaction keeps the database
-// from cleaning up, and samples their memory. Then it compares them with a twin that has as many orders and no open
-// transaction in its database: the growth of the tables alone makes both slower.
+// soaked loads the services with half of their saturation for a long time and samples their memory. Meanwhile a
+// forgotten transaction keeps the database from cleaning up. Then soaked compares them with a twin that has as
+// many orders and no open transaction in its database. The twin is needed, since the growth of the tables alone
+// makes both slower.
 //
-// Postgres keeps row versions per database. What vacuum may remove of an ordinary table (data_oldest_nonremovable of
-// ComputeXidHorizons, procarray.c) depends on the sessions of the same database only, so the open transaction does not hold
-// back the twin's rows. The transaction must not write: every snapshot, in all databases, counts a transaction id in progress
-// on the server as running, and holds back vacuum from the oldest one on.
+// Postgres keeps row versions per database. Which versions vacuum may remove from an ordinary table
+// (data_oldest_nonremovable of ComputeXidHorizons, procarray.c) depends on the sessions of the same database
+// only. So the open transaction does not hold back the twin's rows. The transaction must not write: every
+// snapshot, in all databases, counts a transaction id in progress on the server as running, and holds back
+// vacuum from the oldest one on.
 func (c *campaign) soaked(ctx context.Context, _ int) error {
 	half, err := c.halfLoad()
 	if err != nil {
@@ -71,8 +73,9 @@ func (c *campaign) twin(ctx context.Context, name string, o arm.Options, do func
 	})
 }
 
-// compare loads the stack beside the open transaction for the soak's time, brings the other one to as many orders, and
-// returns the first one's saturation as a share of the other's. Both are audited.
+// compare loads the stack beside the open transaction for the soak's time, and brings the other one to as many
+// orders. It returns the first one's saturation as a share of the other's; 1 means that the transaction costs
+// nothing. Both are audited.
 func (c *campaign) compare(ctx context.Context, apart, beside *twin, o arm.Options, half float64) (float64, error) {
 	forgotten, err := openTransaction(ctx, beside.AdminURL())
 	if err != nil {
@@ -97,7 +100,8 @@ func (c *campaign) compare(ctx context.Context, apart, beside *twin, o arm.Optio
 	if err := c.alternate(ctx, o, max(200, int(2*half*c.cfg.seconds)), apart, beside); err != nil {
 		return 0, err
 	}
-	// COMMIT fails when the server has ended the session. The transaction was open for an unknown time then.
+	// COMMIT fails when the server has ended the session. Then the transaction was open for an unknown time,
+	// and the share means nothing.
 	if _, err := forgotten.Exec(ctx, "COMMIT"); err != nil {
 		return 0, fmt.Errorf("end the forgotten transaction: %w", err)
 	}
@@ -112,8 +116,8 @@ func (c *campaign) compare(ctx context.Context, apart, beside *twin, o arm.Optio
 	return report.Summarize(beside.rates).Median / report.Summarize(apart.rates).Median, nil
 }
 
-// alternate loads twins in turn, so that a slow minute of the machine affects all of them and all grow alike. It updates their
-// statistics first, because autovacuum reaches each twin at a different moment.
+// alternate loads the twins in turn, so that a slow minute of the machine affects both and their tables grow
+// alike. It updates their statistics first, because autovacuum reaches each twin at a different moment.
 func (c *campaign) alternate(ctx context.Context, o arm.Options, size int, twins ...*twin) error {
 	for _, t := range twins {
 		if err := t.Analyze(ctx); err != nil {
@@ -132,7 +136,7 @@ func (c *campaign) alternate(ctx context.Context, o arm.Options, size int, twins
 	return nil
 }
 
-// loop loads a twin with n more orders and returns how many it settled per second.
+// loop loads a twin with n more orders and returns the number that it settled per second.
 func (c *campaign) loop(ctx context.Context, t *twin, o arm.Options, n int) (float64, error) {
 	s, err := c.bench.Loop(ctx, t.Running, o, t.placed, n)
 	if err != nil {
@@ -142,9 +146,11 @@ func (c *campaign) loop(ctx context.Context, t *twin, o arm.Options, n int) (flo
 	return s.Settled, nil
 }
 
+// REPEATABLE READ keeps the snapshot of the first query until the end; READ COMMITTED would take a new one for
+// each.
 const forgottenSQL = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT count(*) FROM orders.outbox`
 
-// openTransaction begins a transaction that keeps its snapshot of the database until its connection closes, and that writes
+// openTransaction begins a transaction that keeps its snapshot until its connection closes, and that writes
 // nothing.
 func openTransaction(ctx context.Context, url string) (*pgx.Conn, error) {
 	conn, err := pgx.Connect(ctx, url)
@@ -157,7 +163,8 @@ func openTransaction(ctx context.Context, url string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// sampled samples the services' memory and goroutines while do runs.
+// sampled samples the memory and goroutines of the services while do runs. A failed sample ends the sampling,
+// but sampled still waits for do.
 func (c *campaign) sampled(ctx context.Context, r *arm.Running, do func() error) error {
 	ended := make(chan error, 1)
 	go func() { ended <- do() }()

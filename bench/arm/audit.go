@@ -10,10 +10,11 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// settleTime is how long the work after the last email may take: deleting outbox rows, storing that emails were sent.
+// settleTime bounds the work after the last email: deleting outbox rows, and storing that emails were sent.
 const settleTime = 30 * time.Second
 
-// auditPas returns nil as soon as the database has the right rows, or the differences after settleTime.
+// auditPas returns nil as soon as the database has exactly the right rows. After settleTime it returns the
+// differences. A loop whose audit fails gives no figure: a fast arm that loses or doubles orders must not win.
 func (r *Running) auditPas(ctx context.Context, orders, rejected int) error {
 	for deadline := time.Now().Add(settleTime); ; {
 		problems, err := r.problems(ctx, orders, rejected)
@@ -28,7 +29,8 @@ func (r *Running) auditPas(ctx context.Context, orders, rejected int) error {
 	}
 }
 
-// auditSQL returns the counts that differ from the right ones.
+// auditSQL selects the counts that differ from the right ones. $1 is the number of orders, $2 the number of
+// those that must be rejected. Every payment succeeds: the benchmark's orders are below the fraud limit.
 const auditSQL = `
 SELECT what, found::bigint, wanted::bigint FROM (VALUES
   ('orders', (SELECT count(*) FROM orders.orders), $1::bigint),

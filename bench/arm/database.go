@@ -10,7 +10,8 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// database is one database, under a superuser's URL.
+// database is one database, under a superuser's URL. Each call has a connection of its own: none stays open
+// while the clock runs.
 type database struct{ url string }
 
 // AdminURL returns a superuser's URL.
@@ -38,7 +39,7 @@ func (d database) exec(ctx context.Context, sql string, args ...any) error {
 	})
 }
 
-// read scans every row of a query, and calls each (may be nil) after each row.
+// read scans every row of a query into the same variables, and calls each (may be nil) after each row.
 func (d database) read(ctx context.Context, into []any, each func(), sql string, args ...any) error {
 	return d.with(ctx, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, sql, args...)
@@ -61,13 +62,15 @@ func (d database) Count(ctx context.Context, sql string) (n int64, err error) {
 	return n, err
 }
 
-// Analyze updates the statistics that Postgres plans with.
+// Analyze updates the planner's statistics. Tables grow from nothing within seconds here, which is faster than
+// autovacuum.
 func (d database) Analyze(ctx context.Context) error { return d.exec(ctx, "ANALYZE") }
 
 // All arms store their notifications under these names.
 const sentSQL = `SELECT user_id, sent_at FROM notifications.notifications WHERE sent_at IS NOT NULL`
 
-// sentAt returns when each customer's email was emitted.
+// sentAt returns the moment at which each customer's email was emitted. A customer has one order, so the name
+// identifies it.
 func (d database) sentAt(ctx context.Context) (map[string]time.Time, error) {
 	sent := map[string]time.Time{}
 	var user string

@@ -10,14 +10,15 @@ import (
 	"pasdetrois/bench/process"
 )
 
-// Bench measures arms.
+// Bench measures arms. Its methods must not run concurrently: arms share the servers and the processors.
 type Bench struct {
 	Servers *Servers
 	Bin     string // the folder of the built programs
 	Logs    string // a folder for their output
 }
 
-// Options say how an arm is set up and loaded.
+// Options describe how an arm is set up and loaded. The number of orders of a closed loop is Seconds times the
+// expected rate, within MinOrders and MaxOrders.
 type Options struct {
 	Clients    int              // of the closed loop
 	Seconds    float64          // about how long the closed loop takes
@@ -28,10 +29,10 @@ type Options struct {
 	Partitions map[string]int32 // nil = the contract's
 }
 
-// Cost is what the programs used for the orders.
+// Cost is the programs' use of the machine for the orders of one loop.
 type Cost struct {
-	// CPUMicros are microseconds of processor, user and system, per order, by program. postgres and kafka are there when
-	// they run on this machine; load is the load generator.
+	// CPUMicros are microseconds of processor time, user and system, per order and program. postgres and kafka
+	// are present when they run on this machine. load is the load generator.
 	CPUMicros map[string]float64 `json:"cpu_us_per_order"`
 	PeakMiB   map[string]float64 `json:"peak_rss_mib"` // by program of the arm
 }
@@ -45,7 +46,7 @@ const (
 
 func shared(program string) bool { return program == Postgres || program == Kafka || program == Load }
 
-// Services returns the processor time of the arm's own programs.
+// Services returns the processor time per order of the arm's own programs, in microseconds.
 func (c Cost) Services() float64 {
 	sum := 0.0
 	for program, us := range c.CPUMicros {
@@ -56,10 +57,11 @@ func (c Cost) Services() float64 {
 	return sum
 }
 
-// Whole returns the processor time of all programs but the load generator.
+// Whole returns the processor time per order of all programs but the load generator. On a machine with few
+// processors it decides the saturation, and it varies less.
 func (c Cost) Whole() float64 { return c.Services() + c.CPUMicros[Postgres] + c.CPUMicros[Kafka] }
 
-// Saturation is the outcome of a closed loop.
+// Saturation is the result of a closed loop.
 type Saturation struct {
 	Orders   int          `json:"orders"`
 	Seconds  float64      `json:"seconds"`    // from the first POST to the last email
@@ -72,7 +74,8 @@ type Saturation struct {
 	Load    float64              `json:"load_average"`
 }
 
-// Timed is the outcome of an open loop.
+// Timed is the result of an open loop. Its times count from when an order was due, not from when it was sent:
+// an arm that falls behind must not hide the waiting time (coordinated omission).
 type Timed struct {
 	Emails  load.Latency         `json:"emails_ms"` // from when an order was due to its email
 	Answers load.Latency         `json:"answers_ms"`
@@ -83,12 +86,14 @@ type Timed struct {
 	Load float64 `json:"load_average"`
 }
 
+// warmOrders is the first loop of a warm-up. patience bounds the wait for the next email.
 const (
 	warmOrders = 256
 	patience   = 30 * time.Second // without any email
 )
 
-// With starts an arm in a sandbox, calls do with it, and removes both. The logs stay when something failed.
+// With starts an arm in a sandbox, calls do with it, and removes both. After a failure the logs stay in
+// Bench.Logs. A program that does not stop cleanly is an error, except after an interrupt.
 func (b *Bench) With(ctx context.Context, a Arm, o Options, do func(*Running) error) error {
 	partitions := o.Partitions
 	if partitions == nil {
@@ -118,7 +123,8 @@ func (b *Bench) With(ctx context.Context, a Arm, o Options, do func(*Running) er
 	return nil
 }
 
-// Saturate measures how many orders per second an arm settles.
+// Saturate measures the number of orders per second that an arm settles. The figure counts only after the
+// audit.
 func (b *Bench) Saturate(ctx context.Context, a Arm, o Options) (s Saturation, err error) {
 	err = b.With(ctx, a, o, func(r *Running) error {
 		placed, rate, err := b.Warm(ctx, r, o)
@@ -133,7 +139,8 @@ func (b *Bench) Saturate(ctx context.Context, a Arm, o Options) (s Saturation, e
 	return s, err
 }
 
-// Take measures how many orders per second an arm answers with 202, and nothing more.
+// Take measures the number of orders per second that an arm answers with 202. Later steps of the orders do not
+// count.
 func (b *Bench) Take(ctx context.Context, a Arm, o Options) (perSecond float64, err error) {
 	err = b.With(ctx, a, o, func(r *Running) error {
 		placed, n := 0, warmOrders
@@ -168,8 +175,8 @@ func (o Options) sku() func(int) string {
 	return Uniform
 }
 
-// Warm warms an arm up and updates Postgres's statistics. It returns how many orders it placed, and about how many per
-// second the arm settles.
+// Warm warms an arm up and updates the planner's statistics. It returns the number of orders that it placed,
+// and about how many the arm settles per second. That rate sizes the measured loop.
 func (b *Bench) Warm(ctx context.Context, r *Running, o Options) (placed int, rate float64, err error) {
 	n := warmOrders
 	if o.MaxOrders > 0 {
@@ -197,7 +204,8 @@ func (b *Bench) Warm(ctx context.Context, r *Running, o Options) (placed int, ra
 	return placed, rate, nil
 }
 
-// Loop runs one closed loop of n orders on an arm that has received placed orders before.
+// Loop runs one closed loop of n orders on an arm that has received placed orders before. Orders are numbered
+// through, so that no two share a customer.
 func (b *Bench) Loop(ctx context.Context, r *Running, o Options, placed, n int) (s Saturation, err error) {
 	m, err := b.loaded(ctx, r, placed, n, func() (load.Placed, error) {
 		return load.Closed(ctx, r.target(o.sku()), o.Clients, placed, n)
@@ -210,7 +218,8 @@ func (b *Bench) Loop(ctx context.Context, r *Running, o Options, placed, n int) 
 		Answers: load.Latencies(m.Answers), Cost: m.cost, Batches: m.batches, Load: m.average}, nil
 }
 
-// OpenLoop places n orders at a rate on an arm that has received placed orders before, and waits for their emails.
+// OpenLoop places n orders at a rate per second on an arm that has received placed orders before. It waits for
+// their emails and takes their times from the database.
 func (b *Bench) OpenLoop(ctx context.Context, r *Running, o Options, placed, n int, rate float64) (out Timed, err error) {
 	// More connections than are ever busy unless the arm falls behind, and few enough for none to be idle for long.
 	clients := min(256, max(8, int(rate/2)))
@@ -240,7 +249,7 @@ func (b *Bench) OpenLoop(ctx context.Context, r *Running, o Options, placed, n i
 	return out, nil
 }
 
-// measured is the outcome of any loop.
+// measured is the result of any loop.
 type measured struct {
 	load.Placed
 	last    time.Time // email
@@ -249,7 +258,8 @@ type measured struct {
 	average float64 // load average
 }
 
-// loaded runs a loop of n orders until the last email is emitted and stored, and measures meanwhile.
+// loaded runs a loop of n orders until the last email is emitted and stored. The cost is read when the last
+// email is emitted: storing that fact is not part of it.
 func (b *Bench) loaded(ctx context.Context, r *Running, placed, n int, loop func() (load.Placed, error)) (m measured, err error) {
 	if err := r.MarkBatches(ctx); err != nil {
 		return m, err
@@ -268,7 +278,7 @@ func (b *Bench) loaded(ctx context.Context, r *Running, placed, n int, loop func
 	return m, err
 }
 
-// usage reads what every program has used so far.
+// usage reads the processor time and memory of every program so far.
 func (b *Bench) usage(r *Running) map[string]process.Usage {
 	found := map[string]process.Usage{Load: process.Own()}
 	for _, p := range r.Processes {
@@ -282,6 +292,7 @@ func (b *Bench) usage(r *Running) map[string]process.Usage {
 	return found
 }
 
+// costOf returns the difference of two usages per order. Peak memory is that of the program's whole life.
 func costOf(before, after map[string]process.Usage, orders int) Cost {
 	c := Cost{CPUMicros: map[string]float64{}, PeakMiB: map[string]float64{}}
 	for name, u := range after {

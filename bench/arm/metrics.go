@@ -15,6 +15,7 @@ import (
 // Families are the metrics of one scrape, by name.
 type Families map[string]*dto.MetricFamily
 
+// scrape reads a program's metrics in the Prometheus text format.
 func scrape(ctx context.Context, address string) (f Families, err error) {
 	err = get(ctx, "http://"+address+"/metrics", func(answer *http.Response) error {
 		parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -27,7 +28,8 @@ func scrape(ctx context.Context, address string) (f Families, err error) {
 	return f, nil
 }
 
-// value returns a counter or a gauge; with a label, the one with that value of its first label. 0 when there is none.
+// value returns a counter or a gauge. With a label it is the one with that value of its first label. A missing
+// metric is 0, like a counter before its first event.
 func (f Families) value(name, label string) float64 {
 	for _, m := range f[name].GetMetric() {
 		if label == "" || len(m.Label) > 0 && m.Label[0].GetValue() == label {
@@ -37,14 +39,15 @@ func (f Families) value(name, label string) float64 {
 	return 0
 }
 
-// Histogram counts sizes: how many were at most so large.
+// Histogram counts sizes in ranges. Prometheus's buckets are cumulative; these are not, so that histograms can
+// be subtracted.
 type Histogram struct {
-	Bounds []float64 `json:"bounds"` // ascending; the last one is infinite, and written as the largest number
+	Bounds []float64 `json:"bounds"` // ascending; the infinite last one is written as the largest number, for JSON
 	Counts []float64 `json:"counts"` // sizes up to the bound and above the bound before
 	Sum    float64   `json:"sum"`
 }
 
-// Count returns how many sizes were counted.
+// Count returns the number of sizes.
 func (h Histogram) Count() float64 {
 	sum := 0.0
 	for _, c := range h.Counts {
@@ -53,7 +56,7 @@ func (h Histogram) Count() float64 {
 	return sum
 }
 
-// Mean returns the mean size, or 0 when nothing was counted.
+// Mean returns the mean size; it is 0 for an empty histogram.
 func (h Histogram) Mean() float64 {
 	if n := h.Count(); n > 0 {
 		return h.Sum / n
@@ -61,7 +64,7 @@ func (h Histogram) Mean() float64 {
 	return 0
 }
 
-// plus returns h and sign times o. A histogram without counts is empty.
+// plus returns h plus sign times o. An empty histogram takes the bounds of o. h stays as it is.
 func (h Histogram) plus(o Histogram, sign float64) Histogram {
 	if len(h.Counts) == 0 {
 		h = Histogram{Bounds: o.Bounds, Counts: make([]float64, len(o.Counts))}
@@ -73,7 +76,7 @@ func (h Histogram) plus(o Histogram, sign float64) Histogram {
 	return sum
 }
 
-// histograms returns the histograms of a name by the value of their first label.
+// histograms returns the histograms of a metric, by the value of their first label.
 func (f Families) histograms(name string) map[string]Histogram {
 	found := map[string]Histogram{}
 	for _, m := range f[name].GetMetric() {
@@ -100,7 +103,7 @@ func (r *Running) scrapeAll(ctx context.Context) (all map[string]Families, err e
 	return all, nil
 }
 
-// MarkBatches makes Batches count from here.
+// MarkBatches makes Batches count from now on. Counters only grow, so a loop is the difference of two scrapes.
 func (r *Running) MarkBatches(ctx context.Context) (err error) {
 	r.before, err = r.scrapeAll(ctx)
 	return err
@@ -108,7 +111,8 @@ func (r *Running) MarkBatches(ctx context.Context) (err error) {
 
 const batchSizes = "pasdetrois_batch_messages"
 
-// Batches returns the sizes of the product's batches since MarkBatches, by event. Other arms have none.
+// Batches returns the sizes of the product's batches since MarkBatches, by event and summed over all replicas.
+// It is nil for other arms.
 func (r *Running) Batches(ctx context.Context) (map[string]Histogram, error) {
 	now, err := r.scrapeAll(ctx)
 	if err != nil || r.admin == nil {
@@ -124,7 +128,7 @@ func (r *Running) Batches(ctx context.Context) (map[string]Histogram, error) {
 	return sizes, nil
 }
 
-// Goroutines returns how many goroutines each program of the product has.
+// Goroutines returns the number of goroutines of each program of the product.
 func (r *Running) Goroutines(ctx context.Context) (map[string]int, error) {
 	now, err := r.scrapeAll(ctx)
 	found := map[string]int{}

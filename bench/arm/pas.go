@@ -17,8 +17,8 @@ func Pas() Arm {
 	}}
 }
 
-// OrdersAlone is the product's orders service without the others. It takes orders, publishes them, reserves their stock and
-// requests their payments, which nobody answers.
+// OrdersAlone is the product's orders service without the others. It accepts orders, publishes them, reserves
+// their stock and requests their payments, which no service answers.
 func OrdersAlone() Arm {
 	return Arm{Name: "orders alone", Start: func(ctx context.Context, e Env) (*Running, error) {
 		r, err := startPas(ctx, e, migrations.Up, "orders")
@@ -29,9 +29,11 @@ func OrdersAlone() Arm {
 	}}
 }
 
-// Services are the services of the product.
+// Services returns the names of the product's services.
 func Services() []string { return messages.Services() }
 
+// Every product has so many pieces that no order is rejected, except the scarce one. stocked must remain the
+// sum of the other columns.
 const (
 	productsSQL = `
 INSERT INTO orders.inventory (sku, name, price_minor, currency)
@@ -41,7 +43,7 @@ WHERE NOT EXISTS (SELECT FROM orders.inventory WHERE sku LIKE 'bench-%')`
 	scarceSQL = `INSERT INTO orders.inventory (sku, name, price_minor, currency, available, stocked) VALUES ('bench-scarce', 'A rare product', 1000, 'USD', $1, $1)`
 )
 
-// Migrate migrates the database for the product and adds the benchmark's products.
+// Migrate migrates the database to the product's schema and adds the benchmark's products.
 func (d database) Migrate(ctx context.Context) error { return d.migrate(ctx, migrations.Up) }
 
 func (d database) migrate(ctx context.Context, up func(ctx context.Context, adminURL string) error) error {
@@ -54,15 +56,16 @@ func (d database) migrate(ctx context.Context, up func(ctx context.Context, admi
 	return err
 }
 
-// ScarceProduct puts all orders on the product of Scarce.
+// ScarceProduct puts all orders on the product that Scarce makes.
 func ScarceProduct(int) string { return "bench-scarce" }
 
-// Scarce makes a product that has only so many pieces.
+// Scarce makes a product with this many pieces.
 func (r *Running) Scarce(ctx context.Context, pieces int) error {
 	return r.exec(ctx, scarceSQL, pieces)
 }
 
-// startPas migrates the database, starts the services, each as often as e says, and returns when all are ready.
+// startPas migrates the database by up, starts e.Replicas of each service, and returns when all are ready. The
+// programs run with their default settings, as shipped.
 func startPas(ctx context.Context, e Env, up func(ctx context.Context, adminURL string) error, services ...string) (*Running, error) {
 	if err := e.migrate(ctx, up); err != nil {
 		return nil, err
@@ -96,12 +99,13 @@ func startPas(ctx context.Context, e Env, up func(ctx context.Context, adminURL 
 	return r.ready(ctx, urls, err)
 }
 
-// kafka returns the environment variables of every arm's programs.
+// kafka returns the environment variables that the programs of every arm get.
 func (e Env) kafka() []string {
 	return []string{"KAFKA_BROKERS=" + strings.Join(e.Brokers, ","), "KAFKA_TOPIC_PREFIX=" + e.Prefix, "KAFKA_GROUP_PREFIX=" + e.Prefix}
 }
 
-// sent counts the emails that the notifications services have emitted.
+// sent returns the number of emails that all replicas of notifications have emitted, by their metrics. A query
+// would load the database while it is measured.
 func (r *Running) sent(ctx context.Context) (int, error) {
 	sum := 0
 	for name, address := range r.admin {
@@ -118,20 +122,22 @@ func (r *Running) sent(ctx context.Context) (int, error) {
 
 const storedSQL = `SELECT count(sent_at), coalesce(max(sent_at), now()) FROM notifications.notifications`
 
-// storedEmails reads the emails from the database, which has each a moment after it was emitted.
+// storedEmails returns the emails that the database has as sent, and the moment of the last one. A row follows
+// its email by a moment.
 func (r *Running) storedEmails(ctx context.Context) (emails int, last time.Time, err error) {
 	err = r.read(ctx, []any{&emails, &last}, nil, storedSQL)
 	return emails, last, err
 }
 
-// Step is a part of an order's way, with its duration.
+// Step is a part of an order's way, with its duration in milliseconds.
 type Step struct {
 	Name string  `json:"name"`
 	P50  float64 `json:"p50_ms"`
 	P99  float64 `json:"p99_ms"`
 }
 
-// stepsSQL computes the steps from the times that the services have stored, each by its own clock on the same machine.
+// stepsSQL computes the steps from the times that the services have stored. All services run on one machine, so
+// their clocks agree.
 const stepsSQL = `
 WITH ways AS (
   SELECT placed.at AS placed, reserved.at AS reserved, p.created_at AS paid, confirmed.at AS confirmed, n.created_at AS asked, n.sent_at AS sent
@@ -153,7 +159,7 @@ SELECT name, 1000 * percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FR
   1000 * percentile_disc(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM took))::float8
 FROM steps GROUP BY number, name ORDER BY number`
 
-// steps returns the steps of the product's orders since a moment. Other arms have none.
+// steps returns the steps of the product's orders since a moment. It is nil for other arms.
 func (r *Running) steps(ctx context.Context, since time.Time) (steps []Step, err error) {
 	if r.admin == nil {
 		return nil, nil

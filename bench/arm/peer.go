@@ -13,18 +13,25 @@ import (
 	"pasdetrois/bench/process"
 )
 
-// Peer is another way to process orders: a program in bench/peers/<name>, in Go, or with a script that starts it.
+// Peer is another way to process orders: a program in bench/peers/<name>, in Go, or with a script that starts
+// it.
 //
-// The benchmark starts it once for each service, with the service's name as argument and with KAFKA_BROKERS,
-// KAFKA_TOPIC_PREFIX, KAFKA_GROUP_PREFIX, DATABASE_ADMIN_URL (a superuser's, of an empty database) and HTTP_ADDR. The program
-// makes its tables with the product Hot in them, answers GET /healthz with 200 once it is ready, takes POST /orders
-// {"user_id", "items": [{"sku", "quantity"}]}, answers GET /emails with {"count", "last"}, and ends on SIGTERM. With the
-// argument audit it writes the contents of its database as JSON.
+// The protocol: the benchmark starts the program once for each service, with the service's name as argument.
+// The environment has KAFKA_BROKERS, KAFKA_TOPIC_PREFIX, KAFKA_GROUP_PREFIX, HTTP_ADDR, and DATABASE_ADMIN_URL:
+// a superuser's, of an empty database. The program must
+//
+//   - create its tables, with the product Hot in them,
+//   - answer GET /healthz with 200 once it is ready,
+//   - accept POST /orders {"user_id", "items": [{"sku", "quantity"}]},
+//   - answer GET /emails with {"count", "last"},
+//   - end on SIGTERM,
+//   - with the argument audit, write the contents of its database as JSON (see readCount).
 func Peer(name string) Arm {
 	return Arm{Name: name, Start: func(ctx context.Context, e Env) (*Running, error) { return startPeer(ctx, e, "peer-"+name) }}
 }
 
-// BuildPeer builds a peer into the folder bin, from the repository in root.
+// BuildPeer builds a peer into the folder bin, from the repository in root. A Go peer is compiled in its own
+// module. Any other one installs its requirements through its script, which needs a network the first time.
 func BuildPeer(ctx context.Context, root, name, bin string) error {
 	source := filepath.Join(root, "bench", "peers", name)
 	if _, err := os.Stat(source); err != nil {
@@ -41,7 +48,8 @@ func BuildPeer(ctx context.Context, root, name, bin string) error {
 	if err != nil {
 		return fmt.Errorf("find the script of the peer %s: %w", name, err)
 	}
-	// The script installs its requirements first and checks its arguments then: a wrong argument ends it after the installation.
+	// The script installs its requirements before it checks its arguments. A wrong argument therefore ends it
+	// after the installation, with its usage.
 	if out, err := process.Run(ctx, "", nil, script, "nothing"); err == nil || !strings.Contains(out, "usage:") {
 		return fmt.Errorf("prepare the Python peer (python3 with venv, and a package index, are needed): %w", err)
 	}
@@ -51,10 +59,13 @@ func BuildPeer(ctx context.Context, root, name, bin string) error {
 	return os.Symlink(script, target)
 }
 
+// The products are those of the product's own database: same ids, same prices, never out of stock.
 const peerProductsSQL = `
 INSERT INTO orders.inventory (sku, name, price_minor, available, stocked)
 SELECT format('bench-%s', lpad(n::text, 2, '0')), 'A product', 1000 + n, 1000000000, 1000000000 FROM generate_series(0, 63) AS n`
 
+// startPeer starts one process for each service. Peers count an email when its transaction commits, so that
+// emitted and stored emails are one count.
 func startPeer(ctx context.Context, e Env, program string) (*Running, error) {
 	env := append(e.kafka(), "DATABASE_ADMIN_URL="+e.url, "PYTHONDONTWRITEBYTECODE=1")
 	r := &Running{database: e.database}
@@ -101,7 +112,8 @@ func peerEmails(ctx context.Context, address string) (int, time.Time, error) {
 	return emails.Count, emails.Last, err
 }
 
-// readCount compares a peer's counts of its database with the orders that it was sent.
+// readCount compares a peer's counts of its database with the orders that it received. Each order must be
+// confirmed with one email; peers are never sent orders that must be rejected.
 func readCount(out string, orders int) error {
 	var c struct {
 		Orders, Confirmed, Emails int

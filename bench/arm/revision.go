@@ -11,7 +11,8 @@ import (
 	"pasdetrois/bench/process"
 )
 
-// BuildServices builds the product's services, and more packages, from the repository in root into the folder bin.
+// BuildServices builds the product's services, and more packages, from the repository in root into the folder
+// bin. The flags keep paths and revisions out, so that equal sources give equal programs.
 func BuildServices(ctx context.Context, root, bin string, more ...string) error {
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-o", bin + string(filepath.Separator)}
 	for _, name := range Services() {
@@ -23,7 +24,8 @@ func BuildServices(ctx context.Context, root, bin string, more ...string) error 
 	return nil
 }
 
-// migrator is a program that migrates a database by the migrations of its revision.
+// migrator is a program that migrates a database by the migrations of its own revision. It needs nothing of
+// that revision but migrations.Up.
 const migrator = `package main
 
 import (
@@ -42,8 +44,9 @@ func main() {
 }
 `
 
-// At is the product of another revision of the repository in root: its services on its own migrations. The programs are
-// built from a git work tree in a temporary folder, and kept in the user's cache folder for the next run.
+// At is the product of another revision of the repository in root: its services on its own migrations. The
+// programs are built from a git work tree in a temporary folder, so that the user's own tree stays untouched.
+// They are kept in the user's cache folder for the next run, under the commit's full name.
 func At(ctx context.Context, root, revision string) (a Arm, err error) {
 	full, err := process.Run(ctx, root, nil, "git", "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
 	if err != nil {
@@ -70,7 +73,8 @@ func At(ctx context.Context, root, revision string) (a Arm, err error) {
 	}}, nil
 }
 
-// buildAt builds a commit into the folder bin, which appears when all programs are in it.
+// buildAt builds a commit into the folder bin. The folder appears by a rename when all programs are in it: an
+// interrupted build leaves no half-filled cache.
 func buildAt(ctx context.Context, root, commit, bin string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(bin), 0o755); err != nil {
 		return err

@@ -1,5 +1,11 @@
-// Package arm starts, loads, watches and audits each way to process orders. All arms share one Kafka and one Postgres. Each
-// measurement has topics and a database of its own there, is warmed up, and counts only after its audit.
+// Package arm starts, loads, observes and audits each way to process orders. All arms share one Kafka and one
+// Postgres. Each measurement has its own topics and its own database there, is warmed up, and counts only after
+// its audit.
+//
+//	sandbox -> start programs -> ready -> warm up -> loop (measured) -> audit -> stop -> remove the sandbox
+//
+// An arm is the product, the product of another revision, or a peer. To add one, write a function that returns
+// an Arm whose Start fills in a Running.
 package arm
 
 import (
@@ -17,7 +23,7 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// Env is what an arm is started with.
+// Env is the surroundings of an arm at its start.
 type Env struct {
 	*Sandbox
 	Brokers  []string
@@ -32,38 +38,40 @@ type Arm struct {
 	Start func(ctx context.Context, e Env) (*Running, error) // returns when the arm accepts orders
 }
 
-// Running is an arm whose programs run.
+// Running is an arm whose programs run. The functions in it differ between the product and the peers.
 type Running struct {
 	database
 	Processes []*process.Process
-	public    []string            // addresses that take orders
+	public    []string            // addresses that accept POST /orders
 	admin     map[string]string   // the product's admin addresses, by the program's name
 	before    map[string]Families // the product's metrics at the last MarkBatches
-	// emails counts the emails that were emitted so far.
+	// emails returns the number of emails that were emitted so far. It is called often during a loop, so it
+	// must be cheap.
 	emails func(ctx context.Context) (int, error)
-	// stored returns how many emails are known as emitted, and when the last one was.
+	// stored returns the number of emails in the database, and when the last of them was emitted.
 	stored func(ctx context.Context) (emails int, last time.Time, err error)
-	// audit returns nil when each of the orders has the right outcome once; so many of them had to be rejected.
+	// audit returns nil when each order has the right outcome exactly once; this many of them had to be
+	// rejected.
 	audit func(ctx context.Context, orders, rejected int) error
 }
 
-// Stop ends the programs.
+// Stop ends all programs at the same time.
 func (r *Running) Stop() error { return process.StopAll(r.Processes) }
 
-// Audit returns nil when so many orders were taken, each was charged once, and each had one email. rejected of them had to
-// be rejected because the stock ran out.
+// Audit returns nil when this many orders were accepted, each was charged once, and each had one email.
+// rejected of them had to be rejected because the stock ran out.
 func (r *Running) Audit(ctx context.Context, orders, rejected int) error {
 	return r.audit(ctx, orders, rejected)
 }
 
-// target takes orders for the products that sku chooses.
+// target places orders of one piece of the product that sku chooses.
 func (r *Running) target(sku func(n int) string) load.Target {
 	return load.Target{Addresses: r.public, Body: func(n int) []byte {
 		return fmt.Appendf(nil, `{"user_id":%q,"items":[{"sku":%q,"quantity":1}]}`, user(n), sku(n))
 	}}
 }
 
-// start starts a program of the arm, which becomes ready at a path of address.
+// start starts a program of the arm, with address as the one of its health check.
 func (r *Running) start(e Env, name, program, address string, env []string, args ...string) error {
 	p, err := process.Start(process.Spec{Name: name, Path: filepath.Join(e.Bin, program), Args: args, Logs: e.Logs, Env: env})
 	if err == nil {
@@ -72,7 +80,7 @@ func (r *Running) start(e Env, name, program, address string, env []string, args
 	return err
 }
 
-// Products is how many products there are beside Hot. None of them runs out of stock.
+// Products is the number of products beside Hot. No order of the benchmark exhausts them.
 const Products = 64
 
 // Hot is the product that every arm has from the start.
@@ -84,13 +92,15 @@ func Uniform(n int) string { return fmt.Sprintf("bench-%02d", n%Products) }
 // OneProduct puts all orders on one product.
 func OneProduct(int) string { return Hot }
 
-// user is the customer of the nth order. Each customer has one order, so the name identifies the order everywhere.
+// user is the customer of the nth order. Each customer has one order, so the name identifies the order in every
+// arm.
 func user(n int) string { return fmt.Sprintf("u-%d", n) }
 
-// readyTime is how long an arm may take to start.
+// readyTime bounds the start of an arm.
 const readyTime = 60 * time.Second
 
-// AwaitEmails waits until n emails were emitted. It returns an error when none was emitted for patience.
+// AwaitEmails polls until n emails were emitted. It fails when no further one came for patience, and at once
+// when a program has ended.
 func (r *Running) AwaitEmails(ctx context.Context, n int, every, patience time.Duration) error {
 	last, since := -1, time.Now()
 	for {
@@ -116,7 +126,8 @@ func (r *Running) AwaitEmails(ctx context.Context, n int, every, patience time.D
 	}
 }
 
-// lastEmail returns when the last of the emails was emitted. An arm may store that moment only some time later.
+// lastEmail returns the moment at which the last of the emails was emitted. An arm may store that moment only
+// later.
 func (r *Running) lastEmail(ctx context.Context, emails int) (time.Time, error) {
 	for deadline := time.Now().Add(patience); ; {
 		n, last, err := r.stored(ctx)
@@ -137,7 +148,8 @@ func (r *Running) alive() error {
 	return errors.Join(errs...)
 }
 
-// ready waits until every URL answers 200. On an error it stops the programs.
+// ready waits until every URL answers 200. It takes an earlier error, so that callers need one check only; on
+// any error it stops the programs.
 func (r *Running) ready(ctx context.Context, urls []string, err error) (*Running, error) {
 	limited, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -158,7 +170,7 @@ func (r *Running) ready(ctx context.Context, urls []string, err error) (*Running
 	return r, nil
 }
 
-// get requests a URL and gives read the answer when its status is 200.
+// get requests a URL and gives the answer to read when its status is 200.
 func get(ctx context.Context, url string, read func(*http.Response) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -177,12 +189,13 @@ func get(ctx context.Context, url string, read func(*http.Response) error) error
 	return read(answer)
 }
 
-// The ports of programs are below those that Linux, macOS and IANA give to outgoing connections, which could take a port
-// before the program listens on it.
+// The ports of programs lie below the range that Linux, macOS and IANA use for outgoing connections. Such a
+// connection could take a port before its program listens on it.
 const firstPort, endOfPorts = 26_000, 32_768
 
-// reserve finds n free ports on loopback for programs that start next. Until release no other call of reserve returns them,
-// in any process: reserve holds the UDP port of the same number, which no program here uses.
+// reserve finds n free ports on loopback for programs that start next. Until release, no other call of reserve
+// returns them, in any process: reserve holds the UDP port of the same number, which no program here uses. The
+// TCP port itself must stay free for the program.
 func reserve(n int) (addresses []string, release func(), err error) {
 	var held []net.PacketConn
 	release = func() {

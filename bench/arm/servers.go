@@ -20,10 +20,11 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// Servers are the Kafka and the durable Postgres that all arms share. They are open until Close.
+// Servers are the Kafka and the durable Postgres that all arms share. They are open until Close. Arms run one
+// after the other, so each has the servers for itself.
 type Servers struct {
 	Brokers []string
-	Real    bool // a given Kafka; false: the embedded broker, whose figures mean nothing
+	Real    bool // false: the embedded broker, whose figures mean nothing
 
 	database // a superuser's
 	postgres *embedded.Postgres
@@ -32,13 +33,14 @@ type Servers struct {
 	pgPID    int
 }
 
+// startTime bounds Open, and cleanupTime the creation and the removal of a sandbox.
 const (
 	startTime   = 90 * time.Second
 	cleanupTime = 30 * time.Second
 )
 
-// Open connects to the servers that are given, and starts those that are not: an embedded broker without brokers, a private
-// Postgres without a database. databaseURL is a superuser's.
+// Open connects to the given servers and starts the missing ones: an embedded broker without brokers, a private
+// Postgres without a database. databaseURL is a superuser's. An error leaves nothing running.
 func Open(ctx context.Context, brokers []string, databaseURL string) (*Servers, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -77,7 +79,8 @@ func (s *Servers) open(ctx context.Context) error {
 
 const settingsSQL = `SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('data_directory')`
 
-// inspect rejects a Postgres that may lose commits, and finds its process when that is on this machine.
+// inspect rejects a Postgres that may lose commits: all arms would be faster than any real system. It also
+// finds the server's process when that is on this machine, for its processor time.
 func (s *Servers) inspect(ctx context.Context) error {
 	var fsync, commit, folder string
 	if err := s.read(ctx, []any{&fsync, &commit, &folder}, nil, settingsSQL); err != nil {
@@ -90,7 +93,7 @@ func (s *Servers) inspect(ctx context.Context) error {
 	return nil
 }
 
-// pidIn returns the process id on the first line of a file, or 0.
+// pidIn returns the process id on the first line of a file; it is 0 when there is none.
 func pidIn(file string) int {
 	content, _ := os.ReadFile(file)
 	first, _, _ := strings.Cut(string(content), "\n")
@@ -98,10 +101,11 @@ func pidIn(file string) int {
 	return pid
 }
 
-// PostgresPID returns the server's process, or 0 when it is not on this machine.
+// PostgresPID returns the server's process id; it is 0 when the server is not on this machine.
 func (s *Servers) PostgresPID() int { return s.pgPID }
 
-// KafkaPID returns the broker's process, or 0 when the broker was not started for this run.
+// KafkaPID returns the broker's process id; it is 0 when the broker was not started for this run. KAFKA_DIR is
+// set by the script that starts one.
 func (s *Servers) KafkaPID() int {
 	if dir := os.Getenv("KAFKA_DIR"); dir != "" {
 		return pidIn(filepath.Join(dir, "node1", "pid"))
@@ -109,7 +113,7 @@ func (s *Servers) KafkaPID() int {
 	return 0
 }
 
-// Close stops the servers that Open started.
+// Close stops the servers that Open started, and leaves the given ones running.
 func (s *Servers) Close() error {
 	if s.kafka != nil {
 		s.kafka.Close()
@@ -123,7 +127,7 @@ func (s *Servers) Close() error {
 	return nil
 }
 
-// Versions returns the versions of the servers.
+// Versions returns the versions of the servers, for the report. A version that cannot be read is left out.
 func (s *Servers) Versions(ctx context.Context) map[string]string {
 	versions := map[string]string{"kafka": "embedded broker: no figure counts"}
 	var postgres string
@@ -139,7 +143,8 @@ func (s *Servers) Versions(ctx context.Context) map[string]string {
 	return versions
 }
 
-// Sandbox is a database and topics that one measurement has for itself.
+// Sandbox is a database and prefixed topics for one measurement alone. New ones each time keep the tables, logs
+// and groups of one measurement from slowing the next.
 type Sandbox struct {
 	database        // a superuser's, empty at first
 	Prefix   string // of topics and groups
@@ -147,7 +152,7 @@ type Sandbox struct {
 	name     string
 }
 
-// Partitions returns the contract's topics with their partitions.
+// Partitions returns the contract's topics with their numbers of partitions.
 func Partitions() map[string]int32 {
 	all := map[string]int32{}
 	for _, topic := range messages.Topics() {
@@ -156,7 +161,7 @@ func Partitions() map[string]int32 {
 	return all
 }
 
-// In makes a sandbox, calls do with it, and removes it.
+// In makes a sandbox, calls do with it, and removes it, also after an error. Its error joins both.
 func (s *Servers) In(ctx context.Context, partitions map[string]int32, do func(*Sandbox) error) error {
 	box, err := s.sandbox(ctx, partitions)
 	if err != nil {
@@ -197,6 +202,7 @@ func (b *Sandbox) await(ctx context.Context, topics int) error {
 	}
 }
 
+// topics returns the names of the sandbox's topics that the broker lists without an error.
 func (b *Sandbox) topics(ctx context.Context) (mine []string, err error) {
 	all, err := b.servers.kafka.ListTopics(ctx)
 	if err != nil {
@@ -210,7 +216,8 @@ func (b *Sandbox) topics(ctx context.Context) (mine []string, err error) {
 	return mine, nil
 }
 
-// clear removes the database, the topics and the consumer groups.
+// clear removes the database, the topics and the consumer groups. It has its own time limit, so that it works
+// after an interrupt.
 func (b *Sandbox) clear() error {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
 	defer cancel()

@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// NoOp is a handler that reads an order, stores nothing and answers 202.
+// NoOp is a handler that parses an order, stores nothing and answers 202: the limit of HTTP on this machine.
 func NoOp() Arm { return taker("noop") }
 
-// Transaction is a handler that stores each order in a transaction of its own.
+// Transaction is a handler that stores each order in a transaction of its own, as a service without coalescing
+// does.
 func Transaction() Arm { return taker("transaction") }
 
-// taker is this program as an HTTP handler: the first step of an order alone.
+// taker is this program as an HTTP handler, which is the first step of an order alone. It has no emails.
 func taker(kind string) Arm {
 	return Arm{Name: kind, Start: func(ctx context.Context, e Env) (*Running, error) {
 		r := &Running{database: e.database, audit: func(context.Context, int, int) error { return nil }}
@@ -32,7 +33,7 @@ func taker(kind string) Arm {
 	}}
 }
 
-// auditStored returns nil when so many orders are stored.
+// auditStored returns nil when exactly this many orders are stored.
 func (r *Running) auditStored(ctx context.Context, orders, _ int) error {
 	stored, err := r.Count(ctx, `SELECT count(*) FROM orders.orders`)
 	if err == nil && stored != int64(orders) {

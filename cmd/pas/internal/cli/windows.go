@@ -91,7 +91,7 @@ func (f *windowsFlags) check() error {
 }
 
 // runWindows counts until ctx ends, which is its normal end, or until the page's server fails. The cause of the
-// cancellation tells these two apart. Windows that are still open at the end are shown as such.
+// cancellation distinguishes the two. Windows that are still open at the end are shown as such.
 func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []string) error {
 	if err := flags.check(); err != nil {
 		return err
