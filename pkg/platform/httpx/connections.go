@@ -73,7 +73,7 @@ func (l *line) remove(one *connection) {
 	l.length--
 }
 
-// CloseWrite closes the direction to the client only, so that the client still reads the last answer. net/http looks for this
+// CloseWrite closes the direction to the client only, so that the client still reads the last answer. net/http calls this
 // method, and would not find it behind the embedded net.Conn.
 func (c *connection) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {

@@ -201,7 +201,7 @@ func (c *crowd) bodyEnded(one *connection, err error) error {
 	return err
 }
 
-// leave counts a request out at the end of its handler, in whatever class it is.
+// leave counts a request out at the end of its handler, in any class.
 func (c *crowd) leave(one *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,7 +209,7 @@ func (c *crowd) leave(one *connection) {
 	c.pressure.answered(time.Now())
 }
 
-// drop returns the places of a request, whatever its class. c.mu is held. The class becomes none, so a second drop returns
+// drop returns the places of a request of any class. c.mu is held. The class becomes none, so a second drop returns
 // nothing again.
 func (c *crowd) drop(one *connection) {
 	switch one.class {

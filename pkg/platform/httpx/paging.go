@@ -44,7 +44,7 @@ func NewPage[P Position[P], I, T any](items []I, limit int, show func(I) T, posi
 }
 
 // Position is the place where a page of a list ends: At or Number. Every text that matches its pattern is a position, so the
-// OpenAPI document describes exactly the cursors that are accepted. parse never panics, whatever text it gets from a client.
+// OpenAPI document describes exactly the cursors that are accepted. parse gets texts of clients, and never panics.
 type Position[P any] interface {
 	text() string
 	pattern() string

@@ -15,13 +15,13 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Emails is what the admin API needs of the use cases. app.App implements it.
+// Emails are the use cases behind the admin API. app.App implements it. Retry returns app.ErrNotFound or app.ErrNotFailed.
 type Emails interface {
 	Notifications
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
 }
 
-// Email is a notification as an operator sees it.
+// Email is a notification with its id, by which an operator retries it.
 type Email struct {
 	ID int64 `json:"id"`
 	Notification
@@ -36,7 +36,7 @@ type emailsInput struct {
 
 type emailOutput struct{ Body Email }
 
-// RegisterAdmin adds the operations on emails that failed.
+// RegisterAdmin adds the operations on emails that failed. They belong on the admin server, because a retry sends mail.
 func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
 	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	tags := []string{"emails"}

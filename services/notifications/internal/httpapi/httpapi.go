@@ -1,5 +1,11 @@
 // Package httpapi shows notifications. Only an operator changes something: a failed email is sent again. Notifications are
 // requested on Kafka.
+//
+//	GET  /notifications        public  newest first, by user, by order, or both
+//	GET  /emails               admin   newest first, by status
+//	POST /emails/{id}/retry    admin   202; 404 without such an email; 409 unless it has failed
+//
+// When the database is away, each answers 503 with Retry-After.
 package httpapi
 
 import (
@@ -16,12 +22,12 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Notifications is what the API needs of the use cases. app.App implements it.
+// Notifications are the use cases behind the public API. app.App implements it.
 type Notifications interface {
 	List(ctx context.Context, q app.Query) ([]domain.Notification, error)
 }
 
-// Notification is one as clients see it.
+// Notification is a notification in an answer. It is a type of its own, so that a change of the domain does not change the API.
 type Notification struct {
 	OrderID     string     `json:"order_id,omitempty" doc:"Absent when it belongs to no order"`
 	Kind        string     `json:"kind,omitempty" example:"confirmed" doc:"confirmed, rejected, failed, cancelled, fraud_alert, or a foreign producer's own word"`
@@ -70,7 +76,8 @@ func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 		})
 }
 
-// list answers with one page of what q selects.
+// list answers with one page of the notifications that q selects. It reads one more than the page has, which shows whether
+// another page follows. Ids grow with time, so newer notifications appear on no later page.
 func list[T any](ctx context.Context, from Notifications, q app.Query, p httpx.Paging[httpx.Number],
 	show func(domain.Notification) T, failures *httpx.Failures) (*httpx.PageOutput[T], error) {
 	ctx, cancel := httpx.Bounded(ctx)

@@ -7,6 +7,9 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
+// The bodies are types of their own, apart from the domain: a change of the domain must not change the API unseen. Times are in
+// UTC, and amounts are exact decimals in major units.
+
 // Order is an order in an answer.
 type Order struct {
 	OrderID       string        `json:"order_id"`
@@ -30,6 +33,7 @@ type Line struct {
 	UnitPrice httpx.Decimal `json:"unit_price"`
 }
 
+// orderBody converts an order. Items is an empty list for an order without lines, never null, as the document promises.
 func orderBody(o domain.Order) Order {
 	b := Order{OrderID: o.ID, UserID: o.UserID, Status: string(o.Status), Reason: o.Reason, Total: httpx.Decimal(o.Total.Decimal()),
 		Currency: o.Total.Currency, Items: []Line{}, PaymentMethod: o.PaymentMethod, Email: o.Email, PaymentID: o.PaymentID,
@@ -40,7 +44,8 @@ func orderBody(o domain.Order) Order {
 	return b
 }
 
-// Change is one entry of an order's timeline.
+// Change is one entry of an order's timeline. Number is the order's version after the change; it is also the id of the event in
+// a stream, with which a client resumes.
 type Change struct {
 	Number int64     `json:"number"`
 	Event  string    `json:"event"`

@@ -1,5 +1,15 @@
 // Package httpapi is the orders service's HTTP side: placing, reading, following and cancelling orders, and the stock.
 // It decides nothing: it reads requests, calls a use case, and writes answers.
+//
+//	POST /orders               place     202 taken, 200 settled or there before
+//	GET  /orders/{id}          get       200, or 304 for a known ETag
+//	GET  /orders               list      one page, newest first
+//	GET  /orders/{id}/events   timeline  JSON so far, or a stream until the order is settled
+//	POST /orders/{id}/cancel   cancel    202 cancelling, 200 cancelled
+//	GET  /inventory            the catalogue with its stock; its changes are on the admin server
+//
+// Each handler gives the database StoreWithin, and answers 503 with Retry-After when that is not enough. A client may repeat
+// any request: reads change nothing, cancelling is idempotent, and placing is so by order id or by Idempotency-Key.
 package httpapi
 
 import (
@@ -23,14 +33,15 @@ import (
 )
 
 const (
+	// maxWait bounds ?wait=. It is below the server's time for an answer, so a held answer still reaches the client.
 	maxWait = 30 * time.Second
-	// heartbeat is how often a silent event stream shows that its connection is alive.
+	// heartbeat is the longest silence of an event stream: proxies close connections that are silent for longer.
 	heartbeat = 15 * time.Second
-	// writeWithin is how long the client of a stream may read nothing.
+	// writeWithin bounds the time for which the client of a stream reads nothing.
 	writeWithin = 10 * time.Second
 )
 
-// API serves the use cases.
+// API serves the use cases over HTTP. It is safe for concurrent use. Tests replace the times and the functions.
 type API struct {
 	app      *app.App
 	log      *slog.Logger
@@ -58,7 +69,8 @@ func (a *API) Register(api huma.API) {
 // RegisterAdmin adds the operations that change the catalogue.
 func (a *API) RegisterAdmin(api huma.API) { a.registerCatalogue(api) }
 
-// problem turns a use case's error into the answer that a client can act on.
+// problem converts a use case's error into an answer that names the client's next step. 404, 409 and 422 are final for this
+// request; 503 and the 409 for a busy key have Retry-After. An error without a case here goes to Failures.
 func (a *API) problem(err error) error {
 	switch {
 	case errors.Is(err, app.ErrNotFound):
@@ -84,7 +96,8 @@ func (a *API) problem(err error) error {
 	}
 }
 
-// notTaken is problem for placing an order. The answer says whether the order was not taken, or may have been.
+// notTaken is problem for placing an order. When the database is away, the answer says whether the order was certainly not
+// taken, or may have been. Only a commit without an answer leaves that open.
 func (a *API) notTaken(err error) error {
 	if pgdb.IsUnavailable(err) && (errors.Is(err, app.ErrNotBegun) || !errors.Is(err, app.ErrUnknown)) {
 		return a.failures.Answer(err, "the database is not available just now: the order was not taken; try again")
@@ -92,7 +105,8 @@ func (a *API) notTaken(err error) error {
 	return a.problem(err)
 }
 
-// invalid returns 422 naming each broken field of the contract's rules.
+// invalid returns 422 with one detail for each broken rule, so a client repairs all fields at once. err is the joined error of
+// Validate; walk visits its parts, because errors.As would find only the first FieldError.
 func invalid(err error) error {
 	var details []error
 	var walk func(error)
@@ -125,16 +139,18 @@ type Wait struct {
 	Wait string `query:"wait" pattern:"^([0-9]{1,18}|([0-9]{1,5}([.][0-9]{1,9})?(ns|us|ms|s|m|h)){1,4})$" example:"5s" doc:"Hold the answer until the order is settled, this long at most; more than 30s counts as 30s"`
 }
 
+// duration returns the wait, maxWait at most, and 0 without the parameter. A number of seconds is cut to 60 before it becomes a
+// time.Duration, which would otherwise overflow.
 func (w Wait) duration() (time.Duration, error) {
 	if seconds, err := strconv.Atoi(w.Wait); w.Wait == "" || err == nil {
 		return min(time.Duration(min(seconds, 60))*time.Second, maxWait), nil
 	}
-	d, err := time.ParseDuration(w.Wait) // which reads everything that meets the pattern
+	d, err := time.ParseDuration(w.Wait) // it parses everything that matches the pattern
 	return min(d, maxWait), err
 }
 
-// settled holds until the order is settled or d is over, and returns the order as it is then. It does not hold when more
-// requests wait than there is room for.
+// settled waits until the order is settled or d is over, and returns the order as it is then. Without room for one more waiting
+// request it returns o at once: the client gets 202, which is a right answer too. It never fails, because the order exists.
 func (a *API) settled(ctx context.Context, o domain.Order, d time.Duration) domain.Order {
 	done, ok := httpx.Wait(ctx)
 	if !ok {
@@ -146,12 +162,14 @@ func (a *API) settled(ctx context.Context, o domain.Order, d time.Duration) doma
 	return a.app.WaitSettled(ctx, o)
 }
 
-// location is the order's address. An id may hold characters that an address must escape.
+// location is the order's address. An id from Kafka may contain characters that an address must escape.
 func location(orderID string) string { return "/orders/" + url.PathEscape(orderID) }
 
+// etag is the order's version in quotes. Each entry of the timeline raises the version, so equal tags mean equal orders.
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }
 
-// matches reports whether an If-None-Match names the tag. Weak tags name the same as strong ones there.
+// matches reports whether an If-None-Match contains the tag. The comparison is the weak one of RFC 9110, so W/ is ignored.
+// Splitting at commas is safe, because no tag of this service contains a comma.
 func matches(header []string, tag string) bool {
 	for _, part := range strings.Split(strings.Join(header, ","), ",") {
 		part = strings.TrimSpace(part)
@@ -162,7 +180,8 @@ func matches(header []string, tag string) bool {
 	return false
 }
 
-// headerLines returns all values of a header. huma hands over the first one only, and none when it is empty.
+// headerLines returns all values of a header. huma's own parameters have the first value only, and do not distinguish an empty
+// header from an absent one.
 func headerLines(ctx huma.Context, name string) (values []string) {
 	ctx.EachHeader(func(n, value string) {
 		if n == name {

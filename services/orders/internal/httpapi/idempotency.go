@@ -13,15 +13,17 @@ import (
 	"pasdetrois/services/orders/internal/app"
 )
 
-// keyGrace is how long, after its wait, a request may need to write its final answer down.
+// keyGrace is the time that a request may need after its wait to store its final answer. A key is busy for the wait and this
+// time. Later the first answer counts, so a crash in between blocks the key no longer than that.
 const keyGrace = 5 * time.Second
 
 // KeyHeader is the header Idempotency-Key of a request.
 type KeyHeader struct {
-	keys []string // every Idempotency-Key that was sent
+	keys []string // the value of each line of the header
 }
 
-// keyParameter documents the header. huma does not validate it: a quoted key may be longer than its content, which counts.
+// keyParameter documents the header. huma does not validate it: the content of a quoted key counts, and the quotes would make a
+// key of 255 characters too long.
 func keyParameter() *huma.Param {
 	shortest, longest := 1, 255
 	return &huma.Param{Name: "Idempotency-Key", In: "header",
@@ -29,15 +31,15 @@ func keyParameter() *huma.Param {
 		Schema:      &huma.Schema{Type: huma.TypeString, MinLength: &shortest, MaxLength: &longest, Pattern: "^[ -~]*$"}}
 }
 
-// Resolve implements huma.Resolver.
+// Resolve implements huma.Resolver. It only collects the lines; idempotency checks them.
 func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 	in.keys = headerLines(ctx, "Idempotency-Key")
 	return nil
 }
 
-// idempotency returns the request's key, nil without one. asked is what the request asks for, as JSON can say it: two
-// requests are the same when that is the same, however their bodies were written. An empty key is refused like two
-// keys, because a client that sends a key means it.
+// idempotency returns the request's key, nil without one. asked is the operation and its arguments after parsing. Two requests
+// are the same when their JSON is the same, however their bodies were written. ?wait= is no part of it: a client may repeat a
+// request with another wait. An empty key is rejected like two keys: the client relies on a protection that it would not have.
 func (in *KeyHeader) idempotency(wait time.Duration, asked ...any) (*app.Idempotency, error) {
 	if len(in.keys) == 0 {
 		return nil, nil
@@ -58,8 +60,9 @@ func (in *KeyHeader) idempotency(wait time.Duration, asked ...any) (*app.Idempot
 	return id, nil
 }
 
-// bareKey returns the content of a key that is a string of RFC 9651 (structured fields), which is the form of the IETF
-// draft draft-ietf-httpapi-idempotency-key-header. Its parameters mean nothing. Any other value is the key itself.
+// bareKey returns the content of a key that is a string of RFC 9651 (structured fields), the form of the IETF draft
+// draft-ietf-httpapi-idempotency-key-header. Parameters of the string are ignored. Any other value is the key itself, because
+// most clients send keys without quotes. A client may thus change between the two forms.
 func bareKey(value string) string {
 	item, err := httpsfv.UnmarshalItem([]string{value})
 	if err != nil {

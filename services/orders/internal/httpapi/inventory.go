@@ -31,6 +31,7 @@ type productsOutput struct {
 	}
 }
 
+// registerInventory adds the operations that read the catalogue. It is small, so the list has no pages.
 func (a *API) registerInventory(api huma.API) {
 	tags := []string{"inventory"}
 	httpx.Register(api, huma.Operation{OperationID: "list-inventory", Method: http.MethodGet, Path: "/inventory", Tags: tags,
@@ -79,11 +80,14 @@ type restockInput struct {
 	}
 }
 
-// SKUPath is the sku of a product that may be made: it must be one that an order can name.
+// SKUPath is the sku of a product to create or to restock. It follows the contract's rule for a sku in an order, so every
+// product can be ordered.
 type SKUPath struct {
 	SKU string `path:"sku" minLength:"1" maxLength:"64" pattern:"^[!-~]*$" doc:"1 to 64 printable ASCII characters without spaces"`
 }
 
+// registerCatalogue adds the operations that change the catalogue, for the admin server. A put is idempotent by itself; adding
+// pieces is not, so restock takes an Idempotency-Key.
 func (a *API) registerCatalogue(api huma.API) {
 	tags := []string{"inventory"}
 	product := map[string]*huma.MediaType{"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Product](), true, "Product")}}
@@ -120,7 +124,8 @@ func (a *API) registerCatalogue(api huma.API) {
 		a.restock)
 }
 
-// restock adds pieces once per Idempotency-Key: the answer is kept with the pieces, in one transaction.
+// restock adds pieces once per Idempotency-Key: one transaction adds the pieces and keeps the answer. Without a key, a repetition
+// adds the pieces again.
 func (a *API) restock(ctx context.Context, in *restockInput) (*orderOutput, error) {
 	key, err := in.idempotency(0, "restock-product", in.SKU, in.Body.Quantity)
 	if err != nil {
@@ -138,6 +143,7 @@ func (a *API) restock(ctx context.Context, in *restockInput) (*orderOutput, erro
 	return output(answer, replayed), nil
 }
 
+// product answers with a product, or with the problem for err.
 func (a *API) product(status int, p domain.Product, err error) (*productOutput, error) {
 	if err != nil {
 		return nil, a.problem(err)

@@ -14,6 +14,8 @@ type listInput struct {
 	httpx.Paging[httpx.At]
 }
 
+// list serves GET /orders. Its cursor is a time and an id, so orders that are placed while a client pages appear on no later
+// page. A filter by status uses the status at the moment of each page: an order that moves meanwhile may be missed.
 func (a *API) list(ctx context.Context, in *listInput) (*httpx.PageOutput[Order], error) {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()

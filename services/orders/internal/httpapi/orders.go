@@ -16,6 +16,7 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
+// placeInput is a request to place an order. Its schema rejects types and sizes; placement checks the contract's rules.
 type placeInput struct {
 	Wait
 	KeyHeader
@@ -33,7 +34,8 @@ type placeInput struct {
 	}
 }
 
-// orderOutput is an answer given as bytes, so that it can be given again byte for byte.
+// orderOutput is an answer as bytes. A repetition under the same Idempotency-Key gets the stored bytes, also when a newer
+// version of the service would write the order in another way.
 type orderOutput struct {
 	Status      int
 	ContentType string `header:"Content-Type"`
@@ -43,6 +45,7 @@ type orderOutput struct {
 	Body        []byte
 }
 
+// registerOrders adds the operations on orders. Answers are bytes for huma, so their schema is documented by hand.
 func (a *API) registerOrders(api huma.API) {
 	tags := []string{"orders"}
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Order](), true, "Order")
@@ -52,7 +55,7 @@ func (a *API) registerOrders(api huma.API) {
 	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags,
 		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
 		Parameters:      []*huma.Param{keyParameter()},
-		BodyReadTimeout: -1, // the body is here already; a deadline would end the waiting for the outcome
+		BodyReadTimeout: -1, // strictBody has read the body already; huma's deadline would end the wait for the outcome
 		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
 		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
 	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags,
@@ -65,7 +68,7 @@ func (a *API) registerOrders(api huma.API) {
 		Errors:      []int{400, 404, 409, 413, 415, 503}}, a.cancel)
 }
 
-// answersWith documents answers that are given as bytes.
+// answersWith documents answers that operations return as bytes.
 func answersWith(schema *huma.Schema, codes ...string) map[string]*huma.Response {
 	out := make(map[string]*huma.Response)
 	for _, c := range codes {
@@ -74,7 +77,8 @@ func answersWith(schema *huma.Schema, codes ...string) map[string]*huma.Response
 	return out
 }
 
-// placement checks the request by the contract's own rules, so that HTTP takes nothing that Kafka would refuse.
+// placement checks the request by the contract's own rules, so that HTTP takes no order that Kafka would reject. Its errors are
+// 422 problems that name the fields. It checks nothing in the catalogue: the use case does that in its transaction.
 func placement(in *placeInput) (domain.Placement, error) {
 	b := in.Body
 	field := func(name string, err error) error {
@@ -100,7 +104,7 @@ func placement(in *placeInput) (domain.Placement, error) {
 	}
 	check := messages.OrderPlaced{OrderID: p.OrderID, UserID: p.UserID, Total: p.Total, HasTotal: p.HasTotal,
 		PaymentMethod: p.PaymentMethod, Email: p.Email}
-	if check.OrderID == "" {
+	if check.OrderID == "" { // the use case makes the id; the contract's rule needs one
 		check.OrderID = "new"
 	}
 	for i, it := range b.Items {
@@ -117,6 +121,15 @@ func placement(in *placeInput) (domain.Placement, error) {
 	return p, nil
 }
 
+// place serves POST /orders. The order is taken once PlaceOrder returns without an error, and no later step may turn that into
+// an error for the client:
+//
+//	checked --> PlaceOrder --> taken, first answer kept under the key
+//	   |            |             |
+//	   4xx       503, 4xx         +-- no ?wait= --> first answer
+//	                              +-- ?wait= -----> final answer, kept in place of the first one
+//
+// A request with a key and ?wait= keeps the key busy until the final answer is kept. When that fails, the first answer counts.
 func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	p, err := placement(in)
 	if err != nil {
@@ -159,7 +172,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 		finish, cancel := a.bounded(context.WithoutCancel(ctx))
 		defer cancel()
 		if err := a.app.FinishAnswer(finish, *key, final); err != nil {
-			// Then the first answer is what a repetition gets, so it is the answer.
+			// A repetition gets the first answer then, so this request gets it too.
 			a.log.Warn("the first answer stays under its idempotency key", "order_id", placed.Order.ID, "err", err)
 			final = first
 		}
@@ -167,7 +180,8 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	return output(final, false), nil
 }
 
-// render writes an order down as the answer to placing it.
+// render returns the answer to a request that placed an order: 202 while the order is new and open, else 200. The trailing line
+// break is for clients on a terminal.
 func render(o domain.Order, created bool) (app.Answer, error) {
 	body, err := json.Marshal(orderBody(o))
 	status := http.StatusAccepted
@@ -177,6 +191,7 @@ func render(o domain.Order, created bool) (app.Answer, error) {
 	return app.Answer{Status: status, Location: location(o.ID), ETag: etag(o.Version), Body: append(body, '\n')}, err
 }
 
+// output returns an answer for huma. replayed marks an answer that was kept under the Idempotency-Key of an earlier request.
 func output(a app.Answer, replayed bool) *orderOutput {
 	out := &orderOutput{Status: a.Status, ContentType: "application/json", Location: a.Location, ETag: a.ETag, Body: a.Body}
 	if replayed {
@@ -192,12 +207,14 @@ type getInput struct {
 	tags        []string
 }
 
-// Resolve implements huma.Resolver.
+// Resolve implements huma.Resolver. It reads all lines of If-None-Match, of which huma binds only the first.
 func (in *getInput) Resolve(ctx huma.Context) []error {
 	in.tags = headerLines(ctx, "If-None-Match")
 	return nil
 }
 
+// get serves GET /orders/{id}. With ?wait= it answers once the order is settled, or with its state when the wait is over. The
+// ETag is compared after the wait: a client that polls with both gets 304 only when nothing happened meanwhile.
 func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 	if !httpx.Storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
@@ -222,10 +239,12 @@ func (a *API) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	answer.Location = ""
+	answer.Location = "" // the client asked at this address
 	return output(answer, false), nil
 }
 
+// cancel serves POST /orders/{id}/cancel. A repetition gets the order's present state, so it may answer 200 where the first
+// request got 202. An order that ended in another way is answered 409.
 func (a *API) cancel(ctx context.Context, in *struct {
 	ID string `path:"id"`
 }) (*orderOutput, error) {

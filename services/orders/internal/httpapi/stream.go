@@ -17,9 +17,15 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// stream writes the changes, then waits for more until the order is settled, the client is gone or the server drains.
-// Nothing is held while it waits: no database connection, no lock. A database that fails is waited for; the client sees
-// heartbeats meanwhile. away means that the database failed already, so the changes must be read first.
+// stream writes the changes, then waits for more until the order is settled, the client is gone or the server drains. While it
+// waits it holds no database connection and no lock, so many streams cost only memory. It waits for a database that fails; the
+// client gets heartbeats meanwhile. away means that the database failed already, so the changes must be read first.
+//
+//	away --database back--> changes --written--> waiting --news--> changes ...
+//	                                                | heartbeat without news: a comment, and on
+//	                                                +-- settled, client gone, drain: end
+//
+// Every event is written once and in order within a stream. A client that lost its connection resumes with Last-Event-ID.
 func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.Change, away bool) {
 	out, err := a.openStream(hc)
 	if err != nil {
@@ -52,13 +58,15 @@ func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.C
 	}
 }
 
+// stillHere is a comment of server-sent events, which clients ignore.
 const stillHere = ": still here\n\n"
 
-// askAgain is the pause between two questions to a database that fails.
+// askAgain is the pause between two reads of a database that fails.
 const askAgain = time.Second
 
-// returned waits for the database and returns what the stream begins with. Its error says that the stream has to end: the
-// client is gone, or there is nothing to follow. Asked again, the server says which: 404, 400 or 204.
+// returned waits for the database and returns the changes that the stream begins with. An error ends the stream: the client
+// has gone, or there is nothing to follow. The status was sent before, so the reason cannot be. A client that asks again gets
+// it: 404, 400 or 204.
 func (a *API) returned(ctx context.Context, out *events, id string, after int64) ([]domain.Change, error) {
 	for beat := time.Now(); ; {
 		if !time.Now().Before(beat) {
@@ -83,7 +91,7 @@ func (a *API) returned(ctx context.Context, out *events, id string, after int64)
 
 var errNothingFollows = errors.New("nothing follows the last event seen")
 
-// comeBack ends a stream for which there is no room, and says when to ask again. An EventSource follows that; after 503 it
+// comeBack answers with a stream that ends at once, and names the time to ask again. An EventSource obeys that; after 503 it
 // would never ask again.
 func (a *API) comeBack(hc huma.Context) {
 	if out, err := a.openStream(hc); err == nil && hc.Method() != http.MethodHead {
@@ -91,7 +99,8 @@ func (a *API) comeBack(hc huma.Context) {
 	}
 }
 
-// news waits for changes after the number given. It returns an error when there were none for a heartbeat's time.
+// news waits for changes after the number given. It returns an error when there were none for a heartbeat's time, or when ctx
+// has ended. Errors of the database are retried within that time. A change between the watch and the read is in the result too.
 func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change, error) {
 	beat, cancel := context.WithTimeout(ctx, a.heartbeat)
 	defer cancel()
@@ -110,17 +119,18 @@ func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change
 			return nil, beat.Err()
 		}
 		a.log.Debug("could not follow an order", "order_id", id, "err", err)
-		wait.Sleep(beat, askAgain) // a failing database must not become a loop without one
+		wait.Sleep(beat, askAgain) // without the pause, a failing database would get a read as fast as it fails
 	}
 }
 
-// events is an open stream of server-sent events.
+// events is an open stream of server-sent events. One goroutine writes to it.
 type events struct {
 	w      io.Writer
 	conn   *http.ResponseController
 	within time.Duration
 }
 
+// openStream sets the headers of a stream. The status 200 is sent with the first write or flush.
 func (a *API) openStream(hc huma.Context) (*events, error) {
 	w, ok := hc.BodyWriter().(http.ResponseWriter)
 	if !ok {
@@ -128,7 +138,7 @@ func (a *API) openStream(hc huma.Context) (*events, error) {
 	}
 	hc.SetHeader("Content-Type", eventStream)
 	hc.SetHeader("Cache-Control", "no-store")
-	hc.SetHeader("X-Accel-Buffering", "no") // nginx would keep events back
+	hc.SetHeader("X-Accel-Buffering", "no") // nginx would collect events before it sends them
 	return &events{w: w, conn: http.NewResponseController(w), within: a.writeWithin}, nil
 }
 
@@ -151,5 +161,6 @@ func (e *events) flush() error {
 	return e.conn.Flush()
 }
 
-// limit makes writing fail when the client takes nothing for some time: it would hold its stream, and a drain, for ever.
+// limit makes a write fail when the client reads nothing for writeWithin. Such a client would otherwise hold its stream, and a
+// drain, for ever. It also replaces the server's deadline for an answer, which is shorter than a stream.
 func (e *events) limit() { _ = e.conn.SetWriteDeadline(time.Now().Add(e.within)) }

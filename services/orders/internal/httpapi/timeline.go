@@ -17,7 +17,7 @@ import (
 
 type timelineInput struct {
 	ID          string `path:"id"`
-	Accept      string `header:"Accept" hidden:"true"` // OpenAPI says the media types in the answers, and ignores a parameter of this name
+	Accept      string `header:"Accept" hidden:"true"` // OpenAPI ignores a parameter of this name: the answers list the media types
 	LastEventID string `header:"Last-Event-ID" doc:"Number of the last event seen: the stream resumes after it"`
 }
 
@@ -40,8 +40,15 @@ func (a *API) registerTimeline(api huma.API) {
 		Errors: []int{400, 404, 406, 503}}, a.timeline)
 }
 
-// timeline answers both. A stream is opened also while the database is away: an EventSource that is answered 503 never asks
-// again, and an open one waits for its events.
+// timeline serves GET /orders/{id}/events as JSON or as a stream. A stream opens even while the database is away: an EventSource
+// never asks again after 503, and an open one waits for its events.
+//
+//	406  the client accepts neither JSON nor a stream
+//	400  Last-Event-ID is no number, or greater than the order's version
+//	404  there is no such order
+//	204  settled, and no change after Last-Event-ID: an EventSource stops
+//	200  JSON; or a stream until the order is settled; or, without room for one more waiting request, a stream that ends at
+//	     once with a time to ask again
 func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResponse, error) {
 	if !httpx.Storable(in.ID) {
 		return nil, a.problem(app.ErrNotFound)
@@ -78,6 +85,7 @@ func (a *API) timeline(ctx context.Context, in *timelineInput) (*huma.StreamResp
 	}}, nil
 }
 
+// timelineSoFar answers with all changes as one JSON document. A timeline has few entries, so it has no pages.
 func (a *API) timelineSoFar(ctx context.Context, id string) (*huma.StreamResponse, error) {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
@@ -106,11 +114,12 @@ func wantsStream(accept string) (stream, ok bool) {
 	return stream, stream || json > 0
 }
 
-// errNeverSeen is what a Last-Event-ID names that has not happened.
+// errNeverSeen means that Last-Event-ID is greater than the order's version. The client follows another order, or a database
+// that was since restored from a backup.
 var errNeverSeen = errors.New("the last event seen has not happened")
 
-// resume reads what a stream begins with: the changes after the one with the number seen. over says that none follow. The
-// order is read first and its changes then, so what comes after the status that was read is news.
+// resume reads the changes that a stream begins with: those after the one with the number seen. over means that no change will
+// follow. The order is read first and its changes then: a change between the two reads is in the result, and none is missed.
 func (a *API) resume(ctx context.Context, id string, seen int64) (changes []domain.Change, over bool, err error) {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
@@ -127,7 +136,7 @@ func (a *API) resume(ctx context.Context, id string, seen int64) (changes []doma
 	return changes, false, err
 }
 
-// lastSeen is the number that Last-Event-ID names.
+// lastSeen returns the number in Last-Event-ID, 0 without one: the stream then begins at the first change.
 func lastSeen(header string) (int64, error) {
 	if header == "" {
 		return 0, nil

@@ -9,10 +9,12 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// The values of request bodies that JSON writes in several ways. They are read as the contract reads them on Kafka, so
-// that one document means one order wherever it is sent.
+// The values of request bodies that JSON can write in several ways. They are parsed as the contract parses them on Kafka, so
+// one document means the same order on both ways. huma checks the schema first; text, code and UnmarshalJSON check the rest,
+// and their errors become 422 problems.
 
-// ID is an id in a request: text, or a whole number that is read digit by digit. It keeps the JSON literal.
+// ID is an id in a request: text, or a whole number. It keeps the JSON literal, because a float would change the last digits of
+// a long number.
 type ID string
 
 // Schema implements huma.SchemaProvider. The type is an extension, because huma checks one type only; text checks the rest.
@@ -21,7 +23,7 @@ func (ID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{MinLength: &shortest, MaxLength: &longest, Extensions: map[string]any{"type": []string{"string", "integer"}}}
 }
 
-// UnmarshalJSON keeps the literal.
+// UnmarshalJSON keeps the literal. It never fails: text reports a wrong literal, with the name of its field.
 func (v *ID) UnmarshalJSON(b []byte) error {
 	*v = ID(b)
 	return nil
@@ -47,7 +49,7 @@ func (v ID) text() (string, error) {
 // producers: an id stands in addresses and in emails, where a sentence would be somebody's message to our customer.
 type OrderID struct{ ID }
 
-// orderIDPattern is what an HTTP client may choose. Empty text counts as no choice, as null does.
+// orderIDPattern has the characters that an HTTP client may use. Empty text counts as no choice, as null does.
 const orderIDPattern = "^[A-Za-z0-9._:-]{0,128}$"
 
 // Schema implements huma.SchemaProvider.
@@ -72,7 +74,7 @@ func (v OrderID) text() (string, error) {
 	return id, err
 }
 
-// SKU is the id of a product in an order.
+// SKU is the id of a product in an order. Its rule is stricter in length than that of an ID.
 type SKU struct{ ID }
 
 // Schema implements huma.SchemaProvider.
@@ -94,7 +96,7 @@ func (Text) Schema(huma.Registry) *huma.Schema {
 // Whole is a whole number in a request, in any notation of JSON: 2, 2.0 and 2e0 are 2.
 type Whole int64
 
-// UnmarshalJSON reads the literal. huma has checked that it is a number and whole.
+// UnmarshalJSON parses the literal exactly. huma has checked before that it is a whole number within the schema's bounds.
 func (v *Whole) UnmarshalJSON(b []byte) error {
 	n, ok := messages.WholeNumber(string(b))
 	if !ok {

@@ -1,4 +1,9 @@
 // Package httpapi shows payments. It changes nothing: payments are requested, and refunds too, on Kafka.
+//
+//	GET /payments/{order_id}   one payment; 404 without one
+//	GET /payments              newest first, by user
+//
+// When the database is away, each answers 503 with Retry-After.
 package httpapi
 
 import (
@@ -16,13 +21,13 @@ import (
 	"pasdetrois/services/payments/internal/domain"
 )
 
-// Payments is what the API needs of the use cases. app.App implements it.
+// Payments are the use cases behind the API. app.App implements it. Get returns app.ErrNotFound for an order without a payment.
 type Payments interface {
 	Get(ctx context.Context, orderID string) (domain.Payment, error)
 	List(ctx context.Context, q app.Query) ([]domain.Payment, error)
 }
 
-// Payment is a payment as clients see it.
+// Payment is a payment in an answer. It is a type of its own, so that a change of the domain does not change the API.
 type Payment struct {
 	OrderID       string        `json:"order_id"`
 	UserID        string        `json:"user_id"`
@@ -54,7 +59,8 @@ type listInput struct {
 	httpx.Paging[httpx.At]
 }
 
-// Register adds GET /payments/{order_id} and GET /payments to the API.
+// Register adds GET /payments/{order_id} and GET /payments to the API. A read that takes longer than StoreWithin counts as an
+// unavailable database: the client gets 503, not 500.
 func Register(api huma.API, payments Payments, log *slog.Logger) {
 	failures := httpx.NewFailures(log, func(err error) bool {
 		return pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded)
