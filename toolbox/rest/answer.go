@@ -10,7 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// putBack keeps the records that were not sent for the next read, and returns the memory of those that were.
+// putBack returns the records of an answer that was not sent to the buffer, in front, so that the next read has them
+// again in their order. Then it frees the memory of those that were sent.
 func (i *instance) putBack() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -23,7 +24,8 @@ func (i *instance) putBack() {
 	i.share.settle(i.buffer)
 }
 
-// deliver sends the answer. Its records count as read only afterwards: when the client is gone, the next read has them again.
+// deliver sends the answer. Its records count as read only afterwards: when the client is gone, the next read has them
+// again. Sent means given to the connection; the server cannot see whether the client received it.
 func (i *instance) deliver(w http.ResponseWriter, media string) error {
 	list, skipped, first := i.shown()
 	if skipped > 0 {
@@ -31,7 +33,7 @@ func (i *instance) deliver(w http.ResponseWriter, media string) error {
 		i.server.cfg.Log.Warn("skipped "+strconv.Itoa(skipped)+" records whose value is not JSON; the binary format shows them",
 			"group", i.id.group, "instance", i.id.name, "topic", first.Topic, "partition", first.Partition, "offset", first.Offset)
 	}
-	// Counted before it is sent, so that a client that has the answer finds it counted.
+	// The counts come first, so that a client that has the answer finds it counted.
 	i.server.counts.consumed.Add(int64(len(list)))
 	i.server.counts.skipped.Add(int64(skipped))
 	if err := i.stream(w, media, list); err != nil {
@@ -49,7 +51,8 @@ func (i *instance) deliver(w http.ResponseWriter, media string) error {
 	return nil
 }
 
-// stream writes one record after the other: the whole answer as one text would take several times their memory.
+// stream writes one record after another, because the whole answer as one text would take several times their memory. A
+// client that does not take all of it within writeTime gets half an answer on a broken connection.
 func (i *instance) stream(w http.ResponseWriter, media string, list []*kgo.Record) error {
 	conn := http.NewResponseController(w)
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTime))

@@ -14,14 +14,15 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// readBody returns the whole body, at most limit bytes of it.
+// readBody returns the whole body. A body above limit bytes is answered with 413, a body without memory with 503, and a
+// body that breaks off with 400.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	tooLarge := failed(http.StatusRequestEntityTooLarge, "HTTP 413 Request Entity Too Large: the body may have %d bytes", limit)
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	// The server's read deadline is for sending a request. It must not end the wait for an answer.
+	// The server's read deadline is for the request alone. It must not end the wait for an answer.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
@@ -35,7 +36,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return body, nil
 }
 
-// decode reads body, one JSON object without unknown fields, into v.
+// decode reads body, one JSON object, into v. Unknown fields are an error: a misspelled setting would otherwise be
+// ignored in silence.
 func decode(body []byte, v any) error {
 	body = messages.WithoutByteOrderMark(body)
 	if !utf8.Valid(body) {
@@ -61,7 +63,7 @@ func decode(body []byte, v any) error {
 	return failed(codeConversion, "Conversion of JSON to Object failed: %s", strings.TrimPrefix(oneLine(err), "json: "))
 }
 
-// request reads the body of a call that has one, of the API's own type.
+// request reads the body of a call that must have one. Its content type must be one of the API's.
 func request(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := checkContentType(r); err != nil {
 		return err
@@ -73,7 +75,8 @@ func request(w http.ResponseWriter, r *http.Request, v any) error {
 	return decode(body, v)
 }
 
-// optionalRequest is request for calls with a body that a client may leave out: then it returns nil.
+// optionalRequest reads the body of a call whose client may leave it out. It returns nil for an empty body, of any
+// content type.
 func optionalRequest[T any](w http.ResponseWriter, r *http.Request) (*T, error) {
 	body, err := readBody(w, r, maxBodyBytes)
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
@@ -86,7 +89,7 @@ func optionalRequest[T any](w http.ResponseWriter, r *http.Request) (*T, error) 
 	return in, decode(body, in)
 }
 
-// respond answers with v as JSON. It is not an error when the client has closed the connection.
+// respond answers with v as JSON. A client that has closed the connection is no error.
 func respond(w http.ResponseWriter, media string, v any) error {
 	body, err := encode(v)
 	if err != nil {
@@ -96,6 +99,8 @@ func respond(w http.ResponseWriter, media string, v any) error {
 	return nil
 }
 
+// encode returns v as JSON with a newline. It keeps <, > and &, which JSON allows, so that values arrive as they were
+// written.
 func encode(v any) ([]byte, error) {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -9,7 +9,8 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 )
 
-// call answers one request, or returns the error to answer with.
+// call answers one request, or returns the error with which answering answers. It must not write before it returns an
+// error.
 type call func(w http.ResponseWriter, r *http.Request) error
 
 // get answers with the value that ask returns, as JSON of the type that the client accepts.
@@ -23,7 +24,7 @@ func get(ask func(context.Context, *http.Request) (any, error)) call {
 	}
 }
 
-// getWith is get for calls with a body that a client may leave out: then in is nil.
+// getWith is get for calls whose client may leave the body out: then in is nil.
 func getWith[T any](ask func(ctx context.Context, r *http.Request, in *T) (any, error)) call {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		media, err := answerType(r)
@@ -38,6 +39,8 @@ func getWith[T any](ask func(ctx context.Context, r *http.Request, in *T) (any, 
 	}
 }
 
+// answer gives ask kafkaTime. So a Kafka that does not answer becomes an error of the API, and no client waits for
+// ever.
 func answer(w http.ResponseWriter, r *http.Request, media string, ask func(context.Context, *http.Request) (any, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), kafkaTime)
 	defer cancel()
@@ -48,7 +51,7 @@ func answer(w http.ResponseWriter, r *http.Request, media string, ask func(conte
 	return respond(w, media, v)
 }
 
-// change does what the body asks for and answers 204.
+// change runs do with the decoded body, within kafkaTime, and answers 204.
 func change[T any](do func(ctx context.Context, in T) error) call {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var in T
@@ -65,8 +68,9 @@ func change[T any](do func(ctx context.Context, in T) error) call {
 	}
 }
 
-// of makes a call to an instance: one at a time, and while it lasts the instance is not idle. The request's context ends with
-// the instance.
+// of makes a call to an instance. Calls of one instance run one after another, since a Kafka client has one position in
+// each partition. An instance with a call in work is not idle. The request's context also ends when the instance does,
+// so that a DELETE ends a read that waits.
 func (s *Server) of(do func(*instance) call) call {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		found := s.consumers.use(instanceID{r.PathValue("group"), r.PathValue("instance")})
@@ -85,7 +89,7 @@ func (s *Server) of(do func(*instance) call) call {
 	}
 }
 
-// Handler returns the API. Serve uses it.
+// Handler returns the API with all its routes. Serve uses it.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, c := range map[string]call{
@@ -124,7 +128,8 @@ func (s *Server) Handler() http.Handler {
 	return routed(mux)
 }
 
-// answering turns a call's error into the API's answer.
+// answering turns a call into a handler: it charges the body to the memory and writes the call's error in the API's
+// format. Errors below 500 are the client's and are not logged.
 func (s *Server) answering(c call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.memory.charge(r, maxProduceBytes)()
@@ -140,8 +145,9 @@ func (s *Server) answering(c call) http.Handler {
 	})
 }
 
-// routed rejects pages in a browser, which name themselves in Origin: such a page would use its visitor's network access. It
-// ignores a slash at the end of a path, as some guides write it, and answers in the API's format when mux has no route.
+// routed rejects requests of pages in a browser, which have the header Origin: such a page would use its visitor's
+// network access. It ignores a slash at the end of a path, which some guides write. A path without a route is answered
+// in the API's format.
 func routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" {

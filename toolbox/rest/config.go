@@ -11,25 +11,27 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// Config configures a Server.
+// Config configures a Server. The zero value of each field but Brokers has a default.
 type Config struct {
 	// Brokers are Kafka's bootstrap addresses.
 	Brokers []string
 	// Kafka is the login; its own Brokers and prefixes are not used.
 	Kafka kafka.Config
-	// Allow names the topics that may be written. None = nothing can be written.
+	// Allow names the topics that may be written. Empty = no topic may be written. Every topic may be read.
 	Allow []string
 	// BaseURL is the address by which clients reach this server behind a proxy, such as https://kafka.example.com. "" = http://
 	// and the Host of the request.
 	BaseURL string
-	// Reserved names consumer groups that no instance may join: their own programs would lose messages.
+	// Reserved names consumer groups that no instance may join: a service would lose the records that the instance
+	// reads.
 	Reserved []string
-	// Idle is how long an instance may go without a call before it is closed. 0 = 5 minutes.
+	// Idle is how long an instance may go without a call before it is closed. 0 = 5 minutes. Its group waits for it
+	// that long.
 	Idle time.Duration
-	// MaxConsumers bounds how many instances there are at once. 0 = 20.
+	// MaxConsumers bounds the number of instances at a time. 0 = 20. Each has its own connections to Kafka.
 	MaxConsumers int
-	// Memory bounds in bytes what the records of all instances and the bodies of all requests take together. 0 = 64 MiB,
-	// and not less than 16 MiB.
+	// Memory bounds in bytes the memory of the records of all instances and of the bodies of all requests. 0 = 64 MiB;
+	// at least 16 MiB.
 	Memory int
 	// Log gets a line for each instance that is created or closed, and for skipped records. nil = no log.
 	Log *slog.Logger
@@ -65,7 +67,7 @@ const (
 
 var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 
-// Validate returns all problems joined.
+// Validate returns all problems joined, nil when there are none. It asks no network.
 func (c Config) Validate() error {
 	var errs []error
 	if len(c.Brokers) == 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// consumers are the instances that there are, each under its group and name.
+// consumers are all instances, each under its group and name. An instance leaves the map before it ends, so that its
+// name is free at once and no call finds an ending instance. ending counts the instances between the two.
 type consumers struct {
 	server *Server
 	mu     sync.Mutex
@@ -22,7 +23,8 @@ type consumers struct {
 
 type instanceID struct{ group, name string }
 
-// entry is an instance and how it is used: one with a call in work is not idle, however long the call takes.
+// entry is an instance and its use, which consumers.mu guards. An instance with a call in work is not idle, however
+// long the call takes.
 type entry struct {
 	*instance
 	calls int
@@ -33,10 +35,10 @@ func newConsumers(s *Server) *consumers {
 	return &consumers{server: s, all: map[instanceID]*entry{}}
 }
 
-// createRequest is the body of the call that makes an instance. Numbers and booleans may come as text, as guides write
-// them.
+// createRequest is the body of the call that makes an instance. Numbers and booleans may arrive as text, as guides
+// write them. Every field may be missing.
 type createRequest struct {
-	ID             *string `json:"id"` // an older word for name; wins over it
+	ID             *string `json:"id"` // the older name of name; it wins over name
 	Name           *string `json:"name"`
 	Format         *string `json:"format"`
 	OffsetReset    *string `json:"auto.offset.reset"`
@@ -50,6 +52,8 @@ type createAnswer struct {
 	BaseURI    string `json:"base_uri"`
 }
 
+// createConsumer makes an instance, which does not connect to Kafka before its subscription. Without a name it gets a
+// random one. A name that is in use is answered with 409, one instance too many with 503.
 func (s *Server) createConsumer(_ context.Context, r *http.Request, in *createRequest) (any, error) {
 	if in == nil {
 		in = &createRequest{}
@@ -80,8 +84,8 @@ func (s *Server) createConsumer(_ context.Context, r *http.Request, in *createRe
 		BaseURI: s.base(r) + "/consumers/" + url.PathEscape(id.group) + "/instances/" + url.PathEscape(id.name)}, nil
 }
 
-// base is the address by which the client reaches this server. Behind a proxy that is Config.BaseURL: a client can send
-// X-Forwarded headers as well, so they are never read.
+// base returns the address by which the client reaches this server. Behind a proxy that is Config.BaseURL. The headers
+// X-Forwarded-… are never read, because a client can send them as well.
 func (s *Server) base(r *http.Request) string {
 	if s.cfg.BaseURL != "" {
 		return strings.TrimRight(s.cfg.BaseURL, "/")
@@ -89,6 +93,8 @@ func (s *Server) base(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// deleteConsumer ends the call in work, commits, leaves the group and answers then. A second DELETE is answered with
+// 404.
 func (s *Server) deleteConsumer(w http.ResponseWriter, r *http.Request) error {
 	id := instanceID{r.PathValue("group"), r.PathValue("instance")}
 	found := s.consumers.remove(id)
@@ -102,6 +108,7 @@ func (s *Server) deleteConsumer(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// add makes an instance, unless the name is taken or there are too many. Instances that are ending do not count.
 func (c *consumers) add(id instanceID, settings settings) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,6 +122,7 @@ func (c *consumers) add(id instanceID, settings settings) error {
 	return nil
 }
 
+// use returns the instance, which is not idle until release; nil when there is none.
 func (c *consumers) use(id instanceID) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,6 +133,7 @@ func (c *consumers) use(id instanceID) *entry {
 	return found
 }
 
+// release ends a use. The idle time begins anew.
 func (c *consumers) release(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,7 +141,7 @@ func (c *consumers) release(e *entry) {
 	e.last = time.Now()
 }
 
-// remove takes the instance out. The caller ends it and then calls ending.Done.
+// remove takes the instance out of the map; nil when there is none. The caller must end it and then call ending.Done.
 func (c *consumers) remove(id instanceID) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,7 +153,8 @@ func (c *consumers) remove(id instanceID) *entry {
 	return found
 }
 
-// sweep closes idle instances until ctx ends.
+// sweep closes idle instances until ctx ends, and frees the records of those without a call for keepTime. Each instance
+// ends in its own goroutine, because a Kafka that does not answer takes closeTime.
 func (c *consumers) sweep(ctx context.Context) {
 	tick := time.NewTicker(min(max(c.server.cfg.Idle/10, 5*time.Millisecond), time.Second))
 	defer tick.Stop()
@@ -168,7 +178,7 @@ func (c *consumers) sweep(ctx context.Context) {
 	}
 }
 
-// resting returns the instances that hold records and had no call since then.
+// resting returns the instances that hold records and had no call since then. They stay instances.
 func (c *consumers) resting(then time.Time) []*entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,7 +191,8 @@ func (c *consumers) resting(then time.Time) []*entry {
 	return resting
 }
 
-// idleSince takes out the instances whose last call ended before then.
+// idleSince takes out the instances whose last call ended before then. The caller must end each and then call
+// ending.Done.
 func (c *consumers) idleSince(then time.Time) []*entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,7 +207,8 @@ func (c *consumers) idleSince(then time.Time) []*entry {
 	return idle
 }
 
-// closeAll ends every instance and waits for those that are ending already.
+// closeAll ends every instance without a call in work, and waits for those that are ending already. The server must
+// serve no more calls: an instance with one would be left out.
 func (c *consumers) closeAll() {
 	for _, e := range c.idleSince(time.Now().Add(time.Hour)) {
 		go func() {

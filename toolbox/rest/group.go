@@ -12,7 +12,11 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// joinGroup begins to consume as a member of the group.
+// joinGroup begins to consume as a member of the group. franz-go calls the functions below from its own goroutine, also
+// between two calls of the instance.
+//
+// When partitions are taken away, records that were read are committed first, while this member still may. A failure is
+// only logged: the next member then reads these records again, which at least once allows.
 func (i *instance) joinGroup(opts ...kgo.Opt) error {
 	return i.connect(nil, append(opts,
 		kgo.ConsumerGroup(i.id.group),
@@ -34,6 +38,8 @@ func (i *instance) joinGroup(opts ...kgo.Opt) error {
 	)...)
 }
 
+// gained adds partitions, and wakes a read that waits for the first ones. The group has let the instance in, so refused
+// is over.
 func (i *instance) gained(added map[string][]int32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -48,8 +54,9 @@ func (i *instance) gained(added map[string][]int32) {
 	}
 }
 
-// lost drops the fetched records of partitions that another member reads from now on. That member reads all records that were
-// not sent, also those of an answer that is not sent yet.
+// lost removes partitions that another member reads from now on, with their fetched records. It also removes records
+// from an answer that is being made: the other member reads all records that were not sent. Records on their way to the
+// client are read by both.
 func (i *instance) lost(gone map[string][]int32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -69,9 +76,11 @@ func (i *instance) lost(gone map[string][]int32) {
 	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[partitionOf(it.record)] })
 }
 
-// beginAt turns earliest and latest into offsets for assigned partitions without a committed offset, so that the position can
-// be moved before anything is read. It keeps these offsets. When a partition comes back after an outage, the latest offset is
-// another one, and the records between them would never be read.
+// beginAt replaces earliest and latest by offsets, for assigned partitions without a committed offset, so that the
+// position can be moved before anything is read. With reset "none" such a partition is an error of the read instead.
+//
+// It keeps these offsets. When a partition comes back after an outage, latest means a later offset, and the records in
+// between would never be read. If Kafka does not answer, franz-go applies the reset by itself.
 func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	if i.settings.reset == "none" {
 		return offsets, nil
@@ -101,8 +110,8 @@ func (i *instance) beginAt(ctx context.Context, offsets map[string]map[int32]kgo
 	return offsets, nil
 }
 
-// eachUncommitted calls do, with mu held, for the partitions without an offset, and whether it is known where this
-// instance began there.
+// eachUncommitted calls do, with mu held, for each partition without a committed offset. known says whether began has
+// the offset at which this instance began there.
 func (i *instance) eachUncommitted(offsets map[string]map[int32]kgo.Offset, do func(p topicPartition, known bool)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -116,7 +125,7 @@ func (i *instance) eachUncommitted(offsets map[string]map[int32]kgo.Offset, do f
 	}
 }
 
-// listReset returns where "earliest" or "latest" is now in each partition of the topics.
+// listReset returns the offsets that earliest or latest means now, in each partition of the topics.
 func (s *Server) listReset(ctx context.Context, reset string, topics []string) (kadm.ListedOffsets, error) {
 	if reset == "earliest" {
 		return s.admin.ListStartOffsets(ctx, topics...)

@@ -20,14 +20,20 @@ type topicPartition struct {
 	Partition int32  `json:"partition"`
 }
 
-// instance is one consumer. Its calls run one after the other (begin, done). Only the group's changes of partitions happen in
-// between, and they touch only the fields that mu guards.
+// instance is one consumer. Its calls run one after another (begin, done). Only the group's changes of partitions
+// happen in between, and they touch only the fields that mu guards.
 //
 //	created ── subscribe ──> member of its group ── unsubscribe ──> created
 //	   │                        partitions come and go (gained, lost)
 //	   └────── assign ─────> reads given partitions ── unsubscribe ──> created
 //
 // Each state ends with end: DELETE, no call for Config.Idle, or the server's stop.
+//
+// A record moves as follows. Only the last step makes it count as read:
+//
+//	Kafka ── fetch ──> buffer ── take ──> answer ── sent ──> positions ── commit ──> group's offset
+//	                      ^                  │
+//	                      └──── putBack ─────┘
 type instance struct {
 	server   *Server
 	id       instanceID
@@ -36,7 +42,7 @@ type instance struct {
 	alive    context.Context // ends when the instance does
 	kill     context.CancelFunc
 
-	// Of the call in work:
+	// Only the call in work, which holds turn, uses these:
 	client  *kgo.Client        // nil before a subscription or assignment
 	hangUp  context.CancelFunc // cancels the client's pending requests
 	topics  []string
@@ -57,19 +63,21 @@ type instance struct {
 	gone      string                       // a subscribed topic that was deleted or made anew; "" = none
 }
 
-// position is the next offset to read, as far as answers were sent.
+// position is the offset behind the last record that was sent. uncommitted says that the group does not have it yet.
 type position struct {
 	kgo.EpochOffset
 	uncommitted bool
 }
 
+// newInstance returns an instance without a connection: creating one costs Kafka nothing.
 func newInstance(s *Server, id instanceID, set settings) *instance {
 	i := &instance{server: s, id: id, settings: set, turn: make(chan struct{}, 1), began: map[topicPartition]int64{}}
 	i.alive, i.kill = context.WithCancel(context.Background())
 	return i
 }
 
-// begin waits for the calls before this one. It fails when the instance ends, the client is gone or the server stops.
+// begin waits for the calls before this one. The answer is 404 when the instance has ended meanwhile, and 503 when the
+// client is gone or the server stops. Without an error, done must follow.
 func (i *instance) begin(ctx context.Context) error {
 	select {
 	case i.turn <- struct{}{}:
@@ -86,8 +94,9 @@ func (i *instance) begin(ctx context.Context) error {
 
 func (i *instance) done() { <-i.turn }
 
-// end ends the call in work, commits with auto.commit.enable the records that were read, and leaves the group. It takes
-// closeTime at most, also when Kafka does not answer. It is called once.
+// end ends the call in work, commits the records that were read (with auto.commit.enable), and leaves the group. It
+// takes closeTime at most, also when Kafka does not answer. It is called once, after the instance was taken out of
+// consumers.
 func (i *instance) end() {
 	i.kill()
 	i.turn <- struct{}{}
@@ -95,7 +104,8 @@ func (i *instance) end() {
 	<-i.turn
 }
 
-// connect begins to consume as opts say; partitions are those assigned by hand, or nil to let the group assign.
+// connect begins to consume as opts say. partitions are those assigned by hand; nil lets the group assign them. The
+// client does not fetch before the first read. A failure leaves the instance without a client.
 func (i *instance) connect(partitions []topicPartition, opts ...kgo.Opt) error {
 	i.mu.Lock()
 	i.joined, i.assigned, i.positions = make(chan struct{}), map[topicPartition]bool{}, map[topicPartition]position{}
@@ -136,7 +146,8 @@ func (i *instance) connect(partitions []topicPartition, opts ...kgo.Opt) error {
 	return nil
 }
 
-// disconnect commits with auto.commit.enable, leaves the group and forgets all partitions.
+// disconnect commits with auto.commit.enable, leaves the group and forgets all partitions, within closeTime. Failures
+// are logged: records that are not committed are delivered again, and the group drops a member that does not leave.
 func (i *instance) disconnect() {
 	if i.client == nil {
 		return
@@ -164,7 +175,7 @@ func (i *instance) warn(what string, err error) {
 	i.server.cfg.Log.Warn(what, "group", i.id.group, "instance", i.id.name, "err", kafka.Readable(err))
 }
 
-// assignment returns the partitions that are read, in order.
+// assignment returns the partitions that the instance reads now, in order.
 func (i *instance) assignment() []topicPartition {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -13,15 +13,19 @@ func partitionOfBatch(e *kgo.ErrDecompressTooLarge) topicPartition {
 	return topicPartition{e.Topic, e.Partition}
 }
 
-// isTooLarge reports whether the next batch of a partition inflates too far.
+// isTooLarge reports whether a batch that inflates too far stands behind the records that were fetched. A read then
+// ends, so that its client gets these records first.
 func (i *instance) isTooLarge() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.tooLarge) > 0
 }
 
-// passOver moves the position behind the first such batch and returns the error to answer with. It is called when there is no
-// record to answer with, so all records before the batch were read.
+// passOver moves the position behind the first such batch and returns the error with which the read is answered; nil
+// when there is none. The caller has no record for an answer, so all records before the batch were read.
+//
+// The client gets one error for each batch, and its next read goes on behind it. Without this, one batch would block
+// its partition for ever.
 func (i *instance) passOver() error {
 	i.mu.Lock()
 	if len(i.tooLarge) == 0 {
@@ -33,7 +37,7 @@ func (i *instance) passOver() error {
 	behind := kgo.EpochOffset{Epoch: large.Epoch, Offset: large.NextOffset}
 	i.positions[partitionOfBatch(large)] = position{behind, true}
 	i.mu.Unlock()
-	// Not with mu held: a change of partitions, which takes mu, may come first.
+	// mu is free here: SetOffsets waits for a change of partitions, which takes mu.
 	i.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: behind}})
 	i.server.counts.tooLarge.Add(1)
 	i.server.cfg.Log.Warn("skipped a batch that inflates too far", "group", i.id.group, "instance", i.id.name,
@@ -42,8 +46,8 @@ func (i *instance) passOver() error {
 		large.Topic, large.Partition, large.Offset, toolkafka.MaxBatch>>20, large.NextOffset)
 }
 
-// drop forgets the fetched records that were not sent; the next read fetches them again. An instance with a call in work keeps
-// them.
+// drop forgets the fetched records that were not sent, and moves the client back so that the next read fetches them
+// again. So a client that went away does not block memory. An instance with a call in work keeps its records.
 func (i *instance) drop() {
 	select {
 	case i.turn <- struct{}{}:
@@ -72,7 +76,7 @@ func (i *instance) drop() {
 	i.share.settle(nil)
 }
 
-// holds reports whether fetched records take memory.
+// holds reports whether fetched records of the instance take memory.
 func (i *instance) holds() bool {
 	i.mu.Lock()
 	held := i.share

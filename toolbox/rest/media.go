@@ -17,7 +17,7 @@ const (
 	mediaPlain  = "application/json"
 )
 
-// format is how keys and values are embedded in requests and answers.
+// format is the way in which keys and values are embedded in requests and answers: JSON as it is, or base64.
 type format string
 
 const (
@@ -27,8 +27,8 @@ const (
 
 func (f format) media() string { return "application/vnd.kafka." + string(f) + ".v2+json" }
 
-// produceFormat returns the format that the request's content type names. A plain JSON or form type is rejected: it does
-// not say the format, and a page in a browser may send it to any server.
+// produceFormat returns the format that the request's content type names. A plain JSON or form type is rejected: it
+// does not name the format, and a page in a browser may send it to any server without asking.
 func produceFormat(r *http.Request) (format, error) {
 	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
 	case mediaJSON:
@@ -48,7 +48,7 @@ func checkContentType(r *http.Request) error {
 	return failed(http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type: send Content-Type: %s", mediaV2)
 }
 
-// accepted returns which of the offered types the client prefers, the first of equals, or "" for none of them.
+// accepted returns the offered type that the client prefers, the first of equals; "" when it accepts no offer.
 func accepted(r *http.Request, offers ...string) string {
 	return httpx.Negotiate(strings.Join(r.Header.Values("Accept"), ","), offers...)
 }
@@ -61,8 +61,8 @@ func answerType(r *http.Request) (string, error) {
 	return "", failed(http.StatusNotAcceptable, "HTTP 406 Not Acceptable: accept %s", mediaV2)
 }
 
-// recordsType returns the content type of an answer with records in format f. A client that accepts only another embedded
-// format is answered with the code for that; a client that names no format is answered in the instance's.
+// recordsType returns the content type of an answer with records in format f. A client that accepts only another
+// embedded format gets the API's code for that case. A client that names no format gets the instance's.
 func recordsType(r *http.Request, f format) (string, error) {
 	if accepted(r, f.media(), mediaV2, mediaPlain) != "" {
 		return f.media(), nil

@@ -15,14 +15,16 @@ type offsetsRequest struct {
 	Offsets []offsetView `json:"offsets"`
 }
 
+// offsetView is a partition's offset in requests and answers. Metadata is a text that Kafka keeps beside a committed
+// offset.
 type offsetView struct {
 	topicPartition
 	Offset   int64  `json:"offset"`
 	Metadata string `json:"metadata"`
 }
 
-// commit commits the given offsets, each that of the last processed record: the group resumes behind it. Without a body it
-// commits all records that were read.
+// commit commits the given offsets. Each is the offset of the last processed record, so the group resumes behind it.
+// Without a body it commits all records that were read.
 func (i *instance) commit(ctx context.Context, _ *http.Request, in *offsetsRequest) (any, error) {
 	if in == nil || in.Offsets == nil {
 		return []any{}, i.commitRead(ctx)
@@ -30,6 +32,8 @@ func (i *instance) commit(ctx context.Context, _ *http.Request, in *offsetsReque
 	return []any{}, i.commitGiven(ctx, in.Offsets)
 }
 
+// commitGiven commits offsets that the client chose. A member of a group commits as such. An instance without a
+// subscription commits for the group, which must then have no members.
 func (i *instance) commitGiven(ctx context.Context, given []offsetView) error {
 	list, next := make([]topicPartition, len(given)), map[topicPartition]kadm.Offset{}
 	for n, o := range given {
@@ -48,7 +52,8 @@ func (i *instance) commitGiven(ctx context.Context, given []offsetView) error {
 	return i.commitAlone(ctx, next)
 }
 
-// commitRead commits the records that were read and are not committed yet.
+// commitRead commits the records that were read and are not committed yet. If a partition's position moved during the
+// commit, it stays uncommitted. Offsets of topics that were made anew are left out.
 func (i *instance) commitRead(ctx context.Context) error {
 	next := i.pending(i.assignment())
 	err := i.stillThere(ctx, next)
@@ -74,7 +79,8 @@ func (i *instance) commitRead(ctx context.Context) error {
 	return nil
 }
 
-// pending returns the offsets to commit of these partitions: behind the records that were read.
+// pending returns the offsets behind the records that were read, for those of the partitions that are not committed
+// yet.
 func (i *instance) pending(list []topicPartition) map[topicPartition]kadm.Offset {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -87,7 +93,8 @@ func (i *instance) pending(list []topicPartition) map[topicPartition]kadm.Offset
 	return next
 }
 
-// commitGroup commits as the member that client is: Kafka rejects it when the group has given the partitions to others.
+// commitGroup commits as the member that client is, within closeTime. Kafka rejects the commit when the group has given
+// the partitions to others. So a member that lost its place cannot move the group back.
 func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map[topicPartition]kadm.Offset) error {
 	if len(next) == 0 || client == nil {
 		return nil
@@ -125,7 +132,8 @@ func (i *instance) commitGroup(ctx context.Context, client *kgo.Client, next map
 	return failure
 }
 
-// commitAlone commits for a group without members, as instances with assigned partitions do.
+// commitAlone commits for a group without members, as instances with assigned partitions do. Kafka rejects it while the
+// group has members.
 func (i *instance) commitAlone(ctx context.Context, next map[topicPartition]kadm.Offset) error {
 	if len(next) == 0 {
 		return nil
@@ -150,7 +158,8 @@ func (i *instance) groupOffsets(ctx context.Context) (kadm.OffsetResponses, erro
 	return found, err
 }
 
-// committed answers with the group's committed offsets of the given partitions, by whichever member they were committed.
+// committed answers with the group's committed offsets of the given partitions, also those that other members
+// committed. A partition without one is missing in the answer.
 func (i *instance) committed(ctx context.Context, _ *http.Request, in *partitionsRequest) (any, error) {
 	if in == nil {
 		return nil, failed(codePartitionNotFound, "Partition not found: the body names no partitions.")

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// seekRequest is the body of a seek. A partition that both lists name begins at its timestamp.
 type seekRequest struct {
 	Offsets    []offsetView `json:"offsets"`
 	Timestamps []timeView   `json:"timestamps"`
@@ -19,7 +20,8 @@ type timeView struct {
 	Metadata  string    `json:"metadata"`
 }
 
-// seek moves the position to offsets, or to the first record that is not older than a timestamp.
+// seek moves the position to offsets, or to the first record that is not older than a timestamp. A timestamp behind the
+// last record means the end.
 func (i *instance) seek(ctx context.Context, in seekRequest) error {
 	target := map[topicPartition]int64{}
 	for n, o := range in.Offsets {
@@ -42,7 +44,7 @@ func (i *instance) seek(ctx context.Context, in seekRequest) error {
 	return i.move(ctx, target)
 }
 
-// seekTo moves the position of partitions to where a reset to earliest or latest begins.
+// seekTo returns the call that moves partitions to the offset that earliest or latest means now.
 func (i *instance) seekTo(where string) func(context.Context, partitionsRequest) error {
 	return func(ctx context.Context, in partitionsRequest) error { return i.seekEnd(ctx, in.Partitions, where) }
 }
@@ -63,7 +65,8 @@ func (i *instance) seekEnd(ctx context.Context, partitions []topicPartition, whe
 	return i.move(ctx, target)
 }
 
-// move makes the next read begin at the targets. The instance must read all their partitions.
+// move makes the next read begin at the targets. The instance must read all their partitions, or nothing is moved. A
+// failure in the middle leaves some partitions moved.
 func (i *instance) move(ctx context.Context, target map[topicPartition]int64) error {
 	i.mu.Lock()
 	for p := range target {
@@ -81,6 +84,8 @@ func (i *instance) move(ctx context.Context, target map[topicPartition]int64) er
 	return nil
 }
 
+// moveOne moves one partition and drops its fetched records. The new position counts as uncommitted, so the next commit
+// makes it the group's.
 func (i *instance) moveOne(ctx context.Context, p topicPartition, offset int64) error {
 	at := kgo.EpochOffset{Epoch: -1, Offset: offset}
 	if i.manual {
@@ -103,8 +108,8 @@ func (i *instance) moveOne(ctx context.Context, p topicPartition, offset int64) 
 	return nil
 }
 
-// moveMember moves a partition that the group assigned. franz-go ignores a move until it has read where the partition begins,
-// a moment after the assignment. So the move is repeated until it has an effect.
+// moveMember moves a partition that the group assigned. franz-go ignores a move until it has read the partition's
+// committed offset, a moment after the assignment. So the move is repeated until it has an effect, or ctx ends.
 func (i *instance) moveMember(ctx context.Context, p topicPartition, at kgo.EpochOffset) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -14,8 +14,9 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// producerOptions make an acknowledged record durable and written once (acks from all in-sync replicas, idempotent: the
-// library's defaults), and a record that Kafka does not take in time a failed one.
+// producerOptions make an acknowledged record durable and written once: acks from all in-sync replicas, idempotent,
+// which are the library's defaults. A record that Kafka does not take within kafkaTime fails. Records that wait for
+// Kafka take maxBuffered bytes at most.
 func producerOptions(cfg Config) ([]kgo.Opt, error) {
 	options, err := connectionOptions(cfg)
 	return append(options,
@@ -26,7 +27,7 @@ func producerOptions(cfg Config) ([]kgo.Opt, error) {
 	), err
 }
 
-// connectionOptions bound the wait for a Kafka that accepts connections and does not answer.
+// connectionOptions bound the wait for a Kafka that accepts connections and does not answer to hangTime.
 func connectionOptions(cfg Config) ([]kgo.Opt, error) {
 	where := cfg.Kafka
 	where.Brokers = cfg.Brokers
@@ -38,8 +39,8 @@ func connectionOptions(cfg Config) ([]kgo.Opt, error) {
 	), err
 }
 
-// produceRequest is the body of a produce call. Schemas are for formats that this server does not have; the fields are here
-// because clients send them as null.
+// produceRequest is the body of a produce call. This server has no formats with schemas. Their fields are here because
+// clients send them as null, and decode rejects unknown fields.
 type produceRequest struct {
 	KeySchema     *string         `json:"key_schema"`
 	KeySchemaID   *int            `json:"key_schema_id"`
@@ -60,6 +61,8 @@ type produceAnswer struct {
 	ValueSchemaID *int           `json:"value_schema_id"`
 }
 
+// recordResult is the result of one record, in the request's order: partition and offset, or an error. The unused
+// fields are null.
 type recordResult struct {
 	Partition *int32  `json:"partition"`
 	Offset    *int64  `json:"offset"`
@@ -71,6 +74,7 @@ func (s *Server) produce(w http.ResponseWriter, r *http.Request) error {
 	return s.produceRecords(w, r, nil)
 }
 
+// produceTo is produce into the partition of the path.
 func (s *Server) produceTo(w http.ResponseWriter, r *http.Request) error {
 	number, err := strconv.ParseInt(r.PathValue("partition"), 10, 32)
 	if err != nil || number < 0 {
@@ -80,8 +84,11 @@ func (s *Server) produceTo(w http.ResponseWriter, r *http.Request) error {
 	return s.produceRecords(w, r, &partition)
 }
 
-// produceRecords writes the records of a request, all into partition unless that is nil. It writes none of them when any part
-// of the request is wrong.
+// produceRecords writes the records of a request, all into partition unless that is nil. It writes no record when any
+// part of the request is wrong. The cheap checks come before the body, so a request that is not allowed costs no
+// memory.
+//
+// The answer is 200 as soon as one record was tried, also if all of them failed: each record has its own result.
 func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partition *int32) error {
 	topic := r.PathValue("topic")
 	f, err := produceFormat(r)
@@ -107,7 +114,7 @@ func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partitio
 	if err != nil {
 		return err
 	}
-	// Not the request's context: a record that was begun is written although the client is gone.
+	// A record that was begun is written although the client is gone, so this context outlives the request's.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), kafkaTime)
 	defer cancel()
 	count, err := s.partitionsOf(ctx, topic, highest)
@@ -120,7 +127,7 @@ func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partitio
 	return respond(w, media, produceAnswer{Offsets: s.write(ctx, list)})
 }
 
-// toKafka returns the records and the highest partition that one of them names.
+// toKafka returns the records for Kafka, and the highest partition that one of them names. Its errors name the record.
 func (in produceRequest) toKafka(topic string, f format, partition *int32) ([]*kgo.Record, int32, error) {
 	if len(in.Records) == 0 {
 		return nil, 0, invalid("records may not be empty")
@@ -155,8 +162,8 @@ func (in produceRequest) toKafka(topic string, f format, partition *int32) ([]*k
 	return list, highest, nil
 }
 
-// bytes returns an embedded key or value as Kafka keeps it: JSON as it was written, without the spaces around its parts, or the
-// decoded base64. Null, and a missing field, is null.
+// bytes returns an embedded key or value as Kafka keeps it: JSON without the spaces between its parts, or the decoded
+// base64. Null and a missing field mean null, which in a value is a tombstone.
 func (f format) bytes(what string, embedded json.RawMessage) ([]byte, error) {
 	if len(embedded) == 0 || string(embedded) == "null" {
 		return nil, nil
@@ -177,7 +184,11 @@ func (f format) bytes(what string, embedded json.RawMessage) ([]byte, error) {
 	return decoded, nil
 }
 
-// write writes the records and returns the result of each, when all are known or ctx ends.
+// write writes the records and returns the result of each, when all are known or ctx ends. A record without a result by
+// then has the error errUnknownOutcome, and a retry of it may write it twice.
+//
+// Records are produced in another goroutine, because Produce blocks while the client's buffer is full. That goroutine
+// may live on after write has returned, until the records' own time-out.
 func (s *Server) write(ctx context.Context, list []*kgo.Record) []recordResult {
 	type outcome struct {
 		index int
@@ -226,12 +237,14 @@ collect:
 	return results
 }
 
+// errUnknownOutcome is the error of a record without an answer in time. Kafka may have the record.
 var errUnknownOutcome = errors.New("no answer from Kafka in time: the record may have been written")
 
 // anyPartition is the Partition of a record that names none.
 const anyPartition = -1
 
-// chooser puts a record into the partition that it names, else into that which every Kafka client computes from its key.
+// chooser puts a record into the partition that it names. Otherwise it uses the partition that every Kafka client
+// computes from the key, so that records of one key stay in order with those of other programs.
 type chooser struct{ kgo.Partitioner }
 
 func (c chooser) ForTopic(topic string) kgo.TopicPartitioner {
@@ -240,10 +253,13 @@ func (c chooser) ForTopic(topic string) kgo.TopicPartitioner {
 
 type topicChooser struct{ kgo.TopicPartitioner }
 
+// RequiresConsistency also holds for a named partition: franz-go must then count partitions without a leader, too, or
+// the number would mean another partition.
 func (c *topicChooser) RequiresConsistency(r *kgo.Record) bool {
 	return r.Partition != anyPartition || c.TopicPartitioner.RequiresConsistency(r)
 }
 
+// Partition returns the record's own partition, if it names one. produceRecords has checked that it exists.
 func (c *topicChooser) Partition(r *kgo.Record, n int) int {
 	if r.Partition != anyPartition {
 		return int(r.Partition)

@@ -14,16 +14,18 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// item is a record in an answer, or one that the answer skips because it is not JSON.
+// item is a record in an answer. A skipped one is not JSON: it is not shown, and counts as read all the same.
 type item struct {
 	record  *kgo.Record
 	skipped bool
 }
 
-// skippedHeader says how many records an answer skips.
+// skippedHeader is the response header with the number of records that the answer skips. It is missing when there are
+// none.
 const skippedHeader = "Pas-Skipped-Records"
 
-// limits are when a read ends.
+// limits are the bounds of one read. timeout begins when the group has assigned partitions, or after joinTime. minBytes
+// ends the read early; at 0 or below, a read ends when no more records come.
 type limits struct {
 	timeout  time.Duration
 	joinTime time.Duration
@@ -31,6 +33,8 @@ type limits struct {
 	minBytes int
 }
 
+// records is the read call: it commits the records of earlier answers, collects records, and sends them. Records that
+// are not sent, for any reason, return to the buffer. An empty answer is no error.
 func (i *instance) records(w http.ResponseWriter, r *http.Request) error {
 	media, err := recordsType(r, i.settings.format)
 	if err != nil {
@@ -43,7 +47,7 @@ func (i *instance) records(w http.ResponseWriter, r *http.Request) error {
 	if i.client == nil {
 		return illegalState("Consumer is not subscribed to any topics or assigned any partitions")
 	}
-	// The server's read deadline is for sending a request, not for waiting for its answer.
+	// The server's read deadline is for the request alone, and a read may wait longer.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	ctx := r.Context()
 	if i.settings.autoCommit {
@@ -65,7 +69,8 @@ func (i *instance) records(w http.ResponseWriter, r *http.Request) error {
 	return i.deliver(w, media)
 }
 
-// limits reads timeout (milliseconds) and max_bytes.
+// limits reads the parameters timeout (milliseconds) and max_bytes. Larger values than the server's own bounds are
+// reduced to these.
 func (i *instance) limits(r *http.Request) (limits, error) {
 	l := limits{timeout: i.settings.timeout, joinTime: i.settings.joinTime, maxBytes: maxReadBytes, minBytes: i.settings.minBytes}
 	if text := r.URL.Query().Get("timeout"); text != "" {
@@ -89,8 +94,8 @@ func (i *instance) limits(r *http.Request) (limits, error) {
 	return l, nil
 }
 
-// commitBefore commits the records of earlier answers: the client calls again, so it has them. A failure is logged, and the next
-// call tries again.
+// commitBefore commits the records of earlier answers: the client calls again, so it has handled them. A failure is
+// logged, and the next call tries again. The read goes on without it, since its records are uncommitted in any case.
 func (i *instance) commitBefore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
@@ -99,8 +104,16 @@ func (i *instance) commitBefore(ctx context.Context) {
 	}
 }
 
-// collect fills the answer until it is large enough, or has records and no more come for quietTime, or the time is over. It
-// fails only when it has no record.
+// collect fills the answer. It ends at the first of these:
+//
+//   - The answer is full, or has minBytes.
+//   - A batch that inflates too far comes next.
+//   - There are records, and no more came for quietTime.
+//   - There are records, and the memory is used up.
+//   - The time is over, ctx ends, or the topic is gone.
+//
+// With records it returns no error, because the error is met again by the next read. Without records it returns the
+// first of: the batch to pass over, a failed fetch, the group's rejection, a Kafka that does not answer.
 func (i *instance) collect(ctx context.Context, within limits) error {
 	i.awaitPartitions(ctx, within.joinTime)
 	deadline := time.Now().Add(within.timeout)
@@ -138,7 +151,8 @@ func (i *instance) collect(ctx context.Context, within limits) error {
 	return nil
 }
 
-// awaitPartitions waits for the group's first assignment: without it, the first read of every guide would find nothing.
+// awaitPartitions waits for the group's first assignment, for patience at most. Without it the first read of every
+// guide would return nothing, because joining a group takes seconds.
 func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) {
 	i.mu.Lock()
 	joined := i.joined
@@ -152,8 +166,9 @@ func (i *instance) awaitPartitions(ctx context.Context, patience time.Duration) 
 	}
 }
 
-// fetch is poll when there is memory for the records that may come. It also waits for memory, but not when there are records
-// to answer with.
+// fetch polls if there is memory for the records that may come. Otherwise it waits for memory, for quietTime at most,
+// and returns the error that says so. The caller repeats it while its time lasts, since other requests give memory
+// back.
 func (i *instance) fetch(ctx context.Context, until time.Time) (came int, err error) {
 	if i.server.memory.full() && i.client.BufferedFetchRecords() == 0 {
 		err = noMemory()
@@ -169,14 +184,19 @@ func (i *instance) fetch(ctx context.Context, until time.Time) (came int, err er
 	return 0, err
 }
 
-// poll waits until then for records. It returns how many came.
+// poll waits for records, until the given time at most. It returns how many came.
 func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	return i.keep(i.client.PollFetches(ctx))
 }
 
-// keep keeps the records of partitions that the instance still reads, and the errors that stop it from reading more.
+// keep adds the fetched records to the buffer, except those of partitions that the instance lost meanwhile. It returns
+// the last error that stops reading.
+//
+// Some errors are no failure: the end of the wait is ordinary, a batch that inflates too far is kept for passOver, and
+// an error of the group that a retry heals is left to franz-go, which joins again by itself. An error of the group that
+// no retry heals is kept in refused, for notLetIn.
 func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -220,22 +240,24 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	return came, failure
 }
 
-// notLetIn returns why the group rejects the instance. The client keeps trying and reports the reason only now and then.
+// notLetIn returns the reason why the group rejects the instance, nil when it does not. The client keeps trying, and
+// reports the reason only now and then, so it is kept until an assignment.
 func (i *instance) notLetIn() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.refused
 }
 
-// reachable pings Kafka when no record came: an empty answer must not hide that Kafka is away.
+// reachable pings Kafka when no record came: an empty answer must not hide that Kafka is away. It takes kafkaTime at
+// most.
 func (i *instance) reachable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
 	return i.server.client.Ping(ctx)
 }
 
-// take moves records from the buffer into the answer while they fit. The first always fits, or a large record would block its
-// partition for ever. It returns the size of the answer and whether the next record does not fit.
+// take moves records from the buffer into the answer while they fit. The first always fits, or a large record would
+// block its partition for ever. It returns the size of the answer, and whether no more record fits.
 func (i *instance) take(maxBytes int) (size int, full bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -253,7 +275,8 @@ func (i *instance) take(maxBytes int) (size int, full bool) {
 	return size, size >= maxBytes
 }
 
-// size is how many bytes of max_bytes a record counts.
+// size is how much of max_bytes a record uses: the bytes of key and value, at least 1. A skipped record uses nothing,
+// because it is not sent.
 func (it item) size() int {
 	if it.skipped {
 		return 0
@@ -261,6 +284,7 @@ func (it item) size() int {
 	return max(1, len(it.record.Key)+len(it.record.Value))
 }
 
+// empty reports whether the answer has no record, not even a skipped one.
 func (i *instance) empty() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

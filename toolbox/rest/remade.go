@@ -11,12 +11,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// remadeTopic is the answer to a read of a topic that was deleted, or deleted and made anew, since it was subscribed to.
+// remadeTopic is the answer to a read of a topic that was deleted, or deleted and made anew, after the subscription.
+// The client must subscribe again: its positions mean other records in the new topic.
 func remadeTopic(topic string) *Error {
 	return failed(codeTopicNotFound, "Topic not found: the topic %q was deleted (or made anew). If it is there again, subscribe again: its records are read as auto.offset.reset says.", topic)
 }
 
-// topicIDs asks Kafka for the ids of the topics that exist; the client's cache may be five seconds old.
+// topicIDs asks Kafka for the ids of the topics; one that does not exist is missing. It sends a request of its own,
+// because the client's cached answer may be five seconds old.
 func (s *Server) topicIDs(ctx context.Context, topics []string) (map[string]kadm.TopicID, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	for _, topic := range topics {
@@ -35,7 +37,8 @@ func (s *Server) topicIDs(ctx context.Context, topics []string) (map[string]kadm
 	return ids, nil
 }
 
-// identify notes the ids of the subscribed or assigned topics. It ignores a failure, because the next read meets it as well.
+// identify keeps the ids of the subscribed or assigned topics. It ignores a failure, because the next read meets it as
+// well. The topics of a pattern get their ids with their first commit.
 func (i *instance) identify(ctx context.Context, topics []string) {
 	ids, err := i.server.topicIDs(ctx, topics)
 	i.mu.Lock()
@@ -45,8 +48,8 @@ func (i *instance) identify(ctx context.Context, topics []string) {
 	}
 }
 
-// stillThere removes from next the offsets of topics that no longer exist under their id. Committed, such an offset would hide
-// the first records of a new topic with the same name.
+// stillThere removes from next the offsets of topics that no longer exist under their id, and forgets these topics. If
+// such an offset were committed, it would hide the first records of a new topic with the same name.
 func (i *instance) stillThere(ctx context.Context, next map[topicPartition]kadm.Offset) error {
 	var topics []string
 	for p := range next {
@@ -81,7 +84,8 @@ func (i *instance) stillThere(ctx context.Context, next map[topicPartition]kadm.
 	return nil
 }
 
-// forget forgets the records and offsets of a topic that is gone. It is called with mu held.
+// forget removes the records and offsets of a topic that is gone. Reads are answered with an error then, until the next
+// subscription. It is called with mu held.
 func (i *instance) forget(topic string) {
 	i.gone = topic
 	for p := range i.positions {
@@ -94,7 +98,7 @@ func (i *instance) forget(topic string) {
 	i.tooLarge = slices.DeleteFunc(i.tooLarge, func(e *kgo.ErrDecompressTooLarge) bool { return e.Topic == topic })
 }
 
-// isGone returns the answer to a read when a topic is gone, else nil.
+// isGone returns the error with which a read is answered when a topic is gone, else nil.
 func (i *instance) isGone() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 )
 
-// Server serves the API. Make one with New, run it with Serve.
+// Server serves the API. Make one with New, run it with Serve once. Its handler may serve any number of requests at a
+// time.
 type Server struct {
 	cfg       Config
 	client    *kgo.Client // produces and asks; consumers have their own
@@ -26,7 +27,7 @@ type Server struct {
 	closeOnce sync.Once
 }
 
-// Stats counts what a server did since its start.
+// Stats counts the records and instances of a server since its start. The numbers only grow.
 type Stats struct {
 	Produced  int64 `json:"produced"`  // records acknowledged by Kafka
 	Refused   int64 `json:"refused"`   // records that Kafka did not accept
@@ -41,7 +42,8 @@ type counts struct {
 	produced, refused, consumed, skipped, tooLarge, created, expired atomic.Int64
 }
 
-// New returns a server that is not connected yet, or all problems of cfg joined.
+// New returns a server, or all problems of cfg joined. It asks no network: Kafka may be away. The caller must call
+// Serve or Close.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -69,8 +71,8 @@ func (s *Server) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Serve serves on l until ctx ends. Then it finishes the calls in work and lets every instance leave its group. No goroutine is
-// left running.
+// Serve serves on l until ctx ends. Then it finishes the calls in work, lets every instance commit and leave its group,
+// and closes the server. No goroutine is left running.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer s.Close()
 	sweeping, stop := context.WithCancel(ctx)
@@ -82,7 +84,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// Close closes every instance and the connection to Kafka. Serve calls it.
+// Close closes every instance and the connections to Kafka. Serve calls it; further calls do nothing.
 func (s *Server) Close() {
 	s.closeOnce.Do(func() {
 		s.consumers.closeAll()
@@ -97,7 +99,8 @@ func (s *Server) Stats() Stats {
 		Skipped: c.skipped.Load(), TooLarge: c.tooLarge.Load(), Consumers: c.created.Load(), Expired: c.expired.Load()}
 }
 
-// writable returns an error with the flag to add when the topic may not be written.
+// writable returns nil for a topic that may be written, else an error that names the flag to add. No topic may be
+// written by default, since records of a stranger in a service's topic can move money.
 func (s *Server) writable(topic string) error {
 	if slices.Contains(s.cfg.Allow, topic) {
 		return nil

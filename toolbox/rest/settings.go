@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// settings are the settings that an instance was created with.
+// settings are the settings with which an instance was created. They never change.
 type settings struct {
 	format     format
 	reset      string // where to begin without a committed offset: earliest, latest, none
@@ -18,6 +18,8 @@ type settings struct {
 	joinTime   time.Duration // how much longer the first read may take; 0 when the client set a timeout
 }
 
+// settings returns the settings of a request, with the API's defaults for those that are missing: binary, latest,
+// auto.commit.enable. A wrong value is an error: a default in its place could lose records.
 func (in createRequest) settings() (settings, error) {
 	set := settings{format: formatBinary, reset: "latest", autoCommit: true, minBytes: -1, timeout: readTime, joinTime: joinTime}
 	if in.Format != nil {
@@ -66,7 +68,7 @@ func badSetting(name string, value any, want string) error {
 	return failed(codeConsumerConfig, "Invalid consumer configuration: %s is %v instead of %s", name, value, want)
 }
 
-// number reads a number that may have come as text.
+// number reads a whole number that may have come as text.
 func number(v any) (int, error) {
 	if f, ok := v.(float64); ok {
 		if n := int(f); float64(n) == f {
@@ -76,7 +78,7 @@ func number(v any) (int, error) {
 	return strconv.Atoi(fmt.Sprint(v))
 }
 
-// begin is the reset setting as franz-go names it.
+// begin returns the reset setting in the form of franz-go. "none" makes a read without a committed offset fail.
 func (s settings) begin() kgo.Offset {
 	switch s.reset {
 	case "earliest":

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// subscribeRequest is the body of a subscription: topics or a pattern, never both.
 type subscribeRequest struct {
 	Topics  []string `json:"topics"`
 	Pattern *string  `json:"topic_pattern"`
@@ -20,8 +21,9 @@ type partitionsRequest struct {
 	Partitions []topicPartition `json:"partitions"`
 }
 
-// subscribe makes the instance a member of its group that reads these topics. A different subscription replaces the one before:
-// the instance leaves the group and joins it again.
+// subscribe makes the instance a member of its group that reads these topics, which must exist. A different
+// subscription replaces the one before: the instance commits, leaves the group and joins it again. The same one changes
+// nothing, unless a topic is gone.
 func (i *instance) subscribe(ctx context.Context, in subscribeRequest) error {
 	switch {
 	case i.manual:
@@ -51,6 +53,8 @@ func (i *instance) subscribe(ctx context.Context, in subscribeRequest) error {
 	return nil
 }
 
+// subscribePattern subscribes to all topics whose whole name matches, also later ones. Kafka's internal topics (__)
+// never match.
 func (i *instance) subscribePattern(pattern string) error {
 	if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
 		return invalid("topic_pattern %q is not a regular expression", pattern)
@@ -65,7 +69,7 @@ func (i *instance) subscribePattern(pattern string) error {
 	return nil
 }
 
-// subscription answers with the topics; for a pattern, with those of which the instance has a partition.
+// subscription answers with the topics; for a pattern, with the topics of which the instance has a partition now.
 func (i *instance) subscription(context.Context, *http.Request) (any, error) {
 	topics := slices.Clone(i.topics)
 	if i.pattern != "" {
@@ -81,14 +85,16 @@ func (i *instance) subscription(context.Context, *http.Request) (any, error) {
 	return map[string][]string{"topics": topics}, nil
 }
 
-// unsubscribe leaves the group, or ends the reading of given partitions.
+// unsubscribe commits and leaves the group, or ends the reading of given partitions. The instance stays.
 func (i *instance) unsubscribe(w http.ResponseWriter, _ *http.Request) error {
 	i.disconnect()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// assign makes the instance read these partitions, from their committed offsets on, without being a member of the group.
+// assign makes the instance read these partitions, from their committed offsets, without being a member of the group.
+// It replaces an earlier assignment; an empty list ends it. The group does not see such a reader, so one of its members
+// may read the same records.
 func (i *instance) assign(ctx context.Context, in partitionsRequest) error {
 	if i.topics != nil || i.pattern != "" {
 		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive: this instance has a subscription")
@@ -119,7 +125,7 @@ func (i *instance) assignments(context.Context, *http.Request) (any, error) {
 	return partitionsRequest{list}, nil
 }
 
-// check returns an error when a partition does not exist.
+// check returns an error for the first partition that does not exist.
 func (i *instance) check(ctx context.Context, list []topicPartition) error {
 	for _, p := range list {
 		detail, err := i.server.describe(ctx, p.Topic)
@@ -133,8 +139,8 @@ func (i *instance) check(ctx context.Context, list []topicPartition) error {
 	return nil
 }
 
-// startOf returns where partitions assigned by hand begin: at the group's committed offset, else where auto.offset.reset
-// says.
+// startOf returns the offsets at which partitions assigned by hand begin: the group's committed offset, else the one
+// that auto.offset.reset means now.
 func (i *instance) startOf(ctx context.Context, list []topicPartition) (map[string]map[int32]kgo.Offset, error) {
 	found, err := i.groupOffsets(ctx)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
+// partitionView, replicaView and topicView are the API's own words for Kafka's metadata.
 type partitionView struct {
 	Partition int32         `json:"partition"`
 	Leader    int32         `json:"leader"`
@@ -36,12 +37,13 @@ func (s *Server) brokers(ctx context.Context, _ *http.Request) (any, error) {
 	return map[string][]int32{"brokers": metadata.Brokers.NodeIDs()}, err
 }
 
-// topics lists the names of all topics but Kafka's internal ones.
+// topics answers with the names of all topics but Kafka's internal ones.
 func (s *Server) topics(ctx context.Context, _ *http.Request) (any, error) {
 	details, err := s.admin.ListTopics(ctx)
 	return details.Names(), err
 }
 
+// topic answers with a topic's partitions and settings. Settings that Kafka calls sensitive are left out.
 func (s *Server) topic(ctx context.Context, r *http.Request) (any, error) {
 	name := r.PathValue("topic")
 	detail, err := s.describe(ctx, name)
@@ -73,7 +75,8 @@ func (s *Server) partition(ctx context.Context, r *http.Request) (any, error) {
 	return view(detail), err
 }
 
-// partitionOffsets answers with the first offset that exists and the offset of the next record.
+// partitionOffsets answers with the first offset that exists and the offset of the next record. The two come from two
+// requests, so a busy partition may have moved in between.
 func (s *Server) partitionOffsets(ctx context.Context, r *http.Request) (any, error) {
 	detail, err := s.describePartition(ctx, r)
 	if err != nil {
@@ -95,7 +98,8 @@ func (s *Server) partitionOffsets(ctx context.Context, r *http.Request) (any, er
 	return offsets, nil
 }
 
-// describe asks Kafka for one topic.
+// describe asks Kafka for one topic. Its errors are the API's: not found, or not ready yet, which a retry heals. A name
+// that no topic can have is not sent to Kafka.
 func (s *Server) describe(ctx context.Context, topic string) (kadm.TopicDetail, error) {
 	if !topicName.MatchString(topic) {
 		return kadm.TopicDetail{}, topicNotFound(topic)
@@ -115,6 +119,7 @@ func (s *Server) describe(ctx context.Context, topic string) (kadm.TopicDetail, 
 	}
 }
 
+// describePartition is describe for the partition of the path.
 func (s *Server) describePartition(ctx context.Context, r *http.Request) (kadm.PartitionDetail, error) {
 	topic := r.PathValue("topic")
 	detail, err := s.describe(ctx, topic)
@@ -145,7 +150,8 @@ func view(p kadm.PartitionDetail) partitionView {
 	return v
 }
 
-// partitions caches how many partitions a topic has, so that not every request asks Kafka.
+// partitions caches the number of partitions of topics, so that not every produce request asks Kafka. It is safe for
+// concurrent use.
 type partitions struct {
 	mu    sync.Mutex
 	known map[string]partitionCount
@@ -156,11 +162,11 @@ type partitionCount struct {
 	until time.Time
 }
 
-// remembered is how long a deleted topic can still count as existing.
+// remembered is how long a deleted topic can still count as existing. Its records then fail one by one.
 const remembered = 30 * time.Second
 
-// partitionsOf returns how many partitions the topic has. It asks Kafka again when the topic had no partition of the number
-// wanted.
+// partitionsOf returns the number of partitions of the topic. It asks Kafka again if the cached number is too small for
+// wanted: partitions may have been added.
 func (s *Server) partitionsOf(ctx context.Context, topic string, wanted int32) (int32, error) {
 	now := time.Now()
 	s.known.mu.Lock()

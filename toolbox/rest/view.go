@@ -19,7 +19,7 @@ type recordView struct {
 	Offset    int64  `json:"offset"`
 }
 
-// shown returns the answer's records, the count of skipped records, and the first of these.
+// shown returns the answer's records, the number of skipped records, and the first of these; nil when there is none.
 func (i *instance) shown() (records []*kgo.Record, skipped int, first *kgo.Record) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -37,7 +37,7 @@ func (i *instance) shown() (records []*kgo.Record, skipped int, first *kgo.Recor
 	return records, skipped, first
 }
 
-// view returns one record as the format shows it.
+// view returns one record as the format shows it. Headers and time have no place in the API.
 func (f format) view(r *kgo.Record) recordView {
 	v := recordView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
 	if f == formatJSON {
@@ -48,13 +48,14 @@ func (f format) view(r *kgo.Record) recordView {
 	return v
 }
 
-// isJSON reports whether a value can be embedded in an answer; a missing value is embedded as null. A byte order mark in front
-// is ignored, as the services ignore it.
+// isJSON reports whether a value can be embedded in an answer: JSON in UTF-8, or no value, which is embedded as null. A
+// byte order mark in front is ignored, as the services ignore it.
 func isJSON(value []byte) bool {
 	value = messages.WithoutByteOrderMark(value)
 	return value == nil || json.Valid(value) && utf8.Valid(value)
 }
 
+// embedded returns a value for an answer without decoding it, so that numbers keep all their digits.
 func embedded(value []byte) any {
 	if value == nil {
 		return nil
@@ -62,8 +63,8 @@ func embedded(value []byte) any {
 	return json.RawMessage(messages.WithoutByteOrderMark(value))
 }
 
-// jsonKey embeds a key that is JSON, else the key as text: most keys are bare ids, and a record must not be skipped for its key.
-// A key that is not text is embedded in base64.
+// jsonKey embeds a key that is JSON, else the key as text: most keys are bare ids, and a record must not be skipped for
+// its key. A key that is not text is embedded in base64.
 func jsonKey(key []byte) any {
 	switch {
 	case isJSON(key):
@@ -75,6 +76,7 @@ func jsonKey(key []byte) any {
 	}
 }
 
+// inBase64 returns bytes in base64, and null for a missing key or value.
 func inBase64(b []byte) any {
 	if b == nil {
 		return nil
