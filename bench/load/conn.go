@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// answerTime limits the wait for one answer.
+	// answerTime bounds the wait for one answer.
 	answerTime = 60 * time.Second
-	// idleTime is the longest silence after which a connection is used again. Servers close silent connections, and a
-	// request could meet that close on its way.
+	// idleTime is the longest silence after which a connection is used again. Servers close silent connections,
+	// and a request could meet that close on its way.
 	idleTime = 2 * time.Second
 )
 
-// Conn is one connection that stays open between requests. It writes requests itself, because net/http's client costs more
-// than the handlers that the benchmark measures.
+// Conn is one connection that stays open between requests. It writes requests itself, because the client of
+// net/http costs more than the handlers that the benchmark measures. A Conn is used by one goroutine.
 type Conn struct {
 	address string
-	first   string // of a request's first line: method and path
+	first   string // method and path, the beginning of each request
 	net     net.Conn
 	in      *bufio.Reader
 	out     []byte
@@ -32,7 +32,8 @@ type Conn struct {
 	stop    func() bool
 }
 
-// Dial connects to host:port. first is the method and the path of each request, such as "POST /orders".
+// Dial connects to host:port. first is the method and the path of each request, such as "POST /orders". The end
+// of ctx interrupts a Send that is waiting.
 func Dial(ctx context.Context, address, first string) (*Conn, error) {
 	c := &Conn{address: address, first: first}
 	return c, c.open(ctx)
@@ -45,11 +46,12 @@ func (c *Conn) open(ctx context.Context) error {
 		return fmt.Errorf("connect to %s: %w", c.address, err)
 	}
 	c.net, c.in, c.used = opened, bufio.NewReader(opened), time.Now()
+	// A deadline in the past wakes a read or write that is waiting.
 	c.stop = context.AfterFunc(ctx, func() { _ = opened.SetDeadline(time.Unix(1, 0)) })
 	return nil
 }
 
-// Close closes the connection.
+// Close closes the connection. It may be called on a Conn that never connected.
 func (c *Conn) Close() {
 	if c.stop != nil {
 		c.stop()
@@ -57,8 +59,9 @@ func (c *Conn) Close() {
 	}
 }
 
-// Send sends one request with a JSON body and returns the status of the answer. The context is the one given to Dial: when
-// it ends, Send returns its cause.
+// Send sends one request with a JSON body and returns the status of the answer. ctx must be the one given to
+// Dial: when it ends, Send returns its cause. After another error the connection is unusable; a caller that
+// continues must cause a new one.
 func (c *Conn) Send(ctx context.Context, body []byte) (status int, err error) {
 	if time.Since(c.used) > idleTime {
 		c.Close()
@@ -89,7 +92,7 @@ func (c *Conn) Send(ctx context.Context, body []byte) (status int, err error) {
 	return status, nil
 }
 
-// receive reads an answer to its end.
+// receive reads an answer to its end, so that the connection is ready for the next request.
 func (c *Conn) receive() (status int, err error) {
 	answer, err := http.ReadResponse(c.in, nil)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Latency is a distribution of times, in milliseconds.
+// Latency is a distribution of times, in milliseconds. Without times it is zero.
 type Latency struct {
 	P50  float64 `json:"p50"`
 	P95  float64 `json:"p95"`
@@ -16,7 +16,7 @@ type Latency struct {
 	N    int     `json:"n"`
 }
 
-// Latencies returns the distribution of times, which need not be sorted.
+// Latencies returns the distribution of times, which need not be sorted and stay as they are.
 func Latencies(times []time.Duration) Latency {
 	if len(times) == 0 {
 		return Latency{}
@@ -26,7 +26,8 @@ func Latencies(times []time.Duration) Latency {
 	return Latency{P50: at(0.50), P95: at(0.95), P99: at(0.99), P999: at(0.999), Max: at(1), N: len(sorted)}
 }
 
-// Percentile returns the smallest of the sorted times that is not below a share of them (nearest rank).
+// Percentile returns the smallest of the sorted times that is not below a share of them (nearest rank). It is a
+// time that was really measured, never a mean of two.
 func Percentile(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -1,5 +1,10 @@
-// Package load places orders over HTTP: as many as the clients can (closed loop), or at a given rate (open loop). It is the
-// same for every arm, and uses little processor time, because it shares the processors with the programs that it measures.
+// Package load places orders over HTTP: as many as the clients can (closed loop), or at a given rate (open
+// loop). It is the same for every arm. It uses little processor time, because it shares the processors with the
+// programs that it measures.
+//
+// A closed loop measures the highest rate: a slow arm slows its clients, too. An open loop measures latency:
+// orders are due at moments that no answer delays, and an order's time counts from when it was due. Otherwise
+// an arm that stalls would receive fewer orders, and the stall would hardly show.
 package load
 
 import (
@@ -14,20 +19,21 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// Target is where orders are placed.
+// Target is the place of the orders. Its functions are called concurrently by all clients.
 type Target struct {
 	Addresses []string                               // host:port each; connections are spread over them
-	Body      func(n int) []byte                     // of the nth order
-	Place     func(ctx context.Context, n int) error // when set, places the nth order by another way than HTTP
-	// Answered, when set, receives the answer to the nth order, or the error. The order is not sent again then.
+	Body      func(n int) []byte                     // JSON of the nth order
+	Place     func(ctx context.Context, n int) error // when set, replaces HTTP for the nth order
+	// Answered, when set, receives the answer to the nth order, or the error. Then every answer is final: no
+	// order is sent again, and no error ends the loop.
 	Answered func(n, status int, body []byte, err error)
-	// Patience is how late an order may be sent in the open loop. A later one is left out. 0 = no limit.
+	// Patience is the longest delay of an order in the open loop. A later order is left out. 0 means no limit.
 	Patience time.Duration
 }
 
-// Placed is the outcome of a loop.
+// Placed is the result of a loop. Its slices are indexed from 0, for the orders from first on.
 type Placed struct {
-	Orders   int             // accepted
+	Orders   int             // the number asked for; with an error, not all were accepted
 	Refused  int             // answers 429 and 503; each of these orders was sent again
 	First    time.Time       // when the first order was sent
 	Last     time.Time       // when the last answer came
@@ -35,7 +41,7 @@ type Placed struct {
 	Answers  []time.Duration // of each order, from when it was sent (closed loop) or due (open loop)
 }
 
-// Rate returns the accepted orders per second.
+// Rate returns the accepted orders per second, until the last answer.
 func (p Placed) Rate() float64 {
 	if seconds := p.Last.Sub(p.First).Seconds(); seconds > 0 {
 		return float64(p.Orders) / seconds
@@ -43,10 +49,12 @@ func (p Placed) Rate() float64 {
 	return 0
 }
 
-// retryPause is how long a client waits before it sends a refused order again.
+// retryPause is the pause before a client sends a rejected order again. It leaves the arm time to work, and its
+// cost is part of the arm's result.
 const retryPause = 20 * time.Millisecond
 
-// Closed places the orders first to first+n-1. Each client sends its next order as soon as its last one is answered.
+// Closed places the orders first to first+n-1. Each client sends its next order as soon as its last one is
+// answered. The first error ends all clients.
 func Closed(ctx context.Context, to Target, clients, first, n int) (Placed, error) {
 	var next atomic.Int64
 	placed := Placed{Orders: n, Answers: make([]time.Duration, n), First: time.Now()}
@@ -57,11 +65,12 @@ func Closed(ctx context.Context, to Target, clients, first, n int) (Placed, erro
 	return placed, l.end()
 }
 
-// Open places the orders first to first+n-1 at random moments, rate a second on average: a Poisson process, the same in
-// every run. At most clients requests run at a time. An order that is due while all clients are busy is sent late, and its
-// time counts from when it was due.
+// Open places the orders first to first+n-1 at random moments, rate per second on average. The moments are a
+// Poisson process, the same in every run. At most clients requests run at a time. An order that is due while
+// all clients are busy is sent late; its time counts from when it was due.
 func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (Placed, error) {
 	placed := Placed{Orders: n, Answers: make([]time.Duration, n), Intended: make([]time.Time, n)}
+	// The channel has room for all orders: the clock must never wait for a client.
 	due := make(chan int, n)
 	l := begin(ctx, to, clients, first, &placed, func() (int, time.Time, bool) {
 		for i := range due {
@@ -71,6 +80,7 @@ func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (
 		}
 		return 0, time.Time{}, false
 	})
+	// Connecting is not part of the first orders' times.
 	l.connected.Wait()
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	at := time.Now()
@@ -87,7 +97,7 @@ func Open(ctx context.Context, to Target, clients, first, n int, rate float64) (
 	return placed, l.end()
 }
 
-// loop is the clients of one Closed or Open.
+// loop is the state that the clients of one Closed or Open share.
 type loop struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
@@ -97,7 +107,8 @@ type loop struct {
 	refused   atomic.Int64
 }
 
-// begin starts the clients. next returns the next order and the moment from which its time counts, or false at the end.
+// begin starts the clients. next returns the next order and the moment from which its time counts, or false at
+// the end. Each answer has its own place in placed.Answers, so the clients need no lock.
 func begin(ctx context.Context, to Target, clients, first int, placed *Placed, next func() (int, time.Time, bool)) *loop {
 	l := &loop{placed: placed}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
@@ -125,7 +136,7 @@ func begin(ctx context.Context, to Target, clients, first int, placed *Placed, n
 	return l
 }
 
-// end waits for the clients and returns the first error.
+// end waits for the clients and returns the first error, or the cause of an ended context.
 func (l *loop) end() error {
 	defer l.cancel(nil)
 	l.clients.Wait()
@@ -133,6 +144,7 @@ func (l *loop) end() error {
 	return context.Cause(l.ctx)
 }
 
+// connect opens the connection of a client. Clients are spread evenly over the addresses.
 func (t Target) connect(ctx context.Context, client int) (*Conn, error) {
 	if t.Place != nil {
 		return &Conn{}, nil
@@ -140,7 +152,8 @@ func (t Target) connect(ctx context.Context, client int) (*Conn, error) {
 	return Dial(ctx, t.Addresses[client%len(t.Addresses)], "POST /orders")
 }
 
-// place sends the order until it is accepted, and returns how often it was refused.
+// place sends an order until it is accepted, and returns the number of rejections. 429 and 503 mean "later";
+// any other status is an error, since the benchmark sends valid orders only.
 func (t Target) place(ctx context.Context, c *Conn, n int) (refused int, err error) {
 	if t.Place != nil {
 		return 0, t.Place(ctx, n)

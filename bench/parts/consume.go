@@ -1,5 +1,9 @@
-// Package parts measures parts of the system alone: the product's relay and consumer, and the limits below them, which are
-// Postgres, Kafka and HTTP without the product. No system on these servers is faster than the limits.
+// Package parts measures parts of the system alone: the product's relay and consumer, and the limits below
+// them. The limits are Postgres, Kafka and HTTP without the product. No system on these servers is faster than
+// the limits.
+//
+// The parts run in the process of the benchmark, with the garbage collector set as in the services. The load
+// generator does nothing meanwhile.
 package parts
 
 import (
@@ -20,10 +24,11 @@ import (
 	"pasdetrois/pkg/platform/run"
 )
 
-// patience is how long a part may take for all of its messages.
+// patience bounds the time of a part for all of its messages.
 const patience = 3 * time.Minute
 
-// counter records when the first and the last of n messages were finished.
+// counter records when the first and the last of n messages were finished. Its methods may be called
+// concurrently.
 type counter struct {
 	mu          sync.Mutex
 	n, left     int
@@ -33,6 +38,7 @@ type counter struct {
 
 func newCounter(n int) *counter { return &counter{n: n, left: n, done: make(chan struct{})} }
 
+// count adds finished messages. Messages beyond n, such as redelivered ones, do not count.
 func (c *counter) count(more int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +54,8 @@ func (c *counter) count(more int) {
 	}
 }
 
-// await waits for all messages and returns how many per second were finished.
+// await waits for all messages and returns the rate per second between the first and the last one. The first is
+// not counted: its time includes connecting and the first rebalance.
 func (c *counter) await(ctx context.Context) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -60,7 +67,8 @@ func (c *counter) await(ctx context.Context) (float64, error) {
 	}
 }
 
-// collectAsShipped gives the garbage collector the setting of the services, until restore is called.
+// collectAsShipped sets the garbage collector as the services do, until restore is called: with another setting
+// the part would have another speed than in the product.
 func collectAsShipped() (restore func()) {
 	percent := debug.SetGCPercent(run.GCPercent)
 	return func() { debug.SetGCPercent(percent) }
@@ -68,10 +76,11 @@ func collectAsShipped() (restore func()) {
 
 func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// Plain is the order of Fill without items.
+// Plain is the content of an order without items, for Fill.
 func Plain(int) string { return `"total":49.99` }
 
-// Fill writes n orders to a topic. content returns the fields of the nth order beside its ids.
+// Fill writes n orders to a topic and returns when Kafka has acknowledged all. content returns the fields of
+// the nth order beside its ids. Each order has a key of its own, so they spread over all partitions.
 func Fill(ctx context.Context, brokers []string, topic string, n int, content func(n int) string) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MaxBufferedRecords(50_000))
 	if err != nil {
@@ -94,8 +103,8 @@ func Fill(ctx context.Context, brokers []string, topic string, n int, content fu
 	return nil
 }
 
-// Consume measures how many messages per second the bus gives to a handler whose every call takes work, as a transaction
-// does. n messages wait in the topic of orders.
+// Consume measures the number of messages per second that the bus gives to a handler. Each call takes work, as
+// a transaction does, for a whole batch. n messages wait in the topic of orders.
 func Consume(ctx context.Context, brokers []string, prefix string, n int, work time.Duration) (float64, error) {
 	defer collectAsShipped()()
 	cfg := kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}
@@ -125,7 +134,7 @@ func Consume(ctx context.Context, brokers []string, prefix string, n int, work t
 	return rate, err
 }
 
-// noParker parks nothing: every message of Fill is valid.
+// noParker is a dead-letter store that fails: every message of Fill is valid, so none may be parked.
 type noParker struct{}
 
 func (noParker) Park(_ context.Context, r messages.Record, reason, detail, _ string) error {

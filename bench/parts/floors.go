@@ -15,11 +15,11 @@ import (
 	"pasdetrois/pkg/platform/batch"
 )
 
-// payload is about the size of a message of the contract.
+// payload is about the size of a message of the contract, in bytes.
 const payload = 300
 
-// Hop measures how long a record takes from one program to another over an idle topic. The records are written with
-// acks=all and read, one at a time.
+// Hop measures the time of a record from one program to another over an idle topic. Records are written one at
+// a time with acks=all; the time ends when the reader has the record.
 func Hop(ctx context.Context, brokers []string, topic string, n int) (l load.Latency, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -63,7 +63,7 @@ const (
 	fillSQL  = `INSERT INTO floor (content) VALUES ($1)`
 )
 
-// Commit measures how long a transaction of one INSERT takes on an idle server.
+// Commit measures the time of a transaction of one INSERT on an idle server: mostly the write to the disk.
 func Commit(ctx context.Context, adminURL string, n int) (l load.Latency, err error) {
 	conn, err := pgx.Connect(ctx, adminURL)
 	if err != nil {
@@ -85,8 +85,8 @@ func Commit(ctx context.Context, adminURL string, n int) (l load.Latency, err er
 	return load.Latencies(times), nil
 }
 
-// Coalescing measures what the coalescer adds to a lone call: the median of n calls through it, less the median of n calls
-// without it.
+// Coalescing measures the cost of the coalescer for a lone call: the median of n calls through it, less the
+// median of n calls without it. Both kinds alternate, so that both have the same caches and clock speed.
 func Coalescing(ctx context.Context, n int) (time.Duration, error) {
 	handle := func(_ context.Context, batch []int) []int { return batch }
 	c := batch.New(batch.Config[int, int]{Handle: handle})

@@ -12,13 +12,15 @@ import (
 	"pasdetrois/bench/process"
 )
 
-// Tools are Kafka's own programs, run by the script that KAFKA_LOCAL names.
+// Tools are Kafka's own programs, run by the script that KAFKA_LOCAL names. They check our own figures by
+// programs that we did not write.
 type Tools struct {
 	Script  string
 	Brokers []string
 }
 
-// run runs a tool and returns the last numbers that match the pattern: a tool's last line is its summary.
+// run runs a tool and returns the numbers of the last match of the pattern: a tool's last line is its summary.
+// Without a script the error wraps ErrMissing.
 func (t Tools) run(ctx context.Context, tool, topic string, records int, pattern string, args ...string) (numbers []float64, err error) {
 	script, err := filepath.Abs(t.Script)
 	if err == nil {
@@ -47,7 +49,7 @@ func (t Tools) run(ctx context.Context, tool, topic string, records int, pattern
 	return numbers, nil
 }
 
-// Producer returns how many records per second kafka-producer-perf-test writes with acks=all.
+// Producer returns the number of records per second that kafka-producer-perf-test writes with acks=all.
 func (t Tools) Producer(ctx context.Context, topic string, records int) (float64, error) {
 	found, err := t.run(ctx, "perf-producer", topic, records, `([0-9.]+) records/sec`, "--throughput", "-1", "--command-property", "acks=all")
 	if err != nil {
@@ -56,7 +58,7 @@ func (t Tools) Producer(ctx context.Context, topic string, records int) (float64
 	return found[0], nil
 }
 
-// Latency returns the median and the 99th percentile of kafka-e2e-latency, in whole milliseconds.
+// Latency returns the median and the 99th percentile of kafka-e2e-latency. The tool reports whole milliseconds.
 func (t Tools) Latency(ctx context.Context, topic string, records int) (p50, p99 float64, err error) {
 	found, err := t.run(ctx, "e2e-latency", topic, records, `50th = ([0-9.]+), 99th = ([0-9.]+)`, "--producer-acks", "all")
 	if err != nil {

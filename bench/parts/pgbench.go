@@ -18,20 +18,22 @@ import (
 //go:embed single.sql many.sql
 var scripts embed.FS
 
-// The lifecycles of an order in SQL.
+// The lifecycles of an order in SQL. Both have the same transactions; one does each in a single statement,
+// the other in several, as most programs do.
 const (
 	SingleStatement = "single.sql"
 	ManyStatements  = "many.sql"
 )
 
-// ErrMissing is returned when a program that is not part of the repository is not installed.
+// ErrMissing means that a program which is not part of the repository is not installed. The figure is then
+// missing.
 var ErrMissing = errors.New("not installed")
 
-// pgbenchClients are enough connections for their commits to share a write to the disk.
+// pgbenchClients is enough connections for their commits to share a write to the disk.
 const pgbenchClients = "32"
 
-// Lifecycles measures how many lifecycles of an order per second Postgres runs when only pgbench uses it. The database is
-// migrated and has the benchmark's products.
+// Lifecycles measures the lifecycles of an order that Postgres runs per second when only pgbench uses it. The
+// database must be migrated and have the benchmark's products. It leaves the rows behind.
 func Lifecycles(ctx context.Context, adminURL, script string, seconds int) (perSecond float64, err error) {
 	pgbench, err := findPgbench()
 	if err != nil {
@@ -63,6 +65,8 @@ func readTPS(out string) (float64, error) {
 	return strconv.ParseFloat(found[1], 64)
 }
 
+// findPgbench returns the pgbench of PATH, or the newest one in the folders in which distributions install it
+// outside of PATH.
 func findPgbench() (string, error) {
 	if path, err := exec.LookPath("pgbench"); err == nil {
 		return path, nil

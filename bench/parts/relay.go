@@ -20,7 +20,10 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// Relay measures the outbox relay on a migrated database.
+// Relay measures the outbox relay on a migrated database. A message takes one of two ways:
+//
+//	memory  commit -> Enqueue -> Kafka -> row deleted        (the normal way)
+//	table   commit -> grace passes -> read -> Kafka -> row deleted   (another process has left it)
 type Relay struct {
 	Brokers  []string
 	Prefix   string
@@ -28,11 +31,13 @@ type Relay struct {
 }
 
 const (
+	// memoryRows is the most that the relay holds in memory; more would take the way over the table. inOneTx is
+	// the number of messages in one transaction of the preparation.
 	memoryRows = 10_000 // the most that the relay holds in memory
 	inOneTx    = 250
 )
 
-// observed reports the records that Kafka has acknowledged.
+// observed is a publisher that reports the records that Kafka has acknowledged.
 type observed struct {
 	bus.Publisher
 	acked func(records []messages.Record)
@@ -46,14 +51,15 @@ func (o observed) PublishRecords(ctx context.Context, records ...messages.Record
 	return err
 }
 
-// running is a relay with its pool. The relay runs from start on.
+// running is a relay with its pool. The relay does nothing before start.
 type running struct {
 	pool  *pgxpool.Pool
 	relay *outbox.Relay
 	start func()
 }
 
-// with calls do with a relay that leaves rows to memory for grace. acked receives the acknowledged records.
+// with calls do with a relay that leaves rows to the way over memory for grace. acked receives the acknowledged
+// records and may be called concurrently. with ends the relay and waits for it.
 func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messages.Record), do func(running) error) error {
 	defer collectAsShipped()()
 	pool, err := pgdb.Open(pgdb.Config{URL: r.OrdersDB, Schema: "orders", AppName: "bench", MaxConns: poolSize})
@@ -74,7 +80,7 @@ func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messa
 	return do(running{pool, relay, func() { wg.Go(func() { _ = relay.Run(ctx) }) }})
 }
 
-// Recover measures how many messages per second the relay moves from the table, where another process has left them.
+// Recover measures the messages per second that the relay moves from the table, as after a crash.
 func (r Relay) Recover(ctx context.Context, n int) (rate float64, err error) {
 	done := newCounter(n)
 	err = r.with(ctx, 100*time.Millisecond, func(records []messages.Record) { done.count(len(records)) }, func(now running) error {
@@ -88,7 +94,8 @@ func (r Relay) Recover(ctx context.Context, n int) (rate float64, err error) {
 	return rate, err
 }
 
-// Relay measures how many messages per second the relay moves from memory, right after their commit.
+// Relay measures the messages per second that the relay moves from memory, right after their commit. n is cut
+// to what memory holds.
 func (r Relay) Relay(ctx context.Context, n int) (rate float64, err error) {
 	n = min(n, memoryRows)
 	done := newCounter(n)
@@ -107,10 +114,12 @@ func (r Relay) Relay(ctx context.Context, n int) (rate float64, err error) {
 	return rate, err
 }
 
-// Latency measures the time from a commit to Kafka's acknowledgement, at a rate of commits per second. The commits of the
-// first second warm the relay up and do not count.
+// Latency measures the time from a commit to Kafka's acknowledgement, at a rate of commits per second. The
+// commits of the first second warm the relay up and do not count.
 func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l load.Latency, err error) {
 	var mu sync.Mutex
+	// A record counts from the end of its commit. The lock orders that entry before the acknowledgement:
+	// Enqueue comes later.
 	committed := map[string]time.Time{} // by key
 	var times []time.Duration
 	warm := int(perSecond)
@@ -173,7 +182,7 @@ func (r Relay) Latency(ctx context.Context, n int, perSecond float64) (l load.La
 	return load.Latencies(times), err
 }
 
-// commit commits n messages, many in a transaction.
+// commit commits n messages, inOneTx in each transaction, and returns their rows.
 func commit(ctx context.Context, pool *pgxpool.Pool, n int) (rows []outbox.Row, err error) {
 	for from := 0; from < n; from += inOneTx {
 		var batch []int
@@ -189,7 +198,7 @@ func commit(ctx context.Context, pool *pgxpool.Pool, n int) (rows []outbox.Row, 
 	return rows, nil
 }
 
-// commitAll commits messages in one transaction.
+// commitAll commits messages in one transaction and returns their rows.
 func commitAll(ctx context.Context, pool *pgxpool.Pool, batch []int) (rows []outbox.Row, err error) {
 	all := make([]messages.Message, len(batch))
 	for n, i := range batch {

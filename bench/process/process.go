@@ -1,4 +1,5 @@
-// Package process runs the programs that are measured, and reads what they use. No program outlives the benchmark.
+// Package process runs the programs that are measured, and reads their processor time and memory. No program
+// outlives the benchmark, also when that is killed: on Linux the kernel kills them then.
 package process
 
 import (
@@ -16,7 +17,7 @@ import (
 	"pasdetrois/pkg/platform/embedded"
 )
 
-// stopTime is how long a program may take to end after SIGTERM.
+// stopTime bounds the end of a program after SIGTERM.
 const stopTime = 20 * time.Second
 
 // Spec describes a program to start.
@@ -24,21 +25,22 @@ type Spec struct {
 	Name string
 	Path string
 	Args []string
-	Env  []string // beside PATH and HOME
+	Env  []string // in addition to PATH and HOME; nothing else is inherited
 	Logs string   // the folder of its output: <name>.log
 }
 
-// Process is a running program.
+// Process is a program that Start has started.
 type Process struct {
 	Name string
 	Log  string // the file of its output
 
 	cmd    *exec.Cmd
 	exited chan struct{}
-	asked  bool
+	asked  bool // Stop was called, so the end is no surprise
 }
 
-// Start starts a program. It ends with Stop, and on Linux with this process, however that ends.
+// Start starts a program. It ends with Stop, and on Linux also with this process, however that ends. The
+// environment is small and explicit, so that settings of the user's shell change no figure.
 func Start(s Spec) (*Process, error) {
 	p := &Process{Name: s.Name, Log: filepath.Join(s.Logs, s.Name+".log"), exited: make(chan struct{})}
 	out, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -71,10 +73,11 @@ func Start(s Spec) (*Process, error) {
 // PID returns the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Exited is closed when the program has ended.
+// Exited returns a channel that is closed when the program has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Alive returns an error with the end of the program's output when the program has ended by itself.
+// Alive returns nil while the program runs. Afterwards it returns an error with the end of the program's
+// output, which usually contains the reason.
 func (p *Process) Alive() error {
 	select {
 	case <-p.exited:
@@ -85,14 +88,14 @@ func (p *Process) Alive() error {
 	}
 }
 
-// tail returns the end of a text, on one line.
+// tail returns the last 600 bytes of a text, on one line.
 func tail(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	return text[max(0, len(text)-600):]
 }
 
-// Stop ends the program with SIGTERM. A program that does not end in time is killed, and Stop returns an error. A second
-// call returns nil.
+// Stop ends the program with SIGTERM. A program that had ended by itself is an error. One that does not end in
+// time is killed with its children, and is an error too. A second call returns nil.
 func (p *Process) Stop() error {
 	select {
 	case <-p.exited:
@@ -116,9 +119,11 @@ func (p *Process) Stop() error {
 	}
 }
 
+// killGroup kills a program and its children: each program has a process group of its own.
 func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 
-// StopAll stops programs at the same time.
+// StopAll stops programs at the same time and joins their errors. Services that drain wait for each other at
+// most once.
 func StopAll(all []*Process) error {
 	errs := make(chan error, len(all))
 	for _, p := range all {
@@ -131,9 +136,10 @@ func StopAll(all []*Process) error {
 	return joined
 }
 
-// Run runs a program in a folder ("" = this one) to its end and returns its output.
+// Run runs a program in a folder ("" = this one) to its end and returns its output, standard error included.
+// The end of ctx kills its whole group: `go build` has children.
 func Run(ctx context.Context, dir string, env []string, path string, args ...string) (string, error) {
-	runtime.LockOSThread() // see Start
+	runtime.LockOSThread() // the death signal belongs to this thread, as in Start
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(os.Environ(), env...), time.Second

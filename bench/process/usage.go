@@ -7,16 +7,18 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// tick is the unit of processor times in /proc: 100 a second on every Linux that Go runs on.
+// tick is the unit of processor times in /proc: 100 per second on every Linux that Go runs on. A loop of a
+// second has an error of about 1 %.
 const tick = 10 * time.Millisecond
 
-// Usage is what a program and its children have used so far. Without /proc it is zero.
+// Usage is the use of the machine by a program and its children so far. Without /proc, as on macOS, it is zero.
 type Usage struct {
 	CPU  time.Duration // user and system, including ended children
-	Peak int64         // the most resident memory, in bytes; of several processes, the sum of their peaks
+	Peak int64         // largest resident memory in bytes; for several processes the sum of their peaks
 }
 
-// UsageOf reads the usage of a process and of all its descendants.
+// UsageOf reads the usage of a process and of all its descendants. Postgres serves each connection by a child,
+// and a child that has ended counts through its parent.
 func UsageOf(pid int) Usage {
 	var sum Usage
 	for _, member := range family(pid) {
@@ -26,7 +28,7 @@ func UsageOf(pid int) Usage {
 	return sum
 }
 
-// Own returns what this process has used itself.
+// Own returns the usage of this process itself, without children: the load generator's.
 func Own() Usage {
 	stat, _ := read(os.Getpid())
 	return Usage{CPU: own(stat)}
@@ -37,7 +39,7 @@ func own(s procfs.ProcStat) time.Duration { return time.Duration(s.UTime+s.STime
 // Resident returns the resident memory of one process, in bytes.
 func Resident(pid int) int64 { return int64(status(pid).VmRSS) }
 
-// Below returns the descendants of a process.
+// Below returns the process ids of all descendants of a process.
 func Below(pid int) (pids []int) {
 	for _, member := range family(pid) {
 		if member.PID != pid {
@@ -47,7 +49,7 @@ func Below(pid int) (pids []int) {
 	return pids
 }
 
-// family returns a process and all its descendants.
+// family returns a process and all its descendants. Processes that end meanwhile are missing.
 func family(pid int) (members []procfs.ProcStat) {
 	children := map[int][]procfs.ProcStat{}
 	all, _ := procfs.AllProcs()
@@ -59,12 +61,14 @@ func family(pid int) (members []procfs.ProcStat) {
 	if s, ok := read(pid); ok {
 		members = append(members, s)
 	}
+	// The slice grows while the loop runs: it becomes the whole tree, level by level.
 	for i := 0; i < len(members); i++ {
 		members = append(members, children[members[i].PID]...)
 	}
 	return members
 }
 
+// read returns the state of a process, and false when the process has ended.
 func read(pid int) (procfs.ProcStat, bool) {
 	p, err := procfs.NewProc(pid)
 	if err != nil {
@@ -74,6 +78,7 @@ func read(pid int) (procfs.ProcStat, bool) {
 	return s, err == nil
 }
 
+// status returns the memory of a process; it is zero when the process has ended.
 func status(pid int) procfs.ProcStatus {
 	p, err := procfs.NewProc(pid)
 	if err != nil {
@@ -83,7 +88,7 @@ func status(pid int) procfs.ProcStatus {
 	return s
 }
 
-// Load returns the load average of the last minute.
+// Load returns the load average of the last minute; it is 0 where the system does not report it.
 func Load() float64 {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -96,8 +101,8 @@ func Load() float64 {
 	return load.Load1
 }
 
-// Stolen returns the time of all processors that a hypervisor gave to other machines, and the time of all processors, in
-// seconds since the machine started. Both are 0 where the system does not report them.
+// Stolen returns the processor time that a hypervisor gave to other machines, and the time of all processors.
+// Both are seconds since the machine started, and 0 where the system does not report them.
 func Stolen() (stolen, all float64) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {

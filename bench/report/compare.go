@@ -6,10 +6,11 @@ import (
 	"slices"
 )
 
-// tolerance is how much worse than the other revision the product may be.
+// tolerance is the share by which the product may be worse than the other revision. It covers the noise of the
+// machine.
 const tolerance = 0.05
 
-// FixedRates are the orders per second of the open loops that compare two revisions.
+// FixedRates returns the rates of the open loops that compare two revisions, in orders per second.
 func FixedRates() []float64 { return []float64{50, 100, 200, 300} }
 
 // atRate returns a value of an arm's open loops at a fixed rate, by round.
@@ -23,7 +24,7 @@ func (r *Results) atRate(name string, rate float64, value func(Loaded) float64) 
 	return found
 }
 
-// rates is the table of the open loops at fixed rates.
+// rates is the table of the open loops at fixed rates, with a column for each program's processor time.
 func rates(r *Results) table {
 	var all []string
 	for _, l := range r.Rates {
@@ -58,8 +59,9 @@ func cpuAt(programs []string) (values []func(Loaded) float64) {
 	return values
 }
 
-// compare judges the product by the other revision, in the same rounds: orders per second at saturation, and processor time
-// per order at saturation and at each fixed rate. Latency has no limit: the table of the rates shows it.
+// compare judges the product by the other revision, within rounds. It judges orders per second at saturation,
+// and processor time per order at saturation and at each fixed rate. Latency has no limit, since it varies too
+// much between rounds: the table of the rates shows it.
 func (r *Results) compare() Goal {
 	settled, ok := ratio(r.Of(Pas, Settled), r.Of(r.Against, Settled))
 	whole, measured := ratio(r.Of(Pas, Whole), r.Of(r.Against, Whole))
@@ -72,5 +74,5 @@ func (r *Results) compare() Goal {
 	return goal(Pas+" to "+r.Against, checks...)
 }
 
-// ProductAt is the name of the arm that is the product of another revision.
+// ProductAt returns the name of the arm that is the product of another revision.
 func ProductAt(revision string) string { return Pas + "@" + revision }

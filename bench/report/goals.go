@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// Verdicts.
+// The verdicts of a goal.
 const (
 	Met         = "met"
 	Missed      = "missed"
 	NotMeasured = "not measured"
 )
 
-// Goal is a goal with its verdict.
+// Goal is a goal with its verdict. docs/performance.md has the wording of each.
 type Goal struct {
 	Name    string  `json:"name"`
 	Verdict string  `json:"verdict"`
 	Checks  []Check `json:"checks"`
 }
 
-// Check is one figure of a goal.
+// Check is one figure of a goal, with its limit.
 type Check struct {
 	What     string  `json:"what"`
 	Measured bool    `json:"measured"`
 	Value    float64 `json:"value"`
 	Unit     string  `json:"unit"`
-	AtLeast  bool    `json:"at_least"` // else at most
+	AtLeast  bool    `json:"at_least"` // the limit is a minimum; false: a maximum
 	Limit    float64 `json:"limit"`
 	Met      bool    `json:"met"`
 }
@@ -38,6 +38,7 @@ func atMost(what string, limit float64, unit string, value float64, measured boo
 	return Check{What: what, Measured: measured, Value: value, Unit: unit, Limit: limit, Met: measured && value <= limit}
 }
 
+// String returns a check as one phrase: value, limit, and verdict.
 func (c Check) String() string {
 	sign := "<="
 	if c.AtLeast {
@@ -53,7 +54,7 @@ func (c Check) String() string {
 	return fmt.Sprintf("%s: %s%s (%s %s%s, %s)", c.What, number(c.Value), c.Unit, sign, number(c.Limit), c.Unit, verdict)
 }
 
-// number writes a figure with about three significant digits.
+// number formats a figure with about three significant digits, without thousands separators.
 func number(v float64) string {
 	switch {
 	case v == 0 || v >= 100 || v == float64(int(v)):
@@ -74,7 +75,8 @@ func (g Goal) Line() string {
 	return fmt.Sprintf("%s %s: %s", g.Name, g.Verdict, strings.Join(texts, "; "))
 }
 
-// goal judges: a goal with a missed check is missed, and a goal is met only when all its checks are measured.
+// goal judges. One missed check makes the goal missed, even when others were not measured. A goal is met only
+// when all its checks are measured and met.
 func goal(name string, checks ...Check) Goal {
 	g := Goal{Name: name, Verdict: Met, Checks: checks}
 	for _, c := range checks {
@@ -89,17 +91,19 @@ func goal(name string, checks ...Check) Goal {
 	return g
 }
 
-// The way of an order from its POST to its email has four messages (order_placed, payment_requested, payment_captured,
-// notification_requested) and six commits, one after the other: the order with its outbox row, the reservation, the
-// provider's charge, the payment, the confirmation, the notification. Five of them go through a coalescer: the provider's
-// charge is not a step of its own.
+// An order's way from its POST to its email has four messages, one after the other: order_placed,
+// payment_requested, payment_captured, notification_requested. It has six commits: the order with its
+// outbox row, the reservation, the provider's charge, the payment, the confirmation, the notification. Five
+// of them go through a coalescer: the provider's charge is not a step of its own. A change of the
+// choreography must change these numbers.
 const (
 	hops      = 4
 	commits   = 6
 	coalesced = 5
 )
 
-// Floor returns the shortest possible time of an order's way, in milliseconds.
+// Floor returns the shortest possible time of an order's way, in milliseconds: its hops and its commits on idle
+// servers.
 func (r *Results) Floor() (ms float64, ok bool) {
 	hop, a := Median(r.Figure(Hop))
 	commit, b := Median(r.Figure(Commit))
@@ -112,7 +116,8 @@ const (
 	lowLoad  = 0.01
 )
 
-// Judge sets the goals: those of the product, or the comparison with another revision.
+// Judge sets the goals: those of the product, or the comparison with another revision. It can be repeated on
+// stored results.
 func (r *Results) Judge() {
 	if r.Against != "" {
 		r.Goals = []Goal{r.compare()}
@@ -121,6 +126,8 @@ func (r *Results) Judge() {
 	r.Goals = []Goal{r.g1(), r.g2(), r.g3(), r.g4(), r.g5(), r.g6(), r.g7()}
 }
 
+// g1: the product settles at least as many orders as pgbench alone runs lifecycles on the same durable
+// Postgres.
 func (r *Results) g1() Goal {
 	pas := r.Of(Pas, Settled)
 	single, a := ratio(pas, r.Figure(PgbenchSingle))
@@ -129,6 +136,7 @@ func (r *Results) g1() Goal {
 		atLeast("to pgbench with many statements", 1.5, "x", many, b))
 }
 
+// g2: the product settles more orders for less processor time than peers that follow the usual advice.
 func (r *Results) g2() Goal {
 	pas, cpu := r.Of(Pas, Settled), r.Of(Pas, Whole)
 	idiomatic, a := ratio(pas, r.Of(Idiomatic, Settled))
@@ -138,6 +146,7 @@ func (r *Results) g2() Goal {
 		atLeast("pas to python", 10, "x", python, c))
 }
 
+// g3: latency at half load is close to its floor, has no long tail, and coalescing does not delay a lone order.
 func (r *Results) g3() Goal {
 	half, a := r.At(Pas, halfLoad)
 	low, b := r.At(Pas, lowLoad)
@@ -151,6 +160,7 @@ func (r *Results) g3() Goal {
 		atMost("coalescing at 1 % load", 5, " %", 100*share, b && d && ok3))
 }
 
+// g4: accepting an order durably costs little beside HTTP alone, and far less than a transaction per request.
 func (r *Results) g4() Goal {
 	taken := r.Figure(Ingest)
 	noop, a := ratio(taken, r.Figure(NoOp))
@@ -159,12 +169,15 @@ func (r *Results) g4() Goal {
 		atLeast("to a transaction per request", 4, "x", tx, b))
 }
 
+// g5: many orders for one product are nearly as fast as spread ones, and never sell a piece twice.
 func (r *Results) g5() Goal {
 	hot, a := ratio(r.Of(OneProduct, Settled), r.Of(Pas, Settled))
 	oversold := Rounds(r.Figure(Oversold))
 	return goal("G5", atLeast("all orders on one product to spread ones", 0.9, "x", hot, a), atMost("oversold", 0, "", oversold.Max, oversold.N > 0))
 }
 
+// g6: the relay is faster than watermill's forwarder, adds little delay, and a forgotten transaction hardly
+// slows it.
 func (r *Results) g6() Goal {
 	// The slower of its two ways counts.
 	memory, a := ratio(r.Figure(RelayMemory), r.Figure(Forwarder))
@@ -176,6 +189,7 @@ func (r *Results) g6() Goal {
 		atMost("a 10-minute open transaction costs", 5, " %", 100*(1-beside), d))
 }
 
+// g7: a second replica costs nothing, and one partition is no limit for a slow handler.
 func (r *Results) g7() Goal {
 	two, a := ratio(r.Of(Replicas, Settled), r.Of(Pas, Settled))
 	lanes, b := ratio(r.Figure(Lanes), r.Figure(StockConsumer))

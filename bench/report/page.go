@@ -11,7 +11,7 @@ import (
 	"pasdetrois/bench/arm"
 )
 
-// Text returns the tables for a terminal.
+// Text returns the tables for a terminal. Tables without rows are left out.
 func Text(r *Results) string {
 	var out strings.Builder
 	if !r.Real {
@@ -28,7 +28,7 @@ func Text(r *Results) string {
 	return out.String()
 }
 
-// missing returns the reasons for missing numbers, each with the measurements that it concerns.
+// missing returns the reasons for missing numbers, one line each, with all measurements that share the reason.
 func missing(r *Results) (lines []string) {
 	var reasons []string
 	of := map[string][]string{}
@@ -48,7 +48,8 @@ func missing(r *Results) (lines []string) {
 	return lines
 }
 
-// Update rewrites the generated parts of performance.md in a folder.
+// Update rewrites the generated parts of performance.md in a folder. All parts must be there, or the file stays
+// as it is.
 func Update(docs string, r *Results) error {
 	name := filepath.Join(docs, "performance.md")
 	content, err := os.ReadFile(name)
@@ -71,7 +72,8 @@ func Update(docs string, r *Results) error {
 	return nil
 }
 
-// replace puts text between the marks of a part.
+// replace replaces the text between the marks of a part: a line "<!-- bench: part -->" and the next "<!-- end
+// -->".
 func replace(page, part, text string) (string, error) {
 	begin, end := "<!-- bench: "+part+" -->\n", "<!-- end -->"
 	before, rest, ok := strings.Cut(page, begin)
@@ -85,7 +87,7 @@ func replace(page, part, text string) (string, error) {
 	return before + begin + text + end + after, nil
 }
 
-// run says what was measured, where and when.
+// run returns the paragraph about the run: when, where, how long, which versions, and the missing numbers.
 func run(r *Results) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Measured on %s, %s form, %.0f minutes, %d CPUs shared by everything, %s. Load average %.1f before, %.1f after.",
@@ -122,7 +124,8 @@ func goals(r *Results) string {
 // messagesOfAnOrder is the number of messages on an order's way from its POST to its email.
 const messagesOfAnOrder = 4
 
-// million multiplies the cost of an order to a million messages per second.
+// million extrapolates the cost of an order to a million messages per second. It assumes that the processor
+// time per order stays the same; it is an estimate of the size, and no measurement.
 func million(r *Results) string {
 	const orders = 1e6 / messagesOfAnOrder
 	t := table{{"program", "CPU/order, us", "processors for a million messages a second"}}

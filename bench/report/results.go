@@ -1,5 +1,8 @@
-// Package report keeps the results of one run of the benchmark, judges them by the goals, and writes them: as JSON, as text
-// for the terminal, and as the generated parts of docs/performance.md.
+// Package report keeps the results of one run of the benchmark, judges them by the goals, and writes them: as
+// JSON, as text for the terminal, and as the generated parts of docs/performance.md.
+//
+// Every figure is measured in several rounds. A single value is their median. A comparison is the median of the
+// ratios within rounds: a slow minute of the machine affects both sides of a ratio, and cancels out.
 package report
 
 import (
@@ -13,12 +16,12 @@ import (
 	"pasdetrois/bench/arm"
 )
 
-// Results are the results of one run.
+// Results are the results of one run. Its JSON is the format of the files in bench/results.
 type Results struct {
 	Date     time.Time         `json:"date"`
 	Form     string            `json:"form"`
-	Against  string            `json:"against,omitempty"` // the arm of the other revision
-	Seconds  float64           `json:"seconds"`           // of the run
+	Against  string            `json:"against,omitempty"` // name of the arm of the other revision
+	Seconds  float64           `json:"seconds"`           // duration of the whole run
 	Real     bool              `json:"real_kafka"`
 	Clients  int               `json:"clients"` // of the closed loops
 	Host     Host              `json:"host"`
@@ -32,18 +35,18 @@ type Results struct {
 	Goals    []Goal            `json:"goals"`
 }
 
-// Host is the machine.
+// Host is the machine and its state. High load before the run, or stolen time, make the figures doubtful.
 type Host struct {
 	CPUs   int     `json:"cpus"`
 	System string  `json:"system"`
 	Before float64 `json:"load_before"` // load average of a minute
 	After  float64 `json:"load_after"`
-	// Stolen is the percentage of the processors' time that the hypervisor gave to other machines during the run. It is also
-	// 0 where the system does not report that.
+	// Stolen is the percentage of the processors' time that the hypervisor gave to other machines during the
+	// run. It is also 0 where the system does not report that.
 	Stolen float64 `json:"stolen_percent"`
 }
 
-// Round is one closed loop of one arm.
+// Round is one closed loop of one arm. Rounds count from 1.
 type Round struct {
 	Round int    `json:"round"`
 	Arm   string `json:"arm"`
@@ -62,14 +65,15 @@ const (
 	Python         = "python"
 )
 
-// Figure is a number that belongs to no arm: a limit, or a part alone.
+// Figure is a number that belongs to no arm: a limit, or a part alone. The round is 0 for steps after all
+// rounds.
 type Figure struct {
 	Name  string  `json:"name"`
 	Round int     `json:"round"`
 	Value float64 `json:"value"`
 }
 
-// The figures.
+// The names contain the unit. They are the keys in the JSON files, so a new name starts a new series.
 const (
 	PgbenchSingle   = "pgbench, five single-statement transactions, lifecycles/s"
 	PgbenchMany     = "pgbench, five many-statement transactions, lifecycles/s"
@@ -104,14 +108,14 @@ type Loaded struct {
 	arm.Timed
 }
 
-// Sample is the services' memory and goroutines at one moment of the long run.
+// Sample is the memory and the goroutines of the services at one moment of the soak.
 type Sample struct {
 	Second     float64            `json:"second"`
 	MiB        map[string]float64 `json:"rss_mib"`
 	Goroutines map[string]int     `json:"goroutines"`
 }
 
-// Missing is a measurement that has no number.
+// Missing is a measurement without a number, and the reason. No figure is left out silently.
 type Missing struct {
 	What  string `json:"what"`
 	Round int    `json:"round,omitempty"`
@@ -123,7 +127,7 @@ func (r *Results) Add(name string, round int, value float64) {
 	r.Figures = append(r.Figures, Figure{name, round, value})
 }
 
-// Figure returns a figure's values by round.
+// Figure returns the values of a figure by round. It is empty when the figure was not measured.
 func (r *Results) Figure(name string) map[int]float64 {
 	found := map[int]float64{}
 	for _, f := range r.Figures {
@@ -145,10 +149,10 @@ func (r *Results) Of(name string, value func(arm.Saturation) float64) map[int]fl
 	return found
 }
 
-// Settled is the main value of a closed loop: orders per second, until the email.
+// Settled is the main value of a closed loop: orders per second, from the first POST to the last email.
 func Settled(s arm.Saturation) float64 { return s.Settled }
 
-// Whole is the processor time of an order outside the load generator, in microseconds.
+// Whole is the processor time of an order in all programs but the load generator, in microseconds.
 func Whole(s arm.Saturation) float64 { return s.Whole() }
 
 // Arms returns the arms that have a number, in the order in which they first ran.
@@ -161,12 +165,14 @@ func (r *Results) Arms() (names []string) {
 	return names
 }
 
-// At returns an arm's open loops at a share of saturation. Each value is the median of the rounds.
+// At returns an arm's open loops at a share of saturation as one, with the median of each value over the
+// rounds.
 func (r *Results) At(arm string, share float64) (l Loaded, ok bool) {
 	return medians(r.Latency, func(l Loaded) bool { return l.Arm == arm && l.Share == share })
 }
 
-// medians returns the open loops that match as one. Each value is the median.
+// medians returns the matching open loops as one. Each listed value is the median; all others are those of the
+// last loop.
 func medians(all []Loaded, match func(Loaded) bool) (l Loaded, ok bool) {
 	same := slices.DeleteFunc(slices.Clone(all), func(l Loaded) bool { return !match(l) })
 	if len(same) == 0 {
@@ -188,7 +194,7 @@ func medians(all []Loaded, match func(Loaded) bool) (l Loaded, ok bool) {
 	return l, true
 }
 
-// Shares returns the loads at which an arm was measured, ascending.
+// Shares returns the shares of saturation at which an arm was measured, ascending.
 func (r *Results) Shares(arm string) (shares []float64) {
 	for _, l := range r.Latency {
 		if l.Arm == arm && !slices.Contains(shares, l.Share) {
@@ -199,7 +205,7 @@ func (r *Results) Shares(arm string) (shares []float64) {
 	return shares
 }
 
-// Write writes the results to <date>.json in a folder and returns the file's name.
+// Write writes the results to <date>.json in a folder, which it makes, and returns the file's name.
 func (r *Results) Write(folder string) (string, error) {
 	name := filepath.Join(folder, r.Date.UTC().Format("2006-01-02T15-04-05Z")+".json")
 	content, err := json.MarshalIndent(r, "", " ")

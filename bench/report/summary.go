@@ -5,13 +5,14 @@ import (
 	"slices"
 )
 
-// Summary sums up the rounds of one figure. Without rounds it is zero.
+// Summary summarizes the rounds of one figure. Without rounds it is zero; N distinguishes that from a measured
+// 0.
 type Summary struct {
 	Median, Min, Max float64
 	N                int
 }
 
-// Summarize sums figures up.
+// Summarize returns the median and the range of figures.
 func Summarize(figures []float64) Summary {
 	if len(figures) == 0 {
 		return Summary{}
@@ -21,7 +22,7 @@ func Summarize(figures []float64) Summary {
 	return Summary{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1], N: n}
 }
 
-// Rounds sums figures by round up.
+// Rounds summarizes figures by round.
 func Rounds(of map[int]float64) Summary {
 	var all []float64
 	for _, v := range of {
@@ -44,7 +45,8 @@ func Ratio(a, b float64) (float64, bool) {
 	return a / b, true
 }
 
-// Ratios returns the ratios of figures of the same round, ascending. Rounds that only one of them has are left out.
+// Ratios returns the ratios of figures of the same round, ascending. A round that only one side has is left
+// out.
 func Ratios(a, b map[int]float64) (found []float64) {
 	for round, x := range a {
 		if ratio, ok := Ratio(x, b[round]); ok {
@@ -55,7 +57,7 @@ func Ratios(a, b map[int]float64) (found []float64) {
 	return found
 }
 
-// ratio returns the median of the ratios within rounds. A slow minute of the machine affects both sides of each ratio.
+// ratio returns the median of the ratios within rounds, and false when no round has both figures.
 func ratio(a, b map[int]float64) (float64, bool) {
 	s := Summarize(Ratios(a, b))
 	return s.Median, s.N > 0

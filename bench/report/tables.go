@@ -10,10 +10,10 @@ import (
 	"pasdetrois/bench/arm"
 )
 
-// table is rows of cells; the first row is the heading.
+// table is rows of cells; the first row is the heading. All rows have the same length.
 type table [][]string
 
-// add adds a row: its first cells as text, the others as numbers.
+// add adds a row: its first cells are texts, the others numbers.
 func (t *table) add(texts []string, numbers ...float64) {
 	for _, v := range numbers {
 		texts = append(texts, digits(v))
@@ -21,7 +21,7 @@ func (t *table) add(texts []string, numbers ...float64) {
 	*t = append(*t, texts)
 }
 
-// arms is the table of the closed loops.
+// arms is the table of the closed loops, one row for each arm, with the median of its rounds.
 func arms(r *Results) table {
 	t := table{{"arm", "orders/s, median", "min", "max", "rounds", "CPU/order, us", "of it services", "postgres", "kafka", "largest MiB", "batch, mean"}}
 	for _, name := range r.Arms() {
@@ -43,13 +43,15 @@ func peakOf(program string) func(arm.Saturation) float64 {
 	return func(s arm.Saturation) float64 { return s.PeakMiB[program] }
 }
 
+// largest returns the peak memory of the largest program of an arm, in MiB.
 func largest(s arm.Saturation) float64 {
 	return slices.Max(append(slices.Collect(maps.Values(s.PeakMiB)), 0))
 }
 
 func batchOfLoop(s arm.Saturation) float64 { return batch(s.Batches) }
 
-// batch is the mean size of the batches of all events.
+// batch returns the mean size of the batches of all events. Large batches under load show that coalescing
+// works.
 func batch(of map[string]arm.Histogram) float64 {
 	count, sum := 0.0, 0.0
 	for _, h := range of {
@@ -60,6 +62,7 @@ func batch(of map[string]arm.Histogram) float64 {
 	return mean
 }
 
+// cell returns the median as text; a missing or zero value is "-".
 func cell(of map[int]float64) string {
 	if v, ok := Median(of); ok && v > 0 {
 		return digits(v)
@@ -67,7 +70,7 @@ func cell(of map[int]float64) string {
 	return "-"
 }
 
-// programs is the table of each program's cost per order.
+// programs is the table of the cost per order of each program.
 func programs(r *Results) table {
 	t := table{{"arm", "program", "CPU/order, us", "peak MiB"}}
 	for _, name := range r.Arms() {
@@ -84,7 +87,7 @@ func programs(r *Results) table {
 	return t
 }
 
-// figures is the table of limits and parts.
+// figures is the table of limits and parts, in the order of their first measurement.
 func figures(r *Results) table {
 	t := table{{"limit or part", "median", "min", "max", "rounds"}}
 	seen := map[string]bool{}
@@ -98,7 +101,7 @@ func figures(r *Results) table {
 	return t
 }
 
-// latencies is the table of the open loops.
+// latencies is the table of the open loops, by arm and share of saturation.
 func latencies(r *Results) table {
 	t := table{{"arm", "load", "orders/s", "email p50 ms", "p95", "p99", "max", "answer p50 ms", "p99", "batch, mean", "load average"}}
 	for _, name := range []string{Pas, Idiomatic, Python} {
@@ -113,13 +116,15 @@ func latencies(r *Results) table {
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
-// columns is a table with a column of numbers for each load. A row begins when its name appears first.
+// columns is a table with a column of numbers for each load. A row begins when its name first appears; its
+// earlier cells are 0.
 type columns struct {
 	head  []string
 	names []string
 	cells map[string][]float64 // by the row's name
 }
 
+// column adds a column. Names without a row yet get one.
 func (c *columns) column(head string, names []string, value func(name string) float64) {
 	for _, name := range names {
 		if !slices.Contains(c.names, name) {
@@ -144,7 +149,7 @@ func (c *columns) table() table {
 	return t
 }
 
-// steps is the table of an order's steps, at each load.
+// steps is the table of the steps of an order, at each load.
 func steps(r *Results) table {
 	c := columns{head: []string{"p50 ms of each step"}}
 	for _, share := range r.Shares(Pas) {
@@ -181,7 +186,8 @@ func batches(r *Results) table {
 	return c.table()
 }
 
-// soaked is the table of the services' memory and goroutines in the first and in the last quarter of the long run.
+// soaked is the table of the memory and goroutines of the services in the first and the last quarter of the
+// soak. A leak shows as a difference between the two.
 func soaked(r *Results) table {
 	t := table{{"service", "MiB, first quarter", "last quarter", "largest", "goroutines, first quarter", "last quarter"}}
 	if len(r.Soak) == 0 {
@@ -209,7 +215,7 @@ func mean(samples []Sample, of func(Sample) float64) float64 {
 	return sum / float64(len(samples))
 }
 
-// text aligns the columns: the first to the left, the others to the right.
+// text aligns the columns with spaces: the first to the left, the others to the right.
 func (t table) text() string {
 	widths := make([]int, len(t[0]))
 	for _, row := range t {
@@ -239,7 +245,7 @@ func (t table) markdown() string {
 	return out.String()
 }
 
-// digits writes a number with about three digits, and with commas between thousands.
+// digits formats a number with about three digits, and with commas between thousands.
 func digits(v float64) string {
 	switch {
 	case v >= 100 || v == math.Trunc(v):

@@ -34,6 +34,7 @@ func main() {
 	}
 }
 
+// config is the environment. Group is for consume only, DatabaseURL for forward only.
 type config struct {
 	Brokers     []string      `env:"KAFKA_BROKERS,notEmpty"`
 	Topic       string        `env:"KAFKA_TOPIC,notEmpty"`
@@ -48,7 +49,7 @@ type result struct {
 	Seconds  float64 `json:"seconds"`
 }
 
-// run runs the part that the arguments name, with an environment (nil = the process's).
+// run runs the part that the arguments name. environment replaces the process's own; nil = the process's.
 func run(ctx context.Context, args []string, environment map[string]string) (result, error) {
 	var cfg config
 	err := env.ParseWithOptions(&cfg, env.Options{Environment: environment})
@@ -68,7 +69,8 @@ func run(ctx context.Context, args []string, environment map[string]string) (res
 	return result{}, fmt.Errorf("%q is neither forward nor consume", part)
 }
 
-// counter records when the first and the last of n messages were finished.
+// counter records when the first and the last of n messages were finished. A message after the nth still moves
+// last.
 type counter struct {
 	mu          sync.Mutex
 	n, left     int

@@ -22,22 +22,23 @@ import (
 const (
 	keyHeader    = "key"
 	outboxTopic  = "outbox"
-	pollInterval = 10 * time.Millisecond // of an empty table; watermill's default is a second
-	payload      = 300
-	inOneInsert  = 500 // the filling of the table is not measured
+	pollInterval = 10 * time.Millisecond // between polls of an empty table; watermill's default is a second
+	payload      = 300                   // bytes, as in the product's own measurements
+	inOneInsert  = 500                   // messages in a transaction; filling the table is not measured
 )
 
 func quiet() watermill.LoggerAdapter {
 	return watermill.NewSlogLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 }
 
+// marshaler takes the key of a record from a header, so that the key decides the partition, as in the product.
 func marshaler() kafka.MarshalerUnmarshaler {
 	return kafka.NewWithPartitioningMarshaler(func(_ string, msg *message.Message) (string, error) {
 		return msg.Metadata.Get(keyHeader), nil
 	})
 }
 
-// counting counts the messages that all in-sync replicas have acknowledged.
+// counting is a publisher that counts the messages that all in-sync replicas have acknowledged.
 type counting struct {
 	message.Publisher
 	*counter
@@ -53,7 +54,8 @@ func (c counting) Publish(topic string, msgs ...*message.Message) error {
 	return nil
 }
 
-// forward fills a table and measures how the Forwarder empties it.
+// forward fills a table and measures how the Forwarder empties it. The producer waits for all in-sync replicas,
+// as the product's does. The tables are filled before the Forwarder starts, so only the forwarding is measured.
 func forward(ctx context.Context, cfg config) (result, error) {
 	log := quiet()
 	c := kafka.DefaultSaramaSyncPublisherConfig()
@@ -123,7 +125,8 @@ func fill(ctx context.Context, pool *pgxpool.Pool, cfg config, log watermill.Log
 	return err
 }
 
-// consume measures a handler that takes cfg.Work for each message.
+// consume measures a handler that takes cfg.Work for each message. The subscriber has watermill's defaults,
+// except those that correctness needs: read committed records, from the start, with patience for the handler.
 func consume(ctx context.Context, cfg config) (result, error) {
 	log := quiet()
 	c := kafka.DefaultSaramaSubscriberConfig()
@@ -150,7 +153,8 @@ func consume(ctx context.Context, cfg config) (result, error) {
 	return until(ctx, router, done)
 }
 
-// until runs the router until all messages are finished.
+// until runs the router until all messages are finished, and closes it. One message fewer is reported, since
+// the time begins with the first finished one.
 func until(ctx context.Context, router *message.Router, done *counter) (result, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()

@@ -27,10 +27,9 @@ type windowsFlags struct {
 	job, serve  string
 }
 
-// The times of a run that no flag says.
+// windowsEvery is the interval of updates, and windowsIdle the silence after which a partition no longer
+// holds windows open.
 const (
-	// windowsEvery is the interval of updates, and windowsIdle the silence after which a partition no longer
-	// holds windows open.
 	windowsEvery = time.Second
 	windowsIdle  = 10 * time.Second
 )
