@@ -9,7 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// assign fixes the offsets to begin at, for every partition that there is.
+// assign fixes the offset at which each partition begins and, without Follow, the one at which it ends. The end is the
+// last stable offset: records behind an open transaction cannot be read, and are returned by Waiting instead.
+//
+// The tops are asked for before the ends. In the other order, records written in between would seem to wait.
 func (f *Feed) assign(ctx context.Context) error {
 	names := f.cfg.names()
 	firsts, err := listed(f.admin.ListStartOffsets(ctx, names...))
@@ -67,6 +70,7 @@ func (f *Feed) assign(ctx context.Context) error {
 	return nil
 }
 
+// listed returns offsets by topic and partition. An error of one partition is an error of all.
 func listed(offsets kadm.ListedOffsets, err error) (map[string]map[int32]int64, error) {
 	if err == nil {
 		err = offsets.Error()
@@ -84,10 +88,11 @@ func listed(offsets kadm.ListedOffsets, err error) (map[string]map[int32]int64, 
 	return byTopic, nil
 }
 
-// widens reports whether partitions may be added. A group gets them by itself.
+// widens reports whether this feed must look for added partitions itself: it follows and reads alone.
 func (f *Feed) widens() bool { return f.cfg.Group == "" && f.ends == nil }
 
-// widen reads partitions that were added since, from their beginning.
+// widen looks up the topics every WidenEvery. It adds new partitions from their beginning, so no record in them is
+// missed. A topic that is gone, or has another id, is a *RemadeError: its offsets mean other records.
 func (f *Feed) widen(ctx context.Context) error {
 	if !f.widens() || time.Since(f.checked) < f.cfg.WidenEvery {
 		return nil
@@ -95,7 +100,7 @@ func (f *Feed) widen(ctx context.Context) error {
 	f.checked = time.Now()
 	topics, err := f.admin.ListTopics(ctx)
 	if err != nil {
-		return nil // the broker is away; the next look will tell
+		return nil // the broker is away: the next look asks again
 	}
 	added := map[string]map[int32]kgo.Offset{}
 	for i, name := range f.cfg.names() {

@@ -6,8 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// CatchUp returns the records up to where the topics end now, as far as Poll and CatchUp have not returned them before. It
-// may return later records too, and those before an error. The feed must follow and read alone.
+// CatchUp returns the records up to the present ends of the topics that Poll and CatchUp have not returned before. It
+// may return later records too. With an error it also returns the records before it, which no later call returns. The
+// feed must follow and read alone.
 func (f *Feed) CatchUp(ctx context.Context) ([]*kgo.Record, error) {
 	ends, err := listed(f.admin.ListCommittedOffsets(ctx, f.cfg.names()...))
 	if err != nil {
@@ -27,7 +28,8 @@ func (f *Feed) CatchUp(ctx context.Context) ([]*kgo.Record, error) {
 	return all, nil
 }
 
-// behind reports whether a partition has offsets below its end that were not read.
+// behind reports whether a partition has offsets below its end that were not read. A partition that widen has not found
+// yet counts.
 func (f *Feed) behind(ends map[string]map[int32]int64) bool {
 	for topic, partitions := range ends {
 		for partition, end := range partitions {

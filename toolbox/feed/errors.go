@@ -12,7 +12,7 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// UnknownTopicError says that a topic does not exist, and which do.
+// UnknownTopicError says that a topic does not exist, and names those that do.
 type UnknownTopicError struct {
 	Topic string
 	Exist []string
@@ -32,7 +32,7 @@ func (e *UnknownTopicError) Error() string {
 	return fmt.Sprintf("there is no topic %q; there are %s", e.Topic, strings.Join(e.Exist, ", "))
 }
 
-// GoneError says that the record to read next is not in the log.
+// GoneError says that the offset to read next is not in the log: before its first record, or beyond its end.
 type GoneError struct {
 	Topic            string
 	Partition        int32
@@ -48,10 +48,11 @@ func (e *GoneError) Hint() string {
 	return "records were deleted before they were counted, or the topic was made anew: begin again with another --job"
 }
 
-// RemadeError says that a topic of this name is another one than the one that was read: offsets mean something else in it.
+// RemadeError says that a topic was deleted, or made anew under its name. Offsets mean other records in the new topic,
+// so reading cannot resume.
 type RemadeError struct {
 	Topic string
-	Known bool // it has another id than the one that Start.IDs says
+	Known bool // its id differs from the one in Start.IDs
 }
 
 func (e *RemadeError) Error() string {
@@ -81,7 +82,7 @@ func (e *DeletedError) Hint() string {
 	return "start this command again, or let the topic keep its records for longer (retention.ms)"
 }
 
-// StrangeGroupError says that the members of a group share its partitions by a rule that is not known here.
+// StrangeGroupError says that the members of a group share its partitions by a rule that this client does not have.
 type StrangeGroupError struct{ Group string }
 
 func (e *StrangeGroupError) Error() string {
@@ -91,7 +92,7 @@ func (e *StrangeGroupError) Error() string {
 // Hint says how to read without the group.
 func (e *StrangeGroupError) Hint() string { return "choose another --group, or leave it out" }
 
-// Passed is a batch of records that was passed over: it inflates to more than a reader takes.
+// Passed is a batch of records that was passed over: it inflates to more than toolbox/kafka.MaxBatch.
 type Passed struct {
 	Topic     string // without prefix
 	Partition int32
@@ -107,7 +108,9 @@ func (p Passed) String() string {
 	return fmt.Sprintf("%s is passed over: it inflates to more than %d MiB", where, toolkafka.MaxBatch>>20)
 }
 
-// problem returns the first error that neither waiting heals nor passing over.
+// problem returns the first error that a retry does not heal. It skips the end of a wait and a lack of room, since the
+// client asks again, and passes over batches that inflate too far. An error without a topic is one of the connection or
+// the group.
 func (f *Feed) problem(ctx context.Context, fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
 		topic := strings.TrimPrefix(e.Topic, f.cfg.Kafka.TopicPrefix)
@@ -133,7 +136,8 @@ func (f *Feed) problem(ctx context.Context, fetches kgo.Fetches) error {
 	return nil
 }
 
-// passOver goes on behind a batch that inflates too far, and tells the caller. All records before it were handed over.
+// passOver moves behind a batch that inflates too far, and calls Config.PassOver. All records before the batch were
+// returned. A group's member commits the new offset at once, because no record of the batch will ever be done.
 func (f *Feed) passOver(ctx context.Context, large *kgo.ErrDecompressTooLarge) error {
 	behind := map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}}
 	if f.cfg.Group != "" {

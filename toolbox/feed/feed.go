@@ -1,8 +1,26 @@
 // Package feed reads topics for the tool, record by record, from chosen offsets: alone, or as a member of a consumer
 // group.
 //
-// Only committed records are handed over, and the records of a partition in their order. Nothing is read twice or left out
-// between Open and Close; a member of a group reads on after the last record it said Done to.
+// # What a feed returns
+//
+// Only committed records, the records of a partition in their order. Between Open and Close no record is returned twice
+// or left out, except batches that inflate too far (Config.PassOver). A member of a group resumes behind the last
+// record for which Done was called.
+//
+// # Alone or in a group
+//
+//	                  alone                         in a group
+//	begins at         Start                         committed offsets, else Start
+//	ends              at the ends at Open,          never
+//	                  or never with Follow
+//	new partitions    are added with Follow         are assigned by the group
+//	leaves            nothing in Kafka              committed offsets
+//
+// # Failure
+//
+// While Kafka is away, a feed that reads alone waits, and the client tries again by itself. Poll returns an error when
+// a retry does not help: the topic was deleted or made anew, or records were deleted before they were read. The caller
+// must close the feed then.
 package feed
 
 import (
@@ -23,27 +41,27 @@ import (
 )
 
 const (
-	// widenEvery is how often a feed that reads alone looks for new partitions, when not told.
+	// widenEvery is the default of Config.WidenEvery.
 	widenEvery = 10 * time.Second
-	// createdTime is how long after its making a topic may still be unknown to some broker.
+	// createdTime is how long a topic that was just created may be unknown to some broker.
 	createdTime = 2 * time.Second
 	// closeTime bounds the last commit of a group's member and its leaving.
 	closeTime = 3 * time.Second
-	// atOnce is what one Poll returns at most, when not told.
+	// atOnce is the default of Config.Most.
 	atOnce = 10_000
-	// roomBytes is what inflated batches may take that wait to be handed over. One always fits.
+	// roomBytes bounds the memory of inflated batches that no Poll has returned yet. One batch always fits.
 	roomBytes = 16 << 20
 )
 
-// Config says what to read.
+// Config names the topics to read, the place to begin and the functions that receive what is not a record.
 type Config struct {
 	Kafka  kafka.Config
 	Topics []string // without prefix
 	// Group is the consumer group to join; "" reads alone and leaves no trace.
 	Group string
 	Start Start
-	// Follow reads on for ever; without it Poll returns io.EOF after the last record that was there at Open. A group's
-	// member always follows.
+	// Follow continues at the end of the topics and waits for new records. Without it, Poll returns io.EOF after the
+	// last record that was there at Open. A group's member always follows.
 	Follow bool
 	// Most is how many records one Poll returns at most; 0 = 10,000.
 	Most int
@@ -52,26 +70,28 @@ type Config struct {
 	WidenEvery time.Duration
 	// OpenTime bounds how long Open may take.
 	OpenTime time.Duration
-	// PassOver is called for each batch that Poll passes over, in its place between the records. It may be nil.
+	// PassOver is called by Poll for each batch that it passes over, in its place between the records. It may be nil.
 	PassOver func(Passed)
-	// Waiting is called, while the feed follows and reads alone, with partitions whose records wait behind the same open
-	// transaction for longer than WidenEvery, once each. It may be nil.
+	// Waiting is called by Poll, while the feed follows and reads alone. It gets the partitions whose records wait
+	// behind the same open transaction for longer than WidenEvery, once for each transaction. It may be nil.
 	Waiting func([]Waiting)
 }
 
-// Start says where to begin. The zero value begins with what comes from now on. A group begins there only where it has
-// committed nothing yet.
+// Start is the place to begin. The zero value begins with the records that are written from now on. A group begins
+// there only where it has committed no offset.
 type Start struct {
 	Beginning bool
 	Since     time.Time // the first record at this time or later
-	// At are the next offsets of partitions known from before, by topic without prefix. It wins over the others; one
-	// below what the log still has is an error (*GoneError), one beyond its end too.
+	// At has the next offsets of partitions that the caller read before, by topic without prefix. It wins over the
+	// other fields. An offset before the first record that is left is an error (*GoneError), and so is one beyond the
+	// end. A group ignores it.
 	At map[string]map[int32]int64
-	// IDs are the ids of topics known from before, by topic without prefix. Another one is an error (*RemadeError).
+	// IDs are the ids of topics that the caller read before, by topic without prefix. A topic with another id is an
+	// error (*RemadeError).
 	IDs map[string]string
 }
 
-// Feed is an open reader of topics. One goroutine uses it.
+// Feed is an open reader of topics. One goroutine uses it. Close must be called.
 type Feed struct {
 	cfg     Config
 	client  *kgo.Client
@@ -89,8 +109,9 @@ type Feed struct {
 	told    map[string]map[int32]bool  // partitions that Config.Waiting was told of
 }
 
-// Open connects, makes sure that the topics exist and fixes where to begin: what is written after it returned is handed
-// over. Its errors are of the network, *UnknownTopicError, *RemadeError or *GoneError.
+// Open connects, makes sure that the topics exist and fixes the place to begin: Poll returns every record that is
+// written after Open has returned. It takes Config.OpenTime at most. Its errors are of the network, *UnknownTopicError,
+// *RemadeError or *GoneError.
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.OpenTime)
 	defer cancel()
@@ -105,7 +126,7 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 		return nil, err
 	}
 	options = append(append(options, reading...),
-		kgo.KeepControlRecords(), // they tell how far a partition was read
+		kgo.KeepControlRecords(), // else a partition that ends with one would never be read to its end
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if cfg.Group != "" {
 		options = append(options, cfg.group()...)
@@ -116,7 +137,8 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 		cut()
 		return nil, err
 	}
-	// A broker that takes the connection and says nothing keeps the first request past its context's end.
+	// A broker that accepts the connection and never answers blocks the first request beyond ctx. So the end of ctx also ends
+	// the client's own context.
 	inTime := context.AfterFunc(ctx, cut)
 	f.client, f.cut, f.admin = client, cut, kadm.NewClient(client)
 	err = f.open(ctx)
@@ -131,6 +153,9 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	return nil, toolkafka.Explain(cfg.Kafka, err)
 }
 
+// group returns the options of a group's member. Start counts only where the group has no offset. An offset that was
+// deleted resets to the oldest record, so a member skips no record that is left. Only records that were Done are
+// committed.
 func (c Config) group() []kgo.Opt {
 	start := kgo.NewOffset().AtEnd()
 	switch {
@@ -155,6 +180,7 @@ func (c Config) names() []string {
 	return names
 }
 
+// open asks Kafka for the topics, and assigns their partitions unless a group does that.
 func (f *Feed) open(ctx context.Context) error {
 	if err := f.client.Ping(ctx); err != nil {
 		return fmt.Errorf("connect to Kafka at %s: %w", strings.Join(f.cfg.Kafka.Brokers, ","), err)
@@ -165,8 +191,8 @@ func (f *Feed) open(ctx context.Context) error {
 	return f.assign(ctx)
 }
 
-// exist makes sure that the topics exist. It looks more than once: a topic that was made this moment may be unknown to
-// the broker that is asked.
+// exist makes sure that the topics exist. It asks again for createdTime, because a topic that was just created may be
+// unknown to the broker that answers.
 func (f *Feed) exist(ctx context.Context) error {
 	for deadline := time.Now().Add(createdTime); ; {
 		existing, err := f.admin.ListTopics(ctx)
@@ -186,10 +212,11 @@ func (f *Feed) exist(ctx context.Context) error {
 	}
 }
 
-// Positions returns the offsets that reading begins with, by topic without prefix. A group's member has none.
+// Positions returns the offsets at which reading begins, by topic without prefix. A group's member has none. The caller
+// must not change it.
 func (f *Feed) Positions() map[string]map[int32]int64 { return f.begin }
 
-// contractNames returns the topics of the prefix without it.
+// contractNames returns the topics that have the prefix, without it, in order.
 func (f *Feed) contractNames(names []string) []string {
 	var short []string
 	for _, name := range names {
@@ -201,8 +228,8 @@ func (f *Feed) contractNames(names []string) []string {
 	return short
 }
 
-// Poll waits for records until ctx ends, which is no error: it returns none then. Topics have no prefix in them. It
-// returns io.EOF when all that was to be read was handed over.
+// Poll waits for records until ctx ends, which is no error: it returns no records then. The topics of its records have
+// no prefix. It returns io.EOF when all records that were there at Open were returned.
 func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 	for {
 		if f.ends != nil && len(f.ends) == 0 {
@@ -215,7 +242,7 @@ func (f *Feed) Poll(ctx context.Context) ([]*kgo.Record, error) {
 	}
 }
 
-// once asks the client for records one time. It may return none.
+// once asks the client for records one time. It may return none, such as when only markers of transactions came.
 func (f *Feed) once(ctx context.Context) ([]*kgo.Record, error) {
 	if err := f.widen(ctx); err != nil {
 		return nil, err
@@ -227,7 +254,8 @@ func (f *Feed) once(ctx context.Context) ([]*kgo.Record, error) {
 	return f.handOver(fetches), nil
 }
 
-// poll waits for records, but not longer than until it is time to look for new partitions.
+// poll waits for records, but not longer than until new partitions are due to be looked up. The room for inflated
+// batches is empty when the client holds no record.
 func (f *Feed) poll(ctx context.Context) kgo.Fetches {
 	if f.widens() {
 		var cancel context.CancelFunc
@@ -240,7 +268,8 @@ func (f *Feed) poll(ctx context.Context) kgo.Fetches {
 	return f.client.PollRecords(ctx, f.cfg.Most)
 }
 
-// handOver picks the records that are a user's, and notes what was read.
+// handOver returns the records that are for the caller. It leaves out markers of transactions and records that came
+// after Open, unless the feed follows. Their offsets count as read all the same.
 func (f *Feed) handOver(fetches kgo.Fetches) []*kgo.Record {
 	records := make([]*kgo.Record, 0, fetches.NumRecords())
 	fetches.EachRecord(func(r *kgo.Record) {
@@ -260,7 +289,7 @@ func (f *Feed) handOver(fetches kgo.Fetches) []*kgo.Record {
 	return records
 }
 
-// readTo notes the next offset of a partition.
+// readTo sets the next offset of a partition. CatchUp compares it with the end.
 func (f *Feed) readTo(topic string, partition int32, next int64) {
 	if f.next[topic] == nil {
 		f.next[topic] = map[int32]int64{}
@@ -268,6 +297,7 @@ func (f *Feed) readTo(topic string, partition int32, next int64) {
 	f.next[topic][partition] = next
 }
 
+// reached removes a partition that was read to its end. Poll returns io.EOF when none is left.
 func (f *Feed) reached(topic string, partition int32) {
 	delete(f.ends[topic], partition)
 	if len(f.ends[topic]) == 0 {
@@ -275,7 +305,8 @@ func (f *Feed) reached(topic string, partition int32) {
 	}
 }
 
-// Done says that a record needs not be handed to the group again. Without a group it does nothing.
+// Done says that the caller is done with a record and all earlier ones of its partition. The next offset is committed
+// in the background or by Close. Without a group it does nothing.
 func (f *Feed) Done(r *kgo.Record) {
 	if f.cfg.Group == "" {
 		return
@@ -285,7 +316,8 @@ func (f *Feed) Done(r *kgo.Record) {
 	f.client.MarkCommitRecords(&full)
 }
 
-// Close commits what was done and leaves the group, if Kafka answers in time.
+// Close commits the offsets of all records that are done, and leaves the group. Both together take closeTime at most.
+// If the commit fails, the group delivers these records again.
 func (f *Feed) Close() {
 	if f.cfg.Group != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)

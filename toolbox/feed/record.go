@@ -6,10 +6,11 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Message decodes a record of a feed as the services do. Its error says why they would park it.
+// Message decodes a record of a feed as the services do. Its error is the reason for which they would park the record.
 func Message(r *kgo.Record) (messages.Message, error) { return messages.Decode(Record(r)) }
 
-// Record returns a record of a feed as package messages reads it. Its topic must have no prefix.
+// Record returns a record of a feed in the form that package messages reads. Its topic must have no prefix. Key and
+// value are not copied.
 func Record(r *kgo.Record) messages.Record {
 	out := messages.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp}
 	if len(r.Headers) > 0 {

@@ -6,7 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// identify notes the topics' ids. A topic that is known by another id was made anew.
+// identify keeps the topics' ids. A topic whose id differs from the one in Start.IDs was made anew.
 func (f *Feed) identify(existing kadm.TopicDetails) error {
 	for i, name := range f.cfg.names() {
 		f.ids[name] = existing[name].ID
@@ -18,7 +18,8 @@ func (f *Feed) identify(existing kadm.TopicDetails) error {
 	return nil
 }
 
-// IDs returns the ids of the topics as Kafka's own tools write them, by topic without prefix. A broker older than 2.8 has none.
+// IDs returns the ids of the topics in the form that Kafka's own tools write, by topic without prefix. A broker older
+// than 2.8 has none.
 func (f *Feed) IDs() map[string]string {
 	ids := map[string]string{}
 	for i, name := range f.cfg.names() {

@@ -13,28 +13,29 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// Waiting is how many records of a partition cannot be read yet, because they stand behind an open transaction.
+// Waiting is a partition whose last records cannot be read yet, because they stand behind an open transaction.
 type Waiting struct {
 	Topic     string // without prefix
 	Partition int32
-	Records   int64 // offsets, to be exact: those of the transaction itself too
+	Records   int64 // offsets, including those of the transaction itself
 }
 
 func (w Waiting) String() string {
 	return fmt.Sprintf("%s/%d: %d records wait for a transaction that another producer has not ended", w.Topic, w.Partition, w.Records)
 }
 
-// Waiting returns what waited at Open, of what was to be read. A group's member knows nothing of it.
+// Waiting returns the partitions that had waiting records at Open. A group's member has none.
 func (f *Feed) Waiting() []Waiting { return f.waiting }
 
+// wait adds a partition if its top is above its stable end.
 func (f *Feed) wait(topic string, partition int32, stable, top int64) {
 	if top > stable {
 		f.waiting = append(f.waiting, Waiting{topic, partition, top - stable})
 	}
 }
 
-// HeldBack returns which partitions of the topics, named without prefix, have records now that stand behind an open
-// transaction. An ordinary transaction of a moment is among them.
+// HeldBack returns the partitions of the topics, named without prefix, that have records behind an open transaction
+// now. It does not distinguish an ordinary transaction of a moment from one that hangs: ask twice and compare.
 func HeldBack(ctx context.Context, cfg kafka.Config, topics []string) ([]Waiting, error) {
 	opts, err := toolkafka.Options(cfg)
 	if err != nil {
@@ -58,8 +59,8 @@ func HeldBack(ctx context.Context, cfg kafka.Config, topics []string) ([]Waiting
 	return f.waiting, nil
 }
 
-// topsAndStable returns where the partitions end, and up to where there is no open transaction. The tops are asked for first: else
-// what is written between the two questions would seem to wait.
+// topsAndStable returns the ends of the partitions, and the offsets up to which no transaction is open. The tops are
+// asked for first: otherwise records written between the two requests would seem to wait.
 func (f *Feed) topsAndStable(ctx context.Context) (tops, stable map[string]map[int32]int64, err error) {
 	if tops, err = listed(f.admin.ListEndOffsets(ctx, f.cfg.names()...)); err != nil {
 		return nil, nil, err
@@ -68,8 +69,8 @@ func (f *Feed) topsAndStable(ctx context.Context) (tops, stable map[string]map[i
 	return tops, stable, err
 }
 
-// lookForTransactions tells of partitions where the same transaction was open at the last look. Kafka that does not answer
-// is asked again at the next one.
+// lookForTransactions reports partitions where the same transaction was open at the last look, once each. The
+// transaction is the same if the stable offset has not moved. If Kafka does not answer, the next look asks again.
 func (f *Feed) lookForTransactions(ctx context.Context) {
 	if f.cfg.Waiting == nil {
 		return
