@@ -9,7 +9,8 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// Collector returns the gauges of emails that are not sent yet.
+// Collector returns the gauges of emails that are not sent yet. When the read fails, the gauges are absent from the scrape: a 0
+// would say that nothing waits.
 func (s *Store) Collector(log *slog.Logger) prometheus.Collector {
 	pending := prometheus.NewDesc("pasdetrois_notifications_pending", "Notifications whose email is not sent yet.", nil, nil)
 	limited := prometheus.NewDesc("pasdetrois_notifications_limited",

@@ -13,7 +13,7 @@ import (
 	"pasdetrois/services/notifications/internal/app"
 )
 
-// Limit is app.Limit over Postgres, so that all replicas count together.
+// Limit is app.Limit over Postgres, so that all replicas count together. Safe for concurrent use.
 type Limit struct {
 	pool    *pgxpool.Pool
 	perHour int
@@ -28,7 +28,8 @@ func NewLimit(pool *pgxpool.Pool, perHour int, mailbox func(address string) stri
 
 // A row has the times of the emails of the last hour and of those that wait, in order. Its lock makes replicas take times one
 // after the other. While there are fewer than $2 times, an email leaves at once. Otherwise it leaves an hour after the email
-// $2 places before it, so that no hour has more than $2. More than a day's share is refused, unless $3.
+// $2 places before it, so that no hour has more than $2. More than a day's share is rejected, unless $3. All times are the
+// database's, because the clocks of replicas differ.
 const takeSQL = `
 INSERT INTO mailboxes AS m (mailbox, slots) VALUES ($1, ARRAY[now()])
 ON CONFLICT (mailbox) DO UPDATE SET slots = (
@@ -39,7 +40,7 @@ ON CONFLICT (mailbox) DO UPDATE SET slots = (
 WHERE $3 OR (SELECT count(*) FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour') < 24 * $2::int
 RETURNING slots[cardinality(slots)], slots[cardinality(slots)] <= now()`
 
-// Take implements app.Limit.
+// Take implements app.Limit. It is not retried: a repetition after a lost answer would take a second time for one email.
 func (l *Limit) Take(ctx context.Context, address string, again bool) (slot time.Time, now bool, err error) {
 	err = l.pool.QueryRow(ctx, takeSQL, l.mailbox(address), l.perHour, again).Scan(&slot, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -53,7 +54,7 @@ func (l *Limit) Take(ctx context.Context, address string, again bool) (slot time
 
 const giveBackSQL = `UPDATE mailboxes SET slots = array_remove(slots, $2) WHERE mailbox = $1`
 
-// GiveBack implements app.Limit.
+// GiveBack implements app.Limit. slot is a time that Take returned; any other time changes nothing.
 func (l *Limit) GiveBack(ctx context.Context, address string, slot time.Time) error {
 	if _, err := pgdb.Exec(ctx, l.pool, giveBackSQL, l.mailbox(address), slot); err != nil {
 		return fmt.Errorf("free the time of an email: %w", err)
@@ -68,10 +69,10 @@ DELETE FROM mailboxes WHERE mailbox = ANY (ARRAY(
 	WHERE NOT EXISTS (SELECT FROM unnest(m.slots) AS s WHERE s > now() - interval '1 hour')
 	LIMIT $1 FOR UPDATE SKIP LOCKED))`
 
-// pruneBatch is how many rows one statement removes, so that none holds locks for long.
+// pruneBatch bounds the rows that one statement removes, so that no statement holds locks for long.
 const pruneBatch = 10_000
 
-// Prune implements app.Limit.
+// Prune implements app.Limit. It ends after the first batch that is not full.
 func (l *Limit) Prune(ctx context.Context) error {
 	for {
 		tag, err := pgdb.Exec(ctx, l.pool, pruneSQL, pruneBatch)

@@ -9,7 +9,8 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// One statement for each filter, so that each uses its own index.
+// One statement for each filter, so that each uses its own index. No statement filters by status and by user or order, because no
+// operation of the API does.
 const (
 	listSQL        = `SELECT ` + columns + ` FROM notifications WHERE id < $1 ORDER BY id DESC LIMIT $2`
 	listStatusSQL  = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND status = $3 ORDER BY id DESC LIMIT $2`
@@ -18,7 +19,7 @@ const (
 	listOfUsersSQL = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 AND user_id = $4 ORDER BY id DESC LIMIT $2`
 )
 
-// List implements app.Store.
+// List implements app.Store. Ids grow with time, so their order is newest first, and the id is the whole cursor.
 func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, error) {
 	before := q.Before
 	if before == 0 {
@@ -49,8 +50,8 @@ SELECT count(*), count(*) FILTER (WHERE slot_at > now()),
 	COALESCE(extract(epoch FROM now() - min(tried_since) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8
 FROM notifications WHERE status = 'pending'`
 
-// Backlog returns how many notifications are not settled yet, how many of them wait for their mailbox to have room, and
-// for how long the oldest of the others has waited.
+// Backlog returns the number of notifications that are not settled yet, the number of those that wait for room in their mailbox,
+// and the age of the oldest of the others. The age is 0 without others.
 func (s *Store) Backlog(ctx context.Context) (pending, limited int64, oldest time.Duration, err error) {
 	var seconds float64
 	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&pending, &limited, &seconds); err != nil {

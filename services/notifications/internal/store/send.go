@@ -14,6 +14,16 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
+// The life of a row, and the columns that decide it:
+//
+//	pending, due  --Claim--> pending, claimed for a lease --Settle--> sent
+//	   ^   ^                    |           |         |       or -->  failed --Retry--> pending, due
+//	   |   +------ Release -----+           |         +-------or -->  pending, due after a pause
+//	   +---- the lease has ended -----------+
+//
+// next_attempt_at is the end of the lease or of the pause. claim counts the claims of a row: a process that is late has an old
+// number, and its outcome is ignored.
+//
 // Two processes that claim at the same time get different rows: each skips rows that the other has locked. The rows come in
 // the order of their ids, which keeps the emails of one order in order. An email that comes a minute late loses its time in
 // the mailbox: otherwise all of them would leave at once after an outage. An email that was tried keeps its time for an hour.
@@ -32,7 +42,7 @@ WITH due AS (
 )
 SELECT ` + columns + ` FROM claimed ORDER BY id`
 
-// Claim implements app.Store.
+// Claim implements app.Store. A claim whose answer was lost costs one lease: then the rows are due again, and nothing was sent.
 func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error) {
 	claimed, err := query(ctx, s.pool, claimSQL, limit, lease)
 	if err != nil {
@@ -56,7 +66,8 @@ FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6:
 	AS o (id, claim, was, status, reason, sent_at, pause, attempts, slot_at)
 WHERE n.id = o.id AND n.status = o.was AND (o.status = 'sent' OR n.claim = o.claim)`
 
-// Settle implements app.Store.
+// Settle implements app.Store. An outcome whose row has changed meanwhile is ignored without an error. A repetition changes
+// nothing once the first one has ended the pending status.
 func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
 	_, err := pgdb.Exec(ctx, s.pool, settleSQL,
 		pgdb.Column(outcomes, func(o app.Outcome) int64 { return o.ID }),
@@ -86,7 +97,7 @@ UPDATE notifications n SET next_attempt_at = now()
 FROM unnest($1::bigint[], $2::integer[]) AS c (id, claim)
 WHERE n.id = c.id AND n.status = 'pending' AND n.claim = c.claim`
 
-// Release implements app.Store.
+// Release implements app.Store. A draining process calls it, so that another one need not wait for the end of the lease.
 func (s *Store) Release(ctx context.Context, claimed []domain.Notification) error {
 	if _, err := pgdb.Exec(ctx, s.pool, releaseSQL, pgdb.Column(claimed, id), pgdb.Column(claimed, claim)); err != nil {
 		return fmt.Errorf("release notifications: %w", err)
@@ -96,7 +107,7 @@ func (s *Store) Release(ctx context.Context, claimed []domain.Notification) erro
 
 const renewSQL = `UPDATE notifications SET next_attempt_at = now() + $3::interval WHERE id = $1 AND claim = $2 AND status = 'pending'`
 
-// Renew implements app.Store.
+// Renew implements app.Store. It returns nil also when the claim is lost: the email is on its way then, and cannot be stopped.
 func (s *Store) Renew(ctx context.Context, n domain.Notification, lease time.Duration) error {
 	if _, err := pgdb.Exec(ctx, s.pool, renewSQL, n.ID, n.Claim, lease); err != nil {
 		return fmt.Errorf("renew claim on notification %d: %w", n.ID, err)
@@ -109,7 +120,7 @@ WHERE id = $1 AND status = 'failed' RETURNING ` + columns
 
 const existsSQL = `SELECT EXISTS (SELECT FROM notifications WHERE id = $1)`
 
-// Retry implements app.Store.
+// Retry implements app.Store. The second statement only finds the reason why the first one changed no row.
 func (s *Store) Retry(ctx context.Context, id int64) (domain.Notification, error) {
 	n, err := pgdb.CollectOne(ctx, s.pool, scan, retrySQL, id)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -1,4 +1,5 @@
-// Package store stores notifications in Postgres. It has the only SQL of the service, and decides nothing.
+// Package store stores notifications in Postgres. It has the only SQL of the service, and decides nothing. Every method is one
+// statement, or reads after one, so no method needs a transaction of several statements.
 package store
 
 import (
@@ -15,7 +16,7 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Store is app.Store over Postgres.
+// Store is app.Store over Postgres. Safe for concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
 // New returns a store over the pool's schema.
@@ -24,6 +25,7 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 const columns = `id, message_id, order_id, kind, user_id, recipient, message, channel, status, reason, attempts, claim,
 	requested_at, created_at, sent_at, ordered_at, trace_parent, tried_since, slot_at`
 
+// scan reads a row of columns, in their order. A NULL becomes "" or the zero time.
 func scan(row pgx.CollectableRow) (n domain.Notification, err error) {
 	var orderID, kind pgtype.Text
 	var sentAt, orderedAt, slotAt pgtype.Timestamptz // the zero Time when NULL
@@ -35,7 +37,7 @@ func scan(row pgx.CollectableRow) (n domain.Notification, err error) {
 	return n, err
 }
 
-// query runs sql and returns the notifications it yields.
+// query runs sql, which returns columns, and repeats it as pgdb.Retry does.
 func query(ctx context.Context, q pgdb.Querier, sql string, args ...any) ([]domain.Notification, error) {
 	return pgdb.Collect(ctx, q, scan, sql, args...)
 }
@@ -55,7 +57,7 @@ ON CONFLICT DO NOTHING
 RETURNING ` + columns
 
 // Add implements app.Store. The insert is one statement, so it is a transaction of its own: rows that are read afterwards are
-// committed.
+// committed. New rows are claimed for lease at once: the caller sends them, and after a crash they are due when it ends.
 func (s *Store) Add(ctx context.Context, batch []domain.Notification, lease time.Duration) ([]app.Kept, error) {
 	if len(batch) == 0 {
 		return nil, nil
@@ -111,6 +113,7 @@ SELECT ` + columns + ` FROM notifications
 UNION
 SELECT ` + columns + ` FROM notifications WHERE message_id = ANY($3) AND (order_id IS NULL OR kind IS NULL)`
 
+// existing adds the stored notifications of the batch to byKey, for the keys that are missing there.
 func (s *Store) existing(ctx context.Context, batch []domain.Notification, byKey map[string]domain.Notification) error {
 	var missing []domain.Notification
 	for _, n := range batch {

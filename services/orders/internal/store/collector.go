@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// maxCounted bounds the cost of counting.
+	// maxCounted bounds the rows that one scrape reads. A backlog that large needs no exact count.
 	maxCounted = 100_000
-	// sweepGrace is how long an order may be over its deadline before it counts as overdue: sweeps come now and then.
+	// sweepGrace is the time that an order may be over its deadline before it counts as overdue: sweeps come now and then.
 	sweepGrace = time.Minute
 )
 
@@ -26,7 +26,8 @@ FROM (SELECT status, status_at FROM orders WHERE due_at IS NOT NULL LIMIT $2) AS
 )
 
 // Collector returns the gauges of unsettled orders and of held messages. An order is overdue when it has had its status for
-// longer than deadline.
+// longer than deadline and sweepGrace. Held messages from outside do not count: their orders may never come. When a read
+// fails, all of these gauges are absent.
 func (s *Store) Collector(deadline time.Duration) prometheus.Collector {
 	held := prometheus.NewDesc("pasdetrois_orders_held",
 		"Messages kept aside now because their order has not arrived.", nil, nil)
@@ -53,6 +54,8 @@ func (s *Store) Collector(deadline time.Duration) prometheus.Collector {
 	}, held, unsettled, overdue)
 }
 
+// countOpen counts open orders by status, and those among them that are overdue. A status without orders is absent from the
+// maps, so the caller shows 0 for it.
 func (s *Store) countOpen(ctx context.Context, deadline time.Duration) (open, overdue map[domain.Status]int64, err error) {
 	rows, err := s.pool.Query(ctx, countOpenSQL, time.Now().Add(-deadline-sweepGrace), maxCounted)
 	if err != nil {

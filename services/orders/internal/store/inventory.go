@@ -27,6 +27,8 @@ func (s *Store) Product(ctx context.Context, sku string) (domain.Product, error)
 	return oneProduct(ctx, s.pool, "read product", productSQL, sku)
 }
 
+// oneProduct runs a statement whose first parameter is the sku, and which returns productColumns. No row means ErrNotFound; what
+// names the operation in the error.
 func oneProduct(ctx context.Context, db pgdb.Querier, what, sql, sku string, args ...any) (domain.Product, error) {
 	p, err := pgdb.CollectOne(ctx, db, scanProduct, sql, append([]any{sku}, args...)...)
 	if err != nil {
@@ -35,6 +37,8 @@ func oneProduct(ctx context.Context, db pgdb.Querier, what, sql, sku string, arg
 	return p, nil
 }
 
+// One statement changes the product or makes it, and reports which: two statements would need a transaction. A new product has no
+// pieces, and a changed one keeps its pieces.
 const putProductSQL = `WITH changed AS (
   UPDATE inventory SET name = $2, price_minor = $3, currency = $4 WHERE sku = $1 RETURNING ` + productColumns + `
 ), made AS (
@@ -43,7 +47,8 @@ const putProductSQL = `WITH changed AS (
 )
 SELECT false AS created, ` + productColumns + ` FROM changed UNION ALL SELECT true, ` + productColumns + ` FROM made`
 
-// PutProduct implements app.Store.
+// PutProduct implements app.Store. Two calls for a new sku may both find no product. The second insert then fails as a unique
+// violation, and its repetition changes the row.
 func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
 	put := func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(append([]any{&created}, fieldsOf(&p)...)...)
@@ -57,6 +62,7 @@ func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages
 	return p, created, nil
 }
 
+// The statement locks the row, so it waits for transactions that move the product's pieces.
 const restockSQL = `UPDATE inventory SET available = available + $2, stocked = stocked + $2 WHERE sku = $1
 RETURNING ` + productColumns
 

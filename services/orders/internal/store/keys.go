@@ -12,21 +12,32 @@ import (
 	"pasdetrois/services/orders/internal/app"
 )
 
-// Trying never waits, so the order of the locks does not matter.
+// The life of a key:
+//
+//	free --ClaimKeys--> locked by a transaction --commit--> kept, perhaps running --FinishAnswer, or time--> kept
+//	  ^                        |                                                                             |
+//	  +------- rollback -------+                                              pruned after KeyTTL <----------+
+//
+// A locked or running key is busy for others. A lock ends with its connection, so a crash leaves no key busy for ever.
+
+// Trying never waits, so the order of the locks does not matter. Two keys with the same hash share a lock: one of them is then
+// busy for a moment, and its client tries again.
 const tryKeysSQL = `SELECT pg_try_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:' || key, 0))
 FROM unnest($1::text[]) WITH ORDINALITY AS k (key, ord) ORDER BY ord`
 
 const keysSQL = `SELECT key, request_hash, status_code, location, etag, body, running_until
 FROM idempotency_keys WHERE key = ANY($1)`
 
+// keptKey is a row of idempotency_keys.
 type keptKey struct {
 	key, location, etag string
 	hash, body          []byte
 	status              int
-	until               *time.Time
+	until               *time.Time // running until then; nil = the answer is final
 }
 
-// ClaimKeys implements app.Tx.
+// ClaimKeys implements app.Tx. It takes two statements in one round trip for any number of keys. A running key whose time is over
+// returns its first answer: the request that should have finished it has failed.
 func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now time.Time) ([]app.KeyClaim, error) {
 	names := pgdb.Column(keys, func(k app.Idempotency) string { return k.Key })
 	var ours []bool
@@ -36,7 +47,7 @@ func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now
 		ours, err = pgx.CollectRows(rows, pgx.RowTo[bool])
 		return err
 	})
-	// A statement of its own, so that it sees rows that were committed before this transaction got the locks.
+	// A second statement, with a snapshot of its own: it sees rows that were committed before this transaction got the locks.
 	batch.Queue(keysSQL, names).Query(func(rows pgx.Rows) error {
 		var k keptKey
 		_, err := pgx.ForEachRow(rows, []any{&k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
@@ -66,12 +77,14 @@ func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now
 	return claims, nil
 }
 
+// A plain insert: this transaction has the lock of each key and found no row, so a conflict is a fault and must show.
 const keepAnswersSQL = `INSERT INTO idempotency_keys
   (key, request_hash, status_code, location, etag, body, running_until, created_at)
 SELECT key, hash, status, location, etag, body, until, $8
 FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[])
   AS a (key, hash, status, location, etag, body, until)`
 
+// queueAnswers queues the insert of all answers as one statement, with an array for each column.
 func queueAnswers(batch *pgx.Batch, answers []app.KeptAnswer, now time.Time) {
 	if len(answers) == 0 {
 		return
@@ -90,7 +103,8 @@ const finishAnswerSQL = `UPDATE idempotency_keys
 SET status_code = $3, location = $4, etag = $5, body = $6, running_until = NULL
 WHERE key = $1 AND request_hash = $2 AND running_until IS NOT NULL`
 
-// FinishAnswer implements app.Store. A key that was pruned meanwhile stays pruned.
+// FinishAnswer implements app.Store. A key that was pruned meanwhile stays pruned, and a finished answer is never replaced: a
+// client may have got it already. Neither case is an error.
 func (s *Store) FinishAnswer(ctx context.Context, key app.Idempotency, answer app.Answer) error {
 	_, err := pgdb.Exec(ctx, s.pool, finishAnswerSQL, key.Key, key.RequestHash, answer.Status, answer.Location, answer.ETag,
 		notNil(answer.Body))
@@ -111,7 +125,7 @@ func notNil(b []byte) []byte {
 const pruneKeysSQL = `DELETE FROM idempotency_keys WHERE key = ANY (ARRAY(
   SELECT key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
 
-// PruneKeys implements app.Store.
+// PruneKeys implements app.Store. Replicas may prune at the same time: each skips rows that another has locked.
 func (s *Store) PruneKeys(ctx context.Context, before time.Time, limit int) (int, error) {
 	tag, err := pgdb.Exec(ctx, s.pool, pruneKeysSQL, before, limit)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
+// Rows are locked in the order of their ids, so that two batches with the same orders do not wait for each other in a circle.
+// Postgres undoes one side of a deadlock that happens all the same, and pgdb.InTx repeats that transaction.
 const lockOrdersSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE`
 
 // An order that does not exist has no row to lock. A transaction that makes one, or decides that it does not exist, holds the
@@ -20,7 +22,8 @@ const lockNamesSQL = `SELECT pg_advisory_xact_lock(name) FROM (
   SELECT DISTINCT hashtextextended('pasdetrois.orders.order:' || id, 0) AS name FROM unnest($1::text[]) AS id ORDER BY name
 ) AS names`
 
-// LockOrders implements app.Tx.
+// LockOrders implements app.Tx. It takes one round trip when all orders exist, which is the usual case, and two otherwise. The
+// second one reads the missing orders again, since another transaction may have committed one meanwhile.
 func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error) {
 	found := make(map[string]*domain.Order, len(ids))
 	keep := func(orders []*domain.Order) {
@@ -44,7 +47,7 @@ func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]
 	}
 	var late pgx.Batch
 	late.Queue(lockNamesSQL, missing)
-	queueRead(&late, keep, missing, lockOrdersSQL, missing) // another transaction may have made one during the wait for its name
+	queueRead(&late, keep, missing, lockOrdersSQL, missing) // after the wait for the names
 	if err := t.tx.Send(ctx, &late); err != nil {
 		return nil, fmt.Errorf("lock names of orders: %w", err)
 	}
@@ -54,7 +57,8 @@ func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]
 const dueOrdersSQL = `SELECT ` + orderColumns + ` FROM orders WHERE status = $1 AND due_at <= $2
 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED`
 
-// DueOrders implements app.Tx.
+// DueOrders implements app.Tx. An order that another transaction has locked is skipped: either that transaction moves it on, or
+// the next sweep finds it. The lines need no lock, because they never change.
 func (t *transaction) DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error) {
 	orders, err := pgdb.Collect(ctx, t.tx, scanOrder, dueOrdersSQL, status, now, limit)
 	if err != nil {
@@ -75,6 +79,7 @@ func (t *transaction) DueOrders(ctx context.Context, status domain.Status, now t
 
 const productColumns = `sku, name, price_minor, currency, available, reserved, sold, stocked`
 
+// scanProduct reads a row of productColumns.
 func scanProduct(row pgx.CollectableRow) (p domain.Product, err error) {
 	err = row.Scan(fieldsOf(&p)...)
 	return p, err
@@ -95,7 +100,8 @@ var (
 	lockProductsSQL = fmt.Sprintf(newestSQL, "FOR UPDATE")
 )
 
-// LockProducts implements app.Tx.
+// LockProducts implements app.Tx. The skus are sorted by the caller, and the join keeps their order. One round trip fetches the
+// products and the held messages, because use cases need both at the same moment.
 func (t *transaction) LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []app.Held, error) {
 	stock := make(domain.Stock, len(skus))
 	var held []app.Held
@@ -115,7 +121,7 @@ func (t *transaction) LockProducts(ctx context.Context, skus, orderIDs []string)
 	return stock, held, nil
 }
 
-// Catalogue implements app.Tx.
+// Catalogue implements app.Tx. It locks nothing: a price may change right after, and the order keeps the price that was read.
 func (t *transaction) Catalogue(ctx context.Context, skus []string) (domain.Stock, error) {
 	stock := make(domain.Stock, len(skus))
 	if len(skus) == 0 {
@@ -129,7 +135,8 @@ func (t *transaction) Catalogue(ctx context.Context, skus []string) (domain.Stoc
 	return stock, nil
 }
 
-// queueProducts queues one of the queries for the newest versions of products, and puts them into stock.
+// queueProducts queues one of the queries for the newest versions of products, and puts them into stock. It notes the versions
+// in the transaction, for moveStockSQL.
 func (t *transaction) queueProducts(batch *pgx.Batch, stock domain.Stock, sql string, skus []string) {
 	if t.versions == nil {
 		t.versions = make(map[string]int64, len(skus))

@@ -7,7 +7,10 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// newArrays returns the arguments of insertOrdersSQL, one array for each column.
+// Statements take one array for each column, so that a batch of any size is one statement with one plan. The order of the arrays
+// is that of the statement's parameters: a change here needs the same change there.
+
+// newArrays returns the arguments of insertOrdersSQL.
 func newArrays(orders []*domain.Order) []any {
 	return append([]any{
 		pgdb.Column(orders, orderID),
@@ -32,7 +35,7 @@ func changedArrays(orders []*domain.Order) []any {
 
 func orderID(o *domain.Order) string { return o.ID }
 
-// stateArrays returns the columns of an order that can change.
+// stateArrays returns the columns of an order that can change. Inserts and updates share them, in the same order.
 func stateArrays(orders []*domain.Order) []any {
 	return []any{
 		pgdb.Column(orders, func(o *domain.Order) string { return string(o.Status) }),

@@ -16,6 +16,7 @@ import (
 const orderColumns = `order_id, user_id, total_minor, currency, payment_method, email, status, reason, stock, payment_id,
 late_payment, decided_by, version, created_at, updated_at, status_at, due_at, nudges, trace_parent`
 
+// scanOrder reads a row of orderColumns, in their order. Times become UTC: pgx returns them in the machine's zone.
 func scanOrder(row pgx.CollectableRow) (*domain.Order, error) {
 	var o domain.Order
 	var due *time.Time
@@ -36,14 +37,15 @@ func scanOrder(row pgx.CollectableRow) (*domain.Order, error) {
 const linesSQL = `SELECT order_id, sku, quantity, unit_price_minor FROM order_lines
 WHERE order_id = ANY($1) ORDER BY order_id, line`
 
-// addLines reads the lines of the orders into them.
+// addLines reads the lines of the orders into them, in the order of their numbers. A line that could not be priced keeps the zero
+// Money.
 func addLines(orders map[string]*domain.Order, rows pgx.Rows) error {
 	var id, sku string
 	var quantity int
 	var price *int64
 	_, err := pgx.ForEachRow(rows, []any{&id, &sku, &quantity, &price}, func() error {
 		o := orders[id]
-		if o == nil { // made after the orders were read
+		if o == nil { // the order was committed after the orders were read
 			return nil
 		}
 		l := domain.Line{SKU: sku, Quantity: quantity}
@@ -56,6 +58,7 @@ func addLines(orders map[string]*domain.Order, rows pgx.Rows) error {
 	return err
 }
 
+// byID returns the orders by id. Lines are added through the map.
 func byID(orders []*domain.Order) map[string]*domain.Order {
 	m := make(map[string]*domain.Order, len(orders))
 	for _, o := range orders {
@@ -64,7 +67,8 @@ func byID(orders []*domain.Order) map[string]*domain.Order {
 	return m
 }
 
-// queueRead queues a query for orders and one for the lines of the orders with the given ids, and calls read with the orders.
+// queueRead queues a query for orders and one for the lines of the orders with the given ids. It calls read with the orders once
+// the batch is sent and both results are there.
 func queueRead(batch *pgx.Batch, read func([]*domain.Order), ids []string, sql string, args ...any) {
 	var orders []*domain.Order
 	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
@@ -82,7 +86,7 @@ func queueRead(batch *pgx.Batch, read func([]*domain.Order), ids []string, sql s
 
 const orderSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
 
-// Order implements app.Store.
+// Order implements app.Store. The order and its lines come in one round trip, without a transaction: lines never change.
 func (s *Store) Order(ctx context.Context, id string) (domain.Order, error) {
 	var orders []*domain.Order
 	err := pgdb.Retry(ctx, func(ctx context.Context) error {
@@ -102,7 +106,7 @@ func (s *Store) Order(ctx context.Context, id string) (domain.Order, error) {
 const newerSQL = `SELECT ` + orderColumns + ` FROM orders o
 JOIN unnest($1::text[], $2::bigint[]) AS seen (id, seen_version) ON o.order_id = seen.id AND o.version > seen.seen_version`
 
-// Newer implements app.Store.
+// Newer implements app.Store. One statement answers for all orders that are watched.
 func (s *Store) Newer(ctx context.Context, versions map[string]int64) ([]domain.Order, error) {
 	ids, seen := make([]string, 0, len(versions)), make([]int64, 0, len(versions))
 	for id, v := range versions {
@@ -115,6 +119,7 @@ func (s *Store) Newer(ctx context.Context, versions map[string]int64) ([]domain.
 	return s.withLines(ctx, orders)
 }
 
+// withLines reads the lines of all orders in one statement. A repetition begins with no lines, or it would add them twice.
 func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain.Order, error) {
 	if len(orders) == 0 {
 		return nil, nil
@@ -136,7 +141,8 @@ func (s *Store) withLines(ctx context.Context, orders []*domain.Order) ([]domain
 	return pgdb.Column(orders, func(o *domain.Order) domain.Order { return *o }), nil
 }
 
-// One statement for each filter, so that each uses its own index.
+// One statement for each filter, so that each uses its own index. The row comparison continues behind the cursor's order, and
+// costs the same on every page.
 const (
 	listSQL         = `SELECT ` + orderColumns + ` FROM orders WHERE (created_at, order_id) < ($1, $2)` + listOrder
 	listUserSQL     = `SELECT ` + orderColumns + ` FROM orders WHERE user_id = $4 AND (created_at, order_id) < ($1, $2)` + listOrder
@@ -145,7 +151,7 @@ const (
 	listOrder       = ` ORDER BY created_at DESC, order_id DESC LIMIT $3`
 )
 
-// Orders implements app.Store.
+// Orders implements app.Store. The first page begins at a time that no order has.
 func (s *Store) Orders(ctx context.Context, q app.Query) ([]domain.Order, error) {
 	after := q.After
 	if after.CreatedAt.IsZero() {

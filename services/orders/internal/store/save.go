@@ -13,7 +13,11 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// Save implements app.Tx. All statements but those for dead letters travel together, with the COMMIT behind them.
+// Save implements app.Tx. All statements but those for dead letters travel together, with the COMMIT behind them: one round trip,
+// and locks are held for less time. An error of any statement undoes all of them.
+//
+// Rows for the relay and counts of dead letters are only noted here. InTx publishes them after the commit, so a transaction that
+// is undone publishes nothing.
 func (t *transaction) Save(ctx context.Context, w app.Work) error {
 	for _, p := range w.Park {
 		added, err := t.letters.ParkIn(ctx, t.tx, p.Record, p.Reason, p.Detail, "")
@@ -50,8 +54,9 @@ SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::b
 const insertEventsSQL = `INSERT INTO order_events (order_id, number, event, status_from, status_to, detail, at)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])`
 
-// Statements that change rows find each row by the key and the version that it was read with. The LIMIT keeps the planner from
-// reading the whole index of a table that looks small.
+// Statements that change rows find each row by the key and the version that it was read with. must_change then compares the
+// number of rows, and raises an error when one was not found: the locks should make that impossible. The LIMIT keeps the
+// planner from reading the whole index of a table that was small when it was last analysed.
 const updateOrdersSQL = `WITH changed AS (
   UPDATE orders AS o SET status = u.status, reason = u.reason, stock = u.stock, payment_id = u.payment_id,
     late_payment = u.late_payment, decided_by = u.decided_by, version = u.version, updated_at = u.updated_at,
@@ -67,6 +72,8 @@ const updateOrdersSQL = `WITH changed AS (
 )
 SELECT must_change(count(*), cardinality($1::text[]), 'an order') FROM changed`
 
+// queueOrders queues the inserts and updates of orders, and their new timeline entries. Without rows of a kind it queues no
+// statement for it.
 func queueOrders(batch *pgx.Batch, orders []*domain.Order) {
 	var added, changed []*domain.Order
 	for _, o := range orders {
@@ -86,6 +93,7 @@ func queueOrders(batch *pgx.Batch, orders []*domain.Order) {
 	queueEvents(batch, orders)
 }
 
+// queueLines queues the insert of new orders' lines, numbered from 1. The price of a line that could not be priced is NULL.
 func queueLines(batch *pgx.Batch, orders []*domain.Order) {
 	var ids []string
 	var numbers []int
@@ -108,6 +116,8 @@ func queueLines(batch *pgx.Batch, orders []*domain.Order) {
 	}
 }
 
+// queueEvents queues the insert of the changes that this transaction made. Their numbers are unique within an order, so two
+// transactions that changed the same version cannot both commit.
 func queueEvents(batch *pgx.Batch, orders []*domain.Order) {
 	var ids []string
 	var changes []domain.Change
@@ -127,7 +137,8 @@ func queueEvents(batch *pgx.Batch, orders []*domain.Order) {
 	}
 }
 
-// The CHECKs of the table refuse to move pieces that are not there.
+// The CHECKs of the table reject a move of pieces that are not there, so a fault in a use case cannot sell them twice. The
+// version rises with each move: see newestSQL.
 const moveStockSQL = `WITH changed AS (
   UPDATE inventory AS i SET version = i.version + 1, available = i.available + m.available, reserved = i.reserved + m.reserved,
     sold = i.sold + m.sold
@@ -154,6 +165,7 @@ func (t *transaction) queueStock(batch *pgx.Batch, moves []app.StockMove) {
 const dropHeldSQL = `WITH changed AS (DELETE FROM held_messages WHERE id = ANY($1::bigint[]) RETURNING 1)
 SELECT must_change(count(*), cardinality($1::bigint[]), 'a held message') FROM changed`
 
+// queueApplied queues the deletion of held messages that were applied. Their rows are locked, so each must still be there.
 func queueApplied(batch *pgx.Batch, ids []int64) {
 	if len(ids) > 0 {
 		batch.Queue(dropHeldSQL, ids)

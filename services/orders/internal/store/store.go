@@ -1,4 +1,13 @@
-// Package store stores orders in Postgres. It has the only SQL of the service.
+// Package store stores orders in Postgres. It has the only SQL of the service, and decides nothing.
+//
+// A use case runs in one transaction: it locks its orders and products, decides in memory, and saves everything at the end. A
+// batch of messages shares the transaction, so each step is a round trip or two for the whole batch:
+//
+//	LockOrders --> LockProducts --> decide (package domain) --> Save: rows, timeline, outbox, COMMIT
+//	                                                              |
+//	                                          after the commit: the relay gets the outbox rows
+//
+// The isolation is READ COMMITTED. Locks and the versions in the WHERE clauses make it safe, not the isolation level.
 package store
 
 import (
@@ -18,12 +27,13 @@ import (
 
 // Relay publishes outbox rows after their commit. outbox.Relay is one.
 type Relay interface {
+	// Enqueue only shortens the way: the relay also finds committed rows in the table.
 	Enqueue(rows ...outbox.Row)
 	// Stuck returns the time of the oldest row while publishing fails, zero otherwise.
 	Stuck(ctx context.Context) (time.Time, error)
 }
 
-// Store implements app.Store.
+// Store implements app.Store. It is safe for concurrent use; a transaction is not.
 type Store struct {
 	pool    *pgxpool.Pool
 	relay   Relay
@@ -35,8 +45,9 @@ func New(pool *pgxpool.Pool, relay Relay, letters *deadletter.Store) *Store {
 	return &Store{pool: pool, relay: relay, letters: letters}
 }
 
-// InTx implements app.Store. Outbox rows of a commit without an answer are not handed over: if they exist, the relay finds them
-// in the table.
+// InTx implements app.Store. The relay does not get the outbox rows of a commit without an answer: if they exist, it finds them
+// in the table. That error wraps app.ErrUnknown. Each run of fn gets a new transaction, so results of a run that was undone
+// are lost, as they must be.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx) error) error {
 	var t *transaction
 	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
@@ -61,7 +72,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx app.Tx
 // transaction implements app.Tx.
 type transaction struct {
 	tx       *pgdb.Tx
-	rows     []outbox.Row // to hand over after the commit
+	rows     []outbox.Row // for the relay, after the commit
 	letters  *deadletter.Store
 	parked   []string         // reasons of the letters that were added, to count after the commit
 	versions map[string]int64 // of the products that were read, by sku

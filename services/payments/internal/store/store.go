@@ -1,5 +1,11 @@
 // Package store stores payments in Postgres. It has the only SQL of the service but that of the simulated provider, and
 // decides nothing.
+//
+// An order has one row, made once. Only one change of a row is possible, so results of a repetition stay the same:
+//
+//	no row --Open--> captured --Refund--> refunded
+//	   |        `--> failed
+//	   +--Refund--> voided (a tombstone: the order is never charged)
 package store
 
 import (
@@ -17,7 +23,7 @@ import (
 	"pasdetrois/services/payments/internal/domain"
 )
 
-// Store is app.Store over Postgres.
+// Store is app.Store over Postgres. Safe for concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
 // New returns a store over the pool's schema.
@@ -25,6 +31,7 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 const columns = `order_id, user_id, amount_minor, currency, payment_method, status, reason, payment_id, outside, created_at, updated_at`
 
+// scan reads a row of columns, in their order.
 func scan(row pgx.CollectableRow) (domain.Payment, error) {
 	var p domain.Payment
 	err := row.Scan(&p.OrderID, &p.UserID, &p.Amount.Minor, &p.Amount.Currency, &p.Method, &p.Status, &p.Reason,
@@ -33,7 +40,7 @@ func scan(row pgx.CollectableRow) (domain.Payment, error) {
 	return p, err
 }
 
-// Payments implements app.Store.
+// Payments implements app.Store. It locks nothing: a payment may be made right after, and Open then reports it.
 func (s *Store) Payments(ctx context.Context, orderIDs []string) (map[string]domain.Payment, error) {
 	return payments(ctx, s.pool, orderIDs)
 }
@@ -53,7 +60,8 @@ func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[strin
 }
 
 // Open implements app.Store. The insert is one statement, so it is a transaction of its own: rows that are read afterwards
-// were committed by another replica.
+// were committed by another replica. An error may come after the insert was committed. A repetition then finds the rows, and
+// reports them as made before.
 func (s *Store) Open(ctx context.Context, opened []domain.Payment) (map[string]app.Kept, error) {
 	kept := make(map[string]app.Kept, len(opened))
 	if err := open(ctx, s.pool, opened, kept); err != nil {
@@ -72,6 +80,7 @@ ORDER BY new.order_id
 ON CONFLICT (order_id) DO NOTHING
 RETURNING order_id`
 
+// open inserts the payments of orders that have none, and adds the payment of each order to kept.
 func open(ctx context.Context, q pgdb.Querier, opened []domain.Payment, kept map[string]app.Kept) error {
 	if len(opened) == 0 {
 		return nil
@@ -131,7 +140,8 @@ func orderID(p domain.Payment) string      { return p.OrderID }
 func reason(p domain.Payment) string       { return p.Reason }
 func updatedAt(p domain.Payment) time.Time { return p.UpdatedAt }
 
-// Refund implements app.Store.
+// Refund implements app.Store. One transaction does both, so a failure leaves no part of the batch done. A payment that is not
+// captured stays as it is, and the result has it with Now false.
 func (s *Store) Refund(ctx context.Context, refunded, tombstones []domain.Payment) (map[string]app.Kept, error) {
 	kept := make(map[string]app.Kept, len(refunded)+len(tombstones))
 	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
@@ -156,6 +166,8 @@ FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS r (order_id, reason, u
 WHERE p.order_id = r.order_id AND p.status = 'captured'
 RETURNING p.order_id`
 
+// refund changes captured payments, and adds the payment of each order to kept. The expected status is in the WHERE clause, so
+// a repeated refund changes nothing.
 func refund(ctx context.Context, tx *pgdb.Tx, refunded []domain.Payment, kept map[string]app.Kept) error {
 	if len(refunded) == 0 {
 		return nil
@@ -193,7 +205,7 @@ ORDER BY created_at DESC, order_id DESC LIMIT $3`
 ORDER BY created_at DESC, order_id DESC LIMIT $3`
 )
 
-// List implements app.Store.
+// List implements app.Store. Without a position the list begins at infinity, which is after every row.
 func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Payment, error) {
 	before := pgtype.Timestamptz{Time: q.After.CreatedAt, Valid: true}
 	if q.After.CreatedAt.IsZero() {
