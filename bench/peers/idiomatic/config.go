@@ -16,6 +16,8 @@ const (
 	roleAudit         = "audit"
 )
 
+// config is the environment that the benchmark gives to every peer. roles are the services that run in this
+// process.
 type config struct {
 	roles       []string
 	Brokers     []string `env:"KAFKA_BROKERS,notEmpty"`
@@ -25,7 +27,8 @@ type config struct {
 	HTTPAddr    string   `env:"HTTP_ADDR" envDefault:"127.0.0.1:0"`
 }
 
-// readConfig reads the environment (nil = the process's). Its error names every mistake.
+// readConfig reads the environment; nil means the process's own. An empty role means all three services. The
+// error names every mistake.
 func readConfig(environment map[string]string, role string) (config, error) {
 	cfg := config{roles: []string{roleOrders, rolePayments, roleNotifications}}
 	err := env.ParseWithOptions(&cfg, env.Options{Environment: environment})

@@ -18,8 +18,11 @@ type placeRequest struct {
 	} `json:"items"`
 }
 
+// maxBody bounds a request's body, in bytes.
 const maxBody = 64 << 10
 
+// servePlace answers 202 after the commit of the order and its message. 400 and 422 mean that the same request
+// fails again; 503 means that it may be sent again.
 func (o orders) servePlace(w http.ResponseWriter, r *http.Request) {
 	var request placeRequest
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&request); err != nil {
@@ -47,6 +50,7 @@ func (o orders) servePlace(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// serveSent answers GET /emails, by which the benchmark counts finished orders.
 func (m *mailer) serveSent(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, m.sent())
 }

@@ -15,7 +15,7 @@ import (
 
 const clientID = "peers-idiomatic"
 
-// keyHeader is the header that carries the order id; the record's key, and so its partition, is made of it.
+// keyHeader is the header with the order id. The record's key, and so its partition, is made of it.
 const keyHeader = "ce_subject"
 
 func marshaler() kafka.MarshalerUnmarshaler {
@@ -24,7 +24,8 @@ func marshaler() kafka.MarshalerUnmarshaler {
 	})
 }
 
-// newPublisher makes a publisher whose messages are on every in-sync replica, once and in order, when Publish returns.
+// newPublisher makes a publisher whose messages are on every in-sync replica, once and in order, when Publish
+// returns.
 func newPublisher(cfg config, log watermill.LoggerAdapter) (*kafka.Publisher, error) {
 	c := kafka.DefaultSaramaSyncPublisherConfig()
 	c.ClientID = clientID
@@ -32,8 +33,9 @@ func newPublisher(cfg config, log watermill.LoggerAdapter) (*kafka.Publisher, er
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
-	c.Net.MaxOpenRequests = 1 // what an idempotent producer demands
-	// The hash of the Java and Python clients: all producers put an order's messages into the same partition.
+	c.Net.MaxOpenRequests = 1 // sarama requires this of an idempotent producer
+	// This is the hash of the Java and Python clients: all producers put an order's messages into the same
+	// partition.
 	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
 	publisher, err := kafka.NewPublisher(kafka.PublisherConfig{
 		Brokers: cfg.Brokers, Marshaler: marshaler(), OverwriteSaramaConfig: c,
@@ -44,6 +46,7 @@ func newPublisher(cfg config, log watermill.LoggerAdapter) (*kafka.Publisher, er
 	return publisher, nil
 }
 
+// newSubscriber makes a subscriber of one consumer group, which reads committed records from the oldest on.
 func newSubscriber(cfg config, group string, log watermill.LoggerAdapter) (*kafka.Subscriber, error) {
 	c := kafka.DefaultSaramaSubscriberConfig()
 	c.ClientID = clientID
@@ -51,8 +54,8 @@ func newSubscriber(cfg config, group string, log watermill.LoggerAdapter) (*kafk
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
-	// A handler slower than this gets its subscription abandoned and made again; the default of 100 ms is less than
-	// one round of retries.
+	// sarama abandons the subscription of a slower handler and makes it again. The default of 100 ms is less
+	// than one round of retries.
 	c.Consumer.MaxProcessingTime = time.Minute
 	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
 		Brokers: cfg.Brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: group,
@@ -63,7 +66,7 @@ func newSubscriber(cfg config, group string, log watermill.LoggerAdapter) (*kafk
 	return subscriber, nil
 }
 
-// encode writes a message of the contract as watermill's.
+// encode makes a watermill message of a message of the contract. Headers become metadata.
 func encode(m messages.Message) (*message.Message, error) {
 	record, err := m.Record()
 	if err != nil {
@@ -76,7 +79,7 @@ func encode(m messages.Message) (*message.Message, error) {
 	return msg, nil
 }
 
-// decode reads records of encode and of plain producers. topic is the contract's.
+// decode reads records of encode and of plain producers, which may have no id. topic is the contract's name.
 func decode(topic string, msg *message.Message) (messages.Message, error) {
 	if msg.UUID == "" {
 		msg.UUID = uuid.NewString()

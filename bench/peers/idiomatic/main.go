@@ -20,7 +20,8 @@ func main() {
 	}
 }
 
-// run runs the role that the arguments name until it is finished or ctx ends. Emails and the audit go to out, logs to log.
+// run runs the role that the arguments name, until it is finished or ctx ends. Emails and the audit go to out,
+// logs to log.
 func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if len(args) > 1 {
 		return errors.New("more than one role")

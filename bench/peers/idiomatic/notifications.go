@@ -13,7 +13,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// notifications is the service that sends emails: lines on out.
+// notifications is the service that sends emails, as lines on standard output.
 type notifications struct {
 	*service
 	mail *mailer
@@ -23,8 +23,8 @@ type notifications struct {
 const insertNotificationSQL = `INSERT INTO notifications (message_id, order_id, kind, user_id, message) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT ON CONSTRAINT notification_once_per_order_and_kind DO NOTHING`
 
-// onNotificationRequested sends an email, once unless the process dies between the email and the commit. It counts as sent when
-// that is committed.
+// onNotificationRequested sends an email, once unless the process dies between the email and the commit. The
+// email counts as sent after that commit. A redelivered message finds its row and sends nothing.
 func (n notifications) onNotificationRequested(ctx context.Context, m messages.Message) error {
 	r, ok := m.Event.(messages.NotificationRequested)
 	if !ok {
@@ -61,7 +61,7 @@ type email struct {
 	Time    time.Time `json:"time"`
 }
 
-// mailer writes emails and counts them.
+// mailer writes emails and counts the committed ones. Its methods may be called concurrently.
 type mailer struct {
 	mu    sync.Mutex
 	out   io.Writer
@@ -69,6 +69,7 @@ type mailer struct {
 	last  time.Time
 }
 
+// send writes one email and returns its time. It holds the lock while it writes, so that lines never mix.
 func (m *mailer) send(e email) (at time.Time, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,6 +84,7 @@ func (m *mailer) send(e email) (at time.Time, err error) {
 	return e.Time, nil
 }
 
+// committed counts an email whose transaction has committed.
 func (m *mailer) committed(at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

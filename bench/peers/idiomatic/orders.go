@@ -11,11 +11,17 @@ import (
 )
 
 var (
+	// Both errors are permanent, but the router retries every error; the benchmark sends only orders that cause
+	// neither.
 	errUnknownSKU    = errors.New("unknown sku")
 	errContradiction = errors.New("the message contradicts what is known of the order")
 )
 
-// orders is the service that takes orders and keeps the stock.
+// orders is the service that accepts orders and keeps the stock. An order has these states:
+//
+//	pending -> awaiting_payment -> confirmed
+//	   |              `-> failed     (payment failed; pieces released)
+//	   `-> rejected                  (out of stock)
 type orders struct{ *service }
 
 const (
@@ -25,7 +31,8 @@ const (
 	insertEventSQL = `INSERT INTO order_events (order_id, number, event, status_from, status_to) VALUES ($1, $2, $3, $4, $5)`
 )
 
-// insert makes a pending order of its message, priced by the catalogue when it has items, and returns it priced.
+// insert makes a pending order of its message and returns it with prices. An order with items is priced by the
+// catalogue; the message's own total counts only without items.
 func (o orders) insert(ctx context.Context, tx pgx.Tx, placed messages.OrderPlaced) (messages.OrderPlaced, error) {
 	var skus []string
 	for _, item := range placed.Items {
@@ -79,6 +86,8 @@ const (
 	linesSQL     = `SELECT sku, quantity FROM order_lines WHERE order_id = $1 ORDER BY sku`
 )
 
+// lock reads an order and locks its row until the end of the transaction, so that two messages of one order
+// cannot interleave.
 func (o orders) lock(ctx context.Context, tx pgx.Tx, id string) (order, error) {
 	found := order{id: id}
 	err := tx.QueryRow(ctx, lockOrderSQL, id).
@@ -103,7 +112,7 @@ func (o orders) lock(ctx context.Context, tx pgx.Tx, id string) (order, error) {
 const advanceSQL = `UPDATE orders SET status = $3, reason = $4, payment_id = $5, version = version + 1, updated_at = now()
 WHERE order_id = $1 AND status = $2`
 
-// advance moves an order on and writes down why.
+// advance changes an order's status and records the transition. The caller has locked the row.
 func (o orders) advance(ctx context.Context, tx pgx.Tx, is order, event, status, reason, paymentID string) error {
 	if _, err := tx.Exec(ctx, advanceSQL, is.id, is.status, status, reason, paymentID); err != nil {
 		return fmt.Errorf("advance order %s: %w", is.id, err)
@@ -120,7 +129,7 @@ const (
 	releaseSQL = `UPDATE inventory SET reserved = reserved - $2, available = available + $2 WHERE sku = $1`
 )
 
-// move moves the pieces of all lines.
+// move runs one of the statements above for each line.
 func (o orders) move(ctx context.Context, tx pgx.Tx, sql string, lines []messages.Item) error {
 	for _, line := range lines {
 		tag, err := tx.Exec(ctx, sql, line.SKU, line.Quantity)
@@ -134,8 +143,8 @@ func (o orders) move(ctx context.Context, tx pgx.Tx, sql string, lines []message
 	return nil
 }
 
-// reserve takes the pieces of all lines, or of none. lines are sorted by sku, so that two orders cannot wait for each
-// other.
+// reserve takes the pieces of all lines, or none of them. The lines are sorted by sku, so that two orders
+// cannot wait for each other.
 func (o orders) reserve(ctx context.Context, tx pgx.Tx, lines []messages.Item) (ok bool, err error) {
 	for i, line := range lines {
 		tag, err := tx.Exec(ctx, reserveSQL, line.SKU, line.Quantity)

@@ -27,12 +27,13 @@ func (o orders) place(ctx context.Context, userID string, items []messages.Item)
 	return placed.OrderID, err
 }
 
-// onOrderPlaced reserves the stock of an order and asks for its payment.
+// onOrderPlaced reserves the stock of an order and requests its payment, or rejects the order. Only a pending
+// order is touched, so a redelivered message has no effect.
 func (o orders) onOrderPlaced(
 	ctx context.Context, tx pgx.Tx, placed messages.OrderPlaced, m messages.Message,
 ) ([]messages.Message, error) {
 	is, err := o.lock(ctx, tx, placed.OrderID)
-	if errors.Is(err, pgx.ErrNoRows) { // a foreign producer's
+	if errors.Is(err, pgx.ErrNoRows) { // from a foreign producer, not from place
 		if _, err := o.insert(ctx, tx, placed); err != nil {
 			return nil, err
 		}
@@ -63,7 +64,8 @@ func (o orders) onOrderPlaced(
 	return []messages.Message{orderMessage(request, "reserve", m.TraceParent)}, nil
 }
 
-// onPaymentCaptured confirms an order that is paid.
+// onPaymentCaptured confirms a paid order and books its pieces as sold. A confirmed order stays as it is.
+// Another amount or status is an error.
 func (o orders) onPaymentCaptured(
 	ctx context.Context, tx pgx.Tx, captured messages.PaymentCaptured, m messages.Message,
 ) ([]messages.Message, error) {
@@ -88,7 +90,7 @@ func (o orders) onPaymentCaptured(
 	return []messages.Message{notice(is, messages.KindConfirmed, "Order %s confirmed!", m.TraceParent)}, nil
 }
 
-// onPaymentFailed ends an order that could not be paid.
+// onPaymentFailed ends an order that could not be paid and releases its pieces.
 func (o orders) onPaymentFailed(
 	ctx context.Context, tx pgx.Tx, failed messages.PaymentFailed, m messages.Message,
 ) ([]messages.Message, error) {
@@ -112,11 +114,13 @@ func (o orders) onPaymentFailed(
 	return []messages.Message{notice(is, messages.KindFailed, "Order %s failed: the payment was not possible.", m.TraceParent)}, nil
 }
 
-// orderMessage gives an event the id of its decision, so that a repetition is known as one.
+// orderMessage makes the id of a message from its decision, so that a repetition has the same id and is
+// recognised.
 func orderMessage(event messages.Event, step, traceParent string) messages.Message {
 	return messages.Message{ID: messages.ID(event.Key(), event.EventName(), step), Event: event, TraceParent: traceParent}
 }
 
+// notice is the email that a transition of an order causes.
 func notice(is order, kind, format, traceParent string) messages.Message {
 	return orderMessage(messages.NotificationRequested{OrderID: is.id, UserID: is.userID, Kind: kind,
 		Message: fmt.Sprintf(format, is.id), Channel: messages.ChannelEmail}, kind, traceParent)

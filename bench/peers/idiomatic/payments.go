@@ -11,10 +11,10 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// payments is the service that charges.
+// payments is the service that charges. The provider is a table.
 type payments struct{ *service }
 
-// fraudLimit is the amount, in cents, above which a payment is suspected to be fraud.
+// fraudLimit is the amount in cents above which a payment is not charged.
 const fraudLimit = 900_00
 
 const (
@@ -26,7 +26,8 @@ ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = l.idempotency_key 
 VALUES ($1, $2, $3, $4, $5, $6, $7)`
 )
 
-// onPaymentRequested charges an order once.
+// onPaymentRequested charges an order once. A second request with the same amount has no effect; one with
+// another amount is an error.
 func (p payments) onPaymentRequested(
 	ctx context.Context, tx pgx.Tx, r messages.PaymentRequested, m messages.Message,
 ) ([]messages.Message, error) {
@@ -55,7 +56,8 @@ func (p payments) onPaymentRequested(
 	return outcome(r, reason, paymentID, m.TraceParent), nil
 }
 
-// outcome returns the messages of a finished payment.
+// outcome returns the messages of a finished payment: payment_captured, or payment_failed with an alert to the
+// security address.
 func outcome(r messages.PaymentRequested, reason, paymentID, traceParent string) []messages.Message {
 	if reason != "" {
 		failed := messages.PaymentFailed{OrderID: r.OrderID, UserID: r.UserID, Total: r.Amount, Reason: reason}

@@ -12,10 +12,11 @@ import (
 //go:embed schema.sql
 var schemaSQL string
 
-// schemaLock keeps processes that start at the same time from making the same tables.
+// schemaLock serialises processes that start at the same time: concurrent CREATE statements of one table fail,
+// even with IF NOT EXISTS.
 const schemaLock = `SELECT pg_advisory_xact_lock(hashtextextended('peers.idiomatic.schema', 0))`
 
-// makeSchema makes the tables of all services, unless they are there.
+// makeSchema makes the tables of all services, unless they exist. Its lock ends with the transaction.
 func makeSchema(ctx context.Context, databaseURL string) error {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
@@ -38,7 +39,8 @@ func makeSchema(ctx context.Context, databaseURL string) error {
 // maxConns is enough for every partition's handler, the Forwarder and a queue of requests at the same time.
 const maxConns = 24
 
-// openPool opens a service's pool; its tables, and those that watermill makes, are in a schema of its own.
+// openPool opens a service's pool. The service's tables, and those that watermill makes, are in a schema of its
+// own.
 func openPool(ctx context.Context, databaseURL, service string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {

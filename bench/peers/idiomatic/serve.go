@@ -18,9 +18,11 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
+// closeTimeout bounds the end of running handlers, and that of open requests.
 const closeTimeout = 15 * time.Second
 
-// serve runs the services of cfg.roles until ctx ends: one router, one publisher, one HTTP server.
+// serve runs the services of cfg.roles until ctx ends: one router, one publisher, one HTTP server. The deferred
+// closes run in the opposite order, so that the publisher outlives the Forwarders.
 func serve(ctx context.Context, cfg config, out, logs io.Writer) (err error) {
 	log := watermill.NewSlogLogger(slog.New(slog.NewJSONHandler(logs, nil)))
 	if err := makeSchema(ctx, cfg.DatabaseURL); err != nil {
@@ -59,7 +61,8 @@ func serve(ctx context.Context, cfg config, out, logs io.Writer) (err error) {
 	return runAll(ctx, cfg, router, mux, log)
 }
 
-// newRouter makes a router with the middlewares of the documentation's example.
+// newRouter makes a router with the middlewares of the documentation's example. A message whose retries fail is
+// not acknowledged, so it is redelivered and blocks its partition.
 func newRouter(log watermill.LoggerAdapter) (*message.Router, error) {
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, log)
 	if err != nil {
@@ -72,7 +75,8 @@ func newRouter(log watermill.LoggerAdapter) (*message.Router, error) {
 	return router, nil
 }
 
-// wire adds the handlers of the service's role, and its Forwarder.
+// wire adds the handlers of the service's role and its Forwarder to the router. It returns the service's
+// consumer groups.
 func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer) (groups []string, err error) {
 	handlers := map[string]handler{}
 	switch s.name {
@@ -102,8 +106,8 @@ func (s *service) wire(router *message.Router, mux *http.ServeMux, mail *mailer)
 	return groups, err
 }
 
-// runAll runs the router and the HTTP server until one of them or ctx ends. It ends the server first: the messages of its last
-// requests have the router's time to leave the outbox.
+// runAll runs the router and the HTTP server until one of them or ctx ends. It ends the server first: the
+// messages of its last requests then have the router's time to leave the outbox.
 func runAll(ctx context.Context, cfg config, router *message.Router, mux *http.ServeMux, log watermill.LoggerAdapter) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTPAddr)
 	if err != nil {

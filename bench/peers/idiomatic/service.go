@@ -19,11 +19,12 @@ import (
 const (
 	// outboxTopic is the table, one in each service's schema, that the Forwarder reads.
 	outboxTopic = "outbox"
-	// pollInterval is how often the Forwarder polls an empty table. watermill's second would be part of every order's way.
+	// pollInterval is the pause between two polls of an empty table. watermill's default of a second would
+	// delay every order, and make the comparison unfair.
 	pollInterval = 10 * time.Millisecond
 )
 
-// service is the common state of one service's handlers.
+// service is the state that all handlers of a service share.
 type service struct {
 	name  string
 	cfg   config
@@ -32,10 +33,11 @@ type service struct {
 	log   watermill.LoggerAdapter
 }
 
-// handler handles one message, of any event of its topic.
+// handler handles one message, of any event of its topic. An error leaves the message unacknowledged.
 type handler func(ctx context.Context, m messages.Message) error
 
-// consume adds a handler for a topic to the router and returns its consumer group.
+// consume adds a handler for a topic to the router and returns its consumer group. An unknown event is
+// acknowledged.
 func (s *service) consume(router *message.Router, topic string, handle handler) (group string, err error) {
 	group = s.cfg.GroupPrefix + s.name + "." + topic
 	subscriber, err := newSubscriber(s.cfg, group, s.log)
@@ -58,7 +60,8 @@ func (s *service) consume(router *message.Router, topic string, handle handler) 
 // change changes the service's state for one event, within tx, and returns the messages to publish.
 type change[E messages.Event] func(ctx context.Context, tx pgx.Tx, e E, m messages.Message) ([]messages.Message, error)
 
-// on makes a handler of a change: one message, one transaction. It acknowledges other events of the topic.
+// on makes a handler of a change: one message, one transaction. Other events of the topic are acknowledged
+// without a transaction.
 func on[E messages.Event](s *service, change change[E]) handler {
 	return func(ctx context.Context, m messages.Message) error {
 		e, ok := m.Event.(E)
@@ -69,7 +72,8 @@ func on[E messages.Event](s *service, change change[E]) handler {
 	}
 }
 
-// transact runs work in a transaction, and commits its messages for the Forwarder with it.
+// transact runs work in a transaction and stores its messages for the Forwarder in the same one: both are
+// committed, or neither.
 func (s *service) transact(ctx context.Context, work func(tx pgx.Tx) ([]messages.Message, error)) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		out, err := work(tx)
@@ -96,7 +100,7 @@ func (s *service) transact(ctx context.Context, work func(tx pgx.Tx) ([]messages
 	})
 }
 
-// forward adds the Forwarder to the router. It publishes the messages that transact committed.
+// forward adds the Forwarder to the router. It publishes the committed messages of transact, at least once.
 func (s *service) forward(router *message.Router) error {
 	subscriber, err := sql.NewSubscriber(sql.BeginnerFromPgx(s.pool), sql.SubscriberConfig{
 		SchemaAdapter:    sql.DefaultPostgreSQLSchema{},
@@ -107,7 +111,7 @@ func (s *service) forward(router *message.Router) error {
 	if err != nil {
 		return fmt.Errorf("open the subscriber of the outbox: %w", err)
 	}
-	// Requests may come in before the router runs.
+	// The tables are made now, since requests may arrive before the router runs.
 	if err := subscriber.SubscribeInitialize(outboxTopic); err != nil {
 		return fmt.Errorf("make the tables of the outbox: %w", err)
 	}
