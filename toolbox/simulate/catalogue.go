@@ -13,11 +13,11 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// ErrNothingToBuy means that the catalogue has no product that could be sold.
+// ErrNothingToBuy means that the catalogue has no product with a price above 0.
 var ErrNothingToBuy = hint.Add(errors.New("the catalogue has no product with a price"),
 	"add one with `pas inventory put` and `pas inventory restock`")
 
-// popularity is the exponent of Zipf's law: the product of rank n is wanted 1/n^popularity times as much as the first.
+// popularity is the exponent of Zipf's law: the product of rank n is bought 1/n^popularity times as often as the first.
 const popularity = 1.1
 
 type product struct {
@@ -25,13 +25,15 @@ type product struct {
 	price messages.Money
 }
 
-// catalogue is what can be bought, most popular first: cheap things are wanted more often. What is in stock does not
-// matter, or the same seed would not give the same traffic twice.
+// catalogue is the list of products that can be bought, most popular first: cheap products are bought more often. Stock
+// does not matter, because the same seed would otherwise give other traffic in the second run. It never changes after
+// its making.
 type catalogue struct {
 	products []product
-	upTo     []float64 // how often a product of this rank or above is wanted, out of 1
+	upTo     []float64 // the share of all picks that this rank and those above have
 }
 
+// newCatalogue ranks the products. Its only error is ErrNothingToBuy: a product without a usable price is left out.
 func newCatalogue(stocks []client.Stock) (catalogue, error) {
 	var c catalogue
 	for _, s := range stocks {

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// The buckets of latencies: each is one percent wider than the one before, from a microsecond to about an hour.
+// The buckets of latencies. Each is one percent wider than the one before, from a microsecond to more than an hour.
 const (
 	bucketGrowth = 1.01
 	buckets      = 2250
 )
 
-// latencies counts durations in bounded memory. The zero value is empty.
+// latencies counts durations in bounded memory. The zero value is empty. It is safe for concurrent use.
 type latencies struct {
 	mu     sync.Mutex
 	counts [buckets]int64
@@ -20,6 +20,7 @@ type latencies struct {
 	most   time.Duration
 }
 
+// add counts one duration. A negative one, from clocks that differ, counts as 0.
 func (l *latencies) add(d time.Duration) {
 	d = max(d, 0)
 	l.mu.Lock()
@@ -33,7 +34,7 @@ func (l *latencies) add(d time.Duration) {
 	l.most = max(l.most, d)
 }
 
-// Latency is how long something took, in milliseconds. Percentiles are exact to one percent, Max is exact.
+// Latency describes durations in milliseconds. Percentiles are too high by one percent at most, Max is exact.
 type Latency struct {
 	Count int64   `json:"count"`
 	P50   float64 `json:"p50_ms"`
@@ -48,7 +49,8 @@ func (l *latencies) summary() Latency {
 	return Latency{Count: l.total, P50: l.percentile(0.50), P95: l.percentile(0.95), P99: l.percentile(0.99), Max: milliseconds(l.most)}
 }
 
-// percentile returns what a share of all durations is no longer than, in milliseconds.
+// percentile returns a duration in milliseconds that a share of all durations does not exceed. It is called with mu
+// held.
 func (l *latencies) percentile(share float64) float64 {
 	if l.total == 0 {
 		return 0

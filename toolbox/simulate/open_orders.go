@@ -10,52 +10,57 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// openOrder is an order that is not settled, as far as we know.
+// openOrder is an order whose outcome this run has not seen. openOrders.mu guards it.
 type openOrder struct {
 	due time.Time
-	// busy: placing it or calling it off is under way, so that what its emails say is not the end.
+	// busy: a request to place or cancel it is under way, or to come. Its emails do not show its end yet.
 	busy bool
-	// uncertain: its POST was not answered as it should be. It may exist or not.
+	// uncertain: its POST had no usable answer. The order may exist or not.
 	uncertain bool
-	// repeated: it existed before this run.
+	// repeated: it existed before its POST, so its email says nothing about this run's latency.
 	repeated bool
-	// cancelling: the service took its cancellation. A confirmation is not its end.
+	// cancelling: the service accepted its cancellation, so a confirmation is not its end.
 	cancelling bool
 	kind       string    // of the latest email, "" = none was sent so far
 	sent       time.Time // of the first email
 }
 
+// settled reports whether the email about the order's end was seen.
 func (o *openOrder) settled() bool {
 	return !o.busy && o.kind != "" && (!o.cancelling || o.kind != "confirmed")
 }
 
-// openOrders are all orders that are not settled. An order is settled when the email about its outcome has gone out.
+// openOrders are all orders that are not settled. An order is settled when the email about its outcome was sent. It is
+// safe for concurrent use.
+//
+// slots bounds the number of orders: the caller puts one element in before add, and the order's removal takes one out.
 type openOrders struct {
 	mu       sync.Mutex
 	orders   map[string]*openOrder
 	outcomes map[string]int64
 	emails   latencies
-	slots    chan struct{} // one for each order; gets full
+	slots    chan struct{} // one element for each order; its capacity is the bound
 }
 
 func newOpenOrders(most int) *openOrders {
 	return &openOrders{orders: map[string]*openOrder{}, outcomes: map[string]int64{}, slots: make(chan struct{}, most)}
 }
 
-// add takes an order in for which a slot was taken, before it is placed.
+// add adds an order before it is placed. The caller has taken a slot for it.
 func (o *openOrders) add(id string, due time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.orders[id] = &openOrder{due: due, busy: true}
 }
 
-// drop forgets an order that does not exist.
+// drop removes an order that does not exist, without an outcome.
 func (o *openOrders) drop(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.remove(id)
 }
 
+// remove removes an order, if it is there, and frees its slot. It is called with mu held.
 func (o *openOrders) remove(id string) {
 	if _, ok := o.orders[id]; ok {
 		delete(o.orders, id)
@@ -63,7 +68,7 @@ func (o *openOrders) remove(id string) {
 	}
 }
 
-// update changes an order, which may settle it.
+// update changes an order, which may settle it. An order that was removed meanwhile is left alone.
 func (o *openOrders) update(id string, change func(*openOrder)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,6 +78,7 @@ func (o *openOrders) update(id string, change func(*openOrder)) {
 	}
 }
 
+// settle counts and removes the order if it is settled. The latency runs from due to the first email.
 func (o *openOrders) settle(id string, order *openOrder) {
 	if !order.settled() {
 		return
@@ -84,8 +90,8 @@ func (o *openOrders) settle(id string, order *openOrder) {
 	o.remove(id)
 }
 
-// learn takes notice of notifications, newest first as services list them. Those of other orders, of other kinds and
-// those not sent yet are ignored.
+// learn applies notifications, which services list newest first. It ignores those of other orders, of other kinds and
+// those that are not sent yet. The same notification may come again: nothing changes then.
 func (o *openOrders) learn(list []client.Notification) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -97,7 +103,7 @@ func (o *openOrders) learn(list []client.Notification) {
 		if !messages.Settled(n.Kind) {
 			continue
 		}
-		if order.kind == "" || n.Kind != "confirmed" { // nothing follows on the others
+		if order.kind == "" || n.Kind != "confirmed" { // only a confirmation can be followed by another kind
 			order.kind = n.Kind
 		}
 		if !n.SentAt.IsZero() && (order.sent.IsZero() || n.SentAt.Before(order.sent)) {
@@ -108,19 +114,21 @@ func (o *openOrders) learn(list []client.Notification) {
 	}
 }
 
-// waiting says which orders are to be asked about.
+// waiting describes the orders about which the services must be asked.
 type waiting struct {
 	since      time.Time // when the oldest of them was due; zero = there is none
 	recent     time.Time // when the oldest of those was due that are not stragglers; zero = there is none
 	stragglers []straggler
 }
 
+// straggler is an order about which a request of its own asks: it is late, or uncertain.
 type straggler struct {
 	id        string
 	uncertain bool
 }
 
-// look returns what to ask about at a moment: at most so many stragglers, which are orders that were due some time before.
+// look returns the orders to ask about. Stragglers are those that were due before the given time, and uncertain ones;
+// most bounds their number. Busy orders are left out, because their own request brings an answer.
 func (o *openOrders) look(before time.Time, most int) waiting {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// Connections is how many orders are under way over HTTP at a time; further ones wait, and are late.
+	// Connections bounds the number of HTTP requests that place orders at a time. Further orders wait, and are late.
 	Connections = 512
-	// maxOpen is how many orders are waited for at a time.
+	// maxOpen bounds the number of open orders.
 	maxOpen = 100_000
 	// hurry is how long a run that is interrupted waits for the outcomes of its orders.
 	hurry = 3 * time.Second
-	// openTime bounds the first look at the services.
+	// openTime bounds the first requests to the services and to Kafka.
 	openTime = 8 * time.Second
 )
 
-// Shop is what shoppers ask of the services. *client.Client is one.
+// Shop is the part of the services that shoppers use. *client.Client is one. It must be safe for concurrent use.
 type Shop interface {
 	Inventory(ctx context.Context) ([]client.Stock, error)
 	Place(ctx context.Context, order client.NewOrder, opts client.PlaceOptions) (client.Order, client.Answer, error)
@@ -34,21 +34,21 @@ type Shop interface {
 	RecentNotifications(ctx context.Context, cursor string) (client.NotificationPage, error)
 }
 
-// Config says what to do.
+// Config configures a run.
 type Config struct {
 	Traffic Traffic
 	// Run begins the ids of orders and sessions.
 	Run  string
 	Shop Shop
-	// Open connects to where events are written; nil = nowhere.
+	// Open connects to the topic of the web events; nil = they are not written.
 	Open func(ctx context.Context) (Writer, error)
-	// Settle is how long after the last order its outcome may take.
+	// Settle is how long after the last order the run waits for outcomes.
 	Settle time.Duration
-	// Progress is told what has happened so far, about once a second.
+	// Progress is called about once a second, from one goroutine.
 	Progress func(Progress)
 }
 
-// run is one run under way.
+// run is the state of one Run. mu guards count and blind; the other fields are safe for concurrent use or never change.
 type run struct {
 	cfg     Config
 	began   time.Time
@@ -61,8 +61,11 @@ type run struct {
 	blind   error // of the latest look at the outcomes
 }
 
-// Run lets the shoppers loose until the time is over or ctx ends, waits for the outcomes of their orders and says what
-// came of it. It fails only before it began: when a service or Kafka cannot be reached, or with ErrNothingToBuy.
+// Run lets the shoppers loose until the traffic's time is over or ctx ends, waits for the outcomes of their orders, and
+// returns the summary. It fails only before it begins: a service or Kafka cannot be reached, or there is
+// ErrNothingToBuy. A fault during the run is counted in the summary and is no error.
+//
+// When ctx ends, requests under way and outcomes get the time hurry. All goroutines have ended when Run returns.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	shop, writer, err := start(ctx, cfg)
 	if err != nil {
@@ -95,7 +98,8 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	return s, nil
 }
 
-// start looks at all that is needed, at the same time: what does not answer must not add up.
+// start asks the services and Kafka for all that a run needs, at the same time, so that their time-outs do not add up.
+// It closes the writer after an error.
 func start(ctx context.Context, cfg Config) (catalogue, Writer, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
@@ -126,7 +130,8 @@ func start(ctx context.Context, cfg Config) (catalogue, Writer, error) {
 	return shop, writer, err
 }
 
-// traffic does what the plan says at its moments. Events are written without waiting, orders are placed on their own.
+// traffic does each step of the plan at its moment. Events are written without waiting, and each order gets a
+// goroutine. So a slow service delays no later step, until the bounds of place are reached.
 func (r *run) traffic(ctx, work context.Context, shop catalogue, writer Writer) {
 	p := newPlan(r.cfg.Traffic, shop)
 	for s, more := p.next(); more; s, more = p.next() {
@@ -151,7 +156,8 @@ func (r *run) traffic(ctx, work context.Context, shop catalogue, writer Writer) 
 	}
 }
 
-// place starts placing an order. It waits only while too many are under way or open, and returns false when ctx ends.
+// place starts placing an order. It waits only while too many orders are open or under way; this wait is counted, since
+// the load is no longer open then. It returns false when ctx ends first.
 func (r *run) place(ctx, work context.Context, s step, due time.Time, order purchase) bool {
 	held := false
 	for _, slots := range []chan struct{}{r.open.slots, r.flight} {
@@ -186,7 +192,11 @@ func (r *run) place(ctx, work context.Context, s step, due time.Time, order purc
 	return true
 }
 
-// post places an order and reports whether it was taken. One that is called off later stays busy.
+// post places an order and reports whether the service accepted it. busy says that a cancellation follows, so the order
+// stays busy. The other results:
+//
+//	connection refused, 4xx   the order does not exist and is dropped
+//	any other error           the order may exist, and watch finds out
 func (r *run) post(work context.Context, order client.NewOrder, due time.Time, busy bool) bool {
 	_, answer, err := r.cfg.Shop.Place(work, order, client.PlaceOptions{})
 	took := time.Since(due)
@@ -220,9 +230,11 @@ func (r *run) post(work context.Context, order client.NewOrder, due time.Time, b
 	return false
 }
 
+// refused counts an order that was not accepted, by status or reason.
 func (r *run) refused(why string) { r.note(func(c *counts) { c.refused[why]++ }) }
 
-// callOff cancels an order after a while. A run that ends first leaves it as it is.
+// callOff cancels an order after a while. If ctx ends first, the order is not cancelled, and its confirmation is its
+// end.
 func (r *run) callOff(ctx, work context.Context, id string, after time.Duration) {
 	cancelling, outcome := false, ""
 	if wait.Sleep(ctx, after) {
@@ -239,7 +251,7 @@ func (r *run) callOff(ctx, work context.Context, id string, after time.Duration)
 	r.open.update(id, func(o *openOrder) { o.busy, o.cancelling = false, cancelling })
 }
 
-// settle waits until no order is open, but not longer than is allowed.
+// settle waits until no order is open, for Config.Settle at most. The end of ctx shortens the wait to hurry.
 func (r *run) settle(ctx context.Context) {
 	deadline := time.NewTimer(r.cfg.Settle)
 	defer deadline.Stop()

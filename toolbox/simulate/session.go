@@ -22,15 +22,15 @@ const (
 const (
 	// maxSession is how long a session takes at most.
 	maxSession = 20 * time.Second
-	// think is how long a shopper looks at a page on the average.
+	// think is the average time that a shopper spends on a page.
 	think = time.Second
-	// maxCancel is how long after the order a shopper calls it off at the latest.
+	// maxCancel is the longest time from an order to its cancellation.
 	maxCancel = 2 * time.Second
 	// maxPieces is how many pieces one line may have.
 	maxPieces = 1000
 )
 
-// event is one thing that a shopper did.
+// event is one action of a shopper, and becomes one record on the topic.
 type event struct {
 	name   string
 	at     time.Duration // in the run
@@ -39,7 +39,7 @@ type event struct {
 	amount messages.Money // of no currency = none
 }
 
-// purchase is the order that a session ends in.
+// purchase is the order with which a session ends.
 type purchase struct {
 	items  []client.NewItem
 	method string // "" = the usual card
@@ -61,7 +61,7 @@ type line struct {
 	cost     messages.Money
 }
 
-// visit is a session in the making.
+// visit is a session in the making. Each has random numbers of its own.
 type visit struct {
 	traffic Traffic
 	random  *rand.Rand
@@ -70,7 +70,8 @@ type visit struct {
 	total   messages.Money
 }
 
-// session makes the session of this number, which ends at a moment of the run. It is the same whatever the others are.
+// session makes the session of this number, which ends at a moment of the run. Other sessions have no influence on it,
+// since its random numbers come from the seed and the number alone.
 func (t Traffic) session(number uint64, end time.Duration, shop catalogue) *session {
 	v := &visit{traffic: t, random: rand.New(rand.NewPCG(t.Seed, number)), session: &session{number: number}}
 	v.session.user = fmt.Sprintf("shopper-%d", 1+v.random.IntN(t.Users))
@@ -96,7 +97,7 @@ func (v *visit) noteProduct(name string, p product, amount messages.Money) {
 	v.session.events = append(v.session.events, event{name: name, page: "/products/" + p.sku, sku: p.sku, amount: amount})
 }
 
-// browse looks at a product, perhaps found by searching, and perhaps takes it, and perhaps thinks better of it.
+// browse views a product, perhaps after a search. The shopper may add it to the cart, and may then remove a line.
 func (v *visit) browse(p product) {
 	switch {
 	case v.chance(0.3):
@@ -117,8 +118,8 @@ func (v *visit) browse(p product) {
 	}
 }
 
-// add puts pieces into the cart unless it would then have two currencies, one product twice, or cost more than the
-// fraud limit: orders over the limit are made on purpose.
+// add puts pieces into the cart. It does not if the cart would then have two currencies, one product twice, or cost
+// more than the fraud limit: only orders that are meant to exceed the limit do.
 func (v *visit) add(p product, quantity int) bool {
 	cost, err := p.price.Mul(quantity)
 	if err != nil {
@@ -160,7 +161,7 @@ func (v *visit) over(amount messages.Money) bool {
 	return err == nil && amount.Minor > limit.Minor
 }
 
-// enough returns how many pieces of a product cost more than the fraud limit.
+// enough returns how many pieces of a product cost more than the fraud limit, but no more than a line may have.
 func (v *visit) enough(p product) int {
 	limit, err := messages.ParseMoney(fmt.Sprint(v.traffic.FraudLimit), p.price.Currency)
 	if err != nil {
@@ -169,8 +170,9 @@ func (v *visit) enough(p product) int {
 	return int(min(limit.Minor/p.price.Minor+1, maxPieces))
 }
 
-// buy ends the session with a checkout of what is in the cart. An empty one gets what the shopper saw before, or else
-// something; a large order is of one product, enough of it to cost more than the fraud limit.
+// buy ends the session with a checkout of the cart. An empty cart gets the cheapest product that fits. A large order
+// has one product, and enough pieces of it to cost more than the fraud limit. Without any product that fits, the
+// session ends without an order.
 func (v *visit) buy(shop catalogue, large bool) {
 	for large && len(v.cart) > 0 {
 		v.remove(len(v.cart) - 1)
@@ -207,7 +209,7 @@ func (v *visit) buy(shop catalogue, large bool) {
 	v.session.order = order
 }
 
-// spread gives the events their moments: the last one is at the end, the first one not before the run began.
+// spread gives the events their moments: the last one is at the end, and the first one is not before the run.
 func (v *visit) spread(end time.Duration) {
 	events := v.session.events
 	since := make([]time.Duration, len(events)) // since the first one
@@ -215,7 +217,7 @@ func (v *visit) spread(end time.Duration) {
 		since[i] = since[i-1] + time.Duration(v.random.ExpFloat64()*float64(think))
 	}
 	took, room := since[len(since)-1], maxSession
-	if end < took { // it cannot begin before the run: then somewhere in it, and not all such at its beginning
+	if end < took { // it would begin before the run: it begins at a random moment of the run instead
 		room = time.Duration(v.random.Float64() * float64(min(end, maxSession)))
 	}
 	if took > room {

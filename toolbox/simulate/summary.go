@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// maxExamples is how many orders that are not settled are named.
+// maxExamples bounds the unsettled orders that a summary names. All of them are counted.
 const maxExamples = 10
 
+// counts are the counters of a run. run.mu guards them.
 type counts struct {
 	sessions, orders, taken, repeated, heldBack int64
 	events, refused, cancellations              map[string]int64
@@ -18,13 +19,14 @@ func newCounts() counts {
 	return counts{events: map[string]int64{}, refused: map[string]int64{}, cancellations: map[string]int64{}}
 }
 
+// note changes the counters. change must not block.
 func (r *run) note(change func(*counts)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.count)
 }
 
-// Progress is what has happened so far.
+// Progress is the state of a run at a moment. Open counts orders that are not settled.
 type Progress struct {
 	Elapsed, Duration       time.Duration
 	Sessions, Orders, Taken int64
@@ -63,7 +65,7 @@ func sum(m map[string]int64) int64 {
 	return total
 }
 
-// Summary is what came of a run.
+// Summary is the result of a run. The JSON names are part of the tool's output.
 type Summary struct {
 	Run         string  `json:"run"`
 	Seed        uint64  `json:"seed"`
@@ -88,7 +90,8 @@ type Summary struct {
 
 	Unsettled         int64    `json:"unsettled"`
 	UnsettledExamples []string `json:"unsettled_examples,omitempty"`
-	// Blind says why the outcomes could not be read at the end; "" = they could.
+	// Blind is the error of the last look at the outcomes; "" = they could be read. Unsettled orders may be settled
+	// then.
 	Blind string `json:"blind,omitempty"`
 }
 

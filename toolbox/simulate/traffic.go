@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Traffic says what happens, up to the catalogue.
+// Traffic decides, together with the catalogue, all that happens in a run. Shares are from 0 to 1.
 type Traffic struct {
 	Seed  uint64
 	Users int
-	// Rate is the average number of orders per second, Duration how long sessions end in one.
+	// Rate is the average number of orders per second. Duration is the length of the run: no session ends after it.
 	Rate     float64
 	Duration time.Duration
 	// Day is how long a simulated day takes, from midnight; 0 = traffic is the same at all hours.
@@ -24,8 +24,8 @@ type Traffic struct {
 	FraudLimit                     int64
 }
 
-// The day's curve: traffic at an hour is its average times 1 - swing*cos: least at four in the morning, most at four in
-// the afternoon.
+// The day's curve: traffic at an hour is its average times 1 - swing*cos. It is lowest at four in the morning and
+// highest at four in the afternoon.
 const (
 	swing    = 0.8
 	quietest = 4.0 / 24
@@ -39,7 +39,7 @@ func (t Traffic) busyness(at time.Duration) float64 {
 	return 1 - swing*math.Cos(2*math.Pi*(float64(at)/float64(t.Day)-quietest))
 }
 
-// step is one thing that is due at a moment of the run: an event, and with a checkout the order.
+// step is one event that is due at a moment of the run; with a checkout it is also the order.
 type step struct {
 	at      time.Duration
 	session *session
@@ -56,7 +56,8 @@ func (s step) order() *purchase {
 	return nil
 }
 
-// plan hands out the steps of all sessions in the order of time. It holds the sessions of the next seconds only.
+// plan returns the steps of all sessions in the order of time. It holds the sessions of the next seconds only: a
+// session that ends more than maxSession after the next step also begins after it. One goroutine uses it.
 type plan struct {
 	traffic Traffic
 	shop    catalogue
@@ -72,7 +73,8 @@ func newPlan(t Traffic, shop catalogue) *plan {
 	return p
 }
 
-// arrive moves on to the moment at which the next session ends: a Poisson process, thinned by the time of day.
+// arrive moves to the moment at which the next session ends. The moments are a Poisson process at the day's highest
+// rate, and those above the rate of their hour are left out (thinning).
 func (p *plan) arrive() {
 	most := 1.0
 	if p.traffic.Day > 0 {
@@ -87,7 +89,7 @@ func (p *plan) arrive() {
 	}
 }
 
-// next returns false when everything has happened.
+// next returns the next step, and false after the last one.
 func (p *plan) next() (step, bool) {
 	for p.nextEnd < p.traffic.Duration && (len(p.due) == 0 || p.nextEnd-maxSession <= p.due[0].at) {
 		s := p.traffic.session(p.number, p.nextEnd, p.shop)
@@ -108,7 +110,8 @@ func (p *plan) next() (step, bool) {
 	return now, true
 }
 
-// steps is a heap of each session's next step. What is due at the same moment keeps the order of the sessions.
+// steps is a heap of each session's next step. Steps of the same moment are in the order of their sessions, so runs
+// repeat exactly.
 type steps []step
 
 func (s steps) Len() int { return len(s) }

@@ -10,22 +10,23 @@ import (
 )
 
 const (
-	// pollEvery is the pause between two looks at what was sent. How long an email took is read from what the service
-	// wrote down, so that the pause does not blur it.
+	// pollEvery is the time between two requests for the emails that were sent. Latencies use the service's own times, so
+	// this pause does not blur them.
 	pollEvery = 250 * time.Millisecond
-	// recentTime is how long after it was due an order is looked for in the list of all; then it is asked about alone.
+	// recentTime is how long the list of all notifications must cover an order; later a request of its own asks for it.
 	recentTime = 3 * time.Second
-	// clockMargin is how far the services' clocks may differ from ours without more requests than needed.
+	// clockMargin is how far the services' clocks may differ from this one before an email is found late.
 	clockMargin = time.Second
-	// maxPages bounds how much of the list of all notifications one look reads.
+	// maxPages bounds the pages of all notifications that one look reads.
 	maxPages = 10
-	// maxAsked bounds how many orders one look asks about alone.
+	// maxAsked bounds the orders for which one look sends requests of their own.
 	maxAsked = 50
-	// askers is how many of them at a time.
+	// askers is how many of these requests run at a time.
 	askers = 5
 )
 
-// watch learns again and again what became of the open orders, until ctx ends.
+// watch asks for the outcomes of the open orders again and again, until ctx ends. A failure is kept in blind until the
+// next look succeeds: the summary then says why outcomes are missing.
 func (r *run) watch(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -43,8 +44,9 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
-// look reads the list of all notifications back to when the oldest recent order was due, and asks about those alone that
-// are late. When many are late, the list is cheaper.
+// look reads the list of all notifications back to the moment when the oldest recent order was due. Late orders get
+// requests of their own. When many are late, the list is also read back to the oldest of them, which is cheaper than a
+// request for each.
 func (r *run) look(ctx context.Context) error {
 	w := r.open.look(time.Now().Add(-recentTime), maxAsked)
 	back := w.recent
@@ -61,9 +63,10 @@ func (r *run) look(ctx context.Context) error {
 	return problem
 }
 
+// list reads the list, newest first, until a page reaches back far enough. Pages read before an error count.
 func (r *run) list(ctx context.Context, back time.Time) error {
 	var all []client.Notification
-	defer func() { r.open.learn(all) }() // of several pages also what was read before an error
+	defer func() { r.open.learn(all) }() // also after an error: the pages before it are right
 	cursor := ""
 	for range maxPages {
 		page, err := r.cfg.Shop.RecentNotifications(ctx, cursor)
@@ -80,6 +83,8 @@ func (r *run) list(ctx context.Context, back time.Time) error {
 	return nil
 }
 
+// ask asks for single orders, askers at a time. An asker that met an error asks no more: the service has trouble of its
+// own.
 func (r *run) ask(ctx context.Context, list []straggler) error {
 	var wg sync.WaitGroup
 	next := make(chan straggler)
@@ -87,7 +92,7 @@ func (r *run) ask(ctx context.Context, list []straggler) error {
 	for n := range askers {
 		wg.Go(func() {
 			for s := range next {
-				if errs[n] == nil { // else the service has trouble of its own
+				if errs[n] == nil {
 					errs[n] = r.askAbout(ctx, s)
 				}
 			}
@@ -106,6 +111,8 @@ func (r *run) ask(ctx context.Context, list []straggler) error {
 	return nil
 }
 
+// askAbout asks for one order's notifications. An uncertain order is first looked up: if the service answers 404, it
+// does not exist and is dropped.
 func (r *run) askAbout(ctx context.Context, s straggler) error {
 	if s.uncertain {
 		_, err := r.cfg.Shop.Order(ctx, s.id, 0)

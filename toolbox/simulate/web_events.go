@@ -16,13 +16,13 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// Topic is where shoppers' events are written to.
+// Topic is the topic of the shoppers' events, without prefix. It is not part of the contract.
 const Topic = "web-events"
 
-// flushTime bounds how long the last events may take.
+// flushTime is how long Close waits for the last events.
 const flushTime = 8 * time.Second
 
-// ErrNotConfirmed means that Kafka has not said of some events that it has them.
+// ErrNotConfirmed means that Kafka did not confirm some events. It may have them all the same.
 var ErrNotConfirmed = errors.New("no confirmation from Kafka")
 
 // webEvent is an event's body on the wire.
@@ -50,14 +50,15 @@ func (s step) body(run string, began time.Time) ([]byte, error) {
 	return json.Marshal(b)
 }
 
-// Writer takes the events. Neither a slow one nor a broken one may delay orders: Write never waits.
+// Writer takes the events. Neither a slow one nor a broken one may delay orders, so Write never waits. One goroutine
+// uses it.
 type Writer interface {
 	Write(user string, body []byte, at time.Time)
-	// Close waits for what was written. It returns how many events were lost, and an error that says why.
+	// Close waits for the events that were written. It returns how many were lost, and an error with the reason.
 	Close() (lost int64, err error)
 }
 
-// kafkaWriter writes events to the topic, a user's in their order.
+// kafkaWriter writes events to the topic. The key is the user, so the events of a user stay in their order.
 type kafkaWriter struct {
 	client *kgo.Client
 	topic  string
@@ -89,6 +90,7 @@ func newWriter(cfg kafka.Config, within time.Duration) (Writer, error) {
 	return &kafkaWriter{client: c, topic: cfg.TopicPrefix + Topic, within: within}, nil
 }
 
+// Write drops the event when the client's buffer is full. Close counts it as lost.
 func (w *kafkaWriter) Write(user string, body []byte, at time.Time) {
 	w.given++
 	r := &kgo.Record{Topic: w.topic, Key: []byte(user), Value: body, Timestamp: at}
@@ -99,7 +101,7 @@ func (w *kafkaWriter) Write(user string, body []byte, at time.Time) {
 	})
 }
 
-// Close counts what Kafka has not confirmed as lost: what is still under way may be written or not.
+// Close counts events that Kafka has not confirmed in time as lost.
 func (w *kafkaWriter) Close() (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.within)
 	defer cancel()
