@@ -1,5 +1,9 @@
-// Package client talks to the three services over HTTP, as any user of the system could. It knows no more than their
-// public and admin APIs say, and every error it returns can be asked what kind it is.
+// Package client calls the three services over HTTP, as any user of the system could. It uses their public and admin
+// APIs alone. The kind of each error can be found with errors.As: *UnreachableError without an answer, *Problem for a
+// rejection.
+//
+// It retries nothing: the caller decides, since only some requests may be repeated. Each request has a time limit of
+// its own besides its context.
 package client
 
 import (
@@ -26,13 +30,13 @@ const (
 	Notifications = messages.ServiceNotifications
 )
 
-// Endpoint is where one service answers.
+// Endpoint has the two addresses of one service.
 type Endpoint struct {
 	Public string // base URL of the public API, http://host:port
 	Admin  string // base URL of the admin API
 }
 
-// Endpoints says where each service answers, by name.
+// Endpoints has the addresses of each service, by the service's name.
 type Endpoints map[string]Endpoint
 
 // Defaults returns the services' usual ports on this machine.
@@ -47,7 +51,7 @@ func Defaults() Endpoints {
 // defaultAnswerTime bounds a request that does not ask the service to wait.
 const defaultAnswerTime = 8 * time.Second
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds the bytes that are read of an answer. A longer answer is cut, and then is no JSON.
 const maxAnswer = 16 << 20
 
 // Client calls the services. It is safe for concurrent use.
@@ -57,14 +61,14 @@ type Client struct {
 	answerTime time.Duration
 }
 
-// usualConnections is how many idle connections to a service are kept for the next requests.
+// usualConnections is how many idle connections to a service stay open for later requests.
 const usualConnections = 16
 
 // New returns a client for the services at the given endpoints.
 func New(at Endpoints) *Client { return NewBusy(at, usualConnections) }
 
-// NewBusy returns a client that keeps so many connections to each service: what asks a service for more at a time opens
-// a connection for each request and closes it again.
+// NewBusy returns a client that keeps so many idle connections to each service. More requests at a time open further
+// connections, which are closed after one request.
 func NewBusy(at Endpoints, connections int) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the services are addressed directly; a proxy for the outside world must not swallow loopback
@@ -75,7 +79,7 @@ func NewBusy(at Endpoints, connections int) *Client {
 // Close drops idle connections, so that no goroutine is left behind.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Endpoint returns where service answers.
+// Endpoint returns the addresses of a service; empty ones for an unknown service.
 func (c *Client) Endpoint(service string) Endpoint { return c.at[service] }
 
 // Answer is a service's reply when the caller needs more than the decoded body.
@@ -85,7 +89,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// call is one request: everything but method, path and body is optional.
+// call is one request. All fields but service, method and path are optional.
 type call struct {
 	service string
 	admin   bool
@@ -97,7 +101,9 @@ type call struct {
 	wait    time.Duration // how long the service was asked to hold the answer
 }
 
-// do sends the request and decodes a 2xx answer into out (when not nil).
+// do sends the request and decodes a 2xx answer into out, unless out is nil. Its errors are *UnreachableError,
+// *Problem, and one for an answer that is not the service's JSON. With each error but the first it also returns the
+// answer.
 func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 	base := c.at[req.service].Public
 	if req.admin {
@@ -125,6 +131,7 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 	return answer, nil
 }
 
+// send sends the request once, within ctx, and reads the whole answer.
 func (c *Client) send(ctx context.Context, target string, req call) (Answer, error) {
 	var body io.Reader
 	if req.body != nil {
@@ -157,13 +164,13 @@ func (c *Client) send(ctx context.Context, target string, req call) (Answer, err
 	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
 }
 
-// Ready asks the service's admin port whether it is ready. The error names the checks that fail.
+// Ready asks the service's admin port for its readiness. The error names the checks that fail.
 func (c *Client) Ready(ctx context.Context, service string) error {
 	_, err := c.do(ctx, call{service: service, admin: true, method: http.MethodGet, path: "/readyz"}, nil)
 	return err
 }
 
-// cause strips net's and net/http's repetition of method and address from an error.
+// cause returns the reason of a failed request without the method and address that net and net/http repeat.
 func cause(err error) error {
 	var timeout net.Error
 	var number syscall.Errno
@@ -182,13 +189,14 @@ func cause(err error) error {
 	return err
 }
 
-// page is a list answer.
+// page is one page of a list. An empty NextCursor marks the last one.
 type page[T any] struct {
 	Items      []T    `json:"items"`
 	NextCursor string `json:"next_cursor"`
 }
 
-// list reads every page of a list, up to limit items (0 = all).
+// list reads all pages of a list, up to limit items (0 = all). An error on any page drops the pages before it. It
+// changes req.query, so a caller must not use the same values twice.
 func list[T any](ctx context.Context, c *Client, req call, limit int) ([]T, error) {
 	all := []T{}
 	if req.query == nil {

@@ -16,7 +16,7 @@ const (
 	ConsumersPaused    = "paused"
 )
 
-// Consumers is what a replica of a service says of what it consumes.
+// Consumers is a replica's own report about its consumers. Each replica reports for itself alone.
 type Consumers struct {
 	State       string          `json:"state"`
 	PausedUntil *time.Time      `json:"paused_until"`
@@ -31,18 +31,19 @@ type ConsumerGroup struct {
 	Topic      string `json:"topic"`
 }
 
-// Consumers asks what the service consumes and whether it does just now.
+// Consumers asks a replica for the state of its consumers.
 func (c *Client) Consumers(ctx context.Context, service string) (Consumers, error) {
 	return c.consumers(ctx, service, http.MethodGet, "", nil)
 }
 
-// PauseConsumers asks the service to leave its consumer groups for a while. It returns at once; the state tells when it
-// has. Asked again, the pause ends later.
+// PauseConsumers makes a replica leave its consumer groups for the lease, in whole seconds. It returns at once;
+// Consumers reports when the replica has left. A second call puts the end of the pause off, and without one the replica
+// resumes by itself.
 func (c *Client) PauseConsumers(ctx context.Context, service string, lease time.Duration) (Consumers, error) {
 	return c.consumers(ctx, service, http.MethodPost, "/pause", url.Values{"for": {strconv.Itoa(int(lease.Seconds()))}})
 }
 
-// ResumeConsumers ends a pause.
+// ResumeConsumers ends a pause. Without a pause it changes nothing.
 func (c *Client) ResumeConsumers(ctx context.Context, service string) (Consumers, error) {
 	return c.consumers(ctx, service, http.MethodPost, "/resume", nil)
 }

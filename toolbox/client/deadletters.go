@@ -14,11 +14,11 @@ const (
 	LetterReplaying = "replaying"
 	LetterReplayed  = "replayed"
 	LetterDiscarded = "discarded"
-	LetterAll       = "all" // in a list: whatever the state
+	LetterAll       = "all" // for a list: any state
 )
 
-// DeadLetter is a message that a service parked, because it can never succeed as it is. Bytes that are not text are in
-// the …Base64 field instead.
+// DeadLetter is a record that a service parked, because no retry can handle it. Bytes that are not text are in the
+// …Base64 field instead.
 type DeadLetter struct {
 	ID          int64          `json:"id"`
 	Topic       string         `json:"topic"`
@@ -65,7 +65,7 @@ func (h LetterHeader) Bytes() []byte {
 	return h.ValueBase64
 }
 
-// DeadLetters lists the messages that service parked and that are in state, up to limit (0 = all).
+// DeadLetters lists the dead letters of a service in a state, up to limit (0 = all). Their values are not in the list.
 func (c *Client) DeadLetters(ctx context.Context, service, state string, limit int) ([]DeadLetter, error) {
 	query := url.Values{"limit": {"500"}}
 	if state != "" {
@@ -74,18 +74,18 @@ func (c *Client) DeadLetters(ctx context.Context, service, state string, limit i
 	return list[DeadLetter](ctx, c, call{service: service, admin: true, method: http.MethodGet, path: "/dead-letters", query: query}, limit)
 }
 
-// DeadLetter returns one parked message whole.
+// DeadLetter returns one dead letter whole.
 func (c *Client) DeadLetter(ctx context.Context, service string, id int64) (DeadLetter, error) {
 	return c.letter(ctx, service, http.MethodGet, id, "")
 }
 
-// ReplayDeadLetter asks the service to handle the parked message again. It happens in the background: the letter's
-// state says when it is done.
+// ReplayDeadLetter makes the service handle the dead letter again. The service does so in the background: the letter's
+// state shows when it is done.
 func (c *Client) ReplayDeadLetter(ctx context.Context, service string, id int64) (DeadLetter, error) {
 	return c.letter(ctx, service, http.MethodPost, id, "/replay")
 }
 
-// DiscardDeadLetter gives the parked message up for good.
+// DiscardDeadLetter marks the dead letter as discarded, so that it is never handled.
 func (c *Client) DiscardDeadLetter(ctx context.Context, service string, id int64) (DeadLetter, error) {
 	return c.letter(ctx, service, http.MethodPost, id, "/discard")
 }

@@ -35,7 +35,7 @@ func (c *Client) Emails(ctx context.Context, status string, limit int) ([]Email,
 	return list[Email](ctx, c, call{service: Notifications, admin: true, method: http.MethodGet, path: "/emails", query: query}, limit)
 }
 
-// RetryEmail has a failed email sent again.
+// RetryEmail makes the service send a failed email again, in the background.
 func (c *Client) RetryEmail(ctx context.Context, id int64) (Email, error) {
 	var email Email
 	_, err := c.do(ctx, call{service: Notifications, admin: true, method: http.MethodPost,

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// UnreachableError says that a service did not answer at all.
+// UnreachableError says that a service did not answer. The request may have arrived all the same.
 type UnreachableError struct {
 	Service string
 	Admin   bool // the admin port was asked
@@ -31,7 +31,7 @@ func (e *UnreachableError) Hint() string {
 	return fmt.Sprintf("start the system with `pas up`, or set %s_URL to where it runs", variable)
 }
 
-// Problem is a service's refusal: RFC 9457 problem+json.
+// Problem is a service's rejection of a request: RFC 9457 problem+json.
 type Problem struct {
 	Service string         `json:"-"`
 	Status  int            `json:"status"`
@@ -42,13 +42,13 @@ type Problem struct {
 	Answer Answer `json:"-"`
 }
 
-// ProblemField says what is wrong with one field.
+// ProblemField is the fault of one field of the request.
 type ProblemField struct {
 	Message  string `json:"message"`
 	Location string `json:"location"`
 }
 
-// newProblem reads an error answer. One that is no problem+json (a proxy's page, say) keeps its status alone.
+// newProblem reads an error answer. If it is no problem+json (such as a proxy's page), only its status counts.
 func newProblem(service string, answer Answer) *Problem {
 	p := &Problem{}
 	if json.Unmarshal(answer.Body, p) != nil || (p.Title == "" && p.Detail == "") {
@@ -58,7 +58,7 @@ func newProblem(service string, answer Answer) *Problem {
 	return p
 }
 
-// Error is one line: service, status, and every field that is named.
+// Error returns one line: service, status, and every field that is named.
 func (p *Problem) Error() string {
 	text := p.Detail
 	if text == "" {
@@ -79,7 +79,7 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s answered %d: %s", p.Service, p.Status, strings.Join(strings.Fields(text), " "))
 }
 
-// Hint says what the caller can do, "" when the text says it.
+// Hint says what the caller can do; "" when the error's text says it.
 func (p *Problem) Hint() string {
 	variable := "PAS_" + strings.ToUpper(p.Service)
 	switch p.Status {
@@ -96,8 +96,8 @@ func (p *Problem) Hint() string {
 	return "the service's log says more"
 }
 
-// Missing tells whether a service said that it does not know what it was asked about. Another program at that address may
-// answer 404 too, because it has no such path: that says nothing about an order.
+// Missing reports whether the service said that the requested thing does not exist. Another program at that address may
+// answer 404 too, because it has no such path. That says nothing about an order, so Missing is false then.
 func Missing(err error) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Status == http.StatusNotFound && p.Detail != "" && !strings.HasPrefix(p.Detail, "there is nothing at ")

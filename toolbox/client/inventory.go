@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// Stock is one product of the catalogue and where its pieces are: Available + Reserved + Sold = Stocked, always.
+// Stock is one product of the catalogue. Its pieces add up in every answer: Available + Reserved + Sold = Stocked.
 type Stock struct {
 	SKU       string      `json:"sku"`
 	Name      string      `json:"name"`
@@ -31,7 +31,7 @@ func (c *Client) Stock(ctx context.Context, sku string) (Stock, error) {
 	return stock, err
 }
 
-// Product is what PUT /inventory/{sku} sets.
+// Product is the body of PUT /inventory/{sku}.
 type Product struct {
 	Name     string      `json:"name"`
 	Price    json.Number `json:"price"`
@@ -45,7 +45,7 @@ func (c *Client) PutProduct(ctx context.Context, sku string, p Product) (Stock, 
 	return stock, err
 }
 
-// Restock adds pieces to a product.
+// Restock adds pieces to a product. A repeated call adds them again, so an unanswered one must not be retried blindly.
 func (c *Client) Restock(ctx context.Context, sku string, quantity int64) (Stock, error) {
 	var stock Stock
 	_, err := c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost,

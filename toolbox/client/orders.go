@@ -10,7 +10,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// NewOrder is the body of POST /orders. What is empty is left out.
+// NewOrder is the body of POST /orders. Empty fields are left out, and the service chooses their values.
 type NewOrder struct {
 	OrderID       string      `json:"order_id,omitempty"`
 	UserID        string      `json:"user_id"`
@@ -50,10 +50,10 @@ type Item struct {
 	UnitPrice json.Number `json:"unit_price,omitempty"`
 }
 
-// Settled reports whether nothing more happens to the order by itself.
+// Settled reports whether the order is in a final status. A confirmed order can still be cancelled.
 func (o Order) Settled() bool { return messages.Settled(o.Status) }
 
-// Event is one entry of an order's timeline.
+// Event is one entry of an order's timeline. Numbers begin at 1 and have no gaps.
 type Event struct {
 	Number int64     `json:"number"`
 	Event  string    `json:"event"`
@@ -63,13 +63,15 @@ type Event struct {
 	At     time.Time `json:"at"`
 }
 
-// PlaceOptions are the parts of POST /orders outside its body.
+// PlaceOptions are the parts of POST /orders outside its body. Wait is how long the service may hold the answer until
+// the order settles.
 type PlaceOptions struct {
 	IdempotencyKey string
 	Wait           time.Duration // 0 = answer at once
 }
 
-// Place places an order. The Answer is the reply as it came, for callers that compare bytes or headers.
+// Place places an order. The Answer is the reply as it came, for callers that compare bytes or headers. After an
+// *UnreachableError the order may exist; a second call with the same OrderID or IdempotencyKey is safe.
 func (c *Client) Place(ctx context.Context, order NewOrder, opts PlaceOptions) (Order, Answer, error) {
 	req := call{service: Orders, method: http.MethodPost, path: "/orders", body: order, query: waitQuery(opts.Wait), wait: opts.Wait}
 	if opts.IdempotencyKey != "" {
@@ -80,7 +82,7 @@ func (c *Client) Place(ctx context.Context, order NewOrder, opts PlaceOptions) (
 	return placed, answer, err
 }
 
-// Order returns the order, after waiting up to wait for it to be settled.
+// Order returns the order once it is settled, or as it is after wait.
 func (c *Client) Order(ctx context.Context, id string, wait time.Duration) (Order, error) {
 	var order Order
 	_, err := c.do(ctx, call{service: Orders, method: http.MethodGet, path: "/orders/" + url.PathEscape(id),
@@ -99,7 +101,7 @@ func (c *Client) Timeline(ctx context.Context, id string) ([]Event, error) {
 	return list[Event](ctx, c, call{service: Orders, method: http.MethodGet, path: "/orders/" + url.PathEscape(id) + "/events"}, 0)
 }
 
-// Cancel asks for the order to be cancelled and returns it as it then is.
+// Cancel asks for the order's cancellation and returns the order as it is then. It fails with 409 when it is too late.
 func (c *Client) Cancel(ctx context.Context, id string) (Order, error) {
 	var order Order
 	_, err := c.do(ctx, call{service: Orders, method: http.MethodPost, path: "/orders/" + url.PathEscape(id) + "/cancel"}, &order)

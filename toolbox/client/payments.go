@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Payment is what the payments service did for one order.
+// Payment is an order's payment, as the payments service shows it.
 type Payment struct {
 	OrderID   string      `json:"order_id"`
 	UserID    string      `json:"user_id"`
@@ -28,7 +28,7 @@ func (c *Client) Payment(ctx context.Context, orderID string) (Payment, error) {
 	return p, err
 }
 
-// Notification is one message that the notifications service keeps, sent or about to be.
+// Notification is one message of the notifications service, sent or about to be sent.
 type Notification struct {
 	OrderID string    `json:"order_id,omitempty"`
 	UserID  string    `json:"user_id"`
@@ -39,11 +39,11 @@ type Notification struct {
 	Channel string    `json:"channel"`
 	Status  string    `json:"status"`
 	SentAt  time.Time `json:"sent_at,omitzero"`
-	// CreatedAt is when the service learned of it.
+	// CreatedAt is when the service accepted the request for it.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-// Notifications returns what was sent because of an order.
+// Notifications returns the notifications about an order, newest first.
 func (c *Client) Notifications(ctx context.Context, orderID string) ([]Notification, error) {
 	return list[Notification](ctx, c, call{service: Notifications, method: http.MethodGet, path: "/notifications",
 		query: url.Values{"order_id": {orderID}}}, 0)
@@ -52,7 +52,7 @@ func (c *Client) Notifications(ctx context.Context, orderID string) ([]Notificat
 // NotificationPage is a part of the list of all notifications.
 type NotificationPage struct {
 	Items      []Notification `json:"items"`
-	NextCursor string         `json:"next_cursor"` // of what is older; "" = there is none
+	NextCursor string         `json:"next_cursor"` // of older notifications; "" = there are none
 }
 
 // RecentNotifications returns the newest 500 notifications of all orders, newest first, or those that follow a cursor.

@@ -1,4 +1,5 @@
-// Package kafka makes the tool's own Kafka client, franz-go, connect as the services do: same settings, same meaning.
+// Package kafka connects the tool's Kafka client, franz-go, as the services connect: the same settings have the same
+// meaning.
 package kafka
 
 import (
@@ -16,7 +17,7 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// Options are what every client needs to reach the Kafka of cfg and to write to it as cfg says.
+// Options are the options that every client needs to reach the Kafka of cfg, and to write to it as cfg says.
 func Options(cfg kafka.Config) ([]kgo.Opt, error) {
 	options, err := kafka.Options(cfg.Brokers, cfg.Access)
 	return append(options, kgo.ClientID("pas"), kgo.ProducerBatchCompression(compression(cfg.Compression)),
@@ -26,8 +27,8 @@ func Options(cfg kafka.Config) ([]kgo.Opt, error) {
 // otherBatches is the client's own bound, which suits a topic with Kafka's default settings.
 const otherBatches = 1_000_012
 
-// batchBytes bounds the batches of each topic: those of the contract take less than others, and a batch that is too large
-// fails every record in it.
+// batchBytes bounds the batches of each topic. The contract's topics accept smaller batches than others, and a batch
+// that is too large fails every record in it.
 func batchBytes(prefix string) func(topic string) int32 {
 	bounds := map[string]int32{}
 	for _, t := range messages.Topics() {
@@ -69,7 +70,8 @@ func Explain(cfg kafka.Config, err error) error {
 	return hint.Add(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
 }
 
-// Unseen reminds of topics that exist and that the client may not see.
+// Unseen returns a sentence for errors about a missing topic: an ACL may hide it. It is "" for a client without a
+// login.
 func Unseen(cfg kafka.Config) string {
 	if !cfg.Access.SASL() && cfg.Access.Cert == "" {
 		return ""

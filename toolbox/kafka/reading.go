@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	// MaxBatch is how much one batch may inflate to, in bytes, here as in the services. Kafka bounds a batch as it is sent,
-	// compressed: 20 KB can become 150 MB. A reader passes over a batch beyond it (*kgo.ErrDecompressTooLarge names the
-	// offset behind).
+	// MaxBatch is the largest size to which a batch may inflate, in bytes, here as in the services. Kafka bounds only the
+	// compressed batch: 20 KB can become 150 MB. A reader passes over a larger batch (*kgo.ErrDecompressTooLarge has the
+	// offset behind it).
 	MaxBatch = kafka.MaxInflated
-	// fetchBytes is how much Kafka sends at a time, compressed. One batch always fits.
+	// fetchBytes bounds one response of Kafka, compressed. One batch always fits.
 	fetchBytes = 1 << 20
-	// recordBytes is what the client keeps of each record beside its content.
+	// recordBytes is the memory of a record beside its content.
 	recordBytes = 256
 )
 
 // ErrNoRoom says that a batch did not fit beside those in memory. The client asks Kafka for it again.
 var ErrNoRoom = errors.New("there is no room in memory for another batch")
 
-// ReadingOptions are what every client that reads needs beside Options: only committed records, and bounded memory. A
-// response can hold a thousand small batches that each inflate to MaxBatch, so take is asked before the records of an
-// inflated batch are made: it takes so many bytes, or returns false and takes none. The client calls it from several
-// goroutines.
+// ReadingOptions are the options that every client that reads needs beside Options: only committed records, and bounded
+// memory. A response can hold a thousand small batches that each inflate to MaxBatch, so the client calls take before
+// it makes the records of a batch. take reserves the bytes, or returns false and reserves none. It is called from
+// several goroutines.
 func ReadingOptions(take func(bytes int) bool) ([]kgo.Opt, error) {
 	inflate, err := inflater()
 	if err != nil {
@@ -40,7 +40,7 @@ func ReadingOptions(take func(bytes int) bool) ([]kgo.Opt, error) {
 	}, nil
 }
 
-// inflater returns the library's own decompressor with a bound. The library gives one away only through a client.
+// inflater returns the library's own decompressor with a bound. The library gives access to it only through a client.
 func inflater() (kgo.Decompressor, error) {
 	client, err := kgo.NewClient(kgo.MaxDecompressBatchBytes(MaxBatch))
 	if err != nil {
@@ -54,12 +54,14 @@ func inflater() (kgo.Decompressor, error) {
 	return inflate, nil
 }
 
+// decompressor asks for room after a batch was inflated, because only then its size is certain.
 type decompressor struct {
 	inflate kgo.Decompressor
 	take    func(bytes int) bool
 }
 
-// Decompress inflates one batch. The library drops an error when the response had batches before it, and asks again.
+// Decompress inflates one batch, or returns ErrNoRoom. The library drops an error when the response had batches before
+// this one, and fetches the batch again.
 func (d decompressor) Decompress(src []byte, codec kgo.CompressionCodecType) ([]byte, error) {
 	out, err := d.inflate.Decompress(src, codec)
 	if err != nil {
@@ -71,8 +73,8 @@ func (d decompressor) Decompress(src []byte, codec kgo.CompressionCodecType) ([]
 	return out, nil
 }
 
-// countRecords counts the records of an inflated batch: each begins with its length. A batch of empty records takes far
-// more memory than bytes.
+// countRecords counts the records of an inflated batch: each begins with its length. The count matters, because a batch
+// of empty records needs far more memory than it has bytes.
 func countRecords(batch []byte) (n int) {
 	for len(batch) > 0 {
 		length, size := binary.Varint(batch)
@@ -85,7 +87,7 @@ func countRecords(batch []byte) (n int) {
 	return n
 }
 
-// Memory returns what the records take in memory.
+// Memory returns an estimate of the memory that the records use, in bytes.
 func Memory(records ...*kgo.Record) (bytes int) {
 	for _, r := range records {
 		bytes += recordBytes + len(r.Key) + len(r.Value)

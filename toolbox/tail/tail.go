@@ -1,4 +1,4 @@
-// Package tail shows what comes over topics: it reads, filters and counts.
+// Package tail reads, filters and counts the records of topics, for people to read.
 package tail
 
 import (
@@ -17,21 +17,23 @@ import (
 	"pasdetrois/toolbox/feed"
 )
 
-// Config says what to show.
+// Config names the records to show. Run calls its functions one at a time.
 type Config struct {
 	Feed   feed.Config
 	Filter Filter
-	// Max ends the run after so many shown records; 0 never does.
+	// Max ends the run after so many shown records; 0 sets no limit.
 	Max int
-	// Ready is called when everything written from now on will be read. It may be nil.
+	// Ready is called when Run will read everything that is written from now on. It may be nil.
 	Ready func()
-	// Show is called for each record that the filter lets through. Its error ends the run.
+	// Show is called for each record that the filter lets through. Its error ends the run; the record is not done then,
+	// so a group delivers it again.
 	Show func(Record) error
-	// PassOver is called for each batch that is passed over. It may be nil.
+	// PassOver is called for each batch that inflates too far. It may be nil.
 	PassOver func(feed.Passed)
 }
 
-// Filter lets a record through that meets all conditions. The zero value lets everything through.
+// Filter lets a record through that meets all conditions. The zero value lets everything through. It is safe for
+// concurrent use.
 type Filter struct {
 	Grep   *regexp.Regexp // in the key or the value, as text
 	Order  string         // the field order_id, else the key
@@ -39,7 +41,7 @@ type Filter struct {
 	Events []string       // one of these events
 }
 
-// fields reports whether the filter asks for something that only a JSON object can have.
+// fields reports whether a condition needs a field of a JSON object. A record without fields cannot meet it.
 func (f Filter) fields() bool { return f.Order != "" || f.User != "" || len(f.Events) > 0 }
 
 // Record is a record to show.
@@ -51,7 +53,8 @@ type Record struct {
 	Key       []byte
 	Value     []byte
 	Headers   []Header
-	// Unreadable is why the services cannot read the value, a reason of package messages. It is "" for a JSON object.
+	// Unreadable is the reason for which the services cannot read the value, a reason of package messages. It is "" for
+	// a JSON object.
 	Unreadable string
 	// Event is the event's name, "" without one; see messages.Reading.
 	Event string
@@ -60,16 +63,17 @@ type Record struct {
 // Header is one header of a record.
 type Header struct{ Key, Value string }
 
-// Summary counts what a run came to: Read = Shown + Skipped. Of those read, Unreadable are no JSON object that can be read,
-// and Empty have no value, as a tombstone has none. PassedOver are batches that inflate too far; nothing is known of their
-// records.
+// Summary counts the records of a run: Read = Shown + Skipped. Unreadable and Empty are parts of Read: values that are
+// no JSON object, and missing values, as in a tombstone. PassedOver counts batches that inflate too far; their records
+// are in no other number.
 type Summary struct {
 	Read, Shown, Skipped, Unreadable, Empty, PassedOver int64
-	// Waiting says what is there and cannot be read yet. A run that follows leaves it empty.
+	// Waiting names partitions whose last records cannot be read yet. A run that follows leaves it empty.
 	Waiting []feed.Waiting
 }
 
-// Run shows records until ctx ends or there is nothing more to show, which is no error.
+// Run shows records until ctx ends, Max is reached or there is no more to show, which is no error. Its errors are those
+// of package feed and of Show. In a group, a record is done after it was shown or skipped, so a crash shows it again.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	var s Summary
 	cfg.Feed.PassOver = func(p feed.Passed) {
@@ -113,8 +117,8 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	return s, nil
 }
 
-// byTime merges what came of several partitions at once so that it reads in the order of time, as far as that keeps each
-// partition's own order.
+// byTime merges the records of several partitions by time, as far as each partition's own order allows. Within one Poll
+// only: records of a later one may be older.
 func byTime(records []*kgo.Record) []*kgo.Record {
 	type place struct {
 		topic     string
@@ -144,7 +148,8 @@ func byTime(records []*kgo.Record) []*kgo.Record {
 	return merged
 }
 
-// take shows a record or skips it.
+// take counts a record, and shows it if the filter lets it through. JSON is shown on one line; other values are shown
+// as they are.
 func (s *Summary) take(cfg Config, r *kgo.Record) error {
 	s.Read++
 	reading, err := messages.Read(feed.Record(r))
@@ -191,7 +196,8 @@ func (f Filter) matches(r *kgo.Record, reading messages.Reading, readable bool) 
 	return f.Grep == nil || f.Grep.Match(r.Value) || f.Grep.Match(r.Key)
 }
 
-// isOrder: the key of every message of the choreography is the order's id, but a foreign producer may send none.
+// isOrder reports whether the record is about the order: by its field order_id, else by its key. The key of every
+// message of the contract is the order's id, but another producer may send no key.
 func isOrder(id string, r *kgo.Record, reading messages.Reading) bool {
 	if reading.OrderID != "" {
 		return reading.OrderID == id
