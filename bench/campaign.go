@@ -59,6 +59,7 @@ func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) 
 	return c, nil
 }
 
+// has reports whether a part of the benchmark runs.
 func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, part) }
 
 // build builds the services, this program for its handlers, the peers, and the services of another revision. A
@@ -88,6 +89,7 @@ func (c *campaign) build(ctx context.Context) error {
 	return err
 }
 
+// close stops the servers that this run started, and removes programs and logs.
 func (c *campaign) close() error {
 	var err error
 	if c.bench.Servers != nil {

@@ -70,8 +70,10 @@ func quickParts() []string {
 // fullParts returns the parts of the full form. rates is in neither form, since it compares two revisions.
 func fullParts() []string { return append(quickParts(), scaling, backlog, soak) }
 
+// allParts returns the parts that -parts accepts.
 func allParts() []string { return append(fullParts(), rates) }
 
+// allArms returns the arms that -arms accepts. The product of another revision is chosen with -against.
 func allArms() []string { return []string{report.Pas, report.Idiomatic, report.Python} }
 
 // flags declares the flags. A value of 0 or "" stands for the form's own value, which applyForm fills in.
@@ -176,6 +178,7 @@ func (c *config) applyForm() {
 	}
 }
 
+// printHelp writes the usage with all flags, parts and variables.
 func printHelp(out io.Writer) error {
 	var c config
 	var arms, parts string

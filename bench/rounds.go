@@ -100,6 +100,7 @@ func (c *campaign) closedLoop(name, part string, once bool, a arm.Arm, o arm.Opt
 	}}
 }
 
+// figure adds a figure to the results and shows it.
 func (c *campaign) figure(name string, round int, v float64) {
 	c.found.Add(name, round, v)
 	c.say("round %d, %s: %.4g", round, name, v)

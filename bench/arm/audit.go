@@ -56,6 +56,7 @@ SELECT what, found::bigint, wanted::bigint FROM (VALUES
      + (SELECT count(*) FROM notifications.dead_letters), 0)
 ) AS counted (what, found, wanted) WHERE found <> wanted`
 
+// problems returns one text for each count that is wrong, sorted.
 func (r *Running) problems(ctx context.Context, orders, rejected int) ([]string, error) {
 	var problems []string
 	var what string

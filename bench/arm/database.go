@@ -20,6 +20,7 @@ func (d database) AdminURL() string { return d.url }
 // As returns the URL of a service's role.
 func (d database) As(role string) string { return pgdb.As(d.url, role) }
 
+// with calls do with a connection that it closes afterwards, also after a cancellation.
 func (d database) with(ctx context.Context, do func(*pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, d.url)
 	if err != nil {

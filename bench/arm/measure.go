@@ -44,6 +44,7 @@ const (
 	Load     = "load"
 )
 
+// shared reports whether a program serves all arms.
 func shared(program string) bool { return program == Postgres || program == Kafka || program == Load }
 
 // Services returns the processor time per order of the arm's own programs, in microseconds.
@@ -160,6 +161,7 @@ func (b *Bench) Take(ctx context.Context, a Arm, o Options) (perSecond float64, 
 	return perSecond, err
 }
 
+// orders returns the number of orders of a loop at an expected rate per second.
 func (o Options) orders(rate float64) int {
 	n := max(int(rate*o.Seconds), o.MinOrders, 1)
 	if o.MaxOrders > 0 {
@@ -168,6 +170,7 @@ func (o Options) orders(rate float64) int {
 	return n
 }
 
+// sku returns the choice of products, which is Uniform unless set.
 func (o Options) sku() func(int) string {
 	if o.SKU != nil {
 		return o.SKU

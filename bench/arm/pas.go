@@ -46,6 +46,8 @@ WHERE NOT EXISTS (SELECT FROM orders.inventory WHERE sku LIKE 'bench-%')`
 // Migrate migrates the database to the product's schema and adds the benchmark's products.
 func (d database) Migrate(ctx context.Context) error { return d.migrate(ctx, migrations.Up) }
 
+// migrate migrates by up, which is that of another revision for its product, and adds the products. It can be
+// repeated.
 func (d database) migrate(ctx context.Context, up func(ctx context.Context, adminURL string) error) error {
 	err := up(ctx, d.url)
 	for _, sql := range []string{productsSQL, plentySQL} {

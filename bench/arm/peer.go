@@ -100,6 +100,7 @@ func startPeer(ctx context.Context, e Env, program string) (*Running, error) {
 	return r.ready(ctx, nil, r.exec(ctx, peerProductsSQL))
 }
 
+// peerEmails returns a peer's count of sent emails, and the time of the last one.
 func peerEmails(ctx context.Context, address string) (int, time.Time, error) {
 	var emails struct {
 		Count int

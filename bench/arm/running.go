@@ -140,6 +140,7 @@ func (r *Running) lastEmail(ctx context.Context, emails int) (time.Time, error) 
 	}
 }
 
+// alive returns nil while all programs run, and the ends of their logs otherwise.
 func (r *Running) alive() error {
 	var errs []error
 	for _, p := range r.Processes {
@@ -220,6 +221,7 @@ func reserve(n int) (addresses []string, release func(), err error) {
 	return addresses, release, nil
 }
 
+// listenOnce returns an error when the TCP port is in use.
 func listenOnce(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {

@@ -51,6 +51,7 @@ func Open(ctx context.Context, brokers []string, databaseURL string) (*Servers, 
 	return s, nil
 }
 
+// open connects or starts each server, and leaves the rest to Close when it fails.
 func (s *Servers) open(ctx context.Context) error {
 	if !s.Real {
 		broker, err := embedded.StartBroker(embedded.BrokerConfig{})
@@ -170,6 +171,7 @@ func (s *Servers) In(ctx context.Context, partitions map[string]int32, do func(*
 	return errors.Join(do(box), box.clear())
 }
 
+// sandbox makes a database and topics with a random name, with one replica each: the benchmark has one broker.
 func (s *Servers) sandbox(ctx context.Context, partitions map[string]int32) (*Sandbox, error) {
 	id := strings.ToLower(rand.Text()[:10])
 	box := &Sandbox{servers: s, name: "bench_" + id, Prefix: "bench-" + id + "."}

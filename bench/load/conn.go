@@ -39,6 +39,7 @@ func Dial(ctx context.Context, address, first string) (*Conn, error) {
 	return c, c.open(ctx)
 }
 
+// open connects, also again after a silence. The reader is new, so that no byte of an old answer remains.
 func (c *Conn) open(ctx context.Context) error {
 	var d net.Dialer
 	opened, err := d.DialContext(ctx, "tcp", c.address)

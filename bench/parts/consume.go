@@ -137,6 +137,7 @@ func Consume(ctx context.Context, brokers []string, prefix string, n int, work t
 // noParker is a dead-letter store that fails: every message of Fill is valid, so none may be parked.
 type noParker struct{}
 
+// Park returns an error, so that an unexpected dead letter stops the measurement by its time limit.
 func (noParker) Park(_ context.Context, r messages.Record, reason, detail, _ string) error {
 	return fmt.Errorf("a message of %s was to be parked: %s, %s", r.Topic, reason, strings.TrimSpace(detail))
 }

@@ -30,6 +30,8 @@ func nothing(context.Context, order) (string, error) {
 	return "0194e2a0-0000-7000-8000-000000000000", nil
 }
 
+// ServeHTTP answers 202 after k has stored the order, 400 for a body that is no order, and 503 for a failure of
+// the database. It checks no more than that, so that it stays a limit.
 func (k keep) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var o order
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&o); err != nil || o.UserID == "" || len(o.Items) == 0 {

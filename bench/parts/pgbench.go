@@ -57,6 +57,7 @@ func Lifecycles(ctx context.Context, adminURL, script string, seconds int) (perS
 
 var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
 
+// readTPS finds the transactions per second in pgbench's output; one script run is one lifecycle.
 func readTPS(out string) (float64, error) {
 	found := tps.FindStringSubmatch(out)
 	if found == nil {

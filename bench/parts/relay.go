@@ -43,6 +43,7 @@ type observed struct {
 	acked func(records []messages.Record)
 }
 
+// PublishRecords reports records only after Kafka has acknowledged all of them.
 func (o observed) PublishRecords(ctx context.Context, records ...messages.Record) error {
 	err := o.Publisher.PublishRecords(ctx, records...)
 	if err == nil {

@@ -34,6 +34,7 @@ func Own() Usage {
 	return Usage{CPU: own(stat)}
 }
 
+// own returns a process's own time, user and system, without its children.
 func own(s procfs.ProcStat) time.Duration { return time.Duration(s.UTime+s.STime) * tick }
 
 // Resident returns the resident memory of one process, in bytes.

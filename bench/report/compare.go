@@ -52,6 +52,7 @@ func rates(r *Results) table {
 
 func wholeAt(l Loaded) float64 { return l.Whole() }
 
+// cpuAt returns, for each program, the function for its processor time per order.
 func cpuAt(programs []string) (values []func(Loaded) float64) {
 	for _, program := range programs {
 		values = append(values, func(l Loaded) float64 { return l.CPUMicros[program] })

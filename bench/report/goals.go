@@ -30,10 +30,12 @@ type Check struct {
 	Met      bool    `json:"met"`
 }
 
+// atLeast makes a check with a minimum. A value that was not measured is never met.
 func atLeast(what string, limit float64, unit string, value float64, measured bool) Check {
 	return Check{What: what, Measured: measured, Value: value, Unit: unit, AtLeast: true, Limit: limit, Met: measured && value >= limit}
 }
 
+// atMost makes a check with a maximum. A value that was not measured is never met.
 func atMost(what string, limit float64, unit string, value float64, measured bool) Check {
 	return Check{What: what, Measured: measured, Value: value, Unit: unit, Limit: limit, Met: measured && value <= limit}
 }

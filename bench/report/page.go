@@ -109,6 +109,7 @@ func run(r *Results) string {
 	return out.String()
 }
 
+// goals is the table of the goals. Its cells are text, so all columns are aligned to the left.
 func goals(r *Results) string {
 	t := table{{"goal", "verdict", "figures"}}
 	for _, g := range r.Goals {

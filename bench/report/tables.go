@@ -35,10 +35,12 @@ func arms(r *Results) table {
 	return t
 }
 
+// cpuOf returns the function for a program's processor time per order, in microseconds.
 func cpuOf(program string) func(arm.Saturation) float64 {
 	return func(s arm.Saturation) float64 { return s.CPUMicros[program] }
 }
 
+// peakOf returns the function for a program's peak memory, in MiB.
 func peakOf(program string) func(arm.Saturation) float64 {
 	return func(s arm.Saturation) float64 { return s.PeakMiB[program] }
 }
@@ -48,6 +50,7 @@ func largest(s arm.Saturation) float64 {
 	return slices.Max(append(slices.Collect(maps.Values(s.PeakMiB)), 0))
 }
 
+// batchOfLoop returns the mean batch of a closed loop; it is 0 for peers, which have no batches.
 func batchOfLoop(s arm.Saturation) float64 { return batch(s.Batches) }
 
 // batch returns the mean size of the batches of all events. Large batches under load show that coalescing
@@ -141,6 +144,7 @@ func (c *columns) column(head string, names []string, value func(name string) fl
 	c.head = append(c.head, head)
 }
 
+// table returns the finished table, with one row for each name.
 func (c *columns) table() table {
 	t := table{c.head}
 	for _, name := range c.names {
@@ -207,6 +211,7 @@ func soaked(r *Results) table {
 	return t
 }
 
+// mean returns the mean of a value over samples, of which there must be one at least.
 func mean(samples []Sample, of func(Sample) float64) float64 {
 	sum := 0.0
 	for _, s := range samples {
@@ -234,6 +239,7 @@ func (t table) text() string {
 	return out.String()
 }
 
+// markdown writes the table for the page: the first column to the left, the others to the right.
 func (t table) markdown() string {
 	var out strings.Builder
 	for i, row := range t {

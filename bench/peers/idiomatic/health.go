@@ -18,6 +18,7 @@ type health struct {
 	groups []string
 }
 
+// newHealth connects to the broker, as the peer's own health check needs it. The groups are added later.
 func newHealth(cfg config, router *message.Router) (*health, error) {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
@@ -51,6 +52,7 @@ func assigned(admin sarama.ClusterAdmin, names []string) error {
 	return nil
 }
 
+// ServeHTTP answers 200 when check holds, and 503 with the reason otherwise.
 func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if err := h.check(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -100,6 +100,7 @@ type sent struct {
 	Last  time.Time `json:"last"`
 }
 
+// sent returns the count of committed emails and the time of the last one.
 func (m *mailer) sent() sent {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -109,6 +109,7 @@ func (o orders) lock(ctx context.Context, tx pgx.Tx, id string) (order, error) {
 	return found, nil
 }
 
+// The condition on the status is the natural key of a transition: the second of two equal ones changes no row.
 const advanceSQL = `UPDATE orders SET status = $3, reason = $4, payment_id = $5, version = version + 1, updated_at = now()
 WHERE order_id = $1 AND status = $2`
 
@@ -124,6 +125,7 @@ func (o orders) advance(ctx context.Context, tx pgx.Tx, is order, event, status,
 }
 
 const (
+	// Each statement keeps available + reserved + sold. Only reserve can find too few pieces.
 	reserveSQL = `UPDATE inventory SET available = available - $2, reserved = reserved + $2 WHERE sku = $1 AND available >= $2`
 	sellSQL    = `UPDATE inventory SET reserved = reserved - $2, sold = sold + $2 WHERE sku = $1`
 	releaseSQL = `UPDATE inventory SET reserved = reserved - $2, available = available + $2 WHERE sku = $1`

@@ -44,6 +44,7 @@ type config struct {
 	Work        time.Duration `env:"WORK"`
 }
 
+// result is the output. Messages is one less than N, since the time begins with the first finished message.
 type result struct {
 	Messages int     `json:"messages"`
 	Seconds  float64 `json:"seconds"`

@@ -41,6 +41,7 @@ type act struct {
 	err       error
 }
 
+// newAct begins a performance. Eight hexadecimal digits make its names unique on a shared system.
 func newAct(ctx context.Context, env *Env) *act {
 	id := uuid.NewString()
 	return &act{ctx: ctx, env: env, suffix: id[:8]}
@@ -148,6 +149,7 @@ type hopelessError struct{ err error }
 
 func (e hopelessError) Error() string { return e.err.Error() }
 
+// hopeless makes an error that ends the wait of until at once.
 func hopeless(format string, args ...any) error { return hopelessError{fmt.Errorf(format, args...)} }
 
 // user returns a user name that only this performance uses.

@@ -31,12 +31,16 @@ func Audited() Scenario {
 			if !a.ok() {
 				return
 			}
+			// The topics must hold every consequence of this order, since the audit rebuilds its state from
+			// them.
 			a.quiet(order.OrderID)
 			a.balanced()
 
 			a.misplace(sku, 1)
 			report := a.audit()
 			wrong := offences(report)
+			// Exactly one check may fail, and it must name the product: an audit that reports everything would
+			// be of no use.
 			if a.ok() && (len(wrong) != 1 || !strings.Contains(wrong[0], sku)) {
 				a.fail("a piece of %s was booked as sold that nobody bought, and the audit found %v", sku, wrong)
 			}

@@ -15,9 +15,12 @@ func CancelledBeforePayment() Scenario {
 			sku := a.product("programme", "6.00", 4)
 			a.stop(client.Payments)
 			order := a.place(a.order("finn", sku, 2))
+			// The stock is reserved before the payment, so a cancellation now must release it.
 			order = a.reaches(order.OrderID, func(o client.Order) bool { return o.Status == "awaiting_payment" }, "await its payment")
 			a.stock(sku, 2, 2, 0)
 			a.cancel(order.OrderID, "cancelling")
+			// Payments now finds a request and a cancellation of the same order. Whichever it handles first, no
+			// money may remain.
 			a.start(client.Payments)
 			a.settled(order.OrderID, "cancelled", reasonCancelled)
 			a.statuses(order.OrderID, []string{"awaiting_payment", "cancelling", "cancelled"}, []string{"confirmed", "failed"})
@@ -35,6 +38,7 @@ func CancelledAfterPayment() Scenario {
 		a.stock(sku, 2, 0, 1)
 		a.payment(order.OrderID, "captured", "30.00", "")
 		a.emails(order.OrderID, messages.KindConfirmed)
+		// The refund may be complete before the second request, so both statuses are right.
 		a.cancel(order.OrderID, "cancelling", "cancelled")
 		cancelled := a.reaches(order.OrderID, func(o client.Order) bool { return o.Status == "cancelled" }, "be cancelled")
 		expect(a, "reason of the order", reasonCancelled, cancelled.Reason)

@@ -13,6 +13,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
+// number writes a decimal as a JSON number, without a detour over floating point.
 func number(decimal string) json.Number { return json.Number(decimal) }
 
 // money parses an amount exactly, without floating point, so that 49.5 and 49.50 are equal.
@@ -72,6 +73,7 @@ func (a *act) ledger(p client.Payment) {
 		return
 	}
 	want := map[string]string{"captured": "charged", "refunded": "refunded", "failed": "declined", "voided": ""}[p.Status]
+	// A suspicious payment never reaches the provider, so its ledger has no entry.
 	if p.Reason == reasonFraud {
 		want = ""
 	}

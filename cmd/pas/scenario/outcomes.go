@@ -30,10 +30,12 @@ func Confirmed() Scenario {
 	return Scenario{Name: "confirmed", Title: "an order in stock is paid and confirmed", play: func(a *act) {
 		sku := a.product("swan feather", "24.50", 10)
 		order := a.place(a.order("ada", sku, 2))
+		// The order has no total of its own: the service computes it from the catalogue.
 		expect(a, "total", a.money("49.00", order.Currency), a.money(order.Total, order.Currency))
 		order = a.settled(order.OrderID, "confirmed", "")
 		a.statuses(order.OrderID, []string{"pending", "awaiting_payment", "confirmed"}, []string{"cancelling", "failed"})
 		paid := a.payment(order.OrderID, "captured", "49.00", "")
+		// Both services must name the same charge, or a refund could miss it.
 		expect(a, "payment id of the order", paid.PaymentID, order.PaymentID)
 		a.stock(sku, 8, 0, 2)
 		a.emails(order.OrderID, messages.KindConfirmed)
@@ -44,6 +46,7 @@ func Confirmed() Scenario {
 func OutOfStock() Scenario {
 	return Scenario{Name: "out-of-stock", Title: "an order for more than there is gets rejected, whole", play: func(a *act) {
 		a.openWire()
+		// Two products: a rejected order must not keep the pieces of the one that is in stock.
 		plenty, scarce := a.product("tutu", "10.00", 10), a.product("last slipper", "15.00", 1)
 		wanted := a.order("bo", plenty, 1)
 		wanted.Items = append(wanted.Items, client.NewItem{SKU: scarce, Quantity: 2})
@@ -70,6 +73,8 @@ func UnknownSKU() Scenario {
 
 		id := "foreign-unknown-" + a.suffix
 		a.openWire()
+		// The record is valid; only its product does not exist. So it becomes a rejected order, not a dead
+		// letter.
 		a.write(messages.TopicOrders, 0, []byte(id), a.body(map[string]any{"event": messages.EventOrderPlaced, "order_id": id,
 			"user_id": a.user("cy"), "total": number("12.00"), "items": []any{map[string]any{"sku": unknown, "quantity": 1}}}))
 		a.settled(id, "rejected", reasonUnknownSKU)
@@ -84,6 +89,7 @@ func CardDeclined() Scenario {
 	return Scenario{Name: "card-declined", Title: "the card is declined and the stock comes back", play: func(a *act) {
 		sku := a.product("ribbon", "8.00", 5)
 		wanted := a.order("dee", sku, 3)
+		// The simulated provider decides by the payment method; this one is always declined.
 		wanted.PaymentMethod = cardDeclined
 		order := a.settled(a.place(wanted).OrderID, "failed", reasonDeclined)
 		a.statuses(order.OrderID, []string{"pending", "awaiting_payment", "failed"}, []string{"confirmed"})
@@ -105,6 +111,7 @@ func SuspectedFraud() Scenario {
 		a.emails(order.OrderID, messages.KindFailed, messages.KindFraudAlert)
 		a.sentApart(order.OrderID, messages.KindFailed, messages.KindFraudAlert)
 
+		// The limit itself is allowed: suspicion begins one cent above it.
 		limit := a.product("silver barre", "900.00", 1)
 		a.note("exactly at the limit is not suspected:")
 		fine := a.settled(a.place(a.order("eve", limit, 1)).OrderID, "confirmed", "")

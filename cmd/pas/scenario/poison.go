@@ -16,8 +16,10 @@ func PoisonMessage() Scenario {
 	return Scenario{Name: "poison-message", Title: "what cannot be handled is parked, shown, and replayed once it can be", play: func(a *act) {
 		sku := a.product("opera glasses", "10.00", 5)
 		garbage := "\xff\x00 this is not JSON"
+		// All three records are in one partition: a bad record must not hold up those behind it.
 		first := a.write(messages.TopicOrders, 1, []byte("garbage-"+a.suffix), []byte(garbage))
 		id := "poison-" + a.suffix
+		// This total contradicts the price of 10.00. No retry helps, until a person changes the price.
 		wrong := a.body(map[string]any{"event": messages.EventOrderPlaced, "order_id": id, "user_id": a.user("kit"),
 			"total": number("12.50"), "items": []any{map[string]any{"sku": sku, "quantity": 1}}})
 		second := a.write(messages.TopicOrders, 1, []byte(id), wrong)
@@ -28,6 +30,7 @@ func PoisonMessage() Scenario {
 
 		junk := a.parked(client.Orders, first, reasonNotJSON, garbage)
 		letter := a.parked(client.Orders, second, reasonTotalDiffers, string(wrong))
+		// A parked order must have left neither a row nor a reservation.
 		a.noOrder(id)
 		a.stock(sku, 5, 0, 0)
 
@@ -42,6 +45,7 @@ func PoisonMessage() Scenario {
 			a.note("dead letter %d replayed", letter.ID)
 		}
 		a.letterBecomes(client.Orders, letter.ID, client.LetterReplayed)
+		// The replay goes the usual way of an order, up to the email.
 		a.settled(id, "confirmed", "")
 		a.stock(sku, 4, 0, 1)
 		a.payment(id, "captured", "12.50", "")

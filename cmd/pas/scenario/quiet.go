@@ -36,6 +36,7 @@ func (a *act) quiet(orderIDs ...string) []*kgo.Record {
 		}
 		for _, r := range known {
 			for _, service := range messages.Consumers(r.Topic) {
+				// A committed offset is the next one to read, so it must be beyond the record.
 				if at := committed(service, r.Topic, r.Partition); at <= r.Offset {
 					return fmt.Errorf("%s has handled %s/%d up to %d, not yet %d", service, r.Topic, r.Partition, at, r.Offset)
 				}

@@ -28,6 +28,7 @@ func PostedTwice() Scenario {
 		a.watch(order.OrderID)
 		a.settled(order.OrderID, "confirmed", "")
 
+		// The first order is settled by now. The stored answer must still be the one of the first request.
 		_, again := a.post(body, key)
 		expect(a, "status of the second answer", first.Status, again.Status)
 		expect(a, "Idempotency-Replayed of the second answer", "true", again.Header.Get("Idempotency-Replayed"))
@@ -36,6 +37,8 @@ func PostedTwice() Scenario {
 		}
 		a.note("the second answer is the first one, byte for byte, with Idempotency-Replayed: true")
 
+		// One key stands for one body. Another body under the key is a mistake of the client, and must not
+		// become an order.
 		other := body
 		other.Items = []client.NewItem{{SKU: sku, Quantity: 2}}
 		if a.ok() {
@@ -66,6 +69,7 @@ func (a *act) post(body client.NewOrder, opts client.PlaceOptions) (client.Order
 // ForeignMessage writes the smallest possible order straight to Kafka: no key, no headers, and a number as id.
 func ForeignMessage() Scenario {
 	return Scenario{Name: "foreign-message", Title: "a plain message written to topic orders by a Kafka client is an order", play: func(a *act) {
+		// Microseconds are unique enough here, and a JSON number shows that an id need not be a string.
 		id := time.Now().UnixMicro()
 		text := fmt.Sprintf(`{"order_id": %d, "user_id": "%s", "total": 49.99}`, id, a.user("ida"))
 		a.write(messages.TopicOrders, 0, nil, []byte(text))
@@ -101,6 +105,8 @@ func DeliveredTwice() Scenario {
 			a.emails(id, kinds[id]...)
 		}
 
+		// Only at rest do the records include every consequence. Before, the picture could still change by
+		// itself.
 		records := a.quiet(orders...)
 		before := a.picture(sku, orders)
 		a.everyTopic(records)

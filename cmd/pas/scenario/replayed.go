@@ -18,10 +18,13 @@ func Replayed() Scenario {
 			if !a.ok() {
 				return
 			}
+			// A replay compares settled rows only, so the orders must have come to rest.
 			a.quiet(paid, declined)
 			for _, service := range messages.Services() {
 				a.readAgain(service)
 			}
+			// If the replay had published anything about the orders, it would be in Kafka now and have its
+			// effect.
 			a.quiet(paid, declined)
 			a.settled(paid, "confirmed", "")
 			a.payment(paid, "captured", "22.00", "")

@@ -12,10 +12,12 @@ func NotificationsRestarted() Scenario {
 		Needs: []Need{NeedControl}, play: func(a *act) {
 			a.openWire()
 			sku := a.product("encore", "9.00", 10)
+			// One email goes out before the stop: after the restart it must not go out again.
 			before := a.place(a.order("lou", sku, 1)).OrderID
 			a.settled(before, "confirmed", "")
 			a.emails(before, messages.KindConfirmed)
 
+			// Orders and payments must not depend on notifications: these orders are confirmed without it.
 			a.stop(client.Notifications)
 			var meanwhile []string
 			for range 3 {

@@ -36,8 +36,11 @@ func SimulatedTraffic() Scenario {
 		for name, price := range map[string]string{"overture": "12.50", "swan song": "39.00", "curtain call": "120.00"} {
 			a.product(name, price, simulatedStock)
 		}
+		// Shoppers buy from the whole catalogue. Restricted to these products, they leave other performances'
+		// stock alone.
 		shop := &ownShop{Shop: a.env.Client, suffix: a.suffix, totals: map[string]messages.Money{}}
 		where := a.webEvents()
+		// Counting begins before the traffic, so that no event is missed.
 		count := a.countWindows(where)
 		sent := a.simulate(where, shop)
 		a.until("the windows should have every event", func(context.Context) error {
@@ -49,6 +52,8 @@ func SimulatedTraffic() Scenario {
 		count.end(a)
 		expect(a, "what the windows counted", fmt.Sprint(sent.Events), fmt.Sprint(count.events))
 		a.noteWindows(count)
+		// The windows sum the checkouts from Kafka, and the shop the totals of its answers over HTTP. Both must
+		// agree to the cent.
 		checkouts, ordered := a.sum(count.checkouts), a.sum(slices.Collect(maps.Values(shop.totals)))
 		expect(a, "the checkouts in the windows", ordered, checkouts)
 		expect(a, "orders placed", sent.Orders, int64(len(shop.totals)))
@@ -70,6 +75,7 @@ type ownShop struct {
 	totals map[string]messages.Money
 }
 
+// Inventory returns the products of this performance only; shoppers choose from these.
 func (s *ownShop) Inventory(ctx context.Context) ([]client.Stock, error) {
 	all, err := s.Shop.Inventory(ctx)
 	return slices.DeleteFunc(all, func(p client.Stock) bool { return !strings.HasSuffix(p.SKU, s.suffix) }), err
@@ -207,6 +213,7 @@ func (c *windowCount) end(a *act) {
 	}
 }
 
+// noteWindows adds a line for each window to the output.
 func (a *act) noteWindows(c *windowCount) {
 	for _, w := range c.windows {
 		events := map[string]int64{}

@@ -100,14 +100,17 @@ func (a *app) root() *cobra.Command {
   pas up                                    run the whole system here until Ctrl-C
   pas order --user ada --item vinyl-swan-lake=2 --wait
   pas dead-letters list`,
+		// Run itself prints the error, as one line with a hint. cobra would print it with the usage text.
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 	}
 	asGroup(root)
+	// `pas completion` appears in the help.
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write one JSON document instead of text")
 	root.PersistentFlags().StringVar(&a.colour, "color", "auto", "use colour: auto (on a terminal), always or never")
+	// This check runs for every command, so a subcommand must not define a PersistentPreRunE of its own.
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch a.colour {
 		case "auto", "always", "never":
@@ -116,6 +119,7 @@ func (a *app) root() *cobra.Command {
 			return usagef("--color %q is none of auto, always, never", a.colour)
 		}
 	}
+	// A wrong flag names the command that has the right ones.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s; see `%s --help`", withoutFunction.ReplaceAllString(err.Error(), ""), cmd.CommandPath())
 	})

@@ -66,6 +66,7 @@ func serviceFlag(cmd *cobra.Command, service *string, required bool) {
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(messages.Services(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
+// knownService rejects an unknown --service, before a request to an address that does not exist.
 func knownService(service string) error {
 	if !slices.Contains(messages.Services(), service) {
 		return usagef("--service %q is none of %s", service, strings.Join(messages.Services(), ", "))
@@ -73,6 +74,8 @@ func knownService(service string) error {
 	return nil
 }
 
+// lettersList makes `pas dead-letters list`. It asks the services one after the other; one that does not answer
+// fails the command.
 func (a *app) lettersList() *cobra.Command {
 	var service, state string
 	var limit int
@@ -213,6 +216,7 @@ func replayLetter(ctx context.Context, c *client.Client, service string, id int6
 	}
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
+	// The service replays in the background, and its answer says only that the replay is scheduled.
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for letter.State == client.LetterReplaying {
@@ -231,6 +235,8 @@ func replayLetter(ctx context.Context, c *client.Client, service string, id int6
 	return letter, nil
 }
 
+// lettersDiscard makes `pas dead-letters discard`. The letter stays in the database in the state discarded,
+// until room is needed.
 func (a *app) lettersDiscard() *cobra.Command {
 	return a.letterCommand(&cobra.Command{
 		Use:     "discard ID… --service SERVICE",

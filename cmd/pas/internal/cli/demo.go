@@ -28,6 +28,7 @@ type demoView struct {
 	Scenarios []scenarioView `json:"scenarios"`
 }
 
+// scenarioView is one scenario in that JSON. Error is "" when it passed.
 type scenarioView struct {
 	Name    string           `json:"name"`
 	Title   string           `json:"title"`
@@ -89,6 +90,7 @@ Run the services against a real Kafka for that (compose.yaml).`,
 	return cmd
 }
 
+// listScenarios shows names and titles. Nothing is started.
 func (a *app) listScenarios(scenarios []scenario.Scenario) error {
 	if a.json {
 		views := make([]map[string]string, len(scenarios))
@@ -142,6 +144,7 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 		}
 	}
 	stopErr := errors.Join(s.Stop(), lent.giveBack(ctx))
+	// An interrupted demo has no verdict: the scenarios that did not run are no failures.
 	if ctx.Err() != nil {
 		return errors.Join(logs.remove(), ctx.Err())
 	}
@@ -216,6 +219,7 @@ func openLog(path string) (*logFile, error) {
 	return &logFile{file: file, path: file.Name(), asked: path != ""}, nil
 }
 
+// logger returns a log at debug level: the file is read only after a failure, and then every detail helps.
 func (l *logFile) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l.file, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -14,6 +14,8 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
+// emails makes `pas emails`. An email is pending until it is sent or has failed; `retry` makes a failed one
+// pending again.
 func (a *app) emails() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emails",
@@ -33,6 +35,7 @@ func emailStates() []string {
 	return []string{client.EmailFailed, client.EmailPending, client.EmailSent}
 }
 
+// emailsList makes `pas emails list`. By default it shows the failed emails, which need a person.
 func (a *app) emailsList() *cobra.Command {
 	var status string
 	var limit int
@@ -61,6 +64,7 @@ func (a *app) emailsList() *cobra.Command {
 	return cmd
 }
 
+// listEmails shows a table; long cells are cut. --json has the whole values.
 func (a *app) listEmails(emails []client.Email, status string) error {
 	p := a.printer()
 	if a.json {

@@ -17,6 +17,7 @@ type startFlags struct {
 	since           time.Duration
 }
 
+// add adds the flags to a command, not to its subcommands.
 func (f *startFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.beginning, "from-beginning", false, "begin with the oldest record there is")
 	cmd.Flags().DurationVar(&f.since, "since", 0, "begin with the records of the last, for example, 10m")

@@ -45,6 +45,8 @@ func (a *app) inventory() *cobra.Command {
 	return cmd
 }
 
+// showStock shows products. JSON output always has a list, also for one product, so that scripts need one form
+// only.
 func (a *app) showStock(stocks []client.Stock) error {
 	if a.json {
 		return a.printer().JSON(map[string]any{"items": stocks})
@@ -100,6 +102,7 @@ It uses the admin port of orders.`,
 	return cmd
 }
 
+// inventoryRestock makes `pas inventory restock`. Repeating it adds the pieces again: a restock has no id.
 func (a *app) inventoryRestock() *cobra.Command {
 	return &cobra.Command{
 		Use:     "restock SKU QUANTITY",

@@ -54,6 +54,7 @@ Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclin
 				return nil
 			}
 			if _, err := time.ParseDuration(given[0]); err == nil {
+				// pflag took --wait without a value, and the value became an argument.
 				return fmt.Errorf("unexpected argument %q: write --wait=%s", given[0], given[0])
 			}
 			return fmt.Errorf("unexpected argument %q", given[0])
@@ -138,6 +139,7 @@ func explainPlace(err error) error {
 	return err
 }
 
+// show makes `pas show`. Without --wait it shows the order as it is, whatever its status.
 func (a *app) show() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
@@ -172,6 +174,7 @@ func explainNoOrder(ctx context.Context, c *client.Client, err error, id string)
 		id, p.Amount, p.Currency, p.Status)
 }
 
+// cancel makes `pas cancel`. The request is idempotent, so an unclear failure can simply be repeated.
 func (a *app) cancel() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
@@ -194,6 +197,8 @@ it is cancelled then.`,
 	return cmd
 }
 
+// explainMissing adds a way out to the error for an unknown order. An invalid order from Kafka has no row, but
+// a dead letter.
 func explainMissing(err error, id string) error {
 	if client.Missing(err) {
 		return hint.Add(fmt.Errorf("there is no order %q", id), "check the id; an order that came over Kafka may be among `pas dead-letters list`")

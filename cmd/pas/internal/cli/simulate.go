@@ -142,6 +142,7 @@ func (s *simulateFlags) complete(seeded bool) error {
 	case s.run != "" && !regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(s.run):
 		return usagef("--run %q is not 1 to 64 letters, digits, '.', '_' and '-'", s.run)
 	}
+	// Traffic with a daily curve needs a day's length; 0 means flat.
 	if t.Day = s.day; t.Day == 0 && !s.flat {
 		t.Day = t.Duration
 	}

@@ -26,6 +26,7 @@ type liveLine struct {
 	count int
 }
 
+// liveLine returns a line that suits standard error: TERM=dumb is treated like a file.
 func (a *app) liveLine() *liveLine {
 	l := &liveLine{app: a, fd: -1}
 	if file, ok := a.Stderr.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(file.Fd())) && a.Environ["TERM"] != "dumb" {
@@ -34,6 +35,7 @@ func (a *app) liveLine() *liveLine {
 	return l
 }
 
+// progress shows the state of simulated traffic; the percentiles are those of the whole run so far.
 func (l *liveLine) progress(p simulate.Progress) {
 	l.show(fmt.Sprintf("%s of %s: %d sessions, %d orders, %d refused, %d open; p95 answer %s, email %s", p.Elapsed.Round(time.Second),
 		p.Duration, p.Sessions, p.Orders, p.Refused, p.Open, latency(p.Answer, p.Answer.P95), latency(p.Mail, p.Mail.P95)))

@@ -169,6 +169,7 @@ func showRecord(p *render.Printer, r tail.Record, headers bool) {
 	}
 }
 
+// viewRecord makes the JSON of a record. Headers are a list, since Kafka allows a name twice.
 func viewRecord(r tail.Record, headers bool) tailView {
 	view := tailView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Event: r.Event}
 	view.Key, view.KeyBase64 = textOrBytes(r.Key)

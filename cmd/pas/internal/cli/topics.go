@@ -38,11 +38,13 @@ type flagSet interface {
 	StringVar(p *string, name, value, usage string)
 }
 
+// addTo adds the flags to one set, for commands whose subcommands do not use Kafka.
 func (f *kafkaFlags) addTo(flags flagSet) {
 	f.addBrokers(flags)
 	flags.StringVar(&f.prefix, "topic-prefix", "", "put before every topic's name (default $KAFKA_TOPIC_PREFIX)")
 }
 
+// addBrokers adds --brokers only, for commands that take the prefix from elsewhere.
 func (f *kafkaFlags) addBrokers(flags flagSet) {
 	flags.StringSliceVar(&f.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
 }
@@ -119,6 +121,7 @@ type heldBackView struct {
 	Records   int64 `json:"records"`
 }
 
+// topicsList makes `pas topics list`. It lists all topics with the prefix, not the four only.
 func (a *app) topicsList(flags *kafkaFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",

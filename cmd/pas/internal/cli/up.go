@@ -130,6 +130,8 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		return nil // Ctrl-C while starting; nothing is left running
 	}
 	if err != nil {
+		// A second Postgres on the same folder fails with an error of Postgres; the usual reason is reported
+		// instead.
 		if runsIn(data) {
 			return hint.Add(fmt.Errorf("another `pas up` runs with its data in %s", data), "stop that one, or choose another folder with --data")
 		}
