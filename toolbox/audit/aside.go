@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// aside is the set of records that are dead letters. No service handled such a record, so an order that only these
-// records name is no stranger.
+// aside is the set of records that are dead letters. A service may never have handled such a record, so an order that
+// only these records name is no stranger.
 //
 // A record counts as a dead letter by topic, time, key and value. These are the same in a copy of the topic (a mirror),
 // where the record has another position. Three kinds of dead letter are found by position alone: records without a

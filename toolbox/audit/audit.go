@@ -85,7 +85,7 @@ type audit struct {
 	cfg    Config
 	checks checks
 	report *Report
-	before time.Time // what changed later is in flight
+	before time.Time // a row that changed later is in flight
 	// By currency, in minor units: captured and not refunded; confirmed.
 	kept, confirmed map[string]int64
 	stories         *stories // nil without Topics

@@ -69,7 +69,7 @@ type pages[T any] struct {
 	what string
 }
 
-// read starts the query and reads its first row. what names the rows in errors.
+// read starts the query and reads its first row. The argument what names the rows in errors.
 func read[T any](ctx context.Context, b *book, what, sql string, scan func(pgx.Rows, *T) error, key func(*T) string) (*pages[T], error) {
 	rows, err := b.tx.Query(ctx, sql)
 	if err != nil {

@@ -11,10 +11,10 @@ const examplesKept = 10
 // Check is one rule and its result. The JSON names are part of the tool's output: scripts read them.
 type Check struct {
 	Name     string   `json:"check"`
-	Holds    string   `json:"holds"` // what must hold, in words
+	Holds    string   `json:"holds"` // the rule, in words
 	Looked   int64    `json:"looked_at"`
 	Wrong    int64    `json:"wrong"`
-	Examples []string `json:"examples"` // the first offenders and what is wrong with each
+	Examples []string `json:"examples"` // the first offenders, each with its fault
 	// Unjudged counts orders among Looked that a gap may excuse; Notes name the gaps.
 	Unjudged int64    `json:"not_judged,omitempty"`
 	Notes    []string `json:"notes,omitempty"`
@@ -38,7 +38,7 @@ func (r *Report) Passed() bool {
 // reported.
 func (c *Check) look() { c.Looked++ }
 
-// offend counts an offender. what names it and its fault, and is kept for the first ten.
+// offend counts an offender. The first ten are kept with their names and faults.
 func (c *Check) offend(what string) {
 	c.Wrong++
 	if len(c.Examples) < examplesKept {

@@ -111,7 +111,7 @@ func hear(records []*kgo.Record, apart *aside) []telling {
 	return heard
 }
 
-// telling is what one record says about an order.
+// telling is the content of one record about an order.
 type telling struct {
 	id       string // "" = nothing
 	is       told

@@ -96,7 +96,7 @@ func (c *Client) OrdersOf(ctx context.Context, userID string) ([]Order, error) {
 		query: url.Values{"user_id": {userID}}}, 0)
 }
 
-// Timeline returns what happened to the order, oldest first.
+// Timeline returns the changes of the order, oldest first.
 func (c *Client) Timeline(ctx context.Context, id string) ([]Event, error) {
 	return list[Event](ctx, c, call{service: Orders, method: http.MethodGet, path: "/orders/" + url.PathEscape(id) + "/events"}, 0)
 }

@@ -149,7 +149,7 @@ func (f *Feed) passOver(ctx context.Context, large *kgo.ErrDecompressTooLarge) e
 	f.readTo(large.Topic, large.Partition, large.NextOffset)
 	end, due := f.ends[large.Topic][large.Partition]
 	if f.ends != nil && (!due || large.Offset >= end) {
-		return nil // it came after the end of what is to be read
+		return nil // the batch came after Open, and the feed does not follow
 	}
 	if due && large.NextOffset >= end {
 		f.reached(large.Topic, large.Partition)

@@ -53,7 +53,7 @@ const (
 	roomBytes = 16 << 20
 )
 
-// Config names the topics to read, the place to begin and the functions that receive what is not a record.
+// Config names the topics to read, the place to begin and the functions for batches and partitions that cannot be read.
 type Config struct {
 	Kafka  kafka.Config
 	Topics []string // without prefix
@@ -65,8 +65,8 @@ type Config struct {
 	Follow bool
 	// Most is how many records one Poll returns at most; 0 = 10,000.
 	Most int
-	// WidenEvery is how often a feed that reads alone looks for partitions that were added, for a topic that was made anew
-	// and for transactions that hold records back; 0 = 10 s.
+	// WidenEvery is the time between two checks of a feed that reads alone: for added partitions, for a topic that was
+	// made anew and for transactions that hold records back; 0 = 10 s.
 	WidenEvery time.Duration
 	// OpenTime bounds how long Open may take.
 	OpenTime time.Duration
@@ -95,18 +95,18 @@ type Start struct {
 type Feed struct {
 	cfg     Config
 	client  *kgo.Client
-	cut     context.CancelFunc // ends what the client does, also when Kafka does not answer
+	cut     context.CancelFunc // ends the client's requests, also when Kafka does not answer
 	admin   *kadm.Client
 	known   map[string]map[int32]bool  // partitions that are read, by full name
 	begin   map[string]map[int32]int64 // by topic without prefix
 	next    map[string]map[int32]int64 // the offsets to read next, by full name
-	ends    map[string]map[int32]int64 // what is still to be read without Follow, by full name
+	ends    map[string]map[int32]int64 // without Follow: the ends not reached yet, by full name
 	checked time.Time
 	room    room
 	ids     map[string]kadm.TopicID    // of the topics as they were at Open, by full name
 	waiting []Waiting                  // at Open
-	stable  map[string]map[int32]int64 // where reading ended at the last look, by full name
-	told    map[string]map[int32]bool  // partitions that Config.Waiting was told of
+	stable  map[string]map[int32]int64 // the stable ends at the last look, by full name
+	told    map[string]map[int32]bool  // partitions that were given to Config.Waiting
 }
 
 // Open connects, makes sure that the topics exist and fixes the place to begin: Poll returns every record that is
@@ -322,7 +322,7 @@ func (f *Feed) Close() {
 	if f.cfg.Group != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
-		_ = f.client.CommitMarkedOffsets(ctx) // what is not committed is read again
+		_ = f.client.CommitMarkedOffsets(ctx) // after a failure, the group delivers the records again
 		_ = f.client.LeaveGroupContext(ctx)
 	}
 	f.cut()

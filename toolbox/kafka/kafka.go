@@ -61,7 +61,7 @@ func Explain(cfg kafka.Config, err error) error {
 	var network net.Error
 	if err = cfg.Explain(err); errors.As(err, &problem) {
 		if problem.Unreachable == "" {
-			return problem // its text says what to do
+			return problem // its text has the remedy
 		}
 		err = fmt.Errorf("connect to Kafka at %s: %s", strings.Join(cfg.Brokers, ","), problem.Unreachable)
 	} else if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {

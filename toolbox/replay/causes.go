@@ -23,9 +23,9 @@ type causes struct {
 	kafka   kafka.Config
 	groups  []group
 
-	asked map[string]bool            // what is suspected, by order or message id
-	old   map[string]map[string]bool // ids of the messages about it that the service had handled before
-	fresh map[string]map[string]bool // and of those that it had not
+	asked map[string]bool            // the suspects, by order or message id
+	old   map[string]map[string]bool // ids of messages about a suspect that the service had handled before
+	fresh map[string]map[string]bool // and of those that it had not handled
 }
 
 // newCauses takes the groups with the offsets that they had committed at the pause.

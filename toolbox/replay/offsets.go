@@ -46,14 +46,14 @@ func (e *RangeError) Hint() string {
 	return "give another --from, or choose a partition with --topic and --partition"
 }
 
-// group is a consumer group with two offsets for each partition of its topic: what lies between target and committed is
+// group is a consumer group with two offsets for each partition of its topic. The records from target to committed are
 // handled again.
 //
 //	oldest record        target               committed            end of the partition
 //	├─── handled ────────┼─── handled again ──┼─── not handled ────┤
 type group struct {
 	client.ConsumerGroup
-	topicID   string          // "" when Kafka tells none
+	topicID   string          // "" when Kafka has none
 	committed map[int32]int64 // up to where it had handled when it was paused, by partition
 	target    map[int32]int64 // where it begins again: only partitions of which something is read again
 }
@@ -113,7 +113,7 @@ func (b *brokers) close() {
 // The text beside the offset has that topic's id; without an id on either side the offset counts.
 func (b *brokers) committed(ctx context.Context, g client.ConsumerGroup, topicID string) (map[int32]int64, error) {
 	fetched, err := b.admin.FetchOffsets(ctx, g.Group)
-	if errors.Is(err, kerr.GroupIDNotFound) { // nobody ever joined it
+	if errors.Is(err, kerr.GroupIDNotFound) { // the group never had a member
 		fetched, err = nil, nil
 	}
 	if err == nil {
@@ -194,8 +194,8 @@ func (b *brokers) plan(ctx context.Context, g client.ConsumerGroup, from From, p
 }
 
 // behind returns the group with all records that it can read and has not handled. It uses the fields in another way
-// than plan: target is the group's own offset, and committed is the end of what can be read. left then counts down to
-// that end. Records behind an open transaction do not count, because nobody can read them yet.
+// than plan: target is the group's own offset, and committed is the end of the readable records. left then counts down
+// to that end. Records behind an open transaction do not count, because no consumer can read them yet.
 func (b *brokers) behind(ctx context.Context, g client.ConsumerGroup) (group, error) {
 	unread, err := b.far(ctx, g)
 	if err != nil {

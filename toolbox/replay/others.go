@@ -24,9 +24,13 @@ func (e *PausedError) Hint() string {
 	return "wait for that, or end the pause with POST /consumers/resume at the admin URL of " + e.Service
 }
 
-// awaitOthers waits until nobody else keeps the service paused. A pause longer than a lease is a person's, and is an
+// awaitOthers waits until no other pause of the service is left. A pause longer than a lease is a person's, and is an
 // error at once. A shorter one belongs to another replay, or to one that was killed; each renewal puts its end off, for
 // Patience at most.
+//
+//	a person's pause ───────────────> *PausedError
+//	a replay's pause, renewed ──────> *PausedError after Patience
+//	a replay's pause that ends ─────> the service handles its lag ──> plan again
 //
 // A killed replay may have moved the groups back, and the offsets before that are lost. So the service first handles
 // all that it can read. Then this replay is planned anew, and its targets have the right end.

@@ -37,7 +37,7 @@ type Config struct {
 
 // Progress is how far a replay is.
 type Progress struct {
-	Step  string // what begins now; "" = nothing new
+	Step  string // the step that begins now; "" = no new step
 	Total int64  // offsets that are read again
 	Left  int64
 	Took  time.Duration // since the service went on
@@ -172,7 +172,7 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("%s handled nothing for %s, %d messages are left", e.Service, e.For, e.Left)
 }
 
-// Hint says where to look.
+// Hint names the endpoint and the log that show the cause.
 func (e *StuckError) Hint() string {
 	return fmt.Sprintf("see /readyz and the log of %s; it goes on reading by itself", e.Service)
 }

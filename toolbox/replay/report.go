@@ -31,7 +31,7 @@ type Report struct {
 	*Comparison
 }
 
-// report returns what is known so far. It names the selected groups, also those with nothing to read again.
+// report returns the progress so far. It names the selected groups, also those with nothing to read again.
 func (r *run) report() *Report {
 	report := &Report{Service: r.Service, Topics: []Topic{}, Messages: r.again(), Handled: r.handled, Paused: r.paused, Took: time.Since(r.began)}
 	for _, g := range r.groups {

@@ -20,7 +20,7 @@ type row struct {
 	key     string
 	about   string // order or message id; "" = nothing but the key
 	settled bool
-	alone   string // what the row came to without a message, "" when a message brought it there
+	alone   string // the step that changed the row last without a message; "" when a message did
 	is      string // in words
 	hash    string
 }

@@ -29,5 +29,5 @@
 //
 // One budget (Config.Memory) covers the records of all instances and the bodies of all requests. When it is used up, a
 // request is answered with 503 and a retry helps. An instance fetches from Kafka only during a read, and drops records
-// that nobody reads for a while.
+// that no call has read for a while.
 package rest

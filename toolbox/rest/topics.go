@@ -165,8 +165,8 @@ type partitionCount struct {
 // remembered is how long a deleted topic can still count as existing. Its records then fail one by one.
 const remembered = 30 * time.Second
 
-// partitionsOf returns the number of partitions of the topic. It asks Kafka again if the cached number is too small for
-// wanted: partitions may have been added.
+// partitionsOf returns the number of partitions of the topic. If the cached number does not cover the partition wanted,
+// it asks Kafka again: partitions may have been added.
 func (s *Server) partitionsOf(ctx context.Context, topic string, wanted int32) (int32, error) {
 	now := time.Now()
 	s.known.mu.Lock()

@@ -135,7 +135,7 @@ func (o *openOrders) look(before time.Time, most int) waiting {
 	var w waiting
 	for id, order := range o.orders { // in random order, so that each has its turn
 		if order.busy {
-			continue // what is under way answers by itself
+			continue // its own request will bring an answer
 		}
 		w.since = earlier(w.since, order.due)
 		switch {

@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	r.traffic(ctx, work, shop, writer)
 	traffic := time.Since(r.began)
 	r.settle(ctx)
-	stopWork() // what is still under way ends now
+	stopWork() // ends requests under way
 	r.placing.Wait()
 	helpers.Wait()
 

@@ -105,7 +105,7 @@ func (w *kafkaWriter) Write(user string, body []byte, at time.Time) {
 func (w *kafkaWriter) Close() (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.within)
 	defer cancel()
-	_ = w.client.Flush(ctx) // the count says what it has not done
+	_ = w.client.Flush(ctx) // the count below shows the events that it did not flush
 	w.client.Close()
 	if lost := w.given - w.stored.Load(); lost > 0 {
 		return lost, ErrNotConfirmed

@@ -19,7 +19,7 @@ import (
 const (
 	// mostAtOnce is how many records are counted before they are stored and shown.
 	mostAtOnce = 100_000
-	// lastTime bounds storing what was counted when the run ends.
+	// lastTime bounds the last flush of a run.
 	lastTime = 5 * time.Second
 	// retryEvery is the pause before Postgres is tried again.
 	retryEvery = 200 * time.Millisecond
@@ -53,7 +53,7 @@ type Snapshot struct {
 type Summary struct {
 	Counters
 	Shown int64
-	Open  []Window // what is not closed at the end
+	Open  []Window // windows that are not closed at the end
 	// Waiting names partitions whose last records could not be read yet. A run that follows leaves it empty.
 	Waiting []feed.Waiting
 }
@@ -107,7 +107,7 @@ func runAll(ctx context.Context, cfg Config) (Summary, error) {
 		if err := cfg.Store.load(ctx, r.board); err != nil {
 			return r.summary, err
 		}
-		if len(at) > 0 { // what is not known from before has come since
+		if len(at) > 0 { // a partition without an offset is new since then
 			r.cfg.Feed.Start = feed.Start{Beginning: true, At: offsets(at), IDs: cfg.Store.ids}
 		}
 	}

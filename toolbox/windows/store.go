@@ -134,7 +134,8 @@ func (s *Store) open(ctx context.Context) error {
 	}
 }
 
-// begin makes what is missing: the tables, the job's row.
+// begin makes the tables and the job's row if they are missing. A job that exists with other topics, another size or
+// another grace is a *DifferentJobError: its stored numbers would be wrong for this one.
 func (s *Store) begin(ctx context.Context) error {
 	const (
 		present = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('windows.offsets') AND attname = 'topic_id')`

@@ -58,8 +58,8 @@ func (c *Counters) add(o Counters) {
 	c.PassedOver += o.PassedOver
 }
 
-// batch is what some records add to the counts. Its sums cannot overflow: a batch has far less than a million events,
-// and an amount less than 10^12 minor units.
+// batch is the counts of some records, to be added to the stored ones. Its sums cannot overflow: a batch has far less
+// than a million events, and an amount less than 10^12 minor units.
 type batch struct {
 	cells     map[key]counts
 	positions map[partition]position // where the partitions read for this batch stand after it
