@@ -32,7 +32,8 @@ type pauseInput struct {
 }
 
 // Register adds GET /consumers, POST /consumers/pause and POST /consumers/resume to the admin API. A pause is a lease: it
-// ends by itself unless it is asked for again, so nobody can leave a service paused by going away.
+// ends by itself unless the caller asks again, so a caller that goes away leaves no service paused. Both POST requests answer
+// before they have taken effect; the caller polls GET /consumers for the state.
 func Register(api huma.API, c *Consumer) {
 	tags := []string{"consumers"}
 	answer := func() (*statusOutput, error) { return &statusOutput{Body: statusBody(c.Status())}, nil }

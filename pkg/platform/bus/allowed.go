@@ -11,7 +11,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// The bits of what a client may do with a topic, as Kafka tells them.
+// The bits of Kafka's allowed operations that a service needs. See kafka.TopicState.
 const (
 	mayRead  = 1 << sarama.AclOperationRead
 	mayWrite = 1 << sarama.AclOperationWrite
@@ -36,7 +36,8 @@ func usesOf(service string, reads []string) []use {
 	return uses
 }
 
-// judge returns why the uses are not possible, nil when they are.
+// judge returns the reason why the uses are not possible, nil when they are. Missing permissions come first: a broker also hides
+// topics for which they are missing. A broker that returns no operations is trusted, and the first read or write then fails.
 func judge(c kafka.Config, uses []use, states map[string]kafka.TopicState) error {
 	var missing, forbidden []string
 	for _, u := range uses {

@@ -7,7 +7,7 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// In is one message for a use case.
+// In is one message for a use case. The use case may keep it, but must not change Record: a retry reads the same bytes.
 type In[E messages.Event] struct {
 	ID          string
 	Event       E
@@ -19,8 +19,8 @@ type In[E messages.Event] struct {
 	Record      messages.Record // as it was read, for dead letters and held messages
 }
 
-// Result answers one In: what to publish before the message is acknowledged, or why it failed. Err is classified by
-// package fault.
+// Result answers one In: the messages to publish before the record is acknowledged, or the error. Package fault classifies Err,
+// and its kind decides about the record. With an error nothing is published.
 type Result struct {
 	Publish []messages.Message
 	Err     error
@@ -28,10 +28,12 @@ type Result struct {
 	batch string // traceparent of the batch it was answered in, when spans are made
 }
 
-// Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order.
+// Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order. It is called
+// by several goroutines, and again for a message whose acknowledgement was lost, so its effect must not depend on the number of
+// calls. Within a batch no two messages have the same lane. ctx ends with the attempt's time.
 type Handler[E messages.Event] func(ctx context.Context, batch []In[E]) []Result
 
-// Route gives an event its use case. On makes it.
+// Route binds an event to its use case. On makes it.
 type Route struct {
 	topic, event string
 	handle       func(ctx context.Context, batch []In[messages.Event]) []Result
@@ -40,7 +42,7 @@ type Route struct {
 // Event returns the event's name.
 func (r Route) Event() string { return r.event }
 
-// On routes the event E to h.
+// On routes the event E to h. The dispatcher decodes only this event for the route, so the conversion to E never fails.
 func On[E messages.Event](h Handler[E]) Route {
 	var zero E
 	return Route{topic: zero.Topic(), event: zero.EventName(),
@@ -60,7 +62,7 @@ type Table []Route
 // Publisher writes messages to Kafka.
 type Publisher interface {
 	// Publish returns when all in-sync replicas have every message, or when ctx ends. After an error some messages may be
-	// written.
+	// written, and may still be written later: a repetition can make duplicates, which readers recognise by their ids.
 	Publish(ctx context.Context, msgs ...messages.Message) error
 	// PublishRecords is Publish for records that are encoded already.
 	PublishRecords(ctx context.Context, records ...messages.Record) error

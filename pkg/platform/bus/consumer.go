@@ -21,7 +21,7 @@ import (
 // Parker stores records that can never succeed. deadletter.Store is one.
 type Parker interface {
 	// Park stores r with a reason (a code), a detail (for people) and a panic's stack or "". Parking the same record
-	// again changes nothing.
+	// again changes nothing, because a crash after Park and before the acknowledgement redelivers the record.
 	Park(ctx context.Context, r messages.Record, reason, detail, stack string) error
 }
 
@@ -39,28 +39,31 @@ type ConsumerConfig struct {
 	HandleTimeout time.Duration // one attempt; 0 = 30 s
 	DrainTimeout  time.Duration // how long messages in work may take to finish at shutdown; 0 = 10 s
 
-	askEvery time.Duration // how often Kafka is asked how far the groups are; 0 = 5 s
+	askEvery time.Duration // between two rounds of the monitor; 0 = 5 s
 }
 
-// leaveTimeout bounds how long leaving the groups may take, once the drain is over and handlers are cancelled.
+// leaveTimeout bounds the leaving of the groups, once the drain is over and handlers are cancelled. A member that does not leave
+// is removed by Kafka when its session times out.
 const leaveTimeout = 5 * time.Second
 
-// Consumer runs one watermill router over the service's topics.
+// Consumer runs one watermill router over the service's topics. Run is called once; all other methods are safe for concurrent
+// use, before, during and after Run.
 type Consumer struct {
 	cfg     ConsumerConfig
 	log     *slog.Logger
-	topics  []string // that it reads
+	topics  []string // the topics that the service reads
 	claims  *lanes.Claims
 	monitor *monitor
 	metrics *metrics
 	pauses  *pauses
-	joined  atomic.Bool // subscribed to all topics
-	// subscriber makes what reads one topic; its connections are cut when lines ends.
+	joined  atomic.Bool // subscribed to all topics at least once; it stays true during a pause
+	// subscriber makes the reader of one topic. Its connections are closed when lines ends.
 	subscriber func(lines context.Context, topic string) (message.Subscriber, error)
 	*dispatcher
 }
 
-// NewConsumer makes a consumer; Run connects it. A Consumer runs once.
+// NewConsumer makes a consumer and registers its metrics; Run connects it. It returns an error for a wrong configuration, for a
+// table without routes, and for an event with two routes.
 func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		c.monitor.every, c.monitor.patience = cfg.askEvery, 2*cfg.askEvery
 	}
 	for _, topic := range topics {
-		m.missed.WithLabelValues(topic) // from 0 on, so that the first one is an increase
+		m.missed.WithLabelValues(topic) // a series that begins at 0 shows its first event as an increase
 		m.removed.WithLabelValues(topic)
 	}
 	c.monitor.stands = c.claims.Stands
@@ -101,10 +104,12 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 
 // Run waits for Kafka and for all topics that the service reads or writes, then consumes until ctx ends. At the end it admits
 // no more records, waits for those in work, marks their acknowledgements and leaves the groups. It returns an error when
-// consuming ends before ctx does.
+// consuming ends before ctx does, and nil when ctx ends while it still waits for Kafka.
+//
+// The monitor outlives the consuming, because the drain needs its rounds as well.
 func (c *Consumer) Run(ctx context.Context) error {
 	if err := c.waitForTopics(ctx); err != nil {
-		return nil // ctx ended while we waited
+		return nil // ctx ended during the wait
 	}
 	monitorCtx, stopMonitor := context.WithCancel(context.WithoutCancel(ctx))
 	monitored := make(chan struct{})
@@ -120,6 +125,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return c.takeTurns(ctx)
 }
 
+// waitForTopics asks Kafka until it answers and all topics exist and are allowed, or until ctx ends. The service runs meanwhile
+// and is not ready. A remark, such as too few partitions, does not hold it up.
 func (c *Consumer) waitForTopics(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		err := c.monitor.askOnce(ctx)
@@ -139,6 +146,13 @@ func (c *Consumer) waitForTopics(ctx context.Context) error {
 	}
 }
 
+// consume joins the groups and consumes until ctx ends, which is a pause or the end of the service:
+//
+//	subscribe --> running --ctx ends--> drain, DrainTimeout at most --> router closed: groups left, leaveTimeout at most
+//
+// Three contexts end one after the other. ctx begins the drain. The router's context cancels handlers that are still at work.
+// The lines' context closes the connections, so a broker that hangs delays the end no further. Records that were not
+// acknowledged by then are redelivered to the next owner.
 func (c *Consumer) consume(ctx context.Context) error {
 	wlog := lanes.WatermillLogger(c.log)
 	// The connections outlive ctx by the drain, and no longer: a broker that hangs must not delay the end.
@@ -193,6 +207,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	return <-ended
 }
 
+// handleMessage is the innermost handler. A record whose batch could not be read returns that error, and is parked by its kind.
 func (c *Consumer) handleMessage(msg *message.Message) error {
 	cl := c.claims.Of(msg)
 	if err := cl.Readable(); err != nil {
@@ -203,8 +218,8 @@ func (c *Consumer) handleMessage(msg *message.Message) error {
 	return err
 }
 
-// Handle runs the use case of one record outside of the stream, and publishes the results: a dead letter is replayed so. It
-// returns a panic as an error.
+// Handle runs the use case of one record outside of the stream, and publishes the results. A replay of a dead letter calls it. It
+// neither retries nor parks: the caller decides by the error, which for a panic has the stack in its text.
 func (c *Consumer) Handle(ctx context.Context, r messages.Record) error {
 	msg := message.NewMessage("", nil)
 	msg.SetContext(ctx)

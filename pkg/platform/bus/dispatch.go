@@ -17,7 +17,8 @@ import (
 	"pasdetrois/pkg/platform/tracing"
 )
 
-// dispatcher decodes a record, runs its use case and publishes the results.
+// dispatcher decodes a record, runs its use case and publishes the results. Its fields never change once it is made, so it is
+// safe for concurrent use.
 type dispatcher struct {
 	service   string
 	routes    map[string]*route // by topic + "/" + event
@@ -34,6 +35,8 @@ type route struct {
 	batches *batch.Batcher[In[messages.Event], Result]
 }
 
+// newDispatcher gives each route a batcher. Another message of the batch may be the cause of a transient or cancelled error, so
+// the batcher handles such a message again, alone. A permanent error is the message's own.
 func newDispatcher(service string, table Table, publisher Publisher, log *slog.Logger, m *metrics, timeout time.Duration) (*dispatcher, error) {
 	d := &dispatcher{service: service, routes: make(map[string]*route, len(table)), publisher: publisher, log: log}
 	for _, r := range table {
@@ -63,14 +66,14 @@ const (
 	ignored outcome = "ignored" // an event without a route
 )
 
-// close abandons the batches that still run.
+// close abandons the batches that still run. Their messages get an error, are not acknowledged, and are redelivered.
 func (d *dispatcher) close() {
 	for _, r := range d.routes {
 		r.batches.Close()
 	}
 }
 
-// inBatch runs the use case for all messages that wait for it now. A message that failed before runs alone.
+// inBatch returns a runner that runs the use case for all messages that wait for it now. A message that failed before runs alone.
 func inBatch(cl *lanes.Lane) runner {
 	return func(ctx context.Context, r *route, in In[messages.Event]) Result {
 		do := r.batches.Do
@@ -88,7 +91,7 @@ func inBatch(cl *lanes.Lane) runner {
 	}
 }
 
-// single runs the use case for one message.
+// single is the runner for one message without a lane. A handler with a wrong number of results is a fault of its code.
 func single(ctx context.Context, r *route, in In[messages.Event]) Result {
 	results := r.handle(ctx, []In[messages.Event]{in})
 	if len(results) != 1 {
@@ -145,7 +148,8 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 	return handled, nil
 }
 
-// handle runs the use case and publishes its results.
+// handle runs the use case and publishes its results. An error of publishing fails the whole attempt: the use case then runs
+// again, finds its effect done, and returns the same messages.
 func (d *dispatcher) handle(ctx context.Context, route *route, in In[messages.Event], run runner) (err error) {
 	var span *tracing.Span
 	if d.tracer.On() {
@@ -193,7 +197,7 @@ func (t Table) topics() []string {
 	return topics
 }
 
-// eventsOf returns all events of the table's topics, with and without a route.
+// eventsOf returns all events of the table's topics, with and without a route: each gets its metrics from the start.
 func eventsOf(t Table) []string {
 	topics := t.topics()
 	var events []string

@@ -22,15 +22,15 @@ type watched struct {
 	open    openTransaction
 }
 
-// openTransaction holds back the records of a partition.
+// openTransaction is a transaction that holds back the records of a partition: readers of committed records stop at its first.
 type openTransaction struct {
-	first   int64     // its first record; what stands before can be read
-	records int64     // from there to the end
-	since   time.Time // when it was first seen; zero when there is none
-	told    bool
+	first   int64     // its first record; the records before can be read
+	records int64     // offsets from there to the end of the log
+	since   time.Time // when a round found it first; zero when there is none
+	told    bool      // it has its log line
 }
 
-// see notes how far the log reaches now.
+// see notes the extent of the log now. Another first record means another transaction, whose time begins anew.
 func (o *openTransaction) see(log kafka.LogState, now time.Time) {
 	switch {
 	case log.Stable >= log.End:
@@ -41,20 +41,22 @@ func (o *openTransaction) see(log kafka.LogState, now time.Time) {
 	o.records = log.End - log.Stable
 }
 
-// tells reports whether it has been open for longer than patience.
+// tells reports whether the transaction has been open for longer than patience. Most transactions end within milliseconds.
 func (o *openTransaction) tells(now time.Time, patience time.Duration) bool {
 	return !o.since.IsZero() && now.Sub(o.since) >= patience
 }
 
-// lag returns the number of offsets that the group can still read.
+// lag returns the number of offsets that the group can still read. Offsets without a record, as found by lookBehind, do not
+// count: a group that has read everything has lag 0.
 func (w *watched) lag(from int64, log kafka.LogState) int64 {
 	return max(log.Stable-max(from, w.nothing.after(from).to), 0)
 }
 
-// askTopic measures the partitions of one topic, and marks offsets that have no record behind them.
+// askTopic measures the partitions of one topic, and marks offsets that have no record behind them. It marks only in the session
+// that it read before the progress, and only for the same topic id. The offset then belongs to the claim that marks it.
 func (m *monitor) askTopic(client sarama.Client, admin sarama.ClusterAdmin, topic string, state kafka.TopicState) error {
 	name := m.cfg.TopicPrefix + topic
-	held := m.sessions.Of(name) // before the question how far the group is: see held.passed
+	held := m.sessions.Of(name) // read before the group's progress: see held.Passed
 	partitions, err := client.Partitions(name)
 	if err != nil {
 		return fmt.Errorf("topic %s: %w", name, err)
@@ -99,7 +101,7 @@ func (m *monitor) lookBehind(client sarama.Client, key lanes.Partition, w *watch
 	return min(w.nothing.to, stable)
 }
 
-// show sets the metrics of a partition, and the log line of a transaction that somebody has left open.
+// show sets the metrics of a partition, and logs a transaction that another producer has left open, once.
 func (m *monitor) show(topic string, p int32, w *watched, log kafka.LogState) {
 	partition := strconv.Itoa(int(p))
 	m.metrics.lag.WithLabelValues(topic, partition).Set(float64(w.lag(w.next, log)))
@@ -115,7 +117,8 @@ func (m *monitor) show(topic string, p int32, w *watched, log kafka.LogState) {
 	m.metrics.held.WithLabelValues(topic, partition).Set(float64(held))
 }
 
-// watch returns what is known of a partition of the topic with the id.
+// watch returns the state of a partition of the topic with the id. A topic that was made again has another id, and its partitions
+// begin with an empty state.
 func (m *monitor) watch(key lanes.Partition, topicID string) *watched {
 	if m.ids[key.Topic] != topicID {
 		m.ids[key.Topic] = topicID
@@ -129,7 +132,7 @@ func (m *monitor) watch(key lanes.Partition, topicID string) *watched {
 	return w
 }
 
-// forgetGone forgets partitions that are gone, with their series.
+// forgetGone forgets partitions that are gone, with their series. A topic that may not be described is kept: it may still exist.
 func (m *monitor) forgetGone(states map[string]kafka.TopicState) {
 	m.forget(func(key lanes.Partition) bool {
 		state, exists := states[key.Topic]
@@ -149,7 +152,7 @@ func (m *monitor) forget(which func(lanes.Partition) bool) {
 	}
 }
 
-// openTransactions says which records wait for the end of somebody's transaction.
+// openTransactions returns one text for each partition whose records wait for the end of a transaction, in sorted order.
 func (m *monitor) openTransactions(now time.Time) []string {
 	var texts []string
 	for key, w := range m.watched {

@@ -12,13 +12,14 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// stranger is a member of one of the service's groups, but no replica of the service. It gets partitions, and the service
-// misses their messages.
+// stranger is a member of one of the service's groups, but no replica of the service, such as a console consumer with the same
+// group. It gets partitions, and the service misses their messages.
 type stranger struct{ group, client, host string }
 
 func (s stranger) String() string { return fmt.Sprintf("%s at %s in %s", s.client, s.host, s.group) }
 
-// askStrangers returns the members of the groups that are no replicas of the service.
+// askStrangers returns the members of the groups that are no replicas of the service, each once and sorted. The client id alone
+// decides.
 func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service string, groups []string) ([]stranger, error) {
 	described, err := admin.DescribeConsumerGroups(groups)
 	if err != nil {
@@ -37,7 +38,7 @@ func askStrangers(client sarama.Client, admin sarama.ClusterAdmin, service strin
 		if len(g.Members) > 0 {
 			continue
 		}
-		// This request shows no members of a group of the newer protocol.
+		// The answer has no members of a group of the newer protocol, so a second request asks for those.
 		newer, err := askNewerGroup(client, g.GroupId)
 		if err != nil {
 			return nil, err

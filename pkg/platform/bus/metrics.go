@@ -6,7 +6,7 @@ import (
 	"pasdetrois/pkg/platform/fault"
 )
 
-// metrics of one consumer.
+// metrics are those of one consumer. Their names, labels and help texts are an interface to dashboards and alerts.
 type metrics struct {
 	handled  *prometheus.CounterVec   // by event and result
 	seconds  *prometheus.HistogramVec // by event, retries included
@@ -20,7 +20,7 @@ type metrics struct {
 	joins    *prometheus.CounterVec   // by topic
 	removed  *prometheus.CounterVec   // by topic
 
-	byEvent map[string]eventMetrics // of every event that may come; "" is none of them. Never written after newMetrics.
+	byEvent map[string]eventMetrics // of every event of the topics; "" is for all others. Never written after newMetrics.
 }
 
 // eventMetrics are resolved once, so a message needs no search by labels.
@@ -41,6 +41,7 @@ func (m *metrics) of(event string) eventMetrics {
 	return m.byEvent[""]
 }
 
+// resolve finds or makes the series of an event. All results exist from the start, at 0.
 func (m *metrics) resolve(event string) eventMetrics {
 	return eventMetrics{
 		ok: m.handled.WithLabelValues(event, "ok"),

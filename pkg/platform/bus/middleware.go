@@ -21,11 +21,13 @@ const (
 	panicsUntilParked = 3
 	reasonPanic       = "panic"
 
-	// One cycle of retries takes about three seconds. Then the message is redelivered, and the next cycle begins.
+	// One cycle of retries takes about three seconds: the pauses double from firstRetry on, up to lastRetry. Then the message is
+	// redelivered, and the next cycle begins.
 	retriesPerCycle = 5
 	firstRetry      = 100 * time.Millisecond
 	lastRetry       = 2 * time.Second
 
+	// parkTimeout bounds the storing of one dead letter. After it the record is held up and tried again.
 	parkTimeout = 10 * time.Second
 )
 
@@ -50,6 +52,12 @@ func (c *Consumer) chain() []message.HandlerMiddleware {
 
 // parking acknowledges a record that can never succeed, after it is stored as a dead letter. Storing outlives a shutdown:
 // a record that is half parked would be lost or doubled. When storing fails, the record is held up and retried.
+//
+//	no error    acknowledged
+//	permanent   stored as a dead letter, then acknowledged
+//	panic       as transient; the third of one record as permanent
+//	cancelled   not acknowledged, no log line: the drain or the loss of the partition is the cause
+//	transient   not acknowledged, held up; a warning while no other lane is held up, else a debug line
 func (c *Consumer) parking(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		cl := c.claims.Of(msg)
@@ -117,6 +125,8 @@ func (c *Consumer) retrying(next message.HandlerFunc) message.HandlerFunc {
 	}
 }
 
+// telemetry observes the time and the result of a message, with all retries of this cycle. The event is read after next,
+// because dispatch sets it.
 func (c *Consumer) telemetry(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		begin := time.Now()
@@ -133,7 +143,8 @@ func (c *Consumer) telemetry(next message.HandlerFunc) message.HandlerFunc {
 	}
 }
 
-// panicError is a recovered panic.
+// panicError is a recovered panic. Its text has the value only if that is an error or a string; the stack goes to the dead
+// letter and not into the text.
 type panicError struct {
 	value any
 	stack string
@@ -149,6 +160,8 @@ func (e *panicError) Error() string {
 	return "panic"
 }
 
+// recovering returns a panic of next as a panicError. A panic within a batch comes from another goroutine, so batch.Panic brings
+// the stack of that goroutine with it.
 func recovering(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) (out []*message.Message, err error) {
 		defer func() {

@@ -19,7 +19,7 @@ import (
 
 const (
 	monitorEvery = 5 * time.Second
-	// monitorStale is the greatest age of the last good answer: a broker that hangs returns not even an error.
+	// monitorStale is the greatest age of the last good answer that still counts: a broker that hangs returns not even an error.
 	monitorStale = 20 * time.Second
 )
 
@@ -29,15 +29,15 @@ const (
 type monitor struct {
 	cfg      kafka.Config
 	service  string
-	topics   []string // that the service reads
-	uses     []use    // all that must be there, and allowed
+	topics   []string // the topics that the service reads
+	uses     []use    // the topics that must exist, and the operations that must be allowed
 	metrics  *metrics
 	log      *slog.Logger
 	sessions *lanes.Sessions
 	notices  *lanes.Notices
-	stands   func(key lanes.Partition, next int64) // is told of a partition that has records and was not read since the last round
+	stands   func(key lanes.Partition, next int64) // called for a partition that has records and was not read since the last round
 	every    time.Duration                         // between two rounds of questions
-	patience time.Duration                         // with a transaction that is open
+	patience time.Duration                         // the age at which an open transaction is reported
 
 	// Only the goroutine of run uses these.
 	watched   map[lanes.Partition]*watched
@@ -45,9 +45,9 @@ type monitor struct {
 	strangers []stranger
 
 	mu     sync.Mutex
-	lastOK time.Time
-	err    error
-	told   []string // what readiness remarks on
+	lastOK time.Time // of the last round without an error
+	err    error     // of the last round, nil after a good one
+	told   []string  // the remarks of the last good round
 }
 
 func newMonitor(cfg kafka.Config, service string, topics []string, metrics *metrics, log *slog.Logger, s *lanes.Sessions, n *lanes.Notices) *monitor {
@@ -55,7 +55,7 @@ func newMonitor(cfg kafka.Config, service string, topics []string, metrics *metr
 		sessions: s, notices: n, stands: func(lanes.Partition, int64) {}, every: monitorEvery, patience: heldAfter, watched: make(map[lanes.Partition]*watched), ids: make(map[string]string), err: errors.New("not connected yet")}
 }
 
-// report records the outcome of one question to Kafka.
+// report records the outcome of one round of questions.
 func (m *monitor) report(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,6 +65,7 @@ func (m *monitor) report(err error) {
 	}
 }
 
+// check returns the error of the last round, or an error when the last good round is too old. It sends no request.
 func (m *monitor) check() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -90,7 +91,7 @@ func (m *monitor) remarks() error {
 	return &Remark{strings.Join(told, "; ")}
 }
 
-// askOnce asks on a connection of its own.
+// askOnce runs one round on a connection that it closes afterwards. It must not run beside run, which uses the same fields.
 func (m *monitor) askOnce(ctx context.Context) error {
 	client, admin, err := kafka.Connect(ctx, m.cfg, m.service)
 	if err != nil {
@@ -100,7 +101,8 @@ func (m *monitor) askOnce(ctx context.Context) error {
 	return m.ask(client, admin)
 }
 
-// run asks until ctx ends.
+// run asks every few seconds until ctx ends. An error closes the connection, and the next round opens a new one: the broker
+// behind it may be gone. Only the error of the last round counts, so one good round ends a bad state.
 func (m *monitor) run(ctx context.Context) {
 	var admin sarama.ClusterAdmin
 	var client sarama.Client
@@ -133,6 +135,8 @@ func (m *monitor) run(ctx context.Context) {
 	}
 }
 
+// ask runs one round. Its order matters: partitions of deleted topics are forgotten first. Changed topics end their sessions
+// before a missing permission ends the round. Remarks come last, so they describe a round without an error.
 func (m *monitor) ask(client sarama.Client, admin sarama.ClusterAdmin) error {
 	names := make([]string, len(m.uses))
 	for i, u := range m.uses {
@@ -168,7 +172,7 @@ func (m *monitor) compare(states map[string]kafka.TopicState) {
 		name := m.cfg.TopicPrefix + topic
 		state, exists := states[name]
 		if !exists {
-			continue // its readers try again until it is back
+			continue // the topic's readers try again until it is back
 		}
 		switch m.sessions.Compare(name, state) {
 		case lanes.MadeAgain:
@@ -179,7 +183,7 @@ func (m *monitor) compare(states map[string]kafka.TopicState) {
 	}
 }
 
-// askMembers looks for strangers in the service's groups, and tells once of each.
+// askMembers finds strangers in the service's groups, and logs each once for as long as it stays.
 func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) error {
 	groups := make([]string, len(m.topics))
 	for i, topic := range m.topics {
@@ -198,7 +202,7 @@ func (m *monitor) askMembers(client sarama.Client, admin sarama.ClusterAdmin) er
 	return nil
 }
 
-// remark sets the remarks of readiness.
+// remark sets the remarks of readiness. They replace those of the round before, so a remark ends with its cause.
 func (m *monitor) remark(states map[string]kafka.TopicState) {
 	var told []string
 	if fewer := few(m.cfg, m.uses, states); fewer != "" {

@@ -13,16 +13,17 @@ import (
 // ones, gaps of compaction. It stays true, because only decided transactions count.
 type stretch struct {
 	from, to int64 // to is not part of it
-	data     bool  // a record that is delivered stands at to
+	data     bool  // there is a record for readers at to
 }
 
 const (
 	// fetchesForNothing bounds the fetches of one round; the next round resumes where this one ended.
 	fetchesForNothing = 16
-	fetchBytes        = 64 << 10
+	// fetchBytes bounds one fetch. Kafka returns at least one batch, even a larger one.
+	fetchBytes = 64 << 10
 )
 
-// after returns what is known of the log from an offset on.
+// after returns the stretch for an offset: the same one if the offset is in it, else an empty one.
 func (s stretch) after(offset int64) stretch {
 	if offset < s.from || offset > s.to {
 		return stretch{from: offset, to: offset}
@@ -30,7 +31,8 @@ func (s stretch) after(offset int64) stretch {
 	return s
 }
 
-// grow extends the stretch up to the offset stable. It fetches by itself, because sarama does not say how far it has read.
+// grow extends the stretch up to the offset stable, or to the first record that is delivered. It fetches by itself, because
+// sarama's consumer does not report the offsets that it skips. After an error it returns the part that it has found.
 func (s stretch) grow(client sarama.Client, key lanes.Partition, stable int64) (stretch, error) {
 	for range fetchesForNothing {
 		if s.data || s.to >= stable {
@@ -38,7 +40,7 @@ func (s stretch) grow(client sarama.Client, key lanes.Partition, stable int64) (
 		}
 		block, err := fetchCommitted(client, key, s.to)
 		if errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
-			s.data = true // it holds something; a passage reads it
+			s.data = true // the batch has records; a passage reads them
 			return s, nil
 		}
 		if err != nil {
@@ -79,11 +81,11 @@ func fetchCommitted(client sarama.Client, key lanes.Partition, offset int64) (*s
 // passNothing returns the offset up to which the batches deliver nothing from an offset on, and whether it ended at a
 // record that is delivered.
 func passNothing(block *sarama.FetchResponseBlock, offset int64) (next int64, data bool) {
-	aborted := make(map[int64]bool) // by producer, at the batch that is looked at
-	begun := 0                      // of the aborted transactions, which come in the order of their first offsets
+	aborted := make(map[int64]bool) // by producer: its transaction is aborted, and has begun before the batch at hand
+	begun := 0                      // aborted transactions that have begun; they come in the order of their first offsets
 	for _, records := range block.RecordsSet {
 		batch := records.RecordBatch
-		if batch == nil { // of a format from before there were transactions
+		if batch == nil { // an old format, which has no transactions
 			return offset, len(records.MsgSet.Messages) > 0
 		}
 		if batch.PartialTrailingRecord {

@@ -16,10 +16,10 @@ const (
 	StatePaused    = "paused"    // is a member of no group
 )
 
-// Status says what a Consumer does.
+// Status is the state of a Consumer at one moment.
 type Status struct {
 	State       string
-	PausedUntil time.Time // when it goes on by itself; zero when nobody asked it to pause
+	PausedUntil time.Time // when it resumes by itself; zero without a pause
 	InWork      int       // messages
 	Groups      []Group
 }
@@ -30,10 +30,15 @@ type Group struct {
 	Topic             string // as the contract calls it
 }
 
-// pauses holds the end of the pause that was asked for. Every pause ends by itself, because the caller may be gone.
+// pauses holds the state of a Consumer and the end of its pause. Every pause ends by itself, because the caller may be gone.
+// Pause and Resume only set the end, and takeTurns follows:
+//
+//	starting --groups joined--> consuming --pause--> pausing --groups left--> paused
+//	   ^  `------------------pause before that---------^                        |
+//	   +------------------- resume, or the pause has ended ---------------------+
 type pauses struct {
 	mu      sync.Mutex
-	until   time.Time
+	until   time.Time // in the past without a pause
 	state   string
 	changed chan struct{} // closed, and replaced, when until changes
 }
@@ -47,7 +52,7 @@ func (c *Consumer) Pause(until time.Time) { c.pauses.set(until) }
 // Resume ends a pause. Without one it does nothing.
 func (c *Consumer) Resume() { c.pauses.set(time.Time{}) }
 
-// Status says what the consumer does just now.
+// Status returns the consumer's state just now. State and InWork are read one after the other, so they may differ by a moment.
 func (c *Consumer) Status() Status {
 	s := Status{InWork: c.InWork()}
 	s.State, s.PausedUntil = c.pauses.read()
@@ -65,6 +70,7 @@ func (p *pauses) set(until time.Time) {
 	p.changed = make(chan struct{})
 }
 
+// read returns the state, and the end of the pause, zero once that is over.
 func (p *pauses) read() (state string, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +86,7 @@ func (p *pauses) become(state string) {
 	p.state = state
 }
 
-// consuming notes that the groups are joined, unless a pause was asked for meanwhile.
+// consuming notes that the groups are joined, unless a pause was requested meanwhile.
 func (p *pauses) consuming() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,19 +95,22 @@ func (p *pauses) consuming() {
 	}
 }
 
+// paused reports whether a pause is the reason for not consuming.
 func (p *pauses) paused() bool {
 	state, _ := p.read()
 	return state == StatePaused || state == StatePausing
 }
 
-// wanted returns the rest of the pause that is asked for, and a channel that is closed when it changes.
+// wanted returns the rest of the pause, 0 or less without one, and a channel that is closed when the pause changes. Both come
+// from one lock, so no change between them is missed.
 func (p *pauses) wanted() (left time.Duration, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Until(p.until), p.changed
 }
 
-// untilWanted returns a context that ends with ctx or when a pause is asked for.
+// untilWanted returns a context that ends with ctx, or when a pause begins. The caller must call the function, which ends the
+// goroutine.
 func (p *pauses) untilWanted(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
@@ -121,7 +130,7 @@ func (p *pauses) untilWanted(ctx context.Context) (context.Context, context.Canc
 	return ctx, cancel
 }
 
-// untilOver waits until no pause is asked for, and reports whether ctx is still alive then.
+// untilOver waits until the pause is over or resumed, and reports whether ctx is still alive then.
 func (p *pauses) untilOver(ctx context.Context) bool {
 	for {
 		left, changed := p.wanted()
@@ -141,7 +150,8 @@ func (p *pauses) untilOver(ctx context.Context) bool {
 	}
 }
 
-// takeTurns consumes until ctx ends, except while a pause is asked for.
+// takeTurns consumes until ctx ends, except during a pause. Each turn joins the groups anew. An error of a turn ends it, unless
+// a pause interrupted the turn: joining that was cut short returns an error too.
 func (c *Consumer) takeTurns(ctx context.Context) error {
 	for {
 		if left, _ := c.pauses.wanted(); left > 0 {

@@ -16,11 +16,18 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// closeTimeout bounds how long Close waits for a broker that no longer answers.
+// closeTimeout bounds the wait of Close for a broker that does not answer.
 const closeTimeout = 5 * time.Second
 
 // Producer is the Publisher over Kafka. It connects in the background and retries, so a service starts although Kafka is
 // down. It is safe for concurrent use; concurrent calls share requests to the broker.
+//
+//	connecting --success--> connected --Close--> closed
+//	    |  ^ failed: again after a pause            ^
+//	    |  `-                                       |
+//	    +------------------ Close ------------------+
+//
+// Publish waits while it connects. Once connected, sarama reconnects by itself.
 type Producer struct {
 	cfg     kafka.Config
 	service string
@@ -32,15 +39,15 @@ type Producer struct {
 	stopped   chan struct{}      // closed when connecting has ended, with or without success
 
 	mu      sync.Mutex
-	sender  sarama.SyncProducer
-	client  sarama.Client // of sender alone: fetches on the same connection would delay it
-	connErr error
+	sender  sarama.SyncProducer // set before connected is closed, and never changed
+	client  sarama.Client       // of sender alone: fetches on the same connection would delay it
+	connErr error               // of the latest attempt; nil once connected
 }
 
 // ProducerConfig configures a Producer.
 type ProducerConfig struct {
 	kafka.Config
-	Service string // source of messages that name none
+	Service string // the source of messages without one
 	Log     *slog.Logger
 	Tracer  *tracing.Tracer
 }
@@ -58,6 +65,7 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	return p, nil
 }
 
+// connect tries until it succeeds or the producer is closed. It logs the first failure and then each tenth.
 func (p *Producer) connect(ctx context.Context) {
 	defer close(p.stopped)
 	for attempt := 1; ; attempt++ {
@@ -98,7 +106,7 @@ func (p *Producer) open(ctx context.Context) (sarama.Client, sarama.SyncProducer
 	return client, sender, nil
 }
 
-// Publish implements Publisher.
+// Publish implements Publisher. When one message cannot be encoded, nothing is published.
 func (p *Producer) Publish(ctx context.Context, msgs ...messages.Message) error {
 	records := make([]messages.Record, len(msgs))
 	for i, m := range msgs {
@@ -128,6 +136,8 @@ func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Recor
 	return p.send(ctx, records)
 }
 
+// send waits for the connection, then publishes. When ctx ends first, the records may still be written afterwards: sarama's call
+// goes on in its goroutine, and its result is dropped.
 func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 	select {
 	case <-p.connected:
@@ -146,8 +156,14 @@ func (p *Producer) send(ctx context.Context, records []messages.Record) error {
 	}
 }
 
-// sendRuns sends the first record of every run at the same time, then the second ones, and so on. A run ends with a record
-// that failed, because the next one would overtake it. The error is an unwritten.
+// sendRuns sends the first record of every run at the same time, then the second ones, and so on:
+//
+//	run A   a1 ──> a2 ──> a3
+//	run B   b1 ──> b2 failed: b3 is not sent
+//	run C   c1
+//	        1st    2nd    3rd round
+//
+// A run ends with a record that failed, because the next one would overtake it. The error is an unwritten.
 func (p *Producer) sendRuns(records []messages.Record, runs [][]int) error {
 	var errs []error
 	var lost []int
@@ -174,7 +190,7 @@ func (p *Producer) sendRuns(records []messages.Record, runs [][]int) error {
 	return unwritten{errors.Join(errs...), lost}
 }
 
-// unwritten is the error of a publication with records that were not written. The others are acknowledged.
+// unwritten is the error of a publication with records that were not written. All other records are acknowledged.
 type unwritten struct {
 	error
 	indexes []int // indexes of the records that were not written
@@ -183,7 +199,8 @@ type unwritten struct {
 // Unwrap returns the errors of the records.
 func (u unwritten) Unwrap() error { return u.error }
 
-// sendTogether returns the error of each message that was not written.
+// sendTogether sends messages of different keys in one call, and returns the error of each that was not written. An error about
+// the call as a whole counts for every message.
 func (p *Producer) sendTogether(all []*sarama.ProducerMessage) map[*sarama.ProducerMessage]error {
 	failed := map[*sarama.ProducerMessage]error{}
 	if len(all) == 1 {
@@ -228,13 +245,15 @@ func inKeyOrder(records []messages.Record) [][]int {
 	return runs
 }
 
+// lastError returns the error of the latest attempt to connect, nil once connected.
 func (p *Producer) lastError() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.connErr
 }
 
-// Check is the producer's readiness check: nil once it is connected. It sends no request.
+// Check is the producer's readiness check: nil once it is connected. It sends no request. A broker that is lost later shows in
+// the consumer's check, whose monitor asks Kafka every few seconds.
 func (p *Producer) Check(context.Context) error {
 	if err := p.lastError(); err != nil {
 		return fmt.Errorf("kafka producer: %w", err)

@@ -1,6 +1,7 @@
 package bus
 
-// Remark is the result of a readiness check that passed and has something to say to an operator.
+// Remark is the result of a readiness check that passed, with a text for an operator. It is an error, so that it fits into the
+// signature of a check; Passed distinguishes it from a failure.
 type Remark struct{ text string }
 
 func (r *Remark) Error() string { return r.text }

@@ -10,12 +10,15 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// takeOverWithin bounds one attempt; the next one asks a broker that hangs again.
+// takeOverWithin bounds one attempt. A broker that hangs costs no more than that, and the caller tries again.
 const takeOverWithin = 5 * time.Second
 
 // TakeOver removes a dead replica from the service's consumer groups, so the live ones get its partitions at once and not when
 // its session times out. Removing a live replica does no harm: it joins again, and its records in work are redelivered to the
-// partitions' new owners. A replica that is in no group is no error.
+// partitions' new owners. A replica that is in no group is no error, and neither is an empty name or the consumer's own.
+//
+// The members are found by their client id, which contains the replica's name. An error about one group does not stop the others;
+// all come joined. The removal makes this replica join again, so that the partitions are assigned at once.
 func (c *Consumer) TakeOver(ctx context.Context, replica string) error {
 	if replica == "" || replica == c.cfg.Replica {
 		return nil
@@ -59,7 +62,8 @@ func (c *Consumer) TakeOver(ctx context.Context, replica string) error {
 // from 2.4 on.
 const leaveVersion = 4
 
-// removeFrom removes the members with a client id from a group, and returns how many were removed just now.
+// removeFrom removes the members with a client id from a group, and returns the number that this call removed. A member that has
+// gone already counts neither as removed nor as an error.
 func (c *Consumer) removeFrom(client sarama.Client, group *sarama.GroupDescription, clientID string) (removed int, err error) {
 	req := &sarama.LeaveGroupRequest{Version: leaveVersion, GroupId: group.GroupId}
 	for id, member := range group.Members {
@@ -85,7 +89,7 @@ func (c *Consumer) removeFrom(client sarama.Client, group *sarama.GroupDescripti
 		switch m.Err {
 		case sarama.ErrNoError:
 			removed++
-		case sarama.ErrUnknownMemberId: // another replica was faster
+		case sarama.ErrUnknownMemberId: // another replica has removed it
 		default:
 			err = m.Err
 		}

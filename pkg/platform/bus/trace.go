@@ -18,7 +18,7 @@ import (
 	"pasdetrois/pkg/platform/tracing"
 )
 
-// Headers as the contract names them: a record that is published is not decoded again to be traced.
+// The contract's names of headers. Tracing reads them directly, because decoding a record again would cost too much.
 const (
 	headerTraceParent = "traceparent"
 	headerMessageID   = "ce_id"
@@ -30,7 +30,7 @@ const (
 	opProcess = "process"
 )
 
-// attributes describe a record by OpenTelemetry's conventions for messaging. The topic has the name that Kafka knows.
+// attributes describe a record by OpenTelemetry's conventions for messaging. The topic has its name on the brokers.
 func attributes(cfg kafka.Config, client string, r messages.Record, operation string, kind attribute.KeyValue) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 11)
 	attrs = append(attrs, semconv.MessagingSystemKafka, semconv.MessagingOperationName(operation), kind,
@@ -61,7 +61,8 @@ func (d *dispatcher) undecodable(ctx context.Context, r messages.Record, err err
 	span.End(err)
 }
 
-// batch handles a batch within a span of its own. Each message of a batch of several is linked with it.
+// batch handles a batch within a span of its own, and notes the span in each result, so that the spans of the messages can link
+// to it. The span fails when one message fails.
 func (d *dispatcher) batch(ctx context.Context, r Route, batch []In[messages.Event]) []Result {
 	if !d.tracer.On() {
 		return r.handle(ctx, batch)
@@ -86,7 +87,7 @@ func (d *dispatcher) batch(ctx context.Context, r Route, batch []In[messages.Eve
 // sending begins a span for each record, and returns the records with these spans as their parents: a reader's span continues
 // the trace. end ends the spans.
 func (p *Producer) sending(ctx context.Context, records []messages.Record) (traced []messages.Record, end func(error)) {
-	traced = slices.Clone(records) // they may be published again, and then have the parent that they have now
+	traced = slices.Clone(records) // a repetition of the publication needs the original parent
 	spans := make([]*tracing.Span, len(records))
 	for i, r := range records {
 		attrs := attributes(p.cfg, kafka.ClientID(p.service), r, opSend, semconv.MessagingOperationTypeSend)
@@ -117,6 +118,7 @@ func header(r messages.Record, name string) int {
 	return slices.IndexFunc(r.Headers, func(h messages.Header) bool { return h.Key == name })
 }
 
+// valueOf returns the value of a record's first header of a name, "" without one.
 func valueOf(r messages.Record, name string) string {
 	if at := header(r, name); at >= 0 {
 		return string(r.Headers[at].Value)
