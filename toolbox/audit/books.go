@@ -14,7 +14,7 @@ import (
 const connectTime = 8 * time.Second
 
 // book is one service's database, read in one transaction that sees one moment and cannot write. One connection runs
-// one query at a time, so the rows of a query must be read or closed before the next query.
+// one query at a time: the rows of a query must be read or closed before the next one.
 type book struct {
 	name string
 	conn *pgx.Conn

@@ -89,8 +89,8 @@ func (a *audit) inFlight(f file) bool {
 	return false
 }
 
-// judge runs all checks of one order id. It also removes the order's story, judged or not, because the stories that
-// remain after the merge belong to orders that no database has.
+// judge runs all checks of one order id. It also removes the order's story, judged or not. The stories that remain
+// after the merge then belong to orders that no database has.
 func (a *audit) judge(f file) {
 	if f.order != nil {
 		a.report.Orders++
@@ -116,8 +116,8 @@ func (a *audit) judge(f file) {
 	}
 }
 
-// stranger judges rows whose order does not exist. A payment that another producer asked for is allowed, and so is a
-// notification of a kind that the contract does not have. Any other row is an offender: one for each order id.
+// stranger judges rows whose order does not exist. A payment that another producer asked for is allowed. A notification
+// of a kind that the contract does not have is allowed, too. Any other row is an offender: one for each order id.
 func (a *audit) stranger(f file) {
 	switch {
 	case f.payment != nil && f.payment.outside:

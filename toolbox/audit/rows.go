@@ -24,8 +24,8 @@ func scanOrder(r pgx.Rows, o *order) error {
 		&o.decidedBy, &o.latePayment, &o.lines)
 }
 
-// timelineSQL returns one text for each order whose timeline contradicts its row. Three rules: the last change leads to
-// the order's status, the changes are numbered from 1 without a gap, and each change begins where the one before it
+// timelineSQL returns one text for each order whose timeline contradicts its row. The last change must lead to the
+// order's status. The changes must be numbered from 1 without a gap. Each change must begin where the one before it
 // ended.
 const timelineSQL = `
 SELECT o.order_id || ' is ' || o.status || ', change ' || o.version || ' of its timeline says ' || COALESCE(e.status_to, 'nothing')

@@ -108,9 +108,9 @@ func (p Passed) String() string {
 	return fmt.Sprintf("%s is passed over: it inflates to more than %d MiB", where, toolkafka.MaxBatch>>20)
 }
 
-// problem returns the first error that a retry does not heal. It skips the end of a wait and a lack of room, since the
-// client asks again, and passes over batches that inflate too far. An error without a topic is one of the connection or
-// the group.
+// problem returns the first error that a retry does not heal. The end of a wait and a lack of room are no errors, since
+// the client asks again. Batches that inflate too far are passed over. An error without a topic is one of the
+// connection or the group.
 func (f *Feed) problem(ctx context.Context, fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
 		topic := strings.TrimPrefix(e.Topic, f.cfg.Kafka.TopicPrefix)

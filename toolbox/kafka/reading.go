@@ -24,7 +24,7 @@ const (
 var ErrNoRoom = errors.New("there is no room in memory for another batch")
 
 // ReadingOptions are the options that every client that reads needs beside Options: only committed records, and bounded
-// memory. A response can hold a thousand small batches that each inflate to MaxBatch, so the client calls take before
+// memory. A response can hold a thousand small batches that each inflate to MaxBatch. So the client calls take before
 // it makes the records of a batch. take reserves the bytes, or returns false and reserves none. It is called from
 // several goroutines.
 func ReadingOptions(take func(bytes int) bool) ([]kgo.Opt, error) {

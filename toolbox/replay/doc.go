@@ -1,4 +1,4 @@
-// Package replay makes a service handle records of its topics again, and proves that its state stays the same.
+// Package replay makes a service handle records of its topics again, and checks that its state stays the same.
 //
 // # Steps
 //
@@ -16,7 +16,7 @@
 // # What must hold
 //
 // A record that is handled a second time finds its work done, because the state is the inbox. So every row that was
-// settled at the pause must be the same at the end, and no row may have been added.
+// settled at the pause must be the same at the end. No row may have been added.
 //
 // A system at work moves on meanwhile. A difference is explained, and does not count, in two cases:
 //

@@ -68,7 +68,8 @@ func ofService(service string, err error) error {
 }
 
 // prepare finds mistakes before anything changes: wrong URLs, replicas of different services, unknown topics, a bad
-// place to begin, a Kafka or database that does not answer, missing rights. All of it together takes callTime at most.
+// place to begin. It also finds a Kafka or database that does not answer, and missing rights. All of it takes callTime
+// at most.
 func (r *run) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

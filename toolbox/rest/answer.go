@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// putBack returns the records of an answer that was not sent to the buffer, in front, so that the next read has them
-// again in their order. Then it frees the memory of those that were sent.
+// putBack returns unsent records of the answer to the front of the buffer, so that the next read has them again, in
+// order. Then it frees the memory of those that were sent.
 func (i *instance) putBack() {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// readBody returns the whole body. A body above limit bytes is answered with 413, a body without memory with 503, and a
-// body that breaks off with 400.
+// readBody returns the whole body. A body above limit bytes is answered with 413. One without memory is answered with
+// 503, and one that breaks off with 400.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	tooLarge := failed(http.StatusRequestEntityTooLarge, "HTTP 413 Request Entity Too Large: the body may have %d bytes", limit)
 	if r.ContentLength > limit {

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// consumers are all instances, each under its group and name. An instance leaves the map before it ends, so that its
-// name is free at once and no call finds an ending instance. ending counts the instances between the two.
+// consumers are all instances, each under its group and name. An instance leaves the map before it ends: its name is
+// free at once, and no call finds an ending instance. ending counts the instances between the two.
 type consumers struct {
 	server *Server
 	mu     sync.Mutex

@@ -1,5 +1,5 @@
-// Package rest lets programs without a Kafka client produce and consume over plain HTTP, with the calls, formats and
-// error codes of the REST Proxy v2 API that Kafka guides show.
+// Package rest lets programs without a Kafka client produce and consume over plain HTTP. Calls, formats and error codes
+// are those of the REST Proxy v2 API, which Kafka guides show.
 //
 // # Producing
 //
@@ -15,9 +15,9 @@
 //	GET    /consumers/G/instances/I/records       it reads
 //	DELETE /consumers/G/instances/I               it commits and leaves the group
 //
-// An instance is a member of its group from its subscription until it is deleted, was idle for Config.Idle, or the
-// server stops; then it leaves the group. Reading is at least once: a record counts as read only when the answer with
-// it was sent.
+// An instance is a member of its group from its subscription on. It leaves the group when it is deleted, was idle for
+// Config.Idle, or the server stops. Reading is at least once: a record counts as read only when the answer with it was
+// sent.
 //
 // With auto.commit.enable (the default), records that count as read are committed when the instance reads again, loses
 // the partition or ends. Without it, only POST …/offsets commits. Records of aborted transactions are never delivered.

@@ -76,8 +76,8 @@ func (i *instance) lost(gone map[string][]int32) {
 	i.answer = slices.DeleteFunc(i.answer, func(it item) bool { return !i.assigned[partitionOf(it.record)] })
 }
 
-// beginAt replaces earliest and latest by offsets, for assigned partitions without a committed offset, so that the
-// position can be moved before anything is read. With reset "none" such a partition is an error of the read instead.
+// beginAt replaces earliest and latest by offsets, for assigned partitions without a committed offset. The position can
+// then be moved before anything is read. With reset "none" such a partition is an error of the read instead.
 //
 // It keeps these offsets. When a partition comes back after an outage, latest means a later offset, and the records in
 // between would never be read. If Kafka does not answer, franz-go applies the reset by itself.

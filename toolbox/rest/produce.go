@@ -244,7 +244,7 @@ var errUnknownOutcome = errors.New("no answer from Kafka in time: the record may
 const anyPartition = -1
 
 // chooser puts a record into the partition that it names. Otherwise it uses the partition that every Kafka client
-// computes from the key, so that records of one key stay in order with those of other programs.
+// computes from the key. So records of one key keep their order, whichever program writes them.
 type chooser struct{ kgo.Partitioner }
 
 func (c chooser) ForTopic(topic string) kgo.TopicPartitioner {

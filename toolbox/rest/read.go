@@ -194,9 +194,9 @@ func (i *instance) poll(ctx context.Context, until time.Time) (int, error) {
 // keep adds the fetched records to the buffer, except those of partitions that the instance lost meanwhile. It returns
 // the last error that stops reading.
 //
-// Some errors are no failure: the end of the wait is ordinary, a batch that inflates too far is kept for passOver, and
-// an error of the group that a retry heals is left to franz-go, which joins again by itself. An error of the group that
-// no retry heals is kept in refused, for notLetIn.
+// Some errors are no failure. The end of the wait is ordinary. A batch that inflates too far is kept for passOver. An
+// error of the group that a retry heals is left to franz-go, which joins again by itself. An error of the group that no
+// retry heals is kept in refused, for notLetIn.
 func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -61,8 +61,8 @@ type run struct {
 	blind   error // of the latest look at the outcomes
 }
 
-// Run lets the shoppers loose until the traffic's time is over or ctx ends, waits for the outcomes of their orders, and
-// returns the summary. It fails only before it begins: a service or Kafka cannot be reached, or there is
+// Run lets the shoppers loose until the traffic's time is over or ctx ends. Then it waits for the outcomes of their
+// orders and returns the summary. It fails only before it begins: a service or Kafka cannot be reached, or there is
 // ErrNothingToBuy. A fault during the run is counted in the summary and is no error.
 //
 // When ctx ends, requests under way and outcomes get the time hurry. All goroutines have ended when Run returns.
@@ -98,8 +98,8 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	return s, nil
 }
 
-// start asks the services and Kafka for all that a run needs, at the same time, so that their time-outs do not add up.
-// It closes the writer after an error.
+// start asks the services and Kafka for all that a run needs. It does so at the same time, so that their time-outs do
+// not add up. It closes the writer after an error.
 func start(ctx context.Context, cfg Config) (catalogue, Writer, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()

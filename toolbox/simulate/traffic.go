@@ -74,7 +74,7 @@ func newPlan(t Traffic, shop catalogue) *plan {
 }
 
 // arrive moves to the moment at which the next session ends. The moments are a Poisson process at the day's highest
-// rate, and those above the rate of their hour are left out (thinning).
+// rate. At quieter hours some of them are left out at random (thinning).
 func (p *plan) arrive() {
 	most := 1.0
 	if p.traffic.Day > 0 {

@@ -45,8 +45,8 @@ func (r *run) watch(ctx context.Context) {
 }
 
 // look reads the list of all notifications back to the moment when the oldest recent order was due. Late orders get
-// requests of their own. When many are late, the list is also read back to the oldest of them, which is cheaper than a
-// request for each.
+// requests of their own. When many are late, the list is also read back to the oldest of them: that is cheaper than
+// many requests.
 func (r *run) look(ctx context.Context) error {
 	w := r.open.look(time.Now().Add(-recentTime), maxAsked)
 	back := w.recent

@@ -2,9 +2,8 @@ package windows
 
 import "pasdetrois/pkg/messages"
 
-// Producers choose the names and currencies of events. A run keeps this many of them apart, so a producer that writes a
-// new name with each record cannot fill the memory. The first names to arrive are kept, so a restart may keep other
-// ones.
+// Producers choose the names and currencies of events. A run keeps this many of them apart, so that a new name with
+// each record cannot fill the memory. The first names to arrive are kept, so a restart may keep other ones.
 const (
 	maxNames      = 1000
 	maxNameBytes  = 1000
