@@ -1,5 +1,6 @@
-// Package hint adds to an error what a person can do about it. The package that makes an error knows that best, so it says it
-// there; the command line only prints it. An error type may have its own Hint method instead.
+// Package hint adds to an error the step that a person can take. The package that makes an error adds its hint there,
+// because the cause is clearest there; the command line only prints it. An error type may have its own Hint method
+// instead.
 package hint
 
 import (
@@ -34,7 +35,7 @@ func Add(err error, format string, args ...any) error {
 	return &Error{Err: err, Text: fmt.Sprintf(format, args...)}
 }
 
-// Of returns the outermost hint of err, "" when it has none.
+// Of returns the outermost hint of err; "" when it has none.
 func Of(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
@@ -43,7 +44,8 @@ func Of(err error) string {
 	return ""
 }
 
-// Auditor adds a hint to an error of a database that the auditor reads. Other errors, and those with a hint, stay as they are.
+// Auditor adds a hint to an error of a database that the auditor reads: a rejected login, a schema that is too old, a
+// server that cannot be reached. Other errors, and those with a hint, stay as they are.
 func Auditor(err error) error {
 	var answer *pgconn.PgError
 	var connect *pgconn.ConnectError
@@ -62,12 +64,13 @@ func Auditor(err error) error {
 	return err
 }
 
-// refusedLogin reports whether the server refuses this user, password or database.
+// refusedLogin reports whether the server rejects this user, password or database (class 28 and 3D000).
 func refusedLogin(answer *pgconn.PgError) bool {
 	return strings.HasPrefix(answer.Code, "28") || answer.Code == "3D000"
 }
 
-// Server adds a hint to a refusal of the Postgres server that has nothing to do with the statement. Other errors stay as they are.
+// Server adds a hint to a rejection that concerns the Postgres server and not the statement: a standby, a lock, an
+// overload. Other errors stay as they are.
 func Server(err error) error {
 	var answer *pgconn.PgError
 	switch {
