@@ -53,6 +53,7 @@ what is needed and nothing else. Exit code 1 when something does not hold.`,
 				}
 				cfg.Topics = &feed.Config{Kafka: at, OpenTime: connectTime}
 			}
+			// An audit of many orders may take minutes, so it reports its progress, on standard error.
 			cfg.Progress = func(messages, orders int64) {
 				if orders == 0 {
 					a.note("%d messages read", messages)
@@ -94,6 +95,7 @@ func (a *app) auditURL(service, flag string) (string, error) {
 		return "", err
 	}
 	if target == "" {
+		// The file takes the variable's place in an error: it is then the source of the URL.
 		variable, target = upFile, runningHere()
 	}
 	if target == "" {
@@ -129,6 +131,7 @@ func (a *app) showAudit(r *audit.Report) error {
 			result = "WRONG"
 			failed++
 		}
+		// The table has every check, also those that hold, so that a reader sees the extent of the audit.
 		rows = append(rows, []string{c.Name, result, strconv.FormatInt(c.Looked, 10), strconv.FormatInt(c.Wrong, 10), c.Holds})
 	}
 	var verdict error
@@ -146,6 +149,7 @@ func (a *app) showAudit(r *audit.Report) error {
 	p := a.printer()
 	p.Table([]string{"CHECK", "RESULT", "LOOKED AT", "WRONG", "WHAT MUST HOLD"}, rows, "LOOKED AT", "WRONG")
 	for _, c := range r.Checks {
+		// A check keeps a few examples; Wrong has the whole number.
 		for _, example := range c.Examples {
 			p.Line("  %s: %s", c.Name, strings.TrimSpace(example))
 		}

@@ -9,8 +9,17 @@
 //	usage error   2          a wrong flag or variable: nothing was done (see usageError)
 //	other         1          no connection, a check that does not hold, an interrupt
 //
-// Each command lives in the file of its name and is made by a method of app. A command must not read os.Args,
-// os.Stdout or the environment itself: it uses Program, so that tests run many commands in one process.
+// Rules for a command:
+//
+//   - It lives in the file of its name and is made by a method of app. A test asks for its golden help text.
+//   - It reads Program, never os.Args, os.Stdout or the environment itself: tests run many commands in one process.
+//   - It checks all flags before its first request, so that a usage error has no effect.
+//   - Each request has a time limit, so that no command hangs on a silent server.
+//   - With --json it writes one document, also for an empty list. Field names are a contract with scripts.
+//     Commands that follow topics write one document per line.
+//   - A password comes from the environment or a file, and appears in no error.
+//   - An error without an obvious remedy gets one where it is made, with hint.Add.
+//   - Text that comes from records or users passes render.Plain before it is printed.
 package cli
 
 import (
@@ -28,6 +37,7 @@ import (
 
 // The exit codes.
 const (
+	// Scripts depend on these numbers; another kind of failure needs a new one.
 	ExitOK      = 0 // done
 	ExitFailure = 1 // it could not be done, or did not come out as asked
 	ExitUsage   = 2 // wrong flags, arguments or configuration; nothing was done
@@ -66,6 +76,7 @@ func Run(ctx context.Context, p Program) int {
 		return ExitOK
 	}
 	usage := isUsage(err)
+	// The names of Kafka's errors, such as UNKNOWN_TOPIC_ID, are replaced by their meaning.
 	line, code := kafka.InWords(explain(err), err), ExitFailure
 	if usage || !a.ran {
 		code = ExitUsage

@@ -96,6 +96,7 @@ func (a *app) lettersList() *cobra.Command {
 			if !slices.Contains(letterStates(), state) {
 				return usagef("--state %q is none of %s", state, strings.Join(letterStates(), ", "))
 			}
+			// Not nil: an empty list is [] in JSON, and not null.
 			views := []letterView{}
 			for _, name := range services {
 				letters, err := c.DeadLetters(cmd.Context(), name, state, limit)
@@ -165,6 +166,7 @@ func (a *app) letterCommand(cmd *cobra.Command, do func(ctx context.Context, c *
 		views := []letterView{}
 		for _, id := range ids {
 			letter, err := do(cmd.Context(), c, service, id)
+			// A 404 of the service; a 404 of some other program at that address is a different error.
 			if client.Missing(err) {
 				return hint.Add(fmt.Errorf("%s has no dead letter %d", service, id), "see `pas dead-letters list --service %s --state all`", service)
 			}
@@ -222,6 +224,7 @@ func replayLetter(ctx context.Context, c *client.Client, service string, id int6
 	for letter.State == client.LetterReplaying {
 		select {
 		case <-ctx.Done():
+			// The time limit ends the wait only: the service still replays the letter.
 			return letter, hint.Add(fmt.Errorf("dead letter %d is still being replayed", id), "look again with `pas dead-letters show %d --service %s`", id, service)
 		case <-tick.C:
 		}

@@ -39,6 +39,7 @@ type scenarioView struct {
 	Notes   []string         `json:"notes"`
 }
 
+// demo makes `pas demo`: the quickest proof that the whole system works. It needs no other program.
 func (a *app) demo() *cobra.Command {
 	var only []string
 	var logFile string
@@ -117,6 +118,7 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 		return err
 	}
 	cfg := stack.Config{Log: logs.logger()}
+	// The database and the topics come first: the stack connects to them when it starts.
 	lent, err := a.borrow(ctx, &cfg)
 	if err != nil {
 		return errors.Join(err, lent.giveBack(ctx), logs.remove())
@@ -143,6 +145,7 @@ func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile s
 			p.Outcome(i+1, len(scenarios), o)
 		}
 	}
+	// The stack ends before its database and topics are removed, or its services would report errors.
 	stopErr := errors.Join(s.Stop(), lent.giveBack(ctx))
 	// An interrupted demo has no verdict: the scenarios that did not run are no failures.
 	if ctx.Err() != nil {
@@ -171,6 +174,7 @@ func (a *app) verdict(outcomes []scenario.Outcome, stopErr error, took time.Dura
 	}
 	p := a.printer()
 	if a.json {
+		// Without a failure the file is removed, so its path would mislead.
 		if !view.Pass || logs.asked {
 			view.Log = logs.path
 		}

@@ -99,6 +99,7 @@ func (a *app) emailsRetry() *cobra.Command {
 					return usagef("%q is not the id of an email: ids are numbers, see `pas emails list`", text)
 				}
 			}
+			// Not nil, as for every list in JSON.
 			retried := []client.Email{}
 			for _, id := range ids {
 				email, err := c.RetryEmail(cmd.Context(), id)

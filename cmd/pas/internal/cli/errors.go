@@ -35,6 +35,8 @@ func isUsage(err error) bool {
 // explain returns the text of err with its hint. A cancelled command is just "interrupted", unless it gave a
 // hint of its own: then the cancellation left something to be done.
 func explain(err error) string {
+	// A *hint.Error is a hint that the failing code gave on purpose. Other types derive theirs from the error
+	// and would describe the cancelled connection.
 	var own *hint.Error
 	if !errors.As(err, &own) && !isUsage(err) && errors.Is(err, context.Canceled) {
 		return "interrupted"

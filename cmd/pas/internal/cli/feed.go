@@ -47,6 +47,7 @@ func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.
 		}
 	}
 	from := feed.Start{Beginning: start.beginning}
+	// The moment is fixed here, so that a slow connection does not shift it.
 	if start.since > 0 {
 		from.Since = time.Now().Add(-start.since)
 	}

@@ -44,6 +44,7 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 			return b, err
 		}
 		b.brokers, b.kafka = given.Brokers, given
+		// The stack's own clients use cfg.Kafka. The services parse the same settings from their environment.
 		cfg.Kafka, cfg.Environ = given, a.kafkaEnviron()
 		cfg.Brokers, cfg.TopicPrefix, cfg.GroupPrefix = b.brokers, b.name+".", b.name+"."
 	}
@@ -61,6 +62,7 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 		b.adminURL = ""
 		return b, hint.Add(fmt.Errorf("make a database for the demo at %s: %w", u.Host, err), "DATABASE_URL must name a superuser; unset it to use a private Postgres")
 	}
+	// The stack migrates this new database; the one in DATABASE_URL is used to create and drop it only.
 	u.Path = "/" + b.name
 	cfg.DatabaseURL = u.String()
 	return b, nil
@@ -94,6 +96,7 @@ func (b *borrowed) describe() string {
 // since a service that did not stop cleanly may still be connected. The error names the remains, so that a
 // person can remove them.
 func (b *borrowed) giveBack(ctx context.Context) error {
+	// An interrupted demo must clean up as well, so the cancellation of ctx does not count here.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	var errs []error

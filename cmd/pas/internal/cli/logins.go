@@ -51,11 +51,14 @@ func (a *app) logins(services []string) (*logins, error) {
 		}
 		l.roles[service] = roles
 	}
+	// One service's auditor may also be another service's owner, so the roles are compared after all of them
+	// are known.
 	for _, roles := range l.roles {
 		if service := owners[roles.Auditor]; service != "" {
 			return nil, usagef("the role %s would be that of %s and audit: give the one that audits a name of its own", roles.Auditor, service)
 		}
 	}
+	// Change data capture reads a table of orders, so its role belongs to that database.
 	if slices.Contains(services, "orders") {
 		return l, a.readCapture(l)
 	}
@@ -104,6 +107,7 @@ func (l *logins) read(role *string, setting, target string) error {
 	password, _ := u.User.Password()
 	before, known := l.passwords[*role]
 	switch {
+	// A URL without a password leaves the password of the role as it is.
 	case password == "":
 		return nil
 	case known && before != password:

@@ -64,6 +64,7 @@ Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclin
 			if err != nil {
 				return err
 			}
+			// The service itself waits, up to its own limit; finish asks again when --wait is longer.
 			placed, _, err := c.Place(cmd.Context(), order, client.PlaceOptions{IdempotencyKey: flags.key, Wait: min(flags.wait, maxWait)})
 			if err != nil {
 				return explainPlace(err)
@@ -166,6 +167,7 @@ func (a *app) show() *cobra.Command {
 // explainNoOrder explains an order id that orders does not have. Another producer may have requested a payment
 // under this id directly on Kafka; then the error names that payment.
 func explainNoOrder(ctx context.Context, c *client.Client, err error, id string) error {
+	// A failure of payments must not hide the answer of orders, so it is dropped.
 	p, unpaid := c.Payment(ctx, id)
 	if unpaid != nil || !p.Outside {
 		return explainMissing(err, id)
@@ -218,6 +220,7 @@ func (a *app) finish(ctx context.Context, c *client.Client, order client.Order, 
 		}
 		now, err := c.Order(ctx, order.OrderID, min(left, maxWait))
 		if err != nil {
+			// The caller must learn the id: without it, a lost answer would look like a lost order.
 			return fmt.Errorf("order %s was placed, but: %w", order.OrderID, err)
 		}
 		order = now

@@ -51,6 +51,7 @@ and when nobody knows the order.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, given []string) error {
 			h, err := gather(cmd.Context(), c, given[0])
+			// Without any answer there is nothing to show.
 			if len(h.NoAnswer) == len(messages.Services()) {
 				return err // nobody answers
 			}
@@ -94,6 +95,7 @@ func gather(ctx context.Context, c *client.Client, id string) (orderHistory, err
 	}
 	notifications, err := c.Notifications(ctx, id)
 	failed(client.Notifications, err)
+	// Appending keeps [] in JSON where the list is nil.
 	h.Notifications = append(h.Notifications, notifications...)
 	for _, service := range messages.Services() {
 		letters, err := lettersOf(ctx, c, service, id)
@@ -157,6 +159,7 @@ func showHistory(p *render.Printer, h orderHistory) {
 		add(e.At, client.Orders, "%-22s %s%s", render.Plain(e.Event), p.Status(e.To), detail(e.Detail))
 	}
 	if h.Payment != nil {
+		// A payment has one row, so the history shows its latest status at the time of its last change.
 		add(h.Payment.UpdatedAt, client.Payments, "%-22s %s %s%s%s", "payment "+render.Plain(h.Payment.Status), h.Payment.Amount, h.Payment.Currency,
 			detail(cmp.Or(h.Payment.Reason, h.Payment.PaymentID)), outside(*h.Payment))
 	}
@@ -178,6 +181,7 @@ func showHistory(p *render.Printer, h orderHistory) {
 		return a.at.Compare(b.at)
 	})
 	if h.Order != nil {
+		// The timeline is among the lines already.
 		p.Order(*h.Order, nil)
 	} else {
 		p.Line("order %s is unknown to orders", p.Bold(render.Plain(h.OrderID)))

@@ -112,6 +112,8 @@ func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Co
 	if err != nil {
 		return cfg, nil, err
 	}
+	// With several replicas behind one address, only one would be paused. So each replica has an address of its
+	// own here.
 	admins := flags.admins
 	if len(admins) == 0 {
 		admins = []string{at[flags.service].Admin}

@@ -60,6 +60,7 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 				return err
 			}
 			cfg.Brokers, cfg.Kafka = where.Brokers, where
+			// The minimum is that of rest.Config; the upper limit is a guard against typing errors.
 			if cfg.Memory = megabytes << 20; megabytes < 16 || megabytes > 1<<20 {
 				return usagef("--memory %d is not between 16 and %d", megabytes, 1<<20)
 			}
@@ -102,6 +103,7 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	if err := a.reachKafka(ctx, server, cfg); err != nil {
 		return err
 	}
+	// The port is opened before the announcement, so a client may connect as soon as it reads the address.
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return hint.Add(fmt.Errorf("%s is used by another program", addr), "stop that program, or choose another address with --addr")
@@ -131,6 +133,7 @@ func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Conf
 	if err == nil {
 		return nil
 	}
+	// An interrupt during the first connection says nothing about Kafka.
 	if errors.Is(err, context.Canceled) {
 		return err
 	}

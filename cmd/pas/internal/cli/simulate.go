@@ -67,6 +67,7 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 			if err != nil {
 				return err
 			}
+			// A nil open means no web events, and no connection to Kafka.
 			if !flags.withoutWeb {
 				open = func(ctx context.Context) (simulate.Writer, error) { return simulate.OpenWriter(ctx, cfg, connectTime) }
 			}
@@ -74,6 +75,8 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 			if err != nil {
 				return err
 			}
+			// The traffic has many requests at a time. With the usual number of idle connections, most would
+			// open a new one.
 			c := client.NewBusy(at, simulate.Connections)
 			defer c.Close()
 			line := a.liveLine()
@@ -146,6 +149,7 @@ func (s *simulateFlags) complete(seeded bool) error {
 	if t.Day = s.day; t.Day == 0 && !s.flat {
 		t.Day = t.Duration
 	}
+	// The service recognises an order by its id, so a repeated name would place the same orders again.
 	if s.run == "" {
 		s.run = uuid.NewString()[:8]
 	}
@@ -161,6 +165,7 @@ func verdict(s simulate.Summary, settle time.Duration) error {
 	switch {
 	case s.Orders > 0 && s.Taken == 0 && !s.Interrupted:
 		return hint.Add(errors.New("not one order was taken"), "see the answers above, and the log of the orders service")
+	// The outcomes could not be read, so the orders may be settled all the same.
 	case s.Unsettled > 0 && s.Blind != "" && !s.Interrupted:
 		return fmt.Errorf("%d of %d orders are not known to be settled %s after the traffic: %s", s.Unsettled, s.Orders, settle, s.Blind)
 	case s.Unsettled > 0 && !s.Interrupted:

@@ -51,6 +51,7 @@ func (l *liveLine) show(text string) {
 		}
 		return
 	}
+	// The width is read each time, since a window can change its size.
 	if width, _, err := term.GetSize(l.fd); err == nil && len(text) >= width && width > 0 {
 		text = text[:width-1]
 	}
@@ -111,6 +112,7 @@ func (a *app) showSimulated(s simulate.Summary, settle time.Duration) error {
 	}
 	list("answers", s.Refused, answers...)
 	list("cancellations", s.Cancellations)
+	// Outcomes are sorted by number; unsettled orders come first, as the only ones that are a failure.
 	unsettled := []string{}
 	if s.Unsettled > 0 {
 		unsettled = append(unsettled, p.Bad(fmt.Sprintf("%d not settled", s.Unsettled)))

@@ -69,6 +69,7 @@ records were unreadable and how many had no value. With --json, each record is o
 			switch {
 			case most < 0:
 				return usagef("--max %d is less than 0", most)
+			// A group's members share the partitions, so one member cannot find the end of a topic.
 			case group != "" && !cfg.Follow:
 				return usagef("--no-follow reads alone: leave out --group")
 			// Kafka would give this command partitions of the service, whose records it would then miss.
@@ -79,6 +80,7 @@ records were unreadable and how many had no value. With --json, each record is o
 				return usagef("--grep %q is no regular expression: %s", grep, err)
 			}
 			cfg.Group = group
+			// JSON is not escaped for HTML: <, > and & in values stay readable.
 			p, out := a.printer(), json.NewEncoder(a.Stdout)
 			out.SetEscapeHTML(false)
 			summary, err := tail.Run(cmd.Context(), tail.Config{

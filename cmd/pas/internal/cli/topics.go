@@ -182,6 +182,7 @@ func (a *app) topicsDescribe(flags *kafkaFlags) *cobra.Command {
 				}
 				found = append(found, infos[i])
 			}
+			// A short transaction appears here as well; only one that stays is a problem.
 			held, err := feed.HeldBack(ctx, cfg, names)
 			if err != nil {
 				return toolkafka.Explain(cfg, err)

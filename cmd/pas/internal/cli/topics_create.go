@@ -42,6 +42,7 @@ A topic with fewer partitions than asked is an error.`,
 			if replication < 1 && replication != -1 {
 				return usagef("--replication-factor %d is less than 1", replication)
 			}
+			// With -1 the cluster decides the number of copies, so min-isr cannot be compared with it.
 			if minISR < 0 || replication > 0 && minISR > replication {
 				return usagef("--min-isr %d is not between 0 and the replication factor %d", minISR, replication)
 			}
@@ -56,6 +57,7 @@ A topic with fewer partitions than asked is an error.`,
 			if err != nil {
 				return toolkafka.Explain(cfg, err)
 			}
+			// The comparison needs existing topics, so it comes after the creation.
 			different, err := kafka.DifferentTopics(ctx, cfg, specs)
 			if err != nil {
 				return toolkafka.Explain(cfg, err)
@@ -84,6 +86,7 @@ func topicSpecs(names []string, replication int16, partitions []string) ([]kafka
 	for _, given := range partitions {
 		name, number, one := strings.Cut(given, "=")
 		if !one {
+			// A number alone counts for every topic.
 			name, number = "", given
 		}
 		n, err := strconv.Atoi(number)

@@ -12,6 +12,7 @@ import (
 // showCreated shows which topics were created and which existed. For an existing one with other settings it
 // adds the command that changes them.
 func (a *app) showCreated(cfg kafka.Config, specs []kafka.TopicSpec, created []string, different []kafka.TopicDifference) error {
+	// Differs holds the present values; Change is a command for an operator and has no login in it.
 	type row struct {
 		Name              string            `json:"name"`
 		Partitions        int32             `json:"partitions"`

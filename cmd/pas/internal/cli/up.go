@@ -110,6 +110,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		defer mail.stop()
 		mail.settings(environ)
 	}
+	// Port 0 means no proxy.
 	port := 0
 	if withREST {
 		port = restPort + offset
@@ -117,6 +118,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	s, proxy, err := startSystem(ctx, stack.Config{
 		Log:     slog.New(slog.NewJSONHandler(file, nil)),
 		DataDir: data,
+		// The data is kept, so a commit must survive a crash of the machine, too.
 		Durable: true,
 		Ports:   stack.DefaultPorts(offset),
 		Environ: environ,
@@ -137,6 +139,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		}
 		return a.withLogs(err, logPath)
 	}
+	// Only a running system writes the file: `pas audit` and `pas replay` take its existence as an address.
 	forget := remember(filepath.Join(data, filepath.Base(upFile)), s)
 	defer forget()
 	a.announce(ctx, s, proxy, mail, data, logPath, time.Since(began))
@@ -144,12 +147,14 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	select {
 	case <-ctx.Done():
 	case died = <-s.Died():
+	// Without a proxy this channel is nil and never delivers.
 	case died = <-proxy.Ended():
 	}
 	if !a.json {
 		p.Line("\nStopping ...")
 	}
 	proxy.Stop()
+	// When a service has died, its error explains more than the failed end.
 	if err := s.Stop(); err != nil && died == nil {
 		return hint.Add(fmt.Errorf("the system did not stop cleanly: %w", err), "the services' logs are in %s", logPath)
 	}
@@ -164,6 +169,8 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 func startSystem(ctx context.Context, cfg stack.Config, port int) (*stack.Stack, *restproxy.Proxy, error) {
 	var l net.Listener
 	if port != 0 {
+		// The proxy's port is opened together with those of the services. The proxy itself starts last, since
+		// it needs the broker.
 		cfg.Listening = func() (err error) {
 			l, err = stack.Listen("rest", port)
 			return err
@@ -197,6 +204,7 @@ func (a *app) serviceEnviron() map[string]string {
 	environ := map[string]string{}
 	for name, value := range a.Environ {
 		switch name {
+		// The log goes to a file here, always as JSON.
 		case "HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT":
 		default:
 			if !strings.HasPrefix(name, "KAFKA_") { // the broker is our own

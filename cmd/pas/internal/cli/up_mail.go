@@ -98,6 +98,7 @@ func (in *inbox) await(ctx context.Context) error {
 			}
 		}
 		select {
+		// A port that became busy in between, or a broken database file, ends Mailpit at once.
 		case <-in.ended:
 			return errors.New("mailpit ended by itself")
 		case <-ctx.Done():

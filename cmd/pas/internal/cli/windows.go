@@ -114,6 +114,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 		}
 		defer cfg.Store.Close()
 	}
+	// The page is optional; without it Live stays nil and nothing is drawn.
 	if flags.serve != "" {
 		page, wait, err := a.servePage(ctx, flags.serve, cancel)
 		if err != nil {
@@ -128,6 +129,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	if err != nil {
 		return err
 	}
+	// The page's server failed. Run itself has ended without an error, since its context was cancelled.
 	if stopped != nil && !errors.Is(stopped, context.Canceled) {
 		return stopped
 	}
@@ -201,6 +203,7 @@ func connector(target string) func(context.Context) (*pgx.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
+		// The error names the host and the port, but not the user and the password of the URL.
 		host := ""
 		if cfg, parseErr := pgx.ParseConfig(target); parseErr == nil {
 			host = net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port))

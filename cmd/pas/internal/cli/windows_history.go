@@ -39,6 +39,7 @@ still open while its end and grace are not over on every partition that has even
 			case since < 0:
 				return usagef("--since %s is in the future: write 1h for the last hour", since)
 			}
+			// One limit covers the connection and the query.
 			ctx, cancel := context.WithTimeout(cmd.Context(), kafkaTime)
 			defer cancel()
 			return a.history(ctx, job, since, last)
