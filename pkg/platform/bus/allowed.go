@@ -36,8 +36,9 @@ func usesOf(service string, reads []string) []use {
 	return uses
 }
 
-// judge returns the reason why the uses are not possible, nil when they are. Missing permissions come first: a broker also hides
-// topics for which they are missing. A broker that returns no operations is trusted, and the first read or write then fails.
+// judge returns the reason why the uses are not possible, nil when they are. Missing permissions come first: a topic that may not
+// be described is forbidden, whether it exists or not. A broker that returns no operations is trusted, and the first read or
+// write then fails.
 func judge(c kafka.Config, uses []use, states map[string]kafka.TopicState) error {
 	var missing, forbidden []string
 	for _, u := range uses {

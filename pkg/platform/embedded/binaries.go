@@ -16,7 +16,7 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-// source says where the server's binaries may come from.
+// source lists the places of the server's binaries, in the order of the search: path, places, kept, download.
 type source struct {
 	path       string   // folders to search first, as in PATH
 	places     []string // patterns of folders to search then
@@ -26,7 +26,7 @@ type source struct {
 	log        *slog.Logger
 }
 
-// versions are those that can be asked for, by their major number.
+// versions are the supported versions for PAS_POSTGRES_VERSION, by their major number.
 var versions = map[string]embeddedpostgres.PostgresVersion{
 	"15": embeddedpostgres.V15, "16": embeddedpostgres.V16, "17": embeddedpostgres.V17, "18": embeddedpostgres.V18,
 }
@@ -62,13 +62,14 @@ func usualSource(log *slog.Logger) (source, error) {
 	}, nil
 }
 
-// binaries returns the folder that holds postgres and initdb.
+// binaries returns the folder that holds postgres and initdb. Among installed versions in one place it takes the newest. It
+// downloads only when no place has a complete installation.
 func (s source) binaries(ctx context.Context) (string, error) {
 	for _, dir := range filepath.SplitList(s.path) {
 		if !filepath.IsAbs(dir) { // the working folder is no installation
 			continue
 		}
-		// A link leads to the folder that the rest of the installation is beside.
+		// A link in PATH leads to the real folder: the server finds its libraries relative to that.
 		if path, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil && complete(filepath.Dir(path)) {
 			return filepath.Dir(path), nil
 		}
@@ -97,6 +98,7 @@ func version(dir string) float64 {
 	return v
 }
 
+// complete reports whether a folder has both programs. Some packages install clients alone, without a server.
 func complete(dir string) bool {
 	for _, tool := range []string{"postgres", "initdb"} {
 		if info, err := os.Stat(filepath.Join(dir, tool)); err != nil || info.IsDir() {

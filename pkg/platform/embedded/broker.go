@@ -15,11 +15,12 @@ type BrokerConfig struct {
 	Log     *slog.Logger
 }
 
-// Broker is an in-process broker (kfake). It is for demonstrations and fast tests: nothing about durability or speed may
-// be concluded from it.
+// Broker is an in-process broker (kfake). It is for demonstrations and fast tests: its durability and speed say nothing about
+// those of Kafka. Clients of this machine reach it over TCP, also from other processes. It ends with this process.
 type Broker struct{ cluster *kfake.Cluster }
 
-// StartBroker starts the broker on loopback, without topics and without auto-creation.
+// StartBroker starts the broker on loopback, without topics and without auto-creation. With a DataDir it has the topics and
+// records of the last run.
 func StartBroker(cfg BrokerConfig) (*Broker, error) {
 	opts := []kfake.Opt{kfake.NumBrokers(1)}
 	if cfg.Port != 0 {
@@ -41,5 +42,5 @@ func StartBroker(cfg BrokerConfig) (*Broker, error) {
 // Addrs returns the bootstrap addresses.
 func (b *Broker) Addrs() []string { return b.cluster.ListenAddrs() }
 
-// Stop ends the broker.
+// Stop ends the broker and closes its connections.
 func (b *Broker) Stop() { b.cluster.Close() }

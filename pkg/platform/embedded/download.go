@@ -17,10 +17,11 @@ import (
 	"pasdetrois/pkg/platform/wait"
 )
 
-// downloadTimeout is time for some 20 MB over a slow line.
+// downloadTimeout bounds a download of some 20 MB over a slow line, with the wait for the lock.
 const downloadTimeout = 5 * time.Minute
 
-// keptFolder is a folder that the server's user can read, which root's own cache is not.
+// keptFolder returns the folder for a downloaded version. As root it is a folder that other users can read: the server runs as
+// another user, who cannot read root's own cache.
 func keptFolder(major string) (string, error) {
 	if os.Geteuid() == 0 {
 		return "/var/cache/pasdetrois/postgres-" + major, nil
@@ -34,6 +35,10 @@ func keptFolder(major string) (string, error) {
 
 // download fetches server binaries once and keeps them. The folder appears whole or not at all: a lock lets one process
 // download at a time, and an interrupted download leaves no folder.
+//
+//	kept already? --no--> lock --> kept meanwhile? --no--> fetch into a scratch folder --> rename to the kept one
+//
+// When ctx ends, download returns and the fetch goes on in its goroutine, which holds the lock until it is done.
 func (s source) download(ctx context.Context) (string, error) {
 	bin := filepath.Join(s.kept, "bin")
 	if complete(bin) {
@@ -77,7 +82,7 @@ func (s source) download(ctx context.Context) (string, error) {
 func (s source) fetch(parent string) error {
 	const scratchName = "fetch-"
 	left, _ := filepath.Glob(filepath.Join(parent, scratchName+"*"))
-	for _, dir := range left { // by downloads that were interrupted
+	for _, dir := range left { // the remains of interrupted downloads; the lock is ours, so no other process uses them
 		_ = os.RemoveAll(dir)
 	}
 	scratch, err := os.MkdirTemp(parent, scratchName)
@@ -115,7 +120,8 @@ func (s source) fetch(parent string) error {
 	return os.Rename(root, s.kept)
 }
 
-// readable lets every user read the files that we can read, under any umask.
+// readable lets every user read all files below root, and run those that their owner can run. Links are skipped: they may lead
+// out of the folder.
 func readable(root string) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
@@ -133,7 +139,9 @@ func readable(root string) error {
 	})
 }
 
-// lock takes the lock of a file, which other processes may hold for as long as they download.
+// lock takes the lock of a file, which other processes may hold for as long as they download. The kernel releases the lock of a
+// process that ends, so a crash blocks no later download. The file itself stays: removing it would let two processes lock two
+// files of one name.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -142,7 +150,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { _ = file.Close() }, nil // which gives the lock back
+			return func() { _ = file.Close() }, nil // closing the file releases the lock
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) || !wait.Sleep(ctx, 200*time.Millisecond) {
 			return nil, errors.Join(err, ctx.Err(), file.Close())

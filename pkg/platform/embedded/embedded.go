@@ -1,5 +1,7 @@
 // Package embedded starts a private Postgres and an in-process broker that speaks Kafka's protocol, for `pas demo`,
 // `pas up` and tests. Neither Docker nor root nor any set-up beyond Go is needed.
+//
+// It is not for production: Postgres trusts every local user, and by default neither server survives a loss of power.
 package embedded
 
 import (
@@ -33,24 +35,32 @@ type PostgresConfig struct {
 }
 
 // Postgres is a running private server. It listens on loopback only and trusts every connection from there.
+//
+//	initdb (new folder) --> launched --answers with our folder--> ready --Stop--> ended
+//	                          |  ^
+//	                          |  | again, with another free port if any is allowed, for retryTimeout
+//	                          +--+ ended at once, or another server has the port
 type Postgres struct {
 	port   int
-	bin    string // folder of the server's programs
-	who    *syscall.Credential
-	temp   string // folder to remove at Stop
+	bin    string              // folder of the server's programs
+	who    *syscall.Credential // user of the server; nil = this process's
+	temp   string              // folder to remove at Stop
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the server has ended
 }
 
 const (
-	startTimeout = 60 * time.Second
-	retryTimeout = 15 * time.Second // how long a server that ends at once is started again
-	stopTimeout  = 20 * time.Second
+	startTimeout = 60 * time.Second // for initdb and the start, without a download
+	retryTimeout = 15 * time.Second // for starting a server again that ends at once
+	stopTimeout  = 20 * time.Second // for a fast shutdown; after it the server is killed
 )
 
 // StartPostgres finds installed server binaries (PATH, the usual places), else downloads them, and starts a server on
 // loopback. As root it runs the server as an unprivileged user, because Postgres refuses to run as root. The server ends
 // with this process, also when it is killed (on Linux).
+//
+// It returns once the server answers. After an error no server runs, and a temporary folder is removed. Servers on different
+// folders may start at the same time.
 func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	from, err := usualSource(cfg.Log)
 	if err != nil {
@@ -85,6 +95,8 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	return p, nil
 }
 
+// start makes the cluster if the folder has none, and starts the server, again until it answers or retryTimeout is over. Without
+// Durable it never waits for a disk, so a crash of the machine may destroy the cluster. A crash of the server does not.
 func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Credential, cfg PostgresConfig) error {
 	base, err := filepath.Abs(base)
 	if err != nil {
@@ -132,7 +144,7 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 				return err
 			}
 		}
-		// Not bound to ctx: the server outlives its start.
+		// ctx bounds only the start, and the server outlives that.
 		p.cmd = command(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), base, who, append(args, "-p", strconv.Itoa(p.port))...)
 		p.cmd.Stdout, p.cmd.Stderr = log, log
 		if err := p.launch(); err != nil {
@@ -145,15 +157,15 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 		if stopErr := p.end(); stopErr != nil {
 			return errors.Join(err, stopErr)
 		}
-		// The server of a process that was killed a moment ago may still be ending on the same folder. And another program
-		// may have taken the free port meanwhile.
+		// The server of a process that was killed a moment ago may still be ending on the same folder. Another program may also
+		// have taken the free port since freePort returned it.
 		if time.Now().After(patience) || !wait.Sleep(ctx, 300*time.Millisecond) {
 			return fmt.Errorf("start postgres: %w: %s", err, lastLines(log.Name()))
 		}
 	}
 }
 
-// lastLines returns the end of the server's log, where it says why it ended.
+// lastLines returns the last three lines of the server's log, which name the reason of its end.
 func lastLines(path string) string {
 	content, _ := os.ReadFile(path)
 	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
@@ -179,6 +191,7 @@ func (p *Postgres) launch() error {
 	return <-started
 }
 
+// waitReady waits until the server answers. It returns an error when the server has ended, or with ctx.
 func (p *Postgres) waitReady(ctx context.Context, data string) error {
 	for {
 		err := p.answers(ctx, data)
@@ -195,7 +208,7 @@ func (p *Postgres) waitReady(ctx context.Context, data string) error {
 	}
 }
 
-// answers reports whether it is our server that has the port.
+// answers returns nil when our server answers on the port. Another server there has another data folder.
 func (p *Postgres) answers(ctx context.Context, data string) error {
 	conn, err := pgx.Connect(ctx, p.AdminURL("postgres"))
 	if err != nil {
@@ -220,6 +233,8 @@ func (p *Postgres) Stop() error {
 	return p.end()
 }
 
+// end stops the server by SIGINT, Postgres's fast shutdown: open transactions are rolled back. A server that does not end is
+// killed, and that is an error; its next start then recovers.
 func (p *Postgres) end() error {
 	select {
 	case <-p.exited:
@@ -247,6 +262,8 @@ func (p *Postgres) removeTemp() {
 	}
 }
 
+// command returns a command of the server's installation. It runs in dir as who, in English and in UTC, so its messages are the
+// same everywhere.
 func command(ctx context.Context, path, dir string, who *syscall.Credential, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = dir
@@ -255,7 +272,7 @@ func command(ctx context.Context, path, dir string, who *syscall.Credential, arg
 	return cmd
 }
 
-// unprivileged returns whom to run the server as: nil means as ourselves.
+// unprivileged returns the user for the server: nil means this process's own.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -279,6 +296,7 @@ func name(who *syscall.Credential) string {
 	return "uid " + strconv.Itoa(int(who.Uid))
 }
 
+// freePort returns a port that was free a moment ago. Nothing reserves it, so the caller must be ready for another program on it.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,4 +26,5 @@ func ScratchFolder() (string, error) {
 	return diskFolder()
 }
 
+// diskFolder makes a folder among the temporary files. A durable server needs it: a file system in memory keeps nothing.
 func diskFolder() (string, error) { return os.MkdirTemp("", scratchPattern) }

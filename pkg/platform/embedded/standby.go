@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// CopyTo makes dir the data folder of a standby of the server: StartPostgres on it starts one that follows.
+// CopyTo makes dir the data folder of a standby of the server: StartPostgres on dir starts a standby that follows. dir must
+// exist. The server keeps running meanwhile.
 func (p *Postgres) CopyTo(ctx context.Context, dir string) error {
 	if p.who != nil {
 		if err := os.Chown(dir, int(p.who.Uid), int(p.who.Gid)); err != nil {
@@ -22,7 +23,8 @@ func (p *Postgres) CopyTo(ctx context.Context, dir string) error {
 	return nil
 }
 
-// Follow makes a data folder whose server is stopped the one of a standby of the server.
+// Follow turns a data folder into that of a standby of the server. The server on that folder must be stopped, and must once have
+// been the same cluster: a former primary follows its successor. Settings are appended, and the last one of a name counts.
 func (p *Postgres) Follow(dir string) error {
 	data := filepath.Join(dir, "pg")
 	settings, err := os.OpenFile(filepath.Join(data, "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)

@@ -18,7 +18,7 @@ type Variable struct {
 	Meaning string // with the unit of a number
 }
 
-// defaulter is a configuration that sets defaults which its tags do not have.
+// defaulter is a configuration with defaults that its tags do not have.
 type defaulter interface{ SetDefaults() }
 
 func defaults[C any]() C {
@@ -55,8 +55,11 @@ func variables(cfg reflect.Value) []Variable {
 	return all
 }
 
-// Parse reads C from environ. A variable NAME that is not set may be in a file that NAME_FILE names. A value that cannot be
-// read is left at its default, so that the rest can still be validated.
+// Parse reads C from environ. A variable NAME that is not set may be in a file that NAME_FILE names, so that secrets need not be
+// in the environment. An empty variable counts as not set, and spaces around a file's content are removed.
+//
+// A value that cannot be read is left at its default, so that the caller can still validate the rest. The error has all
+// problems, in the order of the fields, each with the name of its variable.
 func Parse[C any](environ map[string]string) (C, error) {
 	all := Variables[C]()
 	values, problems := make(map[string]string), make(map[string]error)
@@ -75,7 +78,7 @@ func Parse[C any](environ map[string]string) (C, error) {
 	}
 	cfg, err := parse[C](values)
 	if err != nil {
-		// The library names Go fields. The variable is known when it is parsed alone.
+		// The library's errors name Go fields. Parsing each variable alone shows which of them fails.
 		for name, value := range values {
 			if _, err := parse[C](map[string]string{name: value}); err != nil {
 				problems[name] = fmt.Errorf("%s: %w", name, cause(err))
@@ -97,7 +100,7 @@ func parse[C any](values map[string]string) (C, error) {
 	return cfg, err
 }
 
-// cause takes the name of the Go field off a parse error.
+// cause removes the name of the Go field from a parse error: an operator sees variables only.
 func cause(err error) error {
 	var all env.AggregateError
 	if errors.As(err, &all) && len(all.Errors) == 1 {
@@ -110,6 +113,7 @@ func cause(err error) error {
 	return err
 }
 
+// usage writes the help text, with all variables of C.
 func usage[C any](w io.Writer, service string) {
 	fmt.Fprintf(w, "usage: %s [healthcheck|version|help]\n\nWithout a subcommand the service runs until SIGTERM or Ctrl-C. It reads its configuration from the environment.\nEach NAME may also be given as NAME_FILE, a file with the value.\n\n", service)
 	for _, v := range Variables[C]() {

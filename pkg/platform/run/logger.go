@@ -9,7 +9,7 @@ import (
 )
 
 // Logger makes the service's slog logger: JSON or text by format, at level, with the key service. Its lines are safe for a
-// terminal, because errors quote text of other people.
+// terminal, because errors quote text of other people. slog's text handler escapes control characters itself.
 func Logger(w io.Writer, service, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // The defaults of the garbage collector. A service has few long-lived values and makes many short-lived ones: with Go's own
-// default it would collect many times a second.
+// default it would collect many times a second. The soft limit makes the collector run more often before memory runs out.
 const (
 	// GCPercent is the default of GOGC.
 	GCPercent = 400
@@ -43,12 +43,12 @@ func tuneGC(environ map[string]string, container memlimit.Provider) int64 {
 const memlimitMost = 1 << 50
 
 const (
-	// lookEvery is the interval between two readings of the memory.
+	// lookEvery is the interval between two readings of the memory. Memory is thus given back some seconds after a load.
 	lookEvery = 5 * time.Second
 	// calmBytes is the most that a service allocates in that time while it has little to do.
 	calmBytes = 4 << 20
-	// worthwhile is how much the memory must have grown since the last collection, or lie idle, for another one to pay. One
-	// takes some milliseconds, because little is alive then.
+	// worthwhile is the growth since the last collection, or the idle memory, in bytes, that makes another collection pay. A
+	// collection takes some milliseconds, because little is alive then.
 	worthwhile = 6 << 20
 )
 
@@ -73,6 +73,7 @@ func giveBack(ctx context.Context) {
 // memory has three counts of Go's runtime, in bytes: allocated so far, held of the system's memory, and idle among those held.
 type memory struct{ allocated, held, idle uint64 }
 
+// readMemory reads the counts without stopping the program, unlike runtime.ReadMemStats.
 func readMemory() memory {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"}}
@@ -80,7 +81,7 @@ func readMemory() memory {
 	return memory{allocated: s[0].Value.Uint64(), held: s[1].Value.Uint64() - s[2].Value.Uint64(), idle: s[3].Value.Uint64()}
 }
 
-// calm notices that a load is over.
+// calm recognises the end of a load from one reading to the next. Only the goroutine of giveBack uses it.
 type calm struct {
 	allocated uint64 // at the last reading
 	held      uint64 // after memory was given back last

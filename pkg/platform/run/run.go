@@ -1,4 +1,9 @@
 // Package run is the process of a service: environment, signals, log, exit codes, subcommands, and the stages of a graceful stop.
+//
+//	Parse --> Validate --> log, memory limits --> start(ctx) --> exit 0
+//	  | exit 2   | exit 2                            | error: exit 1
+//
+//	first SIGTERM or Ctrl-C: ctx ends, and start drains; a second one ends the process at once
 package run
 
 import (
@@ -26,9 +31,10 @@ const (
 	exitUsage  = 2 // wrong configuration or subcommand: nothing was started
 )
 
+// healthTimeout bounds the subcommand healthcheck. It has to be below the time-out of the orchestrator that runs it.
 const healthTimeout = 2 * time.Second
 
-// Config is a service's parsed configuration.
+// Config is a service's parsed configuration. Admin must work without a call of Validate.
 type Config interface {
 	// Validate returns all problems joined.
 	Validate() error
@@ -40,7 +46,7 @@ type Config interface {
 
 // Main is a service's whole main and returns its exit code. It parses the configuration and prints all problems at once: exit 2,
 // nothing started. Subcommands: healthcheck asks a running service's /livez (exit 0 or 1), version, help. The first signal
-// begins the drain; a second one ends the process at once.
+// begins the drain; a second one ends the process at once. start returns when the drain is over, nil if nothing went wrong.
 func Main[C Config](ctx context.Context, service string, args []string, environ map[string]string, stdout, stderr io.Writer,
 	start func(ctx context.Context, cfg C, log *slog.Logger) error) int {
 	command := ""
@@ -103,6 +109,7 @@ func Main[C Config](ctx context.Context, service string, args []string, environ 
 	return exitOK
 }
 
+// version is the commit of the build, else the module's version. A build outside of a repository has no commit.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -116,6 +123,8 @@ func version() string {
 	return info.Main.Version
 }
 
+// healthcheck asks /livez of the service on this machine. It needs no other program in the container, such as curl. A listener on
+// all addresses is asked on loopback.
 func healthcheck(ctx context.Context, admin string) error {
 	host, port, err := net.SplitHostPort(admin)
 	if err != nil {

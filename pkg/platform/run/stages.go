@@ -12,7 +12,7 @@ import (
 // Component is a long-running part of a service.
 type Component struct {
 	Name string                          // for the log and for errors
-	Run  func(ctx context.Context) error // returns nil after ctx ends
+	Run  func(ctx context.Context) error // returns nil, or ctx's error, after ctx ends; an earlier return is a failure
 }
 
 // Stages runs components in stages. All components start together. When ctx ends, or one component fails or returns early, the
@@ -24,7 +24,8 @@ type Component struct {
 //	stage 2  ────────────────────┤ drain ├─
 //	stage 3  ─────────────────────────────┤ drain ├─  Stages returns
 //
-// It returns the first failure, nil when there was none. A panic in a component is a failure that names the component.
+// It returns the first failure, nil when there was none. A panic in a component is a failure that names the component. There is
+// no time limit: each component bounds its own drain, or it would hold up the stages after it for ever.
 func Stages(ctx context.Context, log *slog.Logger, stages ...[]Component) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -66,6 +67,7 @@ func Stages(ctx context.Context, log *slog.Logger, stages ...[]Component) error 
 	return failure
 }
 
+// guarded runs a component, and returns its panic as an error with the stack. The other stages then still drain.
 func guarded(ctx context.Context, c Component) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

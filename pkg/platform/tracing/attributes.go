@@ -2,8 +2,8 @@ package tracing
 
 import "go.opentelemetry.io/otel/attribute"
 
-// The attributes of spans that the semantic conventions have no key for. All other attributes are keys of version 1.43.0 of
-// the conventions.
+// The attributes of spans for which the semantic conventions have no key. All other attributes are keys of version 1.43.0 of the
+// conventions.
 const (
 	EventKey        = attribute.Key("pasdetrois.event")         // of the contract
 	OrderKey        = attribute.Key("pasdetrois.order_id")      // of the order that the span is about

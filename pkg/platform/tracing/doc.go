@@ -6,4 +6,10 @@
 // that begins, and one when it ends.
 //
 // A batch is one span, in the trace of its first message and linked with all of them: its statements run once for all.
+//
+//	trace of an order   POST /orders --> send --> process --> (use case) --> send ...
+//	                                                |  link
+//	trace of another    ... --> process --link--> batch --> statements
+//
+// A Tracer and its Spans are safe for concurrent use.
 package tracing

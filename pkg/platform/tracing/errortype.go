@@ -21,7 +21,8 @@ const (
 	errorCancelled = "cancelled"
 )
 
-// Typed is an error with a class of its own, for example the name that another system has for it. There are few classes.
+// Typed is an error with a class of its own, for example the name that another system has for it. There must be few classes,
+// because collectors count spans by them.
 type Typed interface{ ErrorType() string }
 
 // errorType returns the class of an error for the attribute error.type: the reason of a permanent error, the class of a Typed
@@ -52,6 +53,7 @@ func errorType(err error) string {
 	return goType(innermost(err))
 }
 
+// innermost returns the end of an error's chain. Of joined errors it follows the first.
 func innermost(err error) error {
 	for {
 		next := errors.Unwrap(err)
@@ -70,7 +72,8 @@ func innermost(err error) error {
 	}
 }
 
-// goType names the type of err. The types of errors.New and fmt.Errorf say nothing.
+// goType returns the name of err's type. The types of errors.New and fmt.Errorf are the same for all errors, so they count as
+// "_OTHER", the convention's word for no class.
 func goType(err error) string {
 	switch name := fmt.Sprintf("%T", err); name {
 	case "*errors.errorString", "*fmt.wrapError", "*fmt.wrapErrors", "*errors.joinError":

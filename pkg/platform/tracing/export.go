@@ -9,7 +9,7 @@ import (
 )
 
 // reporting logs once when spans begin to be lost, and once when exporting works again. It returns no error: the SDK would only
-// print it.
+// print it. The SDK calls it in the background, so no request waits for a collector.
 type reporting struct {
 	sdktrace.SpanExporter
 	log       *slog.Logger
@@ -18,7 +18,7 @@ type reporting struct {
 	failing   atomic.Bool
 }
 
-// ExportSpans implements sdktrace.SpanExporter.
+// ExportSpans implements sdktrace.SpanExporter. Spans of a failed export are dropped: the exporter has retried by then.
 func (r *reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

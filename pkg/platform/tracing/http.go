@@ -71,7 +71,7 @@ func routeOf(pattern string) string {
 	return ""
 }
 
-// answered is a ResponseWriter that remembers the status.
+// answered is a ResponseWriter that keeps the status.
 type answered struct {
 	http.ResponseWriter
 	status int // 0 = not written yet; an answer without one is 200
@@ -79,7 +79,7 @@ type answered struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (a *answered) WriteHeader(status int) {
-	if a.status == 0 && status >= 200 { // others announce an answer
+	if a.status == 0 && status >= 200 { // 1xx only announce an answer
 		a.status = status
 	}
 	a.ResponseWriter.WriteHeader(status)
@@ -93,5 +93,5 @@ func (a *answered) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// Unwrap lets http.ResponseController reach the rest.
+// Unwrap returns the writer within, through which http.ResponseController sets deadlines.
 func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }

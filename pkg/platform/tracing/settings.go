@@ -17,9 +17,9 @@ const (
 	protocolGRPC = "grpc"
 )
 
-// Settings say where spans go. Services have them in their own Config. All other variables of OpenTelemetry's
-// specification (headers, timeout, certificate, compression, sampler, resource attributes, the batches of spans) are
-// read from the process's environment by OpenTelemetry itself.
+// Settings name the collector of spans. Services have them in their own Config. OpenTelemetry itself reads all other variables of
+// its specification from the process's environment: headers, timeout, certificate, compression, sampler, resource attributes,
+// and the batches of spans.
 type Settings struct {
 	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"collector that gets traces, such as http://localhost:4318; none: no traces are made"`
 	Protocol string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" desc:"protocol of the collector: http/protobuf or grpc"`
@@ -40,7 +40,8 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
-// exporter returns the client of the endpoint. It does not connect yet.
+// exporter returns the client of the endpoint. It does not connect yet. Over HTTP the specification appends v1/traces to the
+// endpoint.
 func (s Settings) exporter(ctx context.Context) (*otlptrace.Exporter, error) {
 	if s.Protocol == protocolGRPC {
 		return otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(s.Endpoint))
@@ -52,7 +53,7 @@ func (s Settings) exporter(ctx context.Context) (*otlptrace.Exporter, error) {
 	return otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.JoinPath("v1", "traces").String()))
 }
 
-// collector is the endpoint as it may be logged.
+// collector is the endpoint's host and port, for the log: the whole URL may contain a token.
 func (s Settings) collector() string {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil {

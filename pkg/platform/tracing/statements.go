@@ -19,7 +19,8 @@ import (
 // statementScope is the scope of the spans that otelpgx makes.
 const statementScope = "github.com/exaring/otelpgx"
 
-// Postgres returns the tracer of a pool's statements, within spans that have begun. It is nil when spans are not made.
+// Postgres returns the tracer of a pool's statements: each is a child of the span in its context. It is nil when spans are not
+// made, so that pgx skips tracing. Waiting for a connection has no span of its own.
 func (t *Tracer) Postgres() pgx.QueryTracer {
 	if t == nil {
 		return nil
@@ -61,14 +62,15 @@ func (s statements) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEn
 	s.Tracer.TraceConnectEnd(ctx, data)
 }
 
+// failed adds the class of an error to the statement's span, before otelpgx ends it. A query without rows is no error.
 func failed(ctx context.Context, err error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		trace.SpanFromContext(ctx).SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
 	}
 }
 
-// conventional returns spans as they are exported. otelpgx has keys of its own for what the conventions name, and counts the
-// statements of a batch of one.
+// conventional returns spans as they are exported, changed in place. otelpgx has keys of its own where the conventions have
+// names, and counts the statements even of a batch of one.
 func conventional(spans []sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
 	for i, s := range spans {
 		if s.InstrumentationScope().Name == statementScope {
@@ -91,6 +93,7 @@ func (r renamed) Name() string { return r.name }
 // Attributes implements sdktrace.ReadOnlySpan.
 func (r renamed) Attributes() []attribute.KeyValue { return r.attrs }
 
+// inConventions returns a span of otelpgx with the conventions' keys. Ended spans are read-only, so it wraps the span.
 func inConventions(s sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 	given := s.Attributes()
 	out := renamed{ReadOnlySpan: s, name: s.Name(), attrs: make([]attribute.KeyValue, 0, len(given)+1)}
@@ -119,7 +122,7 @@ func inConventions(s sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 		}
 		out.attrs = append(out.attrs, kv)
 	}
-	// A statement within a batch has its error from the start, where nothing of ours is asked.
+	// otelpgx makes and ends the span of a statement within a batch in one step, so failed is not called for it.
 	if s.Status().Code == codes.Error && !slices.ContainsFunc(out.attrs, is(semconv.ErrorTypeKey)) {
 		value := semconv.ErrorTypeOther
 		if at := slices.IndexFunc(out.attrs, is(semconv.DBResponseStatusCodeKey)); at >= 0 {

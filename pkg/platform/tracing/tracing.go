@@ -22,12 +22,12 @@ const (
 	headerTraceParent = "traceparent"
 )
 
-// Tracer makes spans. A nil Tracer makes none.
+// Tracer makes spans. A nil Tracer makes no spans, and all its methods may be called.
 type Tracer struct {
 	log      *slog.Logger
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
-	giveUp   context.CancelFunc
+	giveUp   context.CancelFunc // cancels an export that runs during Close
 }
 
 // Process describes one process in all of its spans.
@@ -46,8 +46,8 @@ func (p Process) resource(ctx context.Context) (*resource.Resource, error) {
 		resource.WithFromEnv())
 }
 
-// Start returns the tracer of a process, nil when the settings name no endpoint. It connects in the background. Close it
-// when all that makes spans has stopped.
+// Start returns the tracer of a process, nil when the settings name no endpoint. It connects in the background, so a missing
+// collector is no error. Close it when all that makes spans has stopped.
 func Start(s Settings, of Process, log *slog.Logger) (*Tracer, error) {
 	if s.Endpoint == "" {
 		return nil, nil
@@ -82,7 +82,7 @@ func (t *Tracer) Close() {
 	t.giveUp()
 }
 
-// Flush exports the spans that have ended.
+// Flush exports the spans that have ended, and waits for the collector. Tests call it.
 func (t *Tracer) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -124,7 +124,7 @@ func (t *Tracer) Batch(ctx context.Context, name string, size attribute.Key, par
 	return ctx, &Span{span}
 }
 
-// TraceParent returns the span as a W3C traceparent, "" when there is none.
+// TraceParent returns the span as a W3C traceparent, "" when there is none. Messages and outbox rows carry it across processes.
 func (s *Span) TraceParent() string {
 	if s == nil {
 		return ""
@@ -145,7 +145,8 @@ func (s *Span) Link(traceParent string) {
 	}
 }
 
-// End ends the span, with the error of its work or nil. An error's class is the span's error.type.
+// End ends the span, with the error of its work or nil. An error's class is the span's error.type. A span that is never ended is
+// never exported.
 func (s *Span) End(err error) {
 	if s == nil {
 		return
@@ -161,12 +162,13 @@ func (s *Span) End(err error) {
 // Parent returns the W3C traceparent of ctx's span, "" when it has none.
 func Parent(ctx context.Context) string { return format(trace.SpanContextFromContext(ctx)) }
 
-// SameTrace reports whether two traceparents are of one trace.
+// SameTrace reports whether two traceparents are of one trace. It compares texts, so both must be in the canonical form.
 func SameTrace(a, b string) bool {
 	const traceID = len("00-4bf92f3577b34da6a3ce929d0e0e4736")
 	return len(a) > traceID && len(b) > traceID && a[:traceID] == b[:traceID]
 }
 
+// within returns a context whose span is parent, or ctx itself when parent is no valid traceparent.
 func within(ctx context.Context, parent string) context.Context {
 	if c := spanContext(parent); c.IsValid() {
 		return trace.ContextWithRemoteSpanContext(ctx, c)
@@ -174,6 +176,7 @@ func within(ctx context.Context, parent string) context.Context {
 	return ctx
 }
 
+// spanContext parses a traceparent. An empty or malformed one gives a SpanContext that is not valid.
 func spanContext(traceParent string) trace.SpanContext {
 	if traceParent == "" {
 		return trace.SpanContext{}
@@ -182,6 +185,7 @@ func spanContext(traceParent string) trace.SpanContext {
 	return trace.SpanContextFromContext(ctx)
 }
 
+// format writes a traceparent of version 00. Of the flags it keeps only sampled, which that version defines.
 func format(c trace.SpanContext) string {
 	if !c.IsValid() {
 		return ""
