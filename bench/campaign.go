@@ -63,7 +63,7 @@ func prepare(ctx context.Context, cfg config, out io.Writer) (*campaign, error) 
 func (c *campaign) has(part string) bool { return slices.Contains(c.cfg.parts, part) }
 
 // build builds the services, this program for its handlers, the peers, and the services of another revision. A
-// peer that cannot be built has no figures, and the run goes on: not every machine has Python.
+// peer that cannot be built has no figures, and the run continues: not every machine has Python.
 func (c *campaign) build(ctx context.Context) error {
 	if err := arm.BuildServices(ctx, c.cfg.root, c.bench.Bin, "./bench"); err != nil {
 		return err
@@ -152,7 +152,7 @@ type step struct {
 }
 
 // try runs a step unless its part is not wanted, its rounds are over, or the time limit has passed. A failed
-// step has no number: the report names it with the reason, and the run goes on. Only an interruption is
+// step has no number: the report names it with the reason, and the run continues. Only an interruption is
 // returned as an error.
 func (c *campaign) try(ctx context.Context, s step, round int) error {
 	if ctx.Err() != nil {

@@ -45,7 +45,7 @@ const (
 	quickLimit = 4*time.Minute + 15*time.Second
 )
 
-// The parts of a run.
+// The parts of a run. Each step belongs to one part.
 const (
 	saturation = "saturation" // closed loops of the arms
 	limits     = "limits"     // pgbench, Kafka's own tools

@@ -1,9 +1,8 @@
-// Command bench measures the product beside its peers and beside the limits of Postgres, Kafka and HTTP, all in
-// one run, and judges its goals. docs/performance.md describes how to run it, and holds the results.
+// Command bench measures the product, its peers, and the limits of Postgres, Kafka and HTTP, all in one run. It
+// judges the goals of the product. docs/performance.md describes how to run it, and holds the results.
 //
-// Absolute figures of one machine mean little on another one. So each goal is a ratio of figures that were
-// measured side by side, in the same round on the same servers, or a time that is compared with the floors of
-// this machine.
+// Absolute figures of one machine mean little on another one. So most goals are ratios of figures that were
+// measured in the same round on the same servers.
 //
 // Exit codes: 0 the run ended (its goals may be missed); 1 it failed; 2 wrong flags or variables; 130
 // interrupted.
@@ -26,6 +25,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	// The error of an interrupted run is only a consequence, so it is not shown.
 	interrupted := ctx.Err() != nil
 	stop()
 	var usage usageError
@@ -56,6 +56,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return usageError{err}
 	}
+	// A handler process needs no servers and no programs of its own.
 	if cfg.serve != "" {
 		return serve(ctx, cfg.serve, getenv)
 	}

@@ -21,6 +21,7 @@ func (c *campaign) inRounds(round int) []step {
 		return c.closedLoop(name, part, once, arm.Pas(), o)
 	}
 	if c.cfg.against != "" {
+		// Two revisions are compared by two steps each, side by side.
 		both := []step{pas(report.Pas, saturation, false, arm.Options{}), c.closedLoop(c.revision.Name, saturation, false, c.revision, arm.Options{}),
 			c.fixedRates(arm.Pas()), c.fixedRates(c.revision)}
 		if round%2 == 0 { // the other revision first, so that neither gains from its place
@@ -52,6 +53,8 @@ func (c *campaign) inRounds(round int) []step {
 		{name: "latency of the peers", part: latency, once: true, do: c.peerLatency},
 		{name: "Kafka's own tools", part: limits, once: true, do: c.kafkaTools},
 	}
+	// A step with the name of an arm runs only when -arms has that arm; all other steps belong to the product
+	// or to the limits.
 	return slices.DeleteFunc(steps, func(s step) bool { return slices.Contains(allArms(), s.name) && !slices.Contains(c.cfg.arms, s.name) })
 }
 
@@ -135,8 +138,9 @@ func (c *campaign) lifecycles(name, script string) func(context.Context, int) er
 	}
 }
 
-// ingest measures the first step of an order alone: accept, store, answer 202. It does so for the product, for
-// a handler that stores nothing (the limit), and for one with a transaction per request (no coalescing).
+// ingest measures the first step of an order alone: accept, store, answer 202. It does so for three programs: a
+// handler that stores nothing (the limit), the product, and a handler with a transaction per request (no
+// coalescing).
 func (c *campaign) ingest(ctx context.Context, round int) error {
 	o := arm.Options{Clients: c.cfg.clients, Seconds: c.cfg.seconds, MinOrders: 200}
 	for _, a := range []arm.Arm{arm.NoOp(), arm.OrdersAlone(), arm.Transaction()} {
@@ -266,10 +270,11 @@ func (c *campaign) loadOpenly(ctx context.Context, a arm.Arm, loops []report.Loa
 	})
 }
 
-// drain measures how fast the product processes orders that wait in the topic before the services start, and
-// the memory that the largest service takes meanwhile. That memory shows whether the queues are bounded.
+// drain measures how fast the product processes orders that wait in the topic before the services start. It
+// also measures the memory of the largest service, which shows whether the queues are bounded.
 func (c *campaign) drain(ctx context.Context, round int) error {
 	n := c.cfg.backlog
+	// The backlog is written before the services start: an arm of its own, whose start includes the filling.
 	waiting := arm.Arm{Name: "backlog", Start: func(ctx context.Context, e arm.Env) (*arm.Running, error) {
 		item := func(i int) string { return fmt.Sprintf(`"items":[{"sku":%q,"quantity":1}]`, arm.Uniform(i)) }
 		if err := parts.Fill(ctx, e.Brokers, e.Prefix+messages.TopicOrders, n, item); err != nil {

@@ -22,8 +22,8 @@ const (
 	sampleEvery = 10 * time.Second
 )
 
-// twin is one of two stacks of the product that run at the same time, each in a sandbox of its own. The load on
-// one slows both alike.
+// twin is one of two stacks of the product that run at the same time, each in its own sandbox. The load on one
+// slows both alike.
 type twin struct {
 	*arm.Running
 	name   string
@@ -36,11 +36,10 @@ type twin struct {
 // many orders and no open transaction in its database. The twin is needed, since the growth of the tables alone
 // makes both slower.
 //
-// Postgres keeps row versions per database. Which versions vacuum may remove from an ordinary table
-// (data_oldest_nonremovable of ComputeXidHorizons, procarray.c) depends on the sessions of the same database
-// only. So the open transaction does not hold back the twin's rows. The transaction must not write: every
-// snapshot, in all databases, counts a transaction id in progress on the server as running, and holds back
-// vacuum from the oldest one on.
+// Postgres keeps row versions per database. Vacuum may remove a version from an ordinary table when no session
+// of the same database can need it (data_oldest_nonremovable of ComputeXidHorizons, procarray.c). So the open
+// transaction does not hold back the twin's rows. The transaction must not write: a transaction id in progress
+// counts as running in the snapshots of all databases, and would hold back vacuum everywhere.
 func (c *campaign) soaked(ctx context.Context, _ int) error {
 	half, err := c.halfLoad()
 	if err != nil {
@@ -53,6 +52,7 @@ func (c *campaign) soaked(ctx context.Context, _ int) error {
 			switch {
 			case err != nil:
 				return err
+			// A shorter soak still runs and samples, but its share would be too good.
 			case c.cfg.soak < openFor:
 				return errors.New("the transaction was open for less than 10 minutes")
 			}
@@ -92,6 +92,7 @@ func (c *campaign) compare(ctx context.Context, apart, beside *twin, o arm.Optio
 	if err != nil {
 		return 0, fmt.Errorf("load %s: %w", beside.name, err)
 	}
+	// The other stack gets its orders at full speed: only the size of its tables must be equal.
 	if behind := beside.placed - apart.placed; behind > 0 {
 		if _, err := c.loop(ctx, apart, o, behind); err != nil {
 			return 0, err

@@ -29,8 +29,8 @@ func (r *Running) auditPas(ctx context.Context, orders, rejected int) error {
 	}
 }
 
-// auditSQL selects the counts that differ from the right ones. $1 is the number of orders, $2 the number of
-// those that must be rejected. Every payment succeeds: the benchmark's orders are below the fraud limit.
+// auditSQL selects the counts that differ from the right ones. $1 is the number of orders. $2 is the number of
+// those that must be rejected. Every payment succeeds, since the benchmark's orders are below the fraud limit.
 const auditSQL = `
 SELECT what, found::bigint, wanted::bigint FROM (VALUES
   ('orders', (SELECT count(*) FROM orders.orders), $1::bigint),

@@ -32,8 +32,8 @@ func OrdersAlone() Arm {
 // Services returns the names of the product's services.
 func Services() []string { return messages.Services() }
 
-// Every product has so many pieces that no order is rejected, except the scarce one. stocked must remain the
-// sum of the other columns.
+// Every product has enough pieces for all orders, except the scarce one. stocked must remain the sum of the
+// other columns.
 const (
 	productsSQL = `
 INSERT INTO orders.inventory (sku, name, price_minor, currency)

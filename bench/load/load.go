@@ -162,6 +162,7 @@ func (t Target) place(ctx context.Context, c *Conn, n int) (refused int, err err
 	for {
 		status, err := c.Send(ctx, body)
 		switch {
+		// The cause is the first error of any client, which is more useful than "context canceled".
 		case ctx.Err() != nil:
 			return refused, context.Cause(ctx)
 		case t.Answered != nil:

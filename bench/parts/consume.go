@@ -91,6 +91,7 @@ func Fill(ctx context.Context, brokers []string, topic string, n int, content fu
 	defer cancel(nil)
 	for i := range n {
 		value := fmt.Appendf(nil, `{"order_id":"waiting-%d","user_id":"u-%d",%s}`, i, i, content(i))
+		// The first failed record ends the filling; Flush then returns.
 		client.Produce(ctx, &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "waiting-%d", i), Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				cancel(err)
@@ -123,6 +124,7 @@ func Consume(ctx context.Context, brokers []string, prefix string, n int, work t
 	if err != nil {
 		return 0, err
 	}
+	// The consumer gets a context of its own: it must end after the measurement, and ctx must not.
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- consumer.Run(running) }()

@@ -44,6 +44,7 @@ func Hop(ctx context.Context, brokers []string, topic string, n int) (l load.Lat
 				cancel(fmt.Errorf("write: %w", err))
 			}
 		})
+		// One record is on the way at a time, so the next fetch with a record has this one.
 		for got := 0; got == 0; {
 			fetches := reader.PollFetches(ctx)
 			if err := fetches.Err0(); err != nil {

@@ -30,8 +30,8 @@ func nothing(context.Context, order) (string, error) {
 	return "0194e2a0-0000-7000-8000-000000000000", nil
 }
 
-// ServeHTTP answers 202 after k has stored the order, 400 for a body that is no order, and 503 for a failure of
-// the database. It checks no more than that, so that it stays a limit.
+// ServeHTTP answers 202 after k has stored the order. It answers 400 for a body that is no order, and 503 for a
+// failure of the database. It checks no more than that, so that it remains a limit.
 func (k keep) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var o order
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&o); err != nil || o.UserID == "" || len(o.Items) == 0 {
@@ -116,6 +116,7 @@ func Serve(ctx context.Context, address, databaseURL string) error {
 	mux.Handle("POST /orders", handle)
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	// Close and not Shutdown: when ctx ends, the measurement is over and no answer counts.
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {

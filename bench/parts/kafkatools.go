@@ -35,6 +35,7 @@ func (t Tools) run(ctx context.Context, tool, topic string, records int, pattern
 	if err != nil {
 		return nil, err
 	}
+	// Tools print interim lines in the same form, so only the last match is the summary.
 	found := regexp.MustCompile(pattern).FindAllStringSubmatch(out, -1)
 	if found == nil {
 		return nil, fmt.Errorf("%s wrote no figures: %s", tool, out)

@@ -47,6 +47,8 @@ func Lifecycles(ctx context.Context, adminURL, script string, seconds int) (perS
 	if err := os.CopyFS(folder, scripts); err != nil {
 		return 0, fmt.Errorf("pgbench: %w", err)
 	}
+	// -n: no vacuum of pgbench's own tables, which do not exist here. Prepared statements, as the product uses
+	// them.
 	out, err := process.Run(ctx, folder, nil, pgbench, "-n", "-M", "prepared", "-c", pgbenchClients, "-j", "2",
 		"-T", strconv.Itoa(seconds), "-f", script, adminURL)
 	if err != nil {

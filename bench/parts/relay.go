@@ -73,6 +73,8 @@ func (r Relay) with(ctx context.Context, grace time.Duration, acked func([]messa
 		return err
 	}
 	defer producer.Close()
+	// A short Poll lets Recover find rows at once.
+	//
 	relay := outbox.NewRelay(outbox.Config{Pool: pool, Publisher: observed{producer, acked}, Log: silent(), Grace: grace, Poll: 20 * time.Millisecond})
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup

@@ -49,7 +49,7 @@ func Start(s Spec) (*Process, error) {
 	}
 	defer out.Close()
 	p.cmd = exec.Command(s.Path, s.Args...)
-	p.cmd.Stdout, p.cmd.Stderr = out, out // a file, not a pipe: nobody reads along while the clock runs
+	p.cmd.Stdout, p.cmd.Stderr = out, out // a file, not a pipe: a reader would use processor time during the measurement
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, s.Env...)
 	p.cmd.SysProcAttr = embedded.Attributes(syscall.SIGKILL, nil)
 	// The kernel ties the death signal to the thread that started the program, so that thread lives as long as the program.

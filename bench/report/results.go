@@ -165,7 +165,7 @@ func (r *Results) Arms() (names []string) {
 	return names
 }
 
-// At returns an arm's open loops at a share of saturation as one, with the median of each value over the
+// At returns an arm's open loops at a share of saturation as one loop. Each value is the median over the
 // rounds.
 func (r *Results) At(arm string, share float64) (l Loaded, ok bool) {
 	return medians(r.Latency, func(l Loaded) bool { return l.Arm == arm && l.Share == share })

@@ -190,8 +190,8 @@ func batches(r *Results) table {
 	return c.table()
 }
 
-// soaked is the table of the memory and goroutines of the services in the first and the last quarter of the
-// soak. A leak shows as a difference between the two.
+// soaked is the table of the services' memory and goroutines in the first and the last quarter of the soak. A
+// leak shows as a difference between the two.
 func soaked(r *Results) table {
 	t := table{{"service", "MiB, first quarter", "last quarter", "largest", "goroutines, first quarter", "last quarter"}}
 	if len(r.Soak) == 0 {

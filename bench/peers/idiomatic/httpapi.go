@@ -22,7 +22,7 @@ type placeRequest struct {
 const maxBody = 64 << 10
 
 // servePlace answers 202 after the commit of the order and its message. 400 and 422 mean that the same request
-// fails again; 503 means that it may be sent again.
+// fails again. 503 means that it may be sent again.
 func (o orders) servePlace(w http.ResponseWriter, r *http.Request) {
 	var request placeRequest
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&request); err != nil {
@@ -33,6 +33,7 @@ func (o orders) servePlace(w http.ResponseWriter, r *http.Request) {
 	for i, item := range request.Items {
 		items[i] = messages.Item{SKU: item.SKU, Quantity: item.Quantity}
 	}
+	// The contract's own validation applies, with a placeholder for the id that is not known yet.
 	asked := messages.OrderPlaced{OrderID: "new", UserID: request.UserID, Total: messages.Money{Currency: "USD"}, Items: items}
 	if err := asked.Validate(); err != nil || len(items) == 0 {
 		http.Error(w, fmt.Sprintf("an order has a user_id and items with sku and quantity: %v", err), http.StatusUnprocessableEntity)

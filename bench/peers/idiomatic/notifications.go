@@ -31,6 +31,7 @@ func (n notifications) onNotificationRequested(ctx context.Context, m messages.M
 		return nil
 	}
 	orderID, kind := r.OrderID, r.Kind
+	// Such a notification has no natural key, so its message id takes that place.
 	if orderID == "" || kind == "" {
 		orderID, kind = "", m.ID
 	}
@@ -40,6 +41,7 @@ func (n notifications) onNotificationRequested(ctx context.Context, m messages.M
 		if err != nil {
 			return fmt.Errorf("insert notification of order %s: %w", r.OrderID, err)
 		}
+		// The row exists, so the email was sent before.
 		if tag.RowsAffected() == 0 {
 			return nil
 		}

@@ -25,6 +25,7 @@ var (
 type orders struct{ *service }
 
 const (
+	// order_events has one row for each transition, numbered by the order's version.
 	pricesSQL      = `SELECT sku, price_minor FROM inventory WHERE sku = ANY($1)`
 	insertOrderSQL = `INSERT INTO orders (order_id, user_id, total_minor, currency, status) VALUES ($1, $2, $3, $4, 'pending')`
 	insertLineSQL  = `INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_minor) VALUES ($1, $2, $3, $4, $5)`
@@ -86,8 +87,8 @@ const (
 	linesSQL     = `SELECT sku, quantity FROM order_lines WHERE order_id = $1 ORDER BY sku`
 )
 
-// lock reads an order and locks its row until the end of the transaction, so that two messages of one order
-// cannot interleave.
+// lock reads an order and locks its row until the end of the transaction: two messages of one order cannot
+// interleave.
 func (o orders) lock(ctx context.Context, tx pgx.Tx, id string) (order, error) {
 	found := order{id: id}
 	err := tx.QueryRow(ctx, lockOrderSQL, id).

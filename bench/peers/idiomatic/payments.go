@@ -36,6 +36,7 @@ func (p payments) onPaymentRequested(
 	switch {
 	case err == nil && amount != r.Amount:
 		return nil, fmt.Errorf("payment of order %s: %w", r.OrderID, errContradiction)
+	// The payment exists: this is a redelivered request, and its outcome was published with the row.
 	case err == nil:
 		return nil, nil
 	case !errors.Is(err, pgx.ErrNoRows):

@@ -43,6 +43,7 @@ func serve(ctx context.Context, cfg config, out, logs io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, health.admin.Close()) }()
 
+	// One HTTP server serves all roles of this process; their paths do not overlap.
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", health)
 	for _, role := range cfg.roles {
@@ -121,6 +122,7 @@ func runAll(ctx context.Context, cfg config, router *message.Router, mux *http.S
 	log.Info("listening", watermill.LogFields{"addr": listener.Addr().String(), "roles": cfg.roles})
 
 	var problems []error
+	// Both ends are awaited, except one that was received already.
 	waitFor := 2
 	select {
 	case <-ctx.Done():

@@ -46,6 +46,7 @@ func (s *service) consume(router *message.Router, topic string, handle handler) 
 	}
 	router.AddConsumerHandler(s.name+"."+topic, s.cfg.TopicPrefix+topic, subscriber, func(msg *message.Message) error {
 		m, err := decode(topic, msg)
+		// Topics may carry events of later versions; this service has no use for them.
 		if errors.Is(err, messages.ErrUnknownEvent) {
 			return nil
 		}

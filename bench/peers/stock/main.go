@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, environment map[string]string) (res
 	switch {
 	case err != nil:
 		return result{}, err
+	// A rate needs two moments.
 	case cfg.Messages < 2:
 		return result{}, fmt.Errorf("the number of messages, N=%d, must be above 1", cfg.Messages)
 	case part == "consume":

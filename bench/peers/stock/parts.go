@@ -62,6 +62,8 @@ func forward(ctx context.Context, cfg config) (result, error) {
 	log := quiet()
 	c := kafka.DefaultSaramaSyncPublisherConfig()
 	c.Version = sarama.V2_8_0_0
+	// The same guarantees as the product's producer: every in-sync replica, no duplicates. watermill's default
+	// is acks=1.
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Idempotent = true
 	c.Net.MaxOpenRequests = 1
@@ -84,6 +86,7 @@ func forward(ctx context.Context, cfg config) (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("open the subscriber of the table: %w", err)
 	}
+	// The tables must exist before fill writes to them.
 	if err := subscriber.SubscribeInitialize(outboxTopic); err != nil {
 		return result{}, fmt.Errorf("make the tables: %w", err)
 	}
@@ -123,6 +126,7 @@ func fill(ctx context.Context, pool *pgxpool.Pool, cfg config, log watermill.Log
 			return fmt.Errorf("fill the table: %w", err)
 		}
 	}
+	// Fresh statistics, as in the measurements of the product.
 	_, err := pool.Exec(ctx, "ANALYZE")
 	return err
 }
@@ -135,6 +139,7 @@ func consume(ctx context.Context, cfg config) (result, error) {
 	c.Version = sarama.V2_8_0_0
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	// sarama abandons a slower handler; its default of 100 ms would be reached by a short pause of the machine.
 	c.Consumer.MaxProcessingTime = time.Minute
 	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
 		Brokers: cfg.Brokers, Unmarshaler: marshaler(), OverwriteSaramaConfig: c, ConsumerGroup: cfg.Group,
@@ -159,6 +164,7 @@ func consume(ctx context.Context, cfg config) (result, error) {
 // the time begins with the first finished one.
 func until(ctx context.Context, router *message.Router, done *counter) (result, error) {
 	ended := make(chan error, 1)
+	// The router cancels running handlers when its context ends; Close lets them finish.
 	go func() { ended <- router.Run(context.WithoutCancel(ctx)) }()
 	var err error
 	select {

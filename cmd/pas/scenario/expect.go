@@ -23,7 +23,7 @@ func (a *act) money(decimal json.Number, currency string) messages.Money {
 	return m
 }
 
-// stock expects the pieces of sku to be distributed like this, and their sum to be the pieces that were ever
+// stock expects the pieces of sku to be distributed like this. Their sum must equal the pieces that were ever
 // stocked. It does not wait: call it after a step that waits for the order.
 func (a *act) stock(sku string, available, reserved, sold int64) {
 	if !a.ok() {

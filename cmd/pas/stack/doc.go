@@ -6,10 +6,9 @@
 // real Postgres.
 //
 // The services share nothing but the process: each has its own configuration, pools, clients and listeners. A
-// service can be stopped and started by name. Its address stays the same.
+// service can be stopped and started by name. Its address remains the same.
 //
-// Start and Stop work in this order, so that a busy port fails first and no service outlives what it connects
-// to:
+// Start and Stop work in this order. A busy port fails first, and no service outlives the servers that it uses:
 //
 //	Start: ports, broker and topics, Postgres and migrations, services, readiness
 //	Stop:  services (all at once), broker, Postgres

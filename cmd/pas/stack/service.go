@@ -147,7 +147,7 @@ func (svc *service) stop() error {
 	return run.err
 }
 
-// forget drops a run that has ended and whose error was returned already, so that stop does not return it a
+// forget drops a run that has ended and whose error the caller has already. Otherwise stop would return it a
 // second time.
 func (svc *service) forget(run *serviceRun) {
 	svc.mu.Lock()
@@ -227,9 +227,9 @@ func (s *Stack) awaitReady(ctx context.Context, svc *service) error {
 	}
 }
 
-// run runs one service until ctx ends. The configuration goes through the same variable names as in a process
-// of its own, so that a stack tests the parsing, too. The listeners and the email log have no variable; launch
-// sets them directly.
+// run runs one service until ctx ends. The configuration uses the same variable names as in a process of its
+// own: a stack tests the parsing, too. The listeners and the email log have no variable; launch sets them
+// directly.
 func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener) error {
 	environ := map[string]string{}
 	maps.Copy(environ, s.cfg.Environ)

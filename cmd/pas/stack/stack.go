@@ -87,8 +87,8 @@ type Stack struct {
 const readyTime = 30 * time.Second
 
 // Start starts everything and returns when all three services are ready. ctx bounds the start alone; only Stop
-// ends a running stack. When Start fails, it stops all that it started. The error is a *PortBusyError for a
-// busy port, and a *SettingsError for a setting in Environ or Services that a service rejects.
+// ends a running stack. When Start fails, it stops all that it started. A busy port is a *PortBusyError. A
+// setting in Environ or Services that a service rejects is a *SettingsError.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

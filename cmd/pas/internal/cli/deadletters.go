@@ -16,8 +16,8 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// replayTime bounds the wait of `pas dead-letters replay` for one dead letter. The replay itself goes on in the
-// service.
+// replayTime bounds the wait of `pas dead-letters replay` for one dead letter. The replay itself continues in
+// the service.
 const replayTime = 8 * time.Second
 
 // letterView is a dead letter with the service that parked it, as --json shows it. Ids are unique within one

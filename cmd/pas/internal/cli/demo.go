@@ -109,8 +109,8 @@ func (a *app) listScenarios(scenarios []scenario.Scenario) error {
 }
 
 // play starts the stack, plays the scenarios on it one after the other, and shows their outcomes. A failed
-// scenario does not end the demo. On every way out the stack is stopped, borrowed databases and topics are
-// removed, and the log file is kept or removed; only a third signal prevents that.
+// scenario does not end the demo. Every way out stops the stack, and removes the borrowed databases and topics.
+// The log file is kept or removed. Only a third signal prevents all that.
 func (a *app) play(ctx context.Context, scenarios []scenario.Scenario, logFile string) error {
 	began := time.Now()
 	logs, err := openLog(logFile)

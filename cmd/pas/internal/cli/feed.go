@@ -24,8 +24,8 @@ func (f *startFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.stop, "no-follow", false, "end after the last record that there is now")
 }
 
-// feed makes a reader's configuration from the flags. A topic that is named twice is read once. --since is
-// taken from the clock of this machine, and compared with the records' timestamps by Kafka.
+// feed makes a reader's configuration from the flags. A topic that is named twice is read once. --since is a
+// moment by the clock of this machine; Kafka compares it with the records' timestamps.
 func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.Config, error) {
 	cfg, err := a.kafka(*kafka)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"pasdetrois/migrations"
 )
 
-// logins are the database roles of one installation, and their passwords as far as a URL contains them.
+// logins are the database roles of one installation, with the passwords that the URLs contain.
 type logins struct {
 	roles     map[string]migrations.Roles // by service
 	passwords map[string]string           // by role

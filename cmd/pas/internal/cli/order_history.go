@@ -53,7 +53,7 @@ and when nobody knows the order.`,
 			h, err := gather(cmd.Context(), c, given[0])
 			// Without any answer there is nothing to show.
 			if len(h.NoAnswer) == len(messages.Services()) {
-				return err // nobody answers
+				return err // no service answers
 			}
 			if h.Order == nil && h.Payment == nil && len(h.Notifications) == 0 && len(h.DeadLetters) == 0 && err == nil {
 				return fmt.Errorf("no service knows order %s", given[0])

@@ -11,8 +11,8 @@ import (
 	"pasdetrois/cmd/pas/stack"
 )
 
-// upFile is the file in which a `pas up` with its data in the usual folder writes the URL of its database. Its
-// port differs each time, so other commands in the same working folder read it here.
+// upFile is the file with the URL of the database of a `pas up` in the usual folder. The database's port
+// differs each time, so other commands in the same working folder read it here.
 const upFile = "pas-data/up.json"
 
 // running is the content of that file. The URL is the auditor's, who may not write.

@@ -188,7 +188,7 @@ func viewRecord(r tail.Record, headers bool) tailView {
 	return view
 }
 
-// textOrBytes returns b as text when it is UTF-8, and as bytes otherwise; nil stays nil in both.
+// textOrBytes returns b as text when it is UTF-8, and as bytes otherwise. For nil both results are nil.
 func textOrBytes(b []byte) (*string, []byte) {
 	switch {
 	case b == nil:

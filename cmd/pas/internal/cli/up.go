@@ -80,8 +80,8 @@ Run the services against a real Kafka for that (compose.yaml).`,
 	return cmd
 }
 
-// keepUp runs the stack until ctx ends, which is its normal end, or until a service or the proxy ends by
-// itself, which is an error. It stops in the opposite order of starting: proxy, stack, inbox.
+// keepUp runs the stack until ctx ends, which is its normal end. It is an error when a service or the proxy
+// ends by itself. keepUp stops the parts in the opposite order of starting: proxy, stack, inbox.
 func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, withMail bool) error {
 	data, err := filepath.Abs(data)
 	if err == nil {

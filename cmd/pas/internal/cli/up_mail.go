@@ -24,8 +24,8 @@ type inbox struct {
 	ended     chan struct{} // closed when the process has ended
 }
 
-// Mailpit's usual ports, and how long it may take to answer and to end.
 const (
+	// Mailpit's usual ports, and the limit of its start and of its end.
 	inboxSMTP, inboxHTTP = 1025, 8025
 	inboxTime            = 20 * time.Second
 )

@@ -130,8 +130,8 @@ func (p *Printer) Status(status string) string {
 	}
 }
 
-// Event colours an event's name: success, failure, and request have fixed colours. Any other name gets a colour
-// that depends on the name alone, so that one event has the same colour in every run.
+// Event colours an event's name: success, failure, and request have fixed colours. The colour of any other name
+// depends on the name alone: one event has the same colour in every run.
 func (p *Printer) Event(name string) string {
 	switch {
 	case strings.HasSuffix(name, "_captured") || name == "checkout":
