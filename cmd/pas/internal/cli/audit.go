@@ -17,6 +17,9 @@ import (
 
 // audit makes `pas audit`. It only reads: its role may not write. Its checks are those of toolbox/audit; this
 // file finds the databases and shows the report.
+//
+// Without --topics it compares the three databases. With --topics it also reads all topics from their
+// beginning, which takes time in proportion to them. A check that does not hold is exit code 1, as for a test.
 func (a *app) audit() *cobra.Command {
 	kafka := &kafkaFlags{}
 	var databaseURL string
@@ -136,9 +139,11 @@ func (a *app) showAudit(r *audit.Report) error {
 	}
 	var verdict error
 	if failed > 0 {
+		// The lines above name each wrong check, so the error has the number only.
 		verdict = fmt.Errorf("%d of %d checks do not hold", failed, len(r.Checks))
 	}
 	if a.json {
+		// The report's own JSON, plus the verdict: a script needs one field to test.
 		view := struct {
 			*audit.Report
 			Passed  bool    `json:"passed"`

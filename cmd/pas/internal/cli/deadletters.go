@@ -27,12 +27,16 @@ type letterView struct {
 	client.DeadLetter
 }
 
-// deadLetters makes `pas dead-letters`. A dead letter has these states:
+// deadLetters makes `pas dead-letters`. It uses the admin ports, which only operators reach. A dead letter has
+// these states:
 //
 //	parked --replay--> replaying --handled--> replayed
 //	   ^                   |
 //	   +---failed again----+
 //	parked --discard--> discarded
+//
+// The service rejects a transition that is not in this picture, and the replay of a letter that does not hold
+// the whole record.
 func (a *app) deadLetters() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "dead-letters",
@@ -197,6 +201,8 @@ func (a *app) lettersShow() *cobra.Command {
 	}, func(service string, l client.DeadLetter) { a.printer().DeadLetter(service, l) })
 }
 
+// lettersReplay makes `pas dead-letters replay`. The outcome decides the exit code: a letter that is parked
+// again is a failure.
 func (a *app) lettersReplay() *cobra.Command {
 	return a.letterCommand(&cobra.Command{
 		Use:   "replay ID… --service SERVICE",

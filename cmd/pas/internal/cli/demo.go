@@ -20,7 +20,8 @@ import (
 // errScenarios means that the demo ran to its end and that at least one scenario failed.
 var errScenarios = errors.New("not every scenario passed")
 
-// demoView is the result of the demo, as --json shows it. Log is set when the log file remains.
+// demoView is the result of the demo, as --json shows it. Log is set when the log file remains. Scenarios has
+// one entry for each scenario that was played, in that order.
 type demoView struct {
 	Pass      bool           `json:"pass"`
 	Seconds   float64        `json:"seconds"`
@@ -39,7 +40,8 @@ type scenarioView struct {
 	Notes   []string         `json:"notes"`
 }
 
-// demo makes `pas demo`: the quickest proof that the whole system works. It needs no other program.
+// demo makes `pas demo`: the quickest proof that the whole system works. Without DATABASE_URL and KAFKA_BROKERS
+// it needs no other program, no root and no fixed port, so several demos can run at a time.
 func (a *app) demo() *cobra.Command {
 	var only []string
 	var logFile string

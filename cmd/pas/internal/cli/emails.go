@@ -14,8 +14,11 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// emails makes `pas emails`. An email is pending until it is sent or has failed; `retry` makes a failed one
-// pending again.
+// emails makes `pas emails`. It uses the admin port of notifications. An email has these states:
+//
+//	pending --the mail server accepts it--> sent
+//	pending --rejected for good, or EMAIL_RETRY_FOR is over--> failed
+//	failed  --retry--> pending
 func (a *app) emails() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emails",

@@ -26,6 +26,9 @@ const cleanUpTime = 15 * time.Second
 // borrowed describes a demo's use of foreign servers: one database and prefixed topics, which the demo makes
 // and removes. Nothing else on those servers is read or changed. name is random, so that demos can run side by
 // side.
+//
+// Roles are an exception: they belong to the whole server, and the migrations create those that are missing.
+// They remain after the demo.
 type borrowed struct {
 	name     string
 	adminURL string // of the server, "" when Postgres is embedded

@@ -12,6 +12,13 @@ import (
 )
 
 // logins are the database roles of one installation, with the passwords that the URLs contain.
+//
+//	role                  default name  variable                        rights
+//	of a service          its name      ORDERS_DATABASE_URL and so on   its own schema
+//	of the audit          auditor       AUDIT_DATABASE_URL and so on    read the books of all services
+//	change data capture   none          CDC_DATABASE_URL                replicate, read order_events
+//
+// A service and this command read the same URL, so that one set of secrets serves both.
 type logins struct {
 	roles     map[string]migrations.Roles // by service
 	passwords map[string]string           // by role

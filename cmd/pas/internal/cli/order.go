@@ -23,12 +23,14 @@ const (
 	waitDefault = "30s"
 )
 
-// orderView is an order with its timeline, as --json shows it.
+// orderView is an order with its timeline, as --json shows it for order, show and cancel.
 type orderView struct {
 	Order    client.Order   `json:"order"`
 	Timeline []client.Event `json:"timeline"`
 }
 
+// order makes `pas order`. The service answers 202 as soon as the order is stored; --wait then follows it to a
+// final status. A repetition after an unclear failure is safe with --idempotency-key or --order-id only.
 func (a *app) order() *cobra.Command {
 	var flags struct {
 		order client.NewOrder

@@ -17,7 +17,8 @@ import (
 )
 
 // orderHistory is all data about one order, from all three services, as --json shows it. Order and Payment are
-// null where the service has none.
+// null where the service has none. The lists are never null. With NoAnswer not empty, an absent part may exist
+// all the same.
 type orderHistory struct {
 	OrderID       string                `json:"order_id"`
 	Order         *client.Order         `json:"order"`

@@ -27,6 +27,9 @@ type replayFlags struct {
 
 // replay makes `pas replay`. The protocol is that of toolbox/replay; this file reads the flags and shows the
 // report. Do not confuse it with `pas dead-letters replay`, which handles single parked records again.
+//
+// The service pauses by a lease that the replay renews. So a killed pas leaves no paused service; an
+// interrupted one lets it resume at once.
 func (a *app) replay() *cobra.Command {
 	kafka, flags := &kafkaFlags{}, &replayFlags{}
 	cmd := &cobra.Command{

@@ -30,7 +30,8 @@ type restView struct {
 }
 
 // rest makes `pas rest`, the proxy of toolbox/rest. By default it serves on loopback and writes to no topic,
-// because it has no login of its own.
+// because it has no login of its own. After Ctrl-C it finishes the calls in work, and every consumer leaves its
+// group; then comes the summary.
 func (a *app) rest() *cobra.Command {
 	var addr string
 	var megabytes int

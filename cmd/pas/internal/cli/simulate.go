@@ -36,6 +36,10 @@ type simulateFlags struct {
 
 // simulate makes `pas simulate`. An interrupt ends the traffic early and is no failure: the summary is still
 // shown.
+//
+// The traffic is an open loop: orders are due at moments that no slow answer delays. The seed decides sessions,
+// carts and moments; the run's name decides the ids. So the same seed with another name is the same load with
+// new orders.
 func (a *app) simulate() *cobra.Command {
 	kafka, flags := &kafkaFlags{}, &simulateFlags{}
 	cmd := &cobra.Command{

@@ -35,7 +35,11 @@ type tailView struct {
 	ValueBase64 []byte              `json:"value_base64,omitempty"`
 }
 
-// tail makes `pas tail`. Alone it joins no consumer group and commits nothing, so it disturbs no service.
+// tail makes `pas tail`. Alone it joins no consumer group and commits nothing, so it disturbs no service. With
+// --group it commits, and a later run resumes there.
+//
+// Filters are combined with AND. A record without readable fields meets no filter on fields; the summary counts
+// it as unreadable.
 func (a *app) tail() *cobra.Command {
 	kafka, start := &kafkaFlags{}, &startFlags{}
 	var filter tail.Filter

@@ -82,6 +82,9 @@ func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg kafka.C
 	})
 }
 
+// topics makes `pas topics`. The flags of Kafka are persistent, so each subcommand has them. An operator
+// creates topics, and the services never do: a later change of the number of partitions moves orders to other
+// partitions.
 func (a *app) topics() *cobra.Command {
 	flags := &kafkaFlags{}
 	cmd := &cobra.Command{

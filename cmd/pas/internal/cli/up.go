@@ -39,6 +39,9 @@ type addressView struct {
 }
 
 // up makes `pas up`. Everything listens on 127.0.0.1 only, since the admin ports and the proxy have no login.
+//
+// The data folder holds Postgres's and the broker's data, the log, the file of running, and with --mail
+// Mailpit's database. One system at a time may use it.
 func (a *app) up() *cobra.Command {
 	var data string
 	var offset int

@@ -18,6 +18,8 @@ import (
 )
 
 // inbox is a Mailpit that runs beside the stack: a mail server that keeps all emails and shows them on a page.
+// It is a program of its own, so it can end by itself; `pas up` then continues, and notifications retries its
+// emails.
 type inbox struct {
 	smtp, url string
 	cmd       *exec.Cmd

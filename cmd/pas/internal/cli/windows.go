@@ -34,6 +34,12 @@ const (
 	windowsIdle  = 10 * time.Second
 )
 
+// windows makes `pas windows`. The counting is that of toolbox/windows; this file connects it with Kafka, the
+// database, the page and the terminal.
+//
+// Without --store everything is in memory, and a restart begins anew. With --store, windows and offsets are
+// committed together, so a restart resumes exactly where the last commit was: no event is counted twice or left
+// out.
 func (a *app) windows() *cobra.Command {
 	flags := &windowsFlags{}
 	cmd := &cobra.Command{

@@ -19,6 +19,8 @@ type historyView struct {
 	Windows []windows.Window `json:"windows"`
 }
 
+// windowsHistory makes `pas windows history`. It needs the database only, and can run beside the job that
+// writes.
 func (a *app) windowsHistory() *cobra.Command {
 	var job string
 	var since time.Duration
