@@ -234,7 +234,7 @@ func TestAuditNamesWhatWasDeletedFromTheTopics(t *testing.T) {
 	require.Zero(t, found.Wrong, found.Examples)
 	require.Positive(t, found.Unjudged)
 	require.Len(t, found.Notes, 2)
-	require.Contains(t, found.Notes[0], "records were deleted, by retention or by hand: payments/0 begins at offset ")
+	require.Regexp(t, `^records were deleted, by retention or by hand: payments/\d begins at offset `, found.Notes[0], "the keys decide which partitions had any")
 	require.Contains(t, found.Notes[1], "orders are not judged by the topics")
 
 	db, err := pgx.Connect(t.Context(), p.adminURL)
