@@ -78,7 +78,10 @@ func (w readers) stock(t *testing.T) {
 	}
 }
 
+// write writes the whole table while orders does not consume: its own events would take offsets in between.
 func (w readers) write(t *testing.T) {
+	_, err := w.client.PauseConsumers(t.Context(), client.Orders, time.Minute)
+	require.NoError(t, err)
 	producer, err := kgo.NewClient(kgo.SeedBrokers(w.env.Kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
 	defer producer.Close()
@@ -90,6 +93,8 @@ func (w readers) write(t *testing.T) {
 		require.NoError(t, producer.ProduceSync(t.Context(), r).FirstErr())
 		require.EqualValues(t, i, r.Offset)
 	}
+	_, err = w.client.ResumeConsumers(t.Context(), client.Orders)
+	require.NoError(t, err)
 }
 
 func (w readers) feed() feed.Config {

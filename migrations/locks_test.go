@@ -18,7 +18,8 @@ func TestAMigrationThatWaitsForATransactionLetsOthersPass(t *testing.T) {
 	w := setup(t)
 	w.up()
 	holder, reader, admin := w.as("orders"), w.as("orders"), w.as("")
-	_, err := holder.Exec(t.Context(), `BEGIN; SELECT FROM orders.orders`)
+	// The role's time-out would end the holder's transaction on a slow machine.
+	_, err := holder.Exec(t.Context(), `SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT FROM orders.orders`)
 	require.NoError(t, err)
 	migrated := make(chan error, 1)
 	go func() { migrated <- migrations.Down(t.Context(), w.AdminURL, "orders") }() // drops the table

@@ -20,10 +20,10 @@ const (
 	crowdTotal      = 4_99
 	measureFor      = 5 * time.Second
 	measureWith     = 64
-	stallWindow     = 5                   // seconds
-	stallPercent    = 10                  // of the peak, that each window must reach: no more are taken for long than reach their end
-	mayHaveHappened = "may have happened" // the answer that leaves the outcome open
-	crowdLeaves     = 2 * time.Second     // a customer that cannot ask for so long does not ask at all
+	stallWindow     = 5                       // seconds
+	stallPercent    = 10                      // of the peak, that each window must reach: no more are taken for long than reach their end
+	mayHaveHappened = "may have taken effect" // the answer that leaves the outcome open
+	crowdLeaves     = 2 * time.Second         // a customer that cannot ask for so long does not ask at all
 )
 
 // crowded asks for orders once each, and notes every answer.

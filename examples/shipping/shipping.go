@@ -15,8 +15,10 @@ import (
 	"pasdetrois/examples/shipping/internal/httpapi"
 	"pasdetrois/examples/shipping/internal/store"
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/service"
+	"pasdetrois/pkg/platform/wait"
 )
 
 const name = "shipping"
@@ -52,8 +54,14 @@ func Migrate(ctx context.Context, adminURL string) error {
 // Run runs the service until ctx ends, then lets work that has begun finish.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if cfg.AdminURL != "" {
-		if err := Migrate(ctx, cfg.AdminURL); err != nil {
-			return err
+		for err := Migrate(ctx, cfg.AdminURL); err != nil; err = Migrate(ctx, cfg.AdminURL) {
+			if !pgdb.IsUnavailable(err) {
+				return err
+			}
+			log.Info("waiting for Postgres to migrate the schema", "err", err)
+			if !wait.Sleep(ctx, time.Second) {
+				return nil
+			}
 		}
 	}
 	shell, err := service.Open(cfg.Base, service.Identity{Name: name, Version: "1.0.0", Publishes: true}, log)

@@ -232,8 +232,11 @@ func (c *converter) event(topic, name string) Event {
 	}
 	switch name {
 	case EventOrderPlaced:
-		e := OrderPlaced{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Items: c.items(), PaymentMethod: c.text(fPaymentMethod), Email: c.text(fEmail)}
+		e := OrderPlaced{OrderID: c.id(fOrderID), UserID: c.id(fUserID)}
 		e.Total, e.HasTotal = c.money(fTotal)
+		e.Items = c.items()
+		e.PaymentMethod = c.text(fPaymentMethod)
+		e.Email = c.text(fEmail)
 		return e
 	case EventPaymentRequested:
 		return PaymentRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentMethod: c.text(fPaymentMethod)}

@@ -86,7 +86,7 @@ type PaymentFailed struct {
 }
 
 // The outcomes: what became of an order, for services and programs that act on it. Step names what led to the decision:
-// the event that the orders service handled, or one of its own triggers, http and timeout. Step also stands in the message's
+// the event that the orders service handled, or http. Step also stands in the message's
 // id (see ID). The timestamp is the time of the decision.
 
 // OrderConfirmed is `order_confirmed` on topic `orders`: the order is paid and its stock is sold.
@@ -111,8 +111,8 @@ type OrderCancelled struct {
 	Step      string `wire:"step,code"`
 }
 
-// OrderFailed is `order_failed` on topic `order-failures`: the order was not paid in time, or its stock was short after it
-// was paid. No money is kept for it. An order whose payment was declined ends with PaymentFailed instead.
+// OrderFailed is `order_failed` on topic `order-failures`: the order was not paid in time, its stock was short after it was
+// paid, or its id has a payment that went back. No money is kept for it. An order whose payment was declined ends with PaymentFailed instead.
 type OrderFailed struct {
 	OrderID   string `wire:"order_id,id"`
 	UserID    string `wire:"user_id,id"`

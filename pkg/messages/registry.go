@@ -97,7 +97,7 @@ func examples() []Type {
 		},
 		{
 			Topic: TopicOrderFailures, Owner: ServiceOrders,
-			Summary: "An order failed without a failed payment: by time-out, or because its stock was short after it was paid. For other services; none of the three acts on it.",
+			Summary: "An order failed without a failed payment: by time-out, because its stock was short after it was paid, or because its id has a payment that went back. For other services; none of the three acts on it.",
 			Example: OrderFailed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "out_of_stock", Step: EventPaymentRefunded},
 		},

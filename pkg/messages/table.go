@@ -10,8 +10,18 @@ const (
 	ServiceNotifications = "notifications"
 )
 
-// Services returns the services in the order in which an order meets them.
-func Services() []string { return []string{ServiceOrders, ServicePayments, ServiceNotifications} }
+// Services returns the services that publish or consume an event, in the order in which an order meets them.
+func Services() []string {
+	var services []string
+	for _, t := range registry {
+		for _, service := range append([]string{t.Owner}, t.Consumers...) {
+			if !slices.Contains(services, service) {
+				services = append(services, service)
+			}
+		}
+	}
+	return services
+}
 
 // Topic is one of the contract's topics.
 type Topic struct {

@@ -1,2 +1,2 @@
-// Package platform holds the plumbing below it: no business word, no SQL of a service.
+// Package platform is the folder of the plumbing packages: no business word, no SQL of a service.
 package platform

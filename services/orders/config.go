@@ -24,8 +24,11 @@ type Config struct {
 // sweepEvery is how often the sweepers look for rows that are due.
 const sweepEvery = time.Second
 
+// maxConns is the default of DATABASE_MAX_CONNS: HTTP, consumers and loops work at the same time.
+const maxConns = 16
+
 // SetDefaults sets what has no default in a tag.
-func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr, c.MaxConns = ":8080", ":9080", 16 }
+func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr, c.MaxConns = ":8080", ":9080", maxConns }
 
 // Validate returns all problems joined.
 func (c Config) Validate() error {

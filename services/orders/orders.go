@@ -24,6 +24,7 @@ import (
 
 // Run runs the service until ctx ends, then lets work that has begun finish. It waits for Kafka and Postgres, in any order.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, maxConns)
 	shell, err := service.Open(cfg.Base, service.Identity{Name: "orders", Version: "1.0.0", Publishes: true}, log)
 	if err != nil {
 		return err

@@ -49,7 +49,8 @@ func newWorld(t *testing.T, brokers []string, db *testkit.DB) *world {
 func (w *world) observe() {
 	w.T.Helper()
 	w.Observe(servicetest.Sees[messages.PaymentRequested], servicetest.Sees[messages.RefundRequested],
-		servicetest.Sees[messages.OrderRejected], servicetest.Sees[messages.NotificationRequested])
+		servicetest.Sees[messages.OrderRejected], servicetest.Sees[messages.NotificationRequested],
+		servicetest.Sees[messages.OrderConfirmed], servicetest.Sees[messages.OrderCancelled], servicetest.Sees[messages.OrderFailed])
 }
 
 // service is a running orders service.

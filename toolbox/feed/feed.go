@@ -148,7 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	cut()
 	client.Close()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Kafka.Brokers, ","), ctx.Err())
+		return nil, toolkafka.Unanswered(cfg.Kafka, ctx.Err())
 	}
 	return nil, toolkafka.Explain(cfg.Kafka, err)
 }

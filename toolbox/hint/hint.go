@@ -4,6 +4,7 @@
 package hint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,12 +46,12 @@ func Of(err error) string {
 }
 
 // Auditor adds a hint to an error of a database that the auditor reads: a rejected login, a schema that is too old, a
-// server that cannot be reached. Other errors, and those with a hint, stay as they are.
+// server that cannot be reached. Other errors, those with a hint, and the end of the context stay as they are.
 func Auditor(err error) error {
 	var answer *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
-	case Of(err) != "":
+	case Of(err) != "" || errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &answer) && refusedLogin(answer):
 		return Add(errors.New(answer.Message), "check user, password and database in AUDIT_DATABASE_URL")

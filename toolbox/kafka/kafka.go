@@ -67,7 +67,17 @@ func Explain(cfg kafka.Config, err error) error {
 	} else if !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	return running(cfg, err)
+}
+
+// running adds the hint that Kafka may run elsewhere.
+func running(cfg kafka.Config, err error) error {
 	return hint.Add(err, "check that Kafka runs at %s, or say where it is with --brokers or KAFKA_BROKERS", strings.Join(cfg.Brokers, ","))
+}
+
+// Unanswered is the error of a broker that took connections and said nothing until the context ended.
+func Unanswered(cfg kafka.Config, err error) error {
+	return running(cfg, fmt.Errorf("kafka at %s does not answer: %w", strings.Join(cfg.Brokers, ","), err))
 }
 
 // Unseen returns a sentence for errors about a missing topic: an ACL may hide it. It is "" for a client without a

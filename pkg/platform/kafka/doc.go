@@ -1,5 +1,5 @@
 // Package kafka connects to Kafka: the brokers' addresses, encryption, login, and the meaning of errors. The services use
-// the client sarama, the tool uses franz-go. Both get the same settings with the same meaning, so a login that works for the
+// the clients sarama and franz-go, the tool uses franz-go. Both get the same settings with the same meaning, so a login that works for the
 // tool works for a service.
 //
 //	Config, Access    settings, and their checks before any request is sent

@@ -98,7 +98,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	recovery.Wait()
 	timer.Stop()
 	if left := r.memory.len(); left > 0 {
-		r.cfg.Log.Warn("messages stay in the outbox for the next start")
+		r.cfg.Log.Warn("messages stay in the outbox for the next start", "messages", left)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (s *sweeper) page(ctx context.Context, from, below int64) (end int64, reach
 		return from, 0, fmt.Errorf("publish rows that were left in the outbox: %w", err)
 	}
 	s.relay.metrics.recovered.Add(float64(len(left)))
-	s.relay.cfg.Log.Info("published messages that were left in the outbox")
+	s.relay.cfg.Log.Info("published messages that were left in the outbox", "messages", len(left))
 	return end, reached, s.delete(ctx, left)
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// scrapeTimeout keeps a scrape short when the database is slow.
-const scrapeTimeout = time.Second
+// scrapeTimeout keeps a scrape short when the database is slow. A long backlog takes more than a second to count.
+const scrapeTimeout = 2 * time.Second
 
 // Gauge emits one value of a gauge.
 type Gauge func(desc *prometheus.Desc, value float64, labels ...string)

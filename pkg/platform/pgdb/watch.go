@@ -22,6 +22,8 @@ const (
 	// forgetAfter is how many looks in a row may see no wait for a transaction before it is forgotten: between two attempts
 	// at a lock no statement waits. It counts looks, not time: on a busy machine a look may take longer than lookEvery.
 	forgetAfter = 3
+	// idleWithin is enough to get an idle connection, and too short to get one that waits for a lock.
+	idleWithin = 20 * time.Millisecond
 	// lookWithin bounds one look.
 	lookWithin = 2 * time.Second
 )
@@ -141,13 +143,14 @@ func (w *Watch) look(ctx context.Context) ([]lockWait, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	var q Querier
-	for _, conn := range w.pool.AcquireAllIdle(ctx) {
-		if q == nil {
-			q = conn
+	if w.pool.Stat().IdleConns() > 0 {
+		short, stop := context.WithTimeout(ctx, idleWithin)
+		conn, err := w.pool.Acquire(short)
+		stop()
+		if err == nil {
 			defer conn.Release()
-			continue
+			q = conn
 		}
-		conn.Release()
 	}
 	if q == nil {
 		cfg := w.pool.Config()

@@ -148,7 +148,7 @@ func TestRESTServesUntilCtrlCAndSumsUp(t *testing.T) {
 	require.Contains(t, run.stdout.String(), " is served on "+run.url+"\nMay be written: "+topic+", another\nCtrl-C ends it.\n\n"+
 		"3 messages produced (0 refused), 2 consumed (1 skipped: no JSON), 1 consumers (0 expired), in ")
 	require.Contains(t, run.stderr.String(), "level=INFO msg=\"consumer instance created\" group="+prefix+"text instance=me\n")
-	require.Contains(t, run.stderr.String(), "passed over 1 records whose value is no JSON")
+	require.Contains(t, run.stderr.String(), "skipped 1 records whose value is not JSON")
 
 	run = startREST(t, "--allow", topic, "--json")
 	use(run, prefix+"json")

@@ -21,7 +21,8 @@ func (a *App) OnOrderConfirmed(ctx context.Context, batch []bus.In[messages.Orde
 	}
 	results := make([]bus.Result, len(batch))
 	for i, in := range batch {
-		if statuses[in.Event.OrderID] == domain.Packing {
+		// Also of a parcel that has left: the first answer may have been lost after the commit.
+		if status := statuses[in.Event.OrderID]; status == domain.Packing || status == domain.Shipped {
 			results[i].Publish = []messages.Message{beingPacked(in)}
 		}
 	}

@@ -60,9 +60,12 @@ func (e *event) complete(f field) error {
 	if err != nil {
 		return err
 	}
-	if f.Has != "" {
-		e.Later = fmt.Sprintf("e.%s, e.%s = %s", f.GoName, f.Has, read)
-	} else {
+	switch {
+	case f.Has != "":
+		e.Later = append(e.Later, fmt.Sprintf("e.%s, e.%s = %s", f.GoName, f.Has, read))
+	case len(e.Later) > 0: // a bad currency is named with the amount that is read first
+		e.Later = append(e.Later, fmt.Sprintf("e.%s = %s", f.GoName, read))
+	default:
 		e.Reads = strings.TrimPrefix(e.Reads+", "+f.GoName+": "+read, ", ")
 	}
 	rule, err := ruleOf(*e, f)

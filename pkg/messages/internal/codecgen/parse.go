@@ -34,8 +34,9 @@ type contract struct {
 type event struct {
 	GoName, Name, Topic string // OrderPlaced, order_placed, TopicOrders
 	Fields              []field
-	Key                 string // the field that has the order id
-	Reads, Later        string // the members of the literal that Decode makes, and a statement behind it
+	Key                 string   // the field that has the order id
+	Reads               string   // the members of the literal that Decode makes
+	Later               []string // the statements behind it: from the first optional amount on
 	Writes, Rules       []string
 }
 

@@ -93,7 +93,7 @@ func headerSchema() *Schema {
 	return &Schema{Type: "object", Description: "CloudEvents 1.0 in binary mode, and W3C trace context. A producer may leave all out.",
 		Properties: Properties{
 			{"ce_specversion", &Schema{Const: "1.0"}},
-			text("ce_id", "The message id. Missing: one is derived from topic, partition, offset and time of the record."),
+			text("ce_id", "The message id. Missing: one is derived from topic, key, time and value of the record."),
 			text("ce_type", "pasdetrois.<event>.v1"),
 			text("ce_source", "/pasdetrois/<service>"),
 			{"ce_time", &Schema{Type: "string", Format: "date-time", Description: "When it happened."}},

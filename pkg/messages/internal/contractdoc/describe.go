@@ -34,7 +34,7 @@ func describe(field string) string {
 	case "kind":
 		return "What the message is about: confirmed, rejected, failed, cancelled, fraud_alert. Others may be added."
 	case "step":
-		return "What led to the decision: the event that the orders service handled, or http or timeout. It stands in the message id."
+		return "What led to the decision: the event that the orders service handled, or http. It stands in the message id."
 	case "to":
 		return "The address to write to. Missing: the user's default address."
 	}

@@ -89,9 +89,12 @@ func New(cfg Config) *Provider {
 	return p
 }
 
+// maxConns bounds the pool of the books, which is not part of payments' own.
+const maxConns = 4
+
 // Open makes a provider whose books are in payments' schema of the database, over a pool of its own.
 func Open(databaseURL string, cfg Config) (*Provider, error) {
-	pool, err := pgdb.Open(pgdb.Config{URL: databaseURL, Schema: "payments", AppName: "payments-provider"})
+	pool, err := pgdb.Open(pgdb.Config{URL: databaseURL, Schema: "payments", AppName: "payments-provider", MaxConns: maxConns})
 	if err != nil {
 		return nil, fmt.Errorf("the simulated provider's books: %w", err)
 	}
