@@ -8,7 +8,7 @@ import (
 // Capture is the usual name of the role of change data capture.
 const Capture = "cdc"
 
-// Publication is what change data capture subscribes to: rows that are added to order_events, and nothing else.
+// Publication is the name of the publication for change data capture: rows that are added to order_events, and nothing else.
 const Publication = "pasdetrois_cdc"
 
 // AllowCapture lets a role that exists read order_events and replicate, and makes the publication that it reads. The schema

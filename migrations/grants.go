@@ -54,14 +54,14 @@ type namedFile struct {
 // Read implements fs.File.
 func (f *namedFile) Read(p []byte) (int, error) { return f.text.Read(p) }
 
-// ungrantedSQL asks whether the auditor lacks the schema, or a table that somebody else was given.
+// ungrantedSQL returns true when the auditor lacks the schema, or a table that another role was granted.
 const ungrantedSQL = `
 SELECT NOT has_schema_privilege($1, $2, 'USAGE') OR EXISTS (
   SELECT FROM pg_class c WHERE c.relnamespace = $2::regnamespace AND NOT has_table_privilege($1, c.oid, 'SELECT')
     AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner AND a.privilege_type = 'SELECT'))`
 
-// grantAgain gives the auditor what the migrations granted when the auditor had another name. Migrations run once only.
-// db acts as the schema's owner.
+// grantAgain repeats the migrations' grants for an auditor of another name: migrations run only once, so a later auditor would
+// get no rights. The rights of an earlier auditor stay. db acts as the schema's owner.
 func grantAgain(ctx context.Context, db *sql.DB, dir named, service, auditor string) error {
 	var lacks bool
 	if err := db.QueryRowContext(ctx, ungrantedSQL, auditor, service).Scan(&lacks); err != nil || !lacks {

@@ -1,4 +1,10 @@
 // Package migrations brings Postgres to the newest version: one schema and one login role per service.
+//
+//	as the admin:  bootstrap lock --> roles and schema, where missing --> unlock
+//	as the owner:  goose's lock --> SQL files that have not run --> grants to the auditor --> the role's settings
+//
+// Everything may run again, and several programs may run it at the same time. Each SQL file is a transaction, so a migration
+// that fails leaves nothing of itself.
 package migrations
 
 import (
@@ -72,7 +78,7 @@ func Down(ctx context.Context, adminURL, service string) error {
 	})
 }
 
-// Who is no superuser makes a schema only for a role that it is a member of.
+// A role that is no superuser makes a schema only for a role of which it is a member.
 const memberSQL = `SELECT NOT pg_has_role($1, 'USAGE')`
 
 func makeSchema(ctx context.Context, admin *pgx.Conn, service string, roles Roles) error {
@@ -89,7 +95,7 @@ func makeSchema(ctx context.Context, admin *pgx.Conn, service string, roles Role
 	if err == nil && stranger {
 		_, err = admin.Exec(ctx, "GRANT "+quoted(roles.Owner)+" TO CURRENT_USER")
 		var refused *pgconn.PgError
-		if errors.As(err, &refused) && refused.Code == "23505" { // another database's migration was faster
+		if errors.As(err, &refused) && refused.Code == "23505" { // another database's migration has granted it just now
 			err = nil
 		}
 	}
@@ -165,7 +171,8 @@ func with(ctx context.Context, adminURL, service string, files fs.FS, roles Role
 	return nil
 }
 
-// A migration that waits for a table has everybody else wait behind it. So it steps back after a while and tries again.
+// While a migration waits for a table, all later statements on the table wait behind it. So it gives up after lockTimeout, which
+// lets them pass, and tries again.
 const (
 	lockTimeout = "3s"
 	lockPause   = time.Second

@@ -34,7 +34,7 @@ func (e *OwnerError) Error() string {
 	return fmt.Sprintf("the schema %s belongs to the role %s, not to %s", e.Schema, e.Owner, e.Named)
 }
 
-// Hint says how to migrate a schema of another role.
+// Hint names the setting that migrates a schema of another role.
 func (e *OwnerError) Hint() string {
 	return fmt.Sprintf("name %s in %s_DATABASE_URL", e.Owner, strings.ToUpper(e.Schema))
 }
@@ -93,7 +93,7 @@ func checkOwner(ctx context.Context, admin *pgx.Conn, service string, roles Role
 	return &OwnerError{Schema: service, Owner: owner, Named: roles.Owner}
 }
 
-// sharedSQL asks every role of the server, of whatever database: pg_shdepend is the same in all of them.
+// sharedSQL returns uses of a role in all other databases of the server: pg_shdepend is shared by all of them.
 const sharedSQL = `
 SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
 WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
@@ -123,8 +123,8 @@ func sharedWith(ctx context.Context, admin *pgx.Conn, role string) ([]string, er
 
 const powerSQL = `SELECT rolsuper OR rolcreaterole OR rolname = current_user FROM pg_roles WHERE rolname = $1`
 
-// CheckPassword returns why SetPassword should not give a role this password: a PowerError for a role that no service should
-// have, a SharedError for one whose other password other databases rely on. A role that does not exist is fine.
+// CheckPassword returns the reason why SetPassword should not give a role this password: a PowerError for a role that no service
+// should have, or a SharedError for a role whose password other databases rely on. A role that does not exist is fine.
 func CheckPassword(ctx context.Context, adminURL, role, password string) error {
 	admin, cfg, err := connect(ctx, adminURL)
 	if err != nil {

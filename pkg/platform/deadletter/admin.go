@@ -14,8 +14,8 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 )
 
-// Body is a letter as the admin API shows it. Key, value and header values that are not UTF-8 text are shown in the
-// …_base64 field instead.
+// Body is a letter in the admin API. Key, value and header values that are not UTF-8 text are in the …_base64 field instead, so
+// an operator gets every byte.
 type Body struct {
 	ID          int64        `json:"id"`
 	Topic       string       `json:"topic"`
@@ -103,7 +103,7 @@ type idInput struct {
 type letterOutput struct{ Body Body }
 
 // Register adds GET /dead-letters, GET /dead-letters/{id}, POST /dead-letters/{id}/replay and …/discard to the admin
-// API. Replay answers 202: the worker does the work.
+// API. Replay answers 202: the worker does the work. Discard takes effect at once, and cannot be undone.
 func Register(api huma.API, store *Store, worker *Worker) {
 	tags := []string{"dead letters"}
 	httpx.Register(api, huma.Operation{OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/dead-letters",
@@ -160,6 +160,8 @@ func Register(api huma.API, store *Store, worker *Worker) {
 		})
 }
 
+// problem converts an error of the Store: 404 without such a letter, 409 for a state or a letter that forbids the request, 503
+// while the database is away.
 func (w *Worker) problem(err error) error {
 	switch {
 	case errors.Is(err, ErrNotFound):

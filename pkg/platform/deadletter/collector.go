@@ -16,7 +16,8 @@ FROM dead_letters GROUP BY 1, 2`
 // collectors are several collectors as one.
 type collectors []prometheus.Collector
 
-// Collector returns the metrics of the dead letters.
+// Collector returns the metrics of the dead letters. The limits are there even when the database is away; the counts are absent
+// then. An alert compares the stored letters that are not handled with the limit: at the limit, records wait in Kafka.
 func (s *Store) Collector() prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("pasdetrois_dead_letters"+name, help, labels, nil)

@@ -7,8 +7,8 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// The largest parts of a record that a letter keeps. The contract refuses a value longer than MaxValue, so a replay of it
-// would fail.
+// The largest parts of a record that a letter keeps, in bytes. The contract rejects a value longer than MaxValue, so its replay
+// would fail anyway. Without these bounds, a few large records would fill the table for all others.
 const (
 	MaxValue   = 64 << 10
 	maxKey     = 4 << 10
@@ -26,7 +26,8 @@ type Whole struct {
 // Cut reports whether the letter keeps only a part of its record.
 func (l Letter) Cut() bool { return l.Whole.Value > 0 || l.Whole.Key > 0 || l.Whole.Headers > 0 }
 
-// cut returns the part of r that a letter keeps, and the sizes of the parts that were cut.
+// cut returns the part of r that a letter keeps, and the sizes of the parts that were cut. It keeps a prefix of the headers, and
+// never a part of one. r itself is not changed.
 func cut(r messages.Record) (messages.Record, Whole) {
 	var whole Whole
 	if len(r.Value) > MaxValue {

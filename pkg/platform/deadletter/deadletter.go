@@ -66,7 +66,7 @@ type Letter struct {
 	Whole    Whole // sizes of the parts that were cut
 }
 
-// Store keeps the service's dead letters.
+// Store keeps the service's dead letters. Safe for concurrent use.
 type Store struct {
 	pool  *pgxpool.Pool
 	room  *room
@@ -84,7 +84,7 @@ func NewBoundedStore(pool *pgxpool.Pool, b Bounds) *Store {
 	}, []string{"reason"})}
 }
 
-// A value that is longer than any letter's is one from before there was a bound: its beginning is read.
+// A value that is longer than any letter's is older than the bound: only its beginning is read, and the letter counts as cut.
 const letterColumns = `id, topic, partition, record_offset, record_time, key,
   CASE WHEN octet_length(value) > 1048576 THEN substring(value FROM 1 FOR 65536) ELSE value END, headers, reason, detail, stack, state,
   attempts, parked_at, coalesce(last_offset, 0), coalesce(value_bytes, nullif(greatest(octet_length(value), 1048576), 1048576), 0),
@@ -164,7 +164,7 @@ func (s *Store) Replay(ctx context.Context, id int64) error {
 	return s.change(ctx, id, StateReplaying)
 }
 
-// replayable returns nil, or an error that wraps ErrNotWhole and says what to do instead.
+// replayable returns nil, or an error that wraps ErrNotWhole and names a remedy.
 func (l Letter) replayable() error {
 	r := l.Record
 	switch {
@@ -178,11 +178,13 @@ func (l Letter) replayable() error {
 	return nil
 }
 
-// Discard gives up a parked letter for good. It returns ErrNotFound or ErrNotParked.
+// Discard marks a parked letter as handled without a replay, for good. It returns ErrNotFound or ErrNotParked.
 func (s *Store) Discard(ctx context.Context, id int64) error {
 	return s.change(ctx, id, StateDiscarded)
 }
 
+// change moves a letter out of the state parked. The state is in the WHERE clause, so of two callers at the same time only one
+// succeeds.
 func (s *Store) change(ctx context.Context, id int64, state string) error {
 	tag, err := pgdb.Exec(ctx, s.pool, changeSQL, id, state)
 	if err != nil {

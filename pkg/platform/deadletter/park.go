@@ -9,7 +9,7 @@ import (
 )
 
 // Park stores a record that no retry can handle. Parking the same record again changes nothing. Without room it returns
-// ErrFull, and the record waits.
+// ErrFull, and the record waits. The caller acknowledges the record only after nil.
 func (s *Store) Park(ctx context.Context, r messages.Record, reason, detail, stack string) error {
 	l, err := newLetter(r, reason, detail, stack)
 	if err != nil {
@@ -46,6 +46,7 @@ type newRow struct {
 	reason, detail, stack string
 }
 
+// newLetter cuts the record and its texts, and encodes the headers.
 func newLetter(r messages.Record, reason, detail, stack string) (newRow, error) {
 	l := newRow{reason: reason, detail: printable(detail), stack: printable(stack)}
 	l.record, l.whole = cut(r)
@@ -54,7 +55,7 @@ func newLetter(r messages.Record, reason, detail, stack string) (newRow, error) 
 	return l, err
 }
 
-// size is what the letter takes.
+// size is the letter's size in bytes as it counts for the bounds: its content, without Postgres's own overhead.
 func (l newRow) size() int64 {
 	return int64(len(l.record.Key) + len(l.record.Value) + len(l.headers) + len(l.detail) + len(l.stack))
 }

@@ -13,7 +13,7 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// Bounds are how much the table of dead letters may hold.
+// Bounds limit the table of dead letters. Whichever is reached first counts.
 type Bounds struct {
 	Letters int   `env:"DEAD_LETTERS_MAX" envDefault:"200000" desc:"dead letters that are kept at most; the oldest handled ones make room"`
 	Bytes   int64 `env:"DEAD_LETTERS_MAX_BYTES" envDefault:"2147483648" desc:"bytes that the dead letters may take; the oldest handled ones make room"`
@@ -42,10 +42,10 @@ func (b Bounds) Validate() error {
 var ErrFull = errors.New("the dead letters are full and none of them is handled: replay or discard some, or raise DEAD_LETTERS_MAX or DEAD_LETTERS_MAX_BYTES")
 
 const (
-	// measureEvery is how old a measurement may be. Between two measurements a replica counts only its own letters, so all
+	// measureEvery is the greatest age of a measurement. Between two measurements a replica counts only its own letters, so all
 	// replicas together may pass the bound by the letters that they park within this time.
 	measureEvery = time.Second
-	// evictSlice is how many handled letters one statement deletes.
+	// evictSlice bounds the handled letters that one statement deletes, so that it holds no locks for long.
 	evictSlice = 500
 )
 
@@ -68,7 +68,11 @@ func newRoom(pool *pgxpool.Pool, b Bounds) *room {
 	return &room{pool: pool, bounds: b, turn: make(chan struct{}, 1)}
 }
 
-// make returns nil once there is room for a letter of size bytes, or ErrFull.
+// make returns nil once there is room for a letter of size bytes, or ErrFull. It counts the letter as stored: if the insert then
+// fails, or finds the record parked already, the next measurement corrects the count.
+//
+// While the table is full it measures once per measureEvery, and answers all other calls from the last measurement: a partition
+// full of bad records must not make each of them count the table.
 func (r *room) make(ctx context.Context, size int64) error {
 	select {
 	case r.turn <- struct{}{}:
@@ -102,6 +106,7 @@ func (r *room) make(ctx context.Context, size int64) error {
 
 const measureSQL = `SELECT count(*), coalesce(sum(stored_bytes), 0)::bigint FROM dead_letters`
 
+// measure reads the letters and bytes of the table. The turn is held.
 func (r *room) measure(ctx context.Context) error {
 	letters, bytes, err := r.total(ctx, measureSQL)
 	if err != nil {
@@ -125,6 +130,7 @@ WITH gone AS (
   RETURNING stored_bytes)
 SELECT count(*), coalesce(sum(stored_bytes), 0)::bigint FROM gone`
 
+// evict deletes some handled letters, and returns their number, 0 when there are none. The turn is held.
 func (r *room) evict(ctx context.Context) (deleted int, err error) {
 	deleted, bytes, err := r.total(ctx, evictSQL, evictSlice)
 	if err != nil {

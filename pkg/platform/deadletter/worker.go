@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// workerPoll finds letters that another replica's admin port marked, or that a crash left behind.
+	// workerPoll is the time between two searches for letters that another replica's admin port marked, or that a crash left
+	// behind.
 	workerPoll = 2 * time.Second
-	// replayLease is how long one replica may be busy with a letter before another may take it over.
+	// replayLease is the time that one replica may be busy with a letter before another may take it over.
 	replayLease = time.Minute
 	// replayTimeout bounds one replay, and noteTimeout the note of its outcome; together they stay below the lease.
 	replayTimeout = 30 * time.Second
@@ -30,7 +31,8 @@ type Replayer interface {
 	Handle(ctx context.Context, r messages.Record) error
 }
 
-// Worker replays the letters that an operator marked.
+// Worker replays the letters that an operator marked, one after the other. Each replica has one; the claims keep two of them from
+// replaying one letter at the same time.
 type Worker struct {
 	store    *Store
 	replayer Replayer
@@ -45,7 +47,7 @@ func NewWorker(store *Store, replayer Replayer, log *slog.Logger) *Worker {
 	return &Worker{store: store, replayer: replayer, log: log, failures: httpx.NewFailures(log, pgdb.IsUnavailable), wake: make(chan struct{}, 1)}
 }
 
-// Wake makes Run poll now.
+// Wake makes Run search now. It never blocks.
 func (w *Worker) Wake() {
 	select {
 	case w.wake <- struct{}{}:
@@ -95,6 +97,9 @@ const failedAgainSQL = `
 UPDATE dead_letters SET state = 'parked', claimed_at = NULL, changed_at = now(), reason = $3, detail = $4
 WHERE id = $1 AND state = 'replaying' AND attempts = $2`
 
+// replayOne claims the oldest marked letter, replays it and notes the outcome. found is false without such a letter. A failure of
+// the replay parks the letter again, and is no error of replayOne. After an error of the note, the letter is claimed again when
+// its lease ends; the use case may then find a duplicate.
 func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 	l, err := pgdb.CollectOne(ctx, w.store.pool, scanLetter, claimSQL, replayLease.String())
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -125,6 +130,7 @@ func (w *Worker) replayOne(ctx context.Context) (found bool, err error) {
 	return true, nil
 }
 
+// handle runs the replay with a context that outlives ctx: a shutdown waits for it, up to replayTimeout.
 func (w *Worker) handle(ctx context.Context, l Letter) error {
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 // ErrTooLarge means that a batch inflates to more than the limit.
 var ErrTooLarge = errors.New("the batch inflates to more than the limit")
 
-// The codecs of a batch, as its attributes number them.
+// The codecs of a batch. The numbers are those in the attributes of Kafka's format.
 const (
 	codecNone = iota
 	codecGzip
@@ -24,7 +24,9 @@ const (
 	codecZstd
 )
 
-// inflate returns the content of compressed, at most limit bytes. It never allocates much more than limit.
+// inflate returns the content of compressed, at most limit bytes. It never allocates much more than limit: each codec stops while
+// it decodes, and trusts no size in the data. Snappy and zstd return an error for a larger content; for gzip and lz4 readAtMost
+// does.
 func inflate(codec int, compressed []byte, limit int) ([]byte, error) {
 	switch codec {
 	case codecNone:
@@ -65,6 +67,7 @@ func inflate(codec int, compressed []byte, limit int) ([]byte, error) {
 	}
 }
 
+// readAtMost reads one byte more than limit, which distinguishes a content of exactly limit bytes from a larger one.
 func readAtMost(codec string, r io.Reader, limit int) ([]byte, error) {
 	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {

@@ -14,25 +14,27 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// maxResponse bounds one answer of the broker: a batch as it is stored.
+// maxResponse bounds one answer of the broker, in bytes: a batch as it is stored. A topic with the contract's settings has much
+// smaller batches, but an operator may have raised max.message.bytes.
 const maxResponse = 64 << 20
 
-// checksumTries is how often a batch with a wrong checksum is read: the network may have changed it.
+// checksumTries is the number of reads of a batch with a wrong checksum: the network may have changed it, not the disk.
 const checksumTries = 3
 
 // ErrGone means that the partition no longer has the offset: retention, or a new topic of the name, removed it.
 var ErrGone = errors.New("the offset is not in the partition any more")
 
-// Reader reads the committed batches of one partition. Use it from one goroutine.
+// Reader reads the committed batches of one partition. Use it from one goroutine. It joins no group and commits nothing: the
+// caller keeps the offsets.
 type Reader struct {
 	client    *kgo.Client
 	topic     string
 	partition int32
 	next      int64
-	leader    int32 // broker, -1 = to be found
+	leader    int32 // broker; -1 = unknown, and the next fetch asks for it
 }
 
-// NewReader makes a reader that begins at offset next. Options say how to connect.
+// NewReader makes a reader that begins at offset next. The options have the brokers, the login and TLS. It does not connect yet.
 func NewReader(options []kgo.Opt, topic string, partition int32, next int64) (*Reader, error) {
 	// Version 12 is the last one that fetches by a topic's name.
 	client, err := kgo.NewClient(append(options, kgo.MaxVersions(kversion.V2_8_0()), kgo.BrokerMaxReadBytes(maxResponse))...)
@@ -46,7 +48,8 @@ func NewReader(options []kgo.Opt, topic string, partition int32, next int64) (*R
 func (r *Reader) Close() { r.client.Close() }
 
 // Next returns the next batch and moves behind it, or nil when none came within wait. After an error the reader stays at its
-// offset, and Next may be called again. ErrGone does not pass.
+// offset, and Next may be called again: it then asks for the leader anew. ErrGone does not pass. A damaged batch is no error
+// here: Next returns it, with its offsets, and Open reports the damage.
 func (r *Reader) Next(ctx context.Context, wait time.Duration) (*Batch, error) {
 	for try := 1; ; try++ {
 		part, err := r.fetch(ctx, wait)
@@ -65,7 +68,7 @@ func (r *Reader) Next(ctx context.Context, wait time.Duration) (*Batch, error) {
 			// The request was for one batch, so the answer lists the transactions around it.
 			b.aborted = b.aborted || b.raw.Attributes&transaction != 0 && a.ProducerID == b.raw.ProducerID && a.FirstOffset <= b.First
 		}
-		if b.Last < r.next { // a damaged header must not make us read the batch for ever
+		if b.Last < r.next { // with a damaged header the reader would otherwise read the same batch for ever
 			b.Last = r.next
 		}
 		r.next = b.Last + 1
@@ -73,6 +76,8 @@ func (r *Reader) Next(ctx context.Context, wait time.Duration) (*Batch, error) {
 	}
 }
 
+// fetch asks the leader for one batch, with isolation read_committed and without a fetch session. An answer without the
+// partition counts as an empty one.
 func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResponseTopicPartition, error) {
 	if r.leader < 0 {
 		if err := r.findLeader(ctx); err != nil {
@@ -105,6 +110,7 @@ func (r *Reader) fetch(ctx context.Context, wait time.Duration) (*kmsg.FetchResp
 	return got, kafka.Readable(err)
 }
 
+// findLeader asks any broker for the partition's leader. During an election there is none, and the caller tries again.
 func (r *Reader) findLeader(ctx context.Context) error {
 	req := kmsg.NewPtrMetadataRequest()
 	topic := kmsg.NewMetadataRequestTopic()
@@ -128,12 +134,14 @@ func (r *Reader) findLeader(ctx context.Context) error {
 	return errors.New("it has no leader just now")
 }
 
-// SeekEnd moves behind the last committed record.
+// SeekEnd moves behind the last record that can be read: to the first open transaction, or to the end.
 func (r *Reader) SeekEnd(ctx context.Context) error { return r.seek(ctx, -1) }
 
 // SeekBegin moves to the oldest offset of the partition.
 func (r *Reader) SeekBegin(ctx context.Context) error { return r.seek(ctx, -2) }
 
+// seek moves to the offset at a time of Kafka's ListOffsets, where -1 is the end and -2 the beginning. After an error the reader
+// stays where it was.
 func (r *Reader) seek(ctx context.Context, at int64) error {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID, req.IsolationLevel = -1, 1

@@ -17,11 +17,11 @@ type Batch struct {
 	Size        int       // in bytes, as stored
 
 	raw     kmsg.RecordBatch
-	damage  error // why it cannot be opened with any limit
-	aborted bool
+	damage  error // the reason why no limit opens it
+	aborted bool  // part of an aborted transaction
 }
 
-// Record is one record of a batch. Its bytes are those of the batch.
+// Record is one record of a batch. Its bytes are those of the batch, so a record that is kept keeps the whole batch in memory.
 type Record struct {
 	Offset  int64
 	Time    time.Time
@@ -33,6 +33,9 @@ type Record struct {
 // Header is one header of a record.
 type Header struct{ Key, Value []byte }
 
+// The layout of a batch of format 2, in bytes from its start, and the bits of its attributes:
+//
+//	0 first offset | 8 length | 12 leader epoch | 16 magic | 17 checksum | 21 attributes, counts, times ... | 61 records
 const (
 	headerSize  = 61     // of a batch
 	lengthAt    = 8      // of its length, which counts the bytes after itself
@@ -47,7 +50,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// parse reads the header of the first batch in data, nil when data holds no whole batch.
+// parse reads the header of the first batch in data, nil when data holds no whole batch. It decodes no record. A batch of an old
+// format, or a damaged one, is returned with its damage and with the offsets that can still be read.
 func parse(data []byte) *Batch {
 	if len(data) <= magicAt {
 		return nil
@@ -81,12 +85,12 @@ func parse(data []byte) *Batch {
 
 var errChecksum = errors.New("its checksum does not match")
 
-// Holds reports whether the batch holds records for a reader of committed records. It holds none when it is a
-// transaction's marker or part of a transaction that was aborted.
+// Holds reports whether the batch holds records for a reader of committed records. A transaction's marker, and a part of a
+// transaction that was aborted, hold no such record. A damaged batch counts as holding some: they must not be lost unseen.
 func (b *Batch) Holds() bool { return b.damage != nil || b.raw.Attributes&control == 0 && !b.aborted }
 
-// Open decodes the batch, inflated to at most limit bytes. Its error wraps ErrTooLarge, or describes the damage. After Open
-// succeeded, all records can be read.
+// Open decodes the batch, inflated to at most limit bytes. Its error wraps ErrTooLarge, or describes the damage. It checks every
+// record before it returns, so a batch is either read whole or not at all. Next of its result then never fails.
 func (b *Batch) Open(limit int) (*Records, error) {
 	if b.damage != nil {
 		return nil, b.damage
@@ -156,6 +160,7 @@ type fields struct {
 	bad  bool
 }
 
+// varint reads a signed number in zigzag form.
 func (f *fields) varint() int64 {
 	v, n := binary.Varint(f.rest)
 	if n <= 0 {
@@ -165,6 +170,7 @@ func (f *fields) varint() int64 {
 	return v
 }
 
+// bytes returns the next n bytes. Its capacity ends with them, so an append by the caller cannot change the record behind.
 func (f *fields) bytes(n int64) []byte {
 	if f.bad || n > int64(len(f.rest)) {
 		f.bad = true

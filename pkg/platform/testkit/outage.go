@@ -12,7 +12,7 @@ import (
 )
 
 // Broker belongs to one test, which may stop it and start it again with its data. It is the embedded broker, also when
-// KAFKA_BROKERS names another.
+// KAFKA_BROKERS names another: a test must not stop a Kafka that others use.
 type Broker struct {
 	t       testing.TB
 	port    int
@@ -20,7 +20,7 @@ type Broker struct {
 	running *embedded.Broker
 }
 
-// OwnBroker returns a running broker without topics.
+// OwnBroker returns a running broker without topics. It is stopped when the test ends.
 func OwnBroker(t testing.TB) *Broker {
 	t.Helper()
 	b := &Broker{t: t, port: quietPort(t), dir: t.TempDir()}
@@ -60,7 +60,8 @@ type Postgres struct {
 	running  *embedded.Postgres
 }
 
-// OwnPostgres returns a running server without migrations. Each of its settings is written as name=value.
+// OwnPostgres returns a running server without migrations. Each of its settings is written as name=value. Starting a server takes
+// longer than Database, so it is for tests of outages. It is removed when the test ends.
 func OwnPostgres(t testing.TB, settings ...string) *Postgres { return ownPostgres(t, nil, settings) }
 
 // Standby returns a running standby, a copy of the server that follows it.
@@ -74,6 +75,7 @@ func (p *Postgres) Follow(primary *Postgres) {
 	}
 }
 
+// ownPostgres starts an empty server, or with primary a standby of that one.
 func ownPostgres(t testing.TB, primary *embedded.Postgres, settings []string) *Postgres {
 	t.Helper()
 	dir, err := embedded.ScratchFolder() // not the test's own folder, which only root can enter

@@ -10,6 +10,7 @@ import (
 
 // Proxy stands in front of a server and misbehaves as a network or a machine does: it hangs, refuses, cuts, or loses an answer.
 // A connection behaves as the proxy did when the connection was opened, except that Hang also reaches those that are open.
+// All methods are safe for concurrent use. Between two calls of Hang there must be a Resume.
 type Proxy struct {
 	// Close ends all connections and takes no more. Call it before closing a pool that uses the proxy: the pool would wait.
 	Close func()
@@ -45,6 +46,7 @@ func NewProxy(t testing.TB, databaseURL string) *Proxy {
 	return p
 }
 
+// end is Close: it returns when the last goroutine of the proxy has ended, so goleak finds none.
 func (p *Proxy) end() {
 	close(p.ended)
 	_ = p.l.Close()
@@ -69,7 +71,8 @@ func (p *Proxy) Connections() int {
 	return p.taken
 }
 
-// Hang passes nothing on any more, for connections that are open and for new ones.
+// Hang passes nothing on any more, for connections that are open and for new ones. New ones are still accepted, as by a machine
+// that is too busy: only a time-out reveals it.
 func (p *Proxy) Hang() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,6 +122,7 @@ func (p *Proxy) Through(databaseURL string) string {
 	return u.String()
 }
 
+// accept takes connections until the listener is closed. A server that cannot be reached closes the client's connection.
 func (p *Proxy) accept() {
 	for {
 		client, err := p.l.Accept()
@@ -158,6 +162,7 @@ func (p *Proxy) connect(client, server net.Conn) {
 	p.all.Go(func() { p.answers(client, server, hung, lost) })
 }
 
+// part bounds one read, in bytes. A request that LoseAnswerTo finds has to come in one read.
 const part = 64 << 10
 
 // requests copies from the client to the server, and closes lost when it passes a request that has last in it. Its end is the

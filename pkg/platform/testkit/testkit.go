@@ -1,4 +1,11 @@
 // Package testkit gives tests a real Postgres database each and a broker.
+//
+//	Database, Brokers       shared servers, for nearly all tests: a database and prefixes isolate the tests
+//	OwnPostgres, OwnBroker  a server of one test, which may stop it
+//	Proxy                   a network that hangs, refuses, cuts, or loses an answer
+//	IndexEntries            the cost of a statement, the same on every machine
+//
+// Tests may call everything in parallel. A missing server is started, and a failure to start it fails the test.
 package testkit
 
 import (
@@ -28,7 +35,7 @@ var shared struct {
 	template string
 }
 
-// patience is long because a loaded machine is slow, and costs nothing where all is well.
+// patience bounds a wait. It is long because a loaded machine is slow, and a test that passes does not wait for its end.
 const patience = time.Minute
 
 // Main runs a package's tests, stops their Postgres and their broker, and fails when a goroutine is left (goleak). Goroutines
@@ -53,6 +60,7 @@ func Main(m *testing.M, leftover ...string) {
 	os.Exit(code)
 }
 
+// stop ends the shared servers. On a server of DATABASE_URL it drops the template, which would otherwise stay there.
 func stop() error {
 	shared.Lock()
 	defer shared.Unlock()
@@ -98,6 +106,8 @@ func Database(t testing.TB, migrate Migrate) *DB {
 	return &DB{AdminURL: pgdb.In(shared.adminURL, name)}
 }
 
+// clone makes a database from the template, and before that, once per process, the server and the template. It holds the lock for
+// all of that, so parallel tests never make two templates.
 func clone(name string, migrate Migrate) error {
 	shared.Lock()
 	defer shared.Unlock()

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// wireAddress returns an address as every mail server reads it: the domain as A-label (xn--…, RFC 5891). The part in
-// front of the @ stays; see needsUTF8.
+// wireAddress returns an address in the form that every mail server accepts: the domain as A-label (xn--…, RFC 5891). The part
+// in front of the @ stays; see needsUTF8. An ASCII domain is not checked here: the server decides.
 func wireAddress(address string) (string, error) {
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 || isASCII(address[at+1:]) {

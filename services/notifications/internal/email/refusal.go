@@ -70,8 +70,14 @@ func aboutThisCode(code int) bool {
 	return false
 }
 
-// refusals remembers which recipients a server refused since it last took an email. So one bad address is distinguished from
-// a server that refuses all of them.
+// refusals keeps the recipients that a server refused since it last took an email. They distinguish one bad address from a
+// server that refuses all of them:
+//
+//	no email taken yet --taken--> one address may be at fault --another address refused--> the server is at fault
+//	                                          ^                                                   |
+//	                                          +--------------------- taken -----------------------+
+//
+// The state is this process's own. After a restart a refusal is final only once an email was taken. Safe for concurrent use.
 type refusals struct {
 	mu    sync.Mutex
 	took  bool            // the server has taken an email since the start

@@ -22,7 +22,7 @@ type SMTPConfig struct {
 	TLS  *tls.Config // nil = the system's certificates, TLS 1.2 or newer
 }
 
-// SMTP sends each email on a connection of its own.
+// SMTP sends each email on a connection of its own, so one email's failure affects no other. Safe for concurrent use.
 type SMTP struct {
 	cfg      SMTPConfig
 	server   server
@@ -52,13 +52,14 @@ const (
 	longestAnswer = 11 * time.Minute
 )
 
-// Codes that a permanent error carries, and that the notification shows in front of the server's words.
+// The reasons of permanent errors. The API shows them in front of the server's text, so clients may depend on them.
 const (
 	reasonRefused = "smtp_refused"
 	reasonInvalid = "invalid_email"
 )
 
-// Send delivers e. When ctx ends the connection is cut at once.
+// Send delivers e. When ctx ends the connection is closed at once. Errors are classified as app.Sender demands: invalid addresses
+// and final refusals are permanent. A connection that breaks after the text wraps domain.ErrOutcomeUnknown.
 func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) error {
 	to, err := wireAddress(e.To)
 	if err != nil {
@@ -102,14 +103,14 @@ func (s *SMTP) Send(ctx context.Context, e domain.Email, handedOver func()) erro
 	return nil
 }
 
-// stage is how far the conversation about one email came. It decides what a refusal means.
+// stage is the last stage that the conversation about one email reached. It decides the meaning of a refusal.
 type stage int
 
 const (
 	atSender stage = iota
 	atRecipient
 	atText   // DATA, and the text itself
-	atAnswer // the whole text is there; the answer to it is missing
+	atAnswer // the server has the whole text, and has not answered it
 )
 
 // converse sends one email in a session, and returns the stage at which it failed. The library's own call does not report
@@ -177,6 +178,7 @@ func (s *SMTP) message(e domain.Email) (*mail.Msg, error) {
 	return msg, nil
 }
 
+// client returns the library's client for one conversation, and calls dialled with its connection.
 func (s *SMTP) client(dialled func(net.Conn)) (*mail.Client, error) {
 	options := []mail.Option{
 		mail.WithPort(s.server.port), mail.WithTimeout(longest), mail.WithTLSConfig(s.cfg.TLS), mail.WithoutNoop(),
@@ -204,6 +206,7 @@ func (s *SMTP) client(dialled func(net.Conn)) (*mail.Client, error) {
 	return mail.NewClient(s.server.host, options...)
 }
 
+// dial connects to the server, with TLS at once for smtps://. STARTTLS is the library's part.
 func (s *SMTP) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if s.server.tls == tlsFromOn {
 		return (&tls.Dialer{Config: s.cfg.TLS}).DialContext(ctx, network, addr)

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// server is what SMTP_URL says.
+// server is the parsed SMTP_URL.
 type server struct {
 	host           string
 	port           int
@@ -27,7 +27,7 @@ const (
 )
 
 // ParseURL checks an SMTP_URL: smtp://user:password@host:port?tls=starttls|none, or smtps://user:password@host:port.
-// Errors never hold the password.
+// Errors never contain the password. A password for another machine needs TLS: tls=none is rejected with one.
 func ParseURL(raw string) error {
 	_, err := parseURL(raw)
 	return err
