@@ -28,10 +28,12 @@ func TestSpansSpeakOneVersionOfTheConventions(t *testing.T) {
 	t.Parallel()
 	collector := tracingtest.HTTP(t)
 	s := start(t, func(c *stack.Config) {
-		c.Environ = map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL, "PROVIDER_ERROR_RATE": "0.2"}
+		c.Environ = map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL, "PROVIDER_ERROR_RATE": "0.4"}
 	})
+	const orders = 20
 	var all sync.WaitGroup
-	for n := range 40 { // at once, so some share a transaction
+	// At once, so some share a transaction. The spans of more orders would not fit into the queue for a slow collector.
+	for n := range orders {
 		all.Go(func() {
 			order := client.NewOrder{OrderID: fmt.Sprintf("told-%d", n), UserID: "u", Total: "49.99"}
 			_, _, err := s.Client().Place(t.Context(), order, client.PlaceOptions{})
@@ -41,7 +43,7 @@ func TestSpansSpeakOneVersionOfTheConventions(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for n := range 40 {
+	for n := range orders {
 		sent(t, s, fmt.Sprintf("told-%d", n))
 	}
 	_, err := s.Client().Cancel(t.Context(), "told-0")
