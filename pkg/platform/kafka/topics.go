@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ type TopicInfo struct {
 // creates the rest, so callers may repeat it, and several programs may run it at the same time.
 func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string, error) {
 	var created []string
-	err := administer(ctx, cfg, func(admin *kadm.Client) error {
+	err := administer(ctx, cfg, func(admin *kadm.Client, _ *kgo.Client) error {
 		existing, err := listed(ctx, admin)
 		if err != nil {
 			return err
@@ -61,18 +62,37 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 			for key, value := range s.settings() {
 				settings[key] = &value
 			}
-			_, err := admin.CreateTopic(ctx, s.Partitions, s.ReplicationFactor, settings, name)
+			answer, err := admin.CreateTopic(ctx, s.Partitions, s.ReplicationFactor, settings, name)
 			switch {
 			case err == nil:
 				created = append(created, name)
 			case errors.Is(err, kerr.TopicAlreadyExists): // another program created it since the list was read
 			default:
-				errs = append(errs, fmt.Errorf("create topic %s: %w", name, err))
+				errs = append(errs, notCreated(name, answer.ErrMessage, err))
 			}
 		}
-		return errors.Join(append(errs, known(ctx, admin, created))...)
+		return refused(cfg, append(errs, known(ctx, admin, created)))
 	})
 	return created, err
+}
+
+// notCreated returns err in words, with the topic and the broker's message: only that names the wrong setting or the policy.
+func notCreated(topic, message string, err error) error {
+	text := fmt.Sprintf("create topic %s: %v", topic, Readable(err))
+	if message = strings.TrimRight(message, ". \n"); message != "" {
+		text += ": " + message
+	}
+	return &inWords{text, err}
+}
+
+// refused joins the errors of several topics. A refusal with a known remedy gets that as well, and keeps every topic's error.
+func refused(cfg Config, errs []error) error {
+	joined := errors.Join(errs...)
+	var known *Problem
+	if !errors.As(cfg.Explain(joined), &known) || known.Unreachable != "" {
+		return joined
+	}
+	return &Problem{Text: fmt.Sprintf("%s (%s)", known.Text, strings.ReplaceAll(joined.Error(), "\n", "; ")), Err: joined}
 }
 
 // knownTime bounds the wait until the brokers list a new topic.
@@ -111,9 +131,10 @@ func listed(ctx context.Context, admin *kadm.Client) (kadm.TopicDetails, error) 
 
 // ListTopics describes every topic that has the prefix, sorted, without the prefix. It leaves Kafka's internal topics out.
 // An empty prefix matches the topics of other installations as well. Values that the broker marks as sensitive are left out.
+// A topic whose settings this login may not read is listed without settings.
 func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 	var infos []TopicInfo
-	err := administer(ctx, cfg, func(admin *kadm.Client) error {
+	err := administer(ctx, cfg, func(admin *kadm.Client, client *kgo.Client) error {
 		existing, err := listed(ctx, admin)
 		if err != nil {
 			return err
@@ -131,26 +152,54 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 		if len(names) == 0 {
 			return nil
 		}
-		settings, err := admin.DescribeTopicConfigs(ctx, names...)
+		settings, err := settingsOf(ctx, client, names)
 		if err != nil {
 			return fmt.Errorf("list topics: %w", err)
 		}
-		for _, s := range settings {
-			info := infos[slices.Index(names, s.Name)]
-			for _, c := range s.Configs {
-				if c.Value != nil && !c.Sensitive && c.Source != kmsg.ConfigSourceDefaultConfig {
-					info.Configs[c.Key] = *c.Value
-				}
-			}
+		for i, name := range names {
+			maps.Copy(infos[i].Configs, settings[name])
 		}
 		return nil
 	})
 	return infos, err
 }
 
+// settingsOf returns the settings of each topic that differ from the broker's defaults. A topic that the broker refuses has
+// none. kadm's DescribeTopicConfigs would fail for all topics when one is refused.
+func settingsOf(ctx context.Context, client *kgo.Client, topics []string) (map[string]map[string]string, error) {
+	request := kmsg.NewPtrDescribeConfigsRequest()
+	for _, name := range topics {
+		resource := kmsg.NewDescribeConfigsRequestResource()
+		resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, name
+		request.Resources = append(request.Resources, resource)
+	}
+	answer, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	settings := make(map[string]map[string]string, len(topics))
+	for _, r := range answer.Resources {
+		own := map[string]string{}
+		for _, c := range r.Configs {
+			if c.Value != nil && !c.IsSensitive && c.Source != kmsg.ConfigSourceDefaultConfig {
+				own[c.Name] = *c.Value
+			}
+		}
+		settings[r.ResourceName] = own
+	}
+	return settings, nil
+}
+
+const (
+	// listAge is how long the client answers from its last list of topics: its shortest time. The usual 5 s hide a new topic.
+	listAge = 10 * time.Millisecond
+	// adminDialTimeout bounds one TCP connect. A command has 9 s, and needs time for the next address.
+	adminDialTimeout = 3 * time.Second
+)
+
 // administer validates cfg, and runs fn with a connection for administration that it closes afterwards. An error is explained.
 // Once ctx has ended, the error says that Kafka does not answer: the client's own error names only the call that was cut short.
-func administer(ctx context.Context, cfg Config, fn func(*kadm.Client) error) error {
+func administer(ctx context.Context, cfg Config, fn func(*kadm.Client, *kgo.Client) error) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -158,12 +207,13 @@ func administer(ctx context.Context, cfg Config, fn func(*kadm.Client) error) er
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(options, kgo.ClientID(ClientID("tool")+"-admin"), kgo.RequestRetries(2))...)
+	client, err := kgo.NewClient(append(options, kgo.ClientID(ClientID("tool")+"-admin"), kgo.RequestRetries(2),
+		kgo.MetadataMinAge(listAge), kgo.DialTimeout(adminDialTimeout))...)
 	if err != nil {
 		return fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
 	}
 	defer client.Close()
-	err = cfg.Explain(fn(kadm.NewClient(client)))
+	err = cfg.Explain(fn(kadm.NewClient(client), client))
 	if ctx.Err() != nil {
 		return fmt.Errorf("kafka at %v does not answer: %w", cfg.Brokers, ctx.Err())
 	}

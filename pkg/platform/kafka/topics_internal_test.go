@@ -11,12 +11,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func TestATopicThatSomebodyElseCreatedMeanwhileIsNoFailure(t *testing.T) {
-	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "__internal", "mine"))
+// fake is an embedded broker and the configuration that reaches it.
+type fake struct {
+	Config
+	cluster *kfake.Cluster
+}
+
+func broker(t *testing.T, options ...kfake.Opt) fake {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1))...)
 	require.NoError(t, err)
 	t.Cleanup(cluster.Close)
-	cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+	return fake{Config{Brokers: cluster.ListenAddrs()}, cluster}
+}
+
+func TestATopicThatSomebodyElseCreatedMeanwhileIsNoFailure(t *testing.T) {
+	t.Parallel()
+	cfg := broker(t, kfake.SeedTopics(1, "__internal", "mine"))
+	cfg.cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 		for _, asked := range req.(*kmsg.CreateTopicsRequest).Topics {
 			answer := kmsg.NewCreateTopicsResponseTopic()
@@ -25,12 +37,11 @@ func TestATopicThatSomebodyElseCreatedMeanwhileIsNoFailure(t *testing.T) {
 		}
 		return resp, nil, true
 	})
-	cfg := Config{Brokers: cluster.ListenAddrs()}
-	created, err := CreateTopics(t.Context(), cfg, []TopicSpec{{Name: "theirs", Partitions: 1, ReplicationFactor: 1}})
+	created, err := CreateTopics(t.Context(), cfg.Config, []TopicSpec{{Name: "theirs", Partitions: 1, ReplicationFactor: 1}})
 	require.NoError(t, err)
 	require.Empty(t, created)
 
-	topics, err := ListTopics(t.Context(), cfg)
+	topics, err := ListTopics(t.Context(), cfg.Config)
 	require.NoError(t, err)
 	require.Len(t, topics, 1, "those of Kafka itself are left out")
 	require.Equal(t, "mine", topics[0].Name)
@@ -49,4 +60,77 @@ func TestAskingAHungBrokerForItsTopicsEndsWithTheContext(t *testing.T) {
 	err := answered(t, ended, 12*time.Second, "it waits for a broker that hangs")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, addr+"] does not answer")
+}
+
+// The client answers from its last list for a while, and a new topic is not on that.
+func TestCreatingATopicDoesNotWaitForTheClientsOldList(t *testing.T) {
+	t.Parallel()
+	cfg := broker(t)
+	began := time.Now()
+	created, err := CreateTopics(t.Context(), cfg.Config, []TopicSpec{{Name: "new", Partitions: 1, ReplicationFactor: 1}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"new"}, created)
+	require.Less(t, time.Since(began), 2*time.Second)
+}
+
+func TestATopicWhoseSettingsAreForbiddenIsListedWithoutThem(t *testing.T) {
+	t.Parallel()
+	cfg := broker(t, kfake.SeedTopics(2, "a", "b", "c"))
+	cfg.cluster.ControlKey(int16(kmsg.DescribeConfigs), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cfg.cluster.KeepControl()
+		resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		for _, asked := range req.(*kmsg.DescribeConfigsRequest).Resources {
+			answer := kmsg.NewDescribeConfigsResponseResource()
+			answer.ResourceType, answer.ResourceName = asked.ResourceType, asked.ResourceName
+			if asked.ResourceName == "b" {
+				answer.ErrorCode = kerr.TopicAuthorizationFailed.Code
+			} else {
+				answer.Configs = []kmsg.DescribeConfigsResponseResourceConfig{
+					{Name: "retention.ms", Value: kmsg.StringPtr("7"), Source: kmsg.ConfigSourceDynamicTopicConfig},
+					{Name: "secret", Value: kmsg.StringPtr("x"), Source: kmsg.ConfigSourceDynamicTopicConfig, IsSensitive: true},
+					{Name: "usual", Value: kmsg.StringPtr("1"), Source: kmsg.ConfigSourceDefaultConfig},
+				}
+			}
+			resp.Resources = append(resp.Resources, answer)
+		}
+		return resp, nil, true
+	})
+	topics, err := ListTopics(t.Context(), cfg.Config)
+	require.NoError(t, err)
+	own := map[string]string{"retention.ms": "7"}
+	require.Equal(t, []TopicInfo{{"a", 2, 1, own}, {"b", 2, 1, map[string]string{}}, {"c", 2, 1, own}}, topics)
+}
+
+func TestARefusedTopicIsToldInTheBrokersOwnWords(t *testing.T) {
+	t.Parallel()
+	codes := map[string]*kerr.Error{"orders": kerr.InvalidConfig, "payments": kerr.InvalidConfig}
+	cfg := broker(t)
+	cfg.cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cfg.cluster.KeepControl()
+		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+		for _, asked := range req.(*kmsg.CreateTopicsRequest).Topics {
+			answer := kmsg.NewCreateTopicsResponseTopic()
+			answer.Topic, answer.ErrorCode = asked.Topic, codes[asked.Topic].Code
+			answer.ErrorMessage = kmsg.StringPtr("what is wrong with " + asked.Topic + ".")
+			resp.Topics = append(resp.Topics, answer)
+		}
+		return resp, nil, true
+	})
+	specs := []TopicSpec{{Name: "orders", Partitions: 1, ReplicationFactor: 1}, {Name: "payments", Partitions: 1, ReplicationFactor: 1}}
+	_, err := CreateTopics(t.Context(), cfg.Config, specs)
+	require.ErrorIs(t, err, kerr.InvalidConfig)
+	require.ErrorContains(t, err, "create topic orders: the broker says: ")
+	require.ErrorContains(t, err, ": what is wrong with orders\n")
+	require.ErrorContains(t, err, ": what is wrong with payments")
+	require.NotRegexp(t, rawName, err.Error())
+
+	codes["payments"] = kerr.PolicyViolation
+	codes["orders"] = kerr.PolicyViolation
+	_, err = CreateTopics(t.Context(), cfg.Config, specs)
+	var problem *Problem
+	require.ErrorAs(t, err, &problem)
+	require.Contains(t, problem.Text, "its policy wants other partitions, copies or settings (create topic orders: ")
+	require.Contains(t, problem.Text, ": what is wrong with orders; create topic payments: ")
+	require.NotContains(t, problem.Text, "\n")
+	require.NotRegexp(t, rawName, problem.Text)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
@@ -70,7 +71,7 @@ func (d TopicDifference) Change(brokers []string) string {
 // of a topic which does not exist, so create the topics first.
 func DifferentTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]TopicDifference, error) {
 	var differences []TopicDifference
-	err := administer(ctx, cfg, func(admin *kadm.Client) error {
+	err := administer(ctx, cfg, func(admin *kadm.Client, _ *kgo.Client) error {
 		for _, s := range specs {
 			want := s.settings()
 			if len(want) == 0 {
