@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,4 +43,31 @@ func TestTheServerEndsWithAProcessThatIsKilled(t *testing.T) {
 		return err != nil
 	}, patience, tick)
 	start(t, embedded.PostgresConfig{DataDir: dir}) // also while the old one is still ending
+}
+
+func TestTheFolderOfAKilledProcessIsRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	parent := exec.Command(self)
+	parent.Env = append(os.Environ(), asParent+"="+inScratch)
+	out, err := parent.StdoutPipe()
+	require.NoError(t, err)
+	hold, err := parent.StdinPipe()
+	require.NoError(t, err)
+	defer hold.Close()
+	require.NoError(t, parent.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	data := show(t, strings.TrimSuffix(line, " <nil>\n"), `SHOW data_directory`)
+	require.NoError(t, parent.Process.Kill())
+	require.Error(t, parent.Wait())
+
+	require.Eventually(t, func() bool { // not at once: the old server may still write while it ends
+		next, err := embedded.ScratchFolder()
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(next))
+		_, err = os.Stat(filepath.Dir(data))
+		return os.IsNotExist(err)
+	}, patience, tick)
 }

@@ -15,11 +15,17 @@ import (
 	"pasdetrois/pkg/platform/testkit"
 )
 
-// asParent makes the test's program start a server, print its port and wait: to be killed.
+// asParent makes the test's program start a server in the folder that it names, print its port and wait: to be killed.
 const asParent = "EMBEDDED_TEST_AS_PARENT"
+
+// inScratch stands for a folder that the server chooses.
+const inScratch = "scratch"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(asParent); dir != "" {
+		if dir == inScratch {
+			dir = ""
+		}
 		server, err := embedded.StartPostgres(context.Background(), embedded.PostgresConfig{DataDir: dir})
 		fmt.Println(server.AdminURL("postgres"), err)
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
