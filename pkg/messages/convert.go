@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// body is the top level of a message as read.
+// body is the top level of a message as read. Its values are parts of source, so it copies nothing.
 type body struct {
 	f       [fieldCount]value
 	source  string // the JSON text
@@ -14,7 +14,7 @@ type body struct {
 	wrapped bool // it has the member specversion, as a CloudEvent in structured mode has
 }
 
-// set keeps a member that some event has. null is the same as absent.
+// set keeps a member that some event has, and ignores all others. null is the same as absent.
 func (b *body) set(key string, v value) {
 	f := fieldOf(key)
 	if f < 0 {
@@ -26,15 +26,15 @@ func (b *body) set(key string, v value) {
 	}
 }
 
-// converter makes Go values of a body's fields and notes what cannot be converted. An absent field is a zero value:
-// Validate knows what is required.
+// converter makes Go values of a body's fields, and notes the fields that cannot be converted. An absent field becomes a zero
+// value: Validate reports the fields that are required. A field that its event does not have is never converted.
 type converter struct {
 	*body
 	currency string
 	problems problems
 }
 
-// err returns what was wrong with the fields that were asked for.
+// err returns the problems of all fields as one DecodeError, nil without any. An unknown currency has a reason of its own.
 func (c *converter) err() error {
 	if len(c.problems) == 0 {
 		return nil
@@ -52,7 +52,7 @@ func (c *converter) mismatch(field string, v value, want string) {
 	c.problems.add(field, "must be %s, not %s", want, v.kind)
 }
 
-// text reads a text. It refuses a number, because its digits could be a different text for another reader: 1.0 or 1.
+// text reads a text. It rejects a number, because its digits could be a different text for another reader: 1.0 or 1.
 func (c *converter) text(f int) string {
 	v := c.f[f]
 	switch v.kind {
@@ -65,7 +65,7 @@ func (c *converter) text(f int) string {
 	return ""
 }
 
-// channel reads the channel. A producer that names none means email, which is the only one of version 1.
+// channel reads the channel. An absent one means email, which is the only channel of version 1.
 func (c *converter) channel(f int) string {
 	if s := c.text(f); s != "" {
 		return s
@@ -125,7 +125,7 @@ func (c *converter) money(f int) (Money, bool) {
 	return m, ok
 }
 
-// required reads an amount that the event cannot do without.
+// required reads an amount that the event must have.
 func (c *converter) required(f int) Money {
 	m, ok := c.money(f)
 	if !ok && c.f[f].kind == absent {
@@ -135,7 +135,7 @@ func (c *converter) required(f int) Money {
 }
 
 // moneyOf reads an amount of major units, as a number or as text, and reports whether there is one. It rounds the noise of
-// floats, and refuses any other amount that the currency cannot have. An unknown currency is noted once, by code: then no
+// floats, and rejects any other amount that the currency cannot have. An unknown currency is noted once, by code: then no
 // amount of the message can be read.
 func (c *converter) moneyOf(field string, v value) (Money, bool) {
 	switch v.kind {
@@ -209,8 +209,8 @@ func upper(s string) string {
 	return s
 }
 
-// timestamp reads the body's time, and reports false when there is none. One that cannot be read is a problem of the message:
-// the producer meant a time, and another one must not stand in for it.
+// timestamp reads the body's time, and reports false when there is none. A time that cannot be read is a problem of the message:
+// the producer meant a time, and the record's own time must not replace it.
 func (c *converter) timestamp() (time.Time, bool) {
 	v := c.f[fTimestamp]
 	if t, ok := timeOf(v); ok {

@@ -1,7 +1,7 @@
 package messages
 
-// maxNumber is the longest number literal that is read, and maxExponent the largest power of ten in one: enough for
-// what any client writes, and a bound on the work that a hostile one can ask for.
+// maxNumber is the greatest length of a number literal, and maxExponent the largest power of ten in one. They suffice for
+// every real client, and bound the work that a hostile one can cause.
 const (
 	maxNumber   = 64
 	maxExponent = 400

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// The reasons of a DecodeError: stable codes, kept with a parked record.
+// The reasons of a DecodeError: stable codes, kept with a parked record. Metrics, dashboards and operators' scripts depend on
+// them, so a code never changes its meaning.
 const (
 	ReasonEmptyBody       = "empty_body"       // no payload, e.g. a tombstone
 	ReasonTooLarge        = "too_large"        // beyond MaxBody
@@ -20,8 +21,8 @@ const (
 	ReasonForeignType     = "foreign_type"     // a ce_type of another contract, and no `event` in the body
 )
 
-// DecodeError says why a record cannot be understood: Reason is a stable code, Detail is for people. It will not be
-// understood the next time either.
+// DecodeError is the reason why a record cannot be understood: Reason is a stable code, Detail is for people. A retry gives the
+// same error, so a consumer parks the record.
 type DecodeError struct {
 	Reason string
 	Detail string
@@ -83,16 +84,17 @@ func Decode(r Record) (Message, error) {
 // oneLine returns the joined problems of err on one line.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// byteOrderMark may stand in front of JSON text: RFC 8259, section 8.1, lets a reader ignore it.
+// byteOrderMark may come before JSON text: RFC 8259, section 8.1, lets a reader ignore it.
 const byteOrderMark = "\ufeff"
 
-// limits bound what is read of a body. The zero value of depth is maxDepth.
+// limits bound a body: size in bytes, depth in levels of nesting. The zero value of depth is maxDepth.
 type limits struct{ size, depth int }
 
 // WithoutByteOrderMark returns JSON text without the byte order mark that may stand in front of it. Decode ignores the mark.
 func WithoutByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(byteOrderMark)) }
 
-// scan reads the whole value in one pass.
+// scan reads the whole value in one pass and keeps the members of its top level. It checks all of the text, also members that no
+// event has: a text that is ambiguous anywhere is rejected.
 func (b *body) scan(raw []byte) error {
 	switch {
 	case len(raw) == 0:
@@ -127,7 +129,7 @@ func (b *body) scan(raw []byte) error {
 	return &DecodeError{ReasonInvalidMessage, "the body must be an object, not " + v.kind.String()}
 }
 
-// end refuses anything behind the value.
+// end rejects any text behind the value, other than space.
 func (s *scanner) end() *DecodeError {
 	if s.space(); s.pos < len(s.s) {
 		return s.fail(ReasonNotJSON, "there is more behind the value")

@@ -1,9 +1,14 @@
 // Package messages is the contract between the services: the events, their topics, and how they are written on Kafka.
 //
-// Decode is tolerant and Record is exact. What any producer writes plainly is understood (ids as integers, no key, no
-// headers, no `event`); what cannot be understood in one way only is refused with a stable reason (DecodeError). What
-// Record writes has one form: exact decimals, ids as text, fields in a fixed order, CloudEvents and trace headers. A
-// message that Decode returned is valid, can be written, and is then read as the same message.
+// Decode is tolerant and Record is exact. Decode accepts every plain form of a message: ids as integers, no key, no headers,
+// no `event`. It rejects a record that has more than one meaning, with a stable reason (DecodeError). Record writes one form
+// only: exact decimals, ids as text, fields in a fixed order, CloudEvents and trace headers. A message that Decode returned
+// is valid, can be written, and is then read as the same message.
+//
+//	Record --Decode--> Message (valid)       ErrUnknownEvent: acknowledge     *DecodeError: park
+//	Message --Record--> Record
+//
+// Functions use their arguments, the clock and random trace ids, and no other state, so they are safe for concurrent use.
 //
 // Version 1 only grows. The files under testdata/ are what was written and accepted once; they are never changed, and
 // the tests of the registry hold every type to them. docs/contract.md says the same for people, docs/schema and

@@ -52,7 +52,7 @@ func (m Message) Record() (Record, error) {
 	return r, nil
 }
 
-// check refuses a message that could not be read again.
+// check rejects a message that Decode would not accept. So no service can write a record that another one parks.
 func (m Message) check() error {
 	if err := validName(m.ID); err != nil {
 		return fmt.Errorf("message id: %w", err)
@@ -71,7 +71,8 @@ func (m Message) check() error {
 	return m.Event.Validate()
 }
 
-// appendBody writes the flat JSON object: event first, timestamp last, what is empty left out.
+// appendBody writes the flat JSON object: event first, timestamp last, without empty fields. The order is fixed, so the same
+// message always has the same bytes.
 func appendBody(b []byte, event Event, at time.Time) ([]byte, error) {
 	w := writer{b: append(b, '{')}
 	w.text("event", event.EventName())

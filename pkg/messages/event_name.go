@@ -18,8 +18,8 @@ import (
 //	of another contract                   a name              the event of the body
 //	of another contract                   none                rejected: foreign_type
 //
-// A type is ours when it begins with "pasdetrois.". Only a record without any type can be the topic's first event: a
-// type says that the producer means something, and taking `order.cancelled` for an order would charge its customer.
+// A type is ours when it begins with "pasdetrois.". Only a record without any type can be the topic's first event: a type
+// shows that the producer means one certain event, and taking `order.cancelled` for an order would charge its customer.
 // The error is a *DecodeError or wraps ErrUnknownEvent.
 func eventName(typ string, event value, topic, first string) (string, error) {
 	var name string

@@ -53,8 +53,8 @@ func serviceOf(source string) string {
 	return source
 }
 
-// headers is what a record's headers say. A malformed header counts as absent, because headers are delivery metadata.
-// The type is the exception: a malformed type is a type of another contract, never none.
+// headers has the values of a record's headers. A malformed header counts as absent, because headers are delivery metadata.
+// The type is the exception: a malformed type is a type of another contract, and never counts as absent.
 type headers struct {
 	id, watermillID, typ, source, traceParent string
 	sourced                                   bool // there is a ce_source
@@ -63,7 +63,7 @@ type headers struct {
 }
 
 // readHeaders reads the headers that the contract has, and ignores all others. The last one of a name counts, as for a reader
-// that puts headers into a map. It refuses nothing: a long or empty value is skipped.
+// that puts headers into a map. It never fails: a long or empty value is skipped.
 func readHeaders(list []Header) headers {
 	var h headers
 	for i := range list {
@@ -98,10 +98,10 @@ func readHeaders(list []Header) headers {
 	return h
 }
 
-// unreadableType stands for a type that is no text of a sensible length.
+// unreadableType replaces a type that is no text, or too long.
 const unreadableType = "?"
 
-// setType keeps a type. One that is no text, or too long, still says that the producer means an event of another contract.
+// setType keeps a type. A type that is no text, or too long, still shows that the producer means another contract's event.
 func (h *headers) setType(v []byte) {
 	h.typ = unreadableType
 	if len(v) <= MaxIDLength*4 {
@@ -116,7 +116,7 @@ func setTime(to *time.Time, v []byte) {
 	}
 }
 
-// setName keeps a text that may stand in a header.
+// setName keeps a text that is valid in a header.
 func setName(to *string, v []byte) {
 	s := string(v)
 	if validName(s) == nil {
@@ -124,16 +124,23 @@ func setName(to *string, v []byte) {
 	}
 }
 
-// validName checks what may stand in a header: the same that may be an id.
+// validName checks a text for a header. The rules are those for an id.
 func validName(s string) error {
 	var p problems
 	p.id("it", s)
 	return p.join()
 }
 
-// messageID returns the record's id: the header ce_id, else watermill's, else one that the record's content decides.
-// Only a UUID is unique by itself. Any other id counts together with the source that gave it, and not at all without
-// one: two programs that both count from 1 must not make one message of two.
+// messageID returns the record's id: the header ce_id, else watermill's, else an id made of the record's content. Only a UUID is
+// unique by itself. Any other id counts together with its source, and without a source it is ignored: two programs that
+// both count from 1 must not make one message of two.
+//
+//	id               source             the message's id
+//	a UUID           any, or none       the id
+//	none             any, or none       recordID: topic, key, time, value
+//	any other        none               recordID
+//	any other        with a / or :      foreignID: source and id
+//	any other        a service's name   the id
 func (h *headers) messageID(r Record) string {
 	id := h.id
 	if id == "" {

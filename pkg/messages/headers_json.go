@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Headers are the headers of a record, in order. A key may stand in it several times.
+// Headers are the headers of a record, in order. A key may occur several times.
 //
 // Their JSON is how the services' tables store them: keys and values in base64, since a header may hold any bytes and
 // JSON text only UTF-8. A null value stays null.

@@ -9,12 +9,12 @@ import (
 )
 
 // namespace is the UUIDv5 namespace of all derived message ids: UUIDv5(namespace URL, "pasdetrois/messages/v1"). It is
-// part of the contract: another one would make repetitions look like new messages.
+// part of the contract: with another one, repetitions would be new messages.
 const namespace = "\x4f\x8c\x57\x90\xf8\xa7\x55\xeb\x96\x3c\x92\xe1\x3f\xe9\xc9\xfc"
 
 // ID returns the deterministic message id: UUIDv5 of (order id, event, step), joined by line feeds. The same decision
-// always has the same id, so a message that is published again after a crash is known as the same one. step names the
-// decision where one event can have several, e.g. the kind of a notification.
+// always has the same id, so readers recognise a message that is published again after a crash. step names the decision where
+// one event can have several, e.g. the kind of a notification.
 func ID(orderID, event, step string) string {
 	return uuid5(orderID + "\n" + event + "\n" + step)
 }

@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep a body may nest. The contract's own bodies have a depth of three. A tool that reads topics of
-// other people goes down to maxForeignDepth.
+// maxDepth bounds the nesting of a body. The contract's own bodies have a depth of three. A tool that reads topics of other
+// people goes down to maxForeignDepth. The scanner recurses, so a bound also protects the stack.
 const (
 	maxDepth        = 32
 	maxForeignDepth = 1000
 )
 
-// kind says what a JSON value is.
+// kind is the kind of a JSON value.
 type kind uint8
 
 const (
@@ -31,15 +31,16 @@ func (k kind) String() string {
 	return [...]string{"nothing", "null", "true or false", "a number", "text", "an object", "an array"}[k]
 }
 
-// value is a JSON value, not yet converted: the conversion depends on the field. It is the content of a text, the literal of a number, the source of an object or array.
+// value is a JSON value, not yet converted: the conversion depends on the field. It is the content of a text, the literal of a
+// number, the source of an object or array.
 type value struct {
 	kind kind
 	s    string
 }
 
 // scanner reads JSON in one pass, stricter than encoding/json does: no invalid UTF-8, no half surrogate pairs, no key
-// twice in one object, no deep nesting. Two readers of one message must not be able to understand different things.
-// It copies nothing but texts with escapes in them.
+// twice in one object, no deep nesting. All readers of one message must understand the same. It copies nothing but texts with
+// escapes in them. A scanner is for one text and one goroutine.
 type scanner struct {
 	s     string
 	pos   int
@@ -66,7 +67,7 @@ func CheckJSON(text []byte) error {
 	return nil
 }
 
-// fail returns the error of the value that is being read. It says where in the text, because a body has no lines.
+// fail returns the error of the value that is being read, with its place in bytes, because a body has no lines.
 func (s *scanner) fail(reason, format string, args ...any) *DecodeError {
 	return &DecodeError{Reason: reason, Detail: fmt.Sprintf(format, args...) + fmt.Sprintf(" at byte %d", s.pos)}
 }
@@ -113,7 +114,7 @@ func (s *scanner) value() (value, *DecodeError) {
 	return value{}, s.fail(ReasonNotJSON, "no value starts with %q", s.s[s.pos])
 }
 
-// object reads an object and hands each member to field, which may be nil.
+// object reads an object and calls field with each member; field may be nil.
 func (s *scanner) object(field func(key string, v value)) *DecodeError {
 	if err := s.enter(); err != nil {
 		return err
@@ -152,7 +153,7 @@ func (s *scanner) object(field func(key string, v value)) *DecodeError {
 	return nil
 }
 
-// once notes key and refuses it the second time in the object whose keys start at first.
+// once notes key, and rejects it the second time in the object whose keys start at first.
 func (s *scanner) once(first int, key string, seen map[string]struct{}) (map[string]struct{}, *DecodeError) {
 	const few = 32
 	here := s.keys[first:]
@@ -178,7 +179,7 @@ func (s *scanner) once(first int, key string, seen map[string]struct{}) (map[str
 	return seen, nil
 }
 
-// array reads an array and hands each element to each, which may be nil.
+// array reads an array and calls each with each element; each may be nil.
 func (s *scanner) array(each func(v value)) *DecodeError {
 	if err := s.enter(); err != nil {
 		return err

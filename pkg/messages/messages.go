@@ -31,8 +31,7 @@ type Header struct {
 	Value []byte
 }
 
-// Record is a Kafka record as a client reads or writes it. Partition and Offset mean something only on a record that
-// was read.
+// Record is a Kafka record as a client reads or writes it. Partition and Offset are set only on a record that was read.
 type Record struct {
 	Topic     string
 	Partition int32
@@ -56,15 +55,15 @@ type Message struct {
 	Source string
 	// Time is when the message was made: the body's timestamp, else the header ce_time, else the record's time.
 	Time time.Time
-	// OrderTime is when the order that the message is about was received, zero when its publisher does not say. It is there
-	// to be measured with, and decides nothing.
+	// OrderTime is when the order that the message is about was received, zero when its publisher does not set it. Metrics
+	// use it, and no decision depends on it.
 	OrderTime time.Time
-	// Outside says that the payment that the message is about was asked for by a producer other than the orders service.
+	// Outside is true when a producer other than the orders service requested the payment that the message is about.
 	Outside bool
 	// TraceParent is the W3C trace context, "" when there is none.
 	TraceParent string
 }
 
 // ErrUnknownEvent is wrapped by Decode's error for a record whose `event` is well formed but not one that its topic
-// carries. A consumer acknowledges it and goes on.
+// carries. A consumer acknowledges the record: a later version of the contract may have the event.
 var ErrUnknownEvent = errors.New("unknown event")

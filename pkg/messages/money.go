@@ -13,8 +13,8 @@ const DefaultCurrency = "USD"
 const DefaultPaymentMethod = "pm_card_visa"
 
 // MaxMinor is the largest amount, in minor units: twelve digits, as card networks have for an amount (9,999,999,999.99
-// in a currency with two decimals). Sums and products beyond it are refused, so no arithmetic on valid amounts can
-// overflow, and every amount is exact in clients that read JSON numbers as double precision.
+// in a currency with two decimals). Sums and products beyond it are errors, so no arithmetic on valid amounts can overflow, and
+// every amount is exact in clients that read JSON numbers as double precision.
 const MaxMinor int64 = 999_999_999_999
 
 // The kinds of bad money. Errors of this package's Money functions wrap one of them.
@@ -36,7 +36,7 @@ type Money struct {
 
 // ParseMoney reads a decimal number such as "49.99" or "4.999e1" exactly. The noise that arithmetic on floats leaves
 // behind, within 1e-6 of a minor unit, is rounded: this is the reading for messages from Kafka. Negative amounts, more
-// decimals than the currency has and amounts above MaxMinor are refused.
+// decimals than the currency has and amounts above MaxMinor are errors.
 func ParseMoney(decimal, currency string) (Money, error) { return parseMoney(decimal, currency, true) }
 
 // ParseMoneyStrict is ParseMoney without rounding: one digit too many is ErrAmountPrecision. This is the reading for
@@ -76,8 +76,8 @@ func parseMoney(s, currency string, tolerant bool) (Money, error) {
 	return Money{Minor: minor, Currency: currency}, nil
 }
 
-// noise says of a number that is not a whole number of minor units whether it lies within 1e-6 of one, and of the one
-// above it.
+// noise is for a number that is not a whole number of minor units. It reports whether the number lies within 1e-6 of a whole one,
+// and whether that is the one above it.
 func (d *decimal) noise(exp int) (up, noise bool) {
 	const digits = 6
 	zeros, nines := 0, 0
@@ -140,7 +140,7 @@ func (m Money) String() string { return m.Decimal() + " " + m.Currency }
 // IsZero reports whether the amount is 0, in any currency.
 func (m Money) IsZero() bool { return m.Minor == 0 }
 
-// Add returns m + o. It refuses two currencies (ErrCurrencyMismatch) and a sum beyond MaxMinor (ErrAmountTooLarge).
+// Add returns m + o. Two currencies (ErrCurrencyMismatch) and a sum beyond MaxMinor (ErrAmountTooLarge) are errors.
 func (m Money) Add(o Money) (Money, error) {
 	if m.Currency != o.Currency {
 		return Money{}, fmt.Errorf("add %s to %s: %w", o, m, ErrCurrencyMismatch)
@@ -152,7 +152,7 @@ func (m Money) Add(o Money) (Money, error) {
 	return Money{Minor: m.Minor + o.Minor, Currency: m.Currency}, nil
 }
 
-// Mul returns quantity times m. It refuses a product beyond MaxMinor (ErrAmountTooLarge).
+// Mul returns quantity times m. A product beyond MaxMinor is an error (ErrAmountTooLarge).
 func (m Money) Mul(quantity int) (Money, error) {
 	n, q := magnitude(m.Minor), magnitude(int64(quantity))
 	if n > uint64(MaxMinor) || (n != 0 && q > uint64(MaxMinor)/n) {

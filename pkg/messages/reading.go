@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Reading is what one record says, for a tool that shows or counts records of any topic. Its values are the ones that
-// the services read. A reading is no valid event: rules such as "user_id is required" are not checked.
+// Reading has the values of one record, for a tool that shows or counts records of any topic. Its values are the ones that
+// the services read. A Reading may be no valid event: rules such as "user_id is required" are not checked.
 type Reading struct {
 	// Event is the name that the table of eventName gives. On a topic of another contract, it is the body's
 	// `event`, else the type. It is "" for a record without a name that a person could read.
@@ -18,7 +18,7 @@ type Reading struct {
 	OrderID, UserID string
 	// Time is the body's timestamp, else the header ce_time. It is zero when neither can be read.
 	Time time.Time
-	// Amount is what the record is over: `total` or `amount`, as its event has it. HasAmount is false for a record
+	// Amount is the record's amount of money: `total` or `amount`, as its event has it. HasAmount is false for a record
 	// without one, and for one that cannot be read exactly, which BadAmount reports.
 	Amount               Money
 	HasAmount, BadAmount bool

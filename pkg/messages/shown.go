@@ -5,11 +5,11 @@ import (
 	"unicode"
 )
 
-// maxShown is how many characters of a stranger's text Shown keeps.
+// maxShown is the number of characters that Shown keeps of a stranger's text.
 const maxShown = 24
 
-// Shown returns an id, or another text that a stranger chose, as it may stand in a sentence of ours that people read,
-// such as an email. A plain id stays as it is: 1 to 128 of A-Z a-z 0-9 . _ : and -, and no part of it a host name.
+// Shown returns an id, or another text that a stranger chose, in a form for our own sentences to people, such as an email. A
+// plain id stays as it is: 1 to 128 of A-Z a-z 0-9 . _ : and -, and no part of it a host name.
 // Every other text is put in quotation marks, cut after 24 characters, and keeps letters, digits, spaces and _ - / #
 // alone. A sentence in an id therefore never reads as our words. Without its dots, colons and @ it becomes no link in a
 // mail program, and it cannot end its own quotation.

@@ -12,7 +12,7 @@ const (
 	mediaBatch      = "application/cloudevents-batch+json"
 )
 
-// envelope is a CloudEvent in structured mode: its attributes and its data stand in one JSON object, the record's value.
+// envelope is a CloudEvent in structured mode: its attributes and its data are members of one JSON object, the record's value.
 type envelope struct {
 	attributes []Header // those that have a header in binary mode, under that header's name
 	version    value
@@ -20,15 +20,15 @@ type envelope struct {
 	base64     value
 }
 
-// open returns what the record's headers say. When the body is a CloudEvent in structured mode, open replaces it by
-// the event's data, and the event's attributes win over headers. (CloudEvents 1.0, Kafka protocol binding, 3.3.)
+// open returns the values of the record's headers. When the body is a CloudEvent in structured mode, open replaces it by the
+// event's data, and the event's attributes win over headers. (CloudEvents 1.0, Kafka protocol binding, 3.3.)
 func (b *body) open(list []Header) (headers, error) {
 	media := mediaType(list)
 	switch {
 	case media == mediaBatch:
 		return headers{}, &DecodeError{ReasonInvalidMessage, "the record is a batch of CloudEvents: write one event to a record"}
 	case media == mediaStructured, b.wrapped && b.f[fOrderID].kind == absent && b.f[fUserID].kind == absent:
-		// Some SDKs label a structured event application/json, Python's v1 among them. Its members show what it is.
+		// Some SDKs label a structured event application/json, Python's v1 among them. Its members identify it.
 	default:
 		return readHeaders(list), nil
 	}

@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// timeLayout is how this package writes times: RFC 3339 in UTC, always with six decimals. Some readers cut or count the
-// digits: Faust 0.15 takes .95675Z for 95,675 microseconds, Python's datetime.fromisoformat before 3.11 refuses five.
+// timeLayout is the form of every written time: RFC 3339 in UTC, always with six decimals. Some readers cut or count the
+// digits: Faust 0.15 takes .95675Z for 95,675 microseconds, Python's datetime.fromisoformat before 3.11 rejects five.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// ParseTime reads the time of a message. It takes RFC 3339, with t and z in either case and with the second 60, which is
-// the first moment of the next minute; the same with a space instead of T, with an offset of hours only or without
-// colon, with a space in front of the zone, or with UTC or GMT as the zone; without zone, which means UTC; or a number
-// since 1970.
+// ParseTime reads the time of a message, and reports false for any other text. It accepts:
+//
+//   - RFC 3339, with t and z in either case, and with the second 60, which is the first moment of the next minute
+//   - the same with a space instead of T, or a space before the zone
+//   - an offset of hours only, or without colon; UTC or GMT as the zone; no zone, which means UTC
+//   - a number since 1970: see parseEpoch for its unit
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) >= 20 && len(s) <= 40 && s[4] == '-' && s[10] == 'T' {
 		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
@@ -123,7 +125,7 @@ func parseEpoch(s string) (time.Time, bool) {
 	return time.Unix(sec, nsec), true
 }
 
-// inRange refuses times that could not be written again.
+// inRange rejects times that could not be written again: RFC 3339 has years of four digits.
 func inRange(t time.Time) (time.Time, bool) {
 	t = t.UTC()
 	return t, t.Year() >= 1 && t.Year() <= 9999 && !t.IsZero()

@@ -33,7 +33,7 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Rule }
 
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// problems collects broken rules. A message is checked whole, so that its producer reads all that is wrong at once.
+// problems collects broken rules. A message is checked whole, so that its producer reads all problems at once.
 type problems []error
 
 func (p *problems) add(field, format string, args ...any) {
@@ -58,8 +58,8 @@ func (p problems) join() error { return errors.Join(p...) }
 // id checks an identifier: printable, so it can be logged, put in a header and in an address.
 func (p *problems) id(field, s string) { p.name(field, s, MaxIDLength) }
 
-// name checks an identifier of at most so many characters. Ids stand in headers, log lines, file names and the paths of URLs,
-// so a control character, a space at an end, "." and ".." are refused.
+// name checks an identifier of at most so many characters. Ids occur in headers, log lines, file names and the paths of URLs,
+// so a control character, a space at an end, "." and ".." are rejected.
 func (p *problems) name(field, s string, most int) {
 	switch {
 	case s == "":
@@ -113,8 +113,8 @@ func (p *problems) money(field string, m Money, least int64) {
 	}
 }
 
-// moneyUnlessItems checks an amount that may be missing when there are items, whose prices the catalogue knows. One that is
-// missing is 0.
+// moneyUnlessItems checks an amount that may be missing when there are items, whose prices are in the catalogue. A missing amount
+// is 0.
 func (p *problems) moneyUnlessItems(field string, m Money, has bool, items []Item, least int64) {
 	switch {
 	case has:
@@ -147,8 +147,8 @@ func (p *problems) text(field, s string, most int, lines bool) {
 	}
 }
 
-// code checks an optional machine-readable word such as a notification's kind. Words that this version does not know
-// are let through: v1 may gain some.
+// code checks an optional machine-readable word such as a notification's kind. Words that this version does not have are
+// accepted: v1 may gain some.
 func (p *problems) code(field, s string) {
 	if len(s) > MaxCodeLength {
 		p.add(field, "must have at most %d characters", MaxCodeLength)
@@ -177,15 +177,15 @@ func (p *problems) requiredCode(field, s string) {
 	p.code(field, s)
 }
 
-// email checks that an optional address can be one. Only sending an email shows that it is one.
+// email checks the form of an optional address. Only sending an email shows whether the mailbox exists.
 func (p *problems) email(field, s string) {
 	if s != "" && !plausibleEmail(s) {
 		p.add(field, "must be an email address")
 	}
 }
 
-// plausibleEmail reports whether an address has the form of RFC 5321 that mail servers take without quotes. It refuses line breaks
-// and separators, which could add headers or recipients to an email.
+// plausibleEmail reports whether an address has the form of RFC 5321 that mail servers accept without quotes. It rejects line
+// breaks and separators, which could add headers or recipients to an email.
 func plausibleEmail(s string) bool {
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at > 64 || utf8.RuneCountInString(s) > MaxEmailLength || !utf8.ValidString(s) || !printable(s) {
@@ -208,8 +208,8 @@ func plausibleEmail(s string) bool {
 	return true
 }
 
-// items checks the lines of an order priced in currency. A sku may stand on one line only: two lines can be two units
-// or a mistake, and only the sender knows.
+// items checks the lines of an order priced in currency. A sku may occur on one line only: two lines can mean more units or be a
+// mistake, and a reader cannot distinguish these.
 func (p *problems) items(items []Item, currency string) {
 	if len(items) > MaxLines {
 		p.add("items", "must have at most %d lines", MaxLines)

@@ -13,7 +13,13 @@ import (
 
 // Only this file maps an SQLSTATE to what the caller may do. docs/decisions/0017 gives the reasons.
 
-// Outcome is what the caller of a failed statement or transaction may do about it.
+// Outcome is the kind of a failed statement or transaction, by what its caller may do:
+//
+//	Again        repeat at once, a few times    (Retry and InTx do it)
+//	Unavailable  answer 503, or retry later
+//	NotSetUp     as Unavailable, until an operator acts
+//	Refused      park the message: the same data fails each time
+//	Unexpected   log it, and answer 500
 type Outcome int
 
 const (
@@ -74,7 +80,7 @@ var byClass = map[string]Outcome{
 	"22": Refused, // data exception
 }
 
-// OutcomeOf returns what the caller may do about err. It uses the SQLSTATE and the types of errors, never their text.
+// OutcomeOf classifies err. It uses the SQLSTATE and the types of errors, never their text: the server translates texts.
 func OutcomeOf(err error) Outcome {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return Unexpected
@@ -115,8 +121,8 @@ func isStalePlan(pg *pgconn.PgError) bool {
 	return pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery"
 }
 
-// isOutdated reports whether the connections that exist are to be replaced: all of them lead to a server that takes no
-// writes, or have statements that a migration has changed.
+// isOutdated reports whether the existing connections have to be replaced: all of them lead to a server that takes no writes, or
+// have statements that a migration has changed.
 func isOutdated(pg *pgconn.PgError) bool { return pg.Code == "25006" || isStalePlan(pg) }
 
 func serverError(err error) *pgconn.PgError {
@@ -125,8 +131,8 @@ func serverError(err error) *pgconn.PgError {
 	return pg
 }
 
-// IsUnavailable reports whether err passes without a change of the request, so that the caller may
-// try again. That includes errors for which Retry gave up.
+// IsUnavailable reports whether err passes without a change of the request, so that the caller may try again. That includes
+// errors for which Retry has used all its tries. A cancelled context is no such error.
 func IsUnavailable(err error) bool {
 	switch OutcomeOf(err) {
 	case Again, Unavailable, NotSetUp:

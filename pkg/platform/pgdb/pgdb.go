@@ -23,7 +23,7 @@ const (
 )
 
 // plannerOff has the plans that no statement of a service should use: each statement finds a few rows by key. A prepared
-// statement keeps the plan that was made while its tables were small, when reading a whole table looks cheapest, and uses it
+// statement keeps the plan that was made while its tables were small, when reading a whole table seems cheapest, and uses it
 // while they grow. Small tables that change all the time are the worst: a scan reads all rows that an open transaction keeps.
 // jit is off because a statement that has only such plans counts as so expensive that it would be compiled each time.
 var plannerOff = [...]string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
@@ -88,7 +88,7 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// migrated asks whether the schema in the search_path has at least one applied migration.
+// migratedSQL returns whether the schema in the search_path has at least one applied migration.
 const migratedSQL = `SELECT count(*) > 0 FROM goose_db_version WHERE version_id > 0 AND is_applied`
 
 // Wait blocks until the pool answers and the schema of its search_path is migrated, or ctx ends. It logs while it waits. It

@@ -50,7 +50,7 @@ const modeOption = "default_query_exec_mode"
 // serversOption is libpq's setting for which servers may be connected to.
 const serversOption = "target_session_attrs"
 
-// CheckURL returns why a database URL can be used with no database, nil when it can.
+// CheckURL returns the reason why a database URL cannot work with any database, nil when it may work. It does not connect.
 func CheckURL(databaseURL string) error {
 	if _, err := pgxpool.ParseConfig(databaseURL); err != nil {
 		return err

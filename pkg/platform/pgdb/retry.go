@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// tries is how often a statement or a transaction runs at most. All pauses together take less than 0.2 s: a request that
-	// waits is answered within 2 s.
+	// tries bounds the runs of a statement or a transaction. All pauses together take less than 0.2 s: a request that waits is
+	// answered within 2 s.
 	tries      = 5
 	firstPause = 5 * time.Millisecond
 )
@@ -27,7 +27,7 @@ func Retry(ctx context.Context, op func(ctx context.Context) error) error {
 		if err == nil || try == tries || OutcomeOf(err) != Again {
 			return err
 		}
-		// A random part, so that two transactions that met do not meet again.
+		// The random part keeps two transactions that were in conflict from a second conflict.
 		if !wait.Sleep(ctx, firstPause<<(try-1)+rand.N(firstPause<<(try-1))) {
 			return err
 		}

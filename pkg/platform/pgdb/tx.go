@@ -15,9 +15,10 @@ import (
 var ErrCommitUnknown = errors.New("outcome of the commit is unknown")
 
 const (
+	// rollbackWithin bounds a rollback. Without an answer the connection is closed, and the server rolls back by itself.
 	rollbackWithin = 2 * time.Second
-	// commitPatience is how long InTx waits for the answer to a COMMIT after the caller's time is over. Without the answer the
-	// outcome is unknown, and on a busy machine it comes a moment later.
+	// commitPatience is the time that InTx waits for the answer to a COMMIT after the caller's time is over. Without the answer
+	// the outcome is unknown, and on a busy machine it comes a moment later.
 	commitPatience = 300 * time.Millisecond
 )
 
@@ -53,7 +54,7 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, 
 		return fmt.Errorf("begin: %w", err)
 	}
 	tx := &Tx{conn: conn}
-	defer conn.Release() // throws the connection away when a transaction is still open on it
+	defer conn.Release() // closes the connection when a transaction is still open on it
 	defer tx.rollback(ctx)
 	if err := fn(ctx, tx); err != nil {
 		return err
@@ -64,6 +65,7 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(ctx context.Context, 
 	return tx.Finish(ctx, &pgx.Batch{})
 }
 
+// rollback undoes a transaction that has begun and not ended. Its error does not matter: the caller has one already.
 func (tx *Tx) rollback(ctx context.Context) {
 	if !tx.begun || tx.ended {
 		return

@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// reportAfter is how long a transaction may hold up statements of the service before it is reported.
+	// reportAfter is the time that a transaction may hold up statements of the service before it is reported.
 	reportAfter = 5 * time.Second
-	// lookEvery is short enough that an attempt at a lock, which ends after lock_timeout, is seen several times.
+	// lookEvery is the time between two readings. It is so short that several readings find each attempt at a lock, which ends
+	// after lock_timeout.
 	lookEvery = 2 * time.Second
-	// logEvery is how often the log names the same transaction again.
+	// logEvery is the time after which the log names the same transaction again.
 	logEvery = time.Minute
-	// forgetAfter is how many looks in a row may see no wait for a transaction before it is forgotten: between two attempts
-	// at a lock no statement waits. It counts looks, not time: on a busy machine a look may take longer than lookEvery.
+	// forgetAfter is the number of readings in a row without a wait for a transaction, after which it is forgotten: between two
+	// attempts at a lock no statement waits. It counts readings, not time: on a busy machine one may take longer than lookEvery.
 	forgetAfter = 3
 	// idleWithin is enough to get an idle connection, and too short to get one that waits for a lock.
 	idleWithin = 20 * time.Millisecond
-	// lookWithin bounds one look.
+	// lookWithin bounds one reading.
 	lookWithin = 2 * time.Second
 )
 
@@ -60,11 +61,11 @@ type holder struct {
 	who     string
 	waiting int
 	since   time.Time // of the first wait for it
-	missed  int       // looks in a row that saw no wait for it
+	missed  int       // readings in a row without a wait for it
 	said    time.Time // when the log last named it; zero = never
 }
 
-// Run looks for waits until ctx ends. While the database does not answer it reports nothing.
+// Run reads the waits every few seconds until ctx ends. While the database does not answer it reports nothing new.
 func (w *Watch) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
