@@ -62,7 +62,7 @@ SELECT status FROM payments.audit_provider_ledger WHERE order_id = $1 AND status
 
 // ledger returns the statuses of the simulated provider's entries about an order, oldest first.
 func (b books) ledger(ctx context.Context, orderID string) ([]string, error) {
-	conn, err := pgx.Connect(ctx, b.stack.AuditorURL())
+	conn, err := pgx.Connect(ctx, b.stack.AdminURL()) // of the server itself: the auditor's may lead through a pooler
 	if err != nil {
 		return nil, fmt.Errorf("provider's ledger: %w", err)
 	}
