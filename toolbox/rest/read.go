@@ -220,6 +220,7 @@ func (i *instance) keep(fetches kgo.Fetches) (came int, failure error) {
 		}
 		i.server.cfg.Log.Warn("read", "group", i.id.group, "instance", i.id.name, "topic", topic, "partition", partition, "err", kafka.Readable(err))
 		switch {
+		case errors.Is(err, kerr.UnknownTopicID): // failure has the answer
 		case !errors.As(err, &session):
 			failure = err
 		case !isRetriable(err): // retriable: an outage, perhaps one that is over; the client joins again by itself
