@@ -18,7 +18,7 @@ import (
 // The SQL files grant to the auditor by its usual name. An installation whose auditor has another name runs them with that
 // name: named puts it in while goose reads.
 
-// grantPattern matches a grant to the auditor, or its revocation. Each stands on a line of its own.
+// grantPattern matches a grant to the auditor, or its revocation. Each is a line of its own.
 var grantPattern = regexp.MustCompile(`(?m)^((?:GRANT|REVOKE) .+ (?:TO|FROM) )` + Auditor + `;$`)
 
 // named is a folder of migrations with the auditor's name put in.

@@ -151,7 +151,7 @@ func CheckPassword(ctx context.Context, adminURL, role, password string) error {
 	return &SharedError{Role: role, Databases: databases}
 }
 
-// letsIn reports whether the server takes a role's password. A server that asks for none takes every one.
+// letsIn reports whether the server accepts a role's password. A server that needs none accepts every one.
 func letsIn(ctx context.Context, cfg *pgx.ConnConfig, role, password string) bool {
 	cfg = cfg.Copy()
 	cfg.User, cfg.Password, cfg.ConnectTimeout = role, password, 5*time.Second

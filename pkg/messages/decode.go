@@ -90,7 +90,7 @@ const byteOrderMark = "\ufeff"
 // limits bound a body: size in bytes, depth in levels of nesting. The zero value of depth is maxDepth.
 type limits struct{ size, depth int }
 
-// WithoutByteOrderMark returns JSON text without the byte order mark that may stand in front of it. Decode ignores the mark.
+// WithoutByteOrderMark returns JSON text without the byte order mark that may come before it. Decode ignores the mark.
 func WithoutByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(byteOrderMark)) }
 
 // scan reads the whole value in one pass and keeps the members of its top level. It checks all of the text, also members that no

@@ -10,8 +10,8 @@
 //
 // Functions use their arguments, the clock and random trace ids, and no other state, so they are safe for concurrent use.
 //
-// Version 1 only grows. The files under testdata/ are what was written and accepted once; they are never changed, and
-// the tests of the registry hold every type to them. docs/contract.md says the same for people, docs/schema and
+// Version 1 only grows. The files under testdata/ are messages that were written and accepted once. They are never changed,
+// and the tests of the registry hold every type to them. docs/contract.md is the contract for people, docs/schema and
 // docs/asyncapi.json for tools; those are made by cmd/contractdoc.
 //
 // An event is declared twice: its type with wire tags in events.go, and its row in registry.go. `make generate` writes the
@@ -20,5 +20,5 @@
 //	go test ./pkg/messages -update
 //
 // adds its golden file, and docs/contract.md gets a section. A field is a line in the type and, when its name is new, a
-// description in internal/contractdoc. The tests name what was forgotten.
+// description in internal/contractdoc. The tests name every missing step.
 package messages

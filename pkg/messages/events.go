@@ -1,7 +1,7 @@
 package messages
 
-// The tag `wire` ties a field to the message: its name, what kind of value it is, and whether it may be missing. The
-// schemas under docs/ and codec_gen.go are generated from it. Money brings a field `currency` with it.
+// The tag `wire` describes a field in the message: its name, the kind of its value, and whether it may be missing. The
+// schemas under docs/ and codec_gen.go are generated from it. Money adds a field `currency`, which all amounts share.
 
 // Item is one line of an order.
 type Item struct {
@@ -15,7 +15,7 @@ type Item struct {
 type OrderPlaced struct {
 	OrderID string `wire:"order_id,id"`
 	UserID  string `wire:"user_id,id"`
-	// Total is what the order costs. Total.Minor is 0 when a foreign producer gave items but no total (HasTotal is false).
+	// Total is the price of the order. Total.Minor is 0 when a foreign producer gave items but no total (HasTotal is false).
 	// Total.Currency is the order's currency in both cases.
 	Total         Money  `wire:"total,money,positive,optional"`
 	HasTotal      bool   `wire:"-"`
@@ -85,9 +85,8 @@ type PaymentFailed struct {
 	Reason  string `wire:"reason,reason"`
 }
 
-// The outcomes: what became of an order, for services and programs that act on it. Step names what led to the decision:
-// the event that the orders service handled, or http. Step also stands in the message's
-// id (see ID). The timestamp is the time of the decision.
+// The outcomes of orders, for services and programs that act on them. Step is the cause of the decision: the event that the
+// orders service handled, or http. Step is also a part of the message's id (see ID). The timestamp is the time of the decision.
 
 // OrderConfirmed is `order_confirmed` on topic `orders`: the order is paid and its stock is sold.
 type OrderConfirmed struct {

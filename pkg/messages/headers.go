@@ -17,7 +17,7 @@ const (
 	headerOutside     = "ce_outside"
 	headerContentType = "content-type"
 	headerTraceParent = "traceparent"
-	// headerWatermillID is what watermill's default marshaler writes.
+	// headerWatermillID is the header for the id in watermill's default marshaler.
 	headerWatermillID = "_watermill_message_uuid"
 
 	specVersion  = "1.0"

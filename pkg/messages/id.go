@@ -96,7 +96,7 @@ func NewTraceParent() string {
 }
 
 // traceParent returns the traceparent header s in version 00, or "" when it is malformed and must be ignored. A later
-// version of the header keeps its first four fields, which is what the W3C recommendation asks for.
+// version of the header keeps its first four fields, as the W3C recommendation demands.
 func traceParent(s string) string {
 	const size = 55
 	if len(s) < size || (len(s) > size && (s[:2] == "00" || s[size] != '-')) || s[:2] == "ff" {

@@ -72,7 +72,7 @@ func (s *scanner) fail(reason, format string, args ...any) *DecodeError {
 	return &DecodeError{Reason: reason, Detail: fmt.Sprintf(format, args...) + fmt.Sprintf(" at byte %d", s.pos)}
 }
 
-// space skips what JSON allows between its tokens: RFC 8259, section 2.
+// space skips the white space that JSON allows between its tokens: RFC 8259, section 2.
 func (s *scanner) space() {
 	for s.pos < len(s.s) {
 		switch s.s[s.pos] {
@@ -84,7 +84,7 @@ func (s *scanner) space() {
 	}
 }
 
-// value reads one value and what space is in front of it.
+// value reads one value and the space before it.
 func (s *scanner) value() (value, *DecodeError) {
 	s.space()
 	if s.pos == len(s.s) {

@@ -24,7 +24,7 @@ func (s *scanner) text() (string, *DecodeError) {
 	return "", s.fail(ReasonNotJSON, "a text without end")
 }
 
-// escapedText reads on where the first backslash stands.
+// escapedText reads the rest of a text from its first backslash on. Only such a text is copied.
 func (s *scanner) escapedText(start int) (string, *DecodeError) {
 	out := append(make([]byte, 0, s.pos-start+32), s.s[start:s.pos]...)
 	for s.pos < len(s.s) {

@@ -40,7 +40,7 @@ type Record struct {
 	Value     []byte
 	Headers   Headers
 	Time      time.Time
-	// LastOffset is not zero when the record stands for a batch that could not be read, from Offset to LastOffset.
+	// LastOffset is not zero when the record represents a batch that could not be read, from Offset to LastOffset.
 	LastOffset int64
 }
 

@@ -2,7 +2,7 @@ package messages
 
 import "slices"
 
-// Type is one row of the contract: an event, who writes it and who reads it.
+// Type is one row of the contract: an event, the services that write it, and the services that read it.
 type Type struct {
 	Name  string // of the event, which follows from the type's name: order_placed for OrderPlaced
 	Topic string

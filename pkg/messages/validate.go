@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of the contract. Lengths are in characters. They hold for what is read and for what is written.
+// The limits of the contract. Lengths are in characters. They hold for reading and for writing.
 const (
 	MaxBody          = 64 << 10 // bytes of one body
 	MaxLines         = 100      // lines of one order
@@ -25,7 +25,7 @@ const (
 // FieldError is one broken rule of a body. Validate joins one for each.
 type FieldError struct {
 	Field string // as on the wire: "order_id", "items[2].quantity"
-	Rule  string // what is asked for: "must be at least 1"
+	Rule  string // the rule that is broken: "must be at least 1"
 	Err   error  // the cause where there is one, e.g. ErrAmountPrecision
 }
 

@@ -12,7 +12,7 @@ type In[E messages.Event] struct {
 	ID          string
 	Event       E
 	Time        time.Time // when the message was made
-	OrderTime   time.Time // when the order was received, zero when the message does not say
+	OrderTime   time.Time // when the order was received, zero when the message has no such time
 	Source      string    // the service that published the message, "" when unknown
 	Outside     bool      // see messages.Message
 	TraceParent string

@@ -240,7 +240,7 @@ func (c *Consumer) InWork() int { return c.claims.InWork() }
 // Draining reports whether the consumer admits no more messages.
 func (c *Consumer) Draining() bool { return c.claims.Draining() }
 
-// Topics is a readiness check that always passes. A *Remark says how the topics differ from what is expected.
+// Topics is a readiness check that always passes. A *Remark names the differences between the topics and the contract.
 func (c *Consumer) Topics(context.Context) error {
 	remarks := c.monitor.remarks()
 	if detours, _ := c.claims.Diverted(); detours != "" {

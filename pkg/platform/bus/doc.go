@@ -9,7 +9,7 @@
 //	  v
 //	park      stores a record that can never succeed as a dead letter, and acknowledges it
 //	  v
-//	telemetry measures what the record cost, with all retries
+//	telemetry measures the time and the result of a record, with all retries
 //	  v
 //	recover   turns a panic into an error
 //	  v
@@ -19,16 +19,16 @@
 //	  v
 //	dispatch  decodes the record, adds it to its use case's batch, publishes the results
 //	  v
-//	use case  commits its transaction and returns what to publish
+//	use case  commits its transaction and returns the messages to publish
 //
 // The bus acknowledges a record after every in-sync replica has its results. A crash at any point redelivers the record, so
 // delivery is at least once. Effects happen once, because use cases decide by state and not by delivery.
 //
-// # What becomes of an error
+// # The effect of an error
 //
 //	kind (package fault)  the record                             readiness
 //	permanent             a dead letter, then acknowledged       no effect
-//	transient             retried for ever, first in place       fails, and says where and why
+//	transient             retried for ever, first in place       fails, with position and cause
 //	cancelled             unacknowledged, for the next owner     no effect
 //	panic                 transient twice, permanent the third   as transient
 //
@@ -41,7 +41,7 @@
 //
 // Messages that wait for one use case at the same moment share a call and a transaction (package batch). There is no
 // timer: a lone message starts at once. Each message has its own answer, publication and acknowledgement. A message that
-// failed is retried alone, so it fails nobody else's batch.
+// failed is retried alone, so it cannot fail other messages again.
 //
 // # Stopping and pausing
 //
@@ -53,7 +53,7 @@
 //
 // # Watching Kafka
 //
-// A monitor asks Kafka every five seconds, on its own connection: do the topics exist, may we use them, how far are the
-// groups, who are their members? Readiness and metrics report its last answer, so neither waits for a broker. The monitor also
+// A monitor asks Kafka every five seconds, on its own connection, for topics, permissions, the progress of the groups and their
+// members. Readiness and metrics report its last answer, so neither waits for a broker. The monitor also
 // ends the session of a topic that was made again or resized, and commits offsets with nothing left to read.
 package bus

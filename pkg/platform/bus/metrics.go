@@ -30,7 +30,7 @@ type eventMetrics struct {
 	seconds prometheus.Observer
 }
 
-// unknownEvent stands for records that cannot be decoded, and for events that the contract does not have.
+// unknownEvent is the label of records that cannot be decoded, and of events that the contract does not have.
 const unknownEvent = "unknown"
 
 // of returns the metrics of an event.

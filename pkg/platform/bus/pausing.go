@@ -12,7 +12,7 @@ import (
 const (
 	StateStarting  = "starting"  // waits for Kafka and the topics, or joins its groups
 	StateConsuming = "consuming" // is a member of its groups
-	StatePausing   = "pausing"   // finishes what is in work, then leaves its groups
+	StatePausing   = "pausing"   // finishes the records in work, then leaves its groups
 	StatePaused    = "paused"    // is a member of no group
 )
 

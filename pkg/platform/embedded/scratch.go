@@ -14,7 +14,7 @@ const (
 	// memoryFolder is a file system in memory on Linux. A server there starts, and copies a database, at a tenth of the
 	// processor time that it needs on a disk.
 	memoryFolder = "/dev/shm"
-	// memoryInfo says how much memory is free, on Linux.
+	// memoryInfo is the file with the free memory, on Linux.
 	memoryInfo = "/proc/meminfo"
 	// memoryNeeded leaves room for the servers of several tests at once. Docker gives a container 64 MB, which is too little.
 	memoryNeeded = 2 << 30

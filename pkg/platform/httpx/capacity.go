@@ -21,7 +21,7 @@ const (
 	requestBytes, requestShare       = 130 << 10, 0.40
 	connectionBytes, connectionShare = 20 << 10, 0.25
 	waitingBytes, waitingShare       = 64 << 10, 0.10
-	bodyBytes, bodyShare             = 4 << 10, 0.10 // beside what the body itself holds
+	bodyBytes, bodyShare             = 4 << 10, 0.10 // beside the bytes of the body itself
 
 	// ordinaryLimit replaces the limit of a process without one, in bytes: without a bound a crowd would fill the machine.
 	ordinaryLimit = 326 << 20

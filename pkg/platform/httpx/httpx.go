@@ -47,7 +47,7 @@ func standardLimits() limits {
 // configureHuma sets huma's switches, which hold for the whole process:
 //   - "USER_ID" is an unknown field, not another spelling of "user_id". encoding/json accepts either, and the last one wins
 //     unseen by the validation.
-//   - Documents say that a list is never null.
+//   - In the documents a list is never null.
 //   - A parameter that breaks a rule is answered 400, see Register.
 var configureHuma = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true

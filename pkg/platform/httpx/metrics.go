@@ -45,7 +45,7 @@ func (m *Metrics) Measure(next http.Handler) http.Handler {
 		answer := &measured{ResponseWriter: w, start: start}
 		method := knownMethod(r.Method)
 		defer func() {
-			answer.begin(http.StatusOK) // what net/http answers when a handler writes nothing
+			answer.begin(http.StatusOK) // net/http answers 200 when a handler writes nothing
 			route := "none"             // the pattern of a mux around this one names no method
 			if _, path, ok := strings.Cut(r.Pattern, " "); ok {
 				route = path
@@ -95,7 +95,7 @@ func (m *measured) Write(b []byte) (int, error) {
 	return m.ResponseWriter.Write(b)
 }
 
-// FlushError sends what was written so far, the header in any case.
+// FlushError sends all bytes that were written so far, and the header in any case. A stream needs it.
 func (m *measured) FlushError() error {
 	m.begin(http.StatusOK)
 	return http.NewResponseController(m.ResponseWriter).Flush()

@@ -1,6 +1,6 @@
 // Package kafka connects to Kafka: the brokers' addresses, encryption, login, and the meaning of errors. The services use
-// the clients sarama and franz-go, the tool uses franz-go. Both get the same settings with the same meaning, so a login that works for the
-// tool works for a service.
+// the clients sarama and franz-go, the tool uses franz-go. Both get the same settings with the same meaning, so a login that
+// works for the tool works for a service.
 //
 //	Config, Access    settings, and their checks before any request is sent
 //	ClientConfig      sarama: connections that end with a context; Secure adds login, TLS and compression

@@ -164,8 +164,8 @@ func ListTopics(ctx context.Context, cfg Config) ([]TopicInfo, error) {
 	return infos, err
 }
 
-// settingsOf returns the settings of each topic that differ from the broker's defaults. A topic that the broker refuses has
-// none. kadm's DescribeTopicConfigs would fail for all topics when one is refused.
+// settingsOf returns the settings of each topic that differ from the broker's defaults. A topic whose settings are forbidden has
+// an empty map. kadm's DescribeTopicConfigs would fail for all topics because of one forbidden topic.
 func settingsOf(ctx context.Context, client *kgo.Client, topics []string) (map[string]map[string]string, error) {
 	request := kmsg.NewPtrDescribeConfigsRequest()
 	for _, name := range topics {
@@ -191,7 +191,7 @@ func settingsOf(ctx context.Context, client *kgo.Client, topics []string) (map[s
 }
 
 const (
-	// listAge is how long the client answers from its last list of topics: its shortest time. The usual 5 s hide a new topic.
+	// listAge is the shortest age at which the client replaces its list of topics. The usual 5 s hide a new topic.
 	listAge = 10 * time.Millisecond
 	// adminDialTimeout bounds one TCP connect. A command has 9 s, and needs time for the next address.
 	adminDialTimeout = 3 * time.Second

@@ -42,7 +42,7 @@ const reasonRefused = "refused_by_database"
 // ErrReadOnly means that the server takes no writes. pgdb does not keep a connection to such a server.
 var ErrReadOnly = errors.New("the server takes no writes: it is a standby, or default_transaction_read_only is on")
 
-// byCode has the codes whose class says too little.
+// byCode has the codes whose outcome differs from that of their class.
 var byCode = map[string]Outcome{
 	"40001": Again, // serialization_failure
 	"40P01": Again, // deadlock_detected

@@ -81,7 +81,7 @@ func Open(cfg Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// Querier is what SQL functions take: a pool, a connection or a transaction.
+// Querier runs statements: a pool, a connection or a transaction.
 type Querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)

@@ -27,7 +27,7 @@ const (
 // refusedByPooler is PgBouncer's code for an unknown parameter. Postgres itself never sends it to our new connections.
 const refusedByPooler = "08P01"
 
-// passed are the parameters that every PgBouncer hands on.
+// passed are the parameters that every PgBouncer passes on to the server.
 var passed = []string{"application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
 
 // UnusableError means that the database can be reached, but the services cannot work with it as it is configured.

@@ -65,7 +65,7 @@ func bound(c *pgx.ConnConfig, databaseURL string, shared func() bool) {
 	}
 }
 
-// choosesServer reports whether the URL or the environment says which server may be used.
+// choosesServer reports whether the URL or the environment restricts the servers that may be used.
 func choosesServer(databaseURL string) bool {
 	return os.Getenv("PGTARGETSESSIONATTRS") != "" || option(databaseURL, serversOption) != ""
 }

@@ -108,7 +108,7 @@ func (w *Watch) Check(ctx context.Context) error {
 	return nil
 }
 
-// remark is a check that passes and has something to say.
+// remark is the result of a check that passes, with a text for an operator.
 type remark string
 
 func (r remark) Error() string { return string(r) }

@@ -15,7 +15,7 @@ import (
 	"pasdetrois/pkg/platform/fault"
 )
 
-// The classes of errors that have neither a reason, nor a code of another system, nor a Go type that says more.
+// The classes of errors that have neither a reason, nor a code of another system, nor a telling Go type.
 const (
 	errorTimeout   = "timeout"
 	errorCancelled = "cancelled"

@@ -106,7 +106,7 @@ func (t *Tracer) Begin(ctx context.Context, kind trace.SpanKind, name, parent st
 }
 
 // Batch begins the span of a batch: a child of the first parent, linked with all of them. size is the key that counts them;
-// one alone is not counted, as the conventions ask for.
+// a batch of one has no count, as the conventions demand.
 func (t *Tracer) Batch(ctx context.Context, name string, size attribute.Key, parents []string, attrs ...attribute.KeyValue) (context.Context, *Span) {
 	if t == nil || len(parents) == 0 {
 		return ctx, nil

@@ -12,8 +12,8 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// refusal returns what a server's answer means for the email to one address. A final refusal is a permanent error with
-// the reason smtp_refused. Everything else is worth another attempt.
+// refusal classifies a server's answer for the email to one address. A final refusal is a permanent error with the reason
+// smtp_refused. After any other error another attempt may succeed.
 //
 // A 5xx is final only when it is about this address or this text. A denied relay, a missing login, a blocked sender or a
 // used-up quota refuses every email until an operator repairs the set-up. Then all of them must be sent.

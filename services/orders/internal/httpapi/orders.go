@@ -163,7 +163,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	if wait == 0 {
 		return output(first, false), nil
 	}
-	// The order is taken. The answer must say so even when a later step fails.
+	// The order is taken, and the client must get that answer even when a later step fails.
 	final, err := render(a.settled(ctx, placed.Order, wait), placed.Created)
 	if err != nil {
 		return nil, a.problem(err)

@@ -65,8 +65,8 @@ const stillHere = ": still here\n\n"
 const askAgain = time.Second
 
 // returned waits for the database and returns the changes that the stream begins with. An error ends the stream: the client
-// has gone, or there is nothing to follow. The status was sent before, so the reason cannot be. A client that asks again gets
-// it: 404, 400 or 204.
+// has gone, or there is nothing to follow. The status 200 was sent before, so the stream cannot name the reason. A client that
+// asks again gets it: 404, 400 or 204.
 func (a *API) returned(ctx context.Context, out *events, id string, after int64) ([]domain.Change, error) {
 	for beat := time.Now(); ; {
 		if !time.Now().Before(beat) {

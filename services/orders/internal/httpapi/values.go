@@ -46,7 +46,7 @@ func (v ID) text() (string, error) {
 }
 
 // OrderID is the id that a client chooses for an order. HTTP clients have fewer characters to choose from than Kafka
-// producers: an id stands in addresses and in emails, where a sentence would be somebody's message to our customer.
+// producers: an id occurs in addresses and in emails, where a sentence would be a stranger's message to our customer.
 type OrderID struct{ ID }
 
 // orderIDPattern has the characters that an HTTP client may use. Empty text counts as no choice, as null does.

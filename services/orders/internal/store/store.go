@@ -40,7 +40,7 @@ type Store struct {
 	letters *deadletter.Store
 }
 
-// New returns a store over the pool's schema. It hands the outbox rows that it commits to relay, and parks in letters.
+// New returns a store over the pool's schema. relay gets the outbox rows that the store commits, and letters the dead letters.
 func New(pool *pgxpool.Pool, relay Relay, letters *deadletter.Store) *Store {
 	return &Store{pool: pool, relay: relay, letters: letters}
 }
