@@ -67,22 +67,31 @@ ANALYZE`
 // topics.
 func generate(t testing.TB, n int, topics bool) played {
 	t.Helper()
+	p := generateRows(t, n)
+	if topics {
+		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
+		var events []messages.Event
+		for order := range n {
+			events = append(events, eventsOf(order)...)
+		}
+		writeMessages(t, p.topics.Kafka, events)
+	}
+	return p
+}
+
+func generateRows(t testing.TB, n int) played {
+	t.Helper()
 	database := testkit.Database(t, migrations.Up)
 	admin, err := pgx.Connect(t.Context(), database.AdminURL)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close(context.Background())) }()
 	_, err = admin.Exec(t.Context(), strings.ReplaceAll(generateSQL, "$1", strconv.Itoa(n))) // many statements take no parameters
 	require.NoError(t, err)
-	p := played{adminURL: database.AdminURL}
-	if topics {
-		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
-		writeMessages(t, p.topics.Kafka, n)
-	}
-	return p
+	return played{adminURL: database.AdminURL}
 }
 
-// writeMessages writes what the services wrote about the generated orders.
-func writeMessages(t testing.TB, cfg kafka.Config, n int) {
+// writeMessages writes the events, each with a time from before all generated orders.
+func writeMessages(t testing.TB, cfg kafka.Config, events []messages.Event) {
 	t.Helper()
 	_, err := kafka.CreateTopics(t.Context(), cfg, stack.Topics(1))
 	require.NoError(t, err)
@@ -90,27 +99,25 @@ func writeMessages(t testing.TB, cfg kafka.Config, n int) {
 	require.NoError(t, err)
 	defer client.Close()
 	var lost atomic.Pointer[error]
-	at := time.Now().Add(-time.Hour)
-	for order := range n {
-		for number, event := range eventsOf(order) {
-			r, err := messages.Message{ID: fmt.Sprintf("%d-%d", order, number), Source: "generated", Time: at, Event: event}.Record()
-			require.NoError(t, err)
-			record := &kgo.Record{Topic: cfg.TopicPrefix + r.Topic, Key: r.Key, Value: r.Value, Timestamp: r.Time}
-			for _, h := range r.Headers {
-				record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
-			}
-			client.Produce(t.Context(), record, func(_ *kgo.Record, err error) {
-				if err != nil {
-					lost.Store(&err)
-				}
-			})
+	at := time.Now().Add(-2 * time.Hour)
+	for number, event := range events {
+		r, err := messages.Message{ID: strconv.Itoa(number), Source: "generated", Time: at, Event: event}.Record()
+		require.NoError(t, err)
+		record := &kgo.Record{Topic: cfg.TopicPrefix + r.Topic, Key: r.Key, Value: r.Value, Timestamp: r.Time}
+		for _, h := range r.Headers {
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
+		client.Produce(t.Context(), record, func(_ *kgo.Record, err error) {
+			if err != nil {
+				lost.Store(&err)
+			}
+		})
 	}
 	require.NoError(t, client.Flush(t.Context()))
 	require.Nil(t, lost.Load())
 }
 
-// eventsOf are the messages about generated order n.
+// eventsOf are the messages about generated order n, as a version without outcome events wrote them.
 func eventsOf(n int) []messages.Event {
 	id, who, pay := fmt.Sprintf("01a1fd79-0000-7000-8000-%012x", n), fmt.Sprintf("user-%d", n%5000), fmt.Sprintf("pay_%026x", n)
 	cost := messages.Money{Minor: 1290, Currency: "USD"}
@@ -150,4 +157,64 @@ func TestAuditOfGeneratedOrders(t *testing.T) {
 	for _, c := range report.Checks {
 		require.Zero(t, c.Wrong, "%s: %v", c.Name, c.Examples)
 	}
+}
+
+// outcomesOf are the outcome events of generated order n. Its row says that a step called generated decided it.
+func outcomesOf(n int) []messages.Event {
+	const step = "generated"
+	id, who, pay := fmt.Sprintf("01a1fd79-0000-7000-8000-%012x", n), fmt.Sprintf("user-%d", n%5000), fmt.Sprintf("pay_%026x", n)
+	cost := messages.Money{Minor: 1290, Currency: "USD"}
+	items := []messages.Item{{SKU: "record-brush", Quantity: 1, UnitPrice: &cost}}
+	switch {
+	case n%100 < 3:
+		return nil
+	case n%100 < 7:
+		return []messages.Event{messages.OrderFailed{OrderID: id, UserID: who, Total: cost, Items: items, Reason: "card_declined", Step: step}}
+	case n%100 < 8:
+		return []messages.Event{messages.OrderFailed{OrderID: id, UserID: who, Total: cost, Items: items, Reason: "suspected_fraud", Step: step}}
+	}
+	confirmed := messages.OrderConfirmed{OrderID: id, UserID: who, Total: cost, Items: items, PaymentID: pay, Step: step}
+	if n%100 < 11 {
+		return []messages.Event{confirmed, messages.OrderCancelled{OrderID: id, UserID: who, Total: cost, Items: items, PaymentID: pay,
+			Reason: "cancelled_by_user", Step: step}}
+	}
+	return []messages.Event{confirmed}
+}
+
+// An older version published no outcomes. One that is published again for an old order, with the time of its decision,
+// accuses no order that was placed before it. A newer order without its outcome is accused.
+func TestAuditAsksOldOrdersForNoOutcome(t *testing.T) {
+	t.Parallel()
+	const old, redelivered, n = 300, 11, 600
+	lost := map[int]bool{503: true, 508: true, 550: true} // failed, cancelled, confirmed
+	p := generateRows(t, n)
+	check := func(lost map[int]bool) *audit.Check {
+		var events []messages.Event
+		for order := range n {
+			if order == old {
+				events = append(events, outcomesOf(redelivered)...)
+			}
+			events = append(events, eventsOf(order)...)
+			if order >= old && !lost[order] {
+				events = append(events, outcomesOf(order)...)
+			}
+		}
+		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
+		writeMessages(t, p.topics.Kafka, events)
+		report, err := audit.Run(t.Context(), p.config(t, p.adminURL))
+		require.NoError(t, err)
+		require.EqualValues(t, n, report.Orders)
+		last := report.Checks[len(report.Checks)-1]
+		require.Equal(t, "topics", last.Name)
+		return last
+	}
+	found := check(nil)
+	require.Zero(t, found.Wrong, found.Examples)
+	found = check(lost)
+	require.EqualValues(t, len(lost), found.Wrong)
+	require.Equal(t, []string{
+		"01a1fd79-0000-7000-8000-0000000001f7 is failed, and the topics have no order_failed of it",
+		"01a1fd79-0000-7000-8000-0000000001fc is cancelled, and the topics have no order_cancelled of it",
+		"01a1fd79-0000-7000-8000-000000000226 is confirmed, and the topics have no order_confirmed of it",
+	}, found.Examples)
 }

@@ -94,12 +94,23 @@ func toldBy(event string) told {
 	return 0
 }
 
+// end returns the name of the outcome event in the set, the last possible one first; "" when there is none.
+func (t told) end() string {
+	for _, event := range []string{messages.EventOrderFailed, messages.EventOrderCancelled, messages.EventOrderConfirmed} {
+		if t&toldBy(event) != 0 {
+			return event
+		}
+	}
+	return ""
+}
+
 // wrongOutcome returns the fault in the outcome events of an order, "" when there is none. An order has the event of
 // its end. It has order_confirmed as well when it was cancelled, or is being cancelled, after its confirmation.
 //
-// An older version of the service published no outcome events. So an event may be missing for an order that was created
-// before the oldest outcome on the topics.
-func (s *stories) wrongOutcome(o *order, is story) string {
+// An older version of the service published no outcome events. So an event may be missing unless an outcome precedes the
+// order's first order_placed on its partition. Positions decide, not times. An outcome of an old order may be published
+// again, and a producer may forge a time.
+func wrongOutcome(o *order, is story) string {
 	end, due := o.outcome()
 	for _, event := range []string{messages.EventOrderConfirmed, messages.EventOrderCancelled, messages.EventOrderFailed} {
 		earlier := event == messages.EventOrderConfirmed && (o.status == "cancelling" || o.status == messages.KindCancelled)
@@ -110,7 +121,7 @@ func (s *stories) wrongOutcome(o *order, is story) string {
 	switch {
 	case !due:
 		return ""
-	case is.told&toldBy(end.event) == 0 && !s.since.IsZero() && o.created.After(s.since):
+	case is.told&toldBy(end.event) == 0 && is.told&afterOutcome != 0:
 		return fmt.Sprintf("%s is %s, and the topics have no %s of it", o.id, o.status, end.event)
 	case is.told&toldBy(end.event) != 0 && is.outcome != end.sum():
 		return fmt.Sprintf("%s is %s, and its %s has other content", o.id, o.status, end.event)
@@ -119,12 +130,13 @@ func (s *stories) wrongOutcome(o *order, is story) string {
 }
 
 // outcomeSeen adds an outcome to a story. A later outcome replaces an earlier one, with one exception: a confirmation
-// replaces no cancellation and no failure, since these end an order for good.
+// replaces no cancellation and no failure, since these end an order for good. From an outcome on topic orders on, each new
+// order of its partition must have one.
 func (s *stories) outcomeSeen(st *story, t telling) {
 	if t.is&endConfirmed == 0 || st.told&(endCancelled|endFailed) == 0 {
 		st.outcome = t.outcome
 	}
-	if s.since.IsZero() || t.at.Before(s.since) {
-		s.since = t.at
+	if t.orders {
+		s.begun[t.partition] = true
 	}
 }

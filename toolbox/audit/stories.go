@@ -3,7 +3,6 @@ package audit
 import (
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -16,11 +15,11 @@ import (
 type stories struct {
 	byUUID map[uuid.UUID]story
 	byName map[string]story
-	since  time.Time // when the oldest outcome on the topics was decided; zero = there is none
+	begun  map[int32]bool // the partitions of topic orders on which an outcome was read
 }
 
 func newStories() *stories {
-	return &stories{byUUID: map[uuid.UUID]story{}, byName: map[string]story{}}
+	return &stories{byUUID: map[uuid.UUID]story{}, byName: map[string]story{}, begun: map[int32]bool{}}
 }
 
 // asUUID returns false for an id that is not the canonical text of a UUID, such as one in upper case. Two different ids

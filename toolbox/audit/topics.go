@@ -7,7 +7,6 @@ import (
 	"io"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -24,7 +23,8 @@ type story struct {
 	outcome  uint64
 }
 
-// told is a set of events. It has one bit for each event, and for each kind of notification, that an order may have.
+// told is a set of facts. It has one bit for each event, and for each kind of notification, that an order may have. Two
+// more bits are about the order's messages. All 16 bits are used.
 type told uint16
 
 const (
@@ -43,6 +43,9 @@ const (
 	endConfirmed
 	endCancelled
 	endFailed
+	afterOutcome // its first order_placed came after an outcome on its partition
+
+	anyEnd = endConfirmed | endCancelled | endFailed
 )
 
 // position is the topic (without prefix), partition and offset of a record.
@@ -117,7 +120,9 @@ type telling struct {
 	is       told
 	captured int64 // minor units, when it is of a capture
 	outcome  uint64
-	at       time.Time // of an outcome
+
+	orders    bool // its topic is orders
+	partition int32
 }
 
 // listen decodes one record. A record that is no message of the contract says nothing about an order, since the
@@ -127,9 +132,9 @@ func listen(r *kgo.Record) telling {
 	if err != nil {
 		return telling{}
 	}
-	t := telling{id: m.Event.Key()}
+	t := telling{id: m.Event.Key(), orders: r.Topic == messages.TopicOrders, partition: r.Partition}
 	if end, ok := outcomeOf(m.Event); ok {
-		t.is, t.outcome, t.at = toldBy(end.event), end.sum(), m.Time
+		t.is, t.outcome = toldBy(end.event), end.sum()
 		return t
 	}
 	switch e := m.Event.(type) {
@@ -168,8 +173,11 @@ func (s *stories) tell(t telling) {
 		return
 	}
 	st, _ := s.of(t.id)
-	if t.is&(endConfirmed|endCancelled|endFailed) != 0 {
+	if t.is&anyEnd != 0 {
 		s.outcomeSeen(&st, t)
+	}
+	if t.is&placed != 0 && st.told&placed == 0 && t.orders && s.begun[t.partition] {
+		st.told |= afterOutcome
 	}
 	st.told |= t.is
 	if t.is&captured != 0 {
@@ -230,7 +238,7 @@ func (a *audit) told(f file) {
 	case o.status == "confirmed" && s.captured != o.total:
 		wrong = fmt.Sprintf("%s is over %s, the topics say %s were captured", o.id, amount(o.total, o.currency), amount(s.captured, o.currency))
 	default:
-		wrong = a.stories.wrongOutcome(o, s)
+		wrong = wrongOutcome(o, s)
 	}
 	switch {
 	case wrong == "":
@@ -246,8 +254,12 @@ func (a *audit) told(f file) {
 // stories.
 func (a *audit) strangersInTopics() {
 	for id, s := range a.stories.all() {
-		if s.told&(placed|captured|requested) != 0 && s.told&wasAside == 0 {
+		switch {
+		case s.told&wasAside != 0:
+		case s.told&(placed|captured|requested) != 0:
 			a.checks.topics.offend(fmt.Sprintf("%s is %s on the topics, and there is no such order", id, s.status()))
+		case s.told&anyEnd != 0:
+			a.checks.topics.offend(fmt.Sprintf("%s has %s on the topics, and there is no such order", id, s.told.end()))
 		}
 	}
 }
