@@ -51,7 +51,8 @@ Each window is shown when it is over, most common event first; what is still ope
 An event is a JSON object, read as the services read it (docs/contract.md): its name from ce_type and the field event, its
 time from the field timestamp, else ce_time, else the record's, its amount from the field amount or total that the event
 has. An event whose type no service acts on is counted as "unknown: TYPE". A record without a value, and a value that is no
-JSON object or has a key twice, is skipped and counted.
+JSON object or has a key twice, is skipped and counted. A run counts 1,000 event names apart; all further names are counted
+as "(other names)".
 A window is over when events newer than its end and --grace have come on every partition, or nothing comes any more. An
 event that was written after its window's end and --grace, behind newer events on its partition, is late and is counted
 apart. One that comes late but was written in time is counted, and its window is shown again as corrected.
