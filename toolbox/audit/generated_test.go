@@ -95,7 +95,8 @@ func writeMessages(t testing.TB, cfg kafka.Config, events []messages.Event) {
 	t.Helper()
 	_, err := kafka.CreateTopics(t.Context(), cfg, stack.Topics(1))
 	require.NoError(t, err)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ProducerLinger(20*time.Millisecond))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ProducerLinger(20*time.Millisecond),
+		kgo.ProducerBatchMaxBytes(100_000)) // the topics take no larger batch than 128 KiB
 	require.NoError(t, err)
 	defer client.Close()
 	var lost atomic.Pointer[error]
@@ -114,7 +115,9 @@ func writeMessages(t testing.TB, cfg kafka.Config, events []messages.Event) {
 		})
 	}
 	require.NoError(t, client.Flush(t.Context()))
-	require.Nil(t, lost.Load())
+	if err := lost.Load(); err != nil {
+		require.NoError(t, *err)
+	}
 }
 
 // eventsOf are the messages about generated order n, as a version without outcome events wrote them.
