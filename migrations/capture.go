@@ -37,8 +37,8 @@ func AllowCapture(ctx context.Context, adminURL, role string) error {
 }
 
 // The publication carries inserts alone: the timeline of an order only grows. So neither a clean-up of old rows nor a dropped
-// partition ever reaches the topic, where readers would take it for a change of the order. Rows of partitions are published
-// under the table's own name.
+// partition reaches the topic. Readers would take it for a change of the order. Rows of partitions are published under the
+// table's own name.
 //
 // The server writes the statements, because they take no parameters.
 const captureSQL = `

@@ -30,9 +30,9 @@ import (
 //go:embed orders/*.sql payments/*.sql notifications/*.sql
 var files embed.FS
 
-// Up migrates all three services in the database of adminURL (a superuser, or a role that may create roles and schemas,
-// which becomes a member of the roles that it makes). Each role gets its own name as password when it is made; a role
-// that exists is left as it is. Safe to run by several at a time.
+// Up migrates all three services in the database of adminURL. That is a superuser's URL, or one of a role that may create
+// roles and schemas. Such a role becomes a member of the roles that it makes. Each role gets its own name as password when it
+// is made; a role that exists is left as it is. Safe to run by several at a time.
 func Up(ctx context.Context, adminURL string) error {
 	for _, service := range messages.Services() {
 		if err := UpService(ctx, adminURL, service, RolesOf(service)); err != nil {

@@ -1,8 +1,8 @@
 package messages
 
-// Exponent returns how many decimals the minor unit of an ISO 4217 currency has (2 for USD, 0 for JPY), and false for
-// a code that is not an active currency. Codes are upper case. Metals, units of account and test codes (XAU, XDR, XTS,
-// XXX, …) have no minor unit and are no currencies here.
+// Exponent returns the number of decimals of an ISO 4217 currency's minor unit: 2 for USD, 0 for JPY. It returns false for a
+// code that is not an active currency. Codes are upper case. Metals, units of account and test codes (XAU, XDR, XTS, XXX, …)
+// have no minor unit and are no currencies here.
 func Exponent(currency string) (int, bool) {
 	switch currency {
 	case "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BMD", "BND", "BOB", "BOV",

@@ -33,11 +33,11 @@ func (e *DecodeError) Error() string { return e.Reason + ": " + e.Detail }
 // Decode reads a record of one of the four topics, tolerantly. Its error is a *DecodeError or wraps ErrUnknownEvent.
 // A message that it returns is valid. It keeps nothing of r.
 //
-// Decode fills in the fields that a plain producer leaves out: the event is the topic's first one unless the record has
-// a type (see eventName), the id comes from topic, key, time and value, the time from the record, the currency is
-// DefaultCurrency, the channel email. A CloudEvent in structured mode is unwrapped first. Ids may be integers, amounts
-// may be decimals in quotes or carry the noise of float arithmetic, the timestamp may be text or epoch seconds. null
-// is the same as absent, and fields that the event does not have are ignored.
+// Decode fills in the fields that a plain producer leaves out. The event is the topic's first one unless the record has a type
+// (see eventName). The id comes from topic, key, time and value, and the time from the record. The currency is
+// DefaultCurrency, the channel email. A CloudEvent in structured mode is unwrapped first. Ids may be integers. Amounts may be
+// decimals in quotes or have the noise of float arithmetic. The timestamp may be text or epoch seconds. null is the same as
+// absent, and fields that the event does not have are ignored.
 func Decode(r Record) (Message, error) {
 	first, ok := firstEvent(r.Topic)
 	if !ok {

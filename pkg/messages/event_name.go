@@ -55,8 +55,8 @@ func eventName(typ string, event value, topic, first string) (string, error) {
 }
 
 // Announced returns the event of a record without decoding it. It reports true when the record's type and the first member of
-// its body name the same event of the topic, as in every record that Message.Record makes. A record that is announced can
-// still be invalid.
+// its body name the same event of the topic. Every record of Message.Record is like that. A record that is announced can still
+// be invalid.
 func Announced(r Record) (event string, ok bool) {
 	var typ []byte
 	for i := range r.Headers {

@@ -110,8 +110,9 @@ type OrderCancelled struct {
 	Step      string `wire:"step,code"`
 }
 
-// OrderFailed is `order_failed` on topic `order-failures`: the order was not paid in time, its stock was short after it was
-// paid, or its id has a payment that went back. No money is kept for it. An order whose payment was declined ends with PaymentFailed instead.
+// OrderFailed is `order_failed` on topic `order-failures`. The order was not paid in time, its stock was short after it was
+// paid, or its id has a payment that went back. No money is kept for it. An order whose payment was declined ends with
+// PaymentFailed instead.
 type OrderFailed struct {
 	OrderID   string `wire:"order_id,id"`
 	UserID    string `wire:"user_id,id"`

@@ -19,9 +19,9 @@ func ID(orderID, event, step string) string {
 	return uuid5(orderID + "\n" + event + "\n" + step)
 }
 
-// recordID returns the id of a record that carries none: its topic, key, time and value decide. A mirrored or restored
-// record has another partition and offset, so its place is no part of the id, and reading the copy repeats nothing. Two
-// equal records of one millisecond are therefore one message. A record without a time counts by its place as well.
+// recordID returns the id of a record that carries none: its topic, key, time and value decide. A mirrored or restored record
+// has another partition and offset. Its place is therefore no part of the id, and reading the copy repeats nothing. Two equal
+// records of one millisecond are therefore one message. A record without a time counts by its place as well.
 func recordID(r Record) string {
 	name := make([]byte, 0, 128)
 	name = append(name, "record\n"...)

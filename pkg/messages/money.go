@@ -12,9 +12,9 @@ const DefaultCurrency = "USD"
 // DefaultPaymentMethod is charged for an order or a payment request that names no payment method.
 const DefaultPaymentMethod = "pm_card_visa"
 
-// MaxMinor is the largest amount, in minor units: twelve digits, as card networks have for an amount (9,999,999,999.99
-// in a currency with two decimals). Sums and products beyond it are errors, so no arithmetic on valid amounts can overflow, and
-// every amount is exact in clients that read JSON numbers as double precision.
+// MaxMinor is the largest amount, in minor units: twelve digits, as card networks have for an amount (9,999,999,999.99 in a
+// currency with two decimals). Sums and products beyond it are errors, so no arithmetic on valid amounts can overflow. Every
+// amount is exact in clients that read JSON numbers as double precision.
 const MaxMinor int64 = 999_999_999_999
 
 // The kinds of bad money. Errors of this package's Money functions wrap one of them.

@@ -58,8 +58,8 @@ func (p problems) join() error { return errors.Join(p...) }
 // id checks an identifier: printable, so it can be logged, put in a header and in an address.
 func (p *problems) id(field, s string) { p.name(field, s, MaxIDLength) }
 
-// name checks an identifier of at most so many characters. Ids occur in headers, log lines, file names and the paths of URLs,
-// so a control character, a space at an end, "." and ".." are rejected.
+// name checks an identifier of at most so many characters. Ids occur in headers, log lines, file names and the paths of URLs.
+// A control character, a space at an end, "." and ".." are therefore rejected.
 func (p *problems) name(field, s string, most int) {
 	switch {
 	case s == "":

@@ -28,9 +28,9 @@ type Result struct {
 	batch string // traceparent of the batch it was answered in, when spans are made
 }
 
-// Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order. It is called
-// by several goroutines, and again for a message whose acknowledgement was lost, so its effect must not depend on the number of
-// calls. Within a batch no two messages have the same lane. ctx ends with the attempt's time.
+// Handler is the shape of every use case that a message triggers: a batch in, one Result per message, same order. Several
+// goroutines call it. It is called again for a message whose acknowledgement was lost, so its effect must not depend on the
+// number of calls. Within a batch no two messages have the same lane. ctx ends with the attempt's time.
 type Handler[E messages.Event] func(ctx context.Context, batch []In[E]) []Result
 
 // Route binds an event to its use case. On makes it.

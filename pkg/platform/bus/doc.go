@@ -34,8 +34,8 @@
 //
 // # Order
 //
-// The key decides the partition with the hash of the Java and Python clients (murmur2), so a foreign producer's records of
-// an order share our partition. Package lanes keeps the records of one key in sequence while other keys pass.
+// The key decides the partition with the hash of the Java and Python clients (murmur2). A foreign producer's records of an
+// order therefore share our partition. Package lanes keeps the records of one key in sequence while other keys pass.
 //
 // # Batches
 //

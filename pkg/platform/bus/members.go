@@ -12,8 +12,8 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 )
 
-// stranger is a member of one of the service's groups, but no replica of the service, such as a console consumer with the same
-// group. It gets partitions, and the service misses their messages.
+// stranger is a member of one of the service's groups, but no replica of the service. A console consumer with the same group
+// is one. It gets partitions, and the service misses their messages.
 type stranger struct{ group, client, host string }
 
 func (s stranger) String() string { return fmt.Sprintf("%s at %s in %s", s.client, s.host, s.group) }

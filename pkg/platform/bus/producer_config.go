@@ -11,8 +11,8 @@ import (
 // batchOverhead is an upper bound, in bytes, for the part of a batch that sarama does not count.
 const batchOverhead = 1 << 10
 
-// producerConfig makes an acknowledged message durable and written once. It asks for all in-sync replicas and idempotence, one
-// request in flight so that a retry cannot reorder, and enough retries to outlast a broker's restart: 120 pauses of 250 ms are
+// producerConfig makes an acknowledged message durable and written once. It asks for all in-sync replicas and idempotence, and
+// has one request in flight, so that a retry cannot reorder. The retries outlast a broker's restart: 120 pauses of 250 ms are
 // half a minute, beside the time of the requests.
 func producerConfig(ctx context.Context, clientID string) *sarama.Config {
 	c := kafka.ClientConfig(ctx, clientID)

@@ -13,9 +13,9 @@ import (
 // takeOverWithin bounds one attempt. A broker that hangs costs no more than that, and the caller tries again.
 const takeOverWithin = 5 * time.Second
 
-// TakeOver removes a dead replica from the service's consumer groups, so the live ones get its partitions at once and not when
-// its session times out. Removing a live replica does no harm: it joins again, and its records in work are redelivered to the
-// partitions' new owners. A replica that is in no group is no error, and neither is an empty name or the consumer's own.
+// TakeOver removes a dead replica from the service's consumer groups. The live ones then get its partitions at once, and not
+// when its session times out. Removing a live replica does no harm: it joins again, and its records in work are redelivered to
+// the partitions' new owners. A replica that is in no group is no error, and neither is an empty name or the consumer's own.
 //
 // The members are found by their client id, which contains the replica's name. An error about one group does not stop the others;
 // all come joined. The removal makes this replica join again, so that the partitions are assigned at once.

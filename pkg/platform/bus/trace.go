@@ -61,7 +61,7 @@ func (d *dispatcher) undecodable(ctx context.Context, r messages.Record, err err
 	span.End(err)
 }
 
-// batch handles a batch within a span of its own, and notes the span in each result, so that the spans of the messages can link
+// batch handles a batch within a span of its own. It notes the span in each result, so that the spans of the messages can link
 // to it. The span fails when one message fails.
 func (d *dispatcher) batch(ctx context.Context, r Route, batch []In[messages.Event]) []Result {
 	if !d.tracer.On() {

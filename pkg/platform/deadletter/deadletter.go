@@ -9,7 +9,7 @@
 //	                  `--Discard--> discarded
 //
 // An operator lists, shows, replays and discards dead letters over the admin port. Replay marks the letter. The Worker then
-// puts the original record through its use case again, in the background, since use cases publish and a request must not
+// runs the use case for the original record again. It does so in the background: use cases publish, and a request must not
 // wait for Kafka. A replay that is cut off is repeated when its lease ends.
 //
 // A record is parked once, also when it is read again from a copy of its topic: topic, time, key, value and headers identify

@@ -42,7 +42,7 @@ func (b Bounds) Validate() error {
 var ErrFull = errors.New("the dead letters are full and none of them is handled: replay or discard some, or raise DEAD_LETTERS_MAX or DEAD_LETTERS_MAX_BYTES")
 
 const (
-	// measureEvery is the greatest age of a measurement. Between two measurements a replica counts only its own letters, so all
+	// measureEvery is the greatest age of a measurement. Between two measurements a replica counts only its own letters. All
 	// replicas together may pass the bound by the letters that they park within this time.
 	measureEvery = time.Second
 	// evictSlice bounds the handled letters that one statement deletes, so that it holds no locks for long.

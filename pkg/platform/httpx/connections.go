@@ -130,7 +130,7 @@ func (d *door) Close() error {
 // makeRoom returns 0 when one more connection may come in, else the time after which to ask again.
 //
 // Too many fresh connections: the oldest of them has to go, even below the bound of all connections. Too many in all: the one
-// that has been in the line fresh or idle for longest. Each keeps its place for the capacity's patience at least, so a crowd
+// that has been in the line fresh or idle for longest. Each keeps its place for the capacity's patience at least. So a crowd
 // of newcomers cannot cut off a client that is still sending its header.
 func (c *crowd) makeRoom(now time.Time) time.Duration {
 	c.mu.Lock()

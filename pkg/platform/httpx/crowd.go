@@ -143,9 +143,9 @@ var errNoRoom = errors.New("too many requests are in work")
 // enter counts a request in, and reports whether there was room. A request with a body takes its place in work when its body
 // is whole, so a slow body blocks no other request.
 //
-// Without room for one more body, the body that has been on its way for longest is ended, if that is longer than the
-// capacity's patience. Its read fails as by a deadline, and its request is answered 408. A body gets the room for the length
-// in its header. A body of unknown length gets the room for maxBody, because it may become that long.
+// Without room for one more body, the oldest body on its way is ended, if it is older than the capacity's patience. Its read
+// fails as by a deadline, and its request is answered 408. A body gets the room for the length in its header. A body of
+// unknown length gets the room for maxBody, because it may become that long.
 func (c *crowd) enter(one *connection, w http.ResponseWriter, r *http.Request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

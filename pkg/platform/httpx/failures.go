@@ -14,7 +14,7 @@ import (
 )
 
 // StoreWithin bounds a handler's work with its database. A client then gets 503 within two seconds when the database is slow
-// or gone, and its request does not occupy a place in work for longer.
+// or gone. Its request does not occupy a place in work for longer.
 const StoreWithin = 1500 * time.Millisecond
 
 // RetryAfter is the pause before a client should ask again while the database is away.

@@ -70,8 +70,8 @@ var (
 )
 
 // parseHead reads a request's head, and how many bytes of its body are missing. It is strict: ok is false for everything that
-// two readers may understand in two ways, and for requests that net/http answers with 400 before it closes the connection. A
-// second request behind the first in the same read makes ok false as well.
+// two readers may understand in two ways. It is also false for requests that net/http answers with 400 before it closes the
+// connection. A second request behind the first in the same read makes ok false as well.
 func parseHead(p []byte) (h head, ok bool) {
 	end := bytes.Index(p, headEnd)
 	if end < 0 {

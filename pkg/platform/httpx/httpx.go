@@ -93,9 +93,9 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	})
 }
 
-// Routed reports whether mux has a route for r. Then it names the route in r.Pattern, so that a request which is refused on
-// its way to the handler is counted under its route. A request without a route is answered: redirected to its cleaned path as
-// mux does, or given to refuse with the status 404, or with 405 and mux's Allow header.
+// Routed reports whether mux has a route for r. Then it names the route in r.Pattern. A request that is rejected on its way to
+// the handler is so counted under its route. A request without a route is answered: redirected to its cleaned path as mux
+// does, or given to refuse with the status 404, or with 405 and mux's Allow header.
 func Routed(mux *http.ServeMux, w http.ResponseWriter, r *http.Request, refuse func(status int)) bool {
 	fallback, pattern := mux.Handler(r)
 	if pattern != "" {

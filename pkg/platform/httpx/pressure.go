@@ -28,8 +28,8 @@ func (p *pressure) at(now time.Time) {
 func (p *pressure) answered(now time.Time) { p.at(now); p.now.answered++ }
 func (p *pressure) refused(now time.Time)  { p.at(now); p.now.refused++ }
 
-// backlog returns the time that it takes to answer the clients that were refused in the last second, at the rate of answers in
-// that second. Without an answer in that second it uses the current one.
+// backlog returns the time for answering the clients that were refused in the last second, at that second's rate of answers.
+// Without an answer in that second it uses the current one.
 func (p *pressure) backlog(now time.Time) time.Duration {
 	p.at(now)
 	of := p.before

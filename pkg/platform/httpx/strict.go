@@ -15,8 +15,8 @@ import (
 const maxBody = 64 << 10
 
 // strictBody replaces the request's body by the same bytes once they are complete and checked, and reports whether it did.
-// Otherwise it has answered already, and the request is over. It rejects bodies about which decoders disagree (invalid UTF-8, a
-// key twice, more than one value), because a decoder would pick one of the meanings.
+// Otherwise it has answered already, and the request is over. It rejects bodies about which decoders disagree (invalid UTF-8,
+// a key twice, more than one value). A decoder would pick one of the meanings.
 //
 //	503  no place in work when the body was whole    415  a content type other than JSON
 //	408  the body was too slow                       413  more than maxBody; the connection is closed

@@ -131,8 +131,8 @@ func (s Access) validateLogin(wrong func(string, ...any)) {
 	}
 }
 
-// extensions returns the extensions of OAUTHBEARER (KIP-342) by name. The name auth is reserved for the token itself
-// (RFC 7628), so it is an error like a pair without a name or a value.
+// extensions returns the extensions of OAUTHBEARER (KIP-342) by name. The name auth is reserved for the token itself (RFC
+// 7628), so it is an error. So is a pair without a name or a value.
 func (s Access) extensions() (map[string]string, error) {
 	if len(s.Extensions) == 0 {
 		return nil, nil

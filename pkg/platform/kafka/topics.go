@@ -98,9 +98,8 @@ func refused(cfg Config, errs []error) error {
 // knownTime bounds the wait until the brokers list a new topic.
 const knownTime = 30 * time.Second
 
-// known waits until the brokers list the topics. Kafka answers that a topic is created before every broker lists it, and a
-// service that starts in between would report the topic as missing. An error means that the topics exist, but not yet
-// everywhere.
+// known waits until the brokers list the topics. Kafka answers that a topic is created before every broker lists it. A service
+// that starts in between would report the topic as missing. An error means that the topics exist, but not yet everywhere.
 func known(ctx context.Context, admin *kadm.Client, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, knownTime)
 	defer cancel()

@@ -13,7 +13,7 @@ const scrapeTimeout = 2 * time.Second
 // Gauge emits one value of a gauge.
 type Gauge func(desc *prometheus.Desc, value float64, labels ...string)
 
-// Gauges returns a collector of gauges that read reads from the database at each scrape, so that all replicas show the same
+// Gauges returns a collector of gauges that read reads from the database at each scrape. All replicas then show the same
 // values, also after a crash. read emits nothing when it fails: the gauges are then absent, not 0.
 func Gauges(read func(ctx context.Context, gauge Gauge), descs ...*prometheus.Desc) prometheus.Collector {
 	return gauges{read, descs}

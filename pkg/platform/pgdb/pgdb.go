@@ -23,9 +23,10 @@ const (
 )
 
 // plannerOff has the plans that no statement of a service should use: each statement finds a few rows by key. A prepared
-// statement keeps the plan that was made while its tables were small, when reading a whole table seems cheapest, and uses it
-// while they grow. Small tables that change all the time are the worst: a scan reads all rows that an open transaction keeps.
-// jit is off because a statement that has only such plans counts as so expensive that it would be compiled each time.
+// statement keeps the plan that was made while its tables were small, and uses it while they grow. For small tables, reading a
+// whole table seems cheapest. Small tables that change all the time are the worst: a scan reads all rows that an open
+// transaction keeps. jit is off because a statement that has only such plans counts as so expensive that it would be compiled
+// each time.
 var plannerOff = [...]string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
 	"enable_material", "jit"}
 

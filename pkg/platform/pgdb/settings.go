@@ -33,8 +33,8 @@ func sessionParams(params map[string]string, schema string) {
 	for _, off := range plannerOff {
 		params[off] = "off"
 	}
-	// A batch below saturation is small. Postgres takes a plan for so few rows as cheaper than the generic one, and would make
-	// a new plan each time, which costs more than the statement.
+	// A batch below saturation is small. Postgres takes a plan for so few rows as cheaper than the generic one. It would make a
+	// new plan each time, which costs more than the statement.
 	params["plan_cache_mode"] = "force_generic_plan"
 	params[isolation] = "read committed"
 }

@@ -188,8 +188,8 @@ func Brokers(t testing.TB) []string {
 // Prefix returns a short unique prefix for this test's topics and groups.
 func Prefix(testing.TB) string { return "t" + strings.ToLower(rand.Text()[:10]) + "." }
 
-// Eventually polls check until it returns nil, or fails the test with its last error after a minute. The longer it waits, the more
-// seldom it calls check: many tests wait at the same time, and checks cost processor time that their services need.
+// Eventually polls check until it returns nil. After a minute it fails the test with the last error. The longer it waits, the
+// more seldom it calls check: many tests wait at the same time, and checks cost processor time that their services need.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()
 	begun := time.Now()

@@ -50,8 +50,8 @@ SELECT count(*), count(*) FILTER (WHERE slot_at > now()),
 	COALESCE(extract(epoch FROM now() - min(tried_since) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8
 FROM notifications WHERE status = 'pending'`
 
-// Backlog returns the number of notifications that are not settled yet, the number of those that wait for room in their mailbox,
-// and the age of the oldest of the others. The age is 0 without others.
+// Backlog returns the number of notifications that are not settled yet, and the number of those that wait for room in their
+// mailbox. oldest is the age of the oldest of the others. The age is 0 without others.
 func (s *Store) Backlog(ctx context.Context) (pending, limited int64, oldest time.Duration, err error) {
 	var seconds float64
 	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&pending, &limited, &seconds); err != nil {

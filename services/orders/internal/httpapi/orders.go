@@ -34,8 +34,8 @@ type placeInput struct {
 	}
 }
 
-// orderOutput is an answer as bytes. A repetition under the same Idempotency-Key gets the stored bytes, also when a newer
-// version of the service would write the order in another way.
+// orderOutput is an answer as bytes. A repetition under the same Idempotency-Key gets the stored bytes, also from a newer
+// version of the service that writes orders differently.
 type orderOutput struct {
 	Status      int
 	ContentType string `header:"Content-Type"`

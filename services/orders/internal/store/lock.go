@@ -12,7 +12,7 @@ import (
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// Rows are locked in the order of their ids, so that two batches with the same orders do not wait for each other in a circle.
+// Rows are locked in the order of their ids. So two batches with the same orders do not wait for each other in a circle.
 // Postgres undoes one side of a deadlock that happens all the same, and pgdb.InTx repeats that transaction.
 const lockOrdersSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE`
 

@@ -137,7 +137,7 @@ func queueEvents(batch *pgx.Batch, orders []*domain.Order) {
 	}
 }
 
-// The CHECKs of the table reject a move of pieces that are not there, so a fault in a use case cannot sell them twice. The
+// The CHECKs of the table reject a move of pieces that are not there. So a fault in a use case cannot sell them twice. The
 // version rises with each move: see newestSQL.
 const moveStockSQL = `WITH changed AS (
   UPDATE inventory AS i SET version = i.version + 1, available = i.available + m.available, reserved = i.reserved + m.reserved,

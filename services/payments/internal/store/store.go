@@ -70,8 +70,8 @@ func (s *Store) Open(ctx context.Context, opened []domain.Payment) (map[string]a
 	return kept, nil
 }
 
-// Rows are inserted in the order of their key, so that two batches with the same orders cannot wait for each other in a
-// circle. An insert that meets one not committed yet waits for it.
+// Rows are inserted in the order of their key. So two batches with the same orders cannot wait for each other in a circle. An
+// insert that meets one not committed yet waits for it.
 const openSQL = `
 INSERT INTO payments (` + columns + `)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
