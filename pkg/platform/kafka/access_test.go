@@ -82,6 +82,7 @@ func TestEveryProblemNamesItsVariableAndWhatIsAllowed(t *testing.T) {
 			"KAFKA_TLS_CA: open no/ca: no such file or directory",
 			"KAFKA_TLS_CERT: open no/cert: no such file or directory",
 			"KAFKA_TLS_KEY is neither PEM, which has a line -----BEGIN …-----, nor the name of a file"}},
+		"a key in one line": {kafka.Access{Protocol: kafka.SSL, Cert: cert, Key: "c2VjcmV0"}, []string{"KAFKA_TLS_KEY: no such file or directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -71,6 +72,10 @@ func pem(name, value string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is neither PEM, which has a line -----BEGIN …-----, nor the name of a file", name)
 	}
 	content, err := os.ReadFile(value)
+	var path *fs.PathError
+	if errors.As(err, &path) && name == "KAFKA_TLS_KEY" { // the value may be the key itself, in one line
+		err = path.Err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

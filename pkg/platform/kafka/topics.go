@@ -213,7 +213,7 @@ func administer(ctx context.Context, cfg Config, fn func(*kadm.Client, *kgo.Clie
 	}
 	defer client.Close()
 	err = cfg.Explain(fn(kadm.NewClient(client), client))
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("kafka at %v does not answer: %w", cfg.Brokers, ctx.Err())
 	}
 	return err
