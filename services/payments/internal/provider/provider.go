@@ -41,10 +41,10 @@ type Provider interface {
 func CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return errors.New("not a URL such as simulated:")
+		return errors.New("it is not a URL; simulated: is one")
 	}
 	if u.Scheme != "" && u.Scheme != "simulated" || u.Scheme == "" && raw != "" {
-		return fmt.Errorf("no provider has the scheme %q; there is simulated:", u.Scheme)
+		return fmt.Errorf("no provider has the scheme %q; simulated: names the one that moves no money", u.Scheme)
 	}
 	return nil
 }
