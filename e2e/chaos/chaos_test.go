@@ -62,10 +62,11 @@ func TestChaos(t *testing.T) {
 			continue
 		}
 		size, long := r.full, 30*time.Second
-		if os.Getenv("CHAOS_FORM") == "short" {
+		timed := os.Getenv("CHAOS_FORM") != "short"
+		if !timed {
 			size, long = r.short, 4*time.Second
 		}
-		s := settings{size: int(number(t, "CHAOS_SIZE", uint64(size))), seed: seed, rate: float64(number(t, "CHAOS_RATE", 100)), long: long, bin: bin}
+		s := settings{size: int(number(t, "CHAOS_SIZE", uint64(size))), seed: seed, rate: float64(number(t, "CHAOS_RATE", 100)), long: long, timed: timed, bin: bin}
 		t.Run(r.name, func(t *testing.T) { r.run(t, s) })
 	}
 	for name := range strings.SplitSeq(chosen, ",") {

@@ -74,12 +74,17 @@ func (f *field) strikeBroker(lasting time.Duration) error {
 	return mend(f.ctx)
 }
 
-// promptly: without a broker orders are taken as ever.
+// promptly: without a broker orders are taken as ever. The short form judges no time, since its machine may have other work:
+// too busy, too, is an answer about time.
 func promptly(f *field, v *verdict, l load.Latency) {
-	if refused := f.shop.busy + f.shop.broken + f.shop.unanswered; refused > 0 {
+	refused := f.shop.broken + f.shop.unanswered
+	if f.timed {
+		refused += f.shop.busy
+	}
+	if refused > 0 {
 		v.wrong("%d of %d POSTs were not taken at once", refused, len(f.shop.posts))
 	}
-	if l.P99 >= 250 {
+	if f.timed && l.P99 >= 250 {
 		v.wrong("p99 of POST is %.0f ms, the limit is 250", l.P99)
 	}
 }

@@ -61,11 +61,12 @@ type field struct {
 
 // settings of a row.
 type settings struct {
-	size int
-	seed uint64
-	rate float64
-	long time.Duration // the longest that a fault lasts
-	bin  string        // the folder of the built programs
+	size  int
+	seed  uint64
+	rate  float64
+	long  time.Duration // the longest that a fault lasts
+	timed bool          // times are judged
+	bin   string        // the folder of the built programs
 }
 
 // ports of a row: two of each replica, one of Postgres and one of its standby.
