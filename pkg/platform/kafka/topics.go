@@ -216,5 +216,11 @@ func administer(ctx context.Context, cfg Config, fn func(*kadm.Client, *kgo.Clie
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("kafka at %v does not answer: %w", cfg.Brokers, ctx.Err())
 	}
+	// franz-go guesses from the first bytes that the peer speaks TLS or HTTP, in an error without a type and without an address.
+	var known *Problem
+	var answered *kerr.Error
+	if err != nil && !errors.As(err, &known) && !errors.As(err, &answered) {
+		return fmt.Errorf("connect to Kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
+	}
 	return err
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -133,4 +134,24 @@ func TestARefusedTopicIsToldInTheBrokersOwnWords(t *testing.T) {
 	require.Contains(t, problem.Text, ": what is wrong with orders; create topic payments: ")
 	require.NotContains(t, problem.Text, "\n")
 	require.NotRegexp(t, rawName, problem.Text)
+}
+
+// A listener that speaks TLS answers a plaintext client with an alert. franz-go's error about it has no address.
+func TestAnAnswerThatIsNotKafkasNamesTheBroker(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte{0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46}) // fatal: protocol version
+			_ = conn.Close()
+		}
+	}()
+	_, err = ListTopics(t.Context(), Config{Brokers: []string{l.Addr().String()}})
+	require.ErrorContains(t, err, "Kafka at "+l.Addr().String())
 }
