@@ -106,7 +106,7 @@ func layersPointOneWay(f file) []string {
 		})...)
 }
 
-// toolsKnowTheContractOnly: a tool works with every service that keeps the contract, whatever its code.
+// toolsKnowTheContractOnly: a tool works with every service that keeps the contract.
 func toolsKnowTheContractOnly(f file) []string {
 	if !f.in("toolbox") || f.test {
 		return nil

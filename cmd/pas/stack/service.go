@@ -96,7 +96,7 @@ func (svc *service) start() error {
 	go func() {
 		defer close(run.done)
 		defer cancel()
-		// A run that ends before its cancellation has died, whatever it returned. A cancelled run that returns
+		// A run that ends before its cancellation has died, with or without an error. A cancelled run that returns
 		// context.Canceled has stopped cleanly.
 		run.err = safely(func() error { return svc.stack.run(ctx, svc.name, public, admin) })
 		switch {

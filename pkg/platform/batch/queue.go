@@ -38,7 +38,7 @@ func (c *Batcher[In, Out]) size() int {
 	return max(min(leastBatch, c.cfg.Max), int(int64(c.cfg.Max)*int64(longBatch)/int64(c.full)))
 }
 
-// observe updates the estimate for a batch of Max calls. A small batch is no measure of it.
+// observe updates the estimate for a batch of Max calls. A small batch does not change the estimate.
 func (c *Batcher[In, Out]) observe(calls int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,5 +40,5 @@ func TestEveryClientIsToldHowToLogInAndToCompress(t *testing.T) {
 		require.False(t, sc.Net.TLS.Enable)
 	}
 	require.ErrorContains(t, kafka.Config{Brokers: []string{"kafka:1"}, Compression: "brotli"}.Validate(),
-		`KAFKA_COMPRESSION: "brotli" is none of none, gzip, snappy, lz4, zstd`)
+		`KAFKA_COMPRESSION: "brotli" is not one of none, gzip, snappy, lz4, zstd`)
 }

@@ -42,7 +42,7 @@ func usualSource(log *slog.Logger) (source, error) {
 	major := cmp.Or(asked, usualVersion)
 	version, ok := versions[major]
 	if !ok {
-		return source{}, fmt.Errorf("%s: %q is none of %s", setting, major, strings.Join(slices.Sorted(maps.Keys(versions)), ", "))
+		return source{}, fmt.Errorf("%s: %q is not one of %s", setting, major, strings.Join(slices.Sorted(maps.Keys(versions)), ", "))
 	}
 	kept, err := keptFolder(major)
 	if err != nil {

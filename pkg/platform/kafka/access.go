@@ -63,7 +63,7 @@ func (s Access) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Protocol != "" && !slices.Contains(protocols(), s.Protocol) {
-		wrong("KAFKA_SECURITY_PROTOCOL: %q is none of %s", s.Protocol, strings.Join(protocols(), ", "))
+		wrong("KAFKA_SECURITY_PROTOCOL: %q is not one of %s", s.Protocol, strings.Join(protocols(), ", "))
 		return errors.Join(errs...) // the protocol decides which other settings are needed
 	}
 	s.validateLogin(wrong)
@@ -127,7 +127,7 @@ func (s Access) validateLogin(wrong func(string, ...any)) {
 	case "":
 		wrong("KAFKA_SASL_MECHANISM is empty: KAFKA_SECURITY_PROTOCOL %s needs one of %s", s.Protocol, strings.Join(mechanisms(), ", "))
 	default:
-		wrong("KAFKA_SASL_MECHANISM: %q is none of %s", s.Mechanism, strings.Join(mechanisms(), ", "))
+		wrong("KAFKA_SASL_MECHANISM: %q is not one of %s", s.Mechanism, strings.Join(mechanisms(), ", "))
 	}
 }
 

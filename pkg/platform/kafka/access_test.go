@@ -53,11 +53,11 @@ func TestEveryProblemNamesItsVariableAndWhatIsAllowed(t *testing.T) {
 		want     []string
 	}{
 		"unknown protocol": {kafka.Access{Protocol: "TLS", Mechanism: "x"},
-			[]string{`KAFKA_SECURITY_PROTOCOL: "TLS" is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL`}},
+			[]string{`KAFKA_SECURITY_PROTOCOL: "TLS" is not one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL`}},
 		"no mechanism": {kafka.Access{Protocol: kafka.SASLSSL},
 			[]string{"KAFKA_SASL_MECHANISM is empty: KAFKA_SECURITY_PROTOCOL SASL_SSL needs one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"}},
 		"unknown mechanism": {kafka.Access{Protocol: kafka.SASLPlaintext, Mechanism: "GSSAPI"},
-			[]string{`KAFKA_SASL_MECHANISM: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER`}},
+			[]string{`KAFKA_SASL_MECHANISM: "GSSAPI" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER`}},
 		"no user and no password": {kafka.Access{Protocol: kafka.SASLPlaintext, Mechanism: kafka.Plain}, []string{
 			"KAFKA_SASL_USERNAME is empty: KAFKA_SASL_MECHANISM PLAIN needs it (or KAFKA_SASL_USERNAME_FILE)",
 			"KAFKA_SASL_PASSWORD is empty: KAFKA_SASL_MECHANISM PLAIN needs it (or KAFKA_SASL_PASSWORD_FILE)"}},

@@ -49,7 +49,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("KAFKA_GROUP_PREFIX %q: use letters, digits, '.', '_' and '-'", c.GroupPrefix))
 	}
 	if c.Compression != "" && !slices.Contains(compressions(), c.Compression) {
-		errs = append(errs, fmt.Errorf("KAFKA_COMPRESSION: %q is none of %s", c.Compression, strings.Join(compressions(), ", ")))
+		errs = append(errs, fmt.Errorf("KAFKA_COMPRESSION: %q is not one of %s", c.Compression, strings.Join(compressions(), ", ")))
 	}
 	return errors.Join(append(errs, c.Access.Validate())...)
 }

@@ -46,7 +46,7 @@ func (b Base) Validate() error {
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),
 		Rule(b.MaxConns == 0 || b.MaxConns >= minConns, "DATABASE_MAX_CONNS: %d is less than %d", b.MaxConns, minConns),
-		Rule(level.UnmarshalText([]byte(b.LogLevel)) == nil, "LOG_LEVEL: %q is none of debug, info, warn, error", b.LogLevel),
+		Rule(level.UnmarshalText([]byte(b.LogLevel)) == nil, "LOG_LEVEL: %q is not one of debug, info, warn, error", b.LogLevel),
 		Rule(b.LogFormat == "json" || b.LogFormat == "text", "LOG_FORMAT: %q is neither json nor text", b.LogFormat),
 		Positive("DRAIN_TIMEOUT", b.DrainTimeout),
 	)

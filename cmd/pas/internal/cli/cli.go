@@ -127,7 +127,7 @@ func (a *app) root() *cobra.Command {
 		case "auto", "always", "never":
 			return nil
 		default:
-			return usagef("--color %q is none of auto, always, never", a.colour)
+			return usagef("--color %q is not one of auto, always, never", a.colour)
 		}
 	}
 	// A wrong flag names the command that has the right ones.

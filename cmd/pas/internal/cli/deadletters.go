@@ -73,7 +73,7 @@ func serviceFlag(cmd *cobra.Command, service *string, required bool) {
 // knownService rejects an unknown --service, before a request to an address that does not exist.
 func knownService(service string) error {
 	if !slices.Contains(messages.Services(), service) {
-		return usagef("--service %q is none of %s", service, strings.Join(messages.Services(), ", "))
+		return usagef("--service %q is not one of %s", service, strings.Join(messages.Services(), ", "))
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (a *app) lettersList() *cobra.Command {
 				services = []string{service}
 			}
 			if !slices.Contains(letterStates(), state) {
-				return usagef("--state %q is none of %s", state, strings.Join(letterStates(), ", "))
+				return usagef("--state %q is not one of %s", state, strings.Join(letterStates(), ", "))
 			}
 			// Not nil: an empty list is [] in JSON, and not null.
 			views := []letterView{}

@@ -50,7 +50,7 @@ func (a *app) emailsList() *cobra.Command {
 		Args: args(cobra.NoArgs),
 		RunE: a.withClient(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if !slices.Contains(emailStates(), status) {
-				return usagef("--status %q is none of %s", status, strings.Join(emailStates(), ", "))
+				return usagef("--status %q is not one of %s", status, strings.Join(emailStates(), ", "))
 			}
 			if limit < 0 {
 				return usagef("--limit %d is negative", limit)

@@ -43,12 +43,12 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"inventory restock x none":              "QUANTITY \"none\" is not a number of at least 1",
 		"dead-letters lst":                      "pas dead-letters has no command \"lst\", did you mean list?; see `pas dead-letters --help`",
 		"dead-letters show 1":                   "required flag(s) \"service\" not set; see `pas dead-letters show --help`",
-		"dead-letters show 1 --service mail":    "--service \"mail\" is none of orders, payments, notifications",
+		"dead-letters show 1 --service mail":    "--service \"mail\" is not one of orders, payments, notifications",
 		"dead-letters show x --service orders":  "\"x\" is not the id of a dead letter: ids are numbers, see `pas dead-letters list`",
-		"dead-letters list --state lost":        "--state \"lost\" is none of parked, replaying, replayed, discarded, all",
+		"dead-letters list --state lost":        "--state \"lost\" is not one of parked, replaying, replayed, discarded, all",
 		"topics create --replication-factor 0":  "--replication-factor 0 is less than 1",
 		"topics create --min-isr 2":             "--min-isr 2 is not between 0 and the replication factor 1",
-		"topics create --partitions mail=3":     "--partitions names \"mail\", which is none of orders, payments, notifications, order-failures",
+		"topics create --partitions mail=3":     "--partitions names \"mail\", which is not one of orders, payments, notifications, order-failures",
 		"topics create --partitions orders=0":   "--partitions orders=0 is not between 1 and 10000",
 		"topics create web-events":              "say how many partitions web-events shall have: --partitions 1",
 		"topics create x --partitions many":     "--partitions \"many\" is neither a number nor TOPIC=NUMBER",
@@ -79,7 +79,7 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"up --rest=maybe":                        "invalid argument \"maybe\" for \"--rest\" flag: invalid syntax; see `pas up --help`",
 		"topics list --brokers kafka":            "--brokers: \"kafka\" is not host:port",
 		"up --data /dev/null/x":                  "--data: mkdir /dev/null: not a directory",
-		"version --color blue":                   "--color \"blue\" is none of auto, always, never",
+		"version --color blue":                   "--color \"blue\" is not one of auto, always, never",
 	} {
 		t.Run(arguments, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestAWrongEnvironmentExitsTwo(t *testing.T) {
 	}
 
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": "postgres://x"}, "migrate", "--service", "mail")
-	require.Equal(t, "--service \"mail\" is none of orders, payments, notifications", got.oneLine(t))
+	require.Equal(t, "--service \"mail\" is not one of orders, payments, notifications", got.oneLine(t))
 	require.Equal(t, cli.ExitUsage, got.code)
 
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL_FILE": "/nowhere", "DATABASE_ADMIN_URL": "postgres://x"}, "migrate")

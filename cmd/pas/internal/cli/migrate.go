@@ -72,7 +72,7 @@ pasdetrois_cdc are made: the role may replicate and read order_events. Without i
 			}
 			for _, service := range services {
 				if !slices.Contains(messages.Services(), service) {
-					return usagef("--service %q is none of %s", service, strings.Join(messages.Services(), ", "))
+					return usagef("--service %q is not one of %s", service, strings.Join(messages.Services(), ", "))
 				}
 			}
 			logins, err := a.logins(services)
@@ -123,7 +123,7 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	// An error with a hint of its own is about a role. Any other one gets the hint for the kind of Postgres
 	// server error.
 	failed := func(err error) error {
-		if hint.Of(err) != "" { // about a role, whatever the server
+		if hint.Of(err) != "" { // about a role, on any server
 			return err
 		}
 		return hint.Server(fmt.Errorf("migrate %s: %w", u.Redacted(), err))

@@ -142,7 +142,7 @@ func explainPlace(err error) error {
 	return err
 }
 
-// show makes `pas show`. Without --wait it shows the order as it is, whatever its status.
+// show makes `pas show`. Without --wait it shows the order in any status.
 func (a *app) show() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{

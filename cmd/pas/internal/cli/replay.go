@@ -94,7 +94,7 @@ func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Co
 	case flags.service == "":
 		return cfg, nil, usagef("--service is missing: give one of %s", strings.Join(messages.Services(), ", "))
 	case !slices.Contains(messages.Services(), flags.service):
-		return cfg, nil, usagef("--service %q is none of %s", flags.service, strings.Join(messages.Services(), ", "))
+		return cfg, nil, usagef("--service %q is not one of %s", flags.service, strings.Join(messages.Services(), ", "))
 	case flags.partition < -1:
 		return cfg, nil, usagef("--partition %d is less than 0", flags.partition)
 	case flags.partition >= 0 && len(flags.topics) != 1:

@@ -131,7 +131,7 @@ func TestReplayRefusesWhatMakesNoSense(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
 		"":                                  "--service is missing: give one of orders, payments, notifications",
-		"--service mail":                    `--service "mail" is none of orders, payments, notifications`,
+		"--service mail":                    `--service "mail" is not one of orders, payments, notifications`,
 		"--service orders":                  `--from is missing: give beginning, a time such as 2026-01-31T15:04:05Z or "10m ago", or an offset`,
 		"--service orders --from yesterday": `--from "yesterday" is neither beginning, nor a time such as 2026-01-31T15:04:05Z or "10m ago", nor an offset`,
 		"--service orders --from -1":        `--from "-1" is neither beginning`,

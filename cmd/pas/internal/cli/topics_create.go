@@ -94,7 +94,7 @@ func topicSpecs(names []string, replication int16, partitions []string) ([]kafka
 		case err != nil:
 			return nil, usagef("--partitions %q is neither a number nor TOPIC=NUMBER", given)
 		case one && !slices.Contains(known, name):
-			return nil, usagef("--partitions names %q, which is none of %s", name, strings.Join(known, ", "))
+			return nil, usagef("--partitions names %q, which is not one of %s", name, strings.Join(known, ", "))
 		case n < 1 || n > maxPartitions:
 			return nil, usagef("--partitions %s is not between 1 and %d", given, maxPartitions)
 		}
