@@ -38,9 +38,7 @@ type getOutput struct{ Body Shipment }
 
 // Register adds GET /shipments/{order_id} to the API.
 func Register(api huma.API, shipments Shipments, log *slog.Logger) {
-	failures := httpx.NewFailures(log, func(err error) bool {
-		return pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded)
-	})
+	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	httpx.Register(api, huma.Operation{OperationID: "get-shipment", Method: http.MethodGet, Path: "/shipments/{order_id}",
 		Summary: "Show the shipment of an order", Tags: []string{"shipments"},
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},

@@ -62,9 +62,7 @@ type listInput struct {
 // Register adds GET /payments/{order_id} and GET /payments to the API. A read that takes longer than StoreWithin counts as an
 // unavailable database: the client gets 503, not 500.
 func Register(api huma.API, payments Payments, log *slog.Logger) {
-	failures := httpx.NewFailures(log, func(err error) bool {
-		return pgdb.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded)
-	})
+	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	tags := []string{"payments"}
 	httpx.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
 		Summary: "Show the payment of an order", Tags: tags,
