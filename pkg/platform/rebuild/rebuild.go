@@ -1,0 +1,70 @@
+// Package rebuild is what a service and the tool `pas rebuild` agree on, so that the state of the service can be made again
+// from the topics, over an empty or a restored database.
+//
+//	stage   the tool reads the topics once and keeps the records that the State wants in a table of the service's schema
+//	fold    it hands them over story by story, and the State writes the state that they tell
+//	finish  the State makes right what is not of one story: stock, sequences
+//	resume  the tool moves the consumer groups back to the earliest record of which nothing was decided
+//
+// The topics are the record of decisions. A decision that a topic has is never made again: nothing is charged, refunded or
+// sent for it. What has no decision is left to the service, which reads its records again.
+package rebuild
+
+import (
+	"context"
+	"time"
+
+	"pasdetrois/pkg/messages"
+)
+
+// Record is one message as it stands in a topic. Topic has no prefix.
+type Record struct {
+	messages.Message
+
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// Story is all that the topics tell about one key, such as an order. Records are in the order of their Message.Time, then of
+// topic, partition and offset. A message that was delivered twice is in it once, at its first place.
+type Story struct {
+	Key     string
+	Records []Record
+}
+
+// State is the state of one service. It is not safe for concurrent use.
+type State interface {
+	// Key returns the key of the story that a message belongs to, "" when the state needs nothing of it.
+	Key(m messages.Message) string
+	// Fold compares the stories with the rows that exist, and returns what differs, what cannot be known, and what the
+	// service must decide. With write it also makes the rows as the stories tell, in one transaction. A second call
+	// with the same stories writes nothing. A row that is ahead of its story stays: its messages are still to be
+	// published.
+	Fold(ctx context.Context, stories []Story, write bool) ([]Finding, error)
+	// Finish runs once after all stories, with the same rules.
+	Finish(ctx context.Context, write bool) ([]Finding, error)
+}
+
+// Kind is what a finding means.
+type Kind string
+
+const (
+	// Differs: the row is not what the topics tell. It is made so, or would be.
+	Differs Kind = "differs"
+	// Unknown: the topics do not tell enough, for example because retention has removed records. Do says what a person can do.
+	Unknown Kind = "unknown"
+	// Undecided: the service has to read the story's records again, and decides.
+	Undecided Kind = "undecided"
+)
+
+// Finding is one line of the report.
+type Finding struct {
+	Kind Kind      `json:"kind"`
+	Key  string    `json:"key"` // of the story, or the sku
+	Was  string    `json:"was"` // the row in words; "" = there was none
+	Is   string    `json:"is"`  // what it is made
+	Why  string    `json:"why,omitempty"`
+	Do   string    `json:"do,omitempty"` // for a person; only of Unknown
+	At   time.Time `json:"at,omitzero"`  // of the story's first record
+}
