@@ -1,6 +1,11 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/services/orders/internal/domain"
+)
 
 // Configure changes what a was made with.
 func Configure(a *App, change func(*Config)) { change(&a.cfg) }
@@ -23,3 +28,9 @@ func Crowded(a *App) {
 		*a.backlog.at(n) = second{number: n, taken: backlogOrders, ended: 10, waited: 10 * time.Minute}
 	}
 }
+
+// Outputs returns what is published when an order reaches its status.
+func Outputs(o *domain.Order) []messages.Message { return outputs(o) }
+
+// MoneyBack returns what is published when money came in after the end.
+func MoneyBack(o *domain.Order, amount messages.Money) messages.Message { return moneyBack(o, amount) }

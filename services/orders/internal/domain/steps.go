@@ -35,12 +35,21 @@ func (o *Order) Reserve(stock Stock, policy Policy, now time.Time) error {
 		reason = ReasonOutOfStock
 	}
 	if reason != "" {
-		if err := o.move(Rejected, messages.EventOrderRejected, reason, messages.EventOrderPlaced, now); err != nil {
-			return err
-		}
-		o.Reason = reason
-		return nil
+		return o.reject(reason, now)
 	}
+	return o.request(stock, policy, now)
+}
+
+func (o *Order) reject(reason string, now time.Time) error {
+	if err := o.move(Rejected, messages.EventOrderRejected, reason, messages.EventOrderPlaced, now); err != nil {
+		return err
+	}
+	o.Reason = reason
+	return nil
+}
+
+// request reserves the pieces, which stock must have, and requests the payment.
+func (o *Order) request(stock Stock, policy Policy, now time.Time) error {
 	detail := ""
 	if len(o.Lines) > 0 {
 		detail = "stock reserved"
@@ -102,12 +111,7 @@ func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, policy Policy, 
 		return o.confirm(e, stock, now)
 	case Pending:
 		if stock.Short(o.Lines) != "" {
-			if err := o.move(Cancelling, messages.EventRefundRequested, ReasonOutOfStock, e.EventName(), now); err != nil {
-				return NoEffect, err
-			}
-			o.PaymentID, o.Reason = e.PaymentID, ReasonOutOfStock
-			o.DueAt = now.Add(policy.RepublishAfter)
-			return Moved, nil
+			return o.fallShort(e, policy, now)
 		}
 		return o.confirm(e, stock, now)
 	case Confirmed:
@@ -133,6 +137,15 @@ func (o *Order) Capture(e messages.PaymentCaptured, stock Stock, policy Policy, 
 		}
 		return NoEffect, nil
 	}
+}
+
+// fallShort cancels a paid order whose pieces are not there.
+func (o *Order) fallShort(e messages.PaymentCaptured, policy Policy, now time.Time) (Effect, error) {
+	effect, err := o.callOff(ReasonOutOfStock, e.EventName(), policy, now)
+	if err == nil {
+		o.PaymentID = e.PaymentID
+	}
+	return effect, err
 }
 
 // confirm sells the order's pieces: the reserved ones, or, from pending, available ones.

@@ -1,0 +1,195 @@
+package domain
+
+import (
+	"pasdetrois/pkg/messages"
+)
+
+// Folded is what the messages about one order say of it.
+type Folded struct {
+	// Order is the order as its messages were published. The ID is "" when no row follows from them: the service has decided
+	// nothing about the order, or Unknown says what is missing.
+	Order Order
+	// Open is why the service must read the messages again, "" when it need not.
+	Open string
+	// Refused are the indexes of messages that the service does not apply to the order. Each of them is a dead letter or a held
+	// message of the service. If it is neither, the service must read it again.
+	Refused []int
+	// Unknown is what the messages do not say, and Do is what a person can do about it.
+	Unknown, Do string
+	// FromRow is set when Order continues the row, because the messages do not begin with the order's placement.
+	FromRow bool
+}
+
+// Fold returns the order that the messages tell. They are in the order of a story. The row is the order as it is stored, nil when
+// there is none; it helps only where the messages do not reach back to the order's placement.
+//
+// The messages of the orders service are its decisions, and they win over everything else. Fold repeats them with the methods of
+// Order, so that stock, reasons, payments and the timeline follow from the same rules as they did at first. A message of another
+// program that has the name of a decision is ignored, as the service ignores it.
+//
+// The order of precedence, of which the first one counts:
+//
+//	order_rejected                                   rejected: nothing else was decided
+//	order_cancelled with step http                   cancelled from pending
+//	order_cancelled, or the notification cancelled   cancelled, after refund_requested
+//	order_failed, or the notification failed         failed: after refund_requested, by payment_failed, or without the id
+//	refund_requested                                 cancelling
+//	order_confirmed, or the notification confirmed   confirmed
+//	payment_requested                                awaiting_payment
+//	order_placed of the orders service               pending
+//
+// The notifications count for decisions of versions that published no outcomes. A refund_requested with the reason order_<status>
+// is money that came after the end: it changes no status.
+func Fold(told []messages.Message, row *Order, policy Policy) Folded {
+	f := hear(told)
+	f.plan()
+	c, gap := f.content(row)
+	if gap != "" && row == nil {
+		if !f.decided() {
+			return f.undecided()
+		}
+		return Folded{Unknown: gap, Do: "place the order again, or restore a backup that has it; compare with the payment provider"}
+	}
+	var folded Folded
+	if gap == "" {
+		folded = f.fold(c, policy)
+	}
+	if row != nil && (gap != "" || folded.Unknown != "") {
+		folded = f.continued(*row, policy)
+	}
+	if folded.Unknown == "" && c.unpriced && !folded.FromRow && folded.Order.Status != Rejected {
+		folded.Unknown, folded.Do = "the price of each line is in no topic", "nothing: the order's total is known"
+	}
+	if folded.Order.ID != "" {
+		folded.judge(f, policy)
+	}
+	return folded
+}
+
+// fold repeats the decisions from the beginning.
+func (f *facts) fold(c content, policy Policy) Folded {
+	o, err := c.place(policy)
+	if err == nil {
+		err = f.lead(&o, policy)
+	}
+	if err != nil {
+		return contradiction(err)
+	}
+	if wanted := f.status(); o.Status != wanted {
+		return lost(wanted)
+	}
+	return Folded{Order: o}
+}
+
+// continued repeats the decisions that the row does not have. A row that is further than the messages stays.
+func (f *facts) continued(row Order, policy Policy) Folded {
+	o := row
+	o.Changes = nil
+	if err := f.lead(&o, policy); err != nil {
+		return contradiction(err)
+	}
+	if wanted := f.status(); wanted != "" && !wanted.leadsTo(o.Status) {
+		return lost(wanted)
+	}
+	return Folded{Order: o, FromRow: true}
+}
+
+func lost(wanted Status) Folded {
+	return Folded{Unknown: "the topics say that the order is " + string(wanted) + ", and no longer how it came to that",
+		Do: "compare `pas order history` with the payment provider, and put the order right by hand"}
+}
+
+func contradiction(err error) Folded {
+	return Folded{Unknown: "its messages contradict each other: " + err.Error(),
+		Do: "compare `pas order history` with the payment provider, and put the order right by hand"}
+}
+
+// undecided is an order of which the service has published nothing.
+func (f *facts) undecided() Folded {
+	if len(f.placed) > 0 {
+		return Folded{Open: "order_placed has no outcome"}
+	}
+	folded := Folded{}
+	for _, list := range [][]int{f.captures, f.failures, f.refunds} {
+		for _, i := range list {
+			folded.Refused = append(folded.Refused, i)
+			if m := f.told[i]; !m.Outside && m.Source == messages.ServicePayments {
+				folded.Unknown = "payments answers a request of orders, and the order is in no topic"
+				folded.Do = "ask the payment provider whether money was taken, and give it back"
+			}
+		}
+	}
+	return folded
+}
+
+// judge sets Open and Refused: it asks what the service would do if it read the messages of others again.
+func (folded *Folded) judge(f *facts, policy Policy) {
+	o := &folded.Order
+	if o.Status == Pending {
+		folded.Open = "order_placed has no outcome"
+	}
+	for _, i := range f.placed {
+		m := f.told[i]
+		if o.Same(PlacementOf(m.Event.(messages.OrderPlaced), "")) != nil {
+			folded.Refused = append(folded.Refused, i)
+		}
+	}
+	for _, list := range [][]int{f.captures, f.failures, f.refunds} {
+		for _, i := range list {
+			m := f.told[i]
+			if m.Outside && (!f.isPaidBy(o, i) || o.Reason == ReasonOrderIDTaken) {
+				continue // dropped, as the service drops it
+			}
+			late := o.LatePayment
+			effect, err := f.again(*o, m, policy)
+			switch {
+			case err != nil:
+				folded.Refused = append(folded.Refused, i)
+			case effect == Moved, effect == MoneyBack && !late:
+				folded.Open = m.Event.EventName() + " has no outcome"
+			}
+		}
+	}
+}
+
+// again handles a message about the payment of a copy of the order.
+func (f *facts) again(o Order, m messages.Message, policy Policy) (Effect, error) {
+	o.Changes = nil
+	stock := plenty(o.Lines)
+	switch e := m.Event.(type) {
+	case messages.PaymentCaptured:
+		return o.Capture(e, stock, policy, m.Time)
+	case messages.PaymentFailed:
+		return o.Fail(e, stock, m.Time)
+	case messages.PaymentRefunded:
+		return o.Refund(e, stock, m.Time)
+	}
+	return NoEffect, nil
+}
+
+// isPaidBy reports whether a message about a payment is about the payment of the order.
+func (f *facts) isPaidBy(o *Order, i int) bool {
+	switch e := f.told[i].Event.(type) {
+	case messages.PaymentCaptured:
+		return o.IsPaidBy(e.UserID, e.Amount)
+	case messages.PaymentFailed:
+		return o.IsPaidBy(e.UserID, e.Total)
+	case messages.PaymentRefunded:
+		return o.IsPaidBy(e.UserID, o.Refunded(e.Amount))
+	}
+	return false
+}
+
+// plenty is a stock that has enough of everything: what is repeated was decided with the stock of its time.
+func plenty(lines []Line) Stock {
+	if len(lines) == 0 {
+		return nil
+	}
+	stock := make(Stock, len(lines))
+	products := make([]Product, len(lines))
+	for i, l := range lines {
+		products[i] = Product{SKU: l.SKU, Available: int64(l.Quantity)}
+		stock[l.SKU] = &products[i]
+	}
+	return stock
+}

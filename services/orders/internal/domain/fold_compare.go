@@ -1,0 +1,93 @@
+package domain
+
+import "slices"
+
+// Relation is how a row stands to the order that the topics tell.
+type Relation int
+
+const (
+	// Equal: the row says what the topics say.
+	Equal Relation = iota
+	// Ahead: the row has all changes of the topics and more. Its messages are still to be published.
+	Ahead
+	// Behind: the topics have all changes of the row and more.
+	Behind
+	// Contradicts: the row has other changes than the topics, or another content.
+	Contradicts
+)
+
+// Continue compares the row, which has its timeline in Changes, with the folded order. It returns the order to store: with the
+// changes that the row lacks when the row is Behind, with all changes when it Contradicts.
+func (folded Folded) Continue(row Order) (Order, Relation) {
+	o := folded.Order
+	if folded.FromRow {
+		if len(o.Changes) == 0 {
+			return o, Equal
+		}
+		return o, Behind
+	}
+	if !row.sameContent(&o) {
+		return o, Contradicts
+	}
+	if row.sameState(&o) {
+		return o, Equal
+	}
+	was, is := moves(row.Changes), moves(o.Changes)
+	switch common := commonPrefix(was, is); {
+	case common == len(is) && (len(was) > len(is) || row.PaymentID != "" && o.PaymentID == ""):
+		return o, Ahead
+	case common == len(was) && (len(is) > len(was) || row.PaymentID == "" && o.PaymentID != ""):
+		return o.after(row, len(was)), Behind
+	}
+	return o, Contradicts
+}
+
+// sameContent compares what never changes.
+func (o *Order) sameContent(other *Order) bool {
+	p := Placement{UserID: other.UserID, Total: other.Total, HasTotal: true, Currency: other.Total.Currency, Lines: other.Lines,
+		PaymentMethod: other.PaymentMethod, Email: other.Email}
+	return o.Same(p) == nil
+}
+
+// sameState compares what was told about the status.
+func (o *Order) sameState(other *Order) bool {
+	return o.Status == other.Status && o.Reason == other.Reason && o.PaymentID == other.PaymentID && o.Holds == other.Holds &&
+		o.LatePayment == other.LatePayment && o.DecidedBy == other.DecidedBy
+}
+
+// moves returns the statuses of a timeline.
+func moves(changes []Change) []Status {
+	var list []Status
+	for _, c := range changes {
+		if c.From != c.To {
+			list = append(list, c.To)
+		}
+	}
+	return list
+}
+
+func commonPrefix(a, b []Status) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// after returns the order with the changes that the row lacks, numbered behind those that it has. The row has the given number of
+// moves, and maybe notes behind the last of them.
+func (o Order) after(row Order, moved int) Order {
+	rest := o.Changes
+	for n := 0; len(rest) > 0 && (n < moved || rest[0].From == rest[0].To && row.PaymentID != ""); rest = rest[1:] {
+		if rest[0].From != rest[0].To {
+			n++
+		}
+	}
+	o.Changes = slices.Clone(rest)
+	o.Version = row.Version
+	for i := range o.Changes {
+		o.Version++
+		o.Changes[i].Number = o.Version
+	}
+	return o
+}
