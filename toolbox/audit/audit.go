@@ -45,6 +45,8 @@ type Config struct {
 	// Grace is how long a change may take to reach all services. An order that changed more recently is not judged.
 	// With a Grace that is too short, messages on their way appear as faults.
 	Grace time.Duration
+	// ConnectTime bounds how long a connection to a database may take; 0 = 30 s. The queries have no limit but ctx.
+	ConnectTime time.Duration
 	// Topics, when not nil, names the Kafka that has the four topics: every order's state is rebuilt from them alone
 	// and compared with its row. Run sets the fields Start, Follow, Topics and PassOver of a copy.
 	Topics *feed.Config
@@ -97,18 +99,18 @@ type audit struct {
 // run opens the orders database first, because a.before counts from the earliest of the three moments. A change that a
 // later transaction sees and an earlier one does not is then newer than a.before, and in flight.
 func (a *audit) run(ctx context.Context) error {
-	orders, err := open(ctx, "orders", a.cfg.OrdersURL)
+	orders, err := open(ctx, "orders", a.cfg.OrdersURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
 	}
 	defer orders.close()
 	a.before = orders.now.Add(-a.cfg.Grace)
-	payments, err := open(ctx, "payments", a.cfg.PaymentsURL)
+	payments, err := open(ctx, "payments", a.cfg.PaymentsURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
 	}
 	defer payments.close()
-	notifications, err := open(ctx, "notifications", a.cfg.NotificationsURL)
+	notifications, err := open(ctx, "notifications", a.cfg.NotificationsURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
 	}

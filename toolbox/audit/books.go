@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,8 +11,8 @@ import (
 	"pasdetrois/pkg/platform/pgdb"
 )
 
-// connectTime bounds how long a connection to a database may take. The queries themselves have no limit but ctx.
-const connectTime = 8 * time.Second
+// connectTime is the default of Config.ConnectTime.
+const connectTime = 30 * time.Second
 
 // book is one service's database, read in one transaction that sees one moment and cannot write. One connection runs
 // one query at a time: the rows of a query must be read or closed before the next one.
@@ -25,8 +26,8 @@ type book struct {
 // open connects and begins the transaction. SELECT now() is its first query: Postgres takes the snapshot with it, so
 // the snapshot is never older than book.now. The search path names the service's schema, since the three may share a
 // database.
-func open(ctx context.Context, name, url string) (*book, error) {
-	connecting, cancel := context.WithTimeout(ctx, connectTime)
+func open(ctx context.Context, name, url string, within time.Duration) (*book, error) {
+	connecting, cancel := context.WithTimeout(ctx, cmp.Or(within, connectTime))
 	defer cancel()
 	conn, err := pgdb.ConnectShared(connecting, url)
 	if err != nil {

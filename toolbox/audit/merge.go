@@ -30,7 +30,7 @@ func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
 	}
 	// A connection runs one query at a time, and the payments are read on this one: the provider's ledger gets its own. Its
 	// moment is later than that of payments, which Grace covers like the others.
-	ledgerBook, err := open(ctx, "payments", a.cfg.PaymentsURL)
+	ledgerBook, err := open(ctx, "payments", a.cfg.PaymentsURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,8 @@ func Defaults() Endpoints {
 	}
 }
 
-// defaultAnswerTime bounds a request that does not ask the service to wait.
-const defaultAnswerTime = 8 * time.Second
+// defaultAnswerTime bounds a request that does not ask the service to wait. A service on a busy machine may answer late.
+const defaultAnswerTime = 30 * time.Second
 
 // maxAnswer bounds the bytes that are read of an answer. A longer answer is cut, and then is no JSON.
 const maxAnswer = 16 << 20
@@ -59,6 +59,7 @@ type Client struct {
 	at         Endpoints
 	http       *http.Client
 	answerTime time.Duration
+	waits      func(what string) (answered func()) // nil: nobody is there to see it
 }
 
 // usualConnections is how many idle connections to a service stay open for later requests.
@@ -74,6 +75,13 @@ func NewBusy(at Endpoints, connections int) *Client {
 	transport.Proxy = nil // the services are addressed directly; a proxy for the outside world must not swallow loopback
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, connections
 	return &Client{at: at, http: &http.Client{Transport: transport}, answerTime: defaultAnswerTime}
+}
+
+// SetPatience bounds each request that does not ask the service to wait. waits is called with the name and address of the
+// service when such a request begins, and the function that it returns when the request ends. Call SetPatience before the
+// first request.
+func (c *Client) SetPatience(answerTime time.Duration, waits func(what string) (answered func())) {
+	c.answerTime, c.waits = answerTime, waits
 }
 
 // Close drops idle connections, so that no goroutine is left behind.
@@ -115,6 +123,9 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.answerTime+req.wait)
 	defer cancel()
+	if c.waits != nil && req.wait == 0 {
+		defer c.waits(req.service + " at " + base)()
+	}
 	answer, err := c.send(ctx, target, req)
 	if err != nil {
 		return Answer{}, &UnreachableError{Service: req.service, Admin: req.admin, URL: base, Err: cause(err)}

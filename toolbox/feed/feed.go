@@ -182,7 +182,7 @@ func (c Config) names() []string {
 
 // open asks Kafka for the topics, and assigns their partitions unless a group does that.
 func (f *Feed) open(ctx context.Context) error {
-	if err := f.client.Ping(ctx); err != nil {
+	if err := kafka.Reach(ctx, f.client); err != nil {
 		return fmt.Errorf("connect to Kafka at %s: %w", strings.Join(f.cfg.Kafka.Brokers, ","), err)
 	}
 	if err := f.exist(ctx); err != nil || f.cfg.Group != "" {

@@ -89,7 +89,7 @@ func (c *causes) isNew(position string) bool {
 // suspects. A message that retention has deleted is missing: its change then counts as a difference, or a copy of it
 // counts as new.
 func (c *causes) read(ctx context.Context) error {
-	cfg := feed.Config{Kafka: c.kafka, Start: feed.Start{Beginning: true}, OpenTime: callTime}
+	cfg := feed.Config{Kafka: c.kafka, Start: feed.Start{Beginning: true}, OpenTime: openTime}
 	cfg.Kafka.TopicPrefix, cfg.Kafka.GroupPrefix = "", "" // the service says the whole names
 	contract := map[string]group{}
 	for _, g := range c.groups {

@@ -91,7 +91,7 @@ func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
 	// A broker that accepts the connection and never answers blocks the first request beyond ctx. So the end of ctx also ends
 	// the client's own context.
 	inTime := context.AfterFunc(ctx, cut)
-	err = c.Ping(ctx)
+	err = kafka.Reach(ctx, c)
 	if inTime() && err == nil {
 		return b, nil
 	}

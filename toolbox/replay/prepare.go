@@ -68,10 +68,10 @@ func ofService(service string, err error) error {
 }
 
 // prepare finds mistakes before anything changes: wrong URLs, replicas of different services, unknown topics, a bad
-// place to begin. It also finds a Kafka or database that does not answer, and missing rights. All of it takes callTime
-// at most.
+// place to begin. It also finds a Kafka or database that does not answer, and missing rights. All of it takes
+// Config.OpenTime at most.
 func (r *run) prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, r.OpenTime)
 	defer cancel()
 	for i, replica := range r.Replicas {
 		consumers, err := replica.Consumers(ctx, r.Service)

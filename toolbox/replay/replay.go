@@ -12,7 +12,10 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// callTime bounds one request to the service, to Kafka or to the database.
+// openTime is the default of Config.OpenTime. It also bounds the first answer of Kafka when differences are explained.
+const openTime = 30 * time.Second
+
+// callTime is how much longer than its own lease a replay may see the lease of another one.
 const callTime = 8 * time.Second
 
 // commitTime is the longest time from the end of a record's handling to the commit of its offset.
@@ -29,6 +32,7 @@ type Config struct {
 	Database string        // URL of a role that may read the service's schema
 	Lease    time.Duration // how long the service stays paused if this process dies; 0 = 60 s
 	PauseTo  time.Duration // how long the pause may take to begin; 0 = 45 s
+	OpenTime time.Duration // how long the first answers of the service, of Kafka and of Postgres may take; 0 = 30 s
 	Patience time.Duration // how long nothing may be handled before follow fails; 0 = 2 m
 	// Progress is called at each step, and during follow a few times a second. It may be nil. A slow one delays the
 	// replay.
@@ -53,6 +57,9 @@ type Progress struct {
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Lease == 0 {
 		cfg.Lease = time.Minute
+	}
+	if cfg.OpenTime == 0 {
+		cfg.OpenTime = openTime
 	}
 	if cfg.PauseTo == 0 {
 		cfg.PauseTo = 45 * time.Second

@@ -254,7 +254,7 @@ func (i *instance) notLetIn() error {
 func (i *instance) reachable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
 	defer cancel()
-	return i.server.client.Ping(ctx)
+	return kafka.Reach(ctx, i.server.client)
 }
 
 // take moves records from the buffer into the answer while they fit. The first always fits, or a large record would

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/kafka"
 )
 
 // Server serves the API. Make one with New, run it with Serve once. Its handler may serve any number of requests at a
@@ -63,9 +64,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Ping returns an error when Kafka cannot be reached.
+// Ping returns an error when Kafka cannot be reached before ctx ends.
 func (s *Server) Ping(ctx context.Context) error {
-	if err := s.client.Ping(ctx); err != nil {
+	if err := kafka.Reach(ctx, s.client); err != nil {
 		return fmt.Errorf("connect to Kafka: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ const (
 	maxOpen = 100_000
 	// hurry is how long a run that is interrupted waits for the outcomes of its orders.
 	hurry = 3 * time.Second
-	// openTime bounds the first requests to the services and to Kafka.
-	openTime = 8 * time.Second
+	// openTime is the default of Config.OpenTime.
+	openTime = 30 * time.Second
 )
 
 // Shop is the part of the services that shoppers use. *client.Client is one. It must be safe for concurrent use.
@@ -42,6 +43,8 @@ type Config struct {
 	Shop Shop
 	// Open connects to the topic of the web events; nil = they are not written.
 	Open func(ctx context.Context) (Writer, error)
+	// OpenTime bounds the first requests to the services and to Kafka; 0 = 30 s.
+	OpenTime time.Duration
 	// Settle is how long after the last order the run waits for outcomes.
 	Settle time.Duration
 	// Progress is called about once a second, from one goroutine.
@@ -101,7 +104,7 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 // start asks the services and Kafka for all that a run needs. It does so at the same time, so that their time-outs do
 // not add up. It closes the writer after an error.
 func start(ctx context.Context, cfg Config) (catalogue, Writer, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(cfg.OpenTime, openTime))
 	defer cancel()
 	var stocks []client.Stock
 	var writer Writer

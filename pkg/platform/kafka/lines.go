@@ -12,7 +12,10 @@ import (
 // The struct keeps a context for that reason alone: sarama passes none to its dialer. Safe for concurrent use.
 type lines struct{ ctx context.Context }
 
-// dialTimeout bounds one TCP connect. Sarama's own Net.DialTimeout has no effect on a dialer that it did not make.
+// dialTimeout bounds one connect, with its TLS handshake where the library makes both. Then the next address gets its turn.
+// A broker whose queue of connections is full drops the connect, and the kernel repeats it after 1, 3, 7 and 15 s. A new
+// connect after 5 s is therefore taken sooner than one that waits on. Sarama's own Net.DialTimeout has no effect on a
+// dialer that it did not make.
 const dialTimeout = 5 * time.Second
 
 // Dial implements sarama's proxy.Dialer. Sarama adds TLS on top, so closing the TCP connection ends that too.

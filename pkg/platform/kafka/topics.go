@@ -192,8 +192,10 @@ func settingsOf(ctx context.Context, client *kgo.Client, topics []string) (map[s
 const (
 	// listAge is the shortest age at which the client replaces its list of topics. The usual 5 s hide a new topic.
 	listAge = 10 * time.Millisecond
-	// adminDialTimeout bounds one TCP connect. A command has 9 s, and needs time for the next address.
-	adminDialTimeout = 3 * time.Second
+	// adminRetries bounds the attempts of a request. Attempts that time out begin for 30 s, the client's own limit, unless ctx
+	// ends earlier. Attempts that are refused at once end within a second, because they are adminPause apart.
+	adminRetries = 10
+	adminPause   = 100 * time.Millisecond
 )
 
 // administer validates cfg, and runs fn with a connection for administration that it closes afterwards. An error is explained.
@@ -206,8 +208,8 @@ func administer(ctx context.Context, cfg Config, fn func(*kadm.Client, *kgo.Clie
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(options, kgo.ClientID(ClientID("tool")+"-admin"), kgo.RequestRetries(2),
-		kgo.MetadataMinAge(listAge), kgo.DialTimeout(adminDialTimeout))...)
+	client, err := kgo.NewClient(append(options, kgo.ClientID(ClientID("tool")+"-admin"), kgo.RequestRetries(adminRetries),
+		kgo.RetryBackoffFn(func(int) time.Duration { return adminPause }), kgo.MetadataMinAge(listAge))...)
 	if err != nil {
 		return fmt.Errorf("connect to %v: %w", cfg.Brokers, err)
 	}

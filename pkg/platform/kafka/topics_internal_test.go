@@ -3,12 +3,16 @@ package kafka
 import (
 	"context"
 	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -134,6 +138,44 @@ func TestARefusedTopicIsToldInTheBrokersOwnWords(t *testing.T) {
 	require.Contains(t, problem.Text, ": what is wrong with orders; create topic payments: ")
 	require.NotContains(t, problem.Text, "\n")
 	require.NotRegexp(t, rawName, problem.Text)
+}
+
+// A broker on a busy machine may not accept for longer than a few attempts to connect take.
+func TestReachOutlastsTimeOutsAndNotRefusals(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	for name, c := range map[string]struct {
+		fails    error
+		attempts int
+		reached  bool
+	}{
+		"late":    {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, 3 * pings, true},
+		"starts":  {&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, pings - 1, true},
+		"refuses": {&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, 3 * pings, false},
+		"unknown": {&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var dials atomic.Int64
+			client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+				if dials.Add(1) <= int64(c.attempts) {
+					return nil, c.fails
+				}
+				return (&net.Dialer{}).DialContext(ctx, network, address)
+			}))
+			require.NoError(t, err)
+			t.Cleanup(client.Close)
+			err = Reach(t.Context(), client)
+			if c.reached {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, c.fails)
+			require.LessOrEqual(t, dials.Load(), int64(pings))
+		})
+	}
 }
 
 // A listener that speaks TLS answers a plaintext client with an alert. franz-go's error about it has no address.

@@ -5,14 +5,16 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 )
 
 // Safe returns an output that writes control characters as \u escapes: U+007F to U+009F, single bytes of these values, and the
 // overrides of the writing direction, which show other text than there is. A JSON document keeps its meaning. ESC passes, since
 // colours need it; JSON, and callers, escape the ESC of other people's text. A Write must not end within a character.
+// The output is safe for concurrent use.
 func Safe(out io.Writer) io.Writer {
-	safe := &output{out}
+	safe := &output{out: out}
 	if f, ok := out.(descriptor); ok {
 		return &file{safe, f}
 	}
@@ -22,7 +24,10 @@ func Safe(out io.Writer) io.Writer {
 // descriptor is the method of an output that is a file, and so perhaps a terminal.
 type descriptor interface{ Fd() uintptr }
 
-type output struct{ out io.Writer }
+type output struct {
+	mu  sync.Mutex
+	out io.Writer
+}
 
 type file struct {
 	*output
@@ -30,6 +35,8 @@ type file struct {
 }
 
 func (t *output) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !bytes.ContainsFunc(b, obeyed) {
 		return t.out.Write(b)
 	}

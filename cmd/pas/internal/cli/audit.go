@@ -45,7 +45,7 @@ what is needed and nothing else. Exit code 1 when something does not hold.`,
 			if grace < 0 {
 				return usagef("--grace %s is less than 0", grace)
 			}
-			cfg := audit.Config{Grace: grace}
+			cfg := audit.Config{Grace: grace, ConnectTime: a.Patience}
 			if err := a.auditURLs(databaseURL, &cfg); err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ what is needed and nothing else. Exit code 1 when something does not hold.`,
 				if err != nil {
 					return err
 				}
-				cfg.Topics = &feed.Config{Kafka: at, OpenTime: connectTime}
+				cfg.Topics = &feed.Config{Kafka: at, OpenTime: a.Patience}
 			}
 			// An audit of many orders may take minutes, so it reports its progress, on standard error.
 			cfg.Progress = func(messages, orders int64) {

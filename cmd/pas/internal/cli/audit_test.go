@@ -67,7 +67,7 @@ func TestAuditThatCannotBeDoneSaysWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := pas(t, map[string]string{"AUDIT_DATABASE_URL": c.database}, "audit")
+			got := impatient(t, map[string]string{"AUDIT_DATABASE_URL": c.database}, "audit")
 			require.Contains(t, got.oneLine(t), c.want)
 			require.NotContains(t, got.stderr, "secret@127")
 			require.Equal(t, c.code, got.code)

@@ -14,7 +14,8 @@
 //   - It lives in the file of its name and is made by a method of app. A test asks for its golden help text.
 //   - It reads Program, never os.Args, os.Stdout or the environment itself: tests run many commands in one process.
 //   - It checks all flags before its first request, so that a usage error has no effect.
-//   - Each request has a time limit, so that no command hangs on a silent server.
+//   - Each request has a time limit, Program.Patience, so that no command hangs on a silent server. A command that waits for
+//     longer than a moment notes on standard error what it waits for (app.patient).
 //   - With --json it writes one document, also for an empty list. Field names are a contract with scripts.
 //     Commands that follow topics write one document per line.
 //   - A password comes from the environment or a file, and appears in no error.
@@ -23,10 +24,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +55,9 @@ type Program struct {
 	Environ map[string]string
 	Stdout  io.Writer
 	Stderr  io.Writer
+	// Patience bounds each wait for an answer of Kafka, Postgres or a service; 0 is 30 s. After NoticeAfter a command notes
+	// what it waits for; 0 is 3 s.
+	Patience, NoticeAfter time.Duration
 }
 
 // app is the state that the commands of one run share.
@@ -66,6 +72,7 @@ type app struct {
 // command cleans up before Run returns.
 func Run(ctx context.Context, p Program) int {
 	p.Stdout, p.Stderr = terminal.Safe(p.Stdout), terminal.Safe(p.Stderr) // most of the output comes from users and other producers
+	p.Patience, p.NoticeAfter = cmp.Or(p.Patience, patience), cmp.Or(p.NoticeAfter, noticeAfter)
 	a := &app{Program: p}
 	root := a.root()
 	root.SetArgs(p.Args)

@@ -16,10 +16,6 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-// replayTime bounds the wait of `pas dead-letters replay` for one dead letter. The replay itself continues in
-// the service.
-const replayTime = 8 * time.Second
-
 // letterView is a dead letter with the service that parked it, as --json shows it. Ids are unique within one
 // service only.
 type letterView struct {
@@ -210,19 +206,20 @@ func (a *app) lettersReplay() *cobra.Command {
 		Long: `Put parked messages through their service again, and wait for the outcome. One that fails again is parked again,
 with the new reason; the command then fails (exit code 1).`,
 		Example: `  pas dead-letters replay 3 --service orders`,
-	}, replayLetter, func(service string, l client.DeadLetter) {
+	}, a.replayLetter, func(service string, l client.DeadLetter) {
 		a.printer().Line("dead letter %d of %s: %s", l.ID, service, a.printer().Status(l.State))
 	})
 }
 
 // replayLetter requests the replay and polls until the letter leaves the state replaying. A letter that is
 // parked again is an error with its new reason.
-func replayLetter(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
+func (a *app) replayLetter(ctx context.Context, c *client.Client, service string, id int64) (client.DeadLetter, error) {
 	letter, err := c.ReplayDeadLetter(ctx, service, id)
 	if err != nil {
 		return letter, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, replayTime)
+	// The limit ends the wait for this one letter only: the replay itself continues in the service.
+	ctx, cancel := context.WithTimeout(ctx, a.Patience)
 	defer cancel()
 	// The service replays in the background, and its answer says only that the replay is scheduled.
 	tick := time.NewTicker(50 * time.Millisecond)

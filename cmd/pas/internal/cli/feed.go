@@ -51,7 +51,7 @@ func (a *app) feed(kafka *kafkaFlags, start *startFlags, topics []string) (feed.
 	if start.since > 0 {
 		from.Since = time.Now().Add(-start.since)
 	}
-	return feed.Config{Kafka: cfg, Topics: distinct, Start: from, Follow: !start.stop, OpenTime: kafkaTime, Waiting: a.noteWaiting}, nil
+	return feed.Config{Kafka: cfg, Topics: distinct, Start: from, Follow: !start.stop, OpenTime: a.Patience, Waiting: a.noteWaiting}, nil
 }
 
 // noteWaiting reports records that exist but cannot be shown yet, with the reason, such as an open transaction.

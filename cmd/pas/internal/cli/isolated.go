@@ -21,7 +21,7 @@ import (
 )
 
 // cleanUpTime bounds the removal of a demo's topics and database. It starts anew after an interrupt.
-const cleanUpTime = 15 * time.Second
+const cleanUpTime = time.Minute
 
 // borrowed describes a demo's use of foreign servers: one database and prefixed topics, which the demo makes
 // and removes. Nothing else on those servers is read or changed. name is random, so that demos can run side by
@@ -118,7 +118,7 @@ func (b *borrowed) giveBack(ctx context.Context) error {
 
 // sql runs one statement on the server, over a connection of its own.
 func (b *borrowed) sql(ctx context.Context, statement string) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := connect(ctx, b.adminURL)
 	if err != nil {

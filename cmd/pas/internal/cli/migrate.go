@@ -22,12 +22,8 @@ import (
 	"pasdetrois/toolbox/hint"
 )
 
-const (
-	// connectTime bounds one connection to Postgres, and also to Kafka. migrateTime bounds all migrations
-	// together.
-	connectTime = 8 * time.Second
-	migrateTime = 10 * time.Minute
-)
+// migrateTime bounds all migrations together.
+const migrateTime = 10 * time.Minute
 
 // migrate makes `pas migrate`. It runs in this order, and each step can be repeated:
 //
@@ -115,7 +111,7 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return usagef("DATABASE_ADMIN_URL is not a URL such as postgres://postgres:secret@localhost:5432/pasdetrois")
 	}
-	if err := reachable(ctx, target); err != nil {
+	if err := a.reachable(ctx, target); err != nil {
 		return hint.Add(fmt.Errorf("cannot connect to Postgres at %s: %w", u.Host, err), "check host, port, database, user and password in DATABASE_ADMIN_URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTime)
@@ -164,9 +160,9 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	return nil
 }
 
-// reachable connects once, so that a wrong address fails within seconds and not after migrateTime.
-func reachable(ctx context.Context, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
+// reachable connects once, so that a wrong address fails within the patience and not after migrateTime.
+func (a *app) reachable(ctx context.Context, target string) error {
+	ctx, cancel := a.patient(ctx, "Postgres")
 	defer cancel()
 	conn, err := connect(ctx, target)
 	if err != nil {

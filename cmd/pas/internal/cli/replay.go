@@ -89,7 +89,7 @@ with its data in ./pas-data.`,
 // replayConfig makes a replay's configuration from the flags. Every mistake is a usage error, found before
 // anything is paused. done closes the connections to the replicas; it is nil with an error.
 func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Config, done func(), err error) {
-	cfg = replay.Config{Service: flags.service, Topics: flags.topics, Only: flags.partition, Patience: flags.patience}
+	cfg = replay.Config{Service: flags.service, Topics: flags.topics, Only: flags.partition, Patience: flags.patience, OpenTime: a.Patience}
 	switch {
 	case flags.service == "":
 		return cfg, nil, usagef("--service is missing: give one of %s", strings.Join(messages.Services(), ", "))

@@ -128,7 +128,9 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 // reachKafka fails at once when Kafka cannot be reached, and not with the first request. The error names the
 // likely mistake.
 func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, kafkaTime)
+	where := cfg.Kafka
+	where.Brokers = cfg.Brokers
+	ctx, cancel := a.patient(ctx, kafkaAt(where))
 	defer cancel()
 	err := server.Ping(ctx)
 	if err == nil {
@@ -138,8 +140,6 @@ func (a *app) reachKafka(ctx context.Context, server *rest.Server, cfg rest.Conf
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	where := cfg.Kafka
-	where.Brokers = cfg.Brokers
 	return toolkafka.Explain(where, err)
 }
 

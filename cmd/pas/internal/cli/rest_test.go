@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,7 +39,6 @@ func TestRESTRefusesWrongFlags(t *testing.T) {
 
 func TestRESTWithoutKafkaOrItsPortSaysSoInOneLine(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
 	got := pas(t, nowhere(t), "rest")
 	require.Contains(t, got.oneLine(t), "connection refused; check that Kafka runs at 127.0.0.1:")
 	require.Equal(t, cli.ExitFailure, got.code)
@@ -49,10 +47,9 @@ func TestRESTWithoutKafkaOrItsPortSaysSoInOneLine(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
-	got = pas(t, nil, "rest", "--brokers", l.Addr().String())
+	got = impatient(t, nil, "rest", "--brokers", l.Addr().String())
 	require.Contains(t, got.oneLine(t), "or say where it is with --brokers or KAFKA_BROKERS")
 	require.Equal(t, cli.ExitFailure, got.code)
-	require.Less(t, time.Since(began), 30*time.Second)
 
 	got = pas(t, map[string]string{"KAFKA_BROKERS": strings.Join(testkit.Brokers(t), ",")}, "rest", "--addr", l.Addr().String())
 	require.Equal(t, l.Addr().String()+" is used by another program; stop that program, or choose another address with --addr", got.oneLine(t))

@@ -41,6 +41,7 @@ func (a *app) withClient(run func(cmd *cobra.Command, c *client.Client, args []s
 			return err
 		}
 		c := client.New(at)
+		c.SetPatience(a.Patience, a.waits)
 		defer c.Close()
 		return run(cmd, c, args)
 	})

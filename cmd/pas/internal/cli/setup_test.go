@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,7 +32,22 @@ type answer struct {
 func pas(t *testing.T, environ map[string]string, args ...string) answer {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := cli.Run(t.Context(), cli.Program{Args: args, Environ: environ, Stdout: &stdout, Stderr: &stderr})
+	code := cli.Run(t.Context(), cli.Program{Args: args, Environ: environ, Stdout: &stdout, Stderr: &stderr, Patience: patience, NoticeAfter: silence})
+	return answer{code, stdout.String(), stderr.String()}
+}
+
+const (
+	// patience of a test's command outlasts a busy machine.
+	patience = 2 * time.Minute
+	// silence keeps the notes about waiting out of output that a test compares.
+	silence = time.Hour
+)
+
+// impatient runs the tool as pas does, against something that never answers.
+func impatient(t *testing.T, environ map[string]string, args ...string) answer {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := cli.Run(t.Context(), cli.Program{Args: args, Environ: environ, Stdout: &stdout, Stderr: &stderr, Patience: time.Second, NoticeAfter: silence})
 	return answer{code, stdout.String(), stderr.String()}
 }
 

@@ -73,7 +73,7 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 			}
 			// A nil open means no web events, and no connection to Kafka.
 			if !flags.withoutWeb {
-				open = func(ctx context.Context) (simulate.Writer, error) { return simulate.OpenWriter(ctx, cfg, connectTime) }
+				open = func(ctx context.Context) (simulate.Writer, error) { return simulate.OpenWriter(ctx, cfg, a.Patience) }
 			}
 			at, err := a.endpoints()
 			if err != nil {
@@ -84,8 +84,13 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 			c := client.NewBusy(at, simulate.Connections)
 			defer c.Close()
 			line := a.liveLine()
+			answered := a.waits("the services and " + kafkaAt(cfg))
+			defer answered()
 			summary, err := simulate.Run(cmd.Context(), simulate.Config{Traffic: flags.traffic, Run: flags.run, Shop: c, Open: open,
-				Settle: flags.settle, Progress: line.progress})
+				OpenTime: a.Patience, Settle: flags.settle, Progress: func(p simulate.Progress) {
+					answered()
+					line.progress(p)
+				}})
 			line.end()
 			if err != nil {
 				return err

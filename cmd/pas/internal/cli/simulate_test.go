@@ -154,11 +154,9 @@ func TestSimulateGivesUpOnAServiceThatDoesNotAnswer(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	environ := everywhere("http://" + l.Addr().String())
 	environ["KAFKA_BROKERS"] = l.Addr().String()
-	began := time.Now()
-	got := pas(t, environ, "simulate")
+	got := impatient(t, environ, "simulate")
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.oneLine(t), "cannot reach orders at http://"+l.Addr().String()+": no answer in time")
-	require.Less(t, time.Since(began), 30*time.Second, "it is 8 seconds, but this machine may be slow")
 }
 
 func TestSimulateWithoutOneOrderTakenFails(t *testing.T) {

@@ -87,9 +87,13 @@ records were unreadable and how many had no value. With --json, each record is o
 			// JSON is not escaped for HTML: <, > and & in values stay readable.
 			p, out := a.printer(), json.NewEncoder(a.Stdout)
 			out.SetEscapeHTML(false)
+			answered := a.waits(kafkaAt(cfg.Kafka))
 			summary, err := tail.Run(cmd.Context(), tail.Config{
 				Feed: cfg, Filter: filter, Max: most,
-				Ready: func() { a.note("Reading %s; Ctrl-C ends.", strings.Join(topics, ", ")) },
+				Ready: func() {
+					answered()
+					a.note("Reading %s; Ctrl-C ends.", strings.Join(topics, ", "))
+				},
 				Show: func(r tail.Record) error {
 					if a.json {
 						return out.Encode(viewRecord(r, headers))
@@ -99,6 +103,7 @@ records were unreadable and how many had no value. With --json, each record is o
 				},
 				PassOver: a.notePassed,
 			})
+			answered()
 			if err != nil {
 				return err
 			}

@@ -219,7 +219,7 @@ func follow(t *testing.T, environ map[string]string, args ...string) following {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f.ended <- cli.Run(ctx, cli.Program{Args: args, Environ: environ, Stdout: out, Stderr: errs})
+		f.ended <- cli.Run(ctx, cli.Program{Args: args, Environ: environ, Stdout: out, Stderr: errs, Patience: patience, NoticeAfter: silence})
 		_ = out.Close()
 		_ = errs.Close()
 	}()

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,9 +18,6 @@ import (
 	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
-
-// kafkaTime bounds each command with a few requests to Kafka, and the first connection of those that go on.
-const kafkaTime = 9 * time.Second
 
 // kafkaFlags are the flags for the address of Kafka and the prefix of topics.
 type kafkaFlags struct {
@@ -69,14 +65,14 @@ func (a *app) kafka(f kafkaFlags) (kafka.Config, error) {
 	return cfg, nil
 }
 
-// withKafka makes a command's RunE that gets Kafka's configuration and kafkaTime for all of its requests.
+// withKafka makes a command's RunE that gets Kafka's configuration and the patience for all of its requests.
 func (a *app) withKafka(f *kafkaFlags, run func(ctx context.Context, cfg kafka.Config, given []string) error) func(*cobra.Command, []string) error {
 	return a.runs(func(cmd *cobra.Command, given []string) error {
 		cfg, err := a.kafka(*f)
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), kafkaTime)
+		ctx, cancel := a.patient(cmd.Context(), kafkaAt(cfg))
 		defer cancel()
 		return run(ctx, cfg, given)
 	})

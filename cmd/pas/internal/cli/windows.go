@@ -108,8 +108,10 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	answered := func() {}
 	cfg := windows.Config{Feed: reading, Size: flags.size, Grace: flags.grace, Every: windowsEvery, Idle: windowsIdle,
 		Ready: func() {
+			answered()
 			a.note("Counting %s in windows of %s; Ctrl-C ends.", strings.Join(reading.Topics, ", "), short(flags.size))
 		},
 		Show: a.showWindow,
@@ -130,7 +132,9 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 		defer wait()
 		cfg.Live = page.Update
 	}
+	answered = a.waits(kafkaAt(reading.Kafka))
 	summary, err := windows.Run(ctx, cfg)
+	answered()
 	stopped := context.Cause(ctx)
 	cancel(nil)
 	if err != nil {
@@ -201,10 +205,10 @@ func (a *app) databaseURL() (string, error) {
 }
 
 // connector returns a function that connects to the database; the store calls it again after a lost connection.
-// Each attempt takes at most connectTime.
-func connector(target string) func(context.Context) (*pgx.Conn, error) {
+// Each attempt has the patience.
+func (a *app) connector(target string) func(context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, connectTime)
+		ctx, cancel := a.patient(ctx, "Postgres")
 		defer cancel()
 		conn, err := connect(ctx, target)
 		if err == nil {
@@ -235,7 +239,7 @@ func (a *app) openStore(ctx context.Context, flags *windowsFlags, reading feed.C
 	if job.Name == "" {
 		job.Name = strings.Join(job.Topics, ",") + "/" + short(flags.size)
 	}
-	return windows.OpenStore(ctx, connector(target), job, reading.Kafka.TopicPrefix)
+	return windows.OpenStore(ctx, a.connector(target), job, reading.Kafka.TopicPrefix)
 }
 
 // short formats a duration without its zeros: 1m instead of 1m0s. It is part of a job's default name and must

@@ -42,7 +42,7 @@ still open while its end and grace are not over on every partition that has even
 				return usagef("--since %s is in the future: write 1h for the last hour", since)
 			}
 			// One limit covers the connection and the query.
-			ctx, cancel := context.WithTimeout(cmd.Context(), kafkaTime)
+			ctx, cancel := context.WithTimeout(cmd.Context(), a.Patience)
 			defer cancel()
 			return a.history(ctx, job, since, last)
 		}),
@@ -60,7 +60,7 @@ func (a *app) history(ctx context.Context, job string, since time.Duration, last
 	if err != nil {
 		return err
 	}
-	conn, err := connector(target)(ctx)
+	conn, err := a.connector(target)(ctx)
 	if err != nil {
 		return err
 	}
