@@ -33,7 +33,7 @@ type Story struct {
 	Records []Record
 }
 
-// State is the state of one service. It is not safe for concurrent use.
+// State is the state of one service. Only Key is safe for concurrent use.
 type State interface {
 	// Key returns the key of the story that a message belongs to, "" when the state needs nothing of it.
 	Key(m messages.Message) string
@@ -44,6 +44,24 @@ type State interface {
 	Fold(ctx context.Context, stories []Story, write bool) ([]Finding, error)
 	// Finish runs once after all stories, with the same rules.
 	Finish(ctx context.Context, write bool) ([]Finding, error)
+}
+
+// Informed is a State that needs facts about the topics as a whole. Inform is called once, before the first Fold.
+type Informed interface{ Inform(f Facts) }
+
+// Place names a partition of a topic, without prefix.
+type Place struct {
+	Topic     string
+	Partition int32
+}
+
+// Facts are what no story tells.
+type Facts struct {
+	// Committed has the offsets up to which the service's groups had handled their topics before the rebuild. A partition
+	// without a committed offset is missing.
+	Committed map[Place]int64
+	// First has the offset of the first record of each event that is left in a partition, if the State wanted it.
+	First map[Place]map[string]int64
 }
 
 // Kind is what a finding means.
@@ -67,4 +85,7 @@ type Finding struct {
 	Why  string    `json:"why,omitempty"`
 	Do   string    `json:"do,omitempty"` // for a person; only of Unknown
 	At   time.Time `json:"at,omitzero"`  // of the story's first record
+
+	// Again has the records that the service must read again. Only of Undecided; none = all of the story that it reads.
+	Again []Record `json:"-"`
 }
