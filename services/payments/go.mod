@@ -21,6 +21,7 @@ require (
 	pasdetrois/migrations v0.0.0-00010101000000-000000000000
 	pasdetrois/pkg/messages v0.0.0
 	pasdetrois/pkg/platform v0.0.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -105,9 +105,9 @@ func New(cfg Config) *App { return &App{cfg: cfg} }
 // now returns the time as the database keeps it, so that a payment just decided equals the one read back.
 func (a *App) now() time.Time { return a.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// providerKey returns the idempotency key of all calls to the provider about an order. There is one charge for each order, so
+// ProviderKey returns the idempotency key of all calls to the provider about an order. There is one charge for each order, so
 // it is the order id.
-func providerKey(orderID string) string { return orderID }
+func ProviderKey(orderID string) string { return orderID }
 
 // Table is what payments consumes, and which use case handles each event. Other events of the topic are skipped, its own
 // among them.

@@ -82,7 +82,7 @@ func (a *App) charge(ctx context.Context, requests []domain.Request, decided map
 			payments[i] = r.Suspect(a.now())
 			return nil
 		}
-		answer, err := a.cfg.Provider.Charge(ctx, Charge{Key: providerKey(r.OrderID), OrderID: r.OrderID, UserID: r.UserID,
+		answer, err := a.cfg.Provider.Charge(ctx, Charge{Key: ProviderKey(r.OrderID), OrderID: r.OrderID, UserID: r.UserID,
 			Amount: r.Amount, Method: r.MethodOrDefault()})
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func (a *App) refundRound(ctx context.Context, open []domain.Refund, decided map
 		if !decided[open[i].OrderID].exists() {
 			return nil
 		}
-		return a.cfg.Provider.Refund(ctx, providerKey(open[i].OrderID))
+		return a.cfg.Provider.Refund(ctx, ProviderKey(open[i].OrderID))
 	})
 	var refunded, tombstones []domain.Payment
 	for i, r := range open {

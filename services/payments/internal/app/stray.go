@@ -26,14 +26,14 @@ func (a *App) giveBackStray(ctx context.Context, decided map[string]*decision) {
 }
 
 func (a *App) giveBack(ctx context.Context, p domain.Payment) error {
-	held, err := a.cfg.Provider.Lookup(ctx, providerKey(p.OrderID))
+	held, err := a.cfg.Provider.Lookup(ctx, ProviderKey(p.OrderID))
 	if err != nil {
 		return fmt.Errorf("look up a charge for %s order %s: %w", p.Status, p.OrderID, err)
 	}
 	if !held {
 		return nil
 	}
-	if err := a.cfg.Provider.Refund(ctx, providerKey(p.OrderID)); err != nil {
+	if err := a.cfg.Provider.Refund(ctx, ProviderKey(p.OrderID)); err != nil {
 		return fmt.Errorf("give back the charge of %s order %s: %w", p.Status, p.OrderID, err)
 	}
 	a.cfg.Metrics.strays.Inc()

@@ -2,7 +2,8 @@
 //
 // A provider is a package of its own below this one, which implements app.Provider. To add one: write its package, add
 // its URL's scheme to Open, and give the URL with the provider's key as a secret (PROVIDER_URL_FILE). Nothing else
-// depends on the provider: payments stores each decision itself, and measures and traces each call here.
+// depends on the provider: payments stores each decision itself, and measures and traces each call here. BooksOf returns nil
+// for it, because an outside provider keeps its books when the database is put back.
 //
 // The simulated provider keeps its books in the table provider_ledger, on connections of its own, as an outside system
 // would. Payments reads them through the provider only. Auditing tools read them through the view that the migrations
@@ -10,12 +11,15 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"time"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/payments/internal/app"
+	"pasdetrois/services/payments/internal/domain"
 	"pasdetrois/services/payments/internal/provider/simulated"
 )
 
@@ -34,6 +38,24 @@ type Config struct {
 type Provider interface {
 	app.Provider
 	Close()
+}
+
+// Books are the books of a provider that keeps them in the service's database.
+type Books interface {
+	// Restate compares the books with payments that are certain, and returns the entries that differ. With write it makes
+	// them so. It takes and gives back no money.
+	Restate(ctx context.Context, q pgdb.Querier, payments []domain.Payment, write bool) ([]Restated, error)
+}
+
+// Restated is an entry of the books that differs.
+type Restated = simulated.Restated
+
+// BooksOf returns the books of the provider that a URL names, nil when it keeps them itself, as each outside provider does.
+func BooksOf(url string) (Books, error) {
+	if err := CheckURL(url); err != nil {
+		return nil, fmt.Errorf("provider: %w", err)
+	}
+	return simulated.Books{}, nil
 }
 
 // CheckURL returns an error when Open cannot open a provider's URL. Errors never hold the URL, which may

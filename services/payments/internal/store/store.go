@@ -6,6 +6,8 @@
 //	no row --Open--> captured --Refund--> refunded
 //	   |        `--> failed
 //	   +--Refund--> voided (a tombstone: the order is never charged)
+//
+// Rebuild alone writes rows otherwise: as the topics tell them, while the service stands still.
 package store
 
 import (
@@ -42,13 +44,13 @@ func scan(row pgx.CollectableRow) (domain.Payment, error) {
 
 // Payments implements app.Store. It locks nothing: a payment may be made right after, and Open then reports it.
 func (s *Store) Payments(ctx context.Context, orderIDs []string) (map[string]domain.Payment, error) {
-	return payments(ctx, s.pool, orderIDs)
+	return payments(ctx, s.pool, paymentsSQL, orderIDs)
 }
 
 const paymentsSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = ANY($1)`
 
-func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[string]domain.Payment, error) {
-	found, err := pgdb.Collect(ctx, q, scan, paymentsSQL, orderIDs)
+func payments(ctx context.Context, q pgdb.Querier, sql string, orderIDs []string) (map[string]domain.Payment, error) {
+	found, err := pgdb.Collect(ctx, q, scan, sql, orderIDs)
 	if err != nil {
 		return nil, fmt.Errorf("read payments: %w", err)
 	}
@@ -109,7 +111,7 @@ func rest(ctx context.Context, q pgdb.Querier, wanted []domain.Payment, written 
 	if len(others) == 0 {
 		return nil
 	}
-	found, err := payments(ctx, q, others)
+	found, err := payments(ctx, q, paymentsSQL, others)
 	if err != nil {
 		return err
 	}
