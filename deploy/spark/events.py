@@ -33,6 +33,9 @@ EVENTS = {
     "order_confirmed": ("orders", "total"),
     "order_cancelled": ("orders", "total"),
     "order_failed": ("order-failures", "total"),
+    "inventory_changed": ("orders", None),
+    "notification_sent": ("notifications", None),
+    "notification_failed": ("notifications", None),
 }
 TYPE_PREFIX, TYPE_SUFFIX = "pasdetrois.", ".v1"
 UNREADABLE_TYPE = "?"  # stands for a type that is no text of a sensible length

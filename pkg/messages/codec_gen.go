@@ -15,16 +15,19 @@ const (
 	EventOrderConfirmed        = "order_confirmed"
 	EventOrderCancelled        = "order_cancelled"
 	EventOrderFailed           = "order_failed"
+	EventInventoryChanged      = "inventory_changed"
+	EventNotificationSent      = "notification_sent"
+	EventNotificationFailed    = "notification_failed"
 )
 
 // topicOf returns the topic that carries an event, "" for an unknown one.
 func topicOf(event string) string {
 	switch event {
-	case EventOrderPlaced, EventOrderConfirmed, EventOrderCancelled:
+	case EventOrderPlaced, EventOrderConfirmed, EventOrderCancelled, EventInventoryChanged:
 		return TopicOrders
 	case EventPaymentRequested, EventPaymentCaptured, EventRefundRequested, EventPaymentRefunded:
 		return TopicPayments
-	case EventNotificationRequested:
+	case EventNotificationRequested, EventNotificationSent, EventNotificationFailed:
 		return TopicNotifications
 	case EventOrderRejected, EventPaymentFailed, EventOrderFailed:
 		return TopicOrderFailures
@@ -67,6 +70,9 @@ func (OrderPlaced) Topic() string { return TopicOrders }
 // Key implements Event.
 func (e OrderPlaced) Key() string { return e.OrderID }
 
+// Order implements Event.
+func (e OrderPlaced) Order() string { return e.OrderID }
+
 // EventName implements Event.
 func (PaymentRequested) EventName() string { return EventPaymentRequested }
 
@@ -75,6 +81,9 @@ func (PaymentRequested) Topic() string { return TopicPayments }
 
 // Key implements Event.
 func (e PaymentRequested) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e PaymentRequested) Order() string { return e.OrderID }
 
 // EventName implements Event.
 func (PaymentCaptured) EventName() string { return EventPaymentCaptured }
@@ -85,6 +94,9 @@ func (PaymentCaptured) Topic() string { return TopicPayments }
 // Key implements Event.
 func (e PaymentCaptured) Key() string { return e.OrderID }
 
+// Order implements Event.
+func (e PaymentCaptured) Order() string { return e.OrderID }
+
 // EventName implements Event.
 func (RefundRequested) EventName() string { return EventRefundRequested }
 
@@ -93,6 +105,9 @@ func (RefundRequested) Topic() string { return TopicPayments }
 
 // Key implements Event.
 func (e RefundRequested) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e RefundRequested) Order() string { return e.OrderID }
 
 // EventName implements Event.
 func (PaymentRefunded) EventName() string { return EventPaymentRefunded }
@@ -103,6 +118,9 @@ func (PaymentRefunded) Topic() string { return TopicPayments }
 // Key implements Event.
 func (e PaymentRefunded) Key() string { return e.OrderID }
 
+// Order implements Event.
+func (e PaymentRefunded) Order() string { return e.OrderID }
+
 // EventName implements Event.
 func (NotificationRequested) EventName() string { return EventNotificationRequested }
 
@@ -111,6 +129,9 @@ func (NotificationRequested) Topic() string { return TopicNotifications }
 
 // Key implements Event.
 func (e NotificationRequested) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e NotificationRequested) Order() string { return e.OrderID }
 
 // EventName implements Event.
 func (OrderRejected) EventName() string { return EventOrderRejected }
@@ -121,6 +142,9 @@ func (OrderRejected) Topic() string { return TopicOrderFailures }
 // Key implements Event.
 func (e OrderRejected) Key() string { return e.OrderID }
 
+// Order implements Event.
+func (e OrderRejected) Order() string { return e.OrderID }
+
 // EventName implements Event.
 func (PaymentFailed) EventName() string { return EventPaymentFailed }
 
@@ -129,6 +153,9 @@ func (PaymentFailed) Topic() string { return TopicOrderFailures }
 
 // Key implements Event.
 func (e PaymentFailed) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e PaymentFailed) Order() string { return e.OrderID }
 
 // EventName implements Event.
 func (OrderConfirmed) EventName() string { return EventOrderConfirmed }
@@ -139,6 +166,9 @@ func (OrderConfirmed) Topic() string { return TopicOrders }
 // Key implements Event.
 func (e OrderConfirmed) Key() string { return e.OrderID }
 
+// Order implements Event.
+func (e OrderConfirmed) Order() string { return e.OrderID }
+
 // EventName implements Event.
 func (OrderCancelled) EventName() string { return EventOrderCancelled }
 
@@ -147,6 +177,9 @@ func (OrderCancelled) Topic() string { return TopicOrders }
 
 // Key implements Event.
 func (e OrderCancelled) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e OrderCancelled) Order() string { return e.OrderID }
 
 // EventName implements Event.
 func (OrderFailed) EventName() string { return EventOrderFailed }
@@ -157,14 +190,57 @@ func (OrderFailed) Topic() string { return TopicOrderFailures }
 // Key implements Event.
 func (e OrderFailed) Key() string { return e.OrderID }
 
+// Order implements Event.
+func (e OrderFailed) Order() string { return e.OrderID }
+
+// EventName implements Event.
+func (InventoryChanged) EventName() string { return EventInventoryChanged }
+
+// Topic implements Event.
+func (InventoryChanged) Topic() string { return TopicOrders }
+
+// Key implements Event.
+func (e InventoryChanged) Key() string { return e.SKU }
+
+// Order implements Event.
+func (InventoryChanged) Order() string { return "" }
+
+// EventName implements Event.
+func (NotificationSent) EventName() string { return EventNotificationSent }
+
+// Topic implements Event.
+func (NotificationSent) Topic() string { return TopicNotifications }
+
+// Key implements Event.
+func (e NotificationSent) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e NotificationSent) Order() string { return e.OrderID }
+
+// EventName implements Event.
+func (NotificationFailed) EventName() string { return EventNotificationFailed }
+
+// Topic implements Event.
+func (NotificationFailed) Topic() string { return TopicNotifications }
+
+// Key implements Event.
+func (e NotificationFailed) Key() string { return e.OrderID }
+
+// Order implements Event.
+func (e NotificationFailed) Order() string { return e.OrderID }
+
 // The fields of all bodies.
 const (
 	fEvent = iota
 	fTimestamp
+	fMessageID
 	fOrderID
 	fAmount
 	fUserID
+	fSku
+	fName
 	fTotal
+	fPrice
 	fCurrency
 	fItems
 	fPaymentMethod
@@ -176,11 +252,13 @@ const (
 	fChannel
 	fKind
 	fTo
+	fStocked
+	fVersion
 	fieldCount
 )
 
 func fieldName(f int) string {
-	return [...]string{"event", "timestamp", "order_id", "amount", "user_id", "total", "currency", "items", "payment_method", "email", "payment_id", "reason", "step", "message", "channel", "kind", "to"}[f]
+	return [...]string{"event", "timestamp", "message_id", "order_id", "amount", "user_id", "sku", "name", "total", "price", "currency", "items", "payment_method", "email", "payment_id", "reason", "step", "message", "channel", "kind", "to", "stocked", "version"}[f]
 }
 
 // fieldOf returns the field of that name, -1 for a name that no event has.
@@ -190,14 +268,22 @@ func fieldOf(name string) int {
 		return fEvent
 	case "timestamp":
 		return fTimestamp
+	case "message_id":
+		return fMessageID
 	case "order_id":
 		return fOrderID
 	case "amount":
 		return fAmount
 	case "user_id":
 		return fUserID
+	case "sku":
+		return fSku
+	case "name":
+		return fName
 	case "total":
 		return fTotal
+	case "price":
+		return fPrice
 	case "currency":
 		return fCurrency
 	case "items":
@@ -220,6 +306,10 @@ func fieldOf(name string) int {
 		return fKind
 	case "to":
 		return fTo
+	case "stocked":
+		return fStocked
+	case "version":
+		return fVersion
 	}
 	return -1
 }
@@ -239,11 +329,11 @@ func (c *converter) event(topic, name string) Event {
 		e.Email = c.text(fEmail)
 		return e
 	case EventPaymentRequested:
-		return PaymentRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentMethod: c.text(fPaymentMethod)}
+		return PaymentRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), Items: c.lenientItems(), PaymentMethod: c.text(fPaymentMethod), Step: c.lenientCode(fStep)}
 	case EventPaymentCaptured:
 		return PaymentCaptured{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentID: c.id(fPaymentID)}
 	case EventRefundRequested:
-		return RefundRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), Reason: c.text(fReason)}
+		return RefundRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), Reason: c.text(fReason), Step: c.text(fStep)}
 	case EventPaymentRefunded:
 		return PaymentRefunded{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentID: c.id(fPaymentID)}
 	case EventNotificationRequested:
@@ -258,6 +348,12 @@ func (c *converter) event(topic, name string) Event {
 		return OrderCancelled{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Items: c.items(), PaymentID: c.id(fPaymentID), Reason: c.text(fReason), Step: c.text(fStep)}
 	case EventOrderFailed:
 		return OrderFailed{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Total: c.required(fTotal), Items: c.items(), PaymentID: c.id(fPaymentID), Reason: c.text(fReason), Step: c.text(fStep)}
+	case EventInventoryChanged:
+		return InventoryChanged{SKU: c.id(fSku), Name: c.text(fName), Price: c.required(fPrice), Stocked: c.count(fStocked), Version: c.count(fVersion)}
+	case EventNotificationSent:
+		return NotificationSent{MessageID: c.id(fMessageID), OrderID: c.id(fOrderID), UserID: c.id(fUserID), Kind: c.text(fKind), Channel: c.channel(fChannel)}
+	case EventNotificationFailed:
+		return NotificationFailed{MessageID: c.id(fMessageID), OrderID: c.id(fOrderID), UserID: c.id(fUserID), Kind: c.text(fKind), Channel: c.channel(fChannel), Reason: c.text(fReason)}
 	}
 	return nil
 }
@@ -280,7 +376,9 @@ func (w *writer) event(event Event) bool {
 		w.decimal("amount", e.Amount)
 		w.text("user_id", e.UserID)
 		w.text("currency", e.Amount.Currency)
+		w.items(e.Items)
 		w.text("payment_method", e.PaymentMethod)
+		w.text("step", e.Step)
 	case PaymentCaptured:
 		w.text("order_id", e.OrderID)
 		w.decimal("amount", e.Amount)
@@ -293,6 +391,7 @@ func (w *writer) event(event Event) bool {
 		w.text("user_id", e.UserID)
 		w.text("currency", e.Amount.Currency)
 		w.text("reason", e.Reason)
+		w.text("step", e.Step)
 	case PaymentRefunded:
 		w.text("order_id", e.OrderID)
 		w.decimal("amount", e.Amount)
@@ -347,6 +446,26 @@ func (w *writer) event(event Event) bool {
 		w.text("payment_id", e.PaymentID)
 		w.text("reason", e.Reason)
 		w.text("step", e.Step)
+	case InventoryChanged:
+		w.text("sku", e.SKU)
+		w.text("name", e.Name)
+		w.decimal("price", e.Price)
+		w.text("currency", e.Price.Currency)
+		w.whole("stocked", e.Stocked)
+		w.whole("version", e.Version)
+	case NotificationSent:
+		w.text("message_id", e.MessageID)
+		w.text("order_id", e.OrderID)
+		w.text("user_id", e.UserID)
+		w.text("channel", e.Channel)
+		w.text("kind", e.Kind)
+	case NotificationFailed:
+		w.text("message_id", e.MessageID)
+		w.text("order_id", e.OrderID)
+		w.text("user_id", e.UserID)
+		w.text("reason", e.Reason)
+		w.text("channel", e.Channel)
+		w.text("kind", e.Kind)
 	default:
 		return false
 	}
@@ -371,7 +490,9 @@ func (e PaymentRequested) Validate() error {
 	p.id("order_id", e.OrderID)
 	p.id("user_id", e.UserID)
 	p.money("amount", e.Amount, 1)
+	p.items(e.Items, e.Amount.Currency)
 	p.optional("payment_method", e.PaymentMethod)
+	p.code("step", e.Step)
 	return p.join()
 }
 
@@ -392,6 +513,7 @@ func (e RefundRequested) Validate() error {
 	p.id("user_id", e.UserID)
 	p.money("amount", e.Amount, 1)
 	p.text("reason", e.Reason, MaxReasonLength, false)
+	p.code("step", e.Step)
 	return p.join()
 }
 
@@ -475,5 +597,39 @@ func (e OrderFailed) Validate() error {
 	p.optional("payment_id", e.PaymentID)
 	p.text("reason", e.Reason, MaxReasonLength, false)
 	p.requiredCode("step", e.Step)
+	return p.join()
+}
+
+// Validate implements Event.
+func (e InventoryChanged) Validate() error {
+	var p problems
+	p.name("sku", e.SKU, MaxSKULength)
+	p.title("name", e.Name)
+	p.money("price", e.Price, 1)
+	p.count("stocked", e.Stocked)
+	p.count("version", e.Version)
+	return p.join()
+}
+
+// Validate implements Event.
+func (e NotificationSent) Validate() error {
+	var p problems
+	p.id("message_id", e.MessageID)
+	p.optional("order_id", e.OrderID)
+	p.id("user_id", e.UserID)
+	p.code("kind", e.Kind)
+	p.channel("channel", e.Channel)
+	return p.join()
+}
+
+// Validate implements Event.
+func (e NotificationFailed) Validate() error {
+	var p problems
+	p.id("message_id", e.MessageID)
+	p.optional("order_id", e.OrderID)
+	p.id("user_id", e.UserID)
+	p.code("kind", e.Kind)
+	p.channel("channel", e.Channel)
+	p.text("reason", e.Reason, MaxReasonLength, false)
 	return p.join()
 }

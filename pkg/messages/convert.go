@@ -65,6 +65,15 @@ func (c *converter) text(f int) string {
 	return ""
 }
 
+// lenientCode reads a code. A value that is none counts as absent.
+func (c *converter) lenientCode(f int) string {
+	var p problems
+	if p.code("", c.f[f].s); c.f[f].kind != text || len(p) > 0 {
+		return ""
+	}
+	return c.f[f].s
+}
+
 // channel reads the channel. An absent one means email, which is the only channel of version 1.
 func (c *converter) channel(f int) string {
 	if s := c.text(f); s != "" {
@@ -207,6 +216,23 @@ func upper(s string) string {
 		}
 	}
 	return s
+}
+
+// count reads a whole number that the event must have, however it is written.
+func (c *converter) count(f int) int64 {
+	v := c.f[f]
+	switch v.kind {
+	case absent:
+		c.problems.add(fieldName(f), "is required")
+	case number:
+		if n, ok := WholeNumber(v.s); ok {
+			return n
+		}
+		c.problems.add(fieldName(f), "must be a whole number from 0 to %d, not %s", int64(MaxCount), quoted(v.s))
+	default:
+		c.mismatch(fieldName(f), v, "a whole number")
+	}
+	return 0
 }
 
 // timestamp reads the body's time, and reports false when there is none. A time that cannot be read is a problem of the message:

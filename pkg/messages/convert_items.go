@@ -27,6 +27,19 @@ func (c *converter) items() []Item {
 	return items
 }
 
+// lenientItems reads the lines behind the amount that they belong to. Lines that break a rule count as absent.
+func (c *converter) lenientItems() []Item {
+	mark := len(c.problems)
+	items := c.items()
+	rules := c.problems[mark:]
+	rules.items(items, c.code())
+	c.problems = c.problems[:mark]
+	if len(rules) > 0 {
+		return nil
+	}
+	return items
+}
+
 // item reads one line. Its problems name the line, as in items[2].sku.
 func (c *converter) item(i int, v value) Item {
 	mark := len(c.problems)

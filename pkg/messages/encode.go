@@ -110,6 +110,12 @@ func (w *writer) decimal(name string, m Money) {
 	w.b = m.appendDecimal(w.b)
 }
 
+// whole writes a whole number.
+func (w *writer) whole(name string, n int64) {
+	w.key(name)
+	w.b = strconv.AppendInt(w.b, n, 10)
+}
+
 // items writes the lines of an order, and nothing when it has none.
 func (w *writer) items(items []Item) {
 	if len(items) == 0 {

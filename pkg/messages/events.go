@@ -2,6 +2,8 @@ package messages
 
 // The tag `wire` describes a field in the message: its name, the kind of its value, and whether it may be missing. The
 // schemas under docs/ and codec_gen.go are generated from it. Money adds a field `currency`, which all amounts share.
+// A field is lenient where it was added to an event that foreign producers write: a value of another form counts as absent, as
+// before there was such a field.
 
 // Item is one line of an order.
 type Item struct {
@@ -24,12 +26,15 @@ type OrderPlaced struct {
 	Email         string `wire:"email,email,optional"`         // "" = the user's default address
 }
 
-// PaymentRequested is `payment_requested` on topic `payments`.
+// PaymentRequested is `payment_requested` on topic `payments`. Items and Step are the decision of the orders service: the lines
+// whose pieces are reserved, with the prices of the catalogue, and the cause. A foreign producer has no use for either.
 type PaymentRequested struct {
 	OrderID       string `wire:"order_id,id"`
 	UserID        string `wire:"user_id,id"`
 	Amount        Money  `wire:"amount,money,positive"`
+	Items         []Item `wire:"items,items,optional,lenient"`
 	PaymentMethod string `wire:"payment_method,name,optional"` // "" = the default method
+	Step          string `wire:"step,code,optional,lenient"`   // "" = another producer, or a version without the field
 }
 
 // PaymentCaptured is `payment_captured` on topic `payments`.
@@ -46,6 +51,7 @@ type RefundRequested struct {
 	UserID  string `wire:"user_id,id"`
 	Amount  Money  `wire:"amount,money,positive"`
 	Reason  string `wire:"reason,reason"`
+	Step    string `wire:"step,code,optional"` // the cause of the request, "" from a version without the field
 }
 
 // PaymentRefunded is `payment_refunded` on topic `payments`. Amount 0 means that the payment was voided before capture.
@@ -121,6 +127,38 @@ type OrderFailed struct {
 	PaymentID string `wire:"payment_id,id,optional"` // of the payment that was given back, "" when none was captured
 	Reason    string `wire:"reason,reason"`
 	Step      string `wire:"step,code"`
+}
+
+// InventoryChanged is `inventory_changed` on topic `orders`: an operator changed a product, or added pieces to it. It is
+// absolute, so the one with the highest version says what the product is. The key of its record is the sku, because the event
+// is about no order. The pieces that are reserved or sold follow from the orders.
+type InventoryChanged struct {
+	SKU     string `wire:"sku,sku"`
+	Name    string `wire:"name,title"`
+	Price   Money  `wire:"price,money,positive"` // of one piece
+	Stocked int64  `wire:"stocked,count"`        // all pieces that were ever added
+	Version int64  `wire:"version,count"`        // rises with each change of the product
+}
+
+// The outcomes of notifications, for programs that act on them. MessageID is the id of the request: of NotificationRequested.
+
+// NotificationSent is `notification_sent` on topic `notifications`: the mail server accepted the email.
+type NotificationSent struct {
+	MessageID string `wire:"message_id,id"`
+	OrderID   string `wire:"order_id,id,optional"` // "" when the notification belongs to no order
+	UserID    string `wire:"user_id,id"`
+	Kind      string `wire:"kind,code,optional"`
+	Channel   string `wire:"channel,channel,optional"`
+}
+
+// NotificationFailed is `notification_failed` on topic `notifications`: the notification is given up.
+type NotificationFailed struct {
+	MessageID string `wire:"message_id,id"`
+	OrderID   string `wire:"order_id,id,optional"` // "" when the notification belongs to no order
+	UserID    string `wire:"user_id,id"`
+	Kind      string `wire:"kind,code,optional"`
+	Channel   string `wire:"channel,channel,optional"`
+	Reason    string `wire:"reason,reason"`
 }
 
 // The kinds of notification that the services send.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The four topics of the choreography. Every record's key is the order id.
+// The four topics of the choreography. A record's key is the order id, and the sku for InventoryChanged.
 const (
 	TopicOrders        = "orders"
 	TopicPayments      = "payments"
@@ -19,8 +19,11 @@ type Event interface {
 	EventName() string
 	// Topic returns the topic that carries the event.
 	Topic() string
-	// Key returns the record key: the order id, or "" for a notification that belongs to no order.
+	// Key returns the record key: the order id, the sku of InventoryChanged, or "" for a notification that belongs to no order.
 	Key() string
+	// Order returns the order that the event is about, "" when it is about none. A sku may be the id of an order as well, so
+	// Key must not stand for the order.
+	Order() string
 	// Validate returns every broken rule of the body, joined, or nil.
 	Validate() error
 }

@@ -39,6 +39,7 @@ func examples() []Type {
 	total := Money{4998, "USD"}
 	items := []Item{{SKU: "ballet-shoes", Quantity: 2, UnitPrice: &price}}
 	const order, user, payment = "ord-1001", "user-7", "pay-5f2c"
+	notification := ID(order, EventNotificationRequested, KindConfirmed)
 	return []Type{
 		{
 			Topic: TopicOrders, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServiceOrders},
@@ -49,7 +50,8 @@ func examples() []Type {
 		{
 			Topic: TopicPayments, Owner: ServiceOrders, Foreign: true, Consumers: []string{ServicePayments},
 			Summary: "The payment of an order is requested.",
-			Example: PaymentRequested{OrderID: order, UserID: user, Amount: total, PaymentMethod: "pm_card_visa"},
+			Example: PaymentRequested{OrderID: order, UserID: user, Amount: total, Items: items, PaymentMethod: "pm_card_visa",
+				Step: EventOrderPlaced},
 		},
 		{
 			Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
@@ -59,7 +61,7 @@ func examples() []Type {
 		{
 			Topic: TopicPayments, Owner: ServiceOrders, Consumers: []string{ServicePayments},
 			Summary: "An order's payment is to be refunded, or voided when it was not captured yet.",
-			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled_by_user"},
+			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled_by_user", Step: "http"},
 		},
 		{
 			Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
@@ -100,6 +102,22 @@ func examples() []Type {
 			Summary: "An order failed without a failed payment: by time-out, because its stock was short after it was paid, or because its id has a payment that went back. For other services; none of the three acts on it.",
 			Example: OrderFailed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "out_of_stock", Step: EventPaymentRefunded},
+		},
+		{
+			Topic: TopicOrders, Owner: ServiceOrders,
+			Summary: "An operator changed a product's name or price, or added pieces to it. The key is the sku. For other services; none of the three acts on it.",
+			Example: InventoryChanged{SKU: "ballet-shoes", Name: "Ballet shoes", Price: price, Stocked: 250, Version: 7},
+		},
+		{
+			Topic: TopicNotifications, Owner: ServiceNotifications,
+			Summary: "A notification was sent. For other services; none of the three acts on it.",
+			Example: NotificationSent{MessageID: notification, OrderID: order, UserID: user, Kind: KindConfirmed, Channel: ChannelEmail},
+		},
+		{
+			Topic: TopicNotifications, Owner: ServiceNotifications,
+			Summary: "A notification failed for good. For other services; none of the three acts on it.",
+			Example: NotificationFailed{MessageID: notification, OrderID: order, UserID: user, Kind: KindConfirmed, Channel: ChannelEmail,
+				Reason: "smtp_refused"},
 		},
 	}
 }

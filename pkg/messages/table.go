@@ -35,9 +35,9 @@ type Topic struct {
 // Topics returns the four topics.
 func Topics() []Topic {
 	return []Topic{
-		{Name: TopicOrders, Partitions: 6, First: EventOrderPlaced, Summary: "Orders that users placed, and those that ended confirmed or cancelled."},
+		{Name: TopicOrders, Partitions: 6, First: EventOrderPlaced, Summary: "Orders that users placed, those that ended confirmed or cancelled, and changes of the catalogue."},
 		{Name: TopicPayments, Partitions: 3, First: EventPaymentRequested, Summary: "Payments and refunds that orders requests, and the answers of payments."},
-		{Name: TopicNotifications, Partitions: 3, First: EventNotificationRequested, Summary: "Messages for users."},
+		{Name: TopicNotifications, Partitions: 3, First: EventNotificationRequested, Summary: "Messages for users, and what became of them."},
 		{Name: TopicOrderFailures, Partitions: 3, First: EventOrderRejected,
 			Summary: "Orders that ended without being fulfilled: outcomes of the business, no errors."},
 	}

@@ -20,6 +20,8 @@ const (
 	MaxReasonLength  = 256
 	MaxMessageLength = 4000
 	MaxEmailLength   = 254
+	MaxTitleLength   = 200       // of a product
+	MaxCount         = 1<<53 - 1 // of pieces, and of versions: the largest whole number that every JSON reader keeps exact
 )
 
 // FieldError is one broken rule of a body. Validate joins one for each.
@@ -144,6 +146,27 @@ func (p *problems) text(field, s string, most int, lines bool) {
 				return
 			}
 		}
+	}
+}
+
+// title checks the name of a product: one line. A blank one is valid, because the catalogue accepts it.
+func (p *problems) title(field, s string) {
+	switch {
+	case s == "":
+		p.add(field, "is required")
+	case !utf8.ValidString(s):
+		p.add(field, "must be valid UTF-8")
+	case utf8.RuneCountInString(s) > MaxTitleLength:
+		p.add(field, "must have at most %d characters", MaxTitleLength)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		p.add(field, "must have no control characters")
+	}
+}
+
+// count checks a number of things.
+func (p *problems) count(field string, n int64) {
+	if n < 0 || n > MaxCount {
+		p.add(field, "must be a whole number from 0 to %d", int64(MaxCount))
 	}
 }
 

@@ -132,7 +132,7 @@ func listen(r *kgo.Record) telling {
 	if err != nil {
 		return telling{}
 	}
-	t := telling{id: m.Event.Key(), orders: r.Topic == messages.TopicOrders, partition: r.Partition}
+	t := telling{id: m.Event.Order(), orders: r.Topic == messages.TopicOrders, partition: r.Partition}
 	if end, ok := outcomeOf(m.Event); ok {
 		t.is, t.outcome = toldBy(end.event), end.sum()
 		return t

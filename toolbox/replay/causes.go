@@ -130,7 +130,7 @@ func (c *causes) note(r *kgo.Record, g group) {
 	if r.Offset >= g.committed[r.Partition] {
 		into = c.fresh
 	}
-	for _, about := range []string{m.Event.Key(), m.ID} {
+	for _, about := range []string{m.Event.Order(), m.ID} {
 		if !c.asked[about] {
 			continue
 		}

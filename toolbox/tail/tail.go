@@ -196,13 +196,14 @@ func (f Filter) matches(r *kgo.Record, reading messages.Reading, readable bool) 
 	return f.Grep == nil || f.Grep.Match(r.Value) || f.Grep.Match(r.Key)
 }
 
-// isOrder reports whether the record is about the order: by its field order_id, else by its key. The key of every
-// message of the contract is the order's id, but another producer may send no key.
+// isOrder reports whether the record is about the order: by its field order_id, else by its key. The key of a message of
+// the contract is the order's id, but another producer may send no key. The key of inventory_changed is a sku, which may
+// be the same text.
 func isOrder(id string, r *kgo.Record, reading messages.Reading) bool {
 	if reading.OrderID != "" {
 		return reading.OrderID == id
 	}
-	return string(r.Key) == id
+	return reading.Event != messages.EventInventoryChanged && string(r.Key) == id
 }
 
 // hasEvent reports whether the record is one of the events asked for. "unknown" asks for all records of unknown types.

@@ -142,7 +142,7 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		return "", err
 	}
 	if d.log.Enabled(ctx, slog.LevelDebug) {
-		d.log.Debug("handled", "event", event, "order_id", m.Event.Key(), "message_id", m.ID, "topic", r.Topic,
+		d.log.Debug("handled", "event", event, "order_id", m.Event.Order(), "message_id", m.ID, "topic", r.Topic,
 			"partition", r.Partition, "offset", r.Offset, "trace_id", traceID(m.TraceParent))
 	}
 	return handled, nil

@@ -88,7 +88,8 @@ func TestWhatTheGeneratorCannotWriteIsAnError(t *testing.T) {
 		"a tag without a kind":             {"events.go", `"reason,reason"`, `"reason"`, "names no kind"},
 		"an amount that cannot be missing": {"events.go", "`wire:\"amount,money,positive\"`", "`wire:\"amount,money,optional\"`", "HasAmount"},
 		"an optional reason":               {"events.go", `"reason,reason"`, `"reason,reason,optional"`, "no rule"},
-		"an event without an order":        {"events.go", `"order_id,id"`, `"order,id"`, "no order_id"},
+		"an event without an order":        {"events.go", `"order_id,id"`, `"order,id"`, "no order_id and no sku"},
+		"a lenient id":                     {"events.go", `"payment_id,id,optional"`, `"payment_id,id,optional,lenient"`, "can be lenient"},
 		"a row without a type":             {"registry.go", "Example: PaymentFailed{", "Example: Unheard{", "names no type"},
 	} {
 		_, err := Source(copied(t, c.file, c.old, c.with))

@@ -9,8 +9,8 @@ import (
 // written is the order of members in a body that the services write: consumers have golden files of it. A field with another
 // name follows, in the order of the types.
 func written() []string {
-	return []string{"order_id", "amount", "user_id", "total", "currency", "items", "payment_method", "email", "payment_id",
-		"reason", "step", "message", "channel", "kind", "to"}
+	return []string{"message_id", "order_id", "amount", "user_id", "sku", "name", "total", "price", "currency", "items",
+		"payment_method", "email", "payment_id", "reason", "step", "message", "channel", "kind", "to", "stocked", "version"}
 }
 
 // complete adds what follows from the events' fields.
@@ -23,18 +23,21 @@ func (c *contract) complete() error {
 			if !slices.Contains(c.Fields, f.Name) {
 				c.Fields = append(c.Fields, f.Name)
 			}
-			if f.Name == "order_id" {
+			switch {
+			case f.Name == "order_id":
+				e.Key, e.Order = f.GoName, f.GoName
+			case f.Name == "sku" && e.Order == "":
 				e.Key = f.GoName
 			}
 			if err := e.complete(f); err != nil {
 				return fmt.Errorf("%s.%s: %w", e.GoName, f.GoName, err)
 			}
-			if f.Kind == "money" {
+			if f.Kind == "money" && f.Name != "price" { // a price is no money that moves
 				c.Amounts = grouped(c.Amounts, constant(f.Name), e.GoName)
 			}
 		}
 		if e.Key == "" {
-			return fmt.Errorf("%s has no order_id, which is the key of its record", e.GoName)
+			return fmt.Errorf("%s has no order_id and no sku: its record would have no key", e.GoName)
 		}
 	}
 	for i := range c.Events {
@@ -77,9 +80,17 @@ func (e *event) complete(f field) error {
 func reader(f field) (string, error) {
 	call := ""
 	switch {
-	case f.Kind == "id", f.Kind == "channel":
+	case f.Lenient && f.Optional && f.Kind == "items":
+		return "c.lenientItems()", nil
+	case f.Lenient && f.Optional && f.Kind == "code":
+		call = "lenientCode"
+	case f.Lenient:
+		return "", fmt.Errorf("an optional code, or optional items, can be lenient, not %s", f.Kind)
+	case f.Kind == "id", f.Kind == "sku":
+		call = "id"
+	case f.Kind == "channel", f.Kind == "count":
 		call = f.Kind
-	case slices.Contains([]string{"name", "email", "code", "reason", "message"}, f.Kind):
+	case slices.Contains([]string{"name", "email", "code", "reason", "message", "title"}, f.Kind):
 		call = "text"
 	case f.Kind == "items":
 		return "c.items()", nil
@@ -110,6 +121,8 @@ func writesOf(e event, order []string) []string {
 			writes = append(writes, fmt.Sprintf("if e.%s {\nw.decimal(%q, e.%s)\n}", e.Fields[i].Has, name, e.Fields[i].GoName))
 		case e.Fields[i].Kind == "money":
 			writes = append(writes, fmt.Sprintf("w.decimal(%q, e.%s)", name, e.Fields[i].GoName))
+		case e.Fields[i].Kind == "count":
+			writes = append(writes, fmt.Sprintf("w.whole(%q, e.%s)", name, e.Fields[i].GoName))
 		default:
 			writes = append(writes, fmt.Sprintf("w.text(%q, e.%s)", name, e.Fields[i].GoName))
 		}
@@ -134,10 +147,11 @@ func ruleOf(e event, f field) (string, error) {
 		least = ", 1"
 	}
 	required := map[string]string{"id": "id", "name": "id", "code": "requiredCode", "channel": "channel", "money": "money",
-		"reason": "text", "message": "text"}
+		"reason": "text", "message": "text", "sku": "name", "title": "title", "count": "count"}
 	optional := map[string]string{"id": "optional", "name": "optional", "code": "code", "channel": "channel", "email": "email",
 		"money": "moneyUnlessItems", "items": "items"}
-	more := map[string]string{"reason": ", MaxReasonLength, false", "message": ", MaxMessageLength, true", "money": least}[f.Kind]
+	more := map[string]string{"reason": ", MaxReasonLength, false", "message": ", MaxMessageLength, true", "money": least,
+		"sku": ", MaxSKULength"}[f.Kind]
 	if f.Has != "" {
 		more = ", e." + f.Has + ", e.Items" + more
 	}

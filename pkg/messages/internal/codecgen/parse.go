@@ -5,7 +5,7 @@
 // struct types with `wire` tags in events.go, the rows of registry.go and the topics of table.go. An event is the type of
 // a row's Example, and its name is that type's name in snake case. Everything else follows from the tags:
 //
-//	`wire:"NAME,KIND[,positive][,optional]"`
+//	`wire:"NAME,KIND[,positive][,optional[,lenient]]"`
 //
 // Package contractdoc writes the documents from the same tags.
 package codecgen
@@ -34,7 +34,7 @@ type contract struct {
 type event struct {
 	GoName, Name, Topic string // OrderPlaced, order_placed, TopicOrders
 	Fields              []field
-	Key                 string   // the field that has the order id
+	Key, Order          string   // the fields that have the record's key and the order id; Order is "" for an event of no order
 	Reads               string   // the members of the literal that Decode makes
 	Later               []string // the statements behind it: from the first optional amount on
 	Writes, Rules       []string
@@ -44,6 +44,7 @@ type event struct {
 type field struct {
 	GoName, Name, Kind string // OrderID, order_id, id
 	Optional, Positive bool
+	Lenient            bool   // a value of another form counts as absent
 	Has                string // the field that says whether an optional amount is there, "" = there is none
 }
 
@@ -158,7 +159,8 @@ func wireFields(s *ast.StructType) ([]field, error) {
 			return nil, fmt.Errorf("the wire tag of %s names no kind", goName)
 		}
 		fields = append(fields, field{GoName: goName, Name: parts[0], Kind: parts[1],
-			Optional: slices.Contains(parts[2:], "optional"), Positive: slices.Contains(parts[2:], "positive")})
+			Optional: slices.Contains(parts[2:], "optional"), Positive: slices.Contains(parts[2:], "positive"),
+			Lenient: slices.Contains(parts[2:], "lenient")})
 	}
 	for i, f := range fields {
 		if has := "Has" + f.GoName; slices.Contains(unwired, has) {

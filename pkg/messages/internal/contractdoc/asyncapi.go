@@ -46,7 +46,7 @@ func asyncAPI() (object, error) {
 			"headers":     ref("#/components/schemas/headers"),
 			"payload":     ref("#/components/schemas/" + t.Name),
 			"bindings": object{"kafka": object{"bindingVersion": "0.5.0",
-				"key": object{"type": "string", "description": "The order id. Absent for a notification that belongs to no order."}}},
+				"key": object{"type": "string", "description": keyOf(t)}}},
 			"examples": []object{{"name": t.Name, "payload": json.RawMessage(example.Value)}},
 		}
 		for _, service := range append([]string{t.Owner}, t.Others...) {
@@ -70,6 +70,17 @@ func asyncAPI() (object, error) {
 		"operations":         operations,
 		"components":         object{"messages": texts, "schemas": schemas},
 	}, nil
+}
+
+// keyOf says what the record's key is.
+func keyOf(t messages.Type) string {
+	switch {
+	case t.Example.Order() == "":
+		return "The sku."
+	case t.Topic == messages.TopicNotifications:
+		return "The order id. Absent for a notification that belongs to no order."
+	}
+	return "The order id."
 }
 
 // ref returns a reference to another part of the document.
@@ -97,7 +108,7 @@ func headerSchema() *Schema {
 			text("ce_type", "pasdetrois.<event>.v1"),
 			text("ce_source", "/pasdetrois/<service>"),
 			{"ce_time", &Schema{Type: "string", Format: "date-time", Description: "When it happened."}},
-			text("ce_subject", "The order id."),
+			text("ce_subject", "The record's key: the order id, or the sku of inventory_changed."),
 			{"ce_ordertime", &Schema{Type: "string", Format: "date-time", Description: "When the order was received; in messages that say something of an order's outcome, to measure with."}},
 			{"ce_outside", &Schema{Type: "string", Const: "true", Description: "The payment was asked for by another producer than orders; in what payments says of it."}},
 			{"content-type", &Schema{Const: "application/json"}},
@@ -108,7 +119,7 @@ func headerSchema() *Schema {
 // Example returns t's example as a record. Nothing in it is random: it is the golden file of the event.
 func Example(t messages.Type) (messages.Record, error) {
 	m := messages.Message{
-		ID:          messages.ID("ord-1001", t.Name, "example"),
+		ID:          messages.ID(t.Example.Key(), t.Name, "example"),
 		Event:       t.Example,
 		Source:      t.Owner,
 		Time:        time.Date(2026, time.March, 14, 9, 26, 53, 589_793_000, time.UTC),

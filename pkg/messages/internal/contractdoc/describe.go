@@ -15,6 +15,16 @@ func describe(field string) string {
 		return "The lines of the order; each sku on one line only. An order without items reserves no stock."
 	case "sku":
 		return "The article."
+	case "name":
+		return "What the product is called."
+	case "price":
+		return "What one piece costs, as an exact decimal."
+	case "stocked":
+		return "All pieces that were ever added. The orders tell which of them are reserved or sold."
+	case "version":
+		return "Rises with each change of the product: of two events of one sku, the higher one is the newer."
+	case "message_id":
+		return "The id of the notification_requested that this is about: its header ce_id."
 	case "quantity":
 		return "How many of it."
 	case "unit_price":
@@ -34,7 +44,7 @@ func describe(field string) string {
 	case "kind":
 		return "What the message is about: confirmed, rejected, failed, cancelled, fraud_alert. Others may be added."
 	case "step":
-		return "What led to the decision: the event that the orders service handled, or http. It stands in the message id."
+		return "What led to the decision: the event that the orders service handled, http, or timeout."
 	case "to":
 		return "The address to write to. Missing: the user's default address."
 	}

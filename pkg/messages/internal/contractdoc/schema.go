@@ -136,6 +136,7 @@ func objectOf(t reflect.Type) (*Schema, error) {
 			switch o {
 			case "optional":
 				optional = true
+			case "lenient": // it says how a value that breaks this schema is read
 			case "positive":
 				v.Minimum, v.Above = nil, ptr(0)
 			default:
@@ -185,6 +186,10 @@ func valueOf(name, kind string, t reflect.Type) (*Schema, error) {
 	case "money":
 		s.Type, s.Minimum, s.Maximum = []string{"number", "string"}, ptr(0), ptr(messages.MaxMinor)
 		s.Pattern = `^(0|[1-9][0-9]*)(\.[0-9]+)?$`
+	case "title":
+		s.Type, s.MinLength, s.MaxLength, s.Pattern = "string", 1, messages.MaxTitleLength, oneLine
+	case "count":
+		s.Type, s.Minimum, s.Maximum = "integer", ptr(0), ptr(messages.MaxCount)
 	case "items":
 		lines, err := objectOf(t.Elem())
 		if err != nil {

@@ -67,14 +67,14 @@ func transient(err error) error {
 // placed later with its id must neither be charged again nor lose the money. Any other message that is a dead letter already,
 // and is replayed, fails again.
 func (a *App) hold(ctx context.Context, w *work, e messages.Event, r messages.Record, outside bool) (bus.Result, error) {
-	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Key(), Event: e.EventName(), Record: r, HeldAt: w.now, Outside: outside})
+	parked, err := w.tx.Hold(ctx, Held{OrderID: e.Order(), Event: e.EventName(), Record: r, HeldAt: w.now, Outside: outside})
 	if err != nil {
 		return bus.Result{}, err
 	}
 	if parked {
-		return bus.Result{Err: unknownOrder(e.Key())}, nil
+		return bus.Result{Err: unknownOrder(e.Order())}, nil
 	}
-	a.cfg.Log.Info("message held until its order arrives", "event", e.EventName(), "order_id", e.Key(), "topic", r.Topic,
+	a.cfg.Log.Info("message held until its order arrives", "event", e.EventName(), "order_id", e.Order(), "topic", r.Topic,
 		"partition", r.Partition, "offset", r.Offset)
 	return bus.Result{}, nil
 }

@@ -141,7 +141,7 @@ func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E]
 	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
 		ids := make([]string, len(batch))
 		for i, in := range batch {
-			ids[i] = in.Event.Key()
+			ids[i] = in.Event.Order()
 		}
 		if err := w.lockOrders(ctx, ids); err != nil {
 			return err
