@@ -1,7 +1,8 @@
 // Package migrations brings Postgres to the newest version: one schema and one login role per service.
 //
 //	as the admin:  bootstrap lock --> roles and schema, where missing --> unlock
-//	as the owner:  goose's lock --> SQL files that have not run --> grants to the auditor --> the role's settings
+//	as the owner:  sequences that are behind --> goose's lock --> SQL files that have not run
+//	               --> grants to the auditor --> the role's settings
 //
 // Everything may run again, and several programs may run it at the same time. Each SQL file is a transaction, so a migration
 // that fails leaves nothing of itself.
@@ -59,6 +60,9 @@ func UpFrom(ctx context.Context, adminURL, service string, files fs.FS) error {
 
 func up(ctx context.Context, adminURL, service string, files fs.FS, roles Roles) error {
 	return with(ctx, adminURL, service, files, roles, func(ctx context.Context, p *goose.Provider, db *sql.DB, dir named) error {
+		if _, err := moveSequences(ctx, db, service); err != nil {
+			return err
+		}
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}

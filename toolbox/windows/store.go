@@ -139,7 +139,7 @@ func (s *Store) open(ctx context.Context) error {
 func (s *Store) begin(ctx context.Context) error {
 	const (
 		present = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('windows.offsets') AND attname = 'topic_id')`
-		create  = `INSERT INTO windows.jobs (job, topics, size_ms, grace_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+		create  = `INSERT INTO windows.jobs (job, topics, size_ms, grace_ms) VALUES ($1, $2, $3, $4) ON CONFLICT (job) DO NOTHING`
 	)
 	var have bool
 	if err := s.conn.QueryRow(ctx, present).Scan(&have); err != nil {

@@ -76,7 +76,7 @@ func (l newRow) insert(ctx context.Context, q pgdb.Querier) (added bool, err err
 	tag, err := pgdb.Exec(ctx, q, parkSQL, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, l.headers, l.reason, l.detail,
 		l.stack, r.LastOffset, l.whole.Value, l.whole.SHA256, l.whole.Key, l.whole.Headers, l.size())
 	if err != nil {
-		return false, fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, err)
+		return false, fmt.Errorf("park %s/%d/%d: %w", r.Topic, r.Partition, r.Offset, pgdb.OnConflict(err, "dead_letters"))
 	}
 	return tag.RowsAffected() == 1, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Row is a stored message. Hand it to Relay.Enqueue after the commit.
@@ -41,7 +42,7 @@ func Add(batch *pgx.Batch, stored func([]Row), msgs ...messages.Message) error {
 	batch.Queue(addSQL, topics, keys, values, headers).Query(func(result pgx.Rows) error {
 		ids, err := pgx.CollectRows(result, pgx.RowTo[int64])
 		if err != nil {
-			return fmt.Errorf("put %d messages into the outbox: %w", len(msgs), err)
+			return fmt.Errorf("put %d messages into the outbox: %w", len(msgs), pgdb.OnConflict(err, "outbox"))
 		}
 		for i := range rows {
 			rows[i].ID = ids[i]

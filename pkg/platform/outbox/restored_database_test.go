@@ -6,7 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // restoreSQL does to the table what pg_restore --clean does: the rows keep numbers and transactions of where they come from.
@@ -132,4 +135,18 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
+}
+
+// Until recovery has moved the sequence, an id may be taken.
+func TestAMessageWhoseIDIsTakenSaysSo(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.add("o", 1)
+	_, err := w.pool.Exec(t.Context(), `SELECT setval('outbox_id_seq', 1, false)`)
+	require.NoError(t, err)
+	var batch pgx.Batch
+	require.NoError(t, Add(&batch, func([]Row) {}, note("o", 2)))
+	err = w.pool.SendBatch(t.Context(), &batch).Close()
+	require.ErrorAs(t, err, new(*pgdb.SequenceError))
+	require.True(t, pgdb.IsUnavailable(err), "a client may try again")
 }

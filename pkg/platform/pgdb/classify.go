@@ -87,7 +87,10 @@ func OutcomeOf(err error) Outcome {
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
+	var sequence *SequenceError
 	switch pg := serverError(err); {
+	case errors.As(err, &sequence): // `pas migrate` moves the sequence
+		return NotSetUp
 	case errors.As(err, &connect): // with any SQLSTATE: the server refused the connection
 		return Unavailable
 	case pg != nil:

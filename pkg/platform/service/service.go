@@ -199,6 +199,7 @@ func (s *Shell) checks(consumer *bus.Consumer, own []httpx.Check) []httpx.Check 
 		{Name: "postgres", Run: s.waits.Check, Requests: true},
 		{Name: "consumer", Run: consumer.Check},
 		{Name: "topics", Run: consumer.Topics},
+		{Name: "sequences", Run: func(ctx context.Context) error { return pgdb.CheckSequences(ctx, s.DB) }},
 	}
 	if s.producer != nil {
 		checks = append(checks, httpx.Check{Name: "kafka_producer", Run: s.producer.Check})

@@ -31,6 +31,14 @@ func TestAMinimalServiceConsumesPublishesParksAndAnswers(t *testing.T) {
 	require.Equal(t, http.StatusOK, status(t, s, s.Public+"/parcels/o1"))
 	require.Equal(t, 1, w.Rows("parcels"))
 
+	_, err := w.DB.Exec(t.Context(), `INSERT INTO dead_letters (id, topic, partition, record_offset, record_time, reason, detail)
+		OVERRIDING SYSTEM VALUE VALUES (7, 'things', 0, 0, now(), 'not_json', '')`)
+	require.NoError(t, err)
+	s.Ready(http.StatusServiceUnavailable, "the sequence of parcels.dead_letters is behind", "(last id 0, highest 7)", "`pas migrate`")
+	_, err = w.DB.Exec(t.Context(), `DELETE FROM dead_letters`)
+	require.NoError(t, err)
+	s.Ready(http.StatusOK, `"sequences":"ok"`)
+
 	w.Write(messages.TopicPayments, "no json")
 	s.Answers(s.Admin+"/dead-letters", http.StatusOK, messages.ReasonNotJSON)
 	s.Answers(s.Admin+"/consumers", http.StatusOK, `"state":"consuming"`, w.Kafka.GroupPrefix+"parcels.payments")

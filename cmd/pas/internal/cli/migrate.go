@@ -27,7 +27,7 @@ const migrateTime = 10 * time.Minute
 
 // migrate makes `pas migrate`. It runs in this order, and each step can be repeated:
 //
-//	read the URLs -> connect -> check every role -> passwords -> schemas -> change data capture
+//	read the URLs -> connect -> check every role -> passwords -> sequences and schemas -> change data capture
 //
 // Nothing is changed before all checks hold. A failure later leaves the earlier steps done; running the command
 // again completes them.
@@ -40,7 +40,8 @@ func (a *app) migrate() *cobra.Command {
 		Short: "Bring the database to the newest version",
 		Long: `Create the three services' roles and schemas and bring them to the newest version, in the database of the URL
 given. The URL is of a superuser or a role that may create roles and schemas: DATABASE_ADMIN_URL, or
-DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing.
+DATABASE_ADMIN_URL_FILE names a file with it. Running it again changes nothing. After a move by logical replication it
+moves the sequences behind the rows that were copied.
 
 Where ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL (or …_FILE) is set, the URL that the
 service itself will use, its user is the service's role, and the role gets the password in it. Else the role is called
@@ -133,7 +134,13 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 			return failed(err)
 		}
 	}
+	moved := []pgdb.Sequence{}
 	for _, service := range services {
+		behind, err := migrations.MoveSequences(ctx, target, service, logins.roles[service])
+		if err != nil {
+			return failed(err)
+		}
+		moved = append(moved, behind...)
 		if err := migrations.UpService(ctx, target, service, logins.roles[service]); err != nil {
 			return failed(err)
 		}
@@ -145,10 +152,13 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	}
 	if a.json {
 		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": services, "passwords_set": roles,
-			"roles": logins.roles})
+			"roles": logins.roles, "sequences_moved": tables(moved)})
 	}
 	for _, role := range roles {
 		a.printer().Line("The role %s has the password of its URL.", role)
+	}
+	for _, s := range moved {
+		a.printer().Line("The sequence of %s was behind its rows, and is moved from %d to %d.", s.Table, s.Last, s.Highest)
 	}
 	// A warning only: whether two installations share a role on purpose, this command cannot decide.
 	for _, role := range logins.names(services) {
@@ -158,6 +168,15 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	}
 	a.printer().Line("At the newest version in %s: %s.", u.Redacted(), strings.Join(services, ", "))
 	return nil
+}
+
+// tables returns the tables of sequences.
+func tables(sequences []pgdb.Sequence) []string {
+	names := make([]string, len(sequences))
+	for i, s := range sequences {
+		names[i] = s.Table
+	}
+	return names
 }
 
 // reachable connects once, so that a wrong address fails within the patience and not after migrateTime.

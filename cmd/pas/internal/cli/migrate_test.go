@@ -61,6 +61,26 @@ func TestMigrateSetsThePasswordsOfTheServicesOwnURLs(t *testing.T) {
 	require.True(t, hasPassword(t, admin, "notifications", "notifications"))
 }
 
+func TestMigrateMovesSequencesThatReplicationLeftBehind(t *testing.T) {
+	t.Parallel()
+	adminURL, admin := ownServer(t)
+	environ := map[string]string{"DATABASE_ADMIN_URL": adminURL}
+	require.Equal(t, cli.ExitOK, pas(t, environ, "migrate").code)
+	const note = `INSERT INTO notifications.notifications (id, message_id, user_id, recipient, message, channel, next_attempt_at, requested_at)
+		OVERRIDING SYSTEM VALUE VALUES ($1::bigint, $1::bigint::text, 'u', 'u@example.com', 'm', 'email', now(), now())`
+	_, err := admin.Exec(t.Context(), note, 100000)
+	require.NoError(t, err)
+	got := pas(t, environ, "migrate")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "The sequence of notifications.notifications was behind its rows, and is moved from 0 to 100000.")
+	require.NotContains(t, pas(t, environ, "migrate").stdout, "sequence")
+	_, err = admin.Exec(t.Context(), note, 200000)
+	require.NoError(t, err)
+	require.Contains(t, pas(t, environ, "migrate", "--json").stdout, `"sequences_moved": [
+    "notifications.notifications"
+  ]`)
+}
+
 func schemas(t *testing.T, admin *pgx.Conn) []string {
 	t.Helper()
 	rows, err := admin.Query(t.Context(), `SELECT nspname::text FROM pg_namespace WHERE nspname IN ('orders', 'payments', 'notifications') ORDER BY 1`)

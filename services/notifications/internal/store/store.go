@@ -3,6 +3,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -42,8 +43,8 @@ func query(ctx context.Context, q pgdb.Querier, sql string, args ...any) ([]doma
 	return pgdb.Collect(ctx, q, scan, sql, args...)
 }
 
-// Without a conflict target, ON CONFLICT covers both unique keys. A row also conflicts with an earlier row of the same
-// statement: of duplicates within a batch the first one wins.
+// Without a conflict target, ON CONFLICT covers both unique keys, and the primary key: answers finds such a row neither new nor
+// stored. A row also conflicts with an earlier row of the same statement: of duplicates within a batch the first one wins.
 const addSQL = `
 INSERT INTO notifications (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, next_attempt_at,
 	ordered_at, trace_parent)
@@ -98,7 +99,7 @@ func (s *Store) answers(ctx context.Context, batch, added []domain.Notification)
 		key := wanted.Key()
 		n, ok := byKey[key]
 		if !ok {
-			return nil, fmt.Errorf("notification %s is neither new nor stored", key)
+			return nil, cmp.Or(pgdb.CheckSequences(ctx, s.pool), fmt.Errorf("notification %s is neither new nor stored", key))
 		}
 		kept[i] = app.Kept{Notification: n, New: fresh[key]}
 		delete(fresh, key) // the next one in the batch with this key is a repetition

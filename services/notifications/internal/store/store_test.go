@@ -18,6 +18,7 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/fault"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
@@ -336,4 +337,25 @@ func TestClaimKeepsTheTimeOfARetryForAnHour(t *testing.T) {
 		kept[n.OrderID] = !n.SlotAt.IsZero()
 	}
 	require.Equal(t, map[string]bool{"1": true, "2": false, "3": false}, kept)
+}
+
+// Logical replication copies notifications and leaves the sequence behind them.
+func TestANotificationWhoseIDIsTakenIsNotTakenForAStoredOne(t *testing.T) {
+	t.Parallel()
+	s, pool := setup(t)
+	for i := range 3 {
+		add(t, s, time.Minute, about(fmt.Sprint("o", i), "order_confirmed", "m"))
+	}
+	_, err := pool.Exec(t.Context(), `SELECT setval('notifications_id_seq', 1, false)`)
+	require.NoError(t, err)
+	_, err = s.Add(t.Context(), []domain.Notification{about("o9", "order_confirmed", "m")}, time.Minute)
+	require.ErrorAs(t, err, new(*pgdb.SequenceError))
+	require.ErrorContains(t, err, "run `pas migrate`")
+	require.True(t, pgdb.IsUnavailable(err), "the request waits in its partition")
+
+	_, err = pool.Exec(t.Context(), `SELECT setval('notifications_id_seq', 3)`)
+	require.NoError(t, err)
+	kept, err := s.Add(t.Context(), []domain.Notification{about("o9", "order_confirmed", "m")}, time.Minute)
+	require.NoError(t, err)
+	require.True(t, kept[0].New)
 }

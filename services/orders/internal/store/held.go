@@ -40,7 +40,7 @@ func (t *transaction) Hold(ctx context.Context, h app.Held) (bool, error) {
 	err = t.tx.QueryRow(ctx, holdSQL, h.OrderID, h.Event, r.Topic, r.Partition, r.Offset, r.Time, r.Key, r.Value, headers,
 		h.HeldAt, h.Outside).Scan(&parked)
 	if err != nil {
-		return false, fmt.Errorf("hold %s for order %s: %w", h.Event, h.OrderID, err)
+		return false, fmt.Errorf("hold %s for order %s: %w", h.Event, h.OrderID, pgdb.OnConflict(err, "held_messages"))
 	}
 	return parked, nil
 }

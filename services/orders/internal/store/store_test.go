@@ -15,6 +15,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/outbox"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
@@ -279,4 +280,24 @@ func TestNewer(t *testing.T) {
 	newer, err := w.Newer(t.Context(), map[string]int64{"o": 0, "p": 1, "q": 0})
 	require.NoError(t, err)
 	require.Equal(t, []domain.Order{*w.read("o")}, newer)
+}
+
+// Logical replication copies held messages and leaves the sequence behind them.
+func TestAHeldMessageWhoseIDIsTakenSaysSo(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	hold := func(offset int64) error {
+		return w.InTx(t.Context(), func(ctx context.Context, tx app.Tx) error {
+			_, err := tx.Hold(ctx, app.Held{OrderID: "o", Event: "e", HeldAt: at,
+				Record: messages.Record{Topic: "t", Time: at.Add(time.Duration(offset) * time.Second), Offset: offset}})
+			return err
+		})
+	}
+	require.NoError(t, hold(1))
+	_, err := w.db.Exec(t.Context(), `SELECT setval('held_messages_id_seq', 1, false)`)
+	require.NoError(t, err)
+	err = hold(2)
+	require.ErrorAs(t, err, new(*pgdb.SequenceError))
+	require.ErrorContains(t, err, "run `pas migrate`")
+	require.True(t, pgdb.IsUnavailable(err), "the record waits in its partition")
 }
