@@ -42,7 +42,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	return shell.Run(ctx, service.Parts{
 		Handlers: orders.Table(),
 		Public:   service.API{About: "Place orders and follow them.", Register: api.Register},
-		Admin:    service.API{About: "The catalogue, what orders consumes, and messages that it could not handle.", Register: api.RegisterAdmin},
+		Admin:    service.API{About: "The catalogue, messages to publish again, what orders consumes, and messages that it could not handle.", Register: api.RegisterAdmin},
 		Early:    &httpx.Early{Method: http.MethodPost, Path: "/orders", Busy: orders.Busy},
 		Loops: []run.Component{service.Sweepers(cmp.Or(cfg.SweepEvery, sweepEvery), log,
 			service.Sweep{Name: "payment time-outs", Run: orders.ExpirePayments},

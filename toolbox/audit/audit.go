@@ -33,6 +33,7 @@ import (
 	"slices"
 	"time"
 
+	"pasdetrois/toolbox/aside"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/hint"
 )
@@ -77,6 +78,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		a.checks.topics.Notes = a.gaps.notes(a.checks.topics.Unjudged)
 	}
 	a.checks.strangers.Notes = a.outside.notes()
+	if a.untold > 0 {
+		a.checks.notified.Notes = []string{fmt.Sprintf("nobody was told of %d orders: ask for their emails again with `pas order republish ORDER-ID…` or --placed-from TIME", a.untold)}
+	}
 	a.report.Checks, a.report.Took = a.checks.all(), time.Since(began)
 	return a.report, nil
 }
@@ -88,23 +92,36 @@ type audit struct {
 	checks checks
 	report *Report
 	before time.Time // a row that changed later is in flight
+	fixed  time.Time // an order that changed later is not compared with the topics, which may lack its messages
 	// By currency, in minor units: captured and not refunded; confirmed.
 	kept, confirmed map[string]int64
 	stories         *stories // nil without Topics
 	messages        int64    // read for them
 	gaps            *gaps
 	outside         outside
+	untold          int64 // settled orders without the notification of their status
 }
 
-// run opens the orders database first, because a.before counts from the earliest of the three moments. A change that a
-// later transaction sees and an earlier one does not is then newer than a.before, and in flight.
+// run fixes the ends of the topics, then opens the orders database: a.before counts from the earliest of the moments of the
+// databases. A change that a later moment shows and an earlier one does not is newer than a.before, and in flight. A change after
+// the ends were fixed is newer than a.fixed. The time between both is measured here, because the clocks of Kafka and Postgres may
+// differ.
 func (a *audit) run(ctx context.Context) error {
+	var topics *feed.Feed
+	began := time.Now()
+	if a.cfg.Topics != nil {
+		var err error
+		if topics, err = a.openTopics(ctx); err != nil {
+			return err
+		}
+		defer topics.Close()
+	}
 	orders, err := open(ctx, "orders", a.cfg.OrdersURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
 	}
 	defer orders.close()
-	a.before = orders.now.Add(-a.cfg.Grace)
+	a.before, a.fixed = orders.now.Add(-a.cfg.Grace), orders.now.Add(-time.Since(began))
 	payments, err := open(ctx, "payments", a.cfg.PaymentsURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
@@ -115,7 +132,7 @@ func (a *audit) run(ctx context.Context) error {
 		return err
 	}
 	defer notifications.close()
-	if err := a.ofEachAndTopics(ctx, orders, payments, notifications); err != nil {
+	if err := a.ofEachAndTopics(ctx, topics, orders, payments, notifications); err != nil {
 		return err
 	}
 	if err := a.merge(ctx, orders, payments, notifications); err != nil {
@@ -127,22 +144,23 @@ func (a *audit) run(ctx context.Context) error {
 
 // ofEachAndTopics runs the checks of single databases while a second goroutine reads the topics, which takes longer.
 // The first error cancels the other side. It returns only when both sides have ended, so nothing uses the connections
-// afterwards. When the topics fail, their error counts: that of the databases is then a mere cancellation.
-func (a *audit) ofEachAndTopics(ctx context.Context, orders, payments, notifications *book) error {
-	if a.cfg.Topics == nil {
+// afterwards. When the topics fail, their error counts: that of the databases is then a mere cancellation. topics is nil
+// without Config.Topics.
+func (a *audit) ofEachAndTopics(ctx context.Context, topics *feed.Feed, orders, payments, notifications *book) error {
+	if topics == nil {
 		return a.ofEachAlone(ctx, orders, payments, notifications)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	a.checks.topics = &Check{Name: "topics", Holds: "each order's state, rebuilt from the topics alone, is the one that is kept", Examples: []string{}}
-	apart, err := putAside(ctx, orders)
+	apart, err := aside.Read(ctx, orders.tx)
 	if err != nil {
 		return err
 	}
 	read := make(chan error, 1)
 	go func() {
 		var err error
-		if a.stories, err = a.readStories(ctx, apart); err != nil {
+		if a.stories, err = a.readStories(ctx, topics, apart); err != nil {
 			stop()
 		}
 		read <- err

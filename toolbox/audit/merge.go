@@ -111,9 +111,10 @@ func (a *audit) judge(f file) {
 	a.money(f)
 	a.outcome(f)
 	a.notified(f)
-	if a.checks.topics != nil {
+	if a.checks.topics != nil && !f.order.updated.After(a.fixed) {
 		a.told(f)
 	}
+	a.stories.forget(f.id)
 }
 
 // stranger judges rows whose order does not exist. A payment that another producer asked for is allowed. A notification
@@ -247,6 +248,7 @@ func (a *audit) notified(f file) {
 		}
 	}
 	if !told {
+		a.untold++
 		a.checks.notified.offend(fmt.Sprintf("%s is %s, and nobody was told", o.id, o.status))
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/toolbox/aside"
 	"pasdetrois/toolbox/feed"
 )
 
@@ -23,9 +25,9 @@ type story struct {
 	outcome  uint64
 }
 
-// told is a set of facts. It has one bit for each event, and for each kind of notification, that an order may have. Two
-// more bits are about the order's messages. All 16 bits are used.
-type told uint16
+// told is a set of facts. It has one bit for each event, and for each kind of notification, that an order may have. Three
+// more bits are about the order's messages.
+type told uint32
 
 const (
 	placed told = 1 << iota
@@ -44,6 +46,7 @@ const (
 	endCancelled
 	endFailed
 	afterOutcome // its first order_placed came after an outcome on its partition
+	recent       // a message of it is newer than the changes that are judged
 
 	anyEnd = endConfirmed | endCancelled | endFailed
 )
@@ -55,20 +58,19 @@ type position struct {
 	offset    int64
 }
 
-// readStories reads the four topics from their beginning to the ends that they have when the feed opens. Records that
-// are written later are not read. The end of ctx stops it, and so does an error of Kafka.
-func (a *audit) readStories(ctx context.Context, apart *aside) (*stories, error) {
+// openTopics fixes the ends up to which readStories reads: those that the four topics have now.
+func (a *audit) openTopics(ctx context.Context) (*feed.Feed, error) {
 	cfg := *a.cfg.Topics
 	cfg.Start, cfg.Follow, cfg.Topics = feed.Start{Beginning: true}, false, nil
 	for _, t := range messages.Topics() {
 		cfg.Topics = append(cfg.Topics, t.Name)
 	}
 	cfg.PassOver = a.gaps.pass
-	f, err := feed.Open(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+	return feed.Open(ctx, cfg)
+}
+
+// readStories reads the topics from their beginning. The end of ctx stops it, and so does an error of Kafka.
+func (a *audit) readStories(ctx context.Context, f *feed.Feed, apart *aside.Records) (*stories, error) {
 	a.gaps.begin(f)
 	all := newStories()
 	for {
@@ -83,7 +85,7 @@ func (a *audit) readStories(ctx context.Context, apart *aside) (*stories, error)
 			return nil, err
 		}
 		a.gaps.note(records)
-		for _, t := range hear(records, apart) {
+		for _, t := range hear(records, apart, a.before) {
 			all.tell(t)
 			if a.messages++; a.messages%messagesEvery == 0 {
 				a.cfg.Progress(a.messages, 0)
@@ -95,7 +97,7 @@ func (a *audit) readStories(ctx context.Context, apart *aside) (*stories, error)
 // hear decodes records on all cores, because decoding takes most of the time. The result has the records' order: a
 // later record of an order must be applied after an earlier one. The goroutines only read apart and write different
 // elements.
-func hear(records []*kgo.Record, apart *aside) []telling {
+func hear(records []*kgo.Record, apart *aside.Records, before time.Time) []telling {
 	heard := make([]telling, len(records))
 	share := max(1, (len(records)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	var listeners sync.WaitGroup
@@ -104,8 +106,11 @@ func hear(records []*kgo.Record, apart *aside) []telling {
 			for i := from; i < min(from+share, len(records)); i++ {
 				r := records[i]
 				heard[i] = listen(r)
-				if apart.has(r) {
+				if apart.Has(r) {
 					heard[i].is |= wasAside
+				}
+				if r.Timestamp.After(before) {
+					heard[i].is |= recent
 				}
 			}
 		})
@@ -250,12 +255,12 @@ func (a *audit) told(f file) {
 }
 
 // strangersInTopics reports the stories that no row took. Such an order is on the topics and in no database. It is
-// allowed when one of its messages is a dead letter: then no service handled that message. Without topics there are no
-// stories.
+// allowed when one of its messages is a dead letter, since no service handled that message then, or so recent that orders may
+// still read it. Without topics there are no stories.
 func (a *audit) strangersInTopics() {
 	for id, s := range a.stories.all() {
 		switch {
-		case s.told&wasAside != 0:
+		case s.told&(wasAside|recent) != 0:
 		case s.told&(placed|captured|requested) != 0:
 			a.checks.topics.offend(fmt.Sprintf("%s is %s on the topics, and there is no such order", id, s.status()))
 		case s.told&anyEnd != 0:

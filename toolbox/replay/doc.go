@@ -4,6 +4,7 @@
 //
 //	prepare ──── finds all mistakes that can be found before anything changes
 //	awaitOthers  waits for the end of another replay's pause
+//	decided ──── compares the decisions on the topics with the database, and ends the replay if the database lacks one
 //	pause ────── every replica leaves its consumer groups, for a lease that is renewed
 //	rewind ───── reads the state, then moves the groups' offsets back
 //	resume ───── the replicas join their groups again
@@ -12,6 +13,12 @@
 //
 // The state is read while the groups are empty, so no record is handled between the snapshot and the reset. The brokers
 // reject a reset while a group has members; this holds even if a replica resumes too early.
+//
+// # Why decisions are compared first
+//
+// The state decides whether a record was handled. A database that was put back to an earlier moment lacks decisions, and
+// the service would decide anew: the partitions are read in another order than the first time, so scarce stock goes to
+// other orders. The topics have the decisions, so package behind finds the rows that lack one.
 //
 // # What must hold
 //

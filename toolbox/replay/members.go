@@ -19,6 +19,7 @@ type BusyError struct {
 	Group     string
 	Members   []Member
 	Strangers bool // some are no replicas of the service
+	Moved     bool // another group of the service was moved back before
 }
 
 // Member is a member of a consumer group, as the brokers describe it.
@@ -37,11 +38,15 @@ func (e *BusyError) Error() string {
 
 // Hint says how to empty the group: end the other program, or pause the replica that was not named.
 func (e *BusyError) Hint() string {
-	if e.Strangers {
-		return fmt.Sprintf("a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; nothing was moved back",
-			e.Service)
+	moved := "nothing was moved back"
+	if e.Moved {
+		moved = "groups that were moved back before stay so, and their records are handled again"
 	}
-	return fmt.Sprintf("give the admin URL of every replica of %s with --admin; nothing was moved back", e.Service)
+	if e.Strangers {
+		return fmt.Sprintf("a member that is not called pasdetrois-%[1]s is another program and takes messages of %[1]s away: end it, then replay again; %[2]s",
+			e.Service, moved)
+	}
+	return fmt.Sprintf("give the admin URL of every replica of %s with --admin; %s", e.Service, moved)
 }
 
 // members returns a *BusyError for the first group that has members. They are sorted, so that the same error has the

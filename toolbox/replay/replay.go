@@ -34,6 +34,10 @@ type Config struct {
 	PauseTo  time.Duration // how long the pause may take to begin; 0 = 45 s
 	OpenTime time.Duration // how long the first answers of the service, of Kafka and of Postgres may take; 0 = 30 s
 	Patience time.Duration // how long nothing may be handled before follow fails; 0 = 2 m
+	Grace    time.Duration // how long a row may take to follow its message on the topics; 0 = 5 s
+	// Contradictions replays although the topics contradict the database. A database behind the topics ends the replay in
+	// any case.
+	Contradictions bool
 	// Progress is called at each step, and during follow a few times a second. It may be nil. A slow one delays the
 	// replay.
 	Progress func(Progress)
@@ -51,8 +55,8 @@ type Progress struct {
 // says how far the replay came; an error without a report means that no group was moved. The service consumes again in
 // each case, at the latest when the lease ends.
 //
-// The typed errors are *BusyError, *PausedError, *StuckError, *RangeError, *PartitionError, *UnknownTopicError,
-// *OtherServiceError and *RemadeError; errors.As finds them. A second replay of the service waits while the first one
+// The typed errors are *BehindError, *ContradictionError, *BusyError, *PausedError, *StuckError, *RangeError,
+// *PartitionError, *UnknownTopicError, *OtherServiceError and *RemadeError; errors.As finds them. A second replay of the service waits while the first one
 // pauses it.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Lease == 0 {
@@ -66,6 +70,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = 2 * time.Minute
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = decidedGrace
 	}
 	if cfg.Progress == nil {
 		cfg.Progress = func(Progress) {}
@@ -88,6 +95,9 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 		if err := r.lookAgain(ctx); err != nil || r.again() == 0 {
 			return r.report(), err
 		}
+	}
+	if err := r.decided(ctx); err != nil {
+		return nil, err
 	}
 	return r.do(ctx)
 }
@@ -159,6 +169,9 @@ func (r *run) rewind(ctx context.Context) error {
 	for _, g := range r.groups {
 		if n := g.again(); n > 0 {
 			if err := r.brokers.reset(ctx, r.Service, g); err != nil {
+				if busy := (*BusyError)(nil); errors.As(err, &busy) {
+					busy.Moved = r.moved
+				}
 				return err
 			}
 			r.moved = true

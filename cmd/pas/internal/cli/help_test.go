@@ -14,7 +14,7 @@ import (
 // commands are all commands with a help text of ours.
 func commands() [][]string {
 	return [][]string{
-		{}, {"demo"}, {"up"}, {"order"}, {"order", "history"}, {"show"}, {"cancel"},
+		{}, {"demo"}, {"up"}, {"order"}, {"order", "history"}, {"order", "republish"}, {"show"}, {"cancel"},
 		{"inventory"}, {"inventory", "put"}, {"inventory", "restock"},
 		{"dead-letters"}, {"dead-letters", "list"}, {"dead-letters", "show"}, {"dead-letters", "replay"}, {"dead-letters", "discard"},
 		{"emails"}, {"emails", "list"}, {"emails", "retry"},

@@ -85,7 +85,7 @@ Test payment methods: pm_card_visa, pm_card_chargeDeclined, pm_card_chargeDeclin
 	f.StringVar(&flags.key, "idempotency-key", "", "makes a repetition of this command harmless")
 	a.waitFlag(cmd, &flags.wait)
 	cobra.CheckErr(cmd.MarkFlagRequired("user"))
-	cmd.AddCommand(a.orderHistory())
+	cmd.AddCommand(a.orderHistory(), a.orderRepublish())
 	return cmd
 }
 

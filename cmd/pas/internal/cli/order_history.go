@@ -27,6 +27,8 @@ type orderHistory struct {
 	Notifications []client.Notification `json:"notifications"`
 	DeadLetters   []serviceLetter       `json:"dead_letters"`
 	NoAnswer      []string              `json:"no_answer"` // services that failed to answer
+	// LettersUnread counts the dead letters without a key that were not searched, because there are too many of them.
+	LettersUnread int `json:"dead_letters_unread,omitempty"`
 }
 
 type serviceLetter struct {
@@ -34,8 +36,8 @@ type serviceLetter struct {
 	client.DeadLetter
 }
 
-// lettersRead is the number of dead letters that are searched in each service, in the order of their ids.
-// Letters behind them do not appear in a history.
+// lettersRead bounds the dead letters without a key that are read one by one in each service, the newest first. Letters with
+// the order's key are all shown.
 const lettersRead = 1000
 
 // orderHistory makes `pas order history`. It shows a partial history when a service fails, and then still exits
@@ -99,34 +101,47 @@ func gather(ctx context.Context, c *client.Client, id string) (orderHistory, err
 	// Appending keeps [] in JSON where the list is nil.
 	h.Notifications = append(h.Notifications, notifications...)
 	for _, service := range messages.Services() {
-		letters, err := lettersOf(ctx, c, service, id)
+		letters, unread, err := lettersOf(ctx, c, service, id)
 		failed(service, err)
+		h.LettersUnread += unread
 		h.DeadLetters = append(h.DeadLetters, letters...)
 	}
 	return h, errors.Join(errs...)
 }
 
-// lettersOf returns the dead letters of a service whose key or body names the order. Lists have no bodies. So
-// letters with another key are skipped, and those without a key are read one by one.
-func lettersOf(ctx context.Context, c *client.Client, service, id string) ([]serviceLetter, error) {
-	all, err := c.DeadLetters(ctx, service, client.LetterAll, lettersRead)
+// lettersOf returns the dead letters of a service whose key or body names the order, the oldest first. Lists have no bodies. So
+// letters with another key are skipped, and those without a key are read one by one: unread of them are too many.
+func lettersOf(ctx context.Context, c *client.Client, service, id string) (found []serviceLetter, unread int, err error) {
+	all, err := c.DeadLetters(ctx, service, client.LetterAll, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var found []serviceLetter
+	slices.SortFunc(all, func(a, b client.DeadLetter) int { return cmp.Compare(b.ID, a.ID) })
+	read := 0
 	for _, l := range all {
-		if l.Key != "" && l.Key != id {
+		switch {
+		case l.Key == id:
+		case l.Key != "":
 			continue
+		case read == lettersRead:
+			unread++
+			continue
+		default:
+			read++
 		}
 		whole, err := c.DeadLetter(ctx, service, l.ID)
+		if client.Missing(err) { // a newer letter took its room
+			continue
+		}
 		if err != nil {
-			return found, err
+			return found, unread, err
 		}
 		if l.Key == id || names(whole, id) {
 			found = append(found, serviceLetter{service, whole})
 		}
 	}
-	return found, nil
+	slices.Reverse(found)
+	return found, unread, nil
 }
 
 // names reports whether the letter's body is about the order. A readable body is compared by its order id. A
@@ -193,6 +208,9 @@ func showHistory(p *render.Printer, h orderHistory) {
 			at = l.at.UTC().Format("2006-01-02 15:04:05.000")
 		}
 		p.Line("  %-23s  %-13s  %s", at, l.service, l.what)
+	}
+	if h.LettersUnread > 0 {
+		p.Line("  %d more dead letters have no key and were not searched: see `pas dead-letters list`", h.LettersUnread)
 	}
 	for _, service := range h.NoAnswer {
 		p.Line("  %-23s  %-13s  could not be asked", "", service)

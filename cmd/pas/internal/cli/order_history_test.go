@@ -56,6 +56,22 @@ func TestOrderHistoryTellsAllInOrder(t *testing.T) {
 	require.Empty(t, view.NoAnswer)
 }
 
+// Letters of other orders, however many, hide no letter of this one.
+func TestOrderHistorySearchesAllDeadLetters(t *testing.T) {
+	t.Parallel()
+	answers := known()
+	letters := []object{}
+	for id := 101; id < 1300; id++ {
+		letters = append(letters, object{"id": id, "topic": "orders", "partition": 0, "offset": id, "key": "another", "reason": "not_json", "state": "parked"})
+	}
+	answers["GET /dead-letters"] = object{"items": append(letters, answers["GET /dead-letters"].(object)["items"].([]object)...)}
+	environ, _ := services(t, answers)
+	got := pas(t, environ, "order", "history", "o-1")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "contradicts_state: no")
+	require.NotContains(t, got.stdout, "were not searched")
+}
+
 func TestOrderHistoryOfAnUnknownOrderAndOfServicesThatAreAway(t *testing.T) {
 	t.Parallel()
 	environ, _ := services(t, map[string]any{"GET /notifications": object{"items": []object{}}, "GET /dead-letters": object{"items": []object{}}})

@@ -23,6 +23,7 @@ type replayFlags struct {
 	topics, admins             []string
 	partition                  int32
 	patience                   time.Duration
+	contradictions             bool
 }
 
 // replay makes `pas replay`. The protocol is that of toolbox/replay; this file reads the flags and shows the
@@ -38,6 +39,11 @@ func (a *app) replay() *cobra.Command {
 		Long: `Pause what a service consumes, move its consumer groups back, let it go on, and compare its state before and after: equal,
 or exit code 1 with the rows that differ. Nothing is charged, sold or sent again, because what a service has done already is
 decided by its state.
+
+That holds only while the database has every decision that the topics have. So they are compared first, from the beginning of
+the topics, and nothing is touched before. A database that was put back to an earlier moment is behind: the replay is refused
+with the number of orders, payments or notifications and the first of them, and "pas rebuild" makes its state again. Where the
+topics and the database ended in different ways, each id is named, and the replay needs --despite-contradictions.
 
 --from: beginning; a time, as 2026-01-31T15:04:05Z or "10m ago"; or an offset, which is one of each partition (see
 --partition). Nothing is ever skipped: where the service has not come that far, it stays where it is. New messages are
@@ -83,13 +89,15 @@ with its data in ./pas-data.`,
 	f.StringSliceVar(&flags.admins, "admin", nil, "admin URL of a replica; repeat it for each (default $PAS_…_ADMIN_URL, else the usual port)")
 	f.StringVar(&flags.databaseURL, "database-url", "", "the database; better in the environment, where other users do not see it")
 	f.DurationVar(&flags.patience, "patience", 2*time.Minute, "give up when nothing was handled for so long, or another pause goes on")
+	f.BoolVar(&flags.contradictions, "despite-contradictions", false, "replay although the topics contradict the database")
 	return cmd
 }
 
 // replayConfig makes a replay's configuration from the flags. Every mistake is a usage error, found before
 // anything is paused. done closes the connections to the replicas; it is nil with an error.
 func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Config, done func(), err error) {
-	cfg = replay.Config{Service: flags.service, Topics: flags.topics, Only: flags.partition, Patience: flags.patience, OpenTime: a.Patience}
+	cfg = replay.Config{Service: flags.service, Topics: flags.topics, Only: flags.partition, Patience: flags.patience,
+		OpenTime: a.Patience, Contradictions: flags.contradictions}
 	switch {
 	case flags.service == "":
 		return cfg, nil, usagef("--service is missing: give one of %s", strings.Join(messages.Services(), ", "))
@@ -184,7 +192,7 @@ func (a *app) showReplayed(r *replay.Report, err error) error {
 	}
 	var verdict error
 	if r.Comparison != nil && !r.Equal() {
-		verdict = hint.Add(fmt.Errorf("%d rows of %s differ after the replay", r.Different, r.Service), "see them above; `pas order history` tells what happened to an order")
+		verdict = differ(r)
 	}
 	if a.json {
 		view := struct {
@@ -234,6 +242,23 @@ func (a *app) showReplayed(r *replay.Report, err error) error {
 		p.Line("  %s", difference(d))
 	}
 	return errors.Join(err, verdict)
+}
+
+// differ says that rows differ. Rows that were only added were missing before: the service had not handled their records, and
+// has handled them now. That is a repair, and the exit code is 1 all the same, because rows were missing.
+func differ(r *replay.Report) error {
+	added := 0
+	for _, d := range r.Differences {
+		if d.Was == "" {
+			added++
+		}
+	}
+	err := fmt.Errorf("%d rows of %s differ after the replay", r.Different, r.Service)
+	if int64(added) == r.Different {
+		return hint.Add(err, "all of them were missing and are there now: the replay repaired them, and the next one finds nothing; "+
+			"`pas audit` says whether all adds up")
+	}
+	return hint.Add(err, "see them above; `pas order history` shows what happened to an order")
 }
 
 // difference formats one row. The last but one case means equal statuses and a different hash: some other

@@ -66,8 +66,11 @@ func (a *API) Register(api huma.API) {
 	a.registerInventory(api)
 }
 
-// RegisterAdmin adds the operations that change the catalogue.
-func (a *API) RegisterAdmin(api huma.API) { a.registerCatalogue(api) }
+// RegisterAdmin adds the operations that change the catalogue, and those that publish messages again.
+func (a *API) RegisterAdmin(api huma.API) {
+	a.registerCatalogue(api)
+	a.registerRepublish(api)
+}
 
 // problem converts a use case's error into an answer that names the client's next step. 404, 409 and 422 are final for this
 // request; 503 and the 409 for a busy key have Retry-After. An error without a case here goes to Failures.

@@ -1,4 +1,6 @@
-package audit
+// Package aside knows the records of a service's dead letters. A reader of the topics needs them: a service may never have
+// handled such a record.
+package aside
 
 import (
 	"context"
@@ -10,17 +12,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// aside is the set of records that are dead letters. A service may never have handled such a record, so an order that
-// only these records name is no stranger.
-//
-// A record counts as a dead letter by topic, time, key and value. These are the same in a copy of the topic (a mirror),
-// where the record has another position. Three kinds of dead letter are found by position alone: records without a
+// Records is the set of records that are dead letters. A record counts as a dead letter by topic, time, key and value. These
+// are the same in a copy of the topic (a mirror), where the record has another position. Three kinds of dead letter are found by position alone: records without a
 // time, records whose key is not kept whole, and batches that could not be read.
 //
-// It is filled before the topics are read and only read afterwards, so several goroutines may use it then.
-type aside struct {
+// Read fills it and nothing changes it afterwards, so several goroutines may use it.
+type Records struct {
 	records map[moment]map[content]bool
-	places  map[position]bool
+	places  map[place]bool
+}
+
+// place is the position of a record.
+type place struct {
+	topic     string
+	partition int32
+	offset    int64
 }
 
 // moment is one millisecond of one topic. It is the first key of the set, so that most records need no hash.
@@ -34,17 +40,17 @@ type content [sha256.Size]byte
 
 // A dead letter may stand for a whole batch: its offsets are record_offset up to last_offset, both included. content is
 // NULL when only the position identifies the record.
-const asideSQL = `SELECT topic, partition, record_offset, last_offset, record_time, content FROM audit_dead_letters`
+const lettersSQL = `SELECT topic, partition, record_offset, last_offset, record_time, content FROM audit_dead_letters`
 
-// putAside returns the records of all dead letters of the book, including replayed and discarded ones: the topics have
-// these records still. All of them are in memory.
-func putAside(ctx context.Context, b *book) (*aside, error) {
-	rows, err := b.tx.Query(ctx, asideSQL)
+// Read returns the records of all dead letters of a service, including replayed and discarded ones: the topics have these
+// records still. All of them are in memory. The transaction's search path must name the schema of the service.
+func Read(ctx context.Context, tx pgx.Tx) (*Records, error) {
+	rows, err := tx.Query(ctx, lettersSQL)
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters: %w", err)
 	}
-	all := &aside{records: map[moment]map[content]bool{}, places: map[position]bool{}}
-	var p position
+	all := &Records{records: map[moment]map[content]bool{}, places: map[place]bool{}}
+	var p place
 	var last int64
 	var at time.Time
 	var digest []byte
@@ -65,10 +71,10 @@ func putAside(ctx context.Context, b *book) (*aside, error) {
 	return all, err
 }
 
-// has reports whether the record is a dead letter. Hashing is rare: hardly any record shares its millisecond with a
+// Has reports whether the record is a dead letter. Its topic must have no prefix. Hashing is rare: hardly any record shares its millisecond with a
 // dead letter.
-func (a *aside) has(r *kgo.Record) bool {
-	if a.places[position{r.Topic, r.Partition, r.Offset}] {
+func (a *Records) Has(r *kgo.Record) bool {
+	if a.places[place{r.Topic, r.Partition, r.Offset}] {
 		return true
 	}
 	of := a.records[moment{r.Topic, r.Timestamp.UnixMilli()}]
