@@ -40,6 +40,7 @@ SELECT 'messages in the outbox' AS what, count(*) FROM orders.audit_outbox
 UNION ALL SELECT 'messages kept aside by orders', count(*) FROM orders.audit_held_messages
 UNION ALL SELECT 'messages parked by orders', count(*) FROM orders.audit_dead_letters
 UNION ALL SELECT 'messages parked by payments', count(*) FROM payments.audit_dead_letters
+UNION ALL SELECT 'emails whose outcome is not published', count(*) FROM notifications.audit_notifications WHERE NOT recorded
 UNION ALL SELECT 'messages parked by notifications', count(*) FROM notifications.audit_dead_letters`
 
 func readBooks(ctx context.Context, conn *pgx.Conn, w wire, m *mailbox) (*books, error) {

@@ -41,6 +41,7 @@ func sound() ([]purchase.Purchase, *books) {
 		b.Notifications = append(b.Notifications, notificationRow{end.order, end.kind, "sent", "u@example.com"})
 		b.Emails = append(b.Emails, email{"u@example.com", end.order, end.kind, id})
 		b.Messages = append(b.Messages, record{Event: "notification_requested", Kind: end.kind, OrderID: end.order, MessageID: id})
+		b.Messages = append(b.Messages, record{Event: "notification_sent", Kind: end.kind, OrderID: end.order, MessageID: "sent" + id, Body: "{}"})
 	}
 	b.Emails = append(b.Emails, b.Emails[0]) // a repeat is allowed
 	return purchases, b
@@ -85,6 +86,13 @@ func TestTheCountNotices(t *testing.T) {
 		"a decision with two bodies": {func(b *books) { b.Messages[7].Body = "{1}" }, "order_placed of order a has two bodies: {} and {1}"},
 		"a message never published": {func(b *books) { b.Messages = slices.Delete(b.Messages, 5, 6) },
 			"there is no message payment_failed of order b, although the order is failed"},
+		"an email whose outcome was never published": {func(b *books) { b.Messages = b.Messages[:len(b.Messages)-1] },
+			"there is no message notification_sent (cancelled) of order c, although the order is cancelled"},
+		"one email that was sent at two times": {func(b *books) {
+			last := b.Messages[len(b.Messages)-1]
+			last.Body = "{1}"
+			b.Messages = append(b.Messages, last)
+		}, "notification_sent (cancelled) of order c has two bodies: {} and {1}"},
 		"an outcome never published": {func(b *books) { b.Messages = slices.Delete(b.Messages, 8, 9) },
 			"there is no message order_confirmed of order a, although the order is confirmed"},
 		"an outcome that never was": {func(b *books) { b.Messages[10].OrderID = "b" },

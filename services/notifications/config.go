@@ -23,6 +23,8 @@ type Config struct {
 	EmailRetryFor    time.Duration `env:"EMAIL_RETRY_FOR" envDefault:"120h" desc:"how long an email is tried before it fails; pas emails retry sends it again"`
 	EmailPerHour     int           `env:"EMAIL_PER_HOUR" envDefault:"20" desc:"emails to one address within an hour; others wait their turn for up to a day; 0: no limit; lines of the log are not limited"`
 
+	// SweepEvery replaces sweepEvery in tests.
+	SweepEvery time.Duration `env:"-"`
 	// EmailLog gets the email lines, as JSON, instead of the service's log. It needs no lock of its own.
 	EmailLog io.Writer `env:"-"`
 }

@@ -3,6 +3,7 @@
 package notifications
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/notifications/internal/app"
@@ -22,6 +24,9 @@ import (
 
 const name = "notifications"
 
+// sweepEvery is the pause between two searches for emails whose outcome is still to be published.
+const sweepEvery = 5 * time.Second
+
 // Run runs the service until ctx ends, then lets work that has begun finish. It waits for Kafka and Postgres, in any order.
 // The next start sends the emails that have not begun when ctx ends.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
@@ -29,8 +34,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	// It publishes nothing: its output is email.
-	shell, err := service.Open(cfg.Base, service.Identity{Name: name, Version: "1.0.0"}, log)
+	shell, err := service.Open(cfg.Base, service.Identity{Name: name, Version: "1.0.0", Publishes: true}, log)
 	if err != nil {
 		return err
 	}
@@ -38,7 +42,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	kept := store.New(shell.DB)
 	shell.Metrics.MustRegister(kept.Collector(log))
 	metrics := app.NewMetrics(shell.Metrics)
-	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Limit: newLimit(cfg, shell.DB), Metrics: metrics,
+	outcomes := app.NewRecorder(app.RecorderConfig{Store: kept, Publisher: shell.Publisher(), Log: log})
+	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Recorder: outcomes, Limit: newLimit(cfg, shell.DB), Metrics: metrics,
 		Log: log, Tracer: shell.Tracer, Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout, DrainTimeout: cfg.DrainTimeout,
 		Retries: domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, For: cfg.EmailRetryFor}})
 	notifications := app.New(app.Config{Store: kept, Dispatcher: emails, Metrics: metrics, Log: log})
@@ -48,6 +53,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			Register: func(api huma.API) { httpapi.Register(api, notifications, log) }},
 		Admin: service.API{About: "What notifications consumes, messages that it could not handle, and emails that failed.",
 			Register: func(api huma.API) { httpapi.RegisterAdmin(api, notifications, log) }},
+		Checks: []httpx.Check{{Name: "outcomes", Run: outcomes.Check}},
+		Loops: []run.Component{service.Sweepers(cmp.Or(cfg.SweepEvery, sweepEvery), log,
+			service.Sweep{Name: "unrecorded emails", Run: outcomes.Sweep})},
+		// The Shell closes the producer after the last email has ended.
 		Effects: []run.Component{{Name: "emails", Run: emails.Run}},
 	})
 }

@@ -74,3 +74,36 @@ func TestNotificationsGoOnWhenKafkaIsBack(t *testing.T) {
 	w.eachIsEmailedOnce(20)
 	s.Ready(http.StatusOK)
 }
+
+const dueSQL = `INSERT INTO notifications (message_id, order_id, kind, user_id, recipient, message, channel, requested_at, next_attempt_at)
+VALUES ($1, $2, 'confirmed', 'u1', 'u1@example.com', 'Order ' || $2 || ' confirmed!', 'email', now(), now())`
+
+// An email that is due while Kafka is away is sent and settled: it must not be sent again. Its outcome is published when Kafka is
+// back, also by another process.
+func TestAnEmailThatIsSentWithoutKafkaIsRecordedWhenKafkaIsBack(t *testing.T) {
+	t.Parallel()
+	broker := testkit.OwnBroker(t)
+	w := setupOn(t, broker.Addrs(), testkit.Database(t, migrations.Up))
+	s := w.start()
+	s.Ready(http.StatusOK)
+	w.publish("before", messages.KindConfirmed)
+	w.eachIsEmailedOnce(1)
+	broker.Stop()
+	for _, order := range []string{"a", "b"} {
+		_, err := w.DB.Exec(t.Context(), dueSQL, messages.ID(order, messages.EventNotificationRequested, "confirmed"), order)
+		require.NoError(t, err)
+	}
+	w.eachIsEmailedOnce(3)
+	s.Answers(s.Admin+"/metrics", http.StatusOK, "pasdetrois_notifications_unrecorded 2")
+	s.Ready(http.StatusServiceUnavailable, `"outcomes":"emails are sent, and their outcomes are published when kafka is back`)
+	s.Stop()
+
+	broker.Start()
+	s = w.start()
+	s.Answers(s.Admin+"/metrics", http.StatusOK, "pasdetrois_notifications_unrecorded 0")
+	for _, order := range []string{"before", "a", "b"} {
+		w.Await(order, messages.EventNotificationSent, messages.ID(order, messages.EventNotificationRequested, "confirmed"))
+	}
+	w.eachIsEmailedOnce(3)
+	s.Ready(http.StatusOK, `"outcomes":"ok"`)
+}

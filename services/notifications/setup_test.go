@@ -35,8 +35,9 @@ func setupOn(t *testing.T, brokers []string, db *testkit.DB) *world {
 	t.Helper()
 	w := servicetest.New(t, "notifications", brokers, db)
 	w.CreateTopics(3)
+	w.Observe(servicetest.Sees[messages.NotificationSent])
 	cfg, emails := servicetest.Config[notifications.Config](w), &servicetest.Buffer{}
-	cfg.EmailLog = emails
+	cfg.EmailLog, cfg.SweepEvery = emails, 20*time.Millisecond
 	return &world{w, cfg, emails}
 }
 

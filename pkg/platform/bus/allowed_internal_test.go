@@ -15,7 +15,7 @@ func TestWhatAServiceMayNotDoWithItsTopicsIsSaid(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Config{TopicPrefix: "x.", Access: kafka.Access{Protocol: kafka.SASLSSL, Mechanism: kafka.Plain, Username: "ada"}}
 	uses := usesOf(messages.ServiceNotifications, []string{messages.TopicNotifications})
-	require.Equal(t, []use{{topic: messages.TopicNotifications, read: true}}, uses)
+	require.Equal(t, []use{{topic: messages.TopicNotifications, read: true, write: true}}, uses)
 	uses = usesOf(messages.ServicePayments, []string{messages.TopicPayments})
 	require.Contains(t, uses, use{topic: messages.TopicPayments, read: true, write: true})
 	require.Contains(t, uses, use{topic: messages.TopicNotifications, write: true})

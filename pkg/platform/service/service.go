@@ -123,6 +123,9 @@ func (s *Shell) Outbox(cfg outbox.Config) *outbox.Relay {
 	return s.outbox
 }
 
+// Publisher returns the producer, nil when the Identity does not say Publishes. It is open until the Shell is closed.
+func (s *Shell) Publisher() *bus.Producer { return s.producer }
+
 // API is one of a service's two HTTP APIs.
 type API struct {
 	About    string         // one sentence, the description in the OpenAPI document

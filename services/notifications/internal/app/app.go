@@ -15,7 +15,7 @@
 //     a message that is redelivered has no effect. New rows are claimed by this process until their lease ends.
 //  2. After the commit the rows are handed to the Dispatcher in memory, and the message is acknowledged. From now on the row
 //     remembers the email: no crash loses it.
-//  3. The Dispatcher sends each email that it has a claim on. Then it settles the row: sent, failed (the mail server refused
+//  3. The Dispatcher sends each email that it has a claim on. Then it publishes how that ended, and settles the row: sent, failed (the mail server refused
 //     the email for good, or attempts lasted too long), or pending with a pause before the next attempt. An operator may
 //     have a failed email sent again.
 //  4. Rows that a crash, a full memory or a pause left behind are claimed by polling for pending rows that are due.
@@ -26,6 +26,9 @@
 //
 // What is not guaranteed: a process may be killed after the mail server took an email and before the row is settled. The
 // email is then sent again, with the same Message-ID, by which mail systems recognise it.
+//
+// An outcome that ends a notification is an event on its topic: notification_sent or notification_failed. A database that is put
+// back, or lost, is made again from these; see Recorder.
 //
 // With a Limit, the Dispatcher checks before each attempt that the mailbox has room. Without room the row gets a time of its
 // own and waits for it. The time also serves for retries within an hour; see Limit.
@@ -56,6 +59,10 @@ type Store interface {
 	// Retry makes a failed notification pending again, due now and as if it was new, and returns it. It returns
 	// ErrNotFound when there is none with the id, and ErrNotFailed when it has not failed.
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
+	// Unrecorded returns at most limit settled notifications whose event is still to be published, leased for lease.
+	Unrecorded(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error)
+	// Recorded notes that the events of these notifications are published.
+	Recorded(ctx context.Context, published []domain.Notification) error
 	// Release gives up claims, so that the rows are due. It leaves rows alone that another process has claimed.
 	Release(ctx context.Context, claimed []domain.Notification) error
 	// List returns at most q.Limit notifications, newest first.
@@ -78,6 +85,9 @@ type Outcome struct {
 	Pause  time.Duration // until the next attempt, when still pending
 	Waits  bool          // nothing was attempted: the mailbox has no room, or the limit could not be read
 	Slot   time.Time     // with Waits: when its mailbox has room; else the time that it keeps for its next attempt
+
+	FailedAt   time.Time // when it failed, if it did
+	Unrecorded bool      // the event of this outcome is still to be published
 }
 
 // Sender hands emails to a mail server, or stands in for one.

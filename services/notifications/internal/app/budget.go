@@ -50,7 +50,11 @@ func (b *budget) keepClaim() {
 			return
 		case <-every.C:
 		}
-		if err := b.d.cfg.Store.Renew(b.ctx, b.n, b.d.cfg.Lease); err != nil && b.ctx.Err() == nil {
+		renewedAt := time.Now()
+		err := b.d.cfg.Store.Renew(b.ctx, b.n, b.d.cfg.Lease)
+		if err == nil {
+			b.d.extend(b.n.ID, renewedAt)
+		} else if b.ctx.Err() == nil {
 			b.d.cfg.Log.Warn("renewing the claim on an email failed while the mail server has it", "message_id", b.n.MessageID, "err", err)
 		}
 	}

@@ -19,10 +19,11 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// DispatcherConfig configures a Dispatcher. Only Store, Sender, Metrics and Log are needed.
+// DispatcherConfig configures a Dispatcher. Only Store, Sender, Recorder, Metrics and Log are needed.
 type DispatcherConfig struct {
 	Store       Store
 	Sender      Sender
+	Recorder    *Recorder // publishes how emails ended
 	Metrics     *Metrics
 	Log         *slog.Logger
 	Tracer      *tracing.Tracer
@@ -131,6 +132,15 @@ func (d *Dispatcher) begin(id int64) (domain.Notification, bool) {
 	}
 	c.busy = true
 	return c.Notification, true
+}
+
+// extend notes that the claim on a notification was renewed, at renewedAt or later.
+func (d *Dispatcher) extend(id int64, renewedAt time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.held[id]; c != nil {
+		c.until = renewedAt.Add(d.cfg.Lease - d.cfg.SendTimeout)
+	}
 }
 
 func (d *Dispatcher) forget(outcomes []Outcome) {

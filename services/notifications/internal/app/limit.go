@@ -46,7 +46,7 @@ func (d *Dispatcher) admit(ctx context.Context, n domain.Notification) (time.Tim
 	switch {
 	case errors.Is(err, ErrTooMany):
 		err = fmt.Errorf("%s: %w", reasonTooMany, err)
-		o.Status, o.Reason = domain.Failed, storable(err)
+		o.Status, o.FailedAt, o.Reason = domain.Failed, time.Now().Truncate(time.Microsecond), storable(err)
 		d.cfg.Metrics.counted(emailFailed)
 		d.cfg.Log.Warn("email failed: too many for its address", "order_id", n.OrderID, "message_id", n.MessageID, "status", o.Status, "err", err)
 	case err != nil:

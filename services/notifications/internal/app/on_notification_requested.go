@@ -14,7 +14,7 @@ import (
 // reasonContradictsState is the reason of a request that is parked because another one has its key.
 const reasonContradictsState = "contradicts_state"
 
-// OnNotificationRequested stores each notification once and has its email sent. It publishes nothing. A repeated request has
+// OnNotificationRequested stores each notification once and has its email sent. A repeated request has
 // no effect: the first one wins. A request with other content under the same key is parked, so that no customer's message is
 // lost without a trace. The exception is a redelivered message of an order and kind: our own service sent it, and an upgrade
 // changed its wording between two deliveries.

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/wait"
@@ -19,14 +20,15 @@ const maxReason = 500
 
 // outcome decides what an attempt's error means for the notification.
 func outcome(n domain.Notification, err error, now time.Time, retries domain.Retries, jitter float64) Outcome {
+	now = now.Truncate(time.Microsecond) // as the row has it: the event is the same when it is made of the row
 	o := Outcome{ID: n.ID, Claim: n.Claim}
 	switch {
 	case err == nil:
 		o.Status, o.SentAt = domain.Sent, now
 	case fault.KindOf(err) == fault.Permanent:
-		o.Status, o.Reason = domain.Failed, storable(fmt.Errorf("%s: %w", fault.Reason(err), err))
+		o.Status, o.FailedAt, o.Reason = domain.Failed, now, storable(fmt.Errorf("%s: %w", fault.Reason(err), err))
 	case retries.Over(n, now):
-		o.Status, o.Reason = domain.Failed, storable(fmt.Errorf("given up after %s: %w", retries.For, err))
+		o.Status, o.FailedAt, o.Reason = domain.Failed, now, storable(fmt.Errorf("given up after %s: %w", retries.For, err))
 	case errors.Is(err, domain.ErrOutcomeUnknown):
 		o.Status, o.Reason, o.Pause = domain.Pending, storable(err), retries.AfterUnknown(n.Attempts+1, jitter)
 	default:
@@ -71,7 +73,9 @@ func (d *Dispatcher) settle(writing context.Context) {
 	}
 }
 
+// write publishes the events of outcomes and settles their rows.
 func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
+	d.record(writing, outcomes)
 	for attempt := 1; ; attempt++ {
 		err := d.writeOnce(writing, outcomes)
 		if err == nil {
@@ -84,6 +88,39 @@ func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
 			return
 		}
 	}
+}
+
+// record publishes the events of the outcomes that end a notification, by one call. Outcomes that Kafka does not take in time are
+// marked as unrecorded. The wait ends before the first claim does: afterwards another process could send the email again.
+func (d *Dispatcher) record(writing context.Context, outcomes []Outcome) {
+	events, deadline := d.events(outcomes)
+	if d.cfg.Recorder.record(writing, deadline, events) {
+		return
+	}
+	for i := range outcomes {
+		outcomes[i].Unrecorded = outcomes[i].Status != domain.Pending
+	}
+}
+
+// events returns the events of the outcomes that end a notification, and the time at which the first of their claims ends.
+func (d *Dispatcher) events(outcomes []Outcome) (events []messages.Message, deadline time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range outcomes {
+		c := d.held[o.ID]
+		if o.Status == domain.Pending || c == nil {
+			continue
+		}
+		n := c.Notification
+		n.Status, n.Reason, n.SentAt, n.FailedAt = o.Status, o.Reason, o.SentAt, o.FailedAt
+		if m, ended := n.OutcomeMessage(); ended {
+			events = append(events, m)
+			if ends := c.until.Add(d.cfg.SendTimeout); deadline.IsZero() || ends.Before(deadline) {
+				deadline = ends
+			}
+		}
+	}
+	return events, deadline
 }
 
 // writeOnce settles and forgets as one step for the poller.

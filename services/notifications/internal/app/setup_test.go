@@ -30,20 +30,22 @@ var errDown = errors.New("down")
 
 // world is one test's database and the mail server that all its replicas share.
 type world struct {
-	t    *testing.T
-	db   *pgxpool.Pool
-	mail *mailbox
+	t     *testing.T
+	db    *pgxpool.Pool
+	mail  *mailbox
+	kafka *topic
 }
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	return &world{t: t, db: testkit.Database(t, migrations.Up).Pool(t, "notifications"), mail: &mailbox{}}
+	return &world{t: t, db: testkit.Database(t, migrations.Up).Pool(t, "notifications"), mail: &mailbox{}, kafka: &topic{}}
 }
 
 // replica is one process of the service: its own memory over the shared database.
 type replica struct {
 	*app.App
 	dispatcher *app.Dispatcher
+	recorder   *app.Recorder
 	store      *hookedStore
 	metrics    *prometheus.Registry
 }
@@ -52,7 +54,8 @@ func (w *world) replica(change ...func(*app.DispatcherConfig)) *replica {
 	r := &replica{store: &hookedStore{Store: store.New(w.db)}, metrics: prometheus.NewRegistry()}
 	m := app.NewMetrics(r.metrics)
 	log := slog.New(slog.DiscardHandler)
-	cfg := app.DispatcherConfig{Store: r.store, Sender: w.mail, Metrics: m, Log: log, Poll: 5 * time.Millisecond,
+	r.recorder = app.NewRecorder(app.RecorderConfig{Store: r.store, Publisher: w.kafka, Log: log, Wait: 200 * time.Millisecond})
+	cfg := app.DispatcherConfig{Store: r.store, Sender: w.mail, Recorder: r.recorder, Metrics: m, Log: log, Poll: 5 * time.Millisecond,
 		Retries: domain.Retries{Backoff: domain.Backoff{First: 5 * time.Millisecond, Max: 20 * time.Millisecond}, For: time.Hour}}
 	for _, c := range change {
 		c(&cfg)

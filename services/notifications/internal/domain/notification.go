@@ -44,6 +44,7 @@ type Notification struct {
 	CreatedAt   time.Time
 	TriedSince  time.Time // start of the age at which attempts end: when it was stored, or retried by an operator, or its time
 	SentAt      time.Time // zero unless Sent
+	FailedAt    time.Time // of the latest failure, zero when it never failed, or failed under an earlier version
 	SlotAt      time.Time // the time that its mailbox has room for it, zero when it has none or it is over
 }
 

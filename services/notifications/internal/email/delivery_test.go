@@ -23,6 +23,11 @@ import (
 	"pasdetrois/services/notifications/internal/store"
 )
 
+// taken is a topic that takes everything.
+type taken struct{}
+
+func (taken) Publish(context.Context, ...messages.Message) error { return nil }
+
 // service is the use cases with a mail server behind them, over a database of their own.
 type service struct {
 	*app.App
@@ -34,7 +39,8 @@ func startService(t *testing.T, s *mailServer, change ...func(*app.DispatcherCon
 	db := testkit.Database(t, migrations.Up).Pool(t, "notifications")
 	metrics := app.NewMetrics(prometheus.NewRegistry())
 	log := slog.New(slog.DiscardHandler)
-	cfg := app.DispatcherConfig{Store: store.New(db), Sender: sender(t, s, inClear), Metrics: metrics, Log: log,
+	recorder := app.NewRecorder(app.RecorderConfig{Store: store.New(db), Publisher: taken{}, Log: log})
+	cfg := app.DispatcherConfig{Store: store.New(db), Sender: sender(t, s, inClear), Recorder: recorder, Metrics: metrics, Log: log,
 		SendTimeout: 500 * time.Millisecond, Poll: 5 * time.Millisecond,
 		Retries: domain.Retries{Backoff: domain.Backoff{First: 10 * time.Millisecond, Max: 50 * time.Millisecond}, For: time.Hour}}
 	for _, c := range change {

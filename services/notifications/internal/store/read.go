@@ -47,15 +47,24 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 // An email that waits for room in its mailbox is not late.
 const backlogSQL = `
 SELECT count(*), count(*) FILTER (WHERE slot_at > now()),
-	COALESCE(extract(epoch FROM now() - min(tried_since) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8
+	COALESCE(extract(epoch FROM now() - min(tried_since) FILTER (WHERE slot_at IS NULL OR slot_at <= now())), 0)::float8,
+	(SELECT count(*) FROM notifications WHERE NOT recorded)
 FROM notifications WHERE status = 'pending'`
 
-// Backlog returns the number of notifications that are not settled yet, and the number of those that wait for room in their
-// mailbox. oldest is the age of the oldest of the others. The age is 0 without others.
-func (s *Store) Backlog(ctx context.Context) (pending, limited int64, oldest time.Duration, err error) {
+// Backlog is the work that is left.
+type Backlog struct {
+	Pending    int64         // notifications that are not settled yet
+	Limited    int64         // of these, the ones that wait for room in their mailbox
+	Oldest     time.Duration // age of the oldest of the others, 0 without others
+	Unrecorded int64         // settled notifications whose event is still to be published
+}
+
+// Backlog returns the work that is left.
+func (s *Store) Backlog(ctx context.Context) (left Backlog, err error) {
 	var seconds float64
-	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&pending, &limited, &seconds); err != nil {
-		return 0, 0, 0, fmt.Errorf("read the backlog: %w", err)
+	if err := s.pool.QueryRow(ctx, backlogSQL).Scan(&left.Pending, &left.Limited, &seconds, &left.Unrecorded); err != nil {
+		return Backlog{}, fmt.Errorf("read the backlog: %w", err)
 	}
-	return pending, limited, time.Duration(seconds * float64(time.Second)), nil
+	left.Oldest = time.Duration(seconds * float64(time.Second))
+	return left, nil
 }

@@ -58,12 +58,14 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]do
 const settleSQL = `
 UPDATE notifications n
 SET status = o.status, reason = o.reason, attempts = n.attempts + o.attempts, sent_at = o.sent_at,
+	failed_at = COALESCE(o.failed_at, n.failed_at), recorded = o.recorded,
 	next_attempt_at = GREATEST(o.slot_at, now() + o.pause), slot_at = o.slot_at,
 	tried_since = CASE WHEN o.attempts > 0 OR o.slot_at IS NULL THEN n.tried_since
 		WHEN n.attempts = 0 THEN o.slot_at
 		ELSE n.tried_since + (o.slot_at - now()) END
-FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[], $8::integer[], $9::timestamptz[])
-	AS o (id, claim, was, status, reason, sent_at, pause, attempts, slot_at)
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[], $8::integer[], $9::timestamptz[],
+		$10::timestamptz[], $11::boolean[])
+	AS o (id, claim, was, status, reason, sent_at, pause, attempts, slot_at, failed_at, recorded)
 WHERE n.id = o.id AND n.status = o.was AND (o.status = 'sent' OR n.claim = o.claim)`
 
 // Settle implements app.Store. An outcome whose row has changed meanwhile is ignored without an error. A repetition changes
@@ -85,7 +87,9 @@ func (s *Store) Settle(ctx context.Context, outcomes []app.Outcome) error {
 			}
 			return 1
 		}),
-		pgdb.Column(outcomes, func(o app.Outcome) *time.Time { return pgdb.NullTime(o.Slot) }))
+		pgdb.Column(outcomes, func(o app.Outcome) *time.Time { return pgdb.NullTime(o.Slot) }),
+		pgdb.Column(outcomes, func(o app.Outcome) *time.Time { return pgdb.NullTime(o.FailedAt) }),
+		pgdb.Column(outcomes, func(o app.Outcome) bool { return !o.Unrecorded }))
 	if err != nil {
 		return fmt.Errorf("settle notifications: %w", err)
 	}
@@ -115,12 +119,12 @@ func (s *Store) Renew(ctx context.Context, n domain.Notification, lease time.Dur
 	return nil
 }
 
-const retrySQL = `UPDATE notifications SET status = 'pending', attempts = 0, tried_since = now(), next_attempt_at = now()
+const retrySQL = `UPDATE notifications SET status = 'pending', attempts = 0, tried_since = now(), next_attempt_at = now(), recorded = true
 WHERE id = $1 AND status = 'failed' RETURNING ` + columns
 
 const existsSQL = `SELECT EXISTS (SELECT FROM notifications WHERE id = $1)`
 
-// Retry implements app.Store. The second statement only finds the reason why the first one changed no row.
+// Retry implements app.Store. A failure that is not recorded yet never is: another outcome follows. The second statement only finds the reason why the first one changed no row.
 func (s *Store) Retry(ctx context.Context, id int64) (domain.Notification, error) {
 	n, err := pgdb.CollectOne(ctx, s.pool, scan, retrySQL, id)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -24,17 +24,18 @@ type Store struct{ pool *pgxpool.Pool }
 func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 const columns = `id, message_id, order_id, kind, user_id, recipient, message, channel, status, reason, attempts, claim,
-	requested_at, created_at, sent_at, ordered_at, trace_parent, tried_since, slot_at`
+	requested_at, created_at, sent_at, failed_at, ordered_at, trace_parent, tried_since, slot_at`
 
 // scan reads a row of columns, in their order. A NULL becomes "" or the zero time.
 func scan(row pgx.CollectableRow) (n domain.Notification, err error) {
 	var orderID, kind pgtype.Text
-	var sentAt, orderedAt, slotAt pgtype.Timestamptz // the zero Time when NULL
+	var sentAt, failedAt, orderedAt, slotAt pgtype.Timestamptz // the zero Time when NULL
 	err = row.Scan(&n.ID, &n.MessageID, &orderID, &kind, &n.UserID, &n.To, &n.Message, &n.Channel, &n.Status, &n.Reason,
-		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt, &orderedAt, &n.TraceParent, &n.TriedSince, &slotAt)
+		&n.Attempts, &n.Claim, &n.RequestedAt, &n.CreatedAt, &sentAt, &failedAt, &orderedAt, &n.TraceParent, &n.TriedSince, &slotAt)
 	n.OrderID, n.Kind = orderID.String, kind.String
 	n.RequestedAt, n.CreatedAt, n.TriedSince = n.RequestedAt.UTC(), n.CreatedAt.UTC(), n.TriedSince.UTC()
-	n.SentAt, n.OrderedAt, n.SlotAt = sentAt.Time.UTC(), orderedAt.Time.UTC(), slotAt.Time.UTC()
+	n.SentAt, n.FailedAt = sentAt.Time.UTC(), failedAt.Time.UTC()
+	n.OrderedAt, n.SlotAt = orderedAt.Time.UTC(), slotAt.Time.UTC()
 	return n, err
 }
 
