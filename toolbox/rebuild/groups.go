@@ -1,0 +1,205 @@
+package rebuild
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/toolbox/feed"
+	toolkafka "pasdetrois/toolbox/kafka"
+)
+
+// brokers asks for offsets, members and topics, and moves groups. It joins no group.
+type brokers struct {
+	cfg    kafka.Config
+	client *kgo.Client
+	admin  *kadm.Client
+	cut    context.CancelFunc
+}
+
+func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
+	options, err := toolkafka.Options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	c, err := kgo.NewClient(append(options, kgo.WithContext(life))...)
+	if err != nil {
+		cut()
+		return nil, err
+	}
+	b := &brokers{cfg: cfg, client: c, admin: kadm.NewClient(c), cut: cut}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	inTime := context.AfterFunc(ctx, cut) // a broker that never answers blocks the first request beyond ctx
+	err = c.Ping(ctx)
+	if inTime() && err == nil {
+		return b, nil
+	}
+	b.close()
+	if ctx.Err() != nil {
+		return nil, toolkafka.Unanswered(cfg, ctx.Err())
+	}
+	return nil, fmt.Errorf("connect to Kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
+}
+
+func (b *brokers) close() {
+	b.cut()
+	b.client.Close()
+}
+
+// groups returns the consumer groups of a service.
+func groups(service string) []messages.Group {
+	return slices.DeleteFunc(messages.Groups(), func(g messages.Group) bool { return g.Service != service })
+}
+
+// empty returns a *MembersError when a group of the service has members. Groups of the newer protocol are asked for apart, and
+// brokers without it have none.
+func (b *brokers) empty(ctx context.Context, service string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	for _, g := range groups(service) {
+		name := b.cfg.GroupPrefix + g.String()
+		var members []string
+		classic, err := b.admin.DescribeGroups(ctx, name)
+		if err != nil {
+			return fmt.Errorf("ask for the members of %s: %w", name, err)
+		}
+		for _, m := range classic[name].Members {
+			members = append(members, m.ClientID+" at "+strings.TrimPrefix(m.ClientHost, "/"))
+		}
+		if newer, err := b.admin.DescribeConsumerGroups(ctx, name); err == nil {
+			for _, m := range newer[name].Members {
+				members = append(members, m.ClientID+" at "+strings.TrimPrefix(m.ClientHost, "/"))
+			}
+		}
+		if len(members) > 0 {
+			slices.Sort(members)
+			return &MembersError{Service: service, Group: name, Members: members}
+		}
+	}
+	return nil
+}
+
+// topicIDs returns the ids of the contract's topics. A missing topic is missing in the map, and so is an id that Kafka lacks.
+func (b *brokers) topicIDs(ctx context.Context) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	var names []string
+	for _, topic := range messages.TopicNames() {
+		names = append(names, b.cfg.TopicPrefix+topic)
+	}
+	found, err := b.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	ids := map[string]string{}
+	for _, topic := range messages.TopicNames() {
+		if t := found[b.cfg.TopicPrefix+topic]; t.Err == nil && t.ID != (kadm.TopicID{}) {
+			ids[topic] = base64.RawURLEncoding.EncodeToString(t.ID[:])
+		}
+	}
+	return ids, nil
+}
+
+// unchanged returns a *feed.RemadeError when a topic has another id than it had.
+func (b *brokers) unchanged(ctx context.Context, ids map[string]string) error {
+	now, err := b.topicIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, topic := range messages.TopicNames() {
+		if ids[topic] != now[topic] {
+			return &feed.RemadeError{Topic: topic}
+		}
+	}
+	return nil
+}
+
+// committed returns the committed offsets of the service's groups. An offset that was committed for another topic of the
+// same name does not count: the service begins anew there.
+func (b *brokers) committed(ctx context.Context, service string, ids map[string]string) (map[rebuild.Place]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	all := map[rebuild.Place]int64{}
+	for _, g := range groups(service) {
+		name := b.cfg.GroupPrefix + g.String()
+		fetched, err := b.admin.FetchOffsets(ctx, name)
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			continue
+		}
+		if err == nil {
+			err = fetched.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ask how far %s is: %w", name, err)
+		}
+		for partition, o := range fetched[b.cfg.TopicPrefix+g.Topic] {
+			if in := kafka.TopicIDBeside(o.Metadata); o.At >= 0 && (in == "" || ids[g.Topic] == "" || in == ids[g.Topic]) {
+				all[rebuild.Place{Topic: g.Topic, Partition: partition}] = o.At
+			}
+		}
+	}
+	return all, nil
+}
+
+// offsets returns the first offsets and the readable ends of all partitions.
+func (b *brokers) offsets(ctx context.Context) (starts, ends map[rebuild.Place]int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	var names []string
+	for _, topic := range messages.TopicNames() {
+		names = append(names, b.cfg.TopicPrefix+topic)
+	}
+	if starts, err = b.listed(b.admin.ListStartOffsets(ctx, names...)); err != nil {
+		return nil, nil, err
+	}
+	ends, err = b.listed(b.admin.ListCommittedOffsets(ctx, names...))
+	return starts, ends, err
+}
+
+func (b *brokers) listed(offsets kadm.ListedOffsets, err error) (map[rebuild.Place]int64, error) {
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask Kafka for offsets: %w", err)
+	}
+	all := map[rebuild.Place]int64{}
+	offsets.Each(func(o kadm.ListedOffset) {
+		all[rebuild.Place{Topic: strings.TrimPrefix(o.Topic, b.cfg.TopicPrefix), Partition: o.Partition}] = o.Offset
+	})
+	return all, nil
+}
+
+// move commits the offsets of a group. The brokers reject that while the group has members.
+func (b *brokers) move(ctx context.Context, service string, g messages.Group, to map[int32]int64, topicID string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	name := b.cfg.GroupPrefix + g.String()
+	var offsets kadm.Offsets
+	for partition, at := range to {
+		offsets.Add(kadm.Offset{Topic: b.cfg.TopicPrefix + g.Topic, Partition: partition, At: at, LeaderEpoch: -1, Metadata: kafka.BesideOffset(topicID)})
+	}
+	done, err := b.admin.CommitOffsets(ctx, name, offsets)
+	if err == nil {
+		err = done.Error()
+	}
+	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) {
+		return &MembersError{Service: service, Group: name}
+	}
+	if err != nil {
+		return fmt.Errorf("move %s back: %w", name, err)
+	}
+	return nil
+}

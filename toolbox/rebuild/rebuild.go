@@ -1,0 +1,187 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/toolbox/hint"
+	toolkafka "pasdetrois/toolbox/kafka"
+)
+
+// callTime bounds one request to Kafka.
+const callTime = 8 * time.Second
+
+const (
+	// flushBytes is how much is staged in one transaction. Twice as much is in memory.
+	flushBytes = 24 << 20
+	// rangeBytes is how much of the staged records is read at once: about a thousand orders. Twice as much is in memory.
+	rangeBytes = 4 << 20
+	// storiesAtOnce bounds one Fold.
+	storiesAtOnce = 1000
+)
+
+// Config names the service and its parts.
+type Config struct {
+	Service string
+	Kafka   kafka.Config
+	Pool    *pgxpool.Pool // of Open
+	State   rebuild.State
+	DryRun  bool // compare only
+	// Found is called for each finding. It may be nil.
+	Found func(rebuild.Finding)
+	// Progress is called a few times a second. It may be nil.
+	Progress func(Progress)
+
+	flushBytes int // for tests; 0 = flushBytes
+}
+
+// Progress is how far a rebuild is.
+type Progress struct {
+	Step        string // the step that begins now; "" = no new step
+	Done, Total int64  // records while it reads, stories while it folds
+}
+
+// Moved is a partition of a consumer group that reads some records again.
+type Moved struct {
+	Group     string `json:"group"`
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	From      int64  `json:"from"` // the committed offset
+	To        int64  `json:"to"`   // the offset of the first record that is read again
+}
+
+// Report is what a rebuild did, or a dry run would do.
+type Report struct {
+	Service   string        `json:"service"`
+	DryRun    bool          `json:"dry_run"`
+	Records   int64         `json:"records"` // that this run read
+	Resumed   bool          `json:"resumed"` // an earlier run that was ended had staged the others
+	Stories   int64         `json:"stories"`
+	Made      int64         `json:"made"`
+	Changed   int64         `json:"changed"`
+	Equal     int64         `json:"equal"` // stories without a finding
+	Unknown   int64         `json:"unknown"`
+	Undecided int64         `json:"undecided"`
+	Moved     []Moved       `json:"moved"`
+	Notes     []string      `json:"notes"` // what the topics do not have any more
+	Reading   time.Duration `json:"-"`
+	Folding   time.Duration `json:"-"`
+	Took      time.Duration `json:"-"`
+}
+
+// Run rebuilds. An error comes with a report only after the fold began: the state is then partly made, and must be rebuilt
+// again before the service starts.
+//
+// The typed errors are *DatabaseError, *BusyError, *MembersError, *WaitingError, *feed.UnknownTopicError and *feed.RemadeError.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	if cfg.Found == nil {
+		cfg.Found = func(rebuild.Finding) {}
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Progress) {}
+	}
+	if cfg.flushBytes == 0 {
+		cfg.flushBytes = flushBytes
+	}
+	r := &run{Config: cfg, began: time.Now(), again: map[rebuild.Place]int64{},
+		report: &Report{Service: cfg.Service, DryRun: cfg.DryRun, Moved: []Moved{}, Notes: []string{}}}
+	err := r.run(ctx)
+	r.report.Took = time.Since(r.began)
+	if err != nil {
+		err = toolkafka.Explain(cfg.Kafka, hint.Server(err))
+		if !r.folds {
+			return nil, err
+		}
+		if !cfg.DryRun {
+			err = hint.Add(err, "the rebuild is not complete: run it again before you start %s", cfg.Service)
+		}
+	}
+	return r.report, err
+}
+
+// run is the state of one Run.
+type run struct {
+	Config
+	began      time.Time
+	brokers    *brokers
+	staging    *rebuild.Staging
+	ids        map[string]string       // of the topics
+	total      int64                   // records to read
+	unreadable []messages.Record       // that may have no dead letter
+	committed  map[rebuild.Place]int64 // by the service's groups, now
+	progress   map[rebuild.Place]rebuild.Progress
+	again      map[rebuild.Place]int64 // the first record to be read again
+	folds      bool
+	report     *Report
+}
+
+func (r *run) step(format string, args ...any) {
+	r.Progress(Progress{Step: fmt.Sprintf(format, args...)})
+}
+
+func (r *run) run(ctx context.Context) error {
+	if err := checkDatabase(ctx, r.Pool, r.Service); err != nil {
+		return err
+	}
+	var err error
+	if r.brokers, err = connect(ctx, r.Kafka); err != nil {
+		return err
+	}
+	defer r.brokers.close()
+	if err := r.brokers.empty(ctx, r.Service); err != nil {
+		return err
+	}
+	lease, held, err := rebuild.Take(ctx, r.Pool)
+	if err != nil {
+		return r.refused(err)
+	}
+	defer lease.Give()
+	err = r.do(held)
+	if cause := context.Cause(held); err != nil && cause != nil && ctx.Err() == nil {
+		return r.refused(cause)
+	}
+	return err
+}
+
+// do runs while the lease is held.
+func (r *run) do(ctx context.Context) error {
+	var err error
+	if r.staging, err = rebuild.NewStaging(r.Pool); err != nil {
+		return err
+	}
+	defer r.staging.Close()
+	began := time.Now()
+	if err := r.stage(ctx); err != nil {
+		return err
+	}
+	r.report.Reading = time.Since(began)
+	began = time.Now()
+	if err := r.fold(ctx); err != nil {
+		return err
+	}
+	r.report.Folding = time.Since(began)
+	if err := r.resume(ctx); err != nil {
+		return err
+	}
+	return r.staging.Clear(ctx)
+}
+
+// refused turns an error of the lease into one that names the service.
+func (r *run) refused(err error) error {
+	var busy *rebuild.BusyError
+	var alive *rebuild.AliveError
+	switch {
+	case errors.As(err, &busy):
+		return &BusyError{Service: r.Service, Holder: busy.Holder}
+	case errors.As(err, &alive):
+		return &RunsError{Service: r.Service, Replica: alive.Replica}
+	}
+	return err
+}
