@@ -3,6 +3,7 @@ package rebuild
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/rebuild"
@@ -106,7 +107,8 @@ func (r *run) note(findings []rebuild.Finding, stories []rebuild.Story) {
 			r.report.Undecided++
 			again := f.Again
 			if len(again) == 0 {
-				if i := slices.IndexFunc(stories, func(s rebuild.Story) bool { return s.Key == f.Key }); i >= 0 {
+				byKey := func(s rebuild.Story, key string) int { return strings.Compare(s.Key, key) }
+				if i, found := slices.BinarySearchFunc(stories, f.Key, byKey); found {
 					again = stories[i].Records
 				}
 			}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
@@ -25,9 +27,11 @@ type brokers struct {
 	client *kgo.Client
 	admin  *kadm.Client
 	cut    context.CancelFunc
+	// patience bounds each request.
+	patience time.Duration
 }
 
-func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
+func connect(ctx context.Context, cfg kafka.Config, patience time.Duration) (*brokers, error) {
 	options, err := toolkafka.Options(cfg)
 	if err != nil {
 		return nil, err
@@ -38,11 +42,11 @@ func connect(ctx context.Context, cfg kafka.Config) (*brokers, error) {
 		cut()
 		return nil, err
 	}
-	b := &brokers{cfg: cfg, client: c, admin: kadm.NewClient(c), cut: cut}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	b := &brokers{cfg: cfg, client: c, admin: kadm.NewClient(c), cut: cut, patience: patience}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	inTime := context.AfterFunc(ctx, cut) // a broker that never answers blocks the first request beyond ctx
-	err = c.Ping(ctx)
+	err = kafka.Reach(ctx, c)
 	if inTime() && err == nil {
 		return b, nil
 	}
@@ -66,7 +70,7 @@ func groups(service string) []messages.Group {
 // empty returns a *MembersError when a group of the service has members. Groups of the newer protocol are asked for apart, and
 // brokers without it have none.
 func (b *brokers) empty(ctx context.Context, service string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	for _, g := range groups(service) {
 		name := b.cfg.GroupPrefix + g.String()
@@ -93,20 +97,20 @@ func (b *brokers) empty(ctx context.Context, service string) error {
 
 // topicIDs returns the ids of the contract's topics. A missing topic is missing in the map, and so is an id that Kafka lacks.
 func (b *brokers) topicIDs(ctx context.Context) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	var names []string
+	request := kmsg.NewPtrMetadataRequest() // of its own: the client's may be an old answer
 	for _, topic := range messages.TopicNames() {
-		names = append(names, b.cfg.TopicPrefix+topic)
+		request.Topics = append(request.Topics, kmsg.MetadataRequestTopic{Topic: kmsg.StringPtr(b.cfg.TopicPrefix + topic)})
 	}
-	found, err := b.admin.ListTopics(ctx, names...)
+	answer, err := request.RequestWith(ctx, b.client)
 	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", err)
+		return nil, fmt.Errorf("ask for the ids of the topics: %w", err)
 	}
 	ids := map[string]string{}
-	for _, topic := range messages.TopicNames() {
-		if t := found[b.cfg.TopicPrefix+topic]; t.Err == nil && t.ID != (kadm.TopicID{}) {
-			ids[topic] = base64.RawURLEncoding.EncodeToString(t.ID[:])
+	for _, t := range answer.Topics {
+		if t.Topic != nil && kerr.ErrorForCode(t.ErrorCode) == nil && t.TopicID != [16]byte{} {
+			ids[strings.TrimPrefix(*t.Topic, b.cfg.TopicPrefix)] = base64.RawURLEncoding.EncodeToString(t.TopicID[:])
 		}
 	}
 	return ids, nil
@@ -129,7 +133,7 @@ func (b *brokers) unchanged(ctx context.Context, ids map[string]string) error {
 // committed returns the committed offsets of the service's groups. An offset that was committed for another topic of the
 // same name does not count: the service begins anew there.
 func (b *brokers) committed(ctx context.Context, service string, ids map[string]string) (map[rebuild.Place]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	all := map[rebuild.Place]int64{}
 	for _, g := range groups(service) {
@@ -155,7 +159,7 @@ func (b *brokers) committed(ctx context.Context, service string, ids map[string]
 
 // offsets returns the first offsets and the readable ends of all partitions.
 func (b *brokers) offsets(ctx context.Context) (starts, ends map[rebuild.Place]int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	var names []string
 	for _, topic := range messages.TopicNames() {
@@ -184,7 +188,7 @@ func (b *brokers) listed(offsets kadm.ListedOffsets, err error) (map[rebuild.Pla
 
 // move commits the offsets of a group. The brokers reject that while the group has members.
 func (b *brokers) move(ctx context.Context, service string, g messages.Group, to map[int32]int64, topicID string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	name := b.cfg.GroupPrefix + g.String()
 	var offsets kadm.Offsets

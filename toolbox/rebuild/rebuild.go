@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
-// callTime bounds one request to Kafka.
-const callTime = 8 * time.Second
+// openTime is the default of Config.OpenTime.
+const openTime = 30 * time.Second
 
 const (
 	// flushBytes is how much is staged in one transaction. Twice as much is in memory.
@@ -34,6 +35,8 @@ type Config struct {
 	Pool    *pgxpool.Pool // of Open
 	State   rebuild.State
 	DryRun  bool // compare only
+	// OpenTime bounds each wait for an answer of Kafka; 0 = 30 s.
+	OpenTime time.Duration
 	// Found is called for each finding. It may be nil.
 	Found func(rebuild.Finding)
 	// Progress is called a few times a second. It may be nil.
@@ -87,6 +90,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(Progress) {}
 	}
+	cfg.OpenTime = cmp.Or(cfg.OpenTime, openTime)
 	if cfg.flushBytes == 0 {
 		cfg.flushBytes = flushBytes
 	}
@@ -131,7 +135,7 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.brokers, err = connect(ctx, r.Kafka); err != nil {
+	if r.brokers, err = connect(ctx, r.Kafka, r.OpenTime); err != nil {
 		return err
 	}
 	defer r.brokers.close()

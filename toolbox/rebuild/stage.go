@@ -50,7 +50,7 @@ func (r *run) stage(ctx context.Context) error {
 }
 
 func (r *run) open(ctx context.Context) (*feed.Feed, error) {
-	cfg := feed.Config{Kafka: r.Kafka, Topics: messages.TopicNames(), OpenTime: callTime, Start: feed.Start{Beginning: true,
+	cfg := feed.Config{Kafka: r.Kafka, Topics: messages.TopicNames(), OpenTime: r.OpenTime, Start: feed.Start{Beginning: true,
 		At: map[string]map[int32]int64{}, IDs: map[string]string{}}}
 	cfg.Most = 4_000
 	for p, at := range r.progress {
@@ -151,6 +151,9 @@ func (r *run) read(ctx context.Context, f *feed.Feed) error {
 			}
 		}
 		r.Progress(Progress{Done: r.report.Records, Total: r.total})
+	}
+	if err := r.explain(ctx); err != nil {
+		return err
 	}
 	if err := save(); err != nil {
 		return err
