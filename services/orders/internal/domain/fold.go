@@ -9,8 +9,9 @@ type Folded struct {
 	// Order is the order as its messages were published. The ID is "" when no row follows from them: the service has decided
 	// nothing about the order, or Unknown says what is missing.
 	Order Order
-	// Open is why the service must read the messages again, "" when it need not.
-	Open string
+	// Open is why the service must read the messages with the indexes Again once more, "" when it need not.
+	Open  string
+	Again []int
 	// Refused are the indexes of messages that the service does not apply to the order. Each of them is a dead letter or a held
 	// message of the service. If it is neither, the service must read it again.
 	Refused []int
@@ -54,7 +55,7 @@ func Fold(told []messages.Message, row *Order, policy Policy) Folded {
 	if gap == "" {
 		folded = f.fold(c, policy)
 	}
-	if row != nil && (gap != "" || folded.Unknown != "") {
+	if row != nil && (gap != "" || folded.Unknown != "" || f.incomplete()) {
 		folded = f.continued(*row, policy)
 	}
 	if folded.Unknown == "" && c.unpriced && !folded.FromRow && folded.Order.Status != Rejected {
@@ -107,7 +108,7 @@ func contradiction(err error) Folded {
 // undecided is an order of which the service has published nothing.
 func (f *facts) undecided() Folded {
 	if len(f.placed) > 0 {
-		return Folded{Open: "order_placed has no outcome"}
+		return Folded{Open: noOutcome(messages.EventOrderPlaced), Again: f.placed}
 	}
 	folded := Folded{}
 	for _, list := range [][]int{f.captures, f.failures, f.refunds} {
@@ -126,7 +127,7 @@ func (f *facts) undecided() Folded {
 func (folded *Folded) judge(f *facts, policy Policy) {
 	o := &folded.Order
 	if o.Status == Pending {
-		folded.Open = "order_placed has no outcome"
+		folded.Open, folded.Again = noOutcome(messages.EventOrderPlaced), f.placed
 	}
 	for _, i := range f.placed {
 		m := f.told[i]
@@ -146,11 +147,13 @@ func (folded *Folded) judge(f *facts, policy Policy) {
 			case err != nil:
 				folded.Refused = append(folded.Refused, i)
 			case effect == Moved, effect == MoneyBack && !late:
-				folded.Open = m.Event.EventName() + " has no outcome"
+				folded.Open, folded.Again = noOutcome(m.Event.EventName()), append(folded.Again, i)
 			}
 		}
 	}
 }
+
+func noOutcome(event string) string { return event + " has no outcome" }
 
 // again handles a message about the payment of a copy of the order.
 func (f *facts) again(o Order, m messages.Message, policy Policy) (Effect, error) {

@@ -29,15 +29,18 @@ func (folded Folded) Continue(row Order) (Order, Relation) {
 	if !row.sameContent(&o) {
 		return o, Contradicts
 	}
-	if row.sameState(&o) {
+	was, is := moves(row.Changes), moves(o.Changes)
+	same := func(a, b Change) bool { return a.To == b.To && a.At.Equal(b.At) }
+	switch common := commonPrefix(was, is, same); {
+	case common < min(len(was), len(is)):
+	case len(was) < len(is), len(was) == len(is) && row.PaymentID == "" && o.PaymentID != "":
+		return o.after(row, len(was)), Behind
+	case len(was) == len(is) && row.sameState(&o):
 		return o, Equal
 	}
-	was, is := moves(row.Changes), moves(o.Changes)
-	switch common := commonPrefix(was, is); {
-	case common == len(is) && (len(was) > len(is) || row.PaymentID != "" && o.PaymentID == ""):
+	status := func(a, b Change) bool { return a.To == b.To }
+	if commonPrefix(was, is, status) == len(is) && (len(was) > len(is) || row.PaymentID != "" && o.PaymentID == "") {
 		return o, Ahead
-	case common == len(was) && (len(is) > len(was) || row.PaymentID == "" && o.PaymentID != ""):
-		return o.after(row, len(was)), Behind
 	}
 	return o, Contradicts
 }
@@ -55,20 +58,20 @@ func (o *Order) sameState(other *Order) bool {
 		o.LatePayment == other.LatePayment && o.DecidedBy == other.DecidedBy
 }
 
-// moves returns the statuses of a timeline.
-func moves(changes []Change) []Status {
-	var list []Status
+// moves returns the changes of the status.
+func moves(changes []Change) []Change {
+	var list []Change
 	for _, c := range changes {
 		if c.From != c.To {
-			list = append(list, c.To)
+			list = append(list, c)
 		}
 	}
 	return list
 }
 
-func commonPrefix(a, b []Status) int {
+func commonPrefix(a, b []Change, same func(a, b Change) bool) int {
 	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
+	for n < min(len(a), len(b)) && same(a[n], b[n]) {
 		n++
 	}
 	return n

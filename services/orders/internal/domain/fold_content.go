@@ -65,8 +65,8 @@ func (f *facts) stated() stated {
 			order(e.UserID, e.Total, e.Items)
 		case messages.PaymentRequested:
 			s.userID, s.total, s.priced, s.method = e.UserID, e.Amount, true, &e.PaymentMethod
-			if items, listed := requestedItems(e); listed && !s.listed {
-				s.items, s.listed = items, true
+			if e.Step != "" && !s.listed { // a version without the step lists no items
+				s.items, s.listed = e.Items, true
 			}
 		case messages.RefundRequested:
 			s.userID = e.UserID
@@ -200,8 +200,5 @@ func linesOf(items []messages.Item) []Line {
 	}
 	return lines
 }
-
-// requestedItems returns the items of a payment_requested, and whether it lists them.
-func requestedItems(messages.PaymentRequested) ([]messages.Item, bool) { return nil, false }
 
 func (f *facts) orderID() string { return f.told[0].Event.Key() }

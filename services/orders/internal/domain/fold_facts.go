@@ -158,6 +158,33 @@ func (f *facts) status() Status {
 	return ""
 }
 
+// incomplete reports whether a step between the order's placement and its status is in no topic any more. The row then has the
+// better timeline.
+func (f *facts) incomplete() bool {
+	outside := false
+	for _, i := range f.captures {
+		outside = outside || f.told[i].Outside
+	}
+	for _, i := range f.refunds {
+		outside = outside || f.told[i].Outside
+	}
+	var reason string // of the refund_requested that there must have been
+	switch {
+	case f.cancelledFromPending():
+	case f.cancelled != nil:
+		reason = f.cancelled.Event.(messages.OrderCancelled).Reason
+	case f.saidCancelled != nil:
+		reason = ReasonCancelled
+	case f.failed != nil:
+		reason = f.failed.Event.(messages.OrderFailed).Reason
+	}
+	if f.off == nil && (reason == ReasonCancelled || reason == ReasonPaymentTimeout || reason == ReasonOutOfStock) {
+		return true
+	}
+	paid := f.confirmed != nil || f.saidConfirmed != nil || f.off != nil && f.off.Event.(messages.RefundRequested).Reason != ReasonOutOfStock
+	return paid && f.requested == nil && !outside
+}
+
 // leadsTo reports whether an order can come from s to the other status, or is there.
 func (s Status) leadsTo(to Status) bool {
 	if s == to {

@@ -99,7 +99,7 @@ func (f *facts) calledOff(o *Order, reason string, at time.Time, policy Policy) 
 			e = f.told[i].Event.(messages.PaymentCaptured)
 		}
 		_, err = o.fallShort(e, policy, at)
-	default:
+	case ReasonCancelled:
 		_, err = o.callOff(reason, TriggerHTTP, policy, at)
 	}
 	return err
@@ -144,7 +144,11 @@ func (f *facts) end(o *Order, policy Policy) error {
 		_, err := o.Cancel(policy, first(f.cancelled, f.saidCancelled).Time)
 		return err
 	case f.cancelled != nil, f.saidCancelled != nil:
-		return f.refund(o, ReasonCancelled, first(f.cancelled, f.saidCancelled), policy)
+		reason := ReasonCancelled
+		if f.cancelled != nil {
+			reason = f.cancelled.Event.(messages.OrderCancelled).Reason
+		}
+		return f.refund(o, reason, first(f.cancelled, f.saidCancelled), policy)
 	case f.failed != nil:
 		switch reason := f.failed.Event.(messages.OrderFailed).Reason; {
 		case reason == ReasonOrderIDTaken && o.Status == Pending:
