@@ -63,7 +63,7 @@ func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
 
 	// Placed later, the first is paid by that payment, and the second is another order, which must not have it.
 	for id, want := range map[string]string{"f-1": "confirmed", "f-2": "failed"} {
-		o, _, err := env.Client.Place(t.Context(), client.NewOrder{OrderID: id, UserID: "u-1", Total: "49.99"}, client.PlaceOptions{Wait: 20 * time.Second})
+		o, _, err := env.Client.Place(t.Context(), client.NewOrder{OrderID: id, UserID: "u-1", Total: "49.99"}, client.PlaceOptions{Wait: 30 * time.Second})
 		require.NoError(t, err)
 		require.Equal(t, want, o.Status)
 		entries, err := env.Ledger(t.Context(), id)

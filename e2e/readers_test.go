@@ -99,7 +99,7 @@ func (w readers) write(t *testing.T) {
 
 func (w readers) feed() feed.Config {
 	return feed.Config{Kafka: kafka.Config{Brokers: w.env.Kafka.Brokers, TopicPrefix: w.env.Kafka.TopicPrefix}, Topics: []string{messages.TopicOrders},
-		Start: feed.Start{Beginning: true}, OpenTime: 20 * time.Second}
+		Start: feed.Start{Beginning: true}, OpenTime: time.Minute}
 }
 
 func (w readers) services(t *testing.T) {

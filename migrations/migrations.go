@@ -117,7 +117,7 @@ func connect(ctx context.Context, adminURL string) (*pgx.Conn, *pgx.ConnConfig, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("database URL: %w", err)
 	}
-	cfg.ConnectTimeout = 5 * time.Second
+	cfg.ConnectTimeout = 30 * time.Second
 	admin, err := pgdb.ConnectDirect(ctx, cfg)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to migrate: %w", err)

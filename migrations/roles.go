@@ -154,7 +154,7 @@ func CheckPassword(ctx context.Context, adminURL, role, password string) error {
 // letsIn reports whether the server accepts a role's password. A server that needs none accepts every one.
 func letsIn(ctx context.Context, cfg *pgx.ConnConfig, role, password string) bool {
 	cfg = cfg.Copy()
-	cfg.User, cfg.Password, cfg.ConnectTimeout = role, password, 5*time.Second
+	cfg.User, cfg.Password, cfg.ConnectTimeout = role, password, 30*time.Second
 	conn, err := pgdb.ConnectDirect(ctx, cfg)
 	if err != nil {
 		return false

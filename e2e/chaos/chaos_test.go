@@ -138,7 +138,7 @@ func (f *field) count(r row, v *verdict) {
 	cfg := audit.Config{OrdersURL: as(f.adminURL, migrations.Auditor)}
 	cfg.PaymentsURL, cfg.NotificationsURL = cfg.OrdersURL, cfg.OrdersURL
 	if !r.withoutLog {
-		cfg.Topics = &feed.Config{Kafka: kafka.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, OpenTime: 20 * time.Second}
+		cfg.Topics = &feed.Config{Kafka: kafka.Config{Brokers: f.kafka.Brokers, TopicPrefix: f.kafka.Prefix}, OpenTime: time.Minute}
 	}
 	report, err := audit.Run(f.ctx, cfg)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 const (
 	// The server ends a transaction that stands still after 5 s, and Kafka gives the partitions away after its session
 	// time-out of 10 s. The rest is for a machine that is much slower than a usual one.
-	frozenLimit = 5*time.Second + 10*time.Second + 15*time.Second
+	frozenLimit = 5*time.Second + 10*time.Second + 45*time.Second
 	// placedMeanwhile is how long after the freeze orders are placed that have to get through.
 	placedMeanwhile = 2 * time.Second
 )

@@ -33,7 +33,7 @@ func TestLargeRecordsDoNotEndAService(t *testing.T) {
 		write(bytes.Repeat([]byte("a"), 900_000))
 	}
 	write([]byte(`{"user_id":"behind","message":"the large ones","channel":"email"}`))
-	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	testkit.Eventually(t, func() error {
 		select {
 		case err := <-s.ended:

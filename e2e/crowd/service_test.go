@@ -135,7 +135,7 @@ func limited(t *testing.T, limit int64) (folder string, ok bool) {
 
 // healthy asks the admin side, as what watches over a container does.
 func (s *service) healthy(path string) error {
-	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + s.admin + path)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ import (
 	"pasdetrois/services/notifications"
 )
 
-// TestWhatIsRefusedIsOneLine: each command of the tool ends with exit code 1 and one line within 10 s.
+// TestWhatIsRefusedIsOneLine: each command of the tool ends with exit code 1 and one line, and does not wait for an answer that will not come.
 func TestWhatIsRefusedIsOneLine(t *testing.T) {
 	b, tool := startBroker(t), pas(t)
 	stranger := newAuthority(t, "stranger")
@@ -69,7 +69,7 @@ func TestWhatIsRefusedIsOneLine(t *testing.T) {
 				t.Log(said)
 				require.Contains(t, said, c.want)
 				require.NotContains(t, said, "secret")
-				require.Less(t, time.Since(began), 10*time.Second)
+				require.Less(t, time.Since(began), 25*time.Second, "the patience of a command is 30 s")
 			})
 		}
 	}

@@ -109,7 +109,7 @@ func adminAddress(t *testing.T, s *stack.Stack, service string) string {
 
 // get asks Prometheus' API and decodes its data into out.
 func (p *prometheus) get(path string, query url.Values, out any) error {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/"+path+"?"+query.Encode(), nil)
 	if err != nil {

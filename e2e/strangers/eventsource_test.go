@@ -40,7 +40,9 @@ func TestAnEventSourceOutlastsAnOutageOfPostgres(t *testing.T) {
 		Brokers: testkit.Brokers(t), TopicPrefix: prefix, GroupPrefix: prefix})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
-	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5"}, client.PlaceOptions{Wait: 20 * time.Second})
+	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	order, err = s.Client().Settled(t.Context(), order.OrderID)
 	require.NoError(t, err)
 	require.Equal(t, "confirmed", order.Status)
 

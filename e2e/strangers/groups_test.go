@@ -164,7 +164,7 @@ func TestOtherClientsShareTheirGroups(t *testing.T) {
 			group := cfg.TopicPrefix + name + "-tail"
 			theirs := join(group)
 			testkit.Eventually(t, func() error { return some(theirs) })
-			ours, err := feed.Open(t.Context(), feed.Config{Kafka: cfg, Topics: []string{"shared"}, Group: group, Follow: true, OpenTime: 10 * time.Second})
+			ours, err := feed.Open(t.Context(), feed.Config{Kafka: cfg, Topics: []string{"shared"}, Group: group, Follow: true, OpenTime: time.Minute})
 			require.NoError(t, err)
 			defer ours.Close()
 			read := make(chan error, 1)

@@ -47,7 +47,7 @@ func play(t *testing.T) played {
 		require.NoError(t, sc.Run(t.Context(), env))
 	}
 	require.NoError(t, s.Stop())
-	return played{adminURL: db.AdminURL, topics: &feed.Config{OpenTime: 20 * time.Second,
+	return played{adminURL: db.AdminURL, topics: &feed.Config{OpenTime: time.Minute,
 		Kafka: kafka.Config{Brokers: brokers, TopicPrefix: prefix, GroupPrefix: prefix}}}
 }
 

@@ -69,7 +69,7 @@ func generate(t testing.TB, n int, topics bool) played {
 	t.Helper()
 	p := generateRows(t, n)
 	if topics {
-		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
+		p.topics = &feed.Config{OpenTime: time.Minute, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
 		var events []messages.Event
 		for order := range n {
 			events = append(events, eventsOf(order)...)
@@ -202,7 +202,7 @@ func TestAuditAsksOldOrdersForNoOutcome(t *testing.T) {
 				events = append(events, outcomesOf(order)...)
 			}
 		}
-		p.topics = &feed.Config{OpenTime: 20 * time.Second, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
+		p.topics = &feed.Config{OpenTime: time.Minute, Kafka: kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}}
 		writeMessages(t, p.topics.Kafka, events)
 		report, err := audit.Run(t.Context(), p.config(t, p.adminURL))
 		require.NoError(t, err)

@@ -2,8 +2,8 @@
 // APIs alone. The kind of each error can be found with errors.As: *UnreachableError without an answer, *Problem for a
 // rejection.
 //
-// It retries nothing: the caller decides, since only some requests may be repeated. Each request has a time limit of
-// its own besides its context.
+// It repeats a request only after a 503 that names a time to come back, and only when a second one has no further effect: see
+// New. Everything else the caller decides. Each request has a time limit of its own besides its context.
 package client
 
 import (
@@ -16,11 +16,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/wait"
 )
 
 // The services that a Client calls.
@@ -60,21 +62,28 @@ type Client struct {
 	http       *http.Client
 	answerTime time.Duration
 	waits      func(what string) (answered func()) // nil: nobody is there to see it
+	once       bool                                // a 503 is returned at once: see NewBusy
 }
 
 // usualConnections is how many idle connections to a service stay open for later requests.
 const usualConnections = 16
 
-// New returns a client for the services at the given endpoints.
-func New(at Endpoints) *Client { return NewBusy(at, usualConnections) }
+// New returns a client for the services at the given endpoints. When a service answers 503 with Retry-After, because it or its
+// database is busy, the client repeats the request, as long as the time for an answer lasts. It repeats only requests that
+// have the same effect twice.
+func New(at Endpoints) *Client {
+	c := NewBusy(at, usualConnections)
+	c.once = false
+	return c
+}
 
 // NewBusy returns a client that keeps so many idle connections to each service. More requests at a time open further
-// connections, which are closed after one request.
+// connections, which are closed after one request. It repeats no request: a crowd that repeats them is a larger crowd.
 func NewBusy(at Endpoints, connections int) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the services are addressed directly; a proxy for the outside world must not swallow loopback
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, connections
-	return &Client{at: at, http: &http.Client{Transport: transport}, answerTime: defaultAnswerTime}
+	return &Client{at: at, http: &http.Client{Transport: transport}, answerTime: defaultAnswerTime, once: true}
 }
 
 // SetPatience bounds each request that does not ask the service to wait. waits is called with the name and address of the
@@ -107,6 +116,17 @@ type call struct {
 	header  map[string]string
 	body    any
 	wait    time.Duration // how long the service was asked to hold the answer
+	same    bool          // a POST that has the same effect twice
+	once    bool          // the caller has a use for a 503
+}
+
+// pause returns how long to wait before the request may be repeated. again is false when it may not be.
+func (r call) pause(answer Answer) (pause time.Duration, again bool) {
+	if answer.Status != http.StatusServiceUnavailable || r.once || r.method == http.MethodPost && !r.same && r.header["Idempotency-Key"] == "" {
+		return 0, false
+	}
+	seconds, err := strconv.Atoi(answer.Header.Get("Retry-After"))
+	return time.Duration(seconds) * time.Second, err == nil && seconds > 0
 }
 
 // do sends the request and decodes a 2xx answer into out, unless out is nil. Its errors are *UnreachableError,
@@ -126,7 +146,7 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 	if c.waits != nil && req.wait == 0 {
 		defer c.waits(req.service + " at " + base)()
 	}
-	answer, err := c.send(ctx, target, req)
+	answer, err := c.persist(ctx, target, req)
 	if err != nil {
 		return Answer{}, &UnreachableError{Service: req.service, Admin: req.admin, URL: base, Err: cause(err)}
 	}
@@ -140,6 +160,20 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 		return answer, fmt.Errorf("%s answered %s %s with something that is not its JSON: %w", req.service, req.method, req.path, err)
 	}
 	return answer, nil
+}
+
+// persist sends the request until an answer other than 503 comes, or until ctx ends. Then the last answer is returned.
+func (c *Client) persist(ctx context.Context, target string, req call) (Answer, error) {
+	for {
+		answer, err := c.send(ctx, target, req)
+		if err != nil || c.once {
+			return answer, err
+		}
+		pause, again := req.pause(answer)
+		if end, _ := ctx.Deadline(); !again || time.Until(end) <= 2*pause || !wait.Sleep(ctx, pause) {
+			return answer, nil
+		}
+	}
 }
 
 // send sends the request once, within ctx, and reads the whole answer.
@@ -177,7 +211,7 @@ func (c *Client) send(ctx context.Context, target string, req call) (Answer, err
 
 // Ready asks the service's admin port for its readiness. The error names the checks that fail.
 func (c *Client) Ready(ctx context.Context, service string) error {
-	_, err := c.do(ctx, call{service: service, admin: true, method: http.MethodGet, path: "/readyz"}, nil)
+	_, err := c.do(ctx, call{service: service, admin: true, method: http.MethodGet, path: "/readyz", once: true}, nil)
 	return err
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -45,10 +46,12 @@ func (c *Client) PutProduct(ctx context.Context, sku string, p Product) (Stock, 
 	return stock, err
 }
 
-// Restock adds pieces to a product. A repeated call adds them again, so an unanswered one must not be retried blindly.
+// Restock adds pieces to a product. A repeated call adds them again, so an unanswered one must not be retried blindly. The key
+// covers the repetitions after a 503 of this one call.
 func (c *Client) Restock(ctx context.Context, sku string, quantity int64) (Stock, error) {
 	var stock Stock
 	_, err := c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost,
-		path: "/inventory/" + url.PathEscape(sku) + "/restock", body: map[string]int64{"quantity": quantity}}, &stock)
+		path: "/inventory/" + url.PathEscape(sku) + "/restock", body: map[string]int64{"quantity": quantity},
+		header: map[string]string{"Idempotency-Key": rand.Text()}}, &stock)
 	return stock, err
 }

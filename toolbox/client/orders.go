@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -74,8 +76,9 @@ type PlaceOptions struct {
 // *UnreachableError the order may exist; a second call with the same OrderID or IdempotencyKey is safe.
 func (c *Client) Place(ctx context.Context, order NewOrder, opts PlaceOptions) (Order, Answer, error) {
 	req := call{service: Orders, method: http.MethodPost, path: "/orders", body: order, query: waitQuery(opts.Wait), wait: opts.Wait}
-	if opts.IdempotencyKey != "" {
-		req.header = map[string]string{"Idempotency-Key": opts.IdempotencyKey}
+	req.same = order.OrderID != ""
+	if key := opts.IdempotencyKey; key != "" || !req.same && !c.once {
+		req.header = map[string]string{"Idempotency-Key": cmp.Or(key, rand.Text())}
 	}
 	var placed Order
 	answer, err := c.do(ctx, req, &placed)
@@ -88,6 +91,17 @@ func (c *Client) Order(ctx context.Context, id string, wait time.Duration) (Orde
 	_, err := c.do(ctx, call{service: Orders, method: http.MethodGet, path: "/orders/" + url.PathEscape(id),
 		query: waitQuery(wait), wait: wait}, &order)
 	return order, err
+}
+
+// Settled returns the order once it is settled. On a busy machine that may take longer than a service holds one answer, so the
+// order is requested again until ctx ends.
+func (c *Client) Settled(ctx context.Context, id string) (Order, error) {
+	for {
+		order, err := c.Order(ctx, id, 30*time.Second)
+		if err != nil || order.Settled() || ctx.Err() != nil {
+			return order, err
+		}
+	}
 }
 
 // OrdersOf returns all orders of a user, newest first.
@@ -104,7 +118,7 @@ func (c *Client) Timeline(ctx context.Context, id string) ([]Event, error) {
 // Cancel asks for the order's cancellation and returns the order as it is then. It fails with 409 when it is too late.
 func (c *Client) Cancel(ctx context.Context, id string) (Order, error) {
 	var order Order
-	_, err := c.do(ctx, call{service: Orders, method: http.MethodPost, path: "/orders/" + url.PathEscape(id) + "/cancel"}, &order)
+	_, err := c.do(ctx, call{service: Orders, method: http.MethodPost, path: "/orders/" + url.PathEscape(id) + "/cancel", same: true}, &order)
 	return order, err
 }
 

@@ -47,7 +47,9 @@ func TestReadingEverythingAgainChangesNothingAndSendsAndChargesNothing(t *testin
 	require.Equal(t, asked, askedAgain)
 	require.Equal(t, emails, emailsAgain)
 
-	order, _, err := w.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{Wait: 30 * time.Second})
+	order, _, err := w.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	order, err = w.Client().Settled(t.Context(), order.OrderID)
 	require.NoError(t, err)
 	require.Equal(t, "confirmed", order.Status, "the system goes on")
 }

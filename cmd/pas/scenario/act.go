@@ -17,10 +17,10 @@ import (
 const (
 	// defaultPatience bounds one wait, pollEvery is the pause between two polls. showTime bounds the reading of
 	// all orders for the output, and undoTime each undo.
-	defaultPatience = 20 * time.Second
+	defaultPatience = time.Minute
 	pollEvery       = 20 * time.Millisecond
-	showTime        = 5 * time.Second
-	undoTime        = 5 * time.Second
+	showTime        = 20 * time.Second
+	undoTime        = 20 * time.Second
 )
 
 // act is one performance of a scenario. Its error is sticky: after the first expectation that does not hold,

@@ -21,7 +21,7 @@ func On(s *stack.Stack) *Env {
 }
 
 // openTime bounds the first connection to Kafka.
-const openTime = 20 * time.Second
+const openTime = time.Minute
 
 // books implements Books for a stack. Reading uses the auditor's role; only Misplace uses the superuser's.
 type books struct{ stack *stack.Stack }

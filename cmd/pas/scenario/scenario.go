@@ -59,7 +59,7 @@ type Env struct {
 	// declined). A double charge shows only there. When it is nil, the answer of the payments service is the
 	// only proof.
 	Ledger func(ctx context.Context, orderID string) ([]string, error)
-	// Patience bounds each wait; 0 means 20 s.
+	// Patience bounds each wait; 0 means a minute.
 	Patience time.Duration
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,21 @@ func setup(t *testing.T) *stack.Stack {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	return s
+}
+
+// requireNoticed expects the scenario to fail with the text, in an environment that is not as it should be. A wait that never
+// ends takes the whole patience, so the first is short. On a busy machine a short one fails an earlier step.
+func requireNoticed(t *testing.T, s scenario.Scenario, text string, env func() *scenario.Env) {
+	t.Helper()
+	var err error
+	for _, patience := range []time.Duration{5 * time.Second, 20 * time.Second, time.Minute} {
+		e := env()
+		e.Patience = patience
+		if err = s.Run(t.Context(), e); err == nil || strings.Contains(err.Error(), text) {
+			break
+		}
+	}
+	require.ErrorContains(t, err, text)
 }
 
 // lie changes a service's decoded JSON answer on its way to the scenario; ask counts how often the path was asked. It
@@ -68,7 +84,6 @@ func lying(t *testing.T, env *scenario.Env, service string, tell lie) *scenario.
 	lied := *env
 	lied.Client = client.New(endpoints)
 	t.Cleanup(lied.Client.Close)
-	lied.Patience = 5 * time.Second
 	return &lied
 }
 

@@ -84,7 +84,7 @@ type Stack struct {
 }
 
 // readyTime bounds how long each service may take from its start until it is ready.
-const readyTime = 30 * time.Second
+const readyTime = 90 * time.Second
 
 // Start starts everything and returns when all three services are ready. ctx bounds the start alone; only Stop
 // ends a running stack. When Start fails, it stops all that it started. A busy port is a *PortBusyError. A
@@ -176,7 +176,7 @@ func (s *Stack) startBroker() error {
 	}
 	s.kafka = s.cfg.Kafka
 	s.kafka.Brokers, s.kafka.TopicPrefix, s.kafka.GroupPrefix = brokers, s.cfg.TopicPrefix, s.cfg.GroupPrefix
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), readyTime)
 	defer cancel()
 	if _, err := kafka.CreateTopics(ctx, s.kafka, Topics(max(s.cfg.ReplicationFactor, 1))); err != nil {
 		return fmt.Errorf("create topics: %w", err)

@@ -44,7 +44,7 @@ func TestStartRunsEverythingAndStopEndsIt(t *testing.T) {
 
 	began := time.Now()
 	require.NoError(t, s.Stop())
-	require.Less(t, time.Since(began), 15*time.Second)
+	require.Less(t, time.Since(began), time.Minute)
 	require.NoError(t, s.Stop(), "stopping twice is harmless")
 	for _, name := range messages.Services() {
 		var gone *client.UnreachableError
@@ -116,7 +116,9 @@ func TestAWrongConfigurationOfAServiceIsToldAtStart(t *testing.T) {
 func TestSettingsReachTheServices(t *testing.T) {
 	t.Parallel()
 	s := setup(t, stack.Config{Services: map[string]map[string]string{client.Payments: {"FRAUD_LIMIT": "20.00"}}})
-	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "20.01"}, client.PlaceOptions{Wait: 20 * time.Second})
+	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "20.01"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	order, err = s.Client().Settled(t.Context(), order.OrderID)
 	require.NoError(t, err)
 	require.Equal(t, "suspected_fraud", order.Reason)
 }
@@ -126,7 +128,9 @@ func TestDataIsKeptInTheDataFolder(t *testing.T) {
 	dir := openDir(t)
 	s, err := stack.Start(t.Context(), stack.Config{DataDir: dir})
 	require.NoError(t, err)
-	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{Wait: 20 * time.Second})
+	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	order, err = s.Client().Settled(t.Context(), order.OrderID)
 	require.NoError(t, err)
 	require.Equal(t, "confirmed", order.Status)
 	require.NoError(t, s.Stop())
@@ -135,7 +139,9 @@ func TestDataIsKeptInTheDataFolder(t *testing.T) {
 	again, err := s.Client().Order(t.Context(), order.OrderID, 0)
 	require.NoError(t, err)
 	require.Equal(t, order.Status, again.Status)
-	other, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "6.00"}, client.PlaceOptions{Wait: 20 * time.Second})
+	other, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "6.00"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	other, err = s.Client().Settled(t.Context(), other.OrderID)
 	require.NoError(t, err)
 	require.Equal(t, "confirmed", other.Status, "the topics and the groups are as before")
 }

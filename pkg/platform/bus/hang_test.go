@@ -149,7 +149,7 @@ func TestStoppingWhileTheBrokerHangsIsBoundedAndNoFailure(t *testing.T) {
 	broker.pause()
 	begin := time.Now()
 	require.NoError(t, r.stop())
-	require.Less(t, time.Since(begin), 20*time.Second)
+	require.Less(t, time.Since(begin), time.Minute)
 	broker.resume()
 
 	f.publish("o2")

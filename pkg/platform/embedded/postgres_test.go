@@ -82,7 +82,7 @@ func TestAFolderInUseIsRefusedWithTheServersOwnWords(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	first := start(t, embedded.PostgresConfig{DataDir: dir})
-	brief, cancel := context.WithTimeout(t.Context(), 5*time.Second) // enough for one try on a machine with other work
+	brief, cancel := context.WithTimeout(t.Context(), 30*time.Second) // enough for one try on a machine with other work
 	defer cancel()
 	_, err := embedded.StartPostgres(brief, embedded.PostgresConfig{DataDir: dir})
 	require.ErrorContains(t, err, "start postgres: ")

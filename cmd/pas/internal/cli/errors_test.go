@@ -138,7 +138,7 @@ func TestAWrongEnvironmentExitsTwo(t *testing.T) {
 	require.Equal(t, cli.ExitUsage, got.code)
 }
 
-func TestWhatCannotBeReachedIsToldInOneLineWithinTenSeconds(t *testing.T) {
+func TestWhatCannotBeReachedIsReportedInOneLineAtOnce(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
 		"order --user ada --total 5":             "start the system with `pas up`, or set PAS_ORDERS_URL to where it runs",
@@ -160,10 +160,9 @@ func TestWhatCannotBeReachedIsToldInOneLineWithinTenSeconds(t *testing.T) {
 	} {
 		t.Run(arguments, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
+			began := time.Now()
 			got := pas(t, nowhere(t), strings.Fields(arguments)...)
-			require.NoError(t, ctx.Err())
+			require.Less(t, time.Since(began), patience/2, "it waited for an address that refuses connections")
 			line := got.oneLine(t)
 			require.Contains(t, line, "connection refused; ")
 			require.Contains(t, line, want)

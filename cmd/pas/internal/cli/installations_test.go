@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -162,7 +161,9 @@ func TestTwoInstallationsWorkSideBySide(t *testing.T) {
 			TopicPrefix: name + ".", GroupPrefix: name + "."})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Stop()) })
-		order, _, err := s.Client().Place(t.Context(), client.NewOrder{OrderID: "one-id", UserID: name, Total: "5.00"}, client.PlaceOptions{Wait: 30 * time.Second})
+		order, _, err := s.Client().Place(t.Context(), client.NewOrder{OrderID: "one-id", UserID: name, Total: "5.00"}, client.PlaceOptions{})
+		require.NoError(t, err)
+		order, err = s.Client().Settled(t.Context(), order.OrderID)
 		require.NoError(t, err)
 		require.Equal(t, "confirmed", order.Status)
 		require.Equal(t, name, order.UserID)

@@ -53,9 +53,9 @@ func TestSimulateMakesOrdersEmailsAndWebEventsThatAreThere(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &said))
 	require.True(t, said.Passed)
-	require.NotZero(t, said.Orders)
-	require.Equal(t, said.Orders, said.Taken)
-	require.Equal(t, said.Orders, said.ToEmail.Count)
+	require.NotZero(t, said.Taken)
+	require.GreaterOrEqual(t, said.Orders, said.Taken, "a busy machine may refuse some")
+	require.Equal(t, said.Taken, said.ToEmail.Count)
 	require.GreaterOrEqual(t, said.ToEmail.P50, said.ToAnswer.P50)
 
 	ended := map[string]int64{}

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -123,13 +122,12 @@ func TestWindowsSaysWhatItCannotUse(t *testing.T) {
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.oneLine(t), "address already in use; choose a free port of this machine")
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	began := time.Now()
 	environ["DATABASE_URL"] = nowhere(t)["DATABASE_ADMIN_URL"]
 	for _, arguments := range []string{"windows web-events --store", "windows history"} {
 		line := pas(t, environ, strings.Fields(arguments)...).oneLine(t)
 		require.Contains(t, line, "connection refused; check host, port, database, user and password in DATABASE_URL")
 		require.NotContains(t, line, "secret")
 	}
-	require.NoError(t, ctx.Err())
+	require.Less(t, time.Since(began), patience/2, "it waited for an address that refuses connections")
 }

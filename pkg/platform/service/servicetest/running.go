@@ -21,7 +21,7 @@ import (
 )
 
 // stopWithin is longer than the longest graceful stop.
-const stopWithin = 30 * time.Second
+const stopWithin = time.Minute
 
 // Service is a service that runs in a World.
 type Service struct {
@@ -110,7 +110,7 @@ func Fetch(t *testing.T, method, url, body string) (status int, text string, hea
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", nil, err

