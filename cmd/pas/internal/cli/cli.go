@@ -142,7 +142,7 @@ func (a *app) root() *cobra.Command {
 		return usagef("%s; see `%s --help`", withoutFunction.ReplaceAllString(err.Error(), ""), cmd.CommandPath())
 	})
 	for _, cmd := range []*cobra.Command{a.demo(), a.up(), a.order(), a.show(), a.cancel(), a.inventory(), a.deadLetters(), a.emails(),
-		a.topics(), a.simulate(), a.tail(), a.windows(), a.rest(), a.audit(), a.replay(), a.migrate(), a.version()} {
+		a.topics(), a.simulate(), a.tail(), a.windows(), a.rest(), a.audit(), a.replay(), a.rebuild(), a.migrate(), a.version()} {
 		root.AddCommand(cmd)
 	}
 	checkHelp(root)

@@ -24,6 +24,7 @@ type liveLine struct {
 	app   *app
 	fd    int // of the terminal; -1 = standard error is no terminal
 	count int
+	last  time.Time // of the latest text, for a caller that comes too often
 }
 
 // liveLine returns a line that suits standard error: TERM=dumb is treated like a file.
