@@ -75,17 +75,18 @@ func scanEntry(r pgx.Rows, e *entry) error {
 }
 
 // notification is a row of the view audit_notifications that names an order. at is the time of sending, else of
-// creation.
+// creation. One that is not recorded has ended, and its event is still to be published.
 type notification struct {
 	id, kind, status string
 	at               time.Time
+	recorded         bool
 }
 
-const notificationsSQL = `SELECT order_id, kind, status, COALESCE(sent_at, created_at)
+const notificationsSQL = `SELECT order_id, kind, status, COALESCE(sent_at, created_at), recorded
 FROM audit_notifications WHERE order_id IS NOT NULL ORDER BY order_id COLLATE "C"`
 
 func scanNotification(r pgx.Rows, n *notification) error {
-	return r.Scan(&n.id, &n.kind, &n.status, &n.at)
+	return r.Scan(&n.id, &n.kind, &n.status, &n.at, &n.recorded)
 }
 
 // stockSQL returns each product beside the pieces that the orders hold of it.

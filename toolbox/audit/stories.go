@@ -15,11 +15,14 @@ import (
 type stories struct {
 	byUUID map[uuid.UUID]story
 	byName map[string]story
-	begun  map[int32]bool // the partitions of topic orders on which an outcome was read
+	begun  map[int32]bool        // the partitions of topic orders on which an outcome was read
+	mailed map[int32]bool        // the partitions of topic notifications on which an outcome of an email was read
+	later  map[secondMail]uint32 // their hashes
 }
 
 func newStories() *stories {
-	return &stories{byUUID: map[uuid.UUID]story{}, byName: map[string]story{}, begun: map[int32]bool{}}
+	return &stories{byUUID: map[uuid.UUID]story{}, byName: map[string]story{}, begun: map[int32]bool{},
+		mailed: map[int32]bool{}, later: map[secondMail]uint32{}}
 }
 
 // asUUID returns false for an id that is not the canonical text of a UUID, such as one in upper case. Two different ids

@@ -21,12 +21,13 @@ import (
 // change nothing.
 type story struct {
 	told     told
-	captured int64 // minor units of the latest capture
+	mail     uint32 // hash of the first email that was sent: kind and time
+	captured int64  // minor units of the latest capture
 	outcome  uint64
 }
 
-// told is a set of facts. It has one bit for each event, and for each kind of notification, that an order may have. Three
-// more bits are about the order's messages.
+// told is a set of facts. It has one bit for each event, and for each kind of notification, that an order may have. Some more
+// bits are about the order's messages.
 type told uint32
 
 const (
@@ -47,8 +48,22 @@ const (
 	endFailed
 	afterOutcome // its first order_placed came after an outcome on its partition
 	recent       // a message of it is newer than the changes that are judged
+	mailedTwice  // one of its emails was sent at two times
 
-	anyEnd = endConfirmed | endCancelled | endFailed
+	// One bit for each kind of notification that the services send: its email was sent.
+	mailed
+	_
+	_
+	_
+	_
+	// One bit for each kind that an order's end has: a notification_sent is due for it.
+	mailDue
+	_
+	_
+	_
+
+	saidAny = saidConfirmed | saidRejected | saidFailed | saidCancelled
+	anyEnd  = endConfirmed | endCancelled | endFailed
 )
 
 // position is the topic (without prefix), partition and offset of a record.
@@ -125,6 +140,7 @@ type telling struct {
 	is       told
 	captured int64 // minor units, when it is of a capture
 	outcome  uint64
+	mail     uint32 // of a notification_sent
 
 	orders    bool // its topic is orders
 	partition int32
@@ -157,6 +173,8 @@ func listen(r *kgo.Record) telling {
 		t.is = refundAsked
 	case messages.PaymentRefunded:
 		t.is = refunded
+	case messages.NotificationSent:
+		t.is, t.mail = mailed.of(e.Kind), mailSum(e.Kind, m.Time)
 	case messages.NotificationRequested:
 		switch {
 		case e.Kind == messages.KindConfirmed:
@@ -174,10 +192,11 @@ func listen(r *kgo.Record) telling {
 
 // tell adds one record to its order's story. The caller passes the records of a partition in their order.
 func (s *stories) tell(t telling) {
+	st, _ := s.of(t.id)
+	s.mailSeen(&st, &t)
 	if t.id == "" {
 		return
 	}
-	st, _ := s.of(t.id)
 	if t.is&anyEnd != 0 {
 		s.outcomeSeen(&st, t)
 	}
@@ -243,7 +262,9 @@ func (a *audit) told(f file) {
 	case o.status == "confirmed" && s.captured != o.total:
 		wrong = fmt.Sprintf("%s is over %s, the topics say %s were captured", o.id, amount(o.total, o.currency), amount(s.captured, o.currency))
 	default:
-		wrong = wrongOutcome(o, s)
+		if wrong = wrongOutcome(o, s); wrong == "" {
+			wrong = a.wrongEmail(f, s)
+		}
 	}
 	switch {
 	case wrong == "":

@@ -125,8 +125,8 @@ type claim struct {
 	paid  string // the payment's id, of captured payments
 	at    time.Time
 
-	kind, message string      // of a notification's request
-	record        *kgo.Record // of the same
+	kind, message string      // of a notification
+	record        *kgo.Record // of its request
 }
 
 // decision is a name for what a claim asks of its row. Each service has its own.
@@ -153,7 +153,7 @@ func bookOf(cfg Config) book {
 	case messages.ServicePayments:
 		return payments{}
 	default:
-		return &notifications{handled: cfg.Handled}
+		return &notifications{handled: cfg.Handled, begun: map[int32]bool{}}
 	}
 }
 

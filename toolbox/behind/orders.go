@@ -64,6 +64,9 @@ type order struct {
 	late              bool
 }
 
+// decidedByHTTP is the cause of an order that was cancelled before its step.
+const decidedByHTTP = "http"
+
 const ordersSQL = `SELECT order_id, status, decided_by, late_payment FROM orders.audit_orders WHERE order_id = ANY($1)`
 
 func (orders) compare(ctx context.Context, conn *pgx.Conn, claims []claim) ([]answer, error) {
@@ -113,6 +116,8 @@ func (o order) judge(what decision) verdict {
 		return isBehind
 	case what == orderRejected, status == orderRejected:
 		return contradicts
+	case status == orderCancelled && o.decidedBy == decidedByHTTP:
+		return contradicts // its payment was not requested
 	case what == orderAwaiting:
 		return has
 	case status == orderAwaiting:
@@ -124,7 +129,7 @@ func (o order) judge(what decision) verdict {
 		return contradicts
 	case what == orderCancelling && status == orderConfirmed:
 		return isBehind
-	case status == orderFailed && o.decidedBy == messages.EventPaymentFailed, status == orderCancelled && o.decidedBy == "http":
+	case status == orderFailed && o.decidedBy == messages.EventPaymentFailed:
 		return contradicts
 	}
 	return has
