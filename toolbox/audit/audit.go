@@ -67,7 +67,7 @@ const (
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	began := time.Now()
 	a := &audit{cfg: cfg, checks: newChecks(), report: &Report{}, gaps: newGaps(), kept: map[string]int64{}, confirmed: map[string]int64{},
-		outside: outside{kept: map[string]int64{}}}
+		stocked: map[string]int64{}, outside: outside{kept: map[string]int64{}}}
 	if cfg.Progress == nil {
 		a.cfg.Progress = func(int64, int64) {}
 	}
@@ -99,7 +99,8 @@ type audit struct {
 	messages        int64    // read for them
 	gaps            *gaps
 	outside         outside
-	untold          int64 // settled orders without the notification of their status
+	stocked         map[string]int64 // by sku, of all products
+	untold          int64            // settled orders without the notification of their status
 }
 
 // run fixes the ends of the topics, then opens the orders database: a.before counts from the earliest of the moments of the
@@ -236,6 +237,7 @@ func (a *audit) stock(ctx context.Context, orders *book) error {
 			return fmt.Errorf("read stock: %w", err)
 		}
 		a.checks.stock.look()
+		a.stocked[sku] = stocked
 		if available+reserved+sold != stocked || reserved != ordersReserved || sold != ordersSold {
 			a.checks.stock.offend(fmt.Sprintf("%s: %d available, %d reserved (orders: %d), %d sold (orders: %d) of %d",
 				sku, available, reserved, ordersReserved, sold, ordersSold, stocked))

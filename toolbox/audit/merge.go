@@ -67,6 +67,7 @@ func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
 		}
 	}
 	a.strangersInTopics()
+	a.productsOnTopics()
 	return errors.Join(orders.err, payments.err, ledger.err, notifications.err)
 }
 

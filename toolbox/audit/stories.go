@@ -18,11 +18,13 @@ type stories struct {
 	begun  map[int32]bool        // the partitions of topic orders on which an outcome was read
 	mailed map[int32]bool        // the partitions of topic notifications on which an outcome of an email was read
 	later  map[secondMail]uint32 // their hashes
+	// products are those of which the topics say something, by sku. There are few.
+	products map[string]product
 }
 
 func newStories() *stories {
 	return &stories{byUUID: map[uuid.UUID]story{}, byName: map[string]story{}, begun: map[int32]bool{},
-		mailed: map[int32]bool{}, later: map[secondMail]uint32{}}
+		mailed: map[int32]bool{}, later: map[secondMail]uint32{}, products: map[string]product{}}
 }
 
 // asUUID returns false for an id that is not the canonical text of a UUID, such as one in upper case. Two different ids

@@ -142,6 +142,9 @@ type telling struct {
 	outcome  uint64
 	mail     uint32 // of a notification_sent
 
+	sku     string // of an inventory_changed
+	product product
+
 	orders    bool // its topic is orders
 	partition int32
 }
@@ -173,6 +176,8 @@ func listen(r *kgo.Record) telling {
 		t.is = refundAsked
 	case messages.PaymentRefunded:
 		t.is = refunded
+	case messages.InventoryChanged:
+		t.sku, t.product = e.SKU, product{e.Version, e.Stocked}
 	case messages.NotificationSent:
 		t.is, t.mail = mailed.of(e.Kind), mailSum(e.Kind, m.Time)
 	case messages.NotificationRequested:
@@ -192,6 +197,9 @@ func listen(r *kgo.Record) telling {
 
 // tell adds one record to its order's story. The caller passes the records of a partition in their order.
 func (s *stories) tell(t telling) {
+	if t.sku != "" {
+		s.productSeen(t.sku, t.product)
+	}
 	st, _ := s.of(t.id)
 	s.mailSeen(&st, &t)
 	if t.id == "" {
