@@ -96,6 +96,13 @@ func (s *system) command(on *server, args ...string) (string, error) {
 	for _, service := range []string{"orders", "payments", "notifications"} {
 		cmd.Env = append(cmd.Env, strings.ToUpper(service)+"_DATABASE_URL="+pgdb.As(on.url(), service))
 	}
+	if s.running != nil {
+		for _, service := range []string{"orders", "payments", "notifications"} {
+			at := s.running.Client().Endpoint(service)
+			name := "PAS_" + strings.ToUpper(service)
+			cmd.Env = append(cmd.Env, name+"_URL="+at.Public, name+"_ADMIN_URL="+at.Admin)
+		}
+	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -169,6 +176,7 @@ func (s *system) whole(on *server) {
 // shop is customers who place one order after the other, and try each until it is taken.
 type shop struct {
 	prefix string
+	next   int // number of the next order; of the customers' goroutine alone
 	at     atomic.Pointer[client.Client]
 
 	mu     sync.Mutex
@@ -186,14 +194,14 @@ func (s *shop) open(t *testing.T) (shut func()) {
 		defer close(done)
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		for n := 0; ; {
+		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
-			if s.place(ctx, n) {
-				n++
+			if s.place(ctx, s.next) {
+				s.next++
 			}
 		}
 	}()
