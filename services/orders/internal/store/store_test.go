@@ -32,11 +32,11 @@ func (nobody) Stuck(context.Context) (time.Time, error) { return time.Time{}, ni
 
 type world struct {
 	*store.Store
-	t  *testing.T
+	t  testing.TB
 	db *pgxpool.Pool
 }
 
-func setup(t *testing.T) *world {
+func setup(t testing.TB) *world {
 	t.Helper()
 	db := testkit.Database(t, migrations.Up).Pool(t, "orders")
 	return &world{Store: store.New(db, nobody{}, deadletter.NewStore(db)), t: t, db: db}
