@@ -96,11 +96,9 @@ func Tells(m messages.Message) bool {
 }
 
 // plan drops decisions that another decision excludes. Topics have both after the database was put back and the service decided
-// anew.
+// anew. A rejected order takes no other step in any case.
 func (f *facts) plan() {
 	switch {
-	case f.rejected != nil:
-		f.requested, f.confirmed, f.saidConfirmed, f.off, f.cancelled, f.failed, f.saidCancelled, f.saidFailed = nil, nil, nil, nil, nil, nil, nil, nil
 	case f.cancelledFromPending():
 		f.requested, f.confirmed, f.saidConfirmed, f.off, f.failed, f.saidFailed = nil, nil, nil, nil, nil, nil
 	case f.cancelled != nil, f.saidCancelled != nil:

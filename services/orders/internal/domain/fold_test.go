@@ -81,33 +81,34 @@ func TestFold(t *testing.T) {
 		open  string
 		lines []messages.Item // nil = twoPriced
 	}{
-		"taken over HTTP":                        {told: told(fromHTTP), is: "pending   none", open: "order_placed has no outcome"},
-		"from a shop, not read":                  {told: shop, open: "order_placed has no outcome"},
-		"asked for":                              {told: after(shop, asked), is: "awaiting_payment   reserved"},
-		"asked for by an earlier version":        {told: after(shop, askedOld), is: "awaiting_payment   reserved", lines: two},
-		"paid, and not confirmed":                {told: after(shop, asked, paid), is: "awaiting_payment   reserved", open: "payment_captured has no outcome"},
-		"declined, and not said":                 {told: after(shop, asked, declined), is: "awaiting_payment   reserved", open: "payment_failed has no outcome"},
-		"declined":                               {told: after(shop, asked, declined, mailed("failed")), is: "failed card_declined  none"},
-		"confirmed":                              {told: after(shop, asked, paid, isPaid), is: "confirmed  p sold"},
-		"confirmed, said twice":                  {told: after(shop, asked, paid, isPaid, paid, isPaid), is: "confirmed  p sold"},
-		"confirmed by an earlier version":        {told: after(shop, askedOld, paid, mailed("confirmed")), is: "confirmed  p sold", lines: two},
-		"rejected":                               {told: after(shop, isRejected), is: "rejected out_of_stock  none"},
-		"rejected, then decided anew":            {told: after(shop, isRejected, asked, paid, isPaid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
-		"cancelled at once":                      {told: told(fromHTTP, cancelledBy("http", "")), is: "cancelled cancelled_by_user  none"},
-		"cancelled at once, then decided anew":   {told: told(fromHTTP, cancelledBy("http", ""), asked), is: "cancelled cancelled_by_user  none"},
-		"called off":                             {told: after(shop, asked, back("cancelled_by_user")), is: "cancelling cancelled_by_user  reserved"},
-		"called off when confirmed":              {told: after(shop, asked, paid, isPaid, back("cancelled_by_user")), is: "cancelling cancelled_by_user p sold"},
-		"called off, then confirmed anew":        {told: after(shop, asked, back("payment_timeout"), paid, isPaid), is: "cancelling payment_timeout p reserved"},
-		"called off, and given back":             {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelling cancelled_by_user p reserved", open: "payment_refunded has no outcome"},
-		"cancelled":                              {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, cancelledBy("payment_refunded", "p")), is: "cancelled cancelled_by_user p none"},
-		"cancelled in an earlier version":        {told: after(shop, askedOld, paid, mailed("confirmed"), back("cancelled_by_user"), goneBack, mailed("cancelled")), is: "cancelled cancelled_by_user p none", lines: two},
-		"timed out, declined after that":         {told: after(shop, asked, back("payment_timeout"), declined, nothing, failedFor("payment_timeout", "")), is: "failed payment_timeout  none"},
-		"paid after the end":                     {told: after(shop, isRejected, paid, back("order_rejected")), is: "rejected out_of_stock p none"},
-		"paid after the end, and not given back": {told: after(shop, isRejected, paid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
-		"short when it was paid":                 {told: after(shop, paid, back("out_of_stock")), is: "cancelling out_of_stock p none", lines: two},
-		"another order_placed first":             {told: after(by("shop:", told(other, fromShop)), asked), is: "awaiting_payment   reserved"},
-		"order_placed is gone":                   {told: told(asked, paid, isPaid), is: "confirmed  p sold"},
-		"a decision that somebody else wrote":    {told: append(after(shop, asked), by("shop:", told(isRejected))...), is: "awaiting_payment   reserved"},
+		"taken over HTTP":                             {told: told(fromHTTP), is: "pending   none", open: "order_placed has no outcome"},
+		"from a shop, not read":                       {told: shop, open: "order_placed has no outcome"},
+		"asked for":                                   {told: after(shop, asked), is: "awaiting_payment   reserved"},
+		"asked for by an earlier version":             {told: after(shop, askedOld), is: "awaiting_payment   reserved", lines: two},
+		"paid, and not confirmed":                     {told: after(shop, asked, paid), is: "awaiting_payment   reserved", open: "payment_captured has no outcome"},
+		"declined, and not said":                      {told: after(shop, asked, declined), is: "awaiting_payment   reserved", open: "payment_failed has no outcome"},
+		"declined":                                    {told: after(shop, asked, declined, mailed("failed")), is: "failed card_declined  none"},
+		"confirmed":                                   {told: after(shop, asked, paid, isPaid), is: "confirmed  p sold"},
+		"confirmed, said twice":                       {told: after(shop, asked, paid, isPaid, paid, isPaid), is: "confirmed  p sold"},
+		"confirmed by an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed")), is: "confirmed  p sold", lines: two},
+		"rejected":                                    {told: after(shop, isRejected), is: "rejected out_of_stock  none"},
+		"rejected, then decided anew":                 {told: after(shop, isRejected, asked, paid, isPaid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
+		"cancelled at once":                           {told: told(fromHTTP, cancelledBy("http", "")), is: "cancelled cancelled_by_user  none"},
+		"cancelled at once, then decided anew":        {told: told(fromHTTP, cancelledBy("http", ""), asked), is: "cancelled cancelled_by_user  none"},
+		"called off":                                  {told: after(shop, asked, back("cancelled_by_user")), is: "cancelling cancelled_by_user  reserved"},
+		"called off when confirmed":                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user")), is: "cancelling cancelled_by_user p sold"},
+		"called off, then confirmed anew":             {told: after(shop, asked, back("payment_timeout"), paid, isPaid), is: "cancelling payment_timeout p reserved"},
+		"called off by its user, then confirmed anew": {told: after(shop, asked, back("cancelled_by_user"), paid, isPaid), is: "cancelling cancelled_by_user p reserved"},
+		"called off, and given back":                  {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelling cancelled_by_user p reserved", open: "payment_refunded has no outcome"},
+		"cancelled":                                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, cancelledBy("payment_refunded", "p")), is: "cancelled cancelled_by_user p none"},
+		"cancelled in an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed"), back("cancelled_by_user"), goneBack, mailed("cancelled")), is: "cancelled cancelled_by_user p none", lines: two},
+		"timed out, declined after that":              {told: after(shop, asked, back("payment_timeout"), declined, nothing, failedFor("payment_timeout", "")), is: "failed payment_timeout  none"},
+		"paid after the end":                          {told: after(shop, isRejected, paid, back("order_rejected")), is: "rejected out_of_stock p none"},
+		"paid after the end, and not given back":      {told: after(shop, isRejected, paid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
+		"short when it was paid":                      {told: after(shop, paid, back("out_of_stock")), is: "cancelling out_of_stock p none", lines: two},
+		"another order_placed first":                  {told: after(by("shop:", told(other, fromShop)), asked), is: "awaiting_payment   reserved"},
+		"order_placed is gone":                        {told: told(asked, paid, isPaid), is: "confirmed  p sold"},
+		"a decision that somebody else wrote":         {told: append(after(shop, asked), by("shop:", told(isRejected))...), is: "awaiting_payment   reserved"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -129,6 +130,7 @@ func TestFold(t *testing.T) {
 					}
 				}
 				require.Equal(t, usd(500), o.Total)
+				require.Equal(t, "u", o.UserID)
 				require.EqualValues(t, len(o.Changes), o.Version)
 				require.Equal(t, c.lines != nil, f.Unknown != "", f.Unknown)
 			}
@@ -182,6 +184,19 @@ func TestFoldContinuesTheRowWhenTheTopicsNoLongerReachBack(t *testing.T) {
 
 	f = domain.Fold(told(isPaid, isRejected), &o, policy)
 	require.NotEmpty(t, f.Unknown, "the row says confirmed, the topics rejected")
+}
+
+// Topics need not forget at the same time: the row has the step that they lost.
+func TestARowKeepsStepsThatTheTopicsLost(t *testing.T) {
+	t.Parallel()
+	end := cancelledBy("payment_refunded", "p")
+	row := domain.Fold(told(fromHTTP, asked, paid, isPaid, back("cancelled_by_user"), goneBack, end), nil, policy).Order
+	for _, list := range [][]messages.Message{told(fromHTTP, asked, paid, isPaid, end), told(fromHTTP, paid, isPaid, back("cancelled_by_user"), end)} {
+		f := domain.Fold(list, &row, policy)
+		require.Empty(t, f.Unknown)
+		_, relation := f.Continue(row)
+		require.Equal(t, domain.Equal, relation)
+	}
 }
 
 func TestARowThatContradictsTheTopicsIsReplaced(t *testing.T) {
