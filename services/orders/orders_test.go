@@ -35,7 +35,7 @@ func TestRunTakesAPlainForeignOrderToItsEnd(t *testing.T) {
 	w := setup(t)
 	s := w.start()
 	w.Write(messages.TopicOrders, `{"order_id": 4711, "user_id": 7, "total": 49.99}`)
-	require.Equal(t, messages.PaymentRequested{OrderID: "4711", UserID: "7", Amount: usd(4999)},
+	require.Equal(t, messages.PaymentRequested{OrderID: "4711", UserID: "7", Amount: usd(4999), Step: messages.EventOrderPlaced},
 		w.Await("4711", messages.EventPaymentRequested, "reserve"))
 	w.Publish(messages.PaymentCaptured{OrderID: "4711", UserID: "7", Amount: usd(4999), PaymentID: "p"})
 	require.Equal(t, "Order 4711 confirmed!", w.Await("4711", messages.EventNotificationRequested, "confirmed").(messages.NotificationRequested).Message)

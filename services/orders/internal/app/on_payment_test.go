@@ -202,7 +202,25 @@ func TestOnPaymentRefunded(t *testing.T) {
 			before := w.dump()
 			switch status {
 			case domain.Pending, domain.AwaitingPayment, domain.Confirmed:
-				refuse(w, w.OnPaymentRefunded, refunded(), app.ReasonContradictsState)
+				other := refunded()
+				other.Amount = usd(999)
+				refuse(w, w.OnPaymentRefunded, other, app.ReasonContradictsState)
+				if status == domain.Confirmed {
+					other = refunded()
+					other.PaymentID = "pay-2"
+					refuse(w, w.OnPaymentRefunded, other, app.ReasonContradictsState)
+					refuse(w, w.OnPaymentRefunded, voided(), app.ReasonContradictsState)
+				}
+				require.Equal(t, before, w.dump())
+				first := deliver(w, w.OnPaymentRefunded, refunded())
+				says(t, first, orderLost("pay-1", twoOfA()...), mail("cancelled", "Order o was cancelled. Your payment of 10.00 USD was given back."))
+				w.is("o", domain.Cancelled, "payment_refunded")
+				w.pieces("a", 10, 0, 0)
+				before = w.dump()
+				require.Equal(t, first, deliver(w, w.OnPaymentRefunded, refunded()))
+				require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)), "a repetition of any message has no effect")
+				require.Empty(t, deliver(w, w.OnPaymentCaptured, captured()))
+				require.Empty(t, deliver(w, w.OnPaymentFailed, paymentFailed("card_declined")))
 			case domain.Cancelling:
 				first := deliver(w, w.OnPaymentRefunded, voided())
 				says(t, first, orderCancelled("payment_refunded", "", twoOfA()...), mail("cancelled", "Order o was cancelled."))
@@ -220,6 +238,22 @@ func TestOnPaymentRefunded(t *testing.T) {
 			e.Amount = usd(1)
 			refuse(w, w.OnPaymentRefunded, e, app.ReasonContradictsState)
 		})
+	}
+}
+
+// A payment that was voided before it was captured cannot come any more: the order need not wait for its time-out.
+func TestOnPaymentRefundedOfNothingEndsAnOrderThatWaitsForItsPayment(t *testing.T) {
+	t.Parallel()
+	for _, status := range []domain.Status{domain.Pending, domain.AwaitingPayment} {
+		w := setup(t)
+		w.bring(status)
+		first := deliver(w, w.OnPaymentRefunded, voided())
+		says(t, first, orderLost("", twoOfA()...), mail("cancelled", "Order o was cancelled."))
+		w.is("o", domain.Cancelled, "payment_refunded")
+		w.pieces("a", 10, 0, 0)
+		require.Equal(t, first, deliver(w, w.OnPaymentRefunded, voided()))
+		// Should the payment come all the same, no money is kept.
+		says(t, deliver(w, w.OnPaymentCaptured, captured()), refund("late", "order_cancelled"))
 	}
 }
 

@@ -32,7 +32,7 @@ func outputs(o *domain.Order) []messages.Message {
 		return []messages.Message{message(o, stepPlaced, orderPlaced(o))}
 	case domain.AwaitingPayment:
 		return []messages.Message{message(o, stepReserve, messages.PaymentRequested{OrderID: o.ID, UserID: o.UserID,
-			Amount: o.Total, PaymentMethod: o.PaymentMethod})}
+			Amount: o.Total, Items: items(o), PaymentMethod: o.PaymentMethod, Step: o.DecidedBy})}
 	case domain.Rejected:
 		return []messages.Message{message(o, stepReject, orderRejected(o)),
 			notification(o, messages.KindRejected, "Order %s was rejected: %s.", messages.Shown(o.ID), inWords(o.Reason))}
@@ -60,7 +60,7 @@ func outputs(o *domain.Order) []messages.Message {
 			step = stepShort
 		}
 		return []messages.Message{message(o, step, messages.RefundRequested{OrderID: o.ID, UserID: o.UserID,
-			Amount: o.Total, Reason: o.Reason})}
+			Amount: o.Total, Reason: o.Reason, Step: o.DecidedBy})}
 	default:
 		return nil
 	}
@@ -69,7 +69,7 @@ func outputs(o *domain.Order) []messages.Message {
 // moneyBack requests the refund of money that came in after the order had ended without it.
 func moneyBack(o *domain.Order, amount messages.Money) messages.Message {
 	return message(o, stepLateBack, messages.RefundRequested{OrderID: o.ID, UserID: o.UserID, Amount: amount,
-		Reason: "order_" + string(o.Status)})
+		Reason: "order_" + string(o.Status), Step: messages.EventPaymentCaptured})
 }
 
 func orderPlaced(o *domain.Order) messages.OrderPlaced {

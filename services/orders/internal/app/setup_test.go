@@ -265,12 +265,14 @@ func voided() messages.PaymentRefunded {
 	return messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(0)}
 }
 
-func requested() messages.Message {
-	return msg("reserve", messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: usd(1000)})
+func requested(items ...messages.Item) messages.Message {
+	return msg("reserve", messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: usd(1000), Items: items, Step: "order_placed"})
 }
 
-func refund(step, reason string) messages.Message {
-	return msg(step, messages.RefundRequested{OrderID: "o", UserID: "u", Amount: usd(1000), Reason: reason})
+// refund is a request of a refund. name is the step in its id, cause is the step in its body.
+func refund(name, reason string) messages.Message {
+	cause := map[string]string{"cancel": "http", "timeout": "timeout", "short": "payment_captured", "late": "payment_captured"}[name]
+	return msg(name, messages.RefundRequested{OrderID: "o", UserID: "u", Amount: usd(1000), Reason: reason, Step: cause})
 }
 
 func mail(kind, text string) messages.Message {
@@ -291,6 +293,12 @@ func orderConfirmed(items ...messages.Item) messages.Message {
 func orderCancelled(step, paymentID string, items ...messages.Item) messages.Message {
 	return msg(step, messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(1000), Items: items, PaymentID: paymentID,
 		Reason: "cancelled_by_user", Step: step})
+}
+
+// orderLost is the outcome of an order whose payment was given back without a request of this service.
+func orderLost(paymentID string, items ...messages.Item) messages.Message {
+	return msg("payment_refunded", messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(1000), Items: items, PaymentID: paymentID,
+		Reason: "payment_refunded", Step: "payment_refunded"})
 }
 
 func orderFailed(reason, paymentID string, items ...messages.Item) messages.Message {

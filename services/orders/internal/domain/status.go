@@ -17,6 +17,8 @@ import (
 //	             |            |   `-> failed        (payment_refunded, after a time-out or short stock)
 //	             v            v
 //	          rejected     cancelled                (payment_refunded)
+//
+// A payment_refunded that this service did not request cancels an order that is pending, awaiting_payment or confirmed at once.
 type Status string
 
 const (
@@ -32,7 +34,7 @@ const (
 	Failed Status = "failed"
 	// Cancelling orders wait for payment_refunded: no money is kept.
 	Cancelling Status = "cancelling"
-	// Cancelled orders were cancelled by their user.
+	// Cancelled orders were cancelled by their user, or their payment was given back without a request of this service.
 	Cancelled Status = "cancelled"
 )
 
@@ -51,9 +53,9 @@ func (s Status) Next() []Status {
 	case Pending:
 		return []Status{AwaitingPayment, Rejected, Cancelled, Confirmed, Cancelling, Failed}
 	case AwaitingPayment:
-		return []Status{Confirmed, Failed, Cancelling}
+		return []Status{Confirmed, Failed, Cancelling, Cancelled}
 	case Confirmed:
-		return []Status{Cancelling}
+		return []Status{Cancelling, Cancelled}
 	case Cancelling:
 		return []Status{Cancelled, Failed}
 	default:
@@ -90,4 +92,6 @@ const (
 	// ReasonOrderIDTaken is payments' reason: another payment, requested from outside, has the order's id.
 	ReasonOrderIDTaken = "order_id_taken"
 	ReasonCancelled    = "cancelled_by_user"
+	// ReasonPaymentRefunded: payments gave the money back, or voided the payment, and this service has no request for it.
+	ReasonPaymentRefunded = "payment_refunded"
 )

@@ -15,8 +15,8 @@ func TestTheTransitionTable(t *testing.T) {
 	table := map[domain.Status][]domain.Status{
 		"":                 {"pending"},
 		"pending":          {"awaiting_payment", "rejected", "cancelled", "confirmed", "cancelling", "failed"},
-		"awaiting_payment": {"confirmed", "failed", "cancelling"},
-		"confirmed":        {"cancelling"},
+		"awaiting_payment": {"confirmed", "failed", "cancelling", "cancelled"},
+		"confirmed":        {"cancelling", "cancelled"},
 		"cancelling":       {"cancelled", "failed"},
 		"rejected":         nil, "failed": nil, "cancelled": nil,
 	}

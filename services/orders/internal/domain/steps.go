@@ -203,8 +203,12 @@ func (o *Order) LoseID(now time.Time) error {
 	return nil
 }
 
-// Refund is payment_refunded: no money is kept for the order. A cancelling order ends: cancelled, or failed when its user did not
-// cancel it.
+// Refund is payment_refunded: no money is kept for the order, and payments never charges it again.
+//
+//	cancelling                  the order ends: cancelled, or failed when its user did not cancel it
+//	pending, awaiting_payment,  cancelled, because the order would be fulfilled without money, or wait for a payment that
+//	confirmed                   cannot come. A confirmed order must have been paid with this payment
+//	rejected, failed, cancelled a repetition, or the answer to a request of money that came late
 func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (Effect, error) {
 	if err := o.agrees(e.UserID, o.Refunded(e.Amount)); err != nil {
 		return NoEffect, err
@@ -230,13 +234,30 @@ func (o *Order) Refund(e messages.PaymentRefunded, stock Stock, now time.Time) (
 		}
 		return Moved, nil
 	case Pending, AwaitingPayment, Confirmed:
-		return NoEffect, fmt.Errorf("order %s is %s and no refund was requested: it %w", o.ID, o.Status, ErrContradiction)
+		return o.losePayment(e, stock, now)
 	default:
 		if late := o.LatePayment && e.Amount.Minor > 0; o.DecidedBy == e.EventName() && !late {
 			return Repeated, nil
 		}
 		return NoEffect, nil
 	}
+}
+
+// losePayment cancels an open or confirmed order whose payment was given back or voided. This service did not request it: its
+// database was put back to an earlier moment, or another program wrote the request. A confirmed order and the refund must agree
+// on the payment.
+func (o *Order) losePayment(e messages.PaymentRefunded, stock Stock, now time.Time) (Effect, error) {
+	if o.Status == Confirmed && (e.Amount.Minor == 0 || e.PaymentID != o.PaymentID) {
+		return NoEffect, fmt.Errorf("order %s was paid with %q, a refund of %s of payment %q %w", o.ID, o.PaymentID, e.Amount, e.PaymentID, ErrContradiction)
+	}
+	if err := o.giveBack(stock); err != nil {
+		return NoEffect, err
+	}
+	if err := o.move(Cancelled, messages.EventPaymentRefunded, ReasonPaymentRefunded, e.EventName(), now); err != nil {
+		return NoEffect, err
+	}
+	o.Reason, o.PaymentID = ReasonPaymentRefunded, e.PaymentID
+	return Moved, nil
 }
 
 // Cancel cancels the order for its user. A pending order is cancelled at once. An order whose payment was requested waits for
