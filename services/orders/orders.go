@@ -48,6 +48,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			service.Sweep{Name: "payment time-outs", Run: orders.ExpirePayments},
 			service.Sweep{Name: "stuck orders", Run: orders.RepublishPending},
 			service.Sweep{Name: "held messages", Run: orders.ParkHeld},
+			service.Sweep{Name: "products without an event", Run: orders.AnnounceProducts},
 			service.Sweep{Name: "idempotency keys", Run: orders.PruneKeys})},
 		// Requests that wait for an order get their answer while the others drain.
 		Background: []run.Component{{Name: "watch", Run: orders.Run}},

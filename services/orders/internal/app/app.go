@@ -46,8 +46,6 @@ type Store interface {
 	// Products returns the whole catalogue by sku; Product one of it, or ErrNotFound.
 	Products(ctx context.Context) ([]domain.Product, error)
 	Product(ctx context.Context, sku string) (domain.Product, error)
-	// PutProduct creates a product without pieces, or changes its name and price.
-	PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error)
 
 	// FinishAnswer replaces the answer kept under a key and ends its running.
 	FinishAnswer(ctx context.Context, key Idempotency, answer Answer) error
@@ -67,8 +65,12 @@ type Tx interface {
 	LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []Held, error)
 	// Catalogue returns those of the products that exist, for reading prices.
 	Catalogue(ctx context.Context, skus []string) (domain.Stock, error)
+	// PutProduct creates a product without pieces, or changes its name and price.
+	PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error)
 	// Restock adds pieces to a product and returns it, or ErrNotFound.
 	Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error)
+	// Announce returns at most limit products that no event tells of, each with a new version, and notes that one does.
+	Announce(ctx context.Context, limit int) ([]domain.Product, error)
 	// DueOrders locks and returns at most limit due orders in the status. It skips orders that are locked.
 	DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error)
 

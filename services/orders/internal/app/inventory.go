@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -17,13 +18,20 @@ func (a *App) Product(ctx context.Context, sku string) (domain.Product, error) {
 	return a.cfg.Store.Product(ctx, sku)
 }
 
-// PutProduct creates a product without pieces, or changes its name and price. Orders that were priced before keep their
-// prices. The price must be more than 0.
+// PutProduct creates a product without pieces, or changes its name and price, and publishes it. Orders that were priced before
+// keep their prices. The price must be more than 0. A repetition publishes the product again, with a higher version.
 func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
-	return a.cfg.Store.PutProduct(ctx, sku, name, price)
+	_, err = a.inWork(ctx, func(ctx context.Context, w *work) error {
+		if p, created, err = w.tx.PutProduct(ctx, sku, name, price); err != nil {
+			return err
+		}
+		w.outbox(inventoryChanged(p, w.now, tracing.Parent(ctx)))
+		return nil
+	})
+	return p, created, err
 }
 
-// Restock adds pieces to a product and returns the answer that render makes of the product, or ErrNotFound. With a key it adds
+// Restock adds pieces to a product, publishes it, and returns the answer that render makes of it, or ErrNotFound. With a key it adds
 // them once: a repetition gets the first answer, and replayed is true. Errors: ErrKeyBusy, ErrKeyReused. After any error no
 // piece is added and the key stays free.
 func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idempotency, render func(domain.Product) (Answer, error)) (answer Answer, replayed bool, err error) {
@@ -46,6 +54,7 @@ func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idem
 		if err != nil {
 			return err
 		}
+		w.outbox(inventoryChanged(p, w.now, tracing.Parent(ctx)))
 		if answer, err = render(p); err != nil || key == nil {
 			return err
 		}
@@ -53,4 +62,28 @@ func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idem
 		return nil
 	})
 	return answer, replayed, err
+}
+
+// AnnounceProducts publishes products that no event tells of: those that an earlier version changed, and those that were inserted
+// into the table by hand. It returns their number: call it again while that is more than 0. A product that the contract does not
+// allow is logged, and is published with its next change.
+func (a *App) AnnounceProducts(ctx context.Context) (int, error) {
+	n := 0
+	_, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
+		products, err := w.tx.Announce(ctx, sweepSize)
+		if err != nil {
+			return err
+		}
+		n = len(products)
+		for _, p := range products {
+			m := inventoryChanged(p, w.now, "")
+			if err := m.Event.Validate(); err != nil {
+				a.cfg.Log.Warn("product is not published: the contract does not allow it", "event", m.Event.EventName(), "message_id", m.ID, "err", err)
+				continue
+			}
+			w.outbox(m)
+		}
+		return nil
+	})
+	return n, err
 }

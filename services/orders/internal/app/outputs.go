@@ -3,7 +3,9 @@ package app
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/services/orders/internal/domain"
@@ -92,6 +94,13 @@ func items(o *domain.Order) []messages.Item {
 		items = append(items, it)
 	}
 	return items
+}
+
+// inventoryChanged makes the message of a product. Its version names it, so the same change has the same id.
+func inventoryChanged(p domain.Product, at time.Time, trace string) messages.Message {
+	return messages.Message{ID: messages.ID(p.SKU, messages.EventInventoryChanged, strconv.FormatInt(p.Version, 10)), Source: source,
+		Event: messages.InventoryChanged{SKU: p.SKU, Name: p.Name, Price: p.Price, Stocked: p.Stocked, Version: p.Version},
+		Time:  at, TraceParent: trace}
 }
 
 func notification(o *domain.Order, kind, format string, args ...any) messages.Message {

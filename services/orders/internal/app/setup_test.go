@@ -183,6 +183,7 @@ func (w *world) product(sku string, price, pieces int64) {
 		_, _, err = w.Restock(w.t.Context(), sku, pieces, nil, func(domain.Product) (app.Answer, error) { return app.Answer{}, nil })
 		require.NoError(w.t, err)
 	}
+	w.took() // its events
 }
 
 // pieces expects where the pieces of a product are.

@@ -16,6 +16,7 @@ type Product struct {
 	Reserved  int64
 	Sold      int64
 	Stocked   int64
+	Version   int64 // as it was read: it rises with each change of the row
 }
 
 // Stock is the products of a decision, by sku.

@@ -37,24 +37,25 @@ func oneProduct(ctx context.Context, db pgdb.Querier, what, sql, sku string, arg
 	return p, nil
 }
 
-// One statement changes the product or makes it, and reports which: two statements would need a transaction. A new product has no
-// pieces, and a changed one keeps its pieces.
+// A product that does not exist has no row to lock. The lock of its name, which the trigger inventory_sku_once takes as well, keeps
+// two transactions from making it.
+const lockProductNameSQL = `SELECT pg_advisory_xact_lock(hashtextextended('pasdetrois.orders.product:' || $1::text, 0))`
+
+// A new product has no pieces, and a changed one keeps its pieces.
 const putProductSQL = `WITH changed AS (
-  UPDATE inventory SET name = $2, price_minor = $3, currency = $4 WHERE sku = $1 RETURNING ` + productColumns + `
+  UPDATE inventory SET name = $2, price_minor = $3, currency = $4, version = version + 1, announced = true WHERE sku = $1
+  RETURNING ` + productColumns + `
 ), made AS (
-  INSERT INTO inventory (sku, name, price_minor, currency) SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM changed)
+  INSERT INTO inventory (sku, name, price_minor, currency, announced) SELECT $1, $2, $3, $4, true
+  WHERE NOT EXISTS (SELECT FROM changed)
   RETURNING ` + productColumns + `
 )
 SELECT false AS created, ` + productColumns + ` FROM changed UNION ALL SELECT true, ` + productColumns + ` FROM made`
 
-// PutProduct implements app.Store. Two calls for a new sku may both find no product. The second insert then fails as a unique
-// violation, and its repetition changes the row.
-func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
-	put := func(ctx context.Context) error {
-		return s.pool.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(append([]any{&created}, fieldsOf(&p)...)...)
-	}
-	if err = pgdb.Retry(ctx, put); pgdb.IsUniqueViolation(err, "") { // another transaction made it at the same moment
-		err = pgdb.Retry(ctx, put)
+// PutProduct implements app.Tx.
+func (t *transaction) PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
+	if _, err = t.tx.Exec(ctx, lockProductNameSQL, sku); err == nil {
+		err = t.tx.QueryRow(ctx, putProductSQL, sku, name, price.Minor, price.Currency).Scan(append([]any{&created}, fieldsOf(&p)...)...)
 	}
 	if err != nil {
 		return p, false, fmt.Errorf("put product %s: %w", sku, err)
@@ -63,10 +64,23 @@ func (s *Store) PutProduct(ctx context.Context, sku, name string, price messages
 }
 
 // The statement locks the row, so it waits for transactions that move the product's pieces.
-const restockSQL = `UPDATE inventory SET available = available + $2, stocked = stocked + $2 WHERE sku = $1
-RETURNING ` + productColumns
+const restockSQL = `UPDATE inventory SET available = available + $2, stocked = stocked + $2, version = version + 1, announced = true
+WHERE sku = $1 RETURNING ` + productColumns
 
 // Restock implements app.Tx.
 func (t *transaction) Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error) {
 	return oneProduct(ctx, t.tx, "restock product", restockSQL, sku, quantity)
+}
+
+// A product that another transaction has locked is skipped: the next sweep finds it.
+const announceSQL = `UPDATE inventory SET version = version + 1, announced = true WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM inventory WHERE NOT announced LIMIT $1 FOR UPDATE SKIP LOCKED)) RETURNING ` + productColumns
+
+// Announce implements app.Tx.
+func (t *transaction) Announce(ctx context.Context, limit int) ([]domain.Product, error) {
+	products, err := pgdb.Collect(ctx, t.tx, scanProduct, announceSQL, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read products to announce: %w", err)
+	}
+	return products, nil
 }

@@ -77,7 +77,7 @@ func (t *transaction) DueOrders(ctx context.Context, status domain.Status, now t
 	return orders, nil
 }
 
-const productColumns = `sku, name, price_minor, currency, available, reserved, sold, stocked`
+const productColumns = `sku, name, price_minor, currency, available, reserved, sold, stocked, version`
 
 // scanProduct reads a row of productColumns.
 func scanProduct(row pgx.CollectableRow) (p domain.Product, err error) {
@@ -87,12 +87,12 @@ func scanProduct(row pgx.CollectableRow) (p domain.Product, err error) {
 
 // fieldsOf returns the targets of productColumns.
 func fieldsOf(p *domain.Product) []any {
-	return []any{&p.SKU, &p.Name, &p.Price.Minor, &p.Price.Currency, &p.Available, &p.Reserved, &p.Sold, &p.Stocked}
+	return []any{&p.SKU, &p.Name, &p.Price.Minor, &p.Price.Currency, &p.Available, &p.Reserved, &p.Sold, &p.Stocked, &p.Version}
 }
 
 // newestSQL finds each product at the end of its versions in the index. The index also has dead versions: one for each change
 // since the oldest open transaction began.
-const newestSQL = `SELECT ` + productColumns + `, version FROM unnest($1::text[]) WITH ORDINALITY AS wanted (wanted_sku, place)
+const newestSQL = `SELECT ` + productColumns + ` FROM unnest($1::text[]) WITH ORDINALITY AS wanted (wanted_sku, place)
 CROSS JOIN LATERAL (SELECT * FROM inventory WHERE sku = wanted_sku ORDER BY version DESC LIMIT 1 %s) AS newest ORDER BY place`
 
 var (
@@ -143,10 +143,9 @@ func (t *transaction) queueProducts(batch *pgx.Batch, stock domain.Stock, sql st
 	}
 	batch.Queue(sql, skus).Query(func(rows pgx.Rows) error {
 		var p domain.Product
-		var version int64
-		_, err := pgx.ForEachRow(rows, append(fieldsOf(&p), &version), func() error {
+		_, err := pgx.ForEachRow(rows, fieldsOf(&p), func() error {
 			product := p
-			stock[p.SKU], t.versions[p.SKU] = &product, version
+			stock[p.SKU], t.versions[p.SKU] = &product, p.Version
 			return nil
 		})
 		return err

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -77,7 +76,7 @@ func TestOneRowForAProductThatIsPutByManyAtOnce(t *testing.T) {
 	created := 0
 	for i := range 8 {
 		many.Go(func() {
-			_, isNew, err := w.PutProduct(context.Background(), "tutu", "Tutu", messages.Money{Minor: int64(100 + i), Currency: "USD"})
+			_, isNew, err := w.put("tutu", "Tutu", messages.Money{Minor: int64(100 + i), Currency: "USD"})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -90,6 +89,6 @@ func TestOneRowForAProductThatIsPutByManyAtOnce(t *testing.T) {
 	}
 	many.Wait()
 	require.Equal(t, 1, created)
-	w.violates("inventory_sku_once", `INSERT INTO inventory (sku, name, price_minor, currency, version) VALUES ('tutu', 'Tutu', 1, 'USD', 7)`)
-	w.violates("inventory_sku_once", `UPDATE inventory SET sku = 'tutu', version = 7 WHERE sku = 'record-brush'`)
+	w.violates("inventory_sku_once", `INSERT INTO inventory (sku, name, price_minor, currency, version) VALUES ('tutu', 'Tutu', 1, 'USD', 99)`)
+	w.violates("inventory_sku_once", `UPDATE inventory SET sku = 'tutu', version = 99 WHERE sku = 'record-brush'`)
 }

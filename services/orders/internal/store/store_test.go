@@ -248,10 +248,11 @@ func TestTheSeededCatalogue(t *testing.T) {
 	}
 	require.True(t, last && dear && usual)
 
-	p, created, err := w.PutProduct(t.Context(), "vinyl-swan-lake", "Swan Lake", messages.Money{Minor: 100, Currency: "EUR"})
+	p, created, err := w.put("vinyl-swan-lake", "Swan Lake", messages.Money{Minor: 100, Currency: "EUR"})
 	require.NoError(t, err)
 	require.False(t, created)
 	require.EqualValues(t, 500, p.Available)
+	require.EqualValues(t, 1, p.Version)
 	restock := func(sku string, pieces int64) (p domain.Product, err error) {
 		err = w.InTx(t.Context(), func(ctx context.Context, tx app.Tx) error {
 			if p, err = tx.Restock(ctx, sku, pieces); err != nil {
@@ -264,6 +265,7 @@ func TestTheSeededCatalogue(t *testing.T) {
 	p, err = restock("vinyl-swan-lake", 5)
 	require.NoError(t, err)
 	require.EqualValues(t, 505, p.Stocked)
+	require.EqualValues(t, 2, p.Version)
 	got, err := w.Product(t.Context(), "vinyl-swan-lake")
 	require.NoError(t, err)
 	require.Equal(t, p, got)
@@ -300,4 +302,15 @@ func TestAHeldMessageWhoseIDIsTakenSaysSo(t *testing.T) {
 	require.ErrorAs(t, err, new(*pgdb.SequenceError))
 	require.ErrorContains(t, err, "run `pas migrate`")
 	require.True(t, pgdb.IsUnavailable(err), "the record waits in its partition")
+}
+
+// put changes or makes a product in a transaction of its own.
+func (w *world) put(sku, name string, price messages.Money) (p domain.Product, created bool, err error) {
+	err = w.InTx(context.Background(), func(ctx context.Context, tx app.Tx) error {
+		if p, created, err = tx.PutProduct(ctx, sku, name, price); err != nil {
+			return err
+		}
+		return tx.Save(ctx, app.Work{Now: at})
+	})
+	return p, created, err
 }
