@@ -1,0 +1,227 @@
+package rebuild
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"pasdetrois/pkg/messages"
+)
+
+// order is an order as its customer sees it.
+type order struct {
+	ID        string `db:"order_id"`
+	Status    string
+	Reason    string
+	PaymentID string
+}
+
+func (o order) String() string {
+	if o.Reason == "" {
+		return o.Status
+	}
+	return o.Status + " " + o.Reason
+}
+
+// charge is an entry of the provider's own books.
+type charge struct {
+	ID          string `db:"order_id"`
+	Status      string
+	ChargeCalls int
+	RefundCalls int
+}
+
+// email is an email that a customer got.
+type email struct {
+	MessageID string `json:"message_id"`
+	OrderID   string `json:"order_id"`
+	Kind      string `json:"kind"`
+	To        string `json:"to"`
+}
+
+// product is a product as the shop shows it.
+type product struct {
+	SKU, Price string
+	Stocked    int64
+}
+
+// seen is all that the world was told up to a moment.
+type seen struct {
+	Orders   []order
+	Charges  []charge
+	Emails   []email
+	Products []product
+	// Topics has the events of each order, by order id, and Sent the message ids of emails, which are on the topics.
+	Topics map[string]map[string]bool
+	Sent   map[string]bool
+	Outbox int // messages that nobody could publish
+}
+
+// verdict is what differs without an excuse, and what could not be known, by reason.
+type verdict struct {
+	Problems []string
+	Unknown  map[string]int
+}
+
+func (v *verdict) wrong(format string, args ...any) {
+	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
+}
+
+// The reasons why something cannot be made again.
+const (
+	neverPlaced  = "orders whose order_placed had not reached Kafka"
+	endUnheard   = "orders whose end had not reached Kafka"
+	cancelLost   = "cancellings whose refund_requested had not reached Kafka"
+	sendUnheard  = "emails whose notification_sent had not reached Kafka"
+	outboxLost   = "products with a change that had not reached Kafka"
+	chargeLost   = "charges whose answer had not reached Kafka, asked for again under their key"
+	refundUnsaid = "refunds whose answer had not reached Kafka, asked for again under their key"
+)
+
+// judge compares what the world was told before the databases were put back with what it sees when all is settled.
+func judge(before, after seen) verdict {
+	v := verdict{Unknown: map[string]int{}}
+	v.orders(before, after)
+	v.charges(before, after)
+	v.emails(before, after)
+	v.products(before, after)
+	return v
+}
+
+// ends are the events that tell the end of an order, by status.
+func ends(o order) []string {
+	switch o.Status {
+	case messages.KindConfirmed:
+		return []string{messages.EventOrderConfirmed}
+	case messages.KindCancelled:
+		return []string{messages.EventOrderCancelled}
+	case messages.KindRejected:
+		return []string{messages.EventOrderRejected}
+	default:
+		return []string{messages.EventOrderFailed, messages.EventPaymentFailed}
+	}
+}
+
+func (v *verdict) orders(before, after seen) {
+	now := map[string]order{}
+	for _, o := range after.Orders {
+		now[o.ID] = o
+	}
+	was := map[string]bool{}
+	for _, o := range before.Orders {
+		was[o.ID] = true
+		v.order(o, now[o.ID], before.Topics[o.ID])
+	}
+	for _, o := range after.Orders {
+		if !was[o.ID] && !before.Topics[o.ID][messages.EventOrderPlaced] {
+			v.wrong("order %s was placed by nobody", o.ID)
+		}
+	}
+}
+
+func (v *verdict) order(was, is order, told map[string]bool) {
+	ended := slices.ContainsFunc(ends(was), func(event string) bool { return told[event] })
+	switch {
+	case is.ID == "" && told[messages.EventOrderPlaced]:
+		v.wrong("order %s was %s, and is gone", was.ID, was)
+	case is.ID == "":
+		v.Unknown[neverPlaced]++
+	case !messages.Settled(is.Status):
+		v.wrong("order %s is %s, and has no end", is.ID, is)
+	case was.Status == "cancelling" && is.Status != messages.KindCancelled && is.Status != messages.KindFailed:
+		if told[messages.EventRefundRequested] {
+			v.wrong("order %s was being called off, and is %s", is.ID, is)
+		} else {
+			v.Unknown[cancelLost]++
+		}
+	case !messages.Settled(was.Status) || was == is:
+	case was.Status == is.Status && was.Reason == is.Reason && was.PaymentID != is.PaymentID && ended:
+		v.wrong("order %s is %s with payment %q, and had %q", is.ID, is, is.PaymentID, was.PaymentID)
+	case ended:
+		v.wrong("order %s was %s, and is %s", is.ID, was, is)
+	case was.Status != is.Status || was.Reason != is.Reason:
+		v.Unknown[endUnheard]++
+	}
+}
+
+func (v *verdict) charges(before, after seen) {
+	now := map[string]charge{}
+	for _, c := range after.Charges {
+		if _, twice := now[c.ID]; twice {
+			v.wrong("order %s was charged under two keys", c.ID)
+		}
+		now[c.ID] = c
+	}
+	for _, was := range before.Charges {
+		is, told := now[was.ID], before.Topics[was.ID]
+		if is.ChargeCalls != was.ChargeCalls && was.Status != "erring" {
+			if told[messages.EventPaymentCaptured] || told[messages.EventPaymentFailed] {
+				v.wrong("order %s was charged again: asked %d times, then %d", was.ID, was.ChargeCalls, is.ChargeCalls)
+			} else {
+				v.Unknown[chargeLost]++
+			}
+		}
+		if was.RefundCalls > 0 && is.RefundCalls != was.RefundCalls {
+			if told[messages.EventPaymentRefunded] {
+				v.wrong("order %s was refunded again: asked %d times, then %d", was.ID, was.RefundCalls, is.RefundCalls)
+			} else {
+				v.Unknown[refundUnsaid]++
+			}
+		}
+	}
+}
+
+// emails: each one came once, and no customer was told two ends of one order, but for a confirmed one that was cancelled.
+func (v *verdict) emails(before, after seen) {
+	first := count(before.Emails)
+	for id, times := range count(after.Emails) {
+		switch {
+		case times == max(first[id], 1):
+		case before.Sent[id] || first[id] == 0:
+			v.wrong("the email %s was sent %d times, %d of them before", id, times, first[id])
+		default:
+			v.Unknown[sendUnheard]++
+		}
+	}
+	told := map[string]map[string]bool{}
+	for _, e := range after.Emails {
+		if e.OrderID != "" && e.Kind != messages.KindFraudAlert {
+			if told[e.OrderID] == nil {
+				told[e.OrderID] = map[string]bool{}
+			}
+			told[e.OrderID][e.Kind] = true
+		}
+	}
+	for id, kinds := range told {
+		delete(kinds, "")
+		if len(kinds) > 1 && !(len(kinds) == 2 && kinds[messages.KindConfirmed] && kinds[messages.KindCancelled]) {
+			v.wrong("the customer of order %s was told %q", id, slices.Sorted(maps.Keys(kinds)))
+		}
+	}
+	slices.Sort(v.Problems)
+}
+
+func count(emails []email) map[string]int {
+	times := map[string]int{}
+	for _, e := range emails {
+		times[e.MessageID]++
+	}
+	return times
+}
+
+func (v *verdict) products(before, after seen) {
+	now := map[string]product{}
+	for _, p := range after.Products {
+		now[p.SKU] = p
+	}
+	for _, was := range slices.SortedFunc(slices.Values(before.Products), func(a, b product) int { return cmp.Compare(a.SKU, b.SKU) }) {
+		switch is := now[was.SKU]; {
+		case was == is:
+		case before.Outbox > 0:
+			v.Unknown[outboxLost]++
+		default:
+			v.wrong("of %s there were %d for %s, and are %d for %s", was.SKU, was.Stocked, was.Price, is.Stocked, is.Price)
+		}
+	}
+}
