@@ -19,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	state "pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/services/orders"
 	"pasdetrois/services/payments"
 	"pasdetrois/toolbox/hint"
 	"pasdetrois/toolbox/rebuild"
@@ -159,6 +160,8 @@ func (a *app) rebuildOne(ctx context.Context, at kafka.Config, one rebuilding, f
 // stateOf returns the rules of a service.
 func (a *app) stateOf(service string, pool *pgxpool.Pool, flags *rebuildFlags, wait time.Duration) (state.State, error) {
 	switch service {
+	case messages.ServiceOrders:
+		return orders.NewState(pool, wait), nil
 	case messages.ServicePayments:
 		provider := flags.provider
 		if provider == "" {
