@@ -120,7 +120,7 @@ func TestWhatKafkaLostIsAskedForAgain(t *testing.T) {
 	}
 
 	check := notified(t, s)
-	require.Equal(t, []string{"untold is confirmed, and nobody was told"}, check.Examples)
+	require.Equal(t, []string{"untold is confirmed, and no email was requested"}, check.Examples)
 	require.Len(t, check.Notes, 1)
 	require.Contains(t, check.Notes[0], "`pas order republish ORDER-ID…`")
 

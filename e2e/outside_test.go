@@ -55,7 +55,7 @@ func TestAPaymentAskedForFromOutsideIsNoFault(t *testing.T) {
 				return fmt.Errorf("%s: %v", check.Name, check.Examples)
 			}
 			if check.Name == "strangers" {
-				require.Equal(t, []string{"payments asked for from outside, for no order of ours: 2; kept of them: 69.99 USD"}, check.Notes)
+				require.Equal(t, []string{"payments requested by other producers, for no order of ours: 2; kept of them: 69.99 USD"}, check.Notes)
 			}
 		}
 		return nil

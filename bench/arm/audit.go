@@ -51,7 +51,7 @@ SELECT what, found::bigint, wanted::bigint FROM (VALUES
   ('orders with a notification', (SELECT count(DISTINCT order_id) FROM notifications.notifications), $1::bigint),
   ('notifications not sent', (SELECT count(*) FROM notifications.notifications WHERE status <> 'sent'), 0),
   ('messages in the outbox', (SELECT count(*) FROM orders.outbox), 0),
-  ('messages kept aside', (SELECT count(*) FROM orders.held_messages), 0),
+  ('messages held', (SELECT count(*) FROM orders.held_messages), 0),
   ('dead letters', (SELECT count(*) FROM orders.dead_letters) + (SELECT count(*) FROM payments.dead_letters)
      + (SELECT count(*) FROM notifications.dead_letters), 0)
 ) AS counted (what, found, wanted) WHERE found <> wanted`

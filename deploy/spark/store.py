@@ -56,7 +56,7 @@ class Store:
         for topic, topic_id in ids.items():
             if self.ids.get(topic, topic_id) != topic_id:
                 raise Refused(
-                    f"the topic {topic} was made anew since it was read; what is stored was counted in the old topic: "
+                    f"the topic {topic} was deleted and created again since it was read; what is stored was counted in the old topic: "
                     "begin again with another --job"
                 )
         self.ids.update(ids)

@@ -66,7 +66,7 @@ func (v *verdict) compare(notes []*note, orders []order) {
 func (v *verdict) one(n *note, orders []order) {
 	if len(orders) > 1 || len(n.IDs) > 1 {
 		v.Doubled++
-		v.wrong("%s asked for one order, has %d, and was told of %q", n.User, len(orders), n.IDs)
+		v.wrong("%s asked for one order, has %d, and was answered with %q", n.User, len(orders), n.IDs)
 		return
 	}
 	if len(orders) == 0 {
@@ -79,7 +79,7 @@ func (v *verdict) one(n *note, orders []order) {
 	o := orders[0]
 	switch {
 	case n.Taken && o.ID != n.ID:
-		v.wrong("%s was told of order %s and has %s", n.User, n.ID, o.ID)
+		v.wrong("%s was answered with order %s and has %s", n.User, n.ID, o.ID)
 	case n.Refused != 0 && !n.Taken:
 		v.wrong("%s was refused with %d and has order %s", n.User, n.Refused, o.ID)
 	}

@@ -37,7 +37,7 @@ const (
 // What nobody may have any more when all is settled.
 const leftSQL = `
 SELECT 'messages in the outbox' AS what, count(*) FROM orders.audit_outbox
-UNION ALL SELECT 'messages kept aside by orders', count(*) FROM orders.audit_held_messages
+UNION ALL SELECT 'messages held by orders', count(*) FROM orders.audit_held_messages
 UNION ALL SELECT 'messages parked by orders', count(*) FROM orders.audit_dead_letters
 UNION ALL SELECT 'messages parked by payments', count(*) FROM payments.audit_dead_letters
 UNION ALL SELECT 'emails whose outcome is not published', count(*) FROM notifications.audit_notifications WHERE NOT recorded

@@ -49,7 +49,7 @@ func TestWhatIsRefusedIsOneLine(t *testing.T) {
 		"unknown authority":        {ssl(b.tls).with("KAFKA_TLS_CA", stranger.pem), "set KAFKA_TLS_CA"},
 		"another host's":           {ssl(b.badName), "is not for 127.0.0.1, which KAFKA_BROKERS or advertised.listeners says, but for kafka.example.com"},
 		"expired, or clock":        {ssl(b.expired), "set this machine's clock right, or renew the certificate"},
-		"no client certificate":    {ssl(b.mutual), "wants a client certificate"},
+		"no client certificate":    {ssl(b.mutual), "requires a client certificate"},
 		"strange client":           {ssl(b.mutual).with("KAFKA_TLS_CERT", strangeCert, "KAFKA_TLS_KEY", strangeKey), "refused the client certificate"},
 		"no login":                 {environ{"KAFKA_BROKERS": b.saslPlaintext}, "hung up: check that KAFKA_SECURITY_PROTOCOL PLAINTEXT is what its listener speaks"},
 		"TLS where there is none":  {ssl(b.plaintext), "KAFKA_SECURITY_PROTOCOL"},

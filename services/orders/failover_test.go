@@ -29,7 +29,7 @@ func TestOrdersAreTakenAsSoonAsTheAddressLeadsToTheNewPrimary(t *testing.T) {
 	s := w.start()
 	t.Cleanup(address.Close) // before the service
 	s.Ready(http.StatusOK)
-	require.Equal(t, http.StatusAccepted, s.place("before"))
+	require.Equal(t, http.StatusAccepted, s.takes("before"))
 	w.Await("before", messages.EventPaymentRequested, "reserve")
 
 	old.Stop()

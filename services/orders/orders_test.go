@@ -78,7 +78,7 @@ func TestRunAppliesAPaymentThatCameBeforeItsOrder(t *testing.T) {
 	testkit.Eventually(t, func() error {
 		var n int
 		if err := w.DB.QueryRow(t.Context(), `SELECT count(*) FROM held_messages`).Scan(&n); err != nil || n != 1 {
-			return fmt.Errorf("%d messages are kept aside: %w", n, err)
+			return fmt.Errorf("%d messages are held: %w", n, err)
 		}
 		return nil
 	})

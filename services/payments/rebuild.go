@@ -125,9 +125,9 @@ func (s *state) restate(ctx context.Context, q pgdb.Querier, certain []domain.Pa
 		return nil, err
 	}
 	return pgdb.Column(restated, func(r provider.Restated) rebuild.Finding {
-		f := rebuild.Finding{Kind: rebuild.Differs, Key: r.OrderID, Is: "in the simulated provider's books: " + r.Is}
+		f := rebuild.Finding{Kind: rebuild.Differs, Key: r.OrderID, Is: "in the simulated provider's ledger: " + r.Is}
 		if r.Was != "" {
-			f.Was = "in the simulated provider's books: " + r.Was
+			f.Was = "in the simulated provider's ledger: " + r.Was
 		}
 		return f
 	}), nil

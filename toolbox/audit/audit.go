@@ -79,7 +79,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	a.checks.strangers.Notes = a.outside.notes()
 	if a.untold > 0 {
-		a.checks.notified.Notes = []string{fmt.Sprintf("nobody was told of %d orders: ask for their emails again with `pas order republish ORDER-ID…` or --placed-from TIME", a.untold)}
+		a.checks.notified.Notes = []string{fmt.Sprintf("%d orders have no email: request them again with `pas order republish ORDER-ID…` or --placed-from TIME", a.untold)}
 	}
 	a.report.Checks, a.report.Took = a.checks.all(), time.Since(began)
 	return a.report, nil

@@ -109,12 +109,12 @@ func TestAuditFindsWhatDoesNotAddUp(t *testing.T) {
 		check, says string // without a check, all hold and the notes say so
 		spoil       []string
 	}{
-		"a payment of another producer for no order": {"", "payments asked for from outside, for no order of ours: 3; kept of them: 12.50 EUR, 49.99 USD", []string{
+		"a payment of another producer for no order": {"", "payments requested by other producers, for no order of ours: 3; kept of them: 12.50 EUR, 49.99 USD", []string{
 			outsider("from-outside", "captured", 4999, "USD"), outsider("and-another", "captured", 1250, "EUR"), outsider("declined", "failed", 100, "USD"),
 			"INSERT INTO orders.held_messages (order_id, event, topic, partition, record_offset, record_time, held_at, outside) VALUES ('from-outside', 'payment_captured', 'payments', 0, 0, now(), now() - interval '1 hour', true)",
 			charged, `INSERT INTO notifications.notifications (message_id, order_id, kind, user_id, recipient, message, channel, status, next_attempt_at, requested_at, created_at, sent_at)
 				SELECT 'm-1', 'told-from-outside', 'shipped', 'u', 'u@example.com', 'It is on its way.', 'email', 'sent', at, at, at, at FROM (SELECT now() - interval '1 hour' AS at) AS earlier`}},
-		"an order whose id such a payment has": {"", "payments asked for from outside, for no order of ours: 1; kept of them: 49.99 USD", []string{
+		"an order whose id such a payment has": {"", "payments requested by other producers, for no order of ours: 1; kept of them: 49.99 USD", []string{
 			"DELETE FROM payments.payments WHERE order_id = " + declined, "DELETE FROM payments.provider_ledger WHERE order_id = " + declined,
 			strings.Replace(outsider("x", "captured", 4999, "USD"), "'x'", declined, 1),
 			charged}},
@@ -130,16 +130,16 @@ func TestAuditFindsWhatDoesNotAddUp(t *testing.T) {
 		"money given back":              {"charges", "payments says captured", []string{"UPDATE payments.provider_ledger SET status = 'refunded', refunded_at = now() - interval '1 hour' WHERE " + one("payments.provider_ledger", "status = 'charged'")}},
 		"another amount":                {"money", "confirmed orders come to", []string{"UPDATE orders.orders SET total_minor = total_minor + 1 WHERE " + one("orders.orders", "status = 'confirmed'")}},
 		"stock sold twice":              {"stock", "(orders: ", []string{"UPDATE orders.inventory SET sold = sold + 1, available = available - 1 WHERE sku = 'record-brush'"}},
-		"a notification lost":           {"notified", "nobody was told", []string{"DELETE FROM notifications.notifications WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
+		"a notification lost":           {"notified", "no email was requested", []string{"DELETE FROM notifications.notifications WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
 		"one not sent":                  {"notified", "is not sent", []string{"UPDATE notifications.notifications SET status = 'pending', sent_at = NULL, created_at = now() - interval '1 hour' WHERE " + one("notifications.notifications", "kind = 'failed'")}},
-		"another one":                   {"notified", "was told to be rejected", []string{"UPDATE notifications.notifications SET kind = 'rejected' WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
-		"a fraud alert without a cause": {"notified", "was told to be fraud_alert", []string{"UPDATE notifications.notifications SET kind = 'fraud_alert' WHERE " + one("notifications.notifications", "kind = 'rejected'")}},
+		"another one":                   {"notified", "its email says rejected", []string{"UPDATE notifications.notifications SET kind = 'rejected' WHERE " + one("notifications.notifications", "kind = 'confirmed'")}},
+		"a fraud alert without a cause": {"notified", "its email says fraud_alert", []string{"UPDATE notifications.notifications SET kind = 'fraud_alert' WHERE " + one("notifications.notifications", "kind = 'rejected'")}},
 		"a gap in a timeline":           {"timeline", "numbered up to", []string{"DELETE FROM orders.order_events WHERE number = 2 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
 		"another end":                   {"timeline", "of its timeline says", []string{"UPDATE orders.order_events SET status_to = 'failed' WHERE number = 3 AND order_id = (SELECT min(order_id) FROM orders.orders WHERE status = 'confirmed')"}},
 		"an outbox row":                 {"outbox", "row ", []string{"INSERT INTO orders.outbox (topic, value, headers, created_at) VALUES ('orders', '', '[]', now() - interval '1 minute')"}},
 		"overdue":                       {"overdue", "due since", []string{"UPDATE orders.orders SET status = 'pending', stock = 'none', reason = '', due_at = now() - interval '1 hour' WHERE " + one("orders.orders", "status = 'failed' AND total_minor > 0")}},
 		"parked":                        {"parked", "not_json", []string{"UPDATE orders.dead_letters SET state = 'parked' WHERE reason = 'not_json'"}},
-		"kept aside":                    {"parked", "kept aside", []string{"INSERT INTO orders.held_messages (order_id, event, topic, partition, record_offset, record_time, held_at) VALUES ('x', 'payment_captured', 'payments', 0, 0, now(), now() - interval '1 hour')"}},
+		"kept aside":                    {"parked", "held: ", []string{"INSERT INTO orders.held_messages (order_id, event, topic, partition, record_offset, record_time, held_at) VALUES ('x', 'payment_captured', 'payments', 0, 0, now(), now() - interval '1 hour')"}},
 		"another story":                 {"topics", "the topics say", []string{"UPDATE orders.orders SET status = 'cancelled', reason = 'x', stock = 'none' WHERE " + one("orders.orders", "status = 'confirmed'")}},
 		"another content": {"topics", "and its order_confirmed has other content", []string{
 			"UPDATE orders.order_lines SET quantity = quantity + 1 WHERE " + one("orders.order_lines", "order_id IN (SELECT order_id FROM orders.orders WHERE status = 'confirmed')")}},

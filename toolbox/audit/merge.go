@@ -39,7 +39,7 @@ func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
 	if err != nil {
 		return err
 	}
-	ledger, err := read(ctx, ledgerBook, "the provider's books", ledgerSQL, scanEntry, func(e *entry) string { return e.id })
+	ledger, err := read(ctx, ledgerBook, "the provider's ledger", ledgerSQL, scanEntry, func(e *entry) string { return e.id })
 	if err != nil {
 		return err
 	}
@@ -245,12 +245,12 @@ func (a *audit) notified(f file) {
 		case n.kind == messages.KindFraudAlert && f.payment != nil && f.payment.reason == "suspected_fraud": // also after a cancel
 		case !slices.Contains(messages.Kinds(), n.kind): // another producer's notification
 		default:
-			a.checks.notified.offend(fmt.Sprintf("%s is %s, and was told to be %s", o.id, o.status, n.kind))
+			a.checks.notified.offend(fmt.Sprintf("%s is %s, and its email says %s", o.id, o.status, n.kind))
 		}
 	}
 	if !told {
 		a.untold++
-		a.checks.notified.offend(fmt.Sprintf("%s is %s, and nobody was told", o.id, o.status))
+		a.checks.notified.offend(fmt.Sprintf("%s is %s, and no email was requested", o.id, o.status))
 	}
 }
 

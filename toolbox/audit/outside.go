@@ -35,5 +35,5 @@ func (o *outside) notes() []string {
 	if len(sums) > 0 {
 		kept = "kept of them: " + strings.Join(sums, ", ")
 	}
-	return []string{fmt.Sprintf("payments asked for from outside, for no order of ours: %d; %s", o.payments, kept)}
+	return []string{fmt.Sprintf("payments requested by other producers, for no order of ours: %d; %s", o.payments, kept)}
 }

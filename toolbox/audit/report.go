@@ -62,8 +62,8 @@ func newChecks() checks {
 		notified:  c("notified", "each settled order has one notification of its outcome, and it was sent"),
 		overdue:   c("overdue", "no order is unsettled beyond its deadline"),
 		outbox:    c("outbox", "every outbox row was published"),
-		strangers: c("strangers", "no payment, charge or notification of ours is about an order that does not exist, unless it was asked for from outside"),
-		parked:    c("parked", "no message is parked or kept aside"),
+		strangers: c("strangers", "no payment, charge or notification of ours is about an order that does not exist, unless another producer requested it"),
+		parked:    c("parked", "no message is parked or held"),
 	}
 }
 

@@ -101,5 +101,5 @@ FROM audit_dead_letters WHERE open ORDER BY id`
 
 // heldSQL returns held messages that wait longer than the grace ($1). Messages from outside do not count: the event for
 // which they wait need not ever come.
-const heldSQL = `SELECT 'kept aside: ' || event || ' of order ' || order_id FROM audit_held_messages
+const heldSQL = `SELECT 'held: ' || event || ' of order ' || order_id FROM audit_held_messages
 WHERE held_at < now() - $1::interval AND NOT outside ORDER BY id`

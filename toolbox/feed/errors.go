@@ -45,7 +45,7 @@ func (e *GoneError) Error() string {
 
 // Hint says how a job begins anew.
 func (e *GoneError) Hint() string {
-	return "records were deleted before they were counted, or the topic was made anew: begin again with another --job"
+	return "records were deleted before they were counted, or the topic was deleted and created again: begin again with another --job"
 }
 
 // RemadeError says that a topic was deleted, or made anew under its name. Offsets mean other records in the new topic,
@@ -57,9 +57,9 @@ type RemadeError struct {
 
 func (e *RemadeError) Error() string {
 	if e.Known {
-		return fmt.Sprintf("the topic %s was made anew since it was read", e.Topic)
+		return fmt.Sprintf("the topic %s was deleted and created again since it was read", e.Topic)
 	}
-	return fmt.Sprintf("the topic %s was deleted (or made anew)", e.Topic)
+	return fmt.Sprintf("the topic %s was deleted (and perhaps created again)", e.Topic)
 }
 
 // Hint says how to read the topic that is there now.
@@ -105,7 +105,7 @@ func (p Passed) String() string {
 	if p.Next > p.First+1 {
 		where += fmt.Sprintf("-%d", p.Next-1)
 	}
-	return fmt.Sprintf("%s is passed over: it inflates to more than %d MiB", where, toolkafka.MaxBatch>>20)
+	return fmt.Sprintf("%s is skipped: it inflates to more than %d MiB", where, toolkafka.MaxBatch>>20)
 }
 
 // problem returns the first error that a retry does not heal. The end of a wait and a lack of room are no errors, since

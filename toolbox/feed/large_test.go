@@ -68,7 +68,7 @@ func TestABatchThatInflatesTooFarIsPassedOver(t *testing.T) {
 				values = all(t, f, 2)
 			})
 			require.Equal(t, []string{"before", "behind"}, values)
-			require.Equal(t, []string{"events/0@1 is passed over: it inflates to more than 2 MiB"}, passed)
+			require.Equal(t, []string{"events/0@1 is skipped: it inflates to more than 2 MiB"}, passed)
 			require.Less(t, grown, int64(64<<20))
 		})
 	}

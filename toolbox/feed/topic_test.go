@@ -40,7 +40,7 @@ func TestATopicThatWasMadeAnewIsAnotherOne(t *testing.T) {
 	_, err := Open(t.Context(), cfg)
 	var remade *RemadeError
 	require.ErrorAs(t, err, &remade)
-	require.EqualError(t, err, "the topic events was made anew since it was read")
+	require.EqualError(t, err, "the topic events was deleted and created again since it was read")
 }
 
 // TestATopicThatIsMadeAnewWhileItIsReadEndsTheReading: Kafka's answer to the next question may come first, or the next look

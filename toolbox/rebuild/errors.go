@@ -43,7 +43,7 @@ type MembersError struct {
 
 func (e *MembersError) Error() string {
 	if len(e.Members) == 0 {
-		return fmt.Sprintf("somebody joined the consumer group %s just now", e.Group)
+		return fmt.Sprintf("another member joined the consumer group %s just now", e.Group)
 	}
 	return fmt.Sprintf("the consumer group %s has %d members, %s", e.Group, len(e.Members), strings.Join(e.Members, ", "))
 }

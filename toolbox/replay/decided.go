@@ -47,7 +47,7 @@ func (e *ContradictionError) Error() string {
 
 // Hint names the two ways out.
 func (e *ContradictionError) Hint() string {
-	return fmt.Sprintf("nothing was touched; look at them with `pas rebuild --service %s --dry-run`, or replay all the same with --despite-contradictions", e.Service)
+	return fmt.Sprintf("nothing was touched; look at them with `pas rebuild --service %s --dry-run`, or replay them anyway with --despite-contradictions", e.Service)
 }
 
 // Told writes a finding in words.

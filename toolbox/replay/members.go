@@ -31,7 +31,7 @@ func (e *BusyError) Error() string {
 		named[i] = m.ClientID + " at " + m.Host
 	}
 	if len(named) == 0 {
-		return fmt.Sprintf("somebody joined the consumer group %s just now", e.Group)
+		return fmt.Sprintf("another member joined the consumer group %s just now", e.Group)
 	}
 	return fmt.Sprintf("the consumer group %s still has %d members, %s", e.Group, len(named), strings.Join(named, ", "))
 }

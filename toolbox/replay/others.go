@@ -16,7 +16,7 @@ type PausedError struct {
 }
 
 func (e *PausedError) Error() string {
-	return fmt.Sprintf("%s is paused by somebody else, until %s", e.Service, e.Until.Local().Format(time.TimeOnly))
+	return fmt.Sprintf("%s is paused by another client, until %s", e.Service, e.Until.Local().Format(time.TimeOnly))
 }
 
 // Hint says how to end the pause.

@@ -97,7 +97,7 @@ func (r *run) resume(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s goes on by itself within %s: %w", r.Service, r.Lease, err)
+		return fmt.Errorf("%s resumes by itself within %s: %w", r.Service, r.Lease, err)
 	}
 	return nil
 }

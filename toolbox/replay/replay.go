@@ -194,7 +194,7 @@ func (e *StuckError) Error() string {
 
 // Hint names the endpoint and the log that show the cause.
 func (e *StuckError) Hint() string {
-	return fmt.Sprintf("see /readyz and the log of %s; it goes on reading by itself", e.Service)
+	return fmt.Sprintf("see /readyz and the log of %s; it resumes by itself", e.Service)
 }
 
 // follow waits until the groups have committed their former offsets again. Errors of Kafka are retried until nothing

@@ -16,7 +16,7 @@ import (
 type RemadeError struct{ Service, Topic string }
 
 func (e *RemadeError) Error() string {
-	return fmt.Sprintf("the topic %s was deleted (or made anew) during the replay", e.Topic)
+	return fmt.Sprintf("the topic %s was deleted (and perhaps created again) during the replay", e.Topic)
 }
 
 // Hint says that nothing needs to be done.

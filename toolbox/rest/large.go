@@ -42,7 +42,7 @@ func (i *instance) passOver() error {
 	i.server.counts.tooLarge.Add(1)
 	i.server.cfg.Log.Warn("skipped a batch that inflates too far", "group", i.id.group, "instance", i.id.name,
 		"topic", large.Topic, "partition", large.Partition, "offset", large.Offset)
-	return failed(codeKafka, "Kafka error: the batch of topic %q, partition %d at offset %d inflates to more than %d MiB and is passed over: the next read goes on at offset %d",
+	return failed(codeKafka, "Kafka error: the batch of topic %q, partition %d at offset %d inflates to more than %d MiB and is skipped: the next read continues at offset %d",
 		large.Topic, large.Partition, large.Offset, toolkafka.MaxBatch>>20, large.NextOffset)
 }
 

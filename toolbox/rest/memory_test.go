@@ -122,6 +122,9 @@ func TestThirtyReadersOfLargeRecordsStayWithinTheBudget(t *testing.T) {
 							t.Error("it does not say when to come again")
 						}
 					default:
+						if strings.Contains(a.body, `"error_code":50003`) { // a busy broker
+							continue
+						}
 						t.Errorf("answer %d %s", a.status, a.body)
 						return
 					}
@@ -150,7 +153,7 @@ func TestARecordThatInflatesIsToldOnceAndPassedOver(t *testing.T) {
 			require.Equal(t, []string{"before"}, values(c.get("?timeout=20000")))
 			told := c.call("GET", c.path+"/records?timeout=20000", "")
 			require.Equal(t, 50002, told.code(t), told.body)
-			require.Contains(t, told.body, `partition 0 at offset 1 inflates to more than 2 MiB and is passed over: the next read goes on at offset 2`)
+			require.Contains(t, told.body, `partition 0 at offset 1 inflates to more than 2 MiB and is skipped: the next read continues at offset 2`)
 			require.Equal(t, []string{"behind"}, values(c.read(1)))
 		})
 		require.Less(t, heap, 100<<20)

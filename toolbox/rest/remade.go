@@ -14,7 +14,7 @@ import (
 // remadeTopic is the answer to a read of a topic that was deleted, or deleted and made anew, after the subscription.
 // The client must subscribe again: its positions mean other records in the new topic.
 func remadeTopic(topic string) *Error {
-	return failed(codeTopicNotFound, "Topic not found: the topic %q was deleted (or made anew). If it is there again, subscribe again: its records are read as auto.offset.reset says.", topic)
+	return failed(codeTopicNotFound, "Topic not found: the topic %q was deleted (and perhaps created again). If it is there again, subscribe again: its records are read as auto.offset.reset says.", topic)
 }
 
 // topicIDs asks Kafka for the ids of the topics; one that does not exist is missing. It sends a request of its own,

@@ -34,7 +34,7 @@ func TestATopicThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
 	for range 2 { // until it is subscribed again
 		told := c.call("GET", c.path+"/records", "")
 		require.Equal(t, 40401, told.code(t), told.body)
-		require.Contains(t, told.body, "was deleted (or made anew). If it is there again, subscribe again")
+		require.Contains(t, told.body, "was deleted (and perhaps created again). If it is there again, subscribe again")
 	}
 	require.LessOrEqual(t, w.committed("g", topic), int64(0))
 	c.must("POST", c.path+"/subscription", `{"topics": ["`+topic+`"]}`)

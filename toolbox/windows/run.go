@@ -282,7 +282,7 @@ func (r *run) store(ctx context.Context) error {
 		}
 		if !told {
 			told = true
-			r.cfg.Note("Postgres does not answer; counting goes on when it does: " + strings.ReplaceAll(err.Error(), "\n", " "))
+			r.cfg.Note("Postgres does not answer; counting resumes when it does: " + strings.ReplaceAll(err.Error(), "\n", " "))
 		}
 		if !wait.Sleep(ctx, retryEvery) {
 			return ctx.Err()

@@ -27,7 +27,7 @@ import (
 )
 
 // TestSparkAndPasCountTheSame gives `pas windows` and the Spark job the same 200,000 records and compares every count, sum
-// and watermark; then Spark goes on where `pas windows` stopped, is killed, and `pas windows` goes on where Spark was.
+// and watermark; then Spark goes on where `pas windows` stopped, is killed, and `pas windows` resumes where Spark was.
 func TestSparkAndPasCountTheSame(t *testing.T) {
 	t.Parallel()
 	require.NotEmpty(t, os.Getenv("KAFKA_BROKERS"), "needs a real Kafka: run `make test SUITE=full`")
@@ -258,6 +258,6 @@ func TestSparkDoesNotGoOnInAnotherTopicOfTheSameName(t *testing.T) {
 	var stderr bytes.Buffer
 	job.Stderr = &stderr
 	require.Error(t, job.Run())
-	require.Contains(t, stderr.String(), "was made anew since it was read; what is stored was counted in the old topic: begin again with another --job")
+	require.Contains(t, stderr.String(), "was deleted and created again since it was read; what is stored was counted in the old topic: begin again with another --job")
 	require.NotContains(t, stderr.String(), "Traceback")
 }

@@ -22,7 +22,7 @@ type Books interface {
 // Audited expects all books of the system to agree, and an audit to find a spoiled one. It spoils one of its
 // own products and puts it right: an audit that never fails would prove nothing.
 func Audited() Scenario {
-	return Scenario{Name: "audited", Title: "every book agrees with the others and with the topics; a spoiled one is found",
+	return Scenario{Name: "audited", Title: "the records of all services agree with each other and with the topics; a wrong row is found",
 		Needs: []Need{NeedBooks}, play: func(a *act) {
 			a.openWire()
 			sku := a.product("ledger line", "7.00", 5)
@@ -42,10 +42,10 @@ func Audited() Scenario {
 			// Exactly one check may fail, and it must name the product: an audit that reports everything would
 			// be of no use.
 			if a.ok() && (len(wrong) != 1 || !strings.Contains(wrong[0], sku)) {
-				a.fail("a piece of %s was booked as sold that nobody bought, and the audit found %v", sku, wrong)
+				a.fail("a piece of %s was recorded as sold without an order, and the audit found %v", sku, wrong)
 			}
 			for _, w := range wrong {
-				a.note("a piece booked as sold that nobody bought is found: %s", w)
+				a.note("a piece recorded as sold without an order is found: %s", w)
 			}
 			a.misplace(sku, -1)
 			a.balanced()
@@ -57,7 +57,7 @@ func Audited() Scenario {
 // their way.
 func (a *act) balanced() {
 	var report *audit.Report
-	a.until("every book should agree with the others", func(ctx context.Context) error {
+	a.until("all services should agree with each other", func(ctx context.Context) error {
 		var err error
 		if report, err = a.env.Books.Audit(ctx); err != nil {
 			return err

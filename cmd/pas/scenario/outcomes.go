@@ -102,7 +102,7 @@ func CardDeclined() Scenario {
 // SuspectedFraud places an order above the fraud limit: it is never charged, and the security address gets an
 // email. An order of exactly the limit is charged.
 func SuspectedFraud() Scenario {
-	return Scenario{Name: "suspected-fraud", Title: "an amount over the limit is not charged, and security is told", play: func(a *act) {
+	return Scenario{Name: "suspected-fraud", Title: "an amount over the limit is not charged, and security is notified", play: func(a *act) {
 		sku := a.product("golden barre", "900.01", 2)
 		order := a.settled(a.place(a.order("eve", sku, 1)).OrderID, "failed", reasonFraud)
 		p := a.payment(order.OrderID, "failed", "900.01", reasonFraud)

@@ -20,7 +20,7 @@ const (
 	// NeedControl requires Env.Control: the scenario stops and starts services.
 	NeedControl Need = "control of the services"
 	// NeedBooks requires Env.Books: the scenario reads the databases of all services.
-	NeedBooks Need = "the books of all services"
+	NeedBooks Need = "the records of all services"
 	// NeedReplay requires Env.Replay: the scenario makes services read their topics again.
 	NeedReplay Need = "a way to replay topics"
 )

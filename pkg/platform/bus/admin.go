@@ -43,7 +43,7 @@ func Register(api huma.API, c *Consumer) {
 	httpx.Register(api, huma.Operation{OperationID: "pause-consumers", Method: http.MethodPost, Path: "/consumers/pause",
 		DefaultStatus: http.StatusAccepted, Summary: "Stop consuming and leave the consumer groups for a while", Tags: tags, Errors: []int{http.StatusBadRequest},
 		Description: "What is in work is finished first; `state` is `paused` when the groups are left. Asking again makes the pause end later. " +
-			"Only this replica pauses, and it goes on answering requests."},
+			"Only this replica pauses, and it still answers requests."},
 		func(_ context.Context, in *pauseInput) (*statusOutput, error) {
 			c.Pause(time.Now().Add(time.Duration(in.For) * time.Second))
 			return answer()

@@ -59,7 +59,7 @@ func (s source) download(ctx context.Context) (string, error) {
 		return bin, nil
 	}
 	if s.log != nil {
-		s.log.Info("downloading a Postgres server: none is installed, or another version is asked for")
+		s.log.Info("downloading a Postgres server: none is installed, or another version is requested")
 	}
 	done := make(chan error, 1)
 	go func() { // the library takes no context: a download that is abandoned ends with the process

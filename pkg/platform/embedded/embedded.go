@@ -200,7 +200,7 @@ func (p *Postgres) waitReady(ctx context.Context, data string) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("the server ended at once: %s", p.cmd.ProcessState)
+			return fmt.Errorf("the server exited immediately: %s", p.cmd.ProcessState)
 		case <-ctx.Done():
 			return fmt.Errorf("not ready in time: %w", err)
 		case <-time.After(20 * time.Millisecond):

@@ -74,7 +74,7 @@ func (s Access) explainCode(where string, code int16) string {
 	switch code {
 	case CodeLogin:
 		if s.Mechanism == OAuthBearer {
-			return fmt.Sprintf("%s refused the token of %s: check issuer, audience and scope that the broker wants, and the clocks", where, s.Who())
+			return fmt.Sprintf("%s refused the token of %s: check issuer, audience and scope that the broker requires, and the clocks", where, s.Who())
 		}
 		return fmt.Sprintf("%s refused to log in %s: check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD", where, s.Who())
 	case CodeMechanism, CodeNoLogin:
@@ -89,7 +89,7 @@ func (s Access) explainCode(where string, code int16) string {
 	case CodeReplicationFactor:
 		return fmt.Sprintf("%s has fewer brokers than the replication factor: ask for fewer copies, or start the other brokers", where)
 	case CodePolicy:
-		return fmt.Sprintf("%s does not allow a topic like this: its policy wants other partitions, copies or settings", where)
+		return fmt.Sprintf("%s does not allow a topic like this: its policy requires other partitions, copies or settings", where)
 	case CodeCompression:
 		return fmt.Sprintf("%s does not take this compression: set KAFKA_COMPRESSION to another, such as none or gzip", where)
 	}
@@ -113,7 +113,7 @@ func (s Access) explainCause(where string, err error) string {
 	case errors.As(err, &token):
 		return fmt.Sprintf("log in to %s: %s", where, token)
 	case errors.As(err, &authority):
-		return fmt.Sprintf("the certificate of %s is signed by nobody that is trusted: set KAFKA_TLS_CA to the certificate of its authority", where)
+		return fmt.Sprintf("the certificate of %s is signed by an untrusted authority: set KAFKA_TLS_CA to the certificate of its authority", where)
 	case errors.As(err, &host):
 		return fmt.Sprintf("the certificate of %s is not for %s, which KAFKA_BROKERS or advertised.listeners says, but for %s: use these, or set KAFKA_TLS_SERVER_NAME",
 			where, host.Host, names(host.Certificate))
@@ -124,7 +124,7 @@ func (s Access) explainCause(where string, err error) string {
 	case errors.As(err, &record):
 		return fmt.Sprintf("%s does not speak TLS: KAFKA_SECURITY_PROTOCOL is %s, use its TLS listener or another protocol", where, s.protocol())
 	case errors.As(err, &network) && network.Op == "remote error" && s.Cert == "":
-		return fmt.Sprintf("%s wants a client certificate (%s): set KAFKA_TLS_CERT and KAFKA_TLS_KEY", where, network.Err)
+		return fmt.Sprintf("%s requires a client certificate (%s): set KAFKA_TLS_CERT and KAFKA_TLS_KEY", where, network.Err)
 	case errors.As(err, &network) && network.Op == "remote error":
 		return fmt.Sprintf("%s refused the client certificate (%s): check KAFKA_TLS_CERT and KAFKA_TLS_KEY, and that it trusts their authority", where, network.Err)
 	case errors.As(err, &name) && name.IsNotFound:

@@ -140,7 +140,7 @@ func TestARefusedTopicIsToldInTheBrokersOwnWords(t *testing.T) {
 	_, err = CreateTopics(t.Context(), cfg.Config, specs)
 	var problem *Problem
 	require.ErrorAs(t, err, &problem)
-	require.Contains(t, problem.Text, "its policy wants other partitions, copies or settings (create topic orders: ")
+	require.Contains(t, problem.Text, "its policy requires other partitions, copies or settings (create topic orders: ")
 	require.Contains(t, problem.Text, ": what is wrong with orders; create topic payments: ")
 	require.NotContains(t, problem.Text, "\n")
 	require.NotRegexp(t, rawName, problem.Text)

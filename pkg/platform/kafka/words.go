@@ -65,7 +65,7 @@ func codes(err error) []*kerr.Error {
 // meaning returns the meaning of a broker's error. An error that has no text here gets Kafka's own description, which is a
 // whole sentence. An error without a description gets its name.
 func meaning(code *kerr.Error) string {
-	const settling = "the group is sharing out its partitions anew; try again"
+	const settling = "the group is rebalancing; try again"
 	const moving = "the group's broker is changing; try again"
 	const leaderless = "the partition has no leader just now; try again, and see that all brokers run"
 	const unsynced = "the topic has fewer copies in sync than it asks for (min.insync.replicas); see that all brokers run"
@@ -75,7 +75,7 @@ func meaning(code *kerr.Error) string {
 	case kerr.UnknownTopicOrPartition.Code:
 		return "there is no such topic or partition; check its name"
 	case kerr.UnknownTopicID.Code, kerr.InconsistentTopicID.Code:
-		return "the topic was deleted (or made anew)"
+		return "the topic was deleted (and perhaps created again)"
 	case kerr.LeaderNotAvailable.Code, kerr.NotLeaderForPartition.Code, kerr.ReplicaNotAvailable.Code, kerr.FencedLeaderEpoch.Code,
 		kerr.UnknownLeaderEpoch.Code:
 		return leaderless

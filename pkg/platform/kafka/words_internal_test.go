@@ -37,7 +37,7 @@ func TestAnErrorInWordsIsStillTheSameError(t *testing.T) {
 	require.ErrorIs(t, plain, kerr.UnknownTopicID)
 	require.ErrorIs(t, plain, kerr.InconsistentGroupProtocol)
 	require.NotRegexp(t, rawName, plain.Error())
-	require.Contains(t, plain.Error(), "a: the topic was deleted (or made anew)")
+	require.Contains(t, plain.Error(), "a: the topic was deleted (and perhaps created again)")
 	require.NoError(t, Readable(nil))
 	other := errors.New("other")
 	require.Equal(t, other, Readable(other))

@@ -15,7 +15,7 @@ func Collector(pool *pgxpool.Pool) prometheus.Collector {
 		limit:       desc("max_connections", "Connections that the pool may have."),
 		acquired:    desc("acquires_total", "Connections handed out."),
 		waited:      desc("waited_acquires_total", "Connections that were waited for because none was idle."),
-		cancelled:   desc("cancelled_acquires_total", "Connections that were given up on before there was one."),
+		cancelled:   desc("cancelled_acquires_total", "Requests for a connection that ended before one was free."),
 		waitSeconds: desc("wait_seconds_total", "Time spent waiting for a connection because none was idle."),
 	}
 }

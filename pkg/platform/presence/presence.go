@@ -154,6 +154,6 @@ func (p *Presence) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
 	if err := p.table.leave(ctx, p.Name); err != nil {
-		p.Log.Debug("the lease of this replica was not given up", "err", err)
+		p.Log.Debug("the lease of this replica was not released", "err", err)
 	}
 }

@@ -174,7 +174,7 @@ func TestReplayThatIsParkedAgainExitsOne(t *testing.T) {
 	environ, _ := services(t, map[string]any{"POST /dead-letters/3/replay": letter("replaying"), "GET /dead-letters/3": letter("parked")})
 	got := pas(t, environ, "dead-letters", "replay", "3", "--service", "orders")
 	require.Equal(t, cli.ExitFailure, got.code)
-	require.Equal(t, "dead letter 3 failed again: total_mismatch (stated 1, they cost 2); mend what is wrong first, or discard it", got.oneLine(t))
+	require.Equal(t, "dead letter 3 failed again: total_mismatch (stated 1, they cost 2); repair the cause first, or discard it", got.oneLine(t))
 
 	environ, _ = services(t, map[string]any{"POST /dead-letters/3/replay": letter("replaying"), "GET /dead-letters/3": letter("replayed")})
 	got = pas(t, environ, "dead-letters", "replay", "3", "--service", "orders")

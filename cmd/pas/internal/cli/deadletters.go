@@ -236,7 +236,7 @@ func (a *app) replayLetter(ctx context.Context, c *client.Client, service string
 		}
 	}
 	if letter.State == client.LetterParked {
-		return letter, hint.Add(fmt.Errorf("dead letter %d failed again: %s (%s)", id, letter.Reason, letter.Detail), "mend what is wrong first, or discard it")
+		return letter, hint.Add(fmt.Errorf("dead letter %d failed again: %s (%s)", id, letter.Reason, letter.Detail), "repair the cause first, or discard it")
 	}
 	return letter, nil
 }

@@ -24,7 +24,7 @@ func (a *app) emails() *cobra.Command {
 		Use:   "emails",
 		Short: "List emails by their state, and send failed ones again",
 		Long: `An email fails when the mail server refuses its address or its text for good, or when it was tried for longer than
-EMAIL_RETRY_FOR. Mend the cause, then retry it. These commands use the admin port of notifications.`,
+EMAIL_RETRY_FOR. Repair the cause, then retry it. These commands use the admin port of notifications.`,
 		Example: `  pas emails list
   pas emails retry 3`,
 	}

@@ -70,8 +70,8 @@ func passedOver(batches int64) string {
 	case 0:
 		return ""
 	case 1:
-		return " 1 batch was passed over."
+		return " 1 batch was skipped."
 	default:
-		return fmt.Sprintf(" %d batches were passed over.", batches)
+		return fmt.Sprintf(" %d batches were skipped.", batches)
 	}
 }

@@ -50,7 +50,7 @@ func TestWindowsDoesNotGoOnInAnotherTopicOfTheSameName(t *testing.T) {
 	write(t, environ, "wst", `{"n":1}`, `{"n":2}`, `{"n":3}`, `{"n":4}`, `{"n":5}`)
 	got := pas(t, environ, count...)
 	require.Equal(t, cli.ExitFailure, got.code, got.stderr)
-	require.Equal(t, "the topic wst was made anew since it was read; what is stored was counted in the old topic: begin again with another --job", got.oneLine(t))
+	require.Equal(t, "the topic wst was deleted and created again since it was read; what is stored was counted in the old topic: begin again with another --job", got.oneLine(t))
 	count[4] = "another"
 	require.Contains(t, pas(t, environ, count...).stderr, "Read 5: 5 counted")
 }
@@ -66,7 +66,7 @@ func TestTailAndWindowsSayThatTheirTopicIsGone(t *testing.T) {
 			require.Contains(t, running.note(t), "Ctrl-C ends.")
 			remade(t, environ, "orders")
 			go func() { _, _ = io.Copy(io.Discard, running.stdout) }()
-			require.Contains(t, running.note(t), "the topic orders was deleted (or made anew); if it is there again, start this command again")
+			require.Contains(t, running.note(t), "the topic orders was deleted (and perhaps created again); if it is there again, start this command again")
 			require.Equal(t, cli.ExitFailure, <-running.ended)
 		})
 	}
@@ -106,12 +106,12 @@ func TestTailAndWindowsPassOverWhatInflatesTooFar(t *testing.T) {
 	require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Topic: environ["KAFKA_TOPIC_PREFIX"] + "large", Value: make([]byte, 6<<20)}).FirstErr())
 	write(t, environ, "large", `{"n":2}`)
 	for command, summary := range map[string]string{
-		"tail large":                     "Read 2: 2 shown, 0 skipped; 0 unreadable. 1 batch was passed over.\n",
-		"windows large --store --job j1": "still open. 1 batch was passed over.\n",
+		"tail large":                     "Read 2: 2 shown, 0 skipped; 0 unreadable. 1 batch was skipped.\n",
+		"windows large --store --job j1": "still open. 1 batch was skipped.\n",
 	} {
 		got := pas(t, environ, append(strings.Fields(command), "--from-beginning", "--no-follow")...)
 		require.Equal(t, cli.ExitOK, got.code, got.stderr)
-		require.Contains(t, got.stderr, "large/0@1 is passed over: it inflates to more than 2 MiB.\n")
+		require.Contains(t, got.stderr, "large/0@1 is skipped: it inflates to more than 2 MiB.\n")
 		require.Contains(t, got.stderr, "Read 2: ")
 		require.Contains(t, got.stderr, summary)
 	}

@@ -174,7 +174,7 @@ func explainNoOrder(ctx context.Context, c *client.Client, err error, id string)
 	if unpaid != nil || !p.Outside {
 		return explainMissing(err, id)
 	}
-	return fmt.Errorf("nobody placed order %s, but a payment of %s %s was asked for from outside under this id: it is %s; see `pas order history`",
+	return fmt.Errorf("order %s was never placed, but another producer requested a payment of %s %s with this id: it is %s; see `pas order history`",
 		id, p.Amount, p.Currency, p.Status)
 }
 

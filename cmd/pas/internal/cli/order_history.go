@@ -45,10 +45,10 @@ const lettersRead = 1000
 func (a *app) orderHistory() *cobra.Command {
 	return &cobra.Command{
 		Use:   "history ORDER-ID",
-		Short: "Show everything that the three services know of an order",
-		Long: `Ask all three services what they know of one order: its timeline, payment, notifications, and the dead letters that name
+		Short: "Show everything that the three services have about an order",
+		Long: `Show what all three services have about one order: its timeline, payment, notifications, and the dead letters that name
 it, in the order in which it happened. A service that does not answer is named and the rest is shown; the exit code is 1 then,
-and when nobody knows the order.`,
+and when no service has the order.`,
 		Example: `  pas order history 1001
   pas order history 0199c7a2-7f0e-7c3a-9a56-0f6f4f1b2c3d --json`,
 		Args: args(cobra.ExactArgs(1)),
@@ -59,7 +59,7 @@ and when nobody knows the order.`,
 				return err // no service answers
 			}
 			if h.Order == nil && h.Payment == nil && len(h.Notifications) == 0 && len(h.DeadLetters) == 0 && err == nil {
-				return fmt.Errorf("no service knows order %s", given[0])
+				return fmt.Errorf("no service has order %s", given[0])
 			}
 			if a.json {
 				return errors.Join(a.printer().JSON(h), err)
@@ -213,7 +213,7 @@ func showHistory(p *render.Printer, h orderHistory) {
 		p.Line("  %d more dead letters have no key and were not searched: see `pas dead-letters list`", h.LettersUnread)
 	}
 	for _, service := range h.NoAnswer {
-		p.Line("  %-23s  %-13s  could not be asked", "", service)
+		p.Line("  %-23s  %-13s  did not answer", "", service)
 	}
 }
 
@@ -222,7 +222,7 @@ func outside(p client.Payment) string {
 	if !p.Outside {
 		return ""
 	}
-	return "  asked for from outside"
+	return "  requested by another producer"
 }
 
 func detail(text string) string {

@@ -76,7 +76,7 @@ func TestOrderHistoryOfAnUnknownOrderAndOfServicesThatAreAway(t *testing.T) {
 	t.Parallel()
 	environ, _ := services(t, map[string]any{"GET /notifications": object{"items": []object{}}, "GET /dead-letters": object{"items": []object{}}})
 	got := pas(t, environ, "order", "history", "nobody")
-	require.Equal(t, "no service knows order nobody", got.oneLine(t))
+	require.Equal(t, "no service has order nobody", got.oneLine(t))
 	require.Equal(t, cli.ExitFailure, got.code)
 
 	environ, _ = services(t, known())
@@ -85,7 +85,7 @@ func TestOrderHistoryOfAnUnknownOrderAndOfServicesThatAreAway(t *testing.T) {
 	got = pas(t, environ, "order", "history", "o-1")
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.stdout, "Order o-1 confirmed!")
-	require.Regexp(t, `payments +could not be asked`, got.stdout)
+	require.Regexp(t, `payments +did not answer`, got.stdout)
 
 	got = pas(t, away, "order", "history", "o-1")
 	require.Contains(t, got.oneLine(t), "connection refused")

@@ -30,7 +30,7 @@ func (a *app) orderRepublish() *cobra.Command {
 and the request for its email, of another one the request that it waits for, such as payment_requested. A service that has the
 message already does nothing: no payment is charged twice and no email is sent twice.
 
-This is for messages that Kafka lost before they were read; "pas audit" names the orders of which nobody was told. Do not use
+This is for messages that Kafka lost before they were read; "pas audit" names the orders that have no email. Do not use
 it while the database of notifications is behind: it would send the emails again (see "pas rebuild").
 
 With --placed-from, all orders placed in that time are taken, newest first: begin early enough for orders that ended later.

@@ -36,7 +36,7 @@ func (a *app) replay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay --service SERVICE --from beginning|TIME|OFFSET",
 		Short: "Let a service read its topics again, and check that nothing comes of it",
-		Long: `Pause what a service consumes, move its consumer groups back, let it go on, and compare its state before and after: equal,
+		Long: `Pause a service's consumers, move its consumer groups back, resume them, and compare its state before and after: equal,
 or exit code 1 with the rows that differ. Nothing is charged, sold or sent again, because what a service has done already is
 decided by its state.
 
@@ -88,7 +88,7 @@ with its data in ./pas-data.`,
 	f.Int32Var(&flags.partition, "partition", -1, "only this partition of --topic")
 	f.StringSliceVar(&flags.admins, "admin", nil, "admin URL of a replica; repeat it for each (default $PAS_…_ADMIN_URL, else the usual port)")
 	f.StringVar(&flags.databaseURL, "database-url", "", "the database; better in the environment, where other users do not see it")
-	f.DurationVar(&flags.patience, "patience", 2*time.Minute, "give up when nothing was handled for so long, or another pause goes on")
+	f.DurationVar(&flags.patience, "patience", 2*time.Minute, "fail when no record is handled for this long, or another pause lasts this long")
 	f.BoolVar(&flags.contradictions, "despite-contradictions", false, "replay although the topics contradict the database")
 	return cmd
 }

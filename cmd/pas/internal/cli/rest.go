@@ -41,12 +41,12 @@ func (a *app) rest() *cobra.Command {
 		Use:   "rest",
 		Short: "Produce and consume over plain HTTP, with the calls of the REST Proxy v2",
 		Long: `Serve Kafka over plain HTTP, with the calls, formats and error codes of the REST Proxy v2 API, until Ctrl-C. Then every
-consumer leaves its group, and what was done is summed up.
+consumer leaves its group, and a summary is printed.
 
 Every topic can be read, but only those given with --allow can be written: none by default. The consumer groups of
 the three services cannot be joined. Formats are json and binary; keys and values in the json format are JSON, so a
-key that is text is written with its quotation marks. What is no JSON is passed over by a consumer with the json
-format, counted, and told in the log and in the header Pas-Skipped-Records.
+key that is text is written with its quotation marks. A record that is no JSON is skipped by a consumer with
+the json format, counted, and reported in the log and in the header Pas-Skipped-Records.
 
 There is no password: who can reach the address can do all this. docs/rest.md says how to limit that.
 "pas up" serves this on 8082, with the four topics allowed. Log lines go to standard error.`,
@@ -70,9 +70,9 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 	}
 	cmd.Flags().StringSliceVar(&kafka.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8082", "address to serve on; others than this machine reach it only when it says so")
-	cmd.Flags().StringVar(&cfg.BaseURL, "base-url", "", "address that clients are told to use, such as https://kafka.example.com, behind a server that ends TLS")
+	cmd.Flags().StringVar(&cfg.BaseURL, "base-url", "", "address to return to clients, such as https://kafka.example.com, behind a server that ends TLS")
 	cmd.Flags().StringSliceVar(&cfg.Allow, "allow", nil, "a topic that may be written; give it again for each")
-	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer that nobody calls for so long")
+	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer after this long without a call")
 	cmd.Flags().IntVar(&megabytes, "memory", rest.DefaultMemory>>20, "so many MiB for the records and requests in work; more are refused")
 	cmd.Flags().IntVar(&cfg.MaxConsumers, "max-consumers", rest.DefaultMaxConsumers, "so many consumers at once")
 	return cmd
@@ -166,7 +166,7 @@ func restSummary(s rest.Stats, took time.Duration) string {
 	summary := fmt.Sprintf("%d messages produced (%d refused), %d consumed (%d skipped: no JSON), %d consumers (%d expired), in %s",
 		s.Produced, s.Refused, s.Consumed, s.Skipped, s.Consumers, s.Expired, render.Seconds(took))
 	if s.TooLarge > 0 {
-		summary += fmt.Sprintf("; %d batches too large to inflate were passed over", s.TooLarge)
+		summary += fmt.Sprintf("; %d batches too large to inflate were skipped", s.TooLarge)
 	}
 	return summary
 }

@@ -110,7 +110,7 @@ func headerSchema() *Schema {
 			{"ce_time", &Schema{Type: "string", Format: "date-time", Description: "When it happened."}},
 			text("ce_subject", "The record's key: the order id, or the sku of inventory_changed."),
 			{"ce_ordertime", &Schema{Type: "string", Format: "date-time", Description: "When the order was received; in messages that say something of an order's outcome, to measure with."}},
-			{"ce_outside", &Schema{Type: "string", Const: "true", Description: "The payment was asked for by another producer than orders; in what payments says of it."}},
+			{"ce_outside", &Schema{Type: "string", Const: "true", Description: "Another producer than orders requested the payment; in the events of payments about it."}},
 			{"content-type", &Schema{Const: "application/json"}},
 			text("traceparent", "W3C trace context. Passed on to everything that the message leads to."),
 		}}

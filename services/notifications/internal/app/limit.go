@@ -75,7 +75,7 @@ func (d *Dispatcher) keepOrGiveBack(ctx context.Context, n domain.Notification, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Lease-d.cfg.SendTimeout)
 	defer cancel()
 	if err := d.cfg.Limit.GiveBack(ctx, n.To, slot); err != nil {
-		d.cfg.Log.Warn("an email that was not sent counts for its address all the same, for an hour", "message_id", n.MessageID, "err", err)
+		d.cfg.Log.Warn("an email that was not sent still counts for its address, for an hour", "message_id", n.MessageID, "err", err)
 	}
 }
 

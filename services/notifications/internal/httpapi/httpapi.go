@@ -40,7 +40,7 @@ type Notification struct {
 	Reason      string     `json:"reason,omitempty" doc:"Why the latest attempt failed"`
 	Attempts    int        `json:"attempts" doc:"Attempts to send it that have ended"`
 	MessageID   string     `json:"message_id" doc:"The email's Message-ID"`
-	RequestedAt time.Time  `json:"requested_at" doc:"When the message that asked for it was made"`
+	RequestedAt time.Time  `json:"requested_at" doc:"When the message that requested it was created"`
 	CreatedAt   time.Time  `json:"created_at"`
 	SentAt      *time.Time `json:"sent_at,omitempty" doc:"When the mail server took it; absent until then"`
 }

@@ -53,7 +53,7 @@ func (a *API) registerRepublish(api huma.API) {
 		})
 	httpx.Register(api, huma.Operation{OperationID: "republish-orders", Method: http.MethodPost, Path: "/orders/republish", Tags: tags,
 		Summary:     "Publish the messages of orders again, by the time of placing",
-		Description: "One page, newest first, of at most 100 orders. Go on with `cursor` while there is a `next_cursor`.",
+		Description: "One page, newest first, of at most 100 orders. Continue with `cursor` while there is a `next_cursor`.",
 		Errors:      []int{400, 413, 415, 503}}, a.republish)
 }
 

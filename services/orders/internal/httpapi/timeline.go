@@ -30,7 +30,7 @@ func (a *API) registerTimeline(api huma.API) {
 	httpx.Register(api, huma.Operation{OperationID: "order-events", Method: http.MethodGet, Path: "/orders/{id}/events",
 		Tags: []string{"orders"}, Summary: "What happened to an order",
 		Description: "The timeline so far as JSON, or as server-sent events with `Accept: text/event-stream`. The stream ends when the order is " +
-			"settled; asked again with the last event's id it answers 204, which tells an EventSource to stop. While the database is away " +
+			"settled; requested again with the last event's id it answers 204, which stops an EventSource. While the database is away " +
 			"the stream is open and silent, and a stream for which there is no room ends at once and says when to come back.",
 		Responses: map[string]*huma.Response{
 			"200": {Description: "The timeline", Content: map[string]*huma.MediaType{"application/json": {Schema: schema},

@@ -30,7 +30,7 @@ FROM (SELECT status, status_at FROM orders WHERE due_at IS NOT NULL LIMIT $2) AS
 // fails, all of these gauges are absent.
 func (s *Store) Collector(deadline time.Duration) prometheus.Collector {
 	held := prometheus.NewDesc("pasdetrois_orders_held",
-		"Messages kept aside now because their order has not arrived.", nil, nil)
+		"Messages held now because their order has not arrived.", nil, nil)
 	unsettled := prometheus.NewDesc("pasdetrois_orders_unsettled",
 		"Orders that are not settled now, by status, counted up to 100,000 in all.", []string{"status"}, nil)
 	overdue := prometheus.NewDesc("pasdetrois_orders_overdue",

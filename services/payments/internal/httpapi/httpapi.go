@@ -33,11 +33,11 @@ type Payment struct {
 	UserID        string        `json:"user_id"`
 	Amount        httpx.Decimal `json:"amount"`
 	Currency      string        `json:"currency" doc:"ISO 4217 code" example:"USD"`
-	Status        string        `json:"status" enum:"captured,failed,refunded,voided" doc:"voided: money was asked back before it was asked for; the order is never charged"`
+	Status        string        `json:"status" enum:"captured,failed,refunded,voided" doc:"voided: the refund was requested before the payment; the order is never charged"`
 	PaymentID     string        `json:"payment_id,omitempty" doc:"The provider's name for the charge; absent when no money was taken"`
 	PaymentMethod string        `json:"payment_method,omitempty" example:"pm_card_visa"`
 	Reason        string        `json:"reason,omitempty" doc:"Why it failed, was refunded or voided" example:"card_declined"`
-	Outside       bool          `json:"outside,omitempty" doc:"It was asked for by another producer than the orders service; there may be no such order"`
+	Outside       bool          `json:"outside,omitempty" doc:"Requested by another producer than the orders service; there may be no such order"`
 	CreatedAt     time.Time     `json:"created_at"`
 	UpdatedAt     time.Time     `json:"updated_at"`
 }

@@ -110,7 +110,7 @@ func entriesOf(ctx context.Context, q pgdb.Querier, keys []string) (map[string]s
 		return s, err
 	}, entriesSQL, keys)
 	if err != nil {
-		return nil, fmt.Errorf("read the simulated provider's books: %w", err)
+		return nil, fmt.Errorf("read the simulated provider's ledger: %w", err)
 	}
 	return found, nil
 }
@@ -140,7 +140,7 @@ func restate(ctx context.Context, q pgdb.Querier, entries []booked) error {
 		pgdb.Column(entries, func(e booked) time.Time { return e.payment.CreatedAt }),
 		pgdb.Column(entries, func(e booked) *time.Time { return e.refundedAt }))
 	if err != nil {
-		return fmt.Errorf("restate %d entries of the simulated provider's books: %w", len(entries), err)
+		return fmt.Errorf("restate %d entries of the simulated provider's ledger: %w", len(entries), err)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ const maxConns = 4
 func Open(databaseURL string, cfg Config) (*Provider, error) {
 	pool, err := pgdb.Open(pgdb.Config{URL: databaseURL, Schema: "payments", AppName: "payments-provider", MaxConns: maxConns})
 	if err != nil {
-		return nil, fmt.Errorf("the simulated provider's books: %w", err)
+		return nil, fmt.Errorf("the simulated provider's ledger: %w", err)
 	}
 	cfg.Books = pool
 	p := New(cfg)
