@@ -33,6 +33,7 @@ import (
 	"hash/fnv"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -98,8 +99,12 @@ type Report struct {
 // Topics returns the topics, without prefix, that have decisions of the service.
 func Topics(service string) []string {
 	switch service {
-	case messages.ServiceOrders: // notifications have the outcomes that older versions published
-		return []string{messages.TopicOrders, messages.TopicPayments, messages.TopicNotifications, messages.TopicOrderFailures}
+	case messages.ServiceOrders: // all: notifications have the outcomes that older versions published
+		var all []string
+		for _, t := range messages.Topics() {
+			all = append(all, t.Name)
+		}
+		return all
 	case messages.ServicePayments:
 		return []string{messages.TopicPayments, messages.TopicOrderFailures}
 	default:
@@ -229,7 +234,7 @@ func (f *finder) add(ctx context.Context, r *kgo.Record) error {
 	if !found {
 		return nil
 	}
-	same := c.key + "\x00" + string(c.what) + "\x00" + c.paid
+	same := strings.Join([]string{c.key, string(c.what), c.says, c.paid}, "\x00")
 	if f.in[same] {
 		return nil
 	}

@@ -26,8 +26,8 @@ type BehindError struct {
 }
 
 func (e *BehindError) Error() string {
-	return fmt.Sprintf("the database of %s is behind the topics: %d %s have a decision there that it does not have, the first is %s",
-		e.Service, e.Count, e.Service, Told(e.First()))
+	return fmt.Sprintf("the database of %s is behind the topics: it lacks decisions that they have about %s, the first is %s",
+		e.Service, counted(e.Service, e.Count), Told(e.First()))
 }
 
 // Hint names the command that makes the rows again.
@@ -42,12 +42,20 @@ type ContradictionError struct {
 }
 
 func (e *ContradictionError) Error() string {
-	return fmt.Sprintf("the topics contradict the database of %s about %d %s, the first is %s", e.Service, e.Count, e.Service, Told(e.First()))
+	return fmt.Sprintf("the topics contradict the database of %s about %s, the first is %s", e.Service, counted(e.Service, e.Count), Told(e.First()))
 }
 
 // Hint names the two ways out.
 func (e *ContradictionError) Hint() string {
 	return fmt.Sprintf("nothing was touched; look at them with `pas rebuild --service %s --dry-run`, or replay them anyway with --despite-contradictions", e.Service)
+}
+
+// counted writes a number of orders, payments or notifications.
+func counted(service string, n int64) string {
+	if n == 1 {
+		return "1 " + strings.TrimSuffix(service, "s")
+	}
+	return fmt.Sprintf("%d %s", n, service)
 }
 
 // Told writes a finding in words.

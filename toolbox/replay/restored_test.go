@@ -160,7 +160,7 @@ func TestAReplayThatWouldSellScarceStockAnewIsRefused(t *testing.T) {
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(6), refusal.Count)
 	require.Equal(t, "win-0", refusal.First().Key)
-	require.EqualError(t, err, "the database of orders is behind the topics: 6 orders have a decision there that it does not have, "+
+	require.EqualError(t, err, "the database of orders is behind the topics: it lacks decisions that they have about 6 orders, "+
 		"the first is win-0: the topics have order_confirmed, there is no row")
 	require.Equal(t, "nothing was touched; make the state again from the topics with `pas rebuild --service orders`", refusal.Hint())
 
@@ -230,7 +230,7 @@ func TestAReplayOverAnOlderDatabaseOfPaymentsOrNotificationsIsRefused(t *testing
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(2), refusal.Count)
 	require.Equal(t, "after confirmed", refusal.First().Key)
-	require.ErrorContains(t, err, "2 notifications have a decision there that it does not have, the first is after confirmed: ")
+	require.ErrorContains(t, err, "it lacks decisions that they have about 2 notifications, the first is after confirmed: ")
 }
 
 func TestContradictionsAreNamedBeforeAnythingIsTouched(t *testing.T) {

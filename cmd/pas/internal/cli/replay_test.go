@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -104,6 +105,42 @@ func TestReplayShowsThatNothingChangesOrWhatDid(t *testing.T) {
 	require.Equal(t, cli.ExitFailure, code)
 	require.Contains(t, stdout.String(), "2 rows compared: 1 DIFFERENT; ")
 	require.Contains(t, stdout.String(), "  payments "+order.OrderID+" is refunded; it was captured\n")
+}
+
+// Rows that were missing are made again: the replay fails all the same, and says that it repaired them. A row that lost a
+// decision of the topics is not decided anew.
+func TestReplaySaysThatItRepairedOrThatItMustNot(t *testing.T) {
+	t.Parallel()
+	s, err := stack.Start(t.Context(), stack.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	environ := reach(s)
+	environ["AUDIT_DATABASE_URL"] = auditor(t, s)
+	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "ada", Total: "5.00"}, client.PlaceOptions{Wait: 30 * time.Second})
+	require.NoError(t, err)
+	require.Equal(t, "confirmed", order.Status)
+	conn, err := pgx.Connect(t.Context(), s.AdminURL())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
+	lose := func(table string) {
+		_, err := conn.Exec(t.Context(), "DELETE FROM "+table+" WHERE order_id = $1", order.OrderID)
+		require.NoError(t, err)
+	}
+	var stdout, said bytes.Buffer
+	stderr := &trigger{text: "pausing what notifications consumes", do: func() { lose("notifications.notifications") }}
+	code := cli.Run(t.Context(), cli.Program{Args: []string{"replay", "--service", "notifications", "--from", "beginning"}, Environ: environ, Stdout: &stdout,
+		Stderr: io.MultiWriter(stderr, &said)})
+	require.Equal(t, cli.ExitFailure, code)
+	require.Contains(t, stdout.String(), "confirmed of order "+order.OrderID+"\n")
+	require.Contains(t, stdout.String(), " was added: ")
+	require.Contains(t, said.String(), "all of them were missing and are there now: the replay repaired them")
+
+	lose("payments.payments")
+	got := pas(t, environ, "replay", "--service", "payments", "--from", "beginning")
+	require.Equal(t, cli.ExitFailure, got.code)
+	require.Contains(t, got.stderr, "the database of payments is behind the topics: it lacks decisions that they have about 1 payment, the first is "+
+		order.OrderID+": the topics have payment_captured, there is no row; nothing was touched; make the state again from the topics with `pas rebuild --service payments`\n")
+	require.Empty(t, got.stdout)
 }
 
 func TestAReplayThatIsInterruptedLetsTheServiceGoOnAndSaysHowFarItCame(t *testing.T) {
