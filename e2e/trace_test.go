@@ -70,6 +70,75 @@ func TestTraceOfOneOrder(t *testing.T) {
 	}
 }
 
+// A cancel is a trace of its own. Its request and the step of the order are linked both ways, so each trace leads to the other
+// one. The refund and its email follow from the step.
+func TestACancelAndItsOrderAreLinkedBothWays(t *testing.T) {
+	t.Parallel()
+	collector := tracingtest.HTTP(t)
+	s := start(t, func(c *stack.Config) {
+		c.Environ = map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL}
+	})
+	order, _, err := s.Client().Place(t.Context(), client.NewOrder{UserID: "u", Total: "49.99"}, client.PlaceOptions{})
+	require.NoError(t, err)
+	sent(t, s, order.OrderID)
+	_, err = s.Client().Cancel(t.Context(), order.OrderID)
+	require.NoError(t, err)
+	testkit.Eventually(t, func() error {
+		for _, e := range s.Emails() {
+			if e.OrderID == order.OrderID && e.Kind == "cancelled" {
+				return nil
+			}
+		}
+		return fmt.Errorf("no email about the cancelled order %s", order.OrderID)
+	})
+	_, err = s.Client().Cancel(t.Context(), order.OrderID) // has no effect, and is linked with the order all the same
+	require.NoError(t, err)
+	require.NoError(t, s.Stop(), "which exports what is left")
+
+	var steps, requests []tracingtest.Span
+	for _, span := range collector.Spans() {
+		switch span.Name {
+		case "cancel_order":
+			steps = append(steps, span)
+		case "POST /orders/{id}/cancel":
+			requests = append(requests, span)
+		}
+	}
+	require.Len(t, steps, 1)
+	require.Len(t, requests, 2)
+	trace := tree(collector.Spans(), "POST /orders")
+	require.NotNil(t, trace)
+	require.Equal(t, trace.Trace, steps[0].Trace, "the step is in the order's trace")
+	require.NotEqual(t, trace.Trace, requests[0].Trace)
+	require.Equal(t, []string{requests[0].Trace + "/" + requests[0].ID}, steps[0].Links)
+	require.Equal(t, []string{steps[0].Trace + "/" + steps[0].ID}, requests[0].Links)
+	require.Len(t, requests[1].Links, 1)
+	require.Contains(t, requests[1].Links[0], trace.Trace+"/")
+
+	at := find(trace, "orders INTERNAL cancel_order")
+	require.NotNil(t, at, trace)
+	prefix := s.Kafka().TopicPrefix
+	for _, next := range []string{"orders PRODUCER send " + prefix + "payments", "payments CONSUMER process " + prefix + "payments",
+		"payments PRODUCER send " + prefix + "payments", "orders CONSUMER process " + prefix + "payments",
+		"orders PRODUCER send " + prefix + "notifications", "notifications CONSUMER process " + prefix + "notifications"} {
+		at = at.child(next)
+		require.NotNil(t, at, "%s does not follow:\n%s", next, trace)
+	}
+}
+
+// find returns the first span at or below s with that title, nil when there is none.
+func find(s *step, title string) *step {
+	if s.title() == title {
+		return s
+	}
+	for _, c := range s.children {
+		if found := find(c, title); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
 // sent waits until the order's email was sent.
 func sent(t *testing.T, s *stack.Stack, orderID string) {
 	t.Helper()

@@ -104,8 +104,8 @@ type OrderConfirmed struct {
 	Step      string `wire:"step,code"`
 }
 
-// OrderCancelled is `order_cancelled` on topic `orders`: the user called the order off, and no money is kept for it. A
-// confirmed order can be cancelled later.
+// OrderCancelled is `order_cancelled` on topic `orders`: the user called the order off, or its payment was refunded without a
+// request of the orders service. No money is kept for it. A confirmed order can be cancelled later.
 type OrderCancelled struct {
 	OrderID   string `wire:"order_id,id"`
 	UserID    string `wire:"user_id,id"`

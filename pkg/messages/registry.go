@@ -93,7 +93,7 @@ func examples() []Type {
 		},
 		{
 			Topic: TopicOrders, Owner: ServiceOrders,
-			Summary: "A user called an order off, and no money is kept for it. For other services; none of the three acts on it.",
+			Summary: "An order was called off by its user, or because its payment was refunded, and no money is kept for it. For other services; none of the three acts on it.",
 			Example: OrderCancelled{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "cancelled_by_user", Step: EventPaymentRefunded},
 		},

@@ -124,6 +124,17 @@ func (t *Tracer) Batch(ctx context.Context, name string, size attribute.Key, par
 	return ctx, &Span{span}
 }
 
+// Step begins a span for a step in another trace than that of ctx: a child of parent, a W3C traceparent. It and the span of ctx
+// are linked with each other, so each trace leads to the other one.
+func (t *Tracer) Step(ctx context.Context, name, parent string) *Span {
+	_, step := t.Begin(ctx, trace.SpanKindInternal, name, parent)
+	step.Link(Parent(ctx))
+	if step != nil {
+		Current(ctx).Link(step.TraceParent())
+	}
+	return step
+}
+
 // TraceParent returns the span as a W3C traceparent, "" when there is none. Messages and outbox rows carry it across processes.
 func (s *Span) TraceParent() string {
 	if s == nil {
