@@ -17,6 +17,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/toolbox/feed"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
@@ -67,6 +68,32 @@ func groups(service string) []messages.Group {
 	return slices.DeleteFunc(messages.Groups(), func(g messages.Group) bool { return g.Service != service })
 }
 
+// retried asks again while Kafka only needs time. On a cluster without groups, the first question about one makes its internal
+// topic.
+func (b *brokers) retried(ctx context.Context, ask func() error) error {
+	for {
+		err := ask()
+		var shards *kadm.ShardErrors
+		if errors.As(err, &shards) && len(shards.Errs) > 0 {
+			err = shards.Errs[0].Err
+		}
+		if err == nil || !kerr.IsRetriable(err) || !wait.Sleep(ctx, retryPause) {
+			return err
+		}
+	}
+}
+
+// retryPause is the time between two questions.
+const retryPause = 250 * time.Millisecond
+
+// ignoring returns nil for one error.
+func ignoring(err, ignored error) error {
+	if errors.Is(err, ignored) {
+		return nil
+	}
+	return err
+}
+
 // empty returns a *MembersError when a group of the service has members. Groups of the newer protocol are asked for apart, and
 // brokers without it have none.
 func (b *brokers) empty(ctx context.Context, service string) error {
@@ -75,7 +102,13 @@ func (b *brokers) empty(ctx context.Context, service string) error {
 	for _, g := range groups(service) {
 		name := b.cfg.GroupPrefix + g.String()
 		var members []string
-		classic, err := b.admin.DescribeGroups(ctx, name)
+		var classic kadm.DescribedGroups
+		err := b.retried(ctx, func() (err error) {
+			if classic, err = b.admin.DescribeGroups(ctx, name); err == nil {
+				err = ignoring(classic.Error(), kerr.GroupIDNotFound)
+			}
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("ask for the members of %s: %w", name, err)
 		}
@@ -138,13 +171,13 @@ func (b *brokers) committed(ctx context.Context, service string, ids map[string]
 	all := map[rebuild.Place]int64{}
 	for _, g := range groups(service) {
 		name := b.cfg.GroupPrefix + g.String()
-		fetched, err := b.admin.FetchOffsets(ctx, name)
-		if errors.Is(err, kerr.GroupIDNotFound) {
-			continue
-		}
-		if err == nil {
-			err = fetched.Error()
-		}
+		var fetched kadm.OffsetResponses
+		err := b.retried(ctx, func() (err error) {
+			if fetched, err = b.admin.FetchOffsets(ctx, name); err == nil {
+				err = fetched.Error()
+			}
+			return ignoring(err, kerr.GroupIDNotFound)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("ask how far %s is: %w", name, err)
 		}

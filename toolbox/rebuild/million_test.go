@@ -101,8 +101,13 @@ func generate(b *testing.B, cfg kafka.Config, orders int) {
 	defer client.Close()
 	var lost atomic.Pointer[error]
 	begin := time.Now().Add(-time.Duration(orders) * time.Second).Truncate(time.Millisecond)
+	stock := messages.InventoryChanged{SKU: "record-brush", Name: "Record brush", Price: messages.Money{Minor: 1290, Currency: "USD"}, Stocked: int64(orders) + 1000, Version: 2}
 	for n := range orders {
-		for i, m := range told(n) {
+		all := told(n)
+		if n == 0 {
+			all = append(all, messages.Message{ID: messages.ID(stock.SKU, stock.EventName(), "2"), Source: "orders", Event: stock})
+		}
+		for i, m := range all {
 			m.Time = begin.Add(time.Duration(n)*time.Second + time.Duration(i)*10*time.Millisecond)
 			m.OrderTime = begin.Add(time.Duration(n) * time.Second)
 			r, err := m.Record()
