@@ -55,7 +55,9 @@ type seen struct {
 	// Topics has the events of each order, by order id, and Sent the message ids of emails, which are on the topics.
 	Topics map[string]map[string]bool
 	Sent   map[string]bool
-	Outbox int // messages that nobody could publish
+	// Unsettled has the message ids of emails whose rows are pending in a database that is not put back.
+	Unsettled map[string]bool
+	Outbox    int // messages that nobody could publish
 }
 
 // verdict is what differs without an excuse, and what could not be known, by reason.
@@ -70,13 +72,15 @@ func (v *verdict) wrong(format string, args ...any) {
 
 // The reasons why something cannot be made again.
 const (
-	neverPlaced  = "orders whose order_placed had not reached Kafka"
-	endUnheard   = "orders whose end had not reached Kafka"
-	cancelLost   = "cancellings whose refund_requested had not reached Kafka"
-	sendUnheard  = "emails whose notification_sent had not reached Kafka"
-	outboxLost   = "products with a change that had not reached Kafka"
-	chargeLost   = "charges whose answer had not reached Kafka, asked for again under their key"
-	refundUnsaid = "refunds whose answer had not reached Kafka, asked for again under their key"
+	neverPlaced = "orders whose order_placed had not reached Kafka"
+	endUnheard  = "orders whose end had not reached Kafka"
+	cancelLost  = "cancellings whose refund_requested had not reached Kafka"
+	sendUnheard = "emails whose notification_sent had not reached Kafka"
+	// The database was not put back: it comes twice after each kill at that moment.
+	sendUnsettled = "emails that were sent when the process was killed, before their rows were settled"
+	outboxLost    = "products with a change that had not reached Kafka"
+	chargeLost    = "charges whose answer had not reached Kafka, asked for again under their key"
+	refundUnsaid  = "refunds whose answer had not reached Kafka, asked for again under their key"
 )
 
 // judge compares what the world was told before the databases were put back with what it sees when all is settled.
@@ -178,6 +182,8 @@ func (v *verdict) emails(before, after seen) {
 	for id, times := range count(after.Emails) {
 		switch {
 		case times == max(first[id], 1):
+		case first[id] == 1 && times == 2 && before.Unsettled[id]:
+			v.Unknown[sendUnsettled]++
 		case before.Sent[id] || first[id] == 0:
 			v.wrong("the email %s was sent %d times, %d of them before", id, times, first[id])
 		default:

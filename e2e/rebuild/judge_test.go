@@ -93,11 +93,12 @@ func TestTheJudgeCountsWhatCannotBeKnown(t *testing.T) {
 		neverPlaced: {func(b *seen) { b.Topics["open"] = nil }, func(a *seen) { a.Orders = append(a.Orders[:4], a.Orders[5]) }},
 		endUnheard: {func(b *seen) { delete(b.Topics["paid"], "order_confirmed") },
 			func(a *seen) { a.Orders[0] = order{"paid", "failed", "payment_timeout", ""}; a.Emails = a.Emails[1:] }},
-		cancelLost:   {func(b *seen) { delete(b.Topics["off"], "refund_requested") }, func(a *seen) { a.Orders[5].Status = "confirmed" }},
-		sendUnheard:  {func(b *seen) { delete(b.Sent, "<1>") }, func(a *seen) { a.Emails = append(a.Emails, a.Emails[0]) }},
-		outboxLost:   {func(b *seen) { b.Outbox = 1 }, func(a *seen) { a.Products[0].Stocked = 2 }},
-		chargeLost:   {func(b *seen) { delete(b.Topics["paid"], "payment_captured") }, func(a *seen) { a.Charges[0].ChargeCalls = 2 }},
-		refundUnsaid: {func(b *seen) { delete(b.Topics["back"], "payment_refunded") }, func(a *seen) { a.Charges[1].RefundCalls = 2 }},
+		cancelLost:    {func(b *seen) { delete(b.Topics["off"], "refund_requested") }, func(a *seen) { a.Orders[5].Status = "confirmed" }},
+		sendUnheard:   {func(b *seen) { delete(b.Sent, "<1>") }, func(a *seen) { a.Emails = append(a.Emails, a.Emails[0]) }},
+		sendUnsettled: {func(b *seen) { b.Unsettled = map[string]bool{"<1>": true} }, func(a *seen) { a.Emails = append(a.Emails, a.Emails[0]) }},
+		outboxLost:    {func(b *seen) { b.Outbox = 1 }, func(a *seen) { a.Products[0].Stocked = 2 }},
+		chargeLost:    {func(b *seen) { delete(b.Topics["paid"], "payment_captured") }, func(a *seen) { a.Charges[0].ChargeCalls = 2 }},
+		refundUnsaid:  {func(b *seen) { delete(b.Topics["back"], "payment_refunded") }, func(a *seen) { a.Charges[1].RefundCalls = 2 }},
 	}
 	for reason, tt := range tests {
 		before, after := whole(), settled()
