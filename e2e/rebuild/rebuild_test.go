@@ -179,7 +179,7 @@ func (w *world) rebuildKilled(service string) (kills int) {
 		require.NoError(w.t, err)
 		select {
 		case <-p.Exited():
-		case <-time.After(time.Duration(w.rng.Int64N(int64(1500 * time.Millisecond)))):
+		case <-time.After(time.Duration(w.rng.Int64N(int64(700 * time.Millisecond)))):
 			kills++
 			_ = syscall.Kill(p.PID(), syscall.SIGKILL)
 			<-p.Exited()

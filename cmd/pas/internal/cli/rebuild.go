@@ -19,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	state "pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
 	"pasdetrois/services/payments"
 	"pasdetrois/toolbox/hint"
@@ -175,6 +176,8 @@ func (a *app) stateOf(service string, pool *pgxpool.Pool, flags *rebuildFlags, w
 			return nil, usagef("%s", err)
 		}
 		return made, nil
+	case messages.ServiceNotifications:
+		return notifications.NewState(pool), nil
 	default:
 		return nil, usagef("%s cannot be rebuilt by this version", service)
 	}
