@@ -24,7 +24,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the receipt of an order until it was settled, by the status it was settled with.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20)}, byStatus),
 		republished: auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_orders_republished_total",
-			Help: "Messages published again because their order stayed in a status for too long, by status."}, byStatus),
+			Help: "Messages published again because their order stayed in a status for too long, or on request, by status."}, byStatus),
 	}
 	for _, s := range domain.Statuses() {
 		m.orders.WithLabelValues(string(s))
