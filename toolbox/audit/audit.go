@@ -75,7 +75,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, hint.Auditor(err)
 	}
 	if a.checks.topics != nil {
-		a.checks.topics.Notes = a.gaps.notes(a.checks.topics.Unjudged)
+		a.checks.topics.Notes = append(a.gaps.notes(a.checks.topics.Unjudged), a.twiceNotes()...)
 	}
 	a.checks.strangers.Notes = a.outside.notes()
 	if a.untold > 0 {
@@ -101,6 +101,8 @@ type audit struct {
 	outside         outside
 	stocked         map[string]int64 // by sku, of all products
 	untold          int64            // settled orders without the notification of their status
+	twice           int64            // orders with an email that was sent at two times
+	twiceNamed      []string         // the first of them
 }
 
 // run fixes the ends of the topics, then opens the orders database: a.before counts from the earliest of the moments of the

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pasdetrois/pkg/messages"
@@ -64,11 +65,26 @@ func (s *stories) mailSeen(st *story, t *telling) {
 	}
 }
 
+// twiceNotes names the orders with an email that was sent at two times.
+func (a *audit) twiceNotes() []string {
+	if a.twice == 0 {
+		return nil
+	}
+	names := strings.Join(a.twiceNamed, ", ")
+	if more := a.twice - int64(len(a.twiceNamed)); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return []string{"an email was sent at two times, by a crash before its row was settled or over a database that was put back: " + names}
+}
+
 // wrongEmail returns the fault in the events of an order's emails, "" when there is none. An email that was sent has its event,
-// unless its row says that the event is still to be published. No email is sent twice.
+// unless its row says that the event is still to be published. An email that was sent at two times is no fault, but a note: a crash
+// between sending and settling does that, and so does a database that was put back.
 func (a *audit) wrongEmail(f file, is story) string {
 	if is.told&mailedTwice != 0 {
-		return fmt.Sprintf("%s is %s, and the topics have an email about it that was sent at two times", f.id, f.order.status)
+		if a.twice++; len(a.twiceNamed) < examplesKept {
+			a.twiceNamed = append(a.twiceNamed, f.id)
+		}
 	}
 	for _, n := range f.notifications {
 		if n.status == "sent" && n.recorded && !n.at.After(a.fixed) && is.told&mailDue.of(n.kind) != 0 && is.told&mailed.of(n.kind) == 0 {
