@@ -132,6 +132,12 @@ func (f *facts) content(row *Order) (c content, gap string) {
 			continue
 		}
 		c.Placement = p
+		if !s.priced {
+			if s.total, s.priced = f.totalOf(p); !s.priced {
+				return c, "no message has the order's total"
+			}
+			c.total = s.total
+		}
 		if c.createdAt.IsZero() {
 			c.createdAt = f.told[i].Time
 		}
@@ -144,9 +150,6 @@ func (f *facts) content(row *Order) (c content, gap string) {
 		}
 		if c.unpriced && row != nil && sameLines(row.Lines, c.lines) {
 			c.lines, c.unpriced = row.Lines, false
-		}
-		if !s.priced {
-			return c, "no message has the order's total"
 		}
 		return c, ""
 	}
@@ -167,6 +170,20 @@ func (f *facts) content(row *Order) (c content, gap string) {
 		return c, "no message has the time when the order was taken"
 	}
 	return c, ""
+}
+
+// totalOf returns the total of an order about which only an email was published: the stated one, or that of the failed payment
+// which ended the order.
+func (f *facts) totalOf(p Placement) (messages.Money, bool) {
+	if p.HasTotal {
+		return p.Total, true
+	}
+	for _, i := range f.failures {
+		if e := f.told[i].Event.(messages.PaymentFailed); e.UserID == p.UserID {
+			return e.Total, true
+		}
+	}
+	return messages.Money{}, false
 }
 
 // priceable sets the price of a single line from the total, and reports whether the lines cost the total.

@@ -31,10 +31,10 @@ type stockRow struct {
 	name                             string
 	price                            messages.Money
 	reserved, sold, stocked, version int64
-	unpublished                      bool // its change is in the outbox
+	announced, unpublished           bool // unpublished: its change is in the outbox
 }
 
-const stockRowsSQL = `SELECT sku, name, price_minor, currency, reserved, sold, stocked, version, EXISTS (
+const stockRowsSQL = `SELECT sku, name, price_minor, currency, reserved, sold, stocked, version, announced, EXISTS (
   SELECT FROM outbox WHERE key = convert_to(sku, 'UTF8') AND position(convert_to('"event":"inventory_changed"', 'UTF8') IN value) > 0)
 FROM inventory WHERE sku = ANY($1)`
 
@@ -51,7 +51,7 @@ func (f *folding) foldProducts(ctx context.Context, stories []rebuild.Story) err
 	found := make(map[string]stockRow)
 	var sku string
 	var p stockRow
-	_, err = pgx.ForEachRow(rows, []any{&sku, &p.name, &p.price.Minor, &p.price.Currency, &p.reserved, &p.sold, &p.stocked, &p.version, &p.unpublished},
+	_, err = pgx.ForEachRow(rows, []any{&sku, &p.name, &p.price.Minor, &p.price.Currency, &p.reserved, &p.sold, &p.stocked, &p.version, &p.announced, &p.unpublished},
 		func() error {
 			found[sku] = p
 			return nil
@@ -74,12 +74,12 @@ func (f *folding) foldProduct(s rebuild.Story, rows map[string]stockRow) {
 	}
 	row, exists := rows[last.SKU]
 	switch {
-	case last.SKU == "" || row.unpublished:
+	case last.SKU == "", row.unpublished, exists && !row.announced && row.version > last.Version: // the topic is still to have it
 		return
 	case exists && row.name == last.Name && row.price == last.Price && row.stocked >= last.Stocked && (row.stocked == last.Stocked || row.isProven()):
-		if row.version < last.Version { // the next change must have a higher one
+		if row.version < last.Version || !row.announced { // the next change must have a higher one
 			f.products = append(f.products, product{InventoryChanged: messages.InventoryChanged{SKU: last.SKU, Name: row.name, Price: row.price,
-				Stocked: row.stocked}, version: last.Version})
+				Stocked: row.stocked}, version: max(row.version+1, last.Version)})
 		}
 		return
 	}
@@ -95,12 +95,12 @@ func (f *folding) foldProduct(s rebuild.Story, rows map[string]stockRow) {
 // isProven reports whether every piece of the product is held by an order: Finish then made it so.
 func (p stockRow) isProven() bool { return p.stocked == p.reserved+p.sold }
 
-const addProductsSQL = `INSERT INTO inventory (sku, name, price_minor, currency, stocked, available, version)
-SELECT sku, name, price, currency, stocked, stocked, version
+const addProductsSQL = `INSERT INTO inventory (sku, name, price_minor, currency, stocked, available, version, announced)
+SELECT sku, name, price, currency, stocked, stocked, version, true
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[]) AS u (sku, name, price, currency, stocked, version)`
 
 const setProductsSQL = `UPDATE inventory AS i SET name = u.name, price_minor = u.price, currency = u.currency, stocked = u.stocked,
-  available = u.stocked - i.reserved - i.sold, version = u.version
+  available = u.stocked - i.reserved - i.sold, version = u.version, announced = true
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[]) AS u (sku, name, price, currency, stocked, version)
 WHERE i.sku = u.sku`
 

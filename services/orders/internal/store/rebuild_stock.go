@@ -31,17 +31,20 @@ const unknownSQL = `SELECT DISTINCT ON (l.sku) l.sku, l.unit_price_minor, o.curr
 WHERE l.unit_price_minor IS NOT NULL AND NOT EXISTS (SELECT FROM inventory i WHERE i.sku = l.sku)
 ORDER BY l.sku, o.created_at DESC`
 
-const addUnknownSQL = `INSERT INTO inventory (sku, name, price_minor, currency)
-SELECT sku, sku, price, currency FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (sku, price, currency)`
+// It counts as announced: its name is no decision to publish.
+const addUnknownSQL = `INSERT INTO inventory (sku, name, price_minor, currency, announced)
+SELECT sku, sku, price, currency, true FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (sku, price, currency)`
 
+// Only a product whose pieces were not enough gets other ones: a statement that sets stocked would make it announced.
 const setStockSQL = `WITH changed AS (
-  UPDATE inventory AS i SET reserved = u.reserved, sold = u.sold, stocked = u.stocked, available = u.stocked - u.reserved - u.sold,
-    version = i.version + 1
+  UPDATE inventory AS i SET reserved = u.reserved, sold = u.sold, available = u.stocked - u.reserved - u.sold, version = i.version + 1
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS u (sku, version, reserved, sold, stocked)
   WHERE i.sku = u.sku AND i.version = u.version
   RETURNING 1
 )
 SELECT must_change(count(*), cardinality($1::text[]), 'a product') FROM changed`
+
+var setAllStockSQL = strings.Replace(setStockSQL, "SET reserved", "SET stocked = u.stocked, reserved", 1)
 
 // counted is a product's row and what the orders hold of it.
 type counted struct {
@@ -78,13 +81,8 @@ func (r *Rebuilder) Finish(ctx context.Context, write bool) ([]rebuild.Finding, 
 			findings = append(findings, c.findings()...)
 		}
 		var batch pgx.Batch
-		if write && len(wrong) > 0 {
-			batch.Queue(setStockSQL,
-				pgdb.Column(wrong, func(c counted) string { return c.sku }),
-				pgdb.Column(wrong, func(c counted) int64 { return c.version }),
-				pgdb.Column(wrong, func(c counted) int64 { return c.held.reserved }),
-				pgdb.Column(wrong, func(c counted) int64 { return c.held.sold }),
-				pgdb.Column(wrong, counted.least))
+		if write {
+			queueWrong(&batch, wrong)
 		}
 		if err := tx.Finish(ctx, &batch); err != nil {
 			return fmt.Errorf("set stock: %w", err)
@@ -92,6 +90,30 @@ func (r *Rebuilder) Finish(ctx context.Context, write bool) ([]rebuild.Finding, 
 		return nil
 	})
 	return findings, err
+}
+
+// queueWrong queues the updates of products whose pieces are wrong.
+func queueWrong(batch *pgx.Batch, wrong []counted) {
+	var enough, short []counted
+	for _, c := range wrong {
+		if c.least() == c.stocked {
+			enough = append(enough, c)
+		} else {
+			short = append(short, c)
+		}
+	}
+	queue := func(sql string, list []counted) {
+		if len(list) > 0 {
+			batch.Queue(sql,
+				pgdb.Column(list, func(c counted) string { return c.sku }),
+				pgdb.Column(list, func(c counted) int64 { return c.version }),
+				pgdb.Column(list, func(c counted) int64 { return c.held.reserved }),
+				pgdb.Column(list, func(c counted) int64 { return c.held.sold }),
+				pgdb.Column(list, counted.least))
+		}
+	}
+	queue(setStockSQL, enough)
+	queue(setAllStockSQL, short)
 }
 
 // wrongStock returns the products whose pieces are wrong. In a dry run the orders that would change count as changed.

@@ -52,6 +52,7 @@ func (w *world) product(sku string) domain.Product {
 	w.t.Helper()
 	p, err := w.Product(w.t.Context(), sku)
 	require.NoError(w.t, err)
+	p.Version = 0
 	return p
 }
 
@@ -135,6 +136,26 @@ func TestAProductWhoseChangeIsNotPublishedStays(t *testing.T) {
 	before := w.product("record-brush")
 	require.Empty(t, w.rebuild(story(w.rebuilder(), messages.InventoryChanged{SKU: "record-brush", Name: "Brush", Price: usd(1), Stocked: 5000, Version: 9})))
 	require.Equal(t, before, w.product("record-brush"))
+}
+
+// A product that a version without events changed is newer than the topic, if the topic has it at all.
+func TestAProductThatIsNotAnnouncedYetStays(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for _, set := range []string{`version = 10`, `price_minor = 77, announced = false`} {
+		_, err := w.db.Exec(t.Context(), `UPDATE inventory SET `+set+` WHERE sku = 'record-brush'`)
+		require.NoError(t, err)
+	}
+	change := messages.InventoryChanged{SKU: "record-brush", Name: "Brush", Price: usd(1), Stocked: 5000, Version: 9}
+	require.Empty(t, w.rebuild(story(w.rebuilder(), change)))
+	require.Equal(t, usd(77), w.product("record-brush").Price)
+	change.Version = 11
+	require.Equal(t, []string{"differs record-brush"}, kinds(w.rebuild(story(w.rebuilder(), change))))
+	require.Equal(t, usd(1), w.product("record-brush").Price)
+	require.Empty(t, w.rebuild(story(w.rebuilder(), change)))
+	var unannounced int
+	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM inventory WHERE NOT announced`).Scan(&unannounced))
+	require.Zero(t, unannounced)
 }
 
 func TestDeadlinesAfterARebuild(t *testing.T) {
