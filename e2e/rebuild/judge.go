@@ -93,17 +93,21 @@ func judge(before, after seen) verdict {
 	return v
 }
 
-// ends are the events that tell the end of an order, by status.
-func ends(o order) []string {
+// mailed is the name under which seen.Topics has the request for an email of a kind.
+func mailed(kind string) string { return messages.EventNotificationRequested + " " + kind }
+
+// ended reports whether the topics have the end of an order. A payment_failed alone is the payment's: the order ends with it when
+// orders has read it, and asks for the email in the same moment.
+func ended(o order, told map[string]bool) bool {
 	switch o.Status {
 	case messages.KindConfirmed:
-		return []string{messages.EventOrderConfirmed}
+		return told[messages.EventOrderConfirmed]
 	case messages.KindCancelled:
-		return []string{messages.EventOrderCancelled}
+		return told[messages.EventOrderCancelled]
 	case messages.KindRejected:
-		return []string{messages.EventOrderRejected}
+		return told[messages.EventOrderRejected]
 	default:
-		return []string{messages.EventOrderFailed, messages.EventPaymentFailed}
+		return told[messages.EventOrderFailed] || told[messages.EventPaymentFailed] && told[mailed(messages.KindFailed)]
 	}
 }
 
@@ -125,7 +129,7 @@ func (v *verdict) orders(before, after seen) {
 }
 
 func (v *verdict) order(was, is order, told map[string]bool) {
-	ended := slices.ContainsFunc(ends(was), func(event string) bool { return told[event] })
+	ended := ended(was, told)
 	switch {
 	case is.ID == "" && told[messages.EventOrderPlaced]:
 		v.wrong("order %s was %s, and is gone", was.ID, was)

@@ -28,7 +28,7 @@ func whole() seen {
 			{"<5>", "poor", "failed", ""}},
 		Products: []product{{"shoe", "5.00", 3}},
 		Topics: map[string]map[string]bool{"paid": told("payment_captured", "order_confirmed"), "late": told("order_rejected"),
-			"back": told("payment_captured", "order_confirmed", "payment_refunded", "order_cancelled"), "poor": told("payment_failed"),
+			"back": told("payment_captured", "order_confirmed", "payment_refunded", "order_cancelled"), "poor": told("payment_failed", "notification_requested failed"),
 			"open": told("payment_requested"), "off": told("refund_requested")},
 		Sent: map[string]bool{"<1>": true, "<2>": true, "<3>": true, "<4>": true, "<5>": true},
 	}
