@@ -50,7 +50,7 @@ func (e *MembersError) Error() string {
 
 // Hint says how to go on.
 func (e *MembersError) Hint() string {
-	return fmt.Sprintf("stop every replica of %s and every other program in the group", e.Service)
+	return fmt.Sprintf("stop every replica of %s and every other program in the group; a replica that was killed leaves after 10 s", e.Service)
 }
 
 // WaitingError says that records cannot be read yet. They may have decisions.
