@@ -102,6 +102,7 @@ func TestFold(t *testing.T) {
 		"called off, and given back":                  {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelling cancelled_by_user p reserved", open: "payment_refunded has no outcome"},
 		"cancelled":                                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, cancelledBy("payment_refunded", "p")), is: "cancelled cancelled_by_user p none"},
 		"cancelled in an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed"), back("cancelled_by_user"), goneBack, mailed("cancelled")), is: "cancelled cancelled_by_user p none", lines: two},
+		"given back without a request":                {told: after(shop, asked, paid, isPaid, goneBack, messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, Reason: "payment_refunded", PaymentID: "p", Step: "payment_refunded"}), is: "cancelled payment_refunded p none"},
 		"timed out, declined after that":              {told: after(shop, asked, back("payment_timeout"), declined, nothing, failedFor("payment_timeout", "")), is: "failed payment_timeout  none"},
 		"paid after the end":                          {told: after(shop, isRejected, paid, back("order_rejected")), is: "rejected out_of_stock p none"},
 		"paid after the end, and not given back":      {told: after(shop, isRejected, paid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
