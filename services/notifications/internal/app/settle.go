@@ -54,21 +54,27 @@ func storable(err error) string {
 	return s
 }
 
-// settle stores outcomes until done is closed and empty, those that are ready together. While the database is down it
+// gather is how long an outcome waits for others, so that they share one produce request and one statement. Nobody waits for it:
+// the email is sent. A crash within it sends the email again, so it is short.
+const gather = 20 * time.Millisecond
+
+// settle stores outcomes until done is closed and empty, those that come within gather together. While the database is down it
 // retries: an outcome that is not stored means that the email is sent again.
 func (d *Dispatcher) settle(writing context.Context) {
 	for first := range d.done {
 		outcomes := []Outcome{first}
+		together := time.NewTimer(gather)
 		for more := true; more && len(outcomes) < d.cfg.Capacity; {
 			select {
 			case o, open := <-d.done:
 				if more = open; open {
 					outcomes = append(outcomes, o)
 				}
-			default:
+			case <-together.C:
 				more = false
 			}
 		}
+		together.Stop()
 		d.write(writing, outcomes)
 	}
 }
