@@ -20,7 +20,7 @@ func rules() []rule {
 	return []rule{
 		messagesNeedOnlyGo, platformKnowsNoBusiness, servicesAreStrangers, layersPointOneWay, toolsKnowTheContractOnly,
 		theStackKnowsTheServicesOnly, toolsReadViewsOnly, brokerLibrariesStayInTheBus, peersAreStrangers,
-		oneTable, packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport,
+		oneTable, packagesAreNamedAfterWhatTheyDo, filesStayShort, testsNeitherSleepNorSkip, nothingHappensAtImport, textsAreInPlainEnglish,
 	}
 }
 
@@ -242,6 +242,23 @@ func nothingHappensAtImport(f file) []string {
 		return []string{"has an init function"}
 	}
 	return nil
+}
+
+// notPlain are the phrases that a reader of a log line, an error or a help text has to translate.
+var notPlain = regexp.MustCompile(`(?i)\b((was|were|is|are|been) told|made anew|passed over|kept aside|goes on by itself|whoever|gets? on with|sharing out|(stands?|stood) still)\b`)
+
+// textsAreInPlainEnglish: a service resumes, a record is skipped, a message is held, a topic is deleted and created again.
+func textsAreInPlainEnglish(f file) []string {
+	if f.test || !f.in("cmd") && !f.in("pkg") && !f.in("services") && !f.in("toolbox") && !f.in("migrations") {
+		return nil
+	}
+	var problems []string
+	for _, text := range f.texts {
+		if phrase := notPlain.FindString(text); phrase != "" {
+			problems = append(problems, fmt.Sprintf("says %q: CONTRIBUTING.md has plain words", phrase))
+		}
+	}
+	return problems
 }
 
 // standard reports whether an import path is of the standard library.

@@ -101,6 +101,8 @@ func TestTheRulesNotice(t *testing.T) {
 			"package client\n\nvar _ = time.After(1)\n", "package client\n\nfunc f() { time.Sl" + "eep(1) }\n"},
 		"a test that skips": {"toolbox/client/client_test.go",
 			"package client\n\nfunc f() { t.Log() }\n", "package client\n\nfunc f() { t.Sk" + "ip() }\n"},
+		"a text that reads as translated": {"toolbox/client/client.go",
+			"package client\n\n// A client that was told.\nvar text = \"the record is skipped\"\n", "package client\n\nvar text = \"the record is passed over\"\n"},
 		"work at import": {"toolbox/client/client.go",
 			"package client\n\nfunc (c client) init() {}\n", "package client\n\nfunc init() {}\n"},
 	}
