@@ -179,7 +179,7 @@ func (a *app) stateOf(service string, pool *pgxpool.Pool, flags *rebuildFlags, w
 	case messages.ServiceNotifications:
 		return notifications.NewState(pool), nil
 	default:
-		return notifications.NewState(pool), nil
+		return nil, usagef("%s cannot be rebuilt by this version", service)
 	}
 }
 
