@@ -178,7 +178,8 @@ func (h *history) restore() {
 	h.exec(`TRUNCATE notifications, mailboxes; INSERT INTO notifications OVERRIDING SYSTEM VALUE SELECT * FROM backup`)
 }
 
-func (h *history) lose() { h.exec(`TRUNCATE notifications RESTART IDENTITY`) }
+// lose leaves the sequence of the ids where it is: rows that are restored later have ids of before.
+func (h *history) lose() { h.exec(`TRUNCATE notifications, mailboxes`) }
 
 // rows returns the table by story.
 func (h *history) rows() map[string]domain.Notification {

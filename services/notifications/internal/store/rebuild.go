@@ -75,8 +75,12 @@ func (r *Rebuilt) Store(ctx context.Context, changed []domain.Notification) erro
 	}
 	err := pgdb.InTx(ctx, r.pool, func(ctx context.Context, tx *pgdb.Tx) error {
 		if len(added) > 0 {
-			if _, err := tx.Exec(ctx, makeSQL, append(request(added), end(added)...)...); err != nil {
+			tag, err := tx.Exec(ctx, makeSQL, append(request(added), end(added)...)...)
+			if err != nil {
 				return err
+			}
+			if left := len(added) - int(tag.RowsAffected()); left > 0 {
+				return fmt.Errorf("%d of %d are stored already, or the sequence of the ids is behind: run pas migrate, and rebuild again", left, len(added))
 			}
 		}
 		if len(others) > 0 {
