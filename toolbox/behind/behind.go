@@ -100,11 +100,7 @@ type Report struct {
 func Topics(service string) []string {
 	switch service {
 	case messages.ServiceOrders: // all: notifications have the outcomes that older versions published
-		var all []string
-		for _, t := range messages.Topics() {
-			all = append(all, t.Name)
-		}
-		return all
+		return messages.TopicNames()
 	case messages.ServicePayments:
 		return []string{messages.TopicPayments, messages.TopicOrderFailures}
 	default:

@@ -46,7 +46,7 @@ func Fold(told []messages.Message, row *Order, policy Policy) Folded {
 	f.plan()
 	c, gap := f.content(row)
 	if gap != "" && row == nil {
-		if !f.decided() {
+		if !f.decided {
 			return f.undecided()
 		}
 		return Folded{Unknown: gap, Do: "place the order again, or restore a backup that has it; compare with the payment provider"}

@@ -77,12 +77,17 @@ func (f *facts) stated() stated {
 			s.userID, s.email = e.UserID, &e.To
 		}
 	}
-	for _, m := range []*messages.Message{f.rejected, f.confirmed, f.cancelled, f.failed, f.requested, f.off, f.late,
-		f.saidConfirmed, f.saidCancelled, f.saidFailed, f.saidRejected} {
+	for _, status := range messages.SettledStatuses() {
+		add(f.ended[Status(status)])
+	}
+	for _, m := range []*messages.Message{f.requested, f.off, f.late} {
 		add(m)
 	}
+	for _, status := range messages.SettledStatuses() {
+		add(f.said[Status(status)])
+	}
 	// The step of an order from Kafka makes the order, so both have one time. So does a payment that waits for it.
-	for _, m := range []*messages.Message{f.requested, f.rejected, f.off} {
+	for _, m := range []*messages.Message{f.requested, f.ended[Rejected], f.off} {
 		if s.created.IsZero() && m != nil {
 			s.created = m.Time
 		}

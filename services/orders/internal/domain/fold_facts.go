@@ -11,16 +11,13 @@ type facts struct {
 	told []messages.Message
 
 	// Of the orders service.
-	own       *messages.Message // its order_placed: the order was placed over HTTP
-	rejected  *messages.Message
-	requested *messages.Message // payment_requested
-	confirmed *messages.Message
-	off       *messages.Message // refund_requested that called the order off
-	late      *messages.Message // refund_requested for money that came after the end
-	cancelled *messages.Message
-	failed    *messages.Message
-
-	saidConfirmed, saidCancelled, saidFailed, saidRejected *messages.Message // notifications
+	own       *messages.Message            // its order_placed: the order was placed over HTTP
+	requested *messages.Message            // payment_requested
+	off       *messages.Message            // refund_requested that called the order off
+	late      *messages.Message            // refund_requested for money that came after the end
+	ended     map[Status]*messages.Message // order_rejected, order_confirmed, order_cancelled, order_failed
+	said      map[Status]*messages.Message // the notifications about the same
+	decided   bool                         // there is one of these
 
 	// Of everybody: indexes into told.
 	placed, captures, failures, refunds []int
@@ -31,10 +28,15 @@ const lateReason = "order_"
 
 // hear sorts the messages.
 func hear(told []messages.Message) *facts {
-	f := &facts{told: told}
+	f := &facts{told: told, ended: map[Status]*messages.Message{}, said: map[Status]*messages.Message{}}
 	first := func(at **messages.Message, m *messages.Message) {
 		if *at == nil && m.Source == messages.ServiceOrders {
-			*at = m
+			*at, f.decided = m, true
+		}
+	}
+	end := func(ends map[Status]*messages.Message, status Status, m *messages.Message) {
+		if ends[status] == nil && m.Source == messages.ServiceOrders {
+			ends[status], f.decided = m, true
 		}
 	}
 	for i := range told {
@@ -44,15 +46,15 @@ func hear(told []messages.Message) *facts {
 			f.placed = append(f.placed, i)
 			first(&f.own, m)
 		case messages.OrderRejected:
-			first(&f.rejected, m)
+			end(f.ended, Rejected, m)
 		case messages.PaymentRequested:
 			first(&f.requested, m)
 		case messages.OrderConfirmed:
-			first(&f.confirmed, m)
+			end(f.ended, Confirmed, m)
 		case messages.OrderCancelled:
-			first(&f.cancelled, m)
+			end(f.ended, Cancelled, m)
 		case messages.OrderFailed:
-			first(&f.failed, m)
+			end(f.ended, Failed, m)
 		case messages.RefundRequested:
 			if strings.HasPrefix(e.Reason, lateReason) {
 				first(&f.late, m)
@@ -60,15 +62,8 @@ func hear(told []messages.Message) *facts {
 				first(&f.off, m)
 			}
 		case messages.NotificationRequested:
-			switch e.Kind {
-			case messages.KindConfirmed:
-				first(&f.saidConfirmed, m)
-			case messages.KindCancelled:
-				first(&f.saidCancelled, m)
-			case messages.KindFailed:
-				first(&f.saidFailed, m)
-			case messages.KindRejected:
-				first(&f.saidRejected, m)
+			if messages.Settled(e.Kind) {
+				end(f.said, Status(e.Kind), m)
 			}
 		case messages.PaymentCaptured:
 			f.captures = append(f.captures, i)
@@ -96,57 +91,60 @@ func Tells(m messages.Message) bool {
 }
 
 // plan drops decisions that another decision excludes. Topics have both after the database was put back and the service decided
-// anew. A rejected order takes no other step in any case.
+// anew.
 func (f *facts) plan() {
 	switch {
+	case f.ended[Rejected] != nil:
+		f.drop(Confirmed, Cancelled, Failed)
+		f.requested, f.off = nil, nil
 	case f.cancelledFromPending():
-		f.requested, f.confirmed, f.saidConfirmed, f.off, f.failed, f.saidFailed = nil, nil, nil, nil, nil, nil
-	case f.cancelled != nil, f.saidCancelled != nil:
-		f.failed, f.saidFailed = nil, nil
+		f.drop(Confirmed, Failed)
+		f.requested, f.off = nil, nil
+	case f.has(Cancelled):
+		f.drop(Failed)
 	}
 	if f.off == nil {
 		return
 	}
-	for _, paid := range []**messages.Message{&f.confirmed, &f.saidConfirmed} {
+	for _, ends := range []map[Status]*messages.Message{f.ended, f.said} {
 		// Only a user calls a confirmed order off.
-		if *paid != nil && (f.off.Event.(messages.RefundRequested).Reason != ReasonCancelled || f.off.Time.Before((*paid).Time)) {
-			*paid = nil
+		if paid := ends[Confirmed]; paid != nil && (f.off.Event.(messages.RefundRequested).Reason != ReasonCancelled || f.off.Time.Before(paid.Time)) {
+			delete(ends, Confirmed)
 		}
+	}
+}
+
+// has reports whether the orders service published the status: as the outcome, or as the notification of it.
+func (f *facts) has(s Status) bool { return f.ended[s] != nil || f.said[s] != nil }
+
+func (f *facts) drop(statuses ...Status) {
+	for _, s := range statuses {
+		delete(f.ended, s)
+		delete(f.said, s)
 	}
 }
 
 // cancelledFromPending reports whether a user cancelled the order before its step. A version without outcomes published only the
 // notification then.
 func (f *facts) cancelledFromPending() bool {
-	if f.cancelled != nil {
-		return f.cancelled.Event.(messages.OrderCancelled).Step == TriggerHTTP
+	if f.ended[Cancelled] != nil {
+		return f.ended[Cancelled].Event.(messages.OrderCancelled).Step == TriggerHTTP
 	}
-	return f.saidCancelled != nil && f.off == nil && f.requested == nil && len(f.refunds) == 0
-}
-
-// decided reports whether the orders service has published anything about the order.
-func (f *facts) decided() bool {
-	for _, m := range []*messages.Message{f.own, f.rejected, f.requested, f.confirmed, f.off, f.late, f.cancelled, f.failed,
-		f.saidConfirmed, f.saidCancelled, f.saidFailed, f.saidRejected} {
-		if m != nil {
-			return true
-		}
-	}
-	return false
+	return f.said[Cancelled] != nil && f.off == nil && f.requested == nil && len(f.refunds) == 0
 }
 
 // status returns the status of the decisions, by precedence; "" when there is none.
 func (f *facts) status() Status {
 	switch {
-	case f.rejected != nil, f.saidRejected != nil:
+	case f.has(Rejected):
 		return Rejected
-	case f.cancelled != nil, f.saidCancelled != nil:
+	case f.has(Cancelled):
 		return Cancelled
-	case f.failed != nil, f.saidFailed != nil:
+	case f.has(Failed):
 		return Failed
 	case f.off != nil:
 		return Cancelling
-	case f.confirmed != nil, f.saidConfirmed != nil:
+	case f.has(Confirmed):
 		return Confirmed
 	case f.requested != nil:
 		return AwaitingPayment
@@ -169,17 +167,17 @@ func (f *facts) incomplete() bool {
 	var reason string // of the refund_requested that there must have been
 	switch {
 	case f.cancelledFromPending():
-	case f.cancelled != nil:
-		reason = f.cancelled.Event.(messages.OrderCancelled).Reason
-	case f.saidCancelled != nil:
+	case f.ended[Cancelled] != nil:
+		reason = f.ended[Cancelled].Event.(messages.OrderCancelled).Reason
+	case f.said[Cancelled] != nil:
 		reason = ReasonCancelled
-	case f.failed != nil:
-		reason = f.failed.Event.(messages.OrderFailed).Reason
+	case f.ended[Failed] != nil:
+		reason = f.ended[Failed].Event.(messages.OrderFailed).Reason
 	}
 	if f.off == nil && (reason == ReasonCancelled || reason == ReasonPaymentTimeout || reason == ReasonOutOfStock) {
 		return true
 	}
-	paid := f.confirmed != nil || f.saidConfirmed != nil || f.off != nil && f.off.Event.(messages.RefundRequested).Reason != ReasonOutOfStock
+	paid := f.has(Confirmed) || f.off != nil && f.off.Event.(messages.RefundRequested).Reason != ReasonOutOfStock
 	return paid && f.requested == nil && !outside
 }
 

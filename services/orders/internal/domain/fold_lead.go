@@ -22,8 +22,8 @@ func (f *facts) lead(o *Order, policy Policy) error {
 func (f *facts) reserve(o *Order, policy Policy) error {
 	switch {
 	case o.Status != Pending:
-	case f.rejected != nil:
-		return o.reject(f.rejected.Event.(messages.OrderRejected).Reason, f.rejected.Time)
+	case f.ended[Rejected] != nil:
+		return o.reject(f.ended[Rejected].Event.(messages.OrderRejected).Reason, f.ended[Rejected].Time)
 	case f.requested != nil:
 		return o.request(plenty(o.Lines), policy, f.requested.Time)
 	}
@@ -34,13 +34,13 @@ func (f *facts) confirm(o *Order, _ Policy) error {
 	if o.Status != Pending && o.Status != AwaitingPayment {
 		return nil
 	}
-	if f.confirmed != nil {
-		e := messages.PaymentCaptured{PaymentID: f.confirmed.Event.(messages.OrderConfirmed).PaymentID}
-		_, err := o.confirm(e, plenty(o.Lines), f.confirmed.Time)
+	if f.ended[Confirmed] != nil {
+		e := messages.PaymentCaptured{PaymentID: f.ended[Confirmed].Event.(messages.OrderConfirmed).PaymentID}
+		_, err := o.confirm(e, plenty(o.Lines), f.ended[Confirmed].Time)
 		return err
 	}
-	if i := f.capture(o); i >= 0 && f.saidConfirmed != nil {
-		_, err := o.confirm(f.told[i].Event.(messages.PaymentCaptured), plenty(o.Lines), f.saidConfirmed.Time)
+	if i := f.capture(o); i >= 0 && f.said[Confirmed] != nil {
+		_, err := o.confirm(f.told[i].Event.(messages.PaymentCaptured), plenty(o.Lines), f.said[Confirmed].Time)
 		return err
 	}
 	return nil
@@ -65,14 +65,14 @@ func (f *facts) capture(o *Order) int {
 
 // paymentID returns the payment that the decisions name.
 func (f *facts) paymentID() string {
-	if f.confirmed != nil {
-		return f.confirmed.Event.(messages.OrderConfirmed).PaymentID
+	if f.ended[Confirmed] != nil {
+		return f.ended[Confirmed].Event.(messages.OrderConfirmed).PaymentID
 	}
-	if f.cancelled != nil {
-		return f.cancelled.Event.(messages.OrderCancelled).PaymentID
+	if f.ended[Cancelled] != nil {
+		return f.ended[Cancelled].Event.(messages.OrderCancelled).PaymentID
 	}
-	if f.failed != nil {
-		return f.failed.Event.(messages.OrderFailed).PaymentID
+	if f.ended[Failed] != nil {
+		return f.ended[Failed].Event.(messages.OrderFailed).PaymentID
 	}
 	return ""
 }
@@ -123,10 +123,10 @@ func (f *facts) noteCapture(o *Order, policy Policy) error {
 
 // endedPaid reports whether the order was called off and has ended, and whether money went back.
 func (f *facts) endedPaid() (ended, paid bool) {
-	if f.cancelled != nil || f.failed != nil {
+	if f.ended[Cancelled] != nil || f.ended[Failed] != nil {
 		return true, f.paymentID() != ""
 	}
-	if f.saidCancelled == nil && f.saidFailed == nil {
+	if f.said[Cancelled] == nil && f.said[Failed] == nil {
 		return false, false
 	}
 	for _, i := range f.refunds {
@@ -141,24 +141,24 @@ func (f *facts) end(o *Order, policy Policy) error {
 	case o.Status.Settled() && o.Status != Confirmed:
 		return nil
 	case f.cancelledFromPending():
-		_, err := o.Cancel(policy, first(f.cancelled, f.saidCancelled).Time)
+		_, err := o.Cancel(policy, first(f.ended[Cancelled], f.said[Cancelled]).Time)
 		return err
-	case f.cancelled != nil, f.saidCancelled != nil:
+	case f.ended[Cancelled] != nil, f.said[Cancelled] != nil:
 		reason := ReasonCancelled
-		if f.cancelled != nil {
-			reason = f.cancelled.Event.(messages.OrderCancelled).Reason
+		if f.ended[Cancelled] != nil {
+			reason = f.ended[Cancelled].Event.(messages.OrderCancelled).Reason
 		}
-		return f.refund(o, reason, first(f.cancelled, f.saidCancelled), policy)
-	case f.failed != nil:
-		switch reason := f.failed.Event.(messages.OrderFailed).Reason; {
+		return f.refund(o, reason, first(f.ended[Cancelled], f.said[Cancelled]), policy)
+	case f.ended[Failed] != nil:
+		switch reason := f.ended[Failed].Event.(messages.OrderFailed).Reason; {
 		case reason == ReasonOrderIDTaken && o.Status == Pending:
-			return o.LoseID(f.failed.Time)
+			return o.LoseID(f.ended[Failed].Time)
 		default:
-			return f.refund(o, reason, f.failed, policy)
+			return f.refund(o, reason, f.ended[Failed], policy)
 		}
-	case f.saidFailed != nil && o.Status == Cancelling:
-		return f.refund(o, o.Reason, f.saidFailed, policy)
-	case f.saidFailed != nil && o.Status != Confirmed:
+	case f.said[Failed] != nil && o.Status == Cancelling:
+		return f.refund(o, o.Reason, f.said[Failed], policy)
+	case f.said[Failed] != nil && o.Status != Confirmed:
 		return f.fail(o)
 	}
 	return nil
@@ -188,12 +188,12 @@ func (f *facts) fail(o *Order) error {
 	for _, i := range f.failures {
 		e := f.told[i].Event.(messages.PaymentFailed)
 		if o.IsPaidBy(e.UserID, e.Total) {
-			_, err := o.Fail(e, plenty(o.Lines), f.saidFailed.Time)
+			_, err := o.Fail(e, plenty(o.Lines), f.said[Failed].Time)
 			return err
 		}
 	}
 	if o.Status == Pending && len(f.refunds) > 0 {
-		return o.LoseID(f.saidFailed.Time)
+		return o.LoseID(f.said[Failed].Time)
 	}
 	return nil
 }
