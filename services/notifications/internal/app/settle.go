@@ -56,7 +56,7 @@ func storable(err error) string {
 
 // gather is how long an outcome waits for others, so that they share one produce request and one statement. Nobody waits for it:
 // the email is sent. A crash within it sends the email again, so it is short.
-const gather = 20 * time.Millisecond
+const gather = 50 * time.Millisecond
 
 // settle stores outcomes until done is closed and empty, those that come within gather together. While the database is down it
 // retries: an outcome that is not stored means that the email is sent again.
