@@ -43,7 +43,7 @@ func hanging(t *testing.T, change ...func(*httpapi.API)) (s, beside *site, p *te
 	p = testkit.NewProxy(t, db.AdminURL)
 	through := pool(t, p.Through(db.URL("orders")))
 	t.Cleanup(p.Close) // before the pool
-	return over(t, through, change...), over(t, db.Pool(t, "orders")), p
+	return over(t, through, change...), over(t, db.Pool(t, "orders"), unhurried), p
 }
 
 // requests is one to every operation that needs the database, but for streams: those wait for it.
@@ -63,7 +63,7 @@ func TestARequestHearsWithinTwoSecondsThatTheDatabaseIsAway(t *testing.T) {
 	refusing := over(t, pool(t, "postgres://orders:orders@127.0.0.1:1/none"))
 	hung, beside, p := hanging(t)
 	beside.place(t)
-	require.Equal(t, 200, hung.do(t, "GET", "/orders/o", "").status, "connections are open")
+	require.Equal(t, 200, got(t, hung.insists(t, "GET", "/orders/o", "")).status, "connections are open")
 	p.Hang()
 	for name, s := range map[string]*site{"refuses": refusing, "hangs": hung} {
 		start := time.Now()
@@ -97,8 +97,8 @@ func TestARequestHearsWithinTwoSecondsThatTheDatabaseIsAway(t *testing.T) {
 func TestPlaceStaysAcceptedWhenTheDatabaseGoesAwayDuringTheWait(t *testing.T) {
 	t.Parallel()
 	s, beside, p := hanging(t)
-	plain := s.sent(t, "POST", "/orders?wait=3s", order)
-	keyed := s.sent(t, "POST", "/orders?wait=3s", `{"order_id":"k","user_id":"u","total":1}`, "Idempotency-Key", "k")
+	plain := s.insists(t, "POST", "/orders?wait=3s", order)
+	keyed := s.insists(t, "POST", "/orders?wait=3s", `{"order_id":"k","user_id":"u","total":1}`, "Idempotency-Key", "k")
 	beside.there(t, "o")
 	beside.there(t, "k")
 	s.quiet(t)
@@ -121,7 +121,7 @@ func TestWaitingOutlastsADatabaseThatHangs(t *testing.T) {
 		cancel()
 		require.NoError(t, <-looking)
 	}()
-	held := s.sent(t, "POST", "/orders?wait=30s", order)
+	held := s.insists(t, "POST", "/orders?wait=30s", order)
 	beside.there(t, "o")
 	open(t, held, 500*time.Millisecond) // longer than the pause between two looks
 	p.Hang()

@@ -65,7 +65,7 @@ func TestIdempotencyKeyIsBusyWhileItsRequestIsBeingDecided(t *testing.T) {
 func TestIdempotencyKeyPlacesOneOrderForManyRequestsAtOnce(t *testing.T) {
 	t.Parallel()
 	db := testkit.Database(t, migrations.Up)
-	replicas := []*site{over(t, db.Pool(t, "orders")), over(t, db.Pool(t, "orders"))}
+	replicas := []*site{over(t, db.Pool(t, "orders"), unhurried), over(t, db.Pool(t, "orders"), unhurried)}
 	var all []<-chan *answer
 	for i := range 20 {
 		all = append(all, replicas[i%2].sent(t, "POST", "/orders", `{"user_id":"u","total":1}`, "Idempotency-Key", "k"))

@@ -6,13 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/platform/testkit"
-	"pasdetrois/services/orders/internal/httpapi"
 )
 
 // answers are the statuses of each operation, such as "GET /orders".
@@ -56,7 +54,7 @@ func documented(t *testing.T, document *answer) answers {
 // The documents name every operation, and with each exactly the statuses that it gives.
 func TestTheDocumentsSayWhatIsAnswered(t *testing.T) {
 	t.Parallel()
-	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), httpapi.SetStoreTimeout(time.Minute))
+	s := over(t, testkit.Database(t, migrations.Up).Pool(t, "orders"), unhurried)
 	away := over(t, pool(t, "postgres://orders:orders@127.0.0.1:1/none"))
 	public, admin := make(answers), make(answers)
 	play := func(s *site, operation, path, body string, header ...string) {
