@@ -93,21 +93,19 @@ func judge(before, after seen) verdict {
 	return v
 }
 
-// mailed is the name under which seen.Topics has the request for an email of a kind.
-func mailed(kind string) string { return messages.EventNotificationRequested + " " + kind }
-
-// ended reports whether the topics have the end of an order. A payment_failed alone is the payment's: the order ends with it when
-// orders has read it, and asks for the email in the same moment.
+// ended reports whether the topics have the end of an order: its outcome, or the answer of payments that has no other outcome.
+// The rest is orders that were rejected, and those that were cancelled before their payment was asked for.
 func ended(o order, told map[string]bool) bool {
+	asked, off := told[messages.EventPaymentRequested], told[messages.EventRefundRequested]
 	switch o.Status {
 	case messages.KindConfirmed:
-		return told[messages.EventOrderConfirmed]
+		return told[messages.EventOrderConfirmed] || asked && told[messages.EventPaymentCaptured]
 	case messages.KindCancelled:
-		return told[messages.EventOrderCancelled]
+		return told[messages.EventOrderCancelled] || off && told[messages.EventPaymentRefunded]
 	case messages.KindRejected:
 		return told[messages.EventOrderRejected]
 	default:
-		return told[messages.EventOrderFailed] || told[messages.EventPaymentFailed] && told[mailed(messages.KindFailed)]
+		return told[messages.EventOrderFailed] || told[messages.EventPaymentFailed] || off && told[messages.EventPaymentRefunded]
 	}
 }
 

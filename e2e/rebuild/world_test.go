@@ -179,9 +179,6 @@ func (w *world) look(products []product) seen {
 				s.Topics[id] = map[string]bool{}
 			}
 			s.Topics[id][m.Event.EventName()] = true
-			if asked, ok := m.Event.(messages.NotificationRequested); ok {
-				s.Topics[id][mailed(asked.Kind)] = true
-			}
 		}
 		if sent, ok := m.Event.(messages.NotificationSent); ok {
 			s.Sent[sent.MessageID] = true

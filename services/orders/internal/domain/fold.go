@@ -6,8 +6,8 @@ import (
 
 // Folded is what the messages about one order say of it.
 type Folded struct {
-	// Order is the order as its messages were published. The ID is "" when no row follows from them: the service has decided
-	// nothing about the order, or Unknown says what is missing.
+	// Order is the order as its messages were published, and with the outcome of an answer of payments that was not. The ID is ""
+	// when no row follows from them: the service has decided nothing about the order, or Unknown says what is missing.
 	Order Order
 	// Open is why the service must read the messages with the indexes Again once more, "" when it need not.
 	Open  string
@@ -19,6 +19,9 @@ type Folded struct {
 	Unknown, Do string
 	// FromRow is set when Order continues the row, because the messages do not begin with the order's placement.
 	FromRow bool
+
+	published Order // Order without the outcome of the answer
+	answered  bool  // there is such an answer
 }
 
 // Fold returns the order that the messages tell. They are in the order of a story. The row is the order as it is stored, nil when
@@ -41,6 +44,8 @@ type Folded struct {
 //
 // The notifications count for decisions of versions that published no outcomes. A refund_requested with the reason order_<status>
 // is money that came after the end: it changes no status.
+//
+// An answer of payments comes last. It counts when no decision about it was published; see answer.
 func Fold(told []messages.Message, row *Order, policy Policy) Folded {
 	f := hear(told)
 	f.plan()
@@ -62,6 +67,7 @@ func Fold(told []messages.Message, row *Order, policy Policy) Folded {
 		folded.Unknown, folded.Do = "the price of each line is in no topic", "nothing: the order's total is known"
 	}
 	if folded.Order.ID != "" {
+		folded.answer(f, policy)
 		folded.judge(f, policy)
 	}
 	return folded
@@ -121,66 +127,6 @@ func (f *facts) undecided() Folded {
 		}
 	}
 	return folded
-}
-
-// judge sets Open and Refused: it asks what the service would do if it read the messages of others again.
-func (folded *Folded) judge(f *facts, policy Policy) {
-	o := &folded.Order
-	if o.Status == Pending {
-		folded.Open, folded.Again = noOutcome(messages.EventOrderPlaced), f.placed
-	}
-	for _, i := range f.placed {
-		m := f.told[i]
-		if o.Same(PlacementOf(m.Event.(messages.OrderPlaced), "")) != nil {
-			folded.Refused = append(folded.Refused, i)
-		}
-	}
-	for _, list := range [][]int{f.captures, f.failures, f.refunds} {
-		for _, i := range list {
-			m := f.told[i]
-			if m.Outside && (!f.isPaidBy(o, i) || o.Reason == ReasonOrderIDTaken) {
-				continue // dropped, as the service drops it
-			}
-			late := o.LatePayment
-			effect, err := f.again(*o, m, policy)
-			switch {
-			case err != nil:
-				folded.Refused = append(folded.Refused, i)
-			case effect == Moved, effect == MoneyBack && !late:
-				folded.Open, folded.Again = noOutcome(m.Event.EventName()), append(folded.Again, i)
-			}
-		}
-	}
-}
-
-func noOutcome(event string) string { return event + " has no outcome" }
-
-// again handles a message about the payment of a copy of the order.
-func (f *facts) again(o Order, m messages.Message, policy Policy) (Effect, error) {
-	o.Changes = nil
-	stock := plenty(o.Lines)
-	switch e := m.Event.(type) {
-	case messages.PaymentCaptured:
-		return o.Capture(e, stock, policy, m.Time)
-	case messages.PaymentFailed:
-		return o.Fail(e, stock, m.Time)
-	case messages.PaymentRefunded:
-		return o.Refund(e, stock, m.Time)
-	}
-	return NoEffect, nil
-}
-
-// isPaidBy reports whether a message about a payment is about the payment of the order.
-func (f *facts) isPaidBy(o *Order, i int) bool {
-	switch e := f.told[i].Event.(type) {
-	case messages.PaymentCaptured:
-		return o.IsPaidBy(e.UserID, e.Amount)
-	case messages.PaymentFailed:
-		return o.IsPaidBy(e.UserID, e.Total)
-	case messages.PaymentRefunded:
-		return o.IsPaidBy(e.UserID, o.Refunded(e.Amount))
-	}
-	return false
 }
 
 // plenty is a stock that has enough of everything: what is repeated was decided with the stock of its time.

@@ -17,7 +17,8 @@ const (
 )
 
 // Continue compares the row, which has its timeline in Changes, with the folded order. It returns the order to store: with the
-// changes that the row lacks when the row is Behind, with all changes when it Contradicts.
+// changes that the row lacks when the row is Behind, with all changes when it Contradicts. A row that is ahead of what was
+// published stays, also against an answer of payments: the service showed that row.
 func (folded Folded) Continue(row Order) (Order, Relation) {
 	o := folded.Order
 	if folded.FromRow {
@@ -29,17 +30,19 @@ func (folded Folded) Continue(row Order) (Order, Relation) {
 	if !row.sameContent(&o) {
 		return o, Contradicts
 	}
-	was, is := moves(row.Changes), moves(o.Changes)
+	published := &folded.published
+	was, is := moves(row.Changes), moves(published.Changes)
 	same := func(a, b Change) bool { return a.To == b.To && a.At.Equal(b.At) }
 	switch common := commonPrefix(was, is, same); {
 	case common < min(len(was), len(is)):
-	case len(was) < len(is), len(was) == len(is) && row.PaymentID == "" && o.PaymentID != "":
+	case len(was) < len(is), len(was) == len(is) && row.PaymentID == "" && published.PaymentID != "",
+		len(was) == len(is) && row.sameState(published) && folded.answered:
 		return o.after(row, len(was)), Behind
-	case len(was) == len(is) && row.sameState(&o):
+	case len(was) == len(is) && row.sameState(published):
 		return o, Equal
 	}
 	status := func(a, b Change) bool { return a.To == b.To }
-	if commonPrefix(was, is, status) == len(is) && (len(was) > len(is) || row.PaymentID != "" && o.PaymentID == "") {
+	if commonPrefix(was, is, status) == len(is) && (len(was) > len(is) || row.PaymentID != "" && published.PaymentID == "") {
 		return o, Ahead
 	}
 	return o, Contradicts

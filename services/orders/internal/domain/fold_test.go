@@ -73,6 +73,8 @@ func TestFold(t *testing.T) {
 		}
 		return append(append([]messages.Message{}, before...), rest...)
 	}
+	ofAnother := declined
+	ofAnother.Total = usd(7)
 	other := fromShop
 	other.UserID = "somebody"
 	cases := map[string]struct {
@@ -85,27 +87,34 @@ func TestFold(t *testing.T) {
 		"from a shop, not read":                       {told: shop, open: "order_placed has no outcome"},
 		"asked for":                                   {told: after(shop, asked), is: "awaiting_payment   reserved"},
 		"asked for by an earlier version":             {told: after(shop, askedOld), is: "awaiting_payment   reserved", lines: two},
-		"paid, and not confirmed":                     {told: after(shop, asked, paid), is: "awaiting_payment   reserved", open: "payment_captured has no outcome"},
-		"declined, and not said":                      {told: after(shop, asked, declined), is: "awaiting_payment   reserved", open: "payment_failed has no outcome"},
+		"paid, and not confirmed":                     {told: after(shop, asked, paid), is: "confirmed  p sold", open: "payment_captured has no outcome"},
+		"declined, and not said":                      {told: after(shop, asked, declined), is: "failed card_declined  none", open: "payment_failed has no outcome"},
+		"declined before its step, and not said":      {told: told(fromHTTP, declined), is: "failed card_declined  none", open: "payment_failed has no outcome"},
+		"paid before its step":                        {told: told(fromHTTP, paid), is: "pending   none", open: "payment_captured has no outcome"},
+		"timed out and given back, and not said":      {told: after(shop, asked, back("payment_timeout"), declined, nothing), is: "failed payment_timeout  none", open: "payment_refunded has no outcome"},
+		"called off when confirmed, and not ended":    {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack), is: "cancelled cancelled_by_user p none", open: "payment_refunded has no outcome"},
+		"given back without a request, and not said":  {told: after(shop, asked, paid, isPaid, goneBack), is: "cancelled payment_refunded p none", open: "payment_refunded has no outcome"},
+		"paid and given back, and not said":           {told: after(shop, asked, paid, goneBack), is: "confirmed  p sold", open: "payment_refunded has no outcome"},
+		"declined for another amount":                 {told: after(shop, asked, ofAnother), is: "awaiting_payment   reserved"},
 		"declined":                                    {told: after(shop, asked, declined, mailed("failed")), is: "failed card_declined  none"},
 		"confirmed":                                   {told: after(shop, asked, paid, isPaid), is: "confirmed  p sold"},
 		"confirmed, said twice":                       {told: after(shop, asked, paid, isPaid, paid, isPaid), is: "confirmed  p sold"},
 		"confirmed by an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed")), is: "confirmed  p sold", lines: two},
 		"rejected":                                    {told: after(shop, isRejected), is: "rejected out_of_stock  none"},
-		"rejected, then decided anew":                 {told: after(shop, isRejected, asked, paid, isPaid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
+		"rejected, then decided anew":                 {told: after(shop, isRejected, asked, paid, isPaid), is: "rejected out_of_stock p none", open: "payment_captured has no outcome"},
 		"cancelled at once":                           {told: told(fromHTTP, cancelledBy("http", "")), is: "cancelled cancelled_by_user  none"},
 		"cancelled at once, then decided anew":        {told: told(fromHTTP, cancelledBy("http", ""), asked), is: "cancelled cancelled_by_user  none"},
 		"called off":                                  {told: after(shop, asked, back("cancelled_by_user")), is: "cancelling cancelled_by_user  reserved"},
 		"called off when confirmed":                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user")), is: "cancelling cancelled_by_user p sold"},
 		"called off, then confirmed anew":             {told: after(shop, asked, back("payment_timeout"), paid, isPaid), is: "cancelling payment_timeout p reserved"},
 		"called off by its user, then confirmed anew": {told: after(shop, asked, back("cancelled_by_user"), paid, isPaid), is: "cancelling cancelled_by_user p reserved"},
-		"called off, and given back":                  {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelling cancelled_by_user p reserved", open: "payment_refunded has no outcome"},
+		"called off, and given back":                  {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelled cancelled_by_user p none", open: "payment_refunded has no outcome"},
 		"cancelled":                                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, cancelledBy("payment_refunded", "p")), is: "cancelled cancelled_by_user p none"},
 		"cancelled in an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed"), back("cancelled_by_user"), goneBack, mailed("cancelled")), is: "cancelled cancelled_by_user p none", lines: two},
 		"given back without a request":                {told: after(shop, asked, paid, isPaid, goneBack, messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, Reason: "payment_refunded", PaymentID: "p", Step: "payment_refunded"}), is: "cancelled payment_refunded p none"},
 		"timed out, declined after that":              {told: after(shop, asked, back("payment_timeout"), declined, nothing, failedFor("payment_timeout", "")), is: "failed payment_timeout  none"},
 		"paid after the end":                          {told: after(shop, isRejected, paid, back("order_rejected")), is: "rejected out_of_stock p none"},
-		"paid after the end, and not given back":      {told: after(shop, isRejected, paid), is: "rejected out_of_stock  none", open: "payment_captured has no outcome"},
+		"paid after the end, and not given back":      {told: after(shop, isRejected, paid), is: "rejected out_of_stock p none", open: "payment_captured has no outcome"},
 		"short when it was paid":                      {told: after(shop, paid, back("out_of_stock")), is: "cancelling out_of_stock p none", lines: two},
 		"another order_placed first":                  {told: after(by("shop:", told(other, fromShop)), asked), is: "awaiting_payment   reserved"},
 		"order_placed is gone":                        {told: told(asked, paid, isPaid), is: "confirmed  p sold"},
@@ -213,5 +222,33 @@ func TestARowThatContradictsTheTopicsIsReplaced(t *testing.T) {
 		o, relation := f.Continue(confirmed)
 		require.Equal(t, domain.Contradicts, relation, name)
 		require.True(t, o.IsNew(), name)
+	}
+}
+
+// A row that is ahead of what was published stays: its customer has seen it. An answer of payments that it did not read yet has
+// no say before that.
+func TestARowThatIsAheadOfTheTopicsStaysAgainstAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]messages.Event{"paid": paid, "declined": declined} {
+		list := told(fromHTTP, asked, answer)
+		row := domain.Fold(list[:2], nil, policy).Order
+		due := row
+		f := domain.Fold(list, &row, policy)
+		o, relation := f.Continue(row)
+		require.Equal(t, domain.Behind, relation, name)
+		require.Len(t, o.Changes, 1)
+		require.EqualValues(t, 3, o.Version)
+
+		_, err := due.Cancel(policy, list[2].Time)
+		require.NoError(t, err)
+		f = domain.Fold(list, &due, policy)
+		_, relation = f.Continue(due)
+		require.Equal(t, domain.Ahead, relation, name)
+		require.NotEmpty(t, f.Again)
+
+		f = domain.Fold(list, &f.Order, policy)
+		_, relation = f.Continue(f.Order)
+		require.Equal(t, domain.Ahead, relation, "%s: the outcome is still to be published", name)
+		require.NotEmpty(t, f.Again)
 	}
 }

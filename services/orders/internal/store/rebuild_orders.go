@@ -112,15 +112,13 @@ func (f *folding) toWrite(folded domain.Folded, row *domain.Order) (differs *dom
 	}
 	o, relation := folded.Continue(*row)
 	switch relation {
-	case domain.Equal:
+	case domain.Equal, domain.Ahead:
 		// The sweeper must not call off an order whose payment's answer is on the topic, unread.
 		if row.Status == domain.AwaitingPayment && folded.Open != "" && row.DueAt.Before(f.now().Add(f.grace()/2)) {
 			longer := *row
 			longer.Changes, longer.DueAt = nil, f.now().Add(f.grace())
 			f.orders = append(f.orders, &longer)
 		}
-		return nil, ""
-	case domain.Ahead:
 		return nil, ""
 	case domain.Contradicts:
 		f.replaced = append(f.replaced, o.ID)

@@ -169,13 +169,22 @@ func TestDeadlinesAfterARebuild(t *testing.T) {
 	require.Equal(t, now.Add(5*time.Minute), w.read("o").DueAt, "the answer of payments may be on the topic, unread")
 	require.True(t, w.read("pending").DueAt.Before(now), "the sweeper publishes it again at once")
 
-	// A restored row that is equal: it waits a little longer when an answer stands on the topic.
+	// A restored row that is equal waits no longer than it had to, and follows an answer that stands on the topic.
 	_, err := w.db.Exec(t.Context(), `UPDATE orders SET due_at = $1 WHERE order_id = 'o'`, at)
 	require.NoError(t, err)
 	require.Empty(t, w.rebuild(story(state, all[:2]...)))
 	require.Equal(t, at, w.read("o").DueAt)
-	require.Equal(t, []string{"undecided o"}, kinds(w.rebuild(story(state, all[:3]...))))
-	require.Equal(t, now.Add(5*time.Minute), w.read("o").DueAt)
+	require.Equal(t, []string{"differs o", "undecided o", "differs record-brush"}, kinds(w.rebuild(story(state, all[:3]...))))
+	require.Equal(t, domain.Confirmed, w.read("o").Status)
+	require.Zero(t, w.read("o").DueAt)
+
+	// One that is ahead of the topics waits a little longer: an answer may stand there, and is read again.
+	ahead := sold("ahead", "record-brush", 2)
+	w.rebuild(story(state, ahead[:2]...))
+	_, err = w.db.Exec(t.Context(), `UPDATE orders SET due_at = $1 WHERE order_id = 'ahead'`, at)
+	require.NoError(t, err)
+	require.Equal(t, []string{"undecided ahead"}, kinds(w.rebuild(story(state, ahead[0], ahead[2]))))
+	require.Equal(t, now.Add(5*time.Minute), w.read("ahead").DueAt)
 }
 
 // A record that the service refused is a dead letter; over an empty database it must be read again.
