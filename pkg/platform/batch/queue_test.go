@@ -108,9 +108,11 @@ func TestBatchesThatTakeTooLongGetSmallerAndLargeAgain(t *testing.T) {
 		require.LessOrEqual(t, last(), 41, "%v", q.sizes)
 		require.GreaterOrEqual(t, last(), 16, "%v", q.sizes)
 		q.each = time.Millisecond
+		small := len(q.sizes)
 		for range 60 {
 			count(q.call(100), 100)
 		}
-		require.Greater(t, last(), 90, "%v", q.sizes)
+		// How many calls wait when a batch begins depends on the scheduler, so not every batch is full.
+		require.Greater(t, slices.Max(q.sizes[small:]), 90, "%v", q.sizes)
 	})
 }
