@@ -188,7 +188,7 @@ func TestKafkaIsLost(t *testing.T) {
 	s.outcomes(on)
 	out, err = s.command(on, "audit", "--grace", "0s")
 	require.Error(t, err)
-	require.Contains(t, out, "nobody was told")
+	require.Contains(t, out, "no email was requested")
 	out, err = s.command(on, "order", "republish", "--placed-from", "1h ago")
 	require.NoError(t, err, out)
 	s.eventually(func() error {

@@ -115,7 +115,7 @@ func TestTailAndWindowsPassOverWhatInflatesTooFar(t *testing.T) {
 		require.Contains(t, got.stderr, "Read 2: ")
 		require.Contains(t, got.stderr, summary)
 	}
-	require.NotContains(t, pas(t, environ, "windows", "large", "--store", "--job", "j1", "--no-follow").stderr, "passed over", "it is behind that")
+	require.NotContains(t, pas(t, environ, "windows", "large", "--store", "--job", "j1", "--no-follow").stderr, "is skipped", "it is behind that")
 }
 
 // ruleOf is round robin under another name.
