@@ -5,9 +5,6 @@ ALTER TABLE notifications
     ADD COLUMN recorded  boolean NOT NULL DEFAULT true, -- false: settled while Kafka was away, so the event is still to be published
     ADD COLUMN failed_at timestamptz;                   -- of the latest failure; NULL in rows that failed before this column existed
 
--- The rows whose event is still to be published, by the time of the next attempt to publish it.
-CREATE INDEX notifications_unrecorded ON notifications (next_attempt_at) WHERE NOT recorded;
-
 -- Publishing an event later is no change of the notification, so `pas replay` compares all columns but those of it.
 CREATE OR REPLACE VIEW replay_notifications AS
 SELECT lpad(id::text, 19, '0') AS key, coalesce(order_id, message_id) AS about, status <> 'pending' AS settled, '' AS alone,
@@ -30,5 +27,4 @@ CREATE OR REPLACE VIEW replay_notifications AS
 SELECT lpad(id::text, 19, '0') AS key, coalesce(order_id, message_id) AS about, status <> 'pending' AS settled, '' AS alone,
   status || ', ' || coalesce(kind, 'no kind') || ' of ' || coalesce('order ' || order_id, 'message ' || message_id) AS state, md5(n::text) AS digest
 FROM notifications n;
-DROP INDEX notifications_unrecorded;
 ALTER TABLE notifications DROP COLUMN recorded, DROP COLUMN failed_at;

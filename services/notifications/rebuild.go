@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -88,7 +89,7 @@ func (s *state) tell(story rebuild.Story) []domain.Told {
 	told := make([]domain.Told, len(story.Records))
 	for i, r := range story.Records {
 		told[i] = domain.Told{Message: r.Message, Unrecorded: s.unrecorded(r)}
-		if r.Source != "" && (s.oldest.IsZero() || r.Time.Before(s.oldest)) {
+		if slices.Contains(messages.Services(), r.Source) && (s.oldest.IsZero() || r.Time.Before(s.oldest)) {
 			s.oldest = r.Time
 		}
 	}

@@ -61,6 +61,8 @@ type Store interface {
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
 	// Unrecorded returns at most limit settled notifications whose event is still to be published, leased for lease.
 	Unrecorded(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error)
+	// AnyUnrecorded reports whether the event of any settled notification is still to be published, leased or not.
+	AnyUnrecorded(ctx context.Context) (bool, error)
 	// Recorded notes that the events of these notifications are published.
 	Recorded(ctx context.Context, published []domain.Notification) error
 	// Release gives up claims, so that the rows are due. It leaves rows alone that another process has claimed.

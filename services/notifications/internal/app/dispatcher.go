@@ -168,7 +168,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 	var senders, rest sync.WaitGroup
 	rest.Go(func() { d.poll(ctx) })
-	rest.Go(func() { d.settle(writing) })
+	rest.Go(func() { d.settle(ctx, writing) })
 	for _, lane := range d.lanes {
 		senders.Go(func() { d.send(ctx, sending, lane) })
 	}

@@ -110,15 +110,27 @@ func (r *Recorder) Sweep(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if len(rows) == 0 {
-		r.mu.Lock()
-		r.away = nil // nothing shows whether Kafka is back: the next outcome does
-		r.mu.Unlock()
-		return 0, nil
+		return 0, r.allRecorded(ctx)
 	}
 	if err := r.publishLater(ctx, rows); err != nil {
 		return 0, err
 	}
 	return len(rows), r.cfg.Store.Recorded(ctx, rows)
+}
+
+// allRecorded forgets that Kafka was away when no row waits for its event: nothing shows then whether Kafka is back, but the next
+// outcome does. A row that another sweep has claimed waits, too.
+func (r *Recorder) allRecorded(ctx context.Context) error {
+	if r.lastError() == nil {
+		return nil
+	}
+	left, err := r.cfg.Store.AnyUnrecorded(ctx)
+	if err == nil && !left {
+		r.mu.Lock()
+		r.away = nil
+		r.mu.Unlock()
+	}
+	return err
 }
 
 // publishLater publishes the events of rows. An event that can never be encoded must not keep the others back: its row counts as

@@ -163,18 +163,66 @@ func TestWithKafkaAwayAnEmailIsSettledAndItsOutcomePublishedLater(t *testing.T) 
 func TestTheWaitForKafkaEndsBeforeTheClaim(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.kafka.when(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
-	r := w.replica(shortLease, func(c *app.DispatcherConfig) {
-		c.SendTimeout, c.Lease = time.Second, 2*time.Second
-		c.Recorder = app.NewRecorder(app.RecorderConfig{Store: c.Store, Publisher: w.kafka, Log: c.Log, Wait: time.Hour})
+	waits := make(chan time.Duration, 1)
+	w.kafka.when(func(ctx context.Context) error {
+		ends, _ := ctx.Deadline()
+		waits <- time.Until(ends)
+		return context.DeadlineExceeded
+	})
+	r := w.replica(func(c *app.DispatcherConfig) {
+		c.SendTimeout, c.Lease = time.Minute, 61*time.Minute
+		c.Recorder = app.NewRecorder(app.RecorderConfig{Store: c.Store, Publisher: w.kafka, Log: c.Log, Wait: 24 * time.Hour})
 	})
 	w.start(r)
-	other := w.replica(shortLease)
-	w.start(other)
 	w.must(r, about("1001", messages.KindConfirmed))
+	require.LessOrEqual(t, wait(t, waits), 46*time.Minute, "a quarter of the hour is left for settling the row")
 	w.settled(map[domain.Status]int{domain.Sent: 1})
 	require.Equal(t, 1, w.unrecorded())
-	w.mail.requireEachOnce(t, 1)
+}
+
+// At shutdown the rows are written, also when Kafka hangs.
+func TestAtShutdownTheWaitForKafkaLeavesTimeForTheRows(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	began := make(chan struct{})
+	w.kafka.when(func(ctx context.Context) error {
+		close(began)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	r := w.replica(func(c *app.DispatcherConfig) {
+		c.SendTimeout, c.Lease, c.DrainTimeout = time.Hour, 24*time.Hour, 32*time.Second
+		c.Recorder = app.NewRecorder(app.RecorderConfig{Store: c.Store, Publisher: w.kafka, Log: c.Log, Wait: time.Hour})
+	})
+	stop := w.start(r)
+	w.must(r, about("1001", messages.KindConfirmed))
+	wait(t, began)
+	stop()
+	require.Equal(t, map[domain.Status]int{domain.Sent: 1}, w.statuses())
+	require.Equal(t, 1, w.unrecorded())
+}
+
+// While a sweep has claimed all that is left, Kafka still counts as away: the readiness remark does not come and go.
+func TestKafkaCountsAsAwayWhileAnyRowIsUnrecorded(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.kafka.when(func(context.Context) error { return errDown })
+	r := w.replica()
+	w.must(r, about("1001", messages.KindConfirmed))
+	w.start(r)
+	w.settled(map[domain.Status]int{domain.Sent: 1})
+	_, err := w.db.Exec(t.Context(), `UPDATE notifications SET next_attempt_at = now() + interval '1 hour'`) // as another sweep does
+	require.NoError(t, err)
+	n, err := r.recorder.Sweep(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.ErrorContains(t, r.recorder.Check(t.Context()), errDown.Error())
+
+	_, err = w.db.Exec(t.Context(), `UPDATE notifications SET recorded = true`) // by another replica
+	require.NoError(t, err)
+	_, err = r.recorder.Sweep(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, r.recorder.Check(t.Context()))
 }
 
 // A crash after an outcome was published, and before its row was marked: it is published again, as the same message.

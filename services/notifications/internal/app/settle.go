@@ -60,7 +60,7 @@ const gather = 50 * time.Millisecond
 
 // settle stores outcomes until done is closed and empty, those that come within gather together. While the database is down it
 // retries: an outcome that is not stored means that the email is sent again.
-func (d *Dispatcher) settle(writing context.Context) {
+func (d *Dispatcher) settle(stop, writing context.Context) {
 	for first := range d.done {
 		outcomes := []Outcome{first}
 		together := time.NewTimer(gather)
@@ -75,13 +75,13 @@ func (d *Dispatcher) settle(writing context.Context) {
 			}
 		}
 		together.Stop()
-		d.write(writing, outcomes)
+		d.write(stop, writing, outcomes)
 	}
 }
 
 // write publishes the events of outcomes and settles their rows.
-func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
-	d.record(writing, outcomes)
+func (d *Dispatcher) write(stop, writing context.Context, outcomes []Outcome) {
+	d.record(stop, writing, outcomes)
 	for attempt := 1; ; attempt++ {
 		err := d.writeOnce(writing, outcomes)
 		if err == nil {
@@ -97,10 +97,16 @@ func (d *Dispatcher) write(writing context.Context, outcomes []Outcome) {
 }
 
 // record publishes the events of the outcomes that end a notification, by one call. Outcomes that Kafka does not take in time are
-// marked as unrecorded. The wait ends before the first claim does: afterwards another process could send the email again.
-func (d *Dispatcher) record(writing context.Context, outcomes []Outcome) {
+// marked as unrecorded. The wait ends before the first claim does: afterwards another process could send the email again. It ends
+// a sixteenth of DrainTimeout after stop does, because the rows must still be written.
+func (d *Dispatcher) record(stop, writing context.Context, outcomes []Outcome) {
 	events, deadline := d.events(outcomes)
-	if d.cfg.Recorder.record(writing, deadline, events) {
+	ctx, cancel := context.WithCancel(writing)
+	defer cancel()
+	draining, stopDraining := outlast(stop, d.cfg.DrainTimeout/16)
+	defer stopDraining()
+	defer context.AfterFunc(draining, cancel)()
+	if d.cfg.Recorder.record(ctx, deadline, events) {
 		return
 	}
 	for i := range outcomes {
@@ -108,8 +114,10 @@ func (d *Dispatcher) record(writing context.Context, outcomes []Outcome) {
 	}
 }
 
-// events returns the events of the outcomes that end a notification, and the time at which the first of their claims ends.
+// events returns the events of the outcomes that end a notification, and how long Kafka may take: until the first of their claims
+// ends, without a reserve in which the rows are settled.
 func (d *Dispatcher) events(outcomes []Outcome) (events []messages.Message, deadline time.Time) {
+	reserve := (d.cfg.Lease - d.cfg.SendTimeout) / 4
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range outcomes {
@@ -121,7 +129,7 @@ func (d *Dispatcher) events(outcomes []Outcome) (events []messages.Message, dead
 		n.Status, n.Reason, n.SentAt, n.FailedAt = o.Status, o.Reason, o.SentAt, o.FailedAt
 		if m, ended := n.OutcomeMessage(); ended {
 			events = append(events, m)
-			if ends := c.until.Add(d.cfg.SendTimeout); deadline.IsZero() || ends.Before(deadline) {
+			if ends := c.until.Add(d.cfg.SendTimeout - reserve); deadline.IsZero() || ends.Before(deadline) {
 				deadline = ends
 			}
 		}

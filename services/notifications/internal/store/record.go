@@ -33,6 +33,16 @@ func (s *Store) Unrecorded(ctx context.Context, limit int, lease time.Duration) 
 	return found, nil
 }
 
+const anyUnrecordedSQL = `SELECT EXISTS (SELECT 1 FROM notifications WHERE NOT recorded)`
+
+// AnyUnrecorded implements app.Store.
+func (s *Store) AnyUnrecorded(ctx context.Context) (found bool, err error) {
+	if err := s.pool.QueryRow(ctx, anyUnrecordedSQL).Scan(&found); err != nil {
+		return false, fmt.Errorf("look for unrecorded outcomes: %w", err)
+	}
+	return found, nil
+}
+
 // The times are compared, because an operator may have had the email sent again, and it may have failed again.
 const recordedSQL = `
 UPDATE notifications n SET recorded = true
