@@ -21,11 +21,16 @@ func TestABusyServiceIsAskedAgain(t *testing.T) {
 			_, _, err := c.Place(t.Context(), NewOrder{UserID: "ada", Total: "5"}, PlaceOptions{})
 			return err
 		}, 2},
-		"restock": {func(c *Client) error { _, err := c.Restock(t.Context(), "x", 1); return err }, 2},
-		"cancel":  {func(c *Client) error { _, err := c.Cancel(t.Context(), "o"); return err }, 2},
-		"show":    {func(c *Client) error { _, err := c.Order(t.Context(), "o", 0); return err }, 2},
-		"ready":   {func(c *Client) error { return c.Ready(t.Context(), Orders) }, 1},
-		"replay":  {func(c *Client) error { _, err := c.ReplayDeadLetter(t.Context(), Orders, 1); return err }, 1},
+		"restock":   {func(c *Client) error { _, err := c.Restock(t.Context(), "x", 1); return err }, 2},
+		"cancel":    {func(c *Client) error { _, err := c.Cancel(t.Context(), "o"); return err }, 2},
+		"republish": {func(c *Client) error { _, err := c.Republish(t.Context(), "o"); return err }, 2},
+		"republish placed": {func(c *Client) error {
+			_, _, err := c.RepublishPlaced(t.Context(), time.Unix(0, 0), time.Time{}, 1, "")
+			return err
+		}, 2},
+		"show":   {func(c *Client) error { _, err := c.Order(t.Context(), "o", 0); return err }, 2},
+		"ready":  {func(c *Client) error { return c.Ready(t.Context(), Orders) }, 1},
+		"replay": {func(c *Client) error { _, err := c.ReplayDeadLetter(t.Context(), Orders, 1); return err }, 1},
 		"crowd": {func(c *Client) error {
 			c.once = true
 			_, err := c.Order(t.Context(), "o", 0)

@@ -17,7 +17,7 @@ type Republished struct {
 // Republish makes orders publish the messages of an order's status again, with their ids of the first time.
 func (c *Client) Republish(ctx context.Context, id string) (Republished, error) {
 	var done Republished
-	_, err := c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost, path: "/orders/" + url.PathEscape(id) + "/republish"}, &done)
+	_, err := c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost, path: "/orders/" + url.PathEscape(id) + "/republish", same: true}, &done)
 	return done, err
 }
 
@@ -35,6 +35,6 @@ func (c *Client) RepublishPlaced(ctx context.Context, from, to time.Time, limit 
 		Items      []Republished `json:"items"`
 		NextCursor string        `json:"next_cursor"`
 	}
-	_, err = c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost, path: "/orders/republish", query: query}, &page)
+	_, err = c.do(ctx, call{service: Orders, admin: true, method: http.MethodPost, path: "/orders/republish", query: query, same: true}, &page)
 	return page.Items, page.NextCursor, err
 }

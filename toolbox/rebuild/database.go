@@ -79,7 +79,12 @@ func connecting(err error) error {
 	case errors.As(err, &answer):
 		return err
 	case errors.As(err, &connect):
-		return &DatabaseError{fmt.Sprintf("cannot connect to Postgres at %s:%d", connect.Config.Host, connect.Config.Port), "check host and port in the URL"}
+		return &DatabaseError{fmt.Sprintf("cannot connect to Postgres at %s:%d: %s", connect.Config.Host, connect.Config.Port, oneLine(connect.Unwrap())), "check host and port in the URL"}
 	}
 	return err
+}
+
+// oneLine joins the lines of an error: pgx has one for each address that it tried.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
 }

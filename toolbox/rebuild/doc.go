@@ -21,6 +21,7 @@
 //
 //   - One rebuild of a service runs at a time, and none while the service runs: a lease and the table of replicas say so, and
 //     the brokers reject the move of a group that has members.
+//   - A rebuild whose lease is gone ends with an error: the staging may be gone with it.
 //   - A group is never moved forward.
 //   - A killed run continues behind the last stored progress. All stories are folded again, and what was made is equal then.
 //   - A dry run changes nothing but the staging, which it empties.

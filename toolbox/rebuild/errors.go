@@ -25,6 +25,18 @@ func (e *BusyError) Error() string {
 // Hint says how to go on.
 func (e *BusyError) Hint() string { return "wait for its end, or end it" }
 
+// LostError says that the lease of the rebuild was lost.
+type LostError struct{ Service string }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("the rebuild of %s lost its lease: the database crashed, or another rebuild took it over", e.Service)
+}
+
+// Hint says how to go on.
+func (e *LostError) Hint() string {
+	return fmt.Sprintf("run it again before you start %s", e.Service)
+}
+
 // RunsError says that a replica of the service runs.
 type RunsError struct{ Service, Replica string }
 

@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -70,6 +71,10 @@ func (r *run) fold(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// Ranges that were read after the staging was emptied have too few stories.
+	if err := r.lease.Renew(ctx); err != nil {
+		return err
+	}
 	findings, err := r.State.Finish(ctx, !r.DryRun)
 	r.note(findings, nil)
 	return err
@@ -89,26 +94,34 @@ func (r *run) facts() rebuild.Facts {
 	return f
 }
 
-// note counts findings, and keeps the first record to be read again.
+// note counts findings, and keeps the first record to be read again. A story may differ in several rows: it counts once, as
+// made or changed, so as its first row.
 func (r *run) note(findings []rebuild.Finding, stories []rebuild.Story) {
-	told := map[string]bool{}
+	told, differs := map[string]bool{}, map[string]bool{}
 	for _, f := range findings {
-		told[f.Key] = true
+		story := cmp.Or(f.Story, f.Key)
+		told[story] = true
 		switch f.Kind {
 		case rebuild.Differs:
-			if f.Was == "" {
+			switch {
+			case differs[story]:
+			case f.Was == "":
 				r.report.Made++
-			} else {
+			default:
 				r.report.Changed++
 			}
+			differs[story] = true
 		case rebuild.Unknown:
 			r.report.Unknown++
+			if !f.NothingToDo() {
+				r.report.ToDo++
+			}
 		case rebuild.Undecided:
 			r.report.Undecided++
 			again := f.Again
 			if len(again) == 0 {
 				byKey := func(s rebuild.Story, key string) int { return strings.Compare(s.Key, key) }
-				if i, found := slices.BinarySearchFunc(stories, f.Key, byKey); found {
+				if i, found := slices.BinarySearchFunc(stories, story, byKey); found {
 					again = stories[i].Records
 				}
 			}

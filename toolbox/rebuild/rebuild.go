@@ -16,6 +16,9 @@ import (
 	toolkafka "pasdetrois/toolbox/kafka"
 )
 
+// warnTime bounds the look for a rebuild that is not complete.
+const warnTime = 5 * time.Second
+
 // openTime is the default of Config.OpenTime.
 const openTime = 30 * time.Second
 
@@ -67,10 +70,11 @@ type Report struct {
 	Records   int64         `json:"records"` // that this run read
 	Resumed   bool          `json:"resumed"` // an earlier run that was ended had staged the others
 	Stories   int64         `json:"stories"`
-	Made      int64         `json:"made"`
-	Changed   int64         `json:"changed"`
-	Equal     int64         `json:"equal"` // stories without a finding
+	Made      int64         `json:"made"`    // stories without a row, and rows of no story
+	Changed   int64         `json:"changed"` // stories whose row differed, and rows of no story, such as stock
+	Equal     int64         `json:"equal"`   // stories without a finding
 	Unknown   int64         `json:"unknown"`
+	ToDo      int64         `json:"to_do"` // unknown things about which a person has something to do
 	Undecided int64         `json:"undecided"`
 	Moved     []Moved       `json:"moved"`
 	Notes     []string      `json:"notes"` // what the topics do not have any more
@@ -82,7 +86,7 @@ type Report struct {
 // Run rebuilds. An error comes with a report only after the fold began: the state is then partly made, and must be rebuilt
 // again before the service starts.
 //
-// The typed errors are *DatabaseError, *BusyError, *MembersError, *WaitingError, *feed.UnknownTopicError and *feed.RemadeError.
+// The typed errors are *DatabaseError, *BusyError, *RunsError, *LostError, *MembersError, *WaitingError, *feed.UnknownTopicError and *feed.RemadeError.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Found == nil {
 		cfg.Found = func(rebuild.Finding) {}
@@ -101,7 +105,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		err = toolkafka.Explain(cfg.Kafka, hint.Server(err))
 		if !r.folds {
-			return nil, err
+			return nil, r.warn(ctx, err)
 		}
 		if !cfg.DryRun {
 			err = hint.Add(err, "the rebuild is not complete: run it again before you start %s", cfg.Service)
@@ -110,11 +114,31 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return r.report, err
 }
 
+// warn adds to an error that came before the fold that a rebuild was begun and is not complete. Perhaps it had begun to fold.
+func (r *run) warn(ctx context.Context, err error) error {
+	var busy *BusyError
+	if errors.As(err, &busy) {
+		return err // that one may complete it
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), warnTime)
+	defer cancel()
+	begun, beginErr := rebuild.Begun(ctx, r.Pool)
+	if beginErr != nil || !begun {
+		return err
+	}
+	do := fmt.Sprintf("a rebuild of %s was begun and is not complete: run it again before you start %[1]s", r.Service)
+	if first := hint.Of(err); first != "" {
+		do = first + "; " + do
+	}
+	return hint.Add(err, "%s", do)
+}
+
 // run is the state of one Run.
 type run struct {
 	Config
 	began      time.Time
 	brokers    *brokers
+	lease      *rebuild.Lease
 	staging    *rebuild.Staging
 	ids        map[string]string       // of the topics
 	total      int64                   // records to read
@@ -142,22 +166,22 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.brokers.empty(ctx, r.Service); err != nil {
 		return err
 	}
-	lease, held, err := rebuild.Take(ctx, r.Pool)
-	if err != nil {
+	var held context.Context
+	if r.lease, held, err = rebuild.Take(ctx, r.Pool); err != nil {
 		return r.refused(err)
 	}
-	defer lease.Give()
+	defer r.lease.Give()
 	err = r.do(held)
 	if cause := context.Cause(held); err != nil && cause != nil && ctx.Err() == nil {
 		return r.refused(cause)
 	}
-	return err
+	return r.refused(err)
 }
 
 // do runs while the lease is held.
 func (r *run) do(ctx context.Context) error {
 	var err error
-	if r.staging, err = rebuild.NewStaging(r.Pool); err != nil {
+	if r.staging, err = rebuild.NewStaging(r.lease); err != nil {
 		return err
 	}
 	defer r.staging.Close()
@@ -171,6 +195,9 @@ func (r *run) do(ctx context.Context) error {
 		return err
 	}
 	r.report.Folding = time.Since(began)
+	if err := r.lease.Renew(ctx); err != nil {
+		return err
+	}
 	if err := r.resume(ctx); err != nil {
 		return err
 	}
@@ -181,7 +208,10 @@ func (r *run) do(ctx context.Context) error {
 func (r *run) refused(err error) error {
 	var busy *rebuild.BusyError
 	var alive *rebuild.AliveError
+	var lost *rebuild.LostError
 	switch {
+	case errors.As(err, &lost):
+		return &LostError{Service: r.Service}
 	case errors.As(err, &busy):
 		return &BusyError{Service: r.Service, Holder: busy.Holder}
 	case errors.As(err, &alive):

@@ -112,7 +112,7 @@ type heard struct {
 // read reads to the ends, and stores what it read whenever flushBytes are there. Reading goes on while Postgres stores.
 func (r *run) read(ctx context.Context, f *feed.Feed) error {
 	r.step("reading the topics")
-	other, err := rebuild.NewStaging(r.Pool)
+	other, err := rebuild.NewStaging(r.lease)
 	if err != nil {
 		return err
 	}

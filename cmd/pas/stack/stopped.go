@@ -17,9 +17,9 @@ type Stopped struct {
 	broker   *embedded.Broker
 }
 
-// OpenStopped starts the database and the broker over the data folder of a stack that has stopped, without the services. The
-// schemas are brought to the newest version. A folder without such data is an error that wraps os.ErrNotExist.
-func OpenStopped(ctx context.Context, dataDir string) (*Stopped, error) {
+// OpenStopped starts the database and the broker over the data folder of a stack that has stopped, without the services. With
+// migrate the schemas are brought to the newest version; without it they stay as they are. A folder without such data is an error that wraps os.ErrNotExist.
+func OpenStopped(ctx context.Context, dataDir string, migrate bool) (*Stopped, error) {
 	for _, part := range []string{"postgres", "kafka"} {
 		if _, err := os.Stat(filepath.Join(dataDir, part)); err != nil {
 			return nil, err
@@ -30,8 +30,10 @@ func OpenStopped(ctx context.Context, dataDir string) (*Stopped, error) {
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
 	s := &Stopped{postgres: postgres}
-	if err := migrations.Up(ctx, s.AdminURL()); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate: %w", err), s.Stop())
+	if migrate {
+		if err := migrations.Up(ctx, s.AdminURL()); err != nil {
+			return nil, errors.Join(fmt.Errorf("migrate: %w", err), s.Stop())
+		}
 	}
 	if s.broker, err = embedded.StartBroker(embedded.BrokerConfig{DataDir: filepath.Join(dataDir, "kafka")}); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the broker: %w", err), s.Stop())

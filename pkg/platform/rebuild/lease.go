@@ -3,12 +3,15 @@ package rebuild
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/wait"
 )
 
@@ -31,9 +34,16 @@ type AliveError struct{ Replica string }
 
 func (e *AliveError) Error() string { return "a replica runs: " + e.Replica }
 
+// LostError says that the row of the lease is gone: a crash of the server emptied it together with the staging, or another
+// rebuild took it over and has ended. What this rebuild staged may be gone, too.
+type LostError struct{}
+
+func (e *LostError) Error() string { return "the lease of the rebuild was lost" }
+
 // Lease is the right to rebuild, which one process at a time has. It is a row, so nothing is kept in a session
-// (docs/decisions/0018). A holder that was frozen loses it; its work then meets that of the next holder, and both write the
-// same rows.
+// (docs/decisions/0018). The row is made once, by Take. A holder whose row is gone or another's has lost the lease, and never
+// takes it again: the staging may be empty or another's. A holder that was frozen may still fold what it read before. The
+// next holder then writes the same rows.
 type Lease struct {
 	pool   *pgxpool.Pool
 	holder string
@@ -46,6 +56,8 @@ const (
 	takeSQL = `INSERT INTO rebuild_lease AS held (holder, until) VALUES ($1, clock_timestamp() + $2::interval)
 ON CONFLICT (single) DO UPDATE SET holder = EXCLUDED.holder, until = EXCLUDED.until
 WHERE held.holder = EXCLUDED.holder OR held.until <= clock_timestamp()`
+	renewSQL = `UPDATE rebuild_lease SET until = clock_timestamp() + $2::interval WHERE holder = $1`
+	lockSQL  = `SELECT FROM rebuild_lease WHERE holder = $1 FOR SHARE`
 	heldSQL  = `SELECT coalesce((SELECT holder FROM rebuild_lease), ''), coalesce((SELECT until FROM rebuild_lease), '-infinity')::text`
 	aliveSQL = `SELECT coalesce(min(name), '') FROM replicas WHERE renewed_at > clock_timestamp() - $1::interval`
 	giveSQL  = `DELETE FROM rebuild_lease WHERE holder = $1`
@@ -95,9 +107,12 @@ func (l *Lease) alive(ctx context.Context) (replica string, err error) {
 func (l *Lease) take(ctx context.Context) error {
 	var first string
 	for {
-		taken, err := l.renew(ctx)
-		if err != nil || taken {
-			return err
+		tag, err := l.pool.Exec(ctx, takeSQL, l.holder, leaseFor)
+		if err != nil {
+			return fmt.Errorf("take the lease of the rebuild: %w", err)
+		}
+		if tag.RowsAffected() == 1 {
+			return nil
 		}
 		var holder, until string
 		if err := l.pool.QueryRow(ctx, heldSQL).Scan(&holder, &until); err != nil {
@@ -115,12 +130,29 @@ func (l *Lease) take(ctx context.Context) error {
 	}
 }
 
-func (l *Lease) renew(ctx context.Context) (held bool, err error) {
-	tag, err := l.pool.Exec(ctx, takeSQL, l.holder, leaseFor)
+// Renew makes the lease last longer. It returns a *LostError or a *BusyError when the lease is lost.
+func (l *Lease) Renew(ctx context.Context) error {
+	tag, err := pgdb.Exec(ctx, l.pool, renewSQL, l.holder, leaseFor)
 	if err != nil {
-		return false, fmt.Errorf("take the lease of the rebuild: %w", err)
+		return fmt.Errorf("renew the lease of the rebuild: %w", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	if tag.RowsAffected() == 1 {
+		return nil
+	}
+	var holder, until string
+	if err := l.pool.QueryRow(ctx, heldSQL).Scan(&holder, &until); err == nil && holder != "" {
+		return &BusyError{holder}
+	}
+	return &LostError{}
+}
+
+// lock makes the transaction keep the lease to its end, or returns a *LostError.
+func (l *Lease) lock(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, lockSQL, l.holder)
+	if err == nil && tag.RowsAffected() == 0 {
+		return &LostError{}
+	}
+	return err
 }
 
 // keep renews until the context ends. A database that does not answer for as long as the lease lasts ends it.
@@ -129,17 +161,19 @@ func (l *Lease) keep(ctx context.Context) {
 	renewed := time.Now()
 	for wait.Sleep(ctx, renewEvery) {
 		try, cancel := context.WithTimeout(ctx, renewEvery)
-		held, err := l.renew(try)
+		err := l.Renew(try)
 		alive := ""
 		if err == nil {
 			alive, err = l.alive(try)
 		}
 		cancel()
+		var busy *BusyError
+		var lost *LostError
 		switch {
 		case err == nil && alive != "":
 			l.end(&AliveError{alive})
-		case err == nil && !held:
-			l.end(&BusyError{"another machine or process, which took the lease over"})
+		case errors.As(err, &busy), errors.As(err, &lost):
+			l.end(err)
 		case err == nil:
 			renewed = time.Now()
 		case time.Since(renewed) > leaseFor:

@@ -50,6 +50,50 @@ func TestAHolderThatLosesItsLeaseStops(t *testing.T) {
 	require.Equal(t, 1, rows(t, pool, "rebuild_lease"), "it deletes its own row only")
 }
 
+// After a crash of the server the row is gone, and so is the staging.
+func TestALeaseWhoseRowIsGoneIsLost(t *testing.T) {
+	t.Parallel()
+	pool := setup(t)
+	l, held, err := Take(t.Context(), pool)
+	require.NoError(t, err)
+	s, err := NewStaging(l)
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = pool.Exec(t.Context(), `TRUNCATE rebuild_lease, rebuild_records, rebuild_progress`)
+	require.NoError(t, err)
+	var lost *LostError
+	s.Add("o", placed(t, "o", 7, time.Now()))
+	require.ErrorAs(t, s.Save(t.Context(), map[Place]Progress{{"orders", 2}: {Next: 8}}), &lost)
+	require.Zero(t, rows(t, pool, "rebuild_records")+rows(t, pool, "rebuild_progress"))
+	require.ErrorAs(t, l.Renew(t.Context()), &lost)
+	ends(t, held)
+	require.ErrorAs(t, context.Cause(held), &lost)
+	l.Give()
+	require.Zero(t, rows(t, pool, "rebuild_lease"), "it is not made again")
+}
+
+// A process that was frozen until another rebuild began must not empty the staging of that one.
+func TestAHolderThatLostItsLeaseEmptiesNothing(t *testing.T) {
+	t.Parallel()
+	pool := setup(t)
+	frozen := &Lease{pool: pool, holder: "frozen"}
+	require.NoError(t, frozen.take(t.Context()))
+	s, err := NewStaging(frozen)
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = pool.Exec(t.Context(), `UPDATE rebuild_lease SET until = clock_timestamp()`)
+	require.NoError(t, err)
+	other := staging(t, pool)
+	other.Add("o", placed(t, "o", 7, time.Now()))
+	require.NoError(t, other.Save(t.Context(), nil))
+	var lost *LostError
+	require.ErrorAs(t, s.Clear(t.Context()), &lost)
+	require.Equal(t, 1, rows(t, pool, "rebuild_records"))
+	var busy *BusyError
+	require.ErrorAs(t, frozen.Renew(t.Context()), &busy)
+	require.Equal(t, "test", busy.Holder)
+}
+
 func ends(t *testing.T, ctx context.Context) {
 	t.Helper()
 	select {

@@ -12,6 +12,7 @@ package rebuild
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"pasdetrois/pkg/messages"
@@ -76,6 +77,12 @@ const (
 	Undecided Kind = "undecided"
 )
 
+// Nothing begins the Do of an unknown thing that nobody has to do anything about.
+const Nothing = "nothing"
+
+// NothingToDo reports whether Do says that nothing has to be done.
+func (f Finding) NothingToDo() bool { return strings.HasPrefix(f.Do, Nothing) }
+
 // Finding is one line of the report.
 type Finding struct {
 	Kind Kind      `json:"kind"`
@@ -83,9 +90,11 @@ type Finding struct {
 	Was  string    `json:"was"` // the row in words; "" = there was none
 	Is   string    `json:"is"`  // what it is made
 	Why  string    `json:"why,omitempty"`
-	Do   string    `json:"do,omitempty"` // for a person; only of Unknown
+	Do   string    `json:"do,omitempty"` // for a person, only of Unknown; begins with Nothing when nothing has to be done
 	At   time.Time `json:"at,omitzero"`  // of the story's first record
 
+	// Story is the key of the story where Key is another text; "" = Key.
+	Story string `json:"-"`
 	// Again has the records that the service must read again. Only of Undecided; none = all of the story that it reads.
 	Again []Record `json:"-"`
 }

@@ -37,7 +37,9 @@ func setup(t *testing.T) *pgxpool.Pool {
 
 func staging(t *testing.T, pool *pgxpool.Pool) *Staging {
 	t.Helper()
-	s, err := NewStaging(pool)
+	lease := &Lease{pool: pool, holder: "test"}
+	require.NoError(t, lease.take(t.Context()))
+	s, err := NewStaging(lease)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Staging keeps records in the service's schema, by bucket of their key:
@@ -18,9 +17,11 @@ import (
 //	Add ─── in memory ── Save, in one transaction with the progress of the partitions ── rebuild_records
 //	Range ─ sizes of the buckets ── Stories, one range of buckets after the other
 //
-// A process that is killed loses what it added since the last Save, and its progress says so. One goroutine uses a Staging.
+// A process that is killed loses what it added since the last Save, and its progress says so. Only the holder of the lease
+// writes. One goroutine uses a Staging.
 type Staging struct {
 	pool   *pgxpool.Pool
+	lease  *Lease
 	packer *packer
 	added  [Buckets][]byte
 	size   int
@@ -35,13 +36,13 @@ type Progress struct {
 	First      map[string]int64 // the offset of the first staged record of each event
 }
 
-// NewStaging returns a staging over the schema of the pool. Close ends it.
-func NewStaging(pool *pgxpool.Pool) (*Staging, error) {
+// NewStaging returns a staging over the schema of the lease. Close ends it.
+func NewStaging(lease *Lease) (*Staging, error) {
 	packer, err := newPacker()
 	if err != nil {
 		return nil, err
 	}
-	return &Staging{pool: pool, packer: packer}, nil
+	return &Staging{pool: lease.pool, lease: lease, packer: packer}, nil
 }
 
 // Close frees the memory. It leaves the stored records.
@@ -80,12 +81,23 @@ func (s *Staging) Progress(ctx context.Context) (map[Place]Progress, error) {
 	return all, nil
 }
 
+const begunSQL = `SELECT EXISTS (SELECT FROM rebuild_progress)`
+
+// Begun reports whether a rebuild was begun and has not ended well.
+func Begun(ctx context.Context, pool *pgxpool.Pool) (begun bool, err error) {
+	if err := pool.QueryRow(ctx, begunSQL).Scan(&begun); err != nil {
+		return false, fmt.Errorf("look for a rebuild that is not complete: %w", err)
+	}
+	return begun, nil
+}
+
 const saveProgressSQL = `INSERT INTO rebuild_progress (topic, partition, topic_id, next_offset, unreadable, committed, firsts)
 VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::jsonb, '{}'))
 ON CONFLICT (topic, partition) DO UPDATE SET topic_id = EXCLUDED.topic_id, next_offset = EXCLUDED.next_offset,
   unreadable = EXCLUDED.unreadable, committed = EXCLUDED.committed, firsts = EXCLUDED.firsts`
 
-// Save stores the added records and the progress, in one transaction.
+// Save stores the added records and the progress, in one transaction. It stores nothing when the lease is lost. The lease is
+// looked at last: what was stored before is then known to be there, and the renewals wait for the commit only.
 func (s *Staging) Save(ctx context.Context, progress map[Place]Progress) error {
 	rows := s.pack()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -96,7 +108,10 @@ func (s *Staging) Save(ctx context.Context, progress map[Place]Progress) error {
 		for p, at := range progress {
 			batch.Queue(saveProgressSQL, p.Topic, p.Partition, at.TopicID, at.Next, at.Unreadable, at.Committed, at.First)
 		}
-		return tx.SendBatch(ctx, &batch).Close()
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
+		return s.lease.lock(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("stage records: %w", err)
@@ -140,9 +155,16 @@ func onAllCores(n int, do func(i int)) {
 
 const clearSQL = `TRUNCATE rebuild_records, rebuild_progress`
 
-// Clear removes all stored records.
+// Clear removes all stored records. When the lease is lost they are another rebuild's, and stay.
 func (s *Staging) Clear(ctx context.Context) error {
-	if _, err := pgdb.Exec(ctx, s.pool, clearSQL); err != nil {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := s.lease.lock(ctx, tx); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, clearSQL)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("clear the staged records: %w", err)
 	}
 	return nil

@@ -47,8 +47,8 @@ decided. Nothing is charged, refunded or sent again. Restore the database first,
 Rows that are ahead of the topics stay. What has no outcome on the topics is left to the service: its consumer groups are moved
 back to the first such record, never forward. What the topics do not tell any more is listed with what to do.
 
-Stop the service before, and start it when this has ended with 0. A rebuild that was ended continues where it was: run it
-again. --dry-run shows what would differ; it changes no row and moves no group.
+Stop the service before. Start it when this has ended with 0, or with 1 and "the rebuild is complete". A rebuild that was ended
+continues where it was: run it again. --dry-run shows what would differ; it changes no row and moves no group.
 
 The database: ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL, the URL that the service itself uses;
 for one service also --database-url or DATABASE_URL; each variable also as …_FILE. The login must be the service's own, because
@@ -56,7 +56,8 @@ rows are written. Kafka: as for the services, KAFKA_GROUP_PREFIX too. With --dat
 "pas up" that has stopped. PAYMENT_TIMEOUT and PROVIDER_URL are read as the services read them.
 
 The records are kept in the service's schema meanwhile, compressed: about 1 GB for 1,000,000 orders.
-Exit code 1 when something cannot be known.`,
+Exit code 1 when the rebuild is complete and something cannot be known that a person has to look at; and when the rebuild failed:
+then it is not complete.`,
 		Example: `  ORDERS_DATABASE_URL=postgres://orders:secret@localhost:5432/pasdetrois pas rebuild --service orders --dry-run
   pas rebuild --service all --brokers localhost:9092
   pas rebuild --service notifications --json | jq '.services[].findings[] | select(.kind == "unknown")'
@@ -112,7 +113,7 @@ func (a *app) rebuildServices(ctx context.Context, at *kafkaFlags, flags *rebuil
 		todo = append(todo, rebuilding{service, database})
 	}
 	if flags.data != "" {
-		s, err := openStopped(ctx, flags.data)
+		s, err := openStopped(ctx, flags.data, !flags.dryRun)
 		if err != nil {
 			return err
 		}
@@ -123,21 +124,36 @@ func (a *app) rebuildServices(ctx context.Context, at *kafkaFlags, flags *rebuil
 		}
 	}
 	show := a.showsRebuilt(flags.dryRun)
-	var unknown int64
+	var unknown int64 // that a person has to look at
 	for _, one := range todo {
 		report, err := a.rebuildOne(ctx, kafka, one, flags, wait, show)
 		if err != nil {
+			var old *rebuild.DatabaseError
+			if flags.data != "" && flags.dryRun && errors.As(err, &old) {
+				err = hint.Add(err, "a rebuild without --dry-run brings the schemas of the folder to this version, and so does `pas up`")
+			}
 			return errors.Join(show.end(), err)
 		}
-		unknown += report.Unknown
+		unknown += report.ToDo
 	}
 	if err := show.end(); err != nil {
 		return err
 	}
-	if unknown > 0 {
-		return hint.Add(fmt.Errorf("%d things cannot be known", unknown), "each is listed above, or with --json, with what to do")
+	switch each := "each is listed above, or with --json, with what to do"; {
+	case unknown > 0 && flags.dryRun:
+		return hint.Add(fmt.Errorf("%d things cannot be known", unknown), "%s", each)
+	case unknown > 0:
+		return hint.Add(fmt.Errorf("the rebuild is complete, and %s may start; %d things cannot be known", named(services), unknown), "%s", each)
 	}
 	return nil
+}
+
+// named joins the names of services.
+func named(services []string) string {
+	if len(services) == 1 {
+		return services[0]
+	}
+	return "the services"
 }
 
 func (a *app) rebuildOne(ctx context.Context, at kafka.Config, one rebuilding, flags *rebuildFlags, wait time.Duration, show *rebuilt) (*rebuild.Report, error) {
@@ -220,8 +236,8 @@ func (a *app) serviceURL(service, flag string, alone bool) (string, error) {
 	return target, nil
 }
 
-// openStopped opens the data folder of a `pas up` that has stopped.
-func openStopped(ctx context.Context, data string) (*stack.Stopped, error) {
+// openStopped opens the data folder of a `pas up` that has stopped. A dry run does not migrate its schemas.
+func openStopped(ctx context.Context, data string, migrate bool) (*stack.Stopped, error) {
 	data, err := filepath.Abs(data)
 	if err != nil {
 		return nil, usagef("--data: %s", err)
@@ -229,7 +245,7 @@ func openStopped(ctx context.Context, data string) (*stack.Stopped, error) {
 	if runsIn(data) {
 		return nil, hint.Add(fmt.Errorf("a `pas up` runs with its data in %s", data), "end it with Ctrl-C, and start it again afterwards")
 	}
-	s, err := stack.OpenStopped(ctx, data)
+	s, err := stack.OpenStopped(ctx, data, migrate)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, usagef("--data: %s has no data of a `pas up`", data)
 	}

@@ -17,7 +17,7 @@ import (
 // sql runs a statement in the database of a system that has stopped.
 func sql(t *testing.T, data, statement string) {
 	t.Helper()
-	s, err := stack.OpenStopped(t.Context(), data)
+	s, err := stack.OpenStopped(t.Context(), data, false)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Stop()) }()
 	conn, err := pgx.Connect(t.Context(), s.AdminURL())
@@ -68,6 +68,12 @@ func TestRebuildMakesTheRowsOfASystemThatHasStopped(t *testing.T) {
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
 	require.Regexp(t, `payments +\d+ +0 +0 +2 +0 +0 `, got.stdout)
 	require.Contains(t, got.stdout, "Nothing was changed")
+
+	sql(t, data, `ALTER TABLE payments.goose_db_version RENAME TO goose_before`)
+	got = pas(t, nil, "rebuild", "--service", "payments", "--data", data, "--dry-run")
+	require.Equal(t, cli.ExitFailure, got.code)
+	require.Contains(t, got.oneLine(t), "the schema payments was never migrated; a rebuild without --dry-run brings")
+	sql(t, data, `ALTER TABLE payments.goose_before RENAME TO goose_db_version`)
 }
 
 func TestRebuildSaysWhatIsWrongWithItsFlags(t *testing.T) {
@@ -103,6 +109,6 @@ func TestRebuildThatCannotReachItsDatabaseSaysSo(t *testing.T) {
 	got := pas(t, nowhere(t), "rebuild", "--service", "payments", "--database-url", "postgres://payments:hidden@127.0.0.1:1/pas")
 	require.Equal(t, cli.ExitFailure, got.code)
 	line := got.oneLine(t)
-	require.Contains(t, line, "cannot connect to Postgres at 127.0.0.1:1; check host and port")
+	require.Contains(t, line, "connection refused; check host and port")
 	require.NotContains(t, line, "hidden")
 }

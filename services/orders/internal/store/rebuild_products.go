@@ -83,7 +83,7 @@ func (f *folding) foldProduct(s rebuild.Story, rows map[string]stockRow) {
 		}
 		return
 	}
-	found := rebuild.Finding{Kind: rebuild.Differs, Key: last.SKU, Is: fmt.Sprintf("%q at %s, %d pieces", last.Name, last.Price, last.Stocked), At: s.Records[0].Time}
+	found := rebuild.Finding{Kind: rebuild.Differs, Key: last.SKU, Story: s.Key, Is: fmt.Sprintf("%q at %s, %d pieces", last.Name, last.Price, last.Stocked), At: s.Records[0].Time}
 	if exists {
 		found.Was = fmt.Sprintf("%q at %s, %d pieces", row.name, row.price, row.stocked)
 	}
