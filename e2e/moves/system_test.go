@@ -37,6 +37,28 @@ type system struct {
 	environ   map[string]string // of the services
 	shop      shop
 	running   *stack.Stack
+	mails     mails
+}
+
+// mails counts the emails of all lives of notifications by Message-ID.
+type mails struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+func (m *mails) took(e stack.Email) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.by == nil {
+		m.by = map[string]int{}
+	}
+	m.by[e.MessageID]++
+}
+
+func (m *mails) all() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.by)
 }
 
 func newSystem(t *testing.T) *system {
@@ -76,7 +98,7 @@ var program = func() func(t *testing.T) string {
 func (s *system) run(on *server) {
 	s.Helper()
 	running, err := stack.Start(s.Context(), stack.Config{DatabaseURL: on.url(), Brokers: []string{s.brokers},
-		TopicPrefix: s.name, GroupPrefix: s.name, Environ: s.environ})
+		TopicPrefix: s.name, GroupPrefix: s.name, Environ: s.environ, OnEmail: s.mails.took})
 	require.NoError(s, err)
 	s.running = running
 	s.shop.at.Store(running.Client())

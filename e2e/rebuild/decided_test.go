@@ -50,7 +50,7 @@ func (w *world) forget(b *backup) {
 	w.start()
 	w.settle()
 	v := judge(before, w.look(w.products()))
-	v.Problems = append(v.Problems, w.audited(false)...)
+	v.Problems = append(v.Problems, w.audited()...)
 	require.Empty(w.t, v.Problems, strings.Join(v.Problems, "\n"))
 	require.Empty(w.t, v.Unknown, "all had reached Kafka")
 }

@@ -142,7 +142,7 @@ func (w *world) play(seed uint64) {
 	w.settle()
 	after := w.look(w.products())
 	v := judge(before, after)
-	v.Problems = append(v.Problems, w.audited(len(before.Unsettled) > 0)...)
+	v.Problems = append(v.Problems, w.audited()...)
 	t.Logf("seed %d: %s at %.1f of %.1f s; rebuild killed %d times; %.0f s in all\n  orders: %s\n  cannot be known: %v", seed, c, moment.Seconds(),
 		long.Seconds(), kills, time.Since(began).Seconds(), statuses(before.Orders), v.Unknown)
 	if len(v.Problems) > 0 {
