@@ -49,7 +49,11 @@ func sound() ([]purchase.Purchase, *books) {
 
 func TestTheCountIsContentWithSoundBooks(t *testing.T) {
 	t.Parallel()
-	sum, problems := countUp(sound())
+	purchases, b := sound()
+	for _, id := range []string{"changed 1", "changed 2"} { // of products, not of orders
+		b.Messages = append(b.Messages, record{Event: "inventory_changed", MessageID: id, Body: "{}"})
+	}
+	sum, problems := countUp(purchases, b)
 	require.Empty(t, problems)
 	require.Equal(t, map[string]int{"confirmed": 1, "failed": 1, "cancelled": 1}, sum.Outcomes)
 	require.Equal(t, int64(700), sum.ChargedMinor)

@@ -26,6 +26,9 @@ func (c *count) messages() {
 	}
 	for _, r := range c.books.Messages {
 		c.tally.Messages++
+		if r.Event == messages.EventInventoryChanged { // it is about a product
+			continue
+		}
 		t := output{r.OrderID, r.Event, r.Kind}
 		before, again := first[t]
 		switch {
