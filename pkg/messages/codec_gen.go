@@ -333,7 +333,7 @@ func (c *converter) event(topic, name string) Event {
 	case EventPaymentCaptured:
 		return PaymentCaptured{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentID: c.id(fPaymentID)}
 	case EventRefundRequested:
-		return RefundRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), Reason: c.text(fReason), Step: c.text(fStep)}
+		return RefundRequested{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), Reason: c.text(fReason), Step: c.lenientCode(fStep)}
 	case EventPaymentRefunded:
 		return PaymentRefunded{OrderID: c.id(fOrderID), UserID: c.id(fUserID), Amount: c.required(fAmount), PaymentID: c.id(fPaymentID)}
 	case EventNotificationRequested:

@@ -51,7 +51,7 @@ type RefundRequested struct {
 	UserID  string `wire:"user_id,id"`
 	Amount  Money  `wire:"amount,money,positive"`
 	Reason  string `wire:"reason,reason"`
-	Step    string `wire:"step,code,optional"` // the cause of the request, "" from a version without the field
+	Step    string `wire:"step,code,optional,lenient"` // the cause of the request, "" from another producer, or a version without the field
 }
 
 // PaymentRefunded is `payment_refunded` on topic `payments`. Amount 0 means that the payment was voided before capture.

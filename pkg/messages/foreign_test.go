@@ -86,3 +86,21 @@ func roundTrip(t testing.TB, m messages.Message) {
 		t.Fatalf("written %+v\nread    %+v", m, got)
 	}
 }
+
+// Nobody acts on the step of a request, so another producer may write anything there.
+func TestAStepOfAnotherFormCountsAsAbsent(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{`"Claims Desk / 7"`, `7`, `["x"]`, `"` + strings.Repeat("s", 300) + `"`} {
+		for body, want := range map[string]messages.Event{
+			`{"event":"payment_requested","order_id":"o","user_id":"u","amount":1,"step":`: messages.PaymentRequested{OrderID: "o", UserID: "u",
+				Amount: messages.Money{Minor: 100, Currency: "USD"}},
+			`{"event":"refund_requested","order_id":"o","user_id":"u","amount":1,"reason":"damaged","step":`: messages.RefundRequested{OrderID: "o", UserID: "u",
+				Amount: messages.Money{Minor: 100, Currency: "USD"}, Reason: "damaged"},
+		} {
+			got, err := messages.Decode(messages.Record{Topic: messages.TopicPayments, Value: []byte(body + step + `}`)})
+			if err != nil || !reflect.DeepEqual(got.Event, want) {
+				t.Errorf("%s: %+v, %v", step, got.Event, err)
+			}
+		}
+	}
+}

@@ -25,6 +25,7 @@ type Record struct {
 	Topic     string
 	Partition int32
 	Offset    int64
+	Written   time.Time // the record's own time; with the place it tells records of a topic that was made again apart
 }
 
 // Story is all that the topics tell about one key, such as an order. Records are in the order of their Message.Time, then of

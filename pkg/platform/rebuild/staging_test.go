@@ -50,7 +50,7 @@ func TestAStagedRecordGivesTheSameMessage(t *testing.T) {
 	for _, r := range records {
 		m, err := messages.Decode(r)
 		require.NoError(t, err)
-		require.Equal(t, []Record{{m, r.Topic, r.Partition, r.Offset}}, found[m.Event.Key()].Records)
+		require.Equal(t, []Record{{m, r.Topic, r.Partition, r.Offset, r.Time}}, found[m.Event.Key()].Records)
 	}
 }
 

@@ -110,7 +110,7 @@ func story(key string, records []messages.Record) (Story, error) {
 		if err != nil {
 			return Story{}, fmt.Errorf("read staged record %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
-		st.Records = append(st.Records, Record{m, r.Topic, r.Partition, r.Offset})
+		st.Records = append(st.Records, Record{m, r.Topic, r.Partition, r.Offset, r.Time})
 	}
 	slices.SortFunc(st.Records, func(a, b Record) int {
 		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))

@@ -31,7 +31,7 @@ func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.M
 	return p, created, err
 }
 
-// Restock adds pieces to a product, publishes it, and returns the answer that render makes of it, or ErrNotFound. With a key it adds
+// Restock adds pieces to a product, publishes it when the contract allows it, and returns the answer that render makes of it, or ErrNotFound. With a key it adds
 // them once: a repetition gets the first answer, and replayed is true. Errors: ErrKeyBusy, ErrKeyReused. After any error no
 // piece is added and the key stays free.
 func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idempotency, render func(domain.Product) (Answer, error)) (answer Answer, replayed bool, err error) {
@@ -54,7 +54,7 @@ func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idem
 		if err != nil {
 			return err
 		}
-		w.outbox(inventoryChanged(p, w.now, tracing.Parent(ctx)))
+		a.publishAllowed(w, inventoryChanged(p, w.now, tracing.Parent(ctx)))
 		if answer, err = render(p); err != nil || key == nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idem
 
 // AnnounceProducts publishes products that no event tells of: those that an earlier version changed, and those that were inserted
 // into the table by hand. It returns their number: call it again while that is more than 0. A product that the contract does not
-// allow is logged, and is published with its next change.
+// allow is logged, and is published with the first change after which the contract allows it.
 func (a *App) AnnounceProducts(ctx context.Context) (int, error) {
 	n := 0
 	_, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
@@ -76,14 +76,19 @@ func (a *App) AnnounceProducts(ctx context.Context) (int, error) {
 		}
 		n = len(products)
 		for _, p := range products {
-			m := inventoryChanged(p, w.now, "")
-			if err := m.Event.Validate(); err != nil {
-				a.cfg.Log.Warn("product is not published: the contract does not allow it", "event", m.Event.EventName(), "message_id", m.ID, "err", err)
-				continue
-			}
-			w.outbox(m)
+			a.publishAllowed(w, inventoryChanged(p, w.now, ""))
 		}
 		return nil
 	})
 	return n, err
+}
+
+// publishAllowed publishes the change of a product that may have been inserted by hand. When the contract does not allow the
+// product, it logs that instead.
+func (a *App) publishAllowed(w *work, m messages.Message) {
+	if err := m.Event.Validate(); err != nil {
+		a.cfg.Log.Warn("product is not published: the contract does not allow it", "event", m.Event.EventName(), "message_id", m.ID, "err", err)
+		return
+	}
+	w.outbox(m)
 }

@@ -83,4 +83,13 @@ VALUES ('tutu', 'Tutu', 1990, 'USD', 7, 7, 4), ('long', repeat('n', 201), 1, 'US
 	says(t, w.took(), inventoryChanged("Tutu", 1990, 7, 5)) // the other one is against the contract: it is logged
 	require.Zero(t, w.sweep(w.AnnounceProducts))
 	require.Empty(t, w.took())
+
+	// It can be restocked all the same, and is published when a change makes it good.
+	_, _, err = w.Restock(t.Context(), "long", 3, nil, answered)
+	require.NoError(t, err)
+	require.Empty(t, w.took())
+	w.pieces("long", 3, 0, 0)
+	_, _, err = w.PutProduct(t.Context(), "long", "Long", usd(1))
+	require.NoError(t, err)
+	require.Len(t, w.took(), 1)
 }

@@ -12,8 +12,8 @@ type Folded struct {
 	// Open is why the service must read the messages with the indexes Again once more, "" when it need not.
 	Open  string
 	Again []int
-	// Refused are the indexes of messages that the service does not apply to the order. Each of them is a dead letter or a held
-	// message of the service. If it is neither, the service must read it again.
+	// Refused are the indexes of messages that the service does not apply to the order, without the parked ones. If one of them is
+	// no held message either, the service must read it again.
 	Refused []int
 	// Unknown is what the messages do not say, and Do is what a person can do about it.
 	Unknown, Do string
@@ -46,8 +46,11 @@ type Folded struct {
 // is money that came after the end: it changes no status.
 //
 // An answer of payments comes last. It counts when no decision about it was published; see answer.
-func Fold(told []messages.Message, row *Order, policy Policy) Folded {
-	f := hear(told)
+//
+// Parked are the indexes of messages that are dead letters. Only a person decides about those: Fold neither applies them nor has
+// them read again.
+func Fold(told []messages.Message, row *Order, policy Policy, parked ...int) Folded {
+	f := hear(told, parked)
 	f.plan()
 	c, gap := f.content(row)
 	if gap != "" && row == nil {
@@ -113,14 +116,16 @@ func contradiction(err error) Folded {
 
 // undecided is an order of which the service has published nothing.
 func (f *facts) undecided() Folded {
-	if len(f.placed) > 0 {
-		return Folded{Open: noOutcome(messages.EventOrderPlaced), Again: f.placed}
+	if placed := f.notParked(f.placed); len(placed) > 0 {
+		return Folded{Open: noOutcome(messages.EventOrderPlaced), Again: placed}
 	}
 	folded := Folded{}
 	for _, list := range [][]int{f.captures, f.failures, f.refunds} {
 		for _, i := range list {
-			folded.Refused = append(folded.Refused, i)
-			if m := f.told[i]; !m.Outside && m.Source == messages.ServicePayments {
+			if !f.isParked(i) {
+				folded.Refused = append(folded.Refused, i)
+			}
+			if m := f.told[i]; !m.Outside && m.Source == messages.ServicePayments && len(f.placed) == 0 {
 				folded.Unknown = "payments answers a request of orders, and the order is in no topic"
 				folded.Do = "ask the payment provider whether money was taken, and give it back"
 			}

@@ -21,7 +21,7 @@ func (folded *Folded) answer(f *facts, policy Policy) {
 	o := folded.Order
 	folded.published = o
 	for i, m := range f.told {
-		if _, failed := m.Event.(messages.PaymentFailed); o.Status == Pending && !failed || f.isDropped(&o, i) {
+		if _, failed := m.Event.(messages.PaymentFailed); o.Status == Pending && !failed || f.isParked(i) || f.isDropped(&o, i) {
 			continue
 		}
 		if after, outcome, _ := o.handle(m, policy, later(o.UpdatedAt, m.Time)); outcome { // judge lists those that contradict
@@ -35,17 +35,18 @@ func (folded *Folded) answer(f *facts, policy Policy) {
 // judge sets Open and Refused: it asks what the service would do if it read the messages of others again.
 func (folded *Folded) judge(f *facts, policy Policy) {
 	o := &folded.Order
-	if o.Status == Pending {
-		folded.Open, folded.Again = noOutcome(messages.EventOrderPlaced), f.placed
+	placed := f.notParked(f.placed)
+	if o.Status == Pending && (len(placed) > 0 || len(f.placed) == 0) {
+		folded.Open, folded.Again = noOutcome(messages.EventOrderPlaced), placed
 	}
-	for _, i := range f.placed {
+	for _, i := range placed {
 		m := f.told[i]
 		if o.Same(PlacementOf(m.Event.(messages.OrderPlaced), "")) != nil {
 			folded.Refused = append(folded.Refused, i)
 		}
 	}
 	for _, list := range [][]int{f.captures, f.failures, f.refunds} {
-		for _, i := range list {
+		for _, i := range f.notParked(list) {
 			if f.isDropped(o, i) {
 				continue
 			}

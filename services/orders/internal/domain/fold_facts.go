@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 
 	"pasdetrois/pkg/messages"
@@ -8,7 +9,8 @@ import (
 
 // facts are the messages about one order, each where it counts. Of two messages that say the same the first one counts.
 type facts struct {
-	told []messages.Message
+	told   []messages.Message
+	parked []int // indexes of those that are dead letters
 
 	// Of the orders service.
 	own       *messages.Message            // its order_placed: the order was placed over HTTP
@@ -27,8 +29,8 @@ type facts struct {
 const lateReason = "order_"
 
 // hear sorts the messages.
-func hear(told []messages.Message) *facts {
-	f := &facts{told: told, ended: map[Status]*messages.Message{}, said: map[Status]*messages.Message{}}
+func hear(told []messages.Message, parked []int) *facts {
+	f := &facts{told: told, parked: parked, ended: map[Status]*messages.Message{}, said: map[Status]*messages.Message{}}
 	first := func(at **messages.Message, m *messages.Message) {
 		if *at == nil && m.Source == messages.ServiceOrders {
 			*at, f.decided = m, true
@@ -76,6 +78,18 @@ func hear(told []messages.Message) *facts {
 	return f
 }
 
+func (f *facts) isParked(i int) bool { return slices.Contains(f.parked, i) }
+
+// notParked returns those of the indexes whose messages are no dead letters.
+func (f *facts) notParked(list []int) (rest []int) {
+	for _, i := range list {
+		if !f.isParked(i) {
+			rest = append(rest, i)
+		}
+	}
+	return rest
+}
+
 // Tells reports whether Fold needs the message to know an order.
 func Tells(m messages.Message) bool {
 	switch e := m.Event.(type) {
@@ -102,6 +116,10 @@ func (f *facts) plan() {
 		f.requested, f.off = nil, nil
 	case f.has(Cancelled):
 		f.drop(Failed)
+	}
+	// An order that ended so had no request of orders: a refund_requested beside it is of a time that a restored backup did not know.
+	if end := f.ended[Cancelled]; end != nil && end.Event.(messages.OrderCancelled).Reason == ReasonPaymentRefunded {
+		f.off = nil
 	}
 	if f.off == nil {
 		return

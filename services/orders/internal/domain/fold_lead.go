@@ -108,7 +108,7 @@ func (f *facts) calledOff(o *Order, reason string, at time.Time, policy Policy) 
 // noteCapture notes the payment of an order that was called off before it.
 func (f *facts) noteCapture(o *Order, policy Policy) error {
 	i := f.capture(o)
-	if o.Status != Cancelling || o.PaymentID != "" || i < 0 {
+	if o.Status != Cancelling || o.PaymentID != "" || i < 0 || f.isParked(i) && f.paymentID() == "" {
 		return nil
 	}
 	if ended, paid := f.endedPaid(); ended && !paid {

@@ -35,16 +35,17 @@ var (
 	two       = []messages.Item{{SKU: "a", Quantity: 2}, {SKU: "b", Quantity: 1}}
 	twoPriced = []messages.Item{{SKU: "a", Quantity: 2, UnitPrice: &messages.Money{Minor: 100, Currency: "USD"}},
 		{SKU: "b", Quantity: 1, UnitPrice: &messages.Money{Minor: 300, Currency: "USD"}}}
-	fromShop   = messages.OrderPlaced{OrderID: "o", UserID: "u", Total: messages.Money{Currency: "USD"}, Items: two}
-	fromHTTP   = messages.OrderPlaced{OrderID: "o", UserID: "u", Total: usd(500), HasTotal: true, Items: twoPriced}
-	asked      = messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: usd(500), Items: twoPriced, Step: "order_placed"}
-	askedOld   = messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: usd(500)}
-	paid       = messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(500), PaymentID: "p"}
-	declined   = messages.PaymentFailed{OrderID: "o", UserID: "u", Total: usd(500), Reason: "card_declined"}
-	goneBack   = messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(500), PaymentID: "p"}
-	nothing    = messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(0)}
-	isPaid     = messages.OrderConfirmed{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, PaymentID: "p", Step: "payment_captured"}
-	isRejected = messages.OrderRejected{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, Reason: "out_of_stock"}
+	fromShop    = messages.OrderPlaced{OrderID: "o", UserID: "u", Total: messages.Money{Currency: "USD"}, Items: two}
+	fromHTTP    = messages.OrderPlaced{OrderID: "o", UserID: "u", Total: usd(500), HasTotal: true, Items: twoPriced}
+	asked       = messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: usd(500), Items: twoPriced, Step: "order_placed"}
+	askedOld    = messages.PaymentRequested{OrderID: "o", UserID: "u", Amount: usd(500)}
+	paid        = messages.PaymentCaptured{OrderID: "o", UserID: "u", Amount: usd(500), PaymentID: "p"}
+	declined    = messages.PaymentFailed{OrderID: "o", UserID: "u", Total: usd(500), Reason: "card_declined"}
+	goneBack    = messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(500), PaymentID: "p"}
+	nothing     = messages.PaymentRefunded{OrderID: "o", UserID: "u", Amount: usd(0)}
+	isPaid      = messages.OrderConfirmed{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, PaymentID: "p", Step: "payment_captured"}
+	isGivenBack = messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, Reason: "payment_refunded", PaymentID: "p", Step: "payment_refunded"}
+	isRejected  = messages.OrderRejected{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, Reason: "out_of_stock"}
 )
 
 func back(reason string) messages.RefundRequested {
@@ -83,42 +84,46 @@ func TestFold(t *testing.T) {
 		open  string
 		lines []messages.Item // nil = twoPriced
 	}{
-		"taken over HTTP":                             {told: told(fromHTTP), is: "pending   none", open: "order_placed has no outcome"},
-		"from a shop, not read":                       {told: shop, open: "order_placed has no outcome"},
-		"asked for":                                   {told: after(shop, asked), is: "awaiting_payment   reserved"},
-		"asked for by an earlier version":             {told: after(shop, askedOld), is: "awaiting_payment   reserved", lines: two},
-		"paid, and not confirmed":                     {told: after(shop, asked, paid), is: "confirmed  p sold", open: "payment_captured has no outcome"},
-		"declined, and not said":                      {told: after(shop, asked, declined), is: "failed card_declined  none", open: "payment_failed has no outcome"},
-		"declined before its step, and not said":      {told: told(fromHTTP, declined), is: "failed card_declined  none", open: "payment_failed has no outcome"},
-		"paid before its step":                        {told: told(fromHTTP, paid), is: "pending   none", open: "payment_captured has no outcome"},
-		"timed out and given back, and not said":      {told: after(shop, asked, back("payment_timeout"), declined, nothing), is: "failed payment_timeout  none", open: "payment_refunded has no outcome"},
-		"called off when confirmed, and not ended":    {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack), is: "cancelled cancelled_by_user p none", open: "payment_refunded has no outcome"},
-		"given back without a request, and not said":  {told: after(shop, asked, paid, isPaid, goneBack), is: "cancelled payment_refunded p none", open: "payment_refunded has no outcome"},
-		"paid and given back, and not said":           {told: after(shop, asked, paid, goneBack), is: "confirmed  p sold", open: "payment_refunded has no outcome"},
-		"declined for another amount":                 {told: after(shop, asked, ofAnother), is: "awaiting_payment   reserved"},
-		"declined":                                    {told: after(shop, asked, declined, mailed("failed")), is: "failed card_declined  none"},
-		"confirmed":                                   {told: after(shop, asked, paid, isPaid), is: "confirmed  p sold"},
-		"confirmed, said twice":                       {told: after(shop, asked, paid, isPaid, paid, isPaid), is: "confirmed  p sold"},
-		"confirmed by an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed")), is: "confirmed  p sold", lines: two},
-		"rejected":                                    {told: after(shop, isRejected), is: "rejected out_of_stock  none"},
-		"rejected, then decided anew":                 {told: after(shop, isRejected, asked, paid, isPaid), is: "rejected out_of_stock p none", open: "payment_captured has no outcome"},
-		"cancelled at once":                           {told: told(fromHTTP, cancelledBy("http", "")), is: "cancelled cancelled_by_user  none"},
-		"cancelled at once, then decided anew":        {told: told(fromHTTP, cancelledBy("http", ""), asked), is: "cancelled cancelled_by_user  none"},
-		"called off":                                  {told: after(shop, asked, back("cancelled_by_user")), is: "cancelling cancelled_by_user  reserved"},
-		"called off when confirmed":                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user")), is: "cancelling cancelled_by_user p sold"},
-		"called off, then confirmed anew":             {told: after(shop, asked, back("payment_timeout"), paid, isPaid), is: "cancelling payment_timeout p reserved"},
-		"called off by its user, then confirmed anew": {told: after(shop, asked, back("cancelled_by_user"), paid, isPaid), is: "cancelling cancelled_by_user p reserved"},
-		"called off, and given back":                  {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelled cancelled_by_user p none", open: "payment_refunded has no outcome"},
-		"cancelled":                                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, cancelledBy("payment_refunded", "p")), is: "cancelled cancelled_by_user p none"},
-		"cancelled in an earlier version":             {told: after(shop, askedOld, paid, mailed("confirmed"), back("cancelled_by_user"), goneBack, mailed("cancelled")), is: "cancelled cancelled_by_user p none", lines: two},
-		"given back without a request":                {told: after(shop, asked, paid, isPaid, goneBack, messages.OrderCancelled{OrderID: "o", UserID: "u", Total: usd(500), Items: twoPriced, Reason: "payment_refunded", PaymentID: "p", Step: "payment_refunded"}), is: "cancelled payment_refunded p none"},
-		"timed out, declined after that":              {told: after(shop, asked, back("payment_timeout"), declined, nothing, failedFor("payment_timeout", "")), is: "failed payment_timeout  none"},
-		"paid after the end":                          {told: after(shop, isRejected, paid, back("order_rejected")), is: "rejected out_of_stock p none"},
-		"paid after the end, and not given back":      {told: after(shop, isRejected, paid), is: "rejected out_of_stock p none", open: "payment_captured has no outcome"},
-		"short when it was paid":                      {told: after(shop, paid, back("out_of_stock")), is: "cancelling out_of_stock p none", lines: two},
-		"another order_placed first":                  {told: after(by("shop:", told(other, fromShop)), asked), is: "awaiting_payment   reserved"},
-		"order_placed is gone":                        {told: told(asked, paid, isPaid), is: "confirmed  p sold"},
-		"a decision that somebody else wrote":         {told: append(after(shop, asked), by("shop:", told(isRejected))...), is: "awaiting_payment   reserved"},
+		"taken over HTTP":                                            {told: told(fromHTTP), is: "pending   none", open: "order_placed has no outcome"},
+		"from a shop, not read":                                      {told: shop, open: "order_placed has no outcome"},
+		"asked for":                                                  {told: after(shop, asked), is: "awaiting_payment   reserved"},
+		"asked for by an earlier version":                            {told: after(shop, askedOld), is: "awaiting_payment   reserved", lines: two},
+		"paid, and not confirmed":                                    {told: after(shop, asked, paid), is: "confirmed  p sold", open: "payment_captured has no outcome"},
+		"declined, and not said":                                     {told: after(shop, asked, declined), is: "failed card_declined  none", open: "payment_failed has no outcome"},
+		"declined before its step, and not said":                     {told: told(fromHTTP, declined), is: "failed card_declined  none", open: "payment_failed has no outcome"},
+		"paid before its step":                                       {told: told(fromHTTP, paid), is: "pending   none", open: "payment_captured has no outcome"},
+		"timed out and given back, and not said":                     {told: after(shop, asked, back("payment_timeout"), declined, nothing), is: "failed payment_timeout  none", open: "payment_refunded has no outcome"},
+		"called off when confirmed, and not ended":                   {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack), is: "cancelled cancelled_by_user p none", open: "payment_refunded has no outcome"},
+		"given back without a request, and not said":                 {told: after(shop, asked, paid, isPaid, goneBack), is: "cancelled payment_refunded p none", open: "payment_refunded has no outcome"},
+		"paid and given back, and not said":                          {told: after(shop, asked, paid, goneBack), is: "confirmed  p sold", open: "payment_refunded has no outcome"},
+		"declined for another amount":                                {told: after(shop, asked, ofAnother), is: "awaiting_payment   reserved"},
+		"declined":                                                   {told: after(shop, asked, declined, mailed("failed")), is: "failed card_declined  none"},
+		"confirmed":                                                  {told: after(shop, asked, paid, isPaid), is: "confirmed  p sold"},
+		"confirmed, said twice":                                      {told: after(shop, asked, paid, isPaid, paid, isPaid), is: "confirmed  p sold"},
+		"confirmed by an earlier version":                            {told: after(shop, askedOld, paid, mailed("confirmed")), is: "confirmed  p sold", lines: two},
+		"rejected":                                                   {told: after(shop, isRejected), is: "rejected out_of_stock  none"},
+		"rejected, then decided anew":                                {told: after(shop, isRejected, asked, paid, isPaid), is: "rejected out_of_stock p none", open: "payment_captured has no outcome"},
+		"cancelled at once":                                          {told: told(fromHTTP, cancelledBy("http", "")), is: "cancelled cancelled_by_user  none"},
+		"cancelled at once, then decided anew":                       {told: told(fromHTTP, cancelledBy("http", ""), asked), is: "cancelled cancelled_by_user  none"},
+		"called off":                                                 {told: after(shop, asked, back("cancelled_by_user")), is: "cancelling cancelled_by_user  reserved"},
+		"called off when confirmed":                                  {told: after(shop, asked, paid, isPaid, back("cancelled_by_user")), is: "cancelling cancelled_by_user p sold"},
+		"called off, then confirmed anew":                            {told: after(shop, asked, back("payment_timeout"), paid, isPaid), is: "cancelling payment_timeout p reserved"},
+		"called off by its user, then confirmed anew":                {told: after(shop, asked, back("cancelled_by_user"), paid, isPaid), is: "cancelling cancelled_by_user p reserved"},
+		"called off, and given back":                                 {told: after(shop, asked, back("cancelled_by_user"), paid, goneBack), is: "cancelled cancelled_by_user p none", open: "payment_refunded has no outcome"},
+		"cancelled":                                                  {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, cancelledBy("payment_refunded", "p")), is: "cancelled cancelled_by_user p none"},
+		"cancelled in an earlier version":                            {told: after(shop, askedOld, paid, mailed("confirmed"), back("cancelled_by_user"), goneBack, mailed("cancelled")), is: "cancelled cancelled_by_user p none", lines: two},
+		"called off by its user, then confirmed and given back anew": {told: after(shop, asked, back("cancelled_by_user"), paid, isPaid, goneBack, isGivenBack), is: "cancelled payment_refunded p none"},
+		"called off when confirmed, then given back anew":            {told: after(shop, asked, paid, isPaid, back("cancelled_by_user"), goneBack, isGivenBack), is: "cancelled payment_refunded p none"},
+		"timed out, then confirmed and given back anew":              {told: after(shop, asked, back("payment_timeout"), paid, isPaid, goneBack, isGivenBack), is: "cancelled payment_refunded p none"},
+		"short, then confirmed and given back anew":                  {told: after(shop, asked, back("out_of_stock"), paid, isPaid, goneBack, isGivenBack), is: "cancelled payment_refunded p none"},
+		"given back without a request":                               {told: after(shop, asked, paid, isPaid, goneBack, isGivenBack), is: "cancelled payment_refunded p none"},
+		"timed out, declined after that":                             {told: after(shop, asked, back("payment_timeout"), declined, nothing, failedFor("payment_timeout", "")), is: "failed payment_timeout  none"},
+		"paid after the end":                                         {told: after(shop, isRejected, paid, back("order_rejected")), is: "rejected out_of_stock p none"},
+		"paid after the end, and not given back":                     {told: after(shop, isRejected, paid), is: "rejected out_of_stock p none", open: "payment_captured has no outcome"},
+		"short when it was paid":                                     {told: after(shop, paid, back("out_of_stock")), is: "cancelling out_of_stock p none", lines: two},
+		"another order_placed first":                                 {told: after(by("shop:", told(other, fromShop)), asked), is: "awaiting_payment   reserved"},
+		"order_placed is gone":                                       {told: told(asked, paid, isPaid), is: "confirmed  p sold"},
+		"a decision that somebody else wrote":                        {told: append(after(shop, asked), by("shop:", told(isRejected))...), is: "awaiting_payment   reserved"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -26,17 +26,27 @@ type Rebuilder struct {
 	policy domain.Policy
 	now    func() time.Time
 
-	aside map[place]bool // records that are dead letters or held messages; nil = not read yet
+	aside map[place]aside // records that are dead letters or held messages; nil = not read yet
 	// For a dry run: the pieces that orders hold more than their rows say, and the pieces of products that would change.
 	moved   map[string]pieces
 	stocked map[string]int64
 }
 
-// place is where a record is.
+// place is where a record is. Offsets begin anew when a topic is made again, so the record's time belongs to it.
 type place struct {
 	topic     string
 	partition int32
 	offset    int64
+	micros    int64 // of the record's time
+}
+
+func placeOf(r rebuild.Record) place {
+	return place{r.Topic, r.Partition, r.Offset, r.Written.UnixMicro()}
+}
+
+// aside says why the service does not read a record again.
+type aside struct {
+	parked bool // it is a dead letter that was not replayed; otherwise it was replayed or is a held message
 }
 
 // pieces are what orders hold of a product.
@@ -105,24 +115,27 @@ func (r *Rebuilder) Fold(ctx context.Context, stories []rebuild.Story, write boo
 	return last.findings, nil
 }
 
-const asideSQL = `SELECT topic, partition, record_offset FROM dead_letters UNION ALL SELECT topic, partition, record_offset FROM held_messages`
+const asideSQL = `SELECT topic, partition, record_offset, record_time, state <> 'replayed' FROM dead_letters
+UNION ALL SELECT topic, partition, record_offset, record_time, false FROM held_messages`
 
 // readAside reads once which records are dead letters or held messages: they are not read again.
 func (r *Rebuilder) readAside(ctx context.Context) error {
 	if r.aside != nil {
 		return nil
 	}
-	found, err := pgdb.Collect(ctx, r.pool, func(row pgx.CollectableRow) (p place, err error) {
-		err = row.Scan(&p.topic, &p.partition, &p.offset)
+	all := make(map[place]aside)
+	_, err := pgdb.Collect(ctx, r.pool, func(row pgx.CollectableRow) (p place, err error) {
+		var a aside
+		var at time.Time
+		err = row.Scan(&p.topic, &p.partition, &p.offset, &at, &a.parked)
+		p.micros = at.UnixMicro()
+		all[p] = aside{parked: a.parked || all[p].parked}
 		return p, err
 	}, asideSQL)
 	if err != nil {
 		return fmt.Errorf("read dead letters and held messages: %w", err)
 	}
-	r.aside = make(map[place]bool, len(found))
-	for _, p := range found {
-		r.aside[p] = true
-	}
+	r.aside = all
 	return nil
 }
 
@@ -154,9 +167,10 @@ func (f *folding) write(ctx context.Context) error {
 }
 
 // dropOrdersSQL deletes rows that contradict the topics. Their messages in the outbox were never published, and the topics know
-// better.
+// better. The outbox may have the change of a product whose sku is the id of such an order: it stays.
 var dropOrdersSQL = []string{
-	`DELETE FROM outbox WHERE key = ANY (SELECT convert_to(id, 'UTF8') FROM unnest($1::text[]) AS id)`,
+	`DELETE FROM outbox WHERE key = ANY (SELECT convert_to(id, 'UTF8') FROM unnest($1::text[]) AS id)
+  AND position(convert_to('"event":"inventory_changed"', 'UTF8') IN value) = 0`,
 	`DELETE FROM order_events WHERE order_id = ANY($1)`,
 	`DELETE FROM order_lines WHERE order_id = ANY($1)`,
 	`DELETE FROM orders WHERE order_id = ANY($1)`,

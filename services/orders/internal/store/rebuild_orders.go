@@ -64,10 +64,14 @@ func (f *folding) readRows(ctx context.Context, ids []string) (map[string]*domai
 // foldOrder folds one story. The row is nil when there is none.
 func (f *folding) foldOrder(s rebuild.Story, row *domain.Order) {
 	told := make([]messages.Message, len(s.Records))
-	for i := range s.Records {
-		told[i] = s.Records[i].Message
+	var parked []int
+	for i, r := range s.Records {
+		told[i] = r.Message
+		if f.aside[placeOf(r)].parked {
+			parked = append(parked, i)
+		}
 	}
-	folded := domain.Fold(told, row, f.policy)
+	folded := domain.Fold(told, row, f.policy, parked...)
 	find := func(kind rebuild.Kind, fill func(*rebuild.Finding)) {
 		found := rebuild.Finding{Kind: kind, Key: s.Key, At: told[0].Time}
 		if row != nil {
@@ -88,7 +92,8 @@ func (f *folding) foldOrder(s rebuild.Story, row *domain.Order) {
 	}
 	open, again := folded.Open, folded.Again
 	for _, i := range folded.Refused {
-		if r := s.Records[i]; !f.aside[place{r.Topic, r.Partition, r.Offset}] && folded.Unknown == "" {
+		r := s.Records[i]
+		if _, aside := f.aside[placeOf(r)]; !aside && folded.Unknown == "" {
 			if open == "" {
 				open = r.Event.EventName() + " is neither a dead letter nor held"
 			}

@@ -39,7 +39,7 @@ const stockRowsSQL = `SELECT sku, name, price_minor, currency, reserved, sold, s
 FROM inventory WHERE sku = ANY($1)`
 
 // foldProducts notes the products that are not what their last inventory_changed says. It has the highest version. A product whose
-// change is still to be published stays.
+// newer change is still to be published stays. An older one in the outbox is that of a restored backup.
 func (f *folding) foldProducts(ctx context.Context, stories []rebuild.Story) error {
 	if len(stories) == 0 {
 		return nil
@@ -74,7 +74,7 @@ func (f *folding) foldProduct(s rebuild.Story, rows map[string]stockRow) {
 	}
 	row, exists := rows[last.SKU]
 	switch {
-	case last.SKU == "", row.unpublished, exists && !row.announced && row.version > last.Version: // the topic is still to have it
+	case last.SKU == "", row.version > last.Version && (row.unpublished || exists && !row.announced): // the topic is still to have it
 		return
 	case exists && row.name == last.Name && row.price == last.Price && row.stocked >= last.Stocked && (row.stocked == last.Stocked || row.isProven()):
 		if row.version < last.Version || !row.announced { // the next change must have a higher one
