@@ -85,8 +85,9 @@ func (n Notification) unsure() Notification {
 // unsure adds the words for a person to a notification whose outcome nobody knows.
 func unsure(f Folded) Folded {
 	if strings.HasPrefix(f.Notification.Reason, unknownOutcome) {
-		f.Unknown = "the topic has no outcome of this email: an earlier version recorded none, or retention removed it"
-		f.Do = "ask the mail server whether it took the email; if not, send it with `pas emails retry`: `pas emails list` has its id"
+		f.Unknown = "the topic has no outcome of this email: an earlier version recorded none, retention removed it, or the email " +
+			"waited for the mail server and its partition has no outcome at all"
+		f.Do = "ask the mail server whether it took the email; if not, send it with `pas emails retry ID`: `pas emails list` has the id"
 	}
 	return f
 }
