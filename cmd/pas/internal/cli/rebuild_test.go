@@ -8,9 +8,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/client"
 )
 
@@ -25,6 +27,24 @@ func sql(t *testing.T, data, statement string) {
 	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 	_, err = conn.Exec(t.Context(), statement)
 	require.NoError(t, err)
+}
+
+// publish writes a message as the service payments does, to the topics of a system that has stopped.
+func publish(t *testing.T, data string, e messages.Event) {
+	t.Helper()
+	s, err := stack.OpenStopped(t.Context(), data, false)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Stop()) }()
+	m, err := messages.Message{ID: messages.ID(e.Key(), e.EventName(), "test"), Source: messages.ServicePayments, Event: e, Time: time.Now()}.Record()
+	require.NoError(t, err)
+	r := &kgo.Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Timestamp: m.Time}
+	for _, h := range m.Headers {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	writer, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers()...))
+	require.NoError(t, err)
+	defer writer.Close()
+	require.NoError(t, writer.ProduceSync(t.Context(), r).FirstErr())
 }
 
 type rebuiltView struct {
@@ -74,6 +94,15 @@ func TestRebuildMakesTheRowsOfASystemThatHasStopped(t *testing.T) {
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Contains(t, got.oneLine(t), "the schema payments was never migrated; a rebuild without --dry-run brings")
 	sql(t, data, `ALTER TABLE payments.goose_before RENAME TO goose_db_version`)
+
+	// The order of a payment is in no topic. Payments lacks only what nobody has to do anything about.
+	publish(t, data, messages.PaymentCaptured{OrderID: "lost", UserID: "ada", Amount: messages.Money{Minor: 500, Currency: "USD"}, PaymentID: "p"})
+	view = rebuild()
+	require.Equal(t, [...]int{1, 2, 1}, [...]int{view.Services[0].Report.Made, view.Services[0].Report.Equal, view.Services[0].Report.Unknown})
+	got = pas(t, nil, "rebuild", "--service", "orders", "--data", data)
+	require.Equal(t, cli.ExitFailure, got.code)
+	require.Contains(t, got.stderr, "the rebuild is complete, and orders may start; 1 things cannot be known; each is listed above")
+	require.Contains(t, got.stdout, "lost is unknown")
 }
 
 func TestRebuildSaysWhatIsWrongWithItsFlags(t *testing.T) {
