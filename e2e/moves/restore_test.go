@@ -185,12 +185,12 @@ func TestKafkaIsLost(t *testing.T) {
 	s.sells(10)
 	end()
 	shut()
-	s.outcomes(on)
 	out, err = s.command(on, "audit", "--grace", "0s")
 	require.Error(t, err)
 	require.Contains(t, out, "no email was requested")
 	out, err = s.command(on, "order", "republish", "--placed-from", "1h ago")
 	require.NoError(t, err, out)
+	s.outcomes(on) // of those too whose payment_requested was lost
 	s.eventually(func() error {
 		out, err := s.command(on, "audit", "--grace", "0s")
 		if err != nil {
