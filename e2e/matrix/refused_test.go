@@ -179,7 +179,7 @@ func TestAServiceThatIsRefusedWaitsAndRecovers(t *testing.T) {
 		ready, log := notified(t, own(login(b.saslPlaintext, "SASL_PLAINTEXT", "SCRAM-SHA-256", "limited"), prefix))
 		says(t, ready, http.StatusServiceUnavailable, `refused to log in user \"limited\" (SCRAM-SHA-256): check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`)
 		require.LessOrEqual(t, len(log.warnings()), 2, "%v", log.warnings())
-		b.allow(t, prefix, "limited", kadm.OpRead)
+		b.allow(t, prefix, "limited", kadm.OpRead, kadm.OpWrite)
 		_, err := b.admin.AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "limited", Mechanism: kadm.ScramSha256, Iterations: 4096, Password: "limited-secret"}})
 		require.NoError(t, err)
 		says(t, ready, http.StatusOK)
@@ -190,11 +190,11 @@ func TestAServiceThatIsRefusedWaitsAndRecovers(t *testing.T) {
 		topics(t, prefix, 6)
 		ready, log := notified(t, own(login(b.saslPlaintext, "SASL_PLAINTEXT", "PLAIN", "limited"), prefix))
 		topic := prefix + messages.TopicNotifications
-		says(t, ready, http.StatusServiceUnavailable, `user \"limited\" (PLAIN) may not read `+topic+": give it these ACLs")
+		says(t, ready, http.StatusServiceUnavailable, `user \"limited\" (PLAIN) may not read and write `+topic+": give it these ACLs")
 		b.allow(t, prefix, "limited", kadm.OpDescribe)
-		says(t, ready, http.StatusServiceUnavailable, "may not read "+topic)
+		says(t, ready, http.StatusServiceUnavailable, "may not read and write "+topic)
 		require.LessOrEqual(t, len(log.warnings()), 3, "%v", log.warnings())
-		b.allow(t, prefix, "limited", kadm.OpRead)
+		b.allow(t, prefix, "limited", kadm.OpRead, kadm.OpWrite)
 		says(t, ready, http.StatusOK)
 		require.LessOrEqual(t, len(log.warnings()), 4, "%v", log.warnings())
 	})
@@ -209,10 +209,10 @@ func TestAServiceThatIsRefusedWaitsAndRecovers(t *testing.T) {
 	})
 }
 
-// allow lets user do op on the topics and groups of a prefix.
-func (b *broker) allow(t *testing.T, prefix, user string, op kadm.ACLOperation) {
+// allow lets user do ops on the topics and groups of a prefix.
+func (b *broker) allow(t *testing.T, prefix, user string, ops ...kadm.ACLOperation) {
 	t.Helper()
-	acls := kadm.NewACLs().Allow("User:" + user).AllowHosts().Topics(prefix).Groups(prefix).ResourcePatternType(kadm.ACLPatternPrefixed).Operations(op)
+	acls := kadm.NewACLs().Allow("User:" + user).AllowHosts().Topics(prefix).Groups(prefix).ResourcePatternType(kadm.ACLPatternPrefixed).Operations(ops...)
 	results, err := b.admin.CreateACLs(t.Context(), acls)
 	require.NoError(t, err)
 	for _, r := range results {
