@@ -33,7 +33,7 @@ func loseKafka(t *testing.T, s *stack.Stack) {
 		if !strings.HasPrefix(group, prefix) {
 			continue
 		}
-		_, err := admin.DeleteGroups(t.Context(), group)
+		_, err := admin.DeleteGroup(t.Context(), group)
 		require.NoError(t, err)
 	}
 	topics, err := admin.ListTopics(t.Context())
@@ -89,7 +89,7 @@ func notified(t *testing.T, s *stack.Stack) *audit.Check {
 	return nil
 }
 
-// Kafka loses its data with requests for emails and for payments that nobody had read. The databases stay. Nothing publishes
+// Kafka loses requests for emails and for payments before a service has read them. The databases stay. No service publishes
 // these requests again by itself; republishing asks for each once.
 func TestWhatKafkaLostIsAskedForAgain(t *testing.T) {
 	t.Parallel()

@@ -133,7 +133,8 @@ func limited(t *testing.T, limit int64) (folder string, ok bool) {
 	return folder, err == nil
 }
 
-// healthy asks the admin side, as what watches over a container does.
+// healthy asks the admin side. Its limit is for a busy machine: a probe of Kubernetes waits 3 s, and several late answers restart a
+// container.
 func (s *service) healthy(path string) error {
 	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + s.admin + path)

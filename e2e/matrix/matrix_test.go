@@ -7,7 +7,6 @@ import (
 	"context"
 	"maps"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/e2e/programs"
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
@@ -50,11 +50,7 @@ func (b *broker) oauth(address, protocol string) environ {
 // pas builds the tool and returns what runs it.
 func pas(t *testing.T) func(e environ, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "pas")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/pas")
-	build.Dir = "../.."
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
+	path := programs.Tool(t)
 	return func(e environ, args ...string) (string, string, int) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

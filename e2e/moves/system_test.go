@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,7 +62,7 @@ func (m *mails) all() map[string]int {
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
-	s := &system{T: t, name: fmt.Sprintf("moves-%d-", time.Now().UnixNano()), pas: program(t), brokers: os.Getenv("KAFKA_BROKERS")}
+	s := &system{T: t, name: fmt.Sprintf("moves-%d-", time.Now().UnixNano()), pas: programs.Tool(t), brokers: os.Getenv("KAFKA_BROKERS")}
 	if s.brokers == "" {
 		require.FailNow(t, "there is no Kafka: set KAFKA_BROKERS, as `make test SUITE=moves` does")
 	}
@@ -71,28 +70,6 @@ func newSystem(t *testing.T) *system {
 	s.Cleanup(s.stop)
 	return s
 }
-
-// program builds pas, once for all tests.
-var program = func() func(t *testing.T) string {
-	build := sync.OnceValues(func() (string, error) {
-		dir, err := os.MkdirTemp("", "pasdetrois-moves-")
-		if err != nil {
-			return "", err
-		}
-		cmd := exec.Command("go", "build", "-o", dir, "./cmd/pas")
-		cmd.Dir = programs.Root
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("build pas: %w: %s", err, out)
-		}
-		return filepath.Join(dir, "pas"), nil
-	})
-	return func(t *testing.T) string {
-		t.Helper()
-		path, err := build()
-		require.NoError(t, err)
-		return path
-	}
-}()
 
 // run starts the services on a server.
 func (s *system) run(on *server) {

@@ -4,6 +4,8 @@ package programs
 import (
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -13,14 +15,26 @@ import (
 // Root is the repository's root, from the folder of a test that is two levels below it.
 const Root = "../.."
 
-// Build builds the services and returns the folder they are in.
-func Build(t testing.TB) string {
+// Build builds the services and more packages, and returns the folder they are in.
+func Build(t testing.TB, more ...string) string {
 	t.Helper()
 	bin := t.TempDir()
-	if err := arm.BuildServices(t.Context(), Root, bin); err != nil {
+	if err := arm.BuildServices(t.Context(), Root, bin, more...); err != nil {
 		t.Fatal(err)
 	}
 	return bin
+}
+
+// Tool builds pas and returns its path.
+func Tool(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pas")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/pas")
+	cmd.Dir = Root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build pas: %v: %s", err, out)
+	}
+	return path
 }
 
 // Logs makes a folder for the programs' output. It is removed when the test passes, and stays otherwise.

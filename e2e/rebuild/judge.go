@@ -1,7 +1,6 @@
 package rebuild
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,7 +56,7 @@ type seen struct {
 	Sent   map[string]bool
 	// Unsettled has the message ids of emails whose rows are pending in a database that is not put back.
 	Unsettled map[string]bool
-	Outbox    int // messages that nobody could publish
+	Outbox    int // messages about products that had not reached Kafka
 }
 
 // verdict is what differs without an excuse, and what could not be known, by reason.
@@ -90,6 +89,7 @@ func judge(before, after seen) verdict {
 	v.charges(before, after)
 	v.emails(before, after)
 	v.products(before, after)
+	slices.Sort(v.Problems)
 	return v
 }
 
@@ -207,7 +207,6 @@ func (v *verdict) emails(before, after seen) {
 			v.wrong("the customer of order %s was told %q", id, slices.Sorted(maps.Keys(kinds)))
 		}
 	}
-	slices.Sort(v.Problems)
 }
 
 func count(emails []email) map[string]int {
@@ -223,7 +222,7 @@ func (v *verdict) products(before, after seen) {
 	for _, p := range after.Products {
 		now[p.SKU] = p
 	}
-	for _, was := range slices.SortedFunc(slices.Values(before.Products), func(a, b product) int { return cmp.Compare(a.SKU, b.SKU) }) {
+	for _, was := range before.Products {
 		switch is := now[was.SKU]; {
 		case was == is:
 		case before.Outbox > 0:

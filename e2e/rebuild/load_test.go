@@ -17,6 +17,7 @@ import (
 
 	"pasdetrois/e2e/purchase"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/toolbox/client"
 )
 
@@ -59,9 +60,9 @@ func (w *world) work(ctx context.Context, until time.Duration) {
 	all.Go(func() { w.keepShop(ctx, rand.New(rand.NewPCG(seed, 100))) })
 	all.Go(func() { w.produce(ctx, rand.New(rand.NewPCG(seed, 101)), fmt.Sprintf("f-%x", seed&0xffff)) })
 	all.Go(func() {
-		if pause(ctx, still) == nil {
+		if wait.Sleep(ctx, still) {
 			_ = syscall.Kill(payments, syscall.SIGSTOP)
-			_ = pause(ctx, standstill)
+			wait.Sleep(ctx, standstill)
 			_ = syscall.Kill(payments, syscall.SIGCONT)
 		}
 	})
@@ -98,7 +99,7 @@ func refused(err error) bool {
 
 // keepShop restocks and changes prices.
 func (w *world) keepShop(ctx context.Context, rng *rand.Rand) {
-	for pause(ctx, time.Duration(50+rng.IntN(300))*time.Millisecond) == nil {
+	for wait.Sleep(ctx, time.Duration(50+rng.IntN(300))*time.Millisecond) {
 		sku := rare(rng.IntN(rareProducts))
 		if rng.IntN(3) == 0 {
 			_, _ = w.api.PutProduct(ctx, sku, client.Product{Name: sku, Price: purchase.Price(1000 + int64(rng.IntN(2000)))})
@@ -115,7 +116,7 @@ func (w *world) produce(ctx context.Context, rng *rand.Rand, name string) {
 		return
 	}
 	defer writer.Close()
-	for i := 0; pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond) == nil; i++ {
+	for i := 0; wait.Sleep(ctx, time.Duration(rng.IntN(200))*time.Millisecond); i++ {
 		body := fmt.Sprintf(`{"order_id":"%s-%04d","user_id":"stranger","total":%d.50}`, name, i, 1+rng.IntN(100))
 		err := writer.ProduceSync(ctx, &kgo.Record{Topic: w.kafka.Prefix + messages.TopicOrders, Value: []byte(body)}).FirstErr()
 		if err != nil && !errors.Is(err, context.Canceled) {

@@ -22,10 +22,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pasdetrois/bench/arm"
 	"pasdetrois/bench/process"
 	"pasdetrois/e2e/programs"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/wait"
 )
 
 const (
@@ -47,7 +47,7 @@ func TestWhatWasDecidedStaysDecided(t *testing.T) {
 		seed := uint64(first + i)
 		played[fmt.Sprintf("seed %d", seed)] = func(w *world) { w.play(seed) }
 	}
-	bin, logs := build(t), programs.Logs(t)
+	bin, logs := programs.Build(t, "./cmd/pas"), programs.Logs(t)
 	each := 2 * len(messages.Services())
 	addresses := programs.FreeAddresses(t, each*len(played))
 	free := make(chan struct{}, atOnce)
@@ -70,14 +70,6 @@ func number(t *testing.T, name string, otherwise int) int {
 	n, err := strconv.Atoi(given)
 	require.NoError(t, err, name)
 	return n
-}
-
-// build builds the services and pas, and returns the folder they are in.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	require.NoError(t, arm.BuildServices(t.Context(), programs.Root, bin, "./cmd/pas"))
-	return bin
 }
 
 // choice is what a seed chooses.
@@ -116,7 +108,7 @@ func (w *world) play(seed uint64) {
 	defer stop()
 	worked := make(chan struct{})
 	go func() { defer close(worked); w.work(ctx, long) }()
-	require.NoError(t, pause(w.ctx, moment))
+	require.True(t, wait.Sleep(w.ctx, moment), "the test ended")
 	if copies := w.backups(); !c.nothing {
 		backups = copies
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -27,6 +28,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/pkg/platform/wait"
 	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
@@ -127,7 +129,7 @@ func (w *world) until(limit time.Duration, what string, check func() error) {
 			return
 		}
 		require.True(w.t, time.Now().Before(deadline), "after %s still not: %s: %v", limit, what, err)
-		require.NoError(w.t, pause(w.ctx, 100*time.Millisecond))
+		require.True(w.t, wait.Sleep(w.ctx, 100*time.Millisecond), "the test ended")
 	}
 }
 
@@ -173,7 +175,7 @@ func (w *world) look(products []product) seen {
 	}
 	require.NoError(w.t, w.conn.QueryRow(w.ctx, seenOutboxSQL).Scan(&s.Outbox))
 	w.readTopics(func(m messages.Message) {
-		if id := m.Event.Key(); id != "" {
+		if id := m.Event.Order(); id != "" {
 			if s.Topics[id] == nil {
 				s.Topics[id] = map[string]bool{}
 			}
@@ -231,7 +233,7 @@ func (w *world) readTopics(hear func(messages.Message)) {
 	for {
 		records, err := f.Poll(w.ctx)
 		if err != nil {
-			require.ErrorContains(w.t, err, "EOF")
+			require.ErrorIs(w.t, err, io.EOF)
 			return
 		}
 		for _, r := range records {
@@ -254,16 +256,4 @@ func (w *world) audited() (wrong []string) {
 		}
 	}
 	return wrong
-}
-
-// pause waits, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

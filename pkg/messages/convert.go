@@ -65,7 +65,7 @@ func (c *converter) text(f int) string {
 	return ""
 }
 
-// lenientCode reads a code. A value that is none counts as absent.
+// lenientCode reads a code. A value that breaks the rules of a code counts as absent.
 func (c *converter) lenientCode(f int) string {
 	var p problems
 	if p.code("", c.f[f].s); c.f[f].kind != text || len(p) > 0 {

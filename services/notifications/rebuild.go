@@ -54,9 +54,7 @@ func (s *state) unrecorded(r rebuild.Record) bool {
 func (s *state) Fold(ctx context.Context, stories []rebuild.Story, write bool) ([]rebuild.Finding, error) {
 	wanted := make([]domain.Notification, 0, len(stories))
 	for _, story := range stories {
-		if len(story.Records) > 0 {
-			wanted = append(wanted, domain.Named(story.Records[0].Message))
-		}
+		wanted = append(wanted, domain.Named(story.Records[0].Message))
 	}
 	rows, err := s.store.Rows(ctx, wanted)
 	if err != nil {
@@ -70,10 +68,7 @@ func (s *state) Fold(ctx context.Context, stories []rebuild.Story, write bool) (
 			s.told[row.ID] = true
 		}
 		f := domain.Fold(row, s.tell(story))
-		line := rebuild.Finding{Key: story.Key}
-		if len(story.Records) > 0 {
-			line.At = story.Records[0].Time
-		}
+		line := rebuild.Finding{Key: story.Key, At: story.Records[0].Time}
 		findings = append(findings, found(line, row, f)...)
 		if f.Notification != row {
 			changed = append(changed, f.Notification)

@@ -22,6 +22,7 @@ import (
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/rebuild/rebuildtest"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/notifications/internal/app"
@@ -82,26 +83,11 @@ func (h *history) ask(name string, count int) {
 func (h *history) stories(state rebuild.State) []rebuild.Story {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at, seen := map[string]int{}, map[string]bool{}
 	var all []rebuild.Record
 	for _, records := range h.log {
 		all = append(all, records...)
 	}
-	slices.SortStableFunc(all, func(a, b rebuild.Record) int { return a.Time.Compare(b.Time) })
-	var stories []rebuild.Story
-	for _, r := range all {
-		key := state.Key(r.Message)
-		if key == "" || seen[r.ID] {
-			continue
-		}
-		seen[r.ID] = true
-		if _, ok := at[key]; !ok {
-			at[key] = len(stories)
-			stories = append(stories, rebuild.Story{Key: key})
-		}
-		stories[at[key]].Records = append(stories[at[key]].Records, r)
-	}
-	return stories
+	return rebuildtest.Stories(state, all)
 }
 
 func (h *history) facts() rebuild.Facts {

@@ -34,7 +34,7 @@ func NewState(pool *pgxpool.Pool, providerURL string) (rebuild.State, error) {
 func (s *state) Key(m messages.Message) string {
 	switch m.Event.(type) {
 	case messages.PaymentRequested, messages.PaymentCaptured, messages.PaymentFailed, messages.RefundRequested, messages.PaymentRefunded:
-		return m.Event.Key()
+		return m.Event.Order()
 	default:
 		return ""
 	}
@@ -79,10 +79,7 @@ func told(story rebuild.Story) []domain.Told {
 
 // found returns the lines of the report about one story.
 func found(story rebuild.Story, row domain.Payment, f domain.Folded) []rebuild.Finding {
-	line := rebuild.Finding{Key: story.Key, Was: words(row), Is: words(f.Payment)}
-	if len(story.Records) > 0 {
-		line.At = story.Records[0].Time
-	}
+	line := rebuild.Finding{Key: story.Key, Was: words(row), Is: words(f.Payment), At: story.Records[0].Time}
 	var findings []rebuild.Finding
 	add := func(kind rebuild.Kind, why, do string) {
 		line.Kind, line.Why, line.Do = kind, why, do

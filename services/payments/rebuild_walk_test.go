@@ -1,12 +1,9 @@
 package payments_test
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/rebuild/rebuildtest"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/payments"
 	"pasdetrois/services/payments/internal/app"
@@ -100,31 +98,9 @@ func (k *topics) publish(source string, all ...messages.Message) []rebuild.Recor
 	return k.records[first:]
 }
 
-// stories returns what the driver hands over: by key, in the order of the times, each message once.
+// stories returns what the driver of a rebuild hands over.
 func (k *topics) stories(s rebuild.State) []rebuild.Story {
-	byKey := make(map[string]*rebuild.Story)
-	seen := make(map[string]bool)
-	sorted := slices.Clone(k.records)
-	slices.SortStableFunc(sorted, func(a, b rebuild.Record) int {
-		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Offset, b.Offset))
-	})
-	for _, r := range sorted {
-		key := s.Key(r.Message)
-		if key == "" || seen[r.ID] {
-			continue
-		}
-		seen[r.ID] = true
-		if byKey[key] == nil {
-			byKey[key] = &rebuild.Story{Key: key}
-		}
-		byKey[key].Records = append(byKey[key].Records, r)
-	}
-	var all []rebuild.Story
-	for _, s := range byKey {
-		all = append(all, *s)
-	}
-	slices.SortFunc(all, func(a, b rebuild.Story) int { return strings.Compare(a.Key, b.Key) })
-	return all
+	return rebuildtest.Stories(s, k.records)
 }
 
 // The state in words, but for how often the provider was called: that is what the calls of the rebuilt service are counted by.
@@ -136,7 +112,12 @@ const (
 )
 
 func (r *replica) rows(t require.TestingT, prefix string) []string {
-	rows, err := r.db.Query(context.Background(), rowsSQL, prefix)
+	return r.texts(t, rowsSQL, prefix)
+}
+
+// texts returns the rows of a query of one text for the orders with a prefix.
+func (r *replica) texts(t require.TestingT, sql, prefix string) []string {
+	rows, err := r.db.Query(context.Background(), sql, prefix)
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -281,9 +262,5 @@ const statusesSQL = `SELECT concat_ws(' ', order_id, user_id, amount_minor, paym
 WHERE order_id LIKE $1 || '%' ORDER BY 1`
 
 func statuses(t require.TestingT, r *replica, prefix string) []string {
-	rows, err := r.db.Query(context.Background(), statusesSQL, prefix)
-	require.NoError(t, err)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	return all
+	return r.texts(t, statusesSQL, prefix)
 }

@@ -10,11 +10,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Records is the set of records that are dead letters. A record counts as a dead letter by topic, time, key and value. These
-// are the same in a copy of the topic (a mirror), where the record has another position. Three kinds of dead letter are found by position alone: records without a
-// time, records whose key is not kept whole, and batches that could not be read.
+// are the same in a copy of the topic (a mirror), where the record has another position. Three kinds of dead letter are
+// found by position alone: records without a time, records whose key is not kept whole, and batches that could not be read.
 //
 // Read fills it and nothing changes it afterwards, so several goroutines may use it.
 type Records struct {
@@ -40,12 +42,12 @@ type content [sha256.Size]byte
 
 // A dead letter may stand for a whole batch: its offsets are record_offset up to last_offset, both included. content is
 // NULL when only the position identifies the record.
-const lettersSQL = `SELECT topic, partition, record_offset, last_offset, record_time, content FROM audit_dead_letters`
+const lettersSQL = `SELECT topic, partition, record_offset, last_offset, record_time, content FROM %s.audit_dead_letters`
 
 // Read returns the records of all dead letters of a service, including replayed and discarded ones: the topics have these
-// records still. All of them are in memory. The transaction's search path must name the schema of the service.
-func Read(ctx context.Context, tx pgx.Tx) (*Records, error) {
-	rows, err := tx.Query(ctx, lettersSQL)
+// records still. All of them are in memory.
+func Read(ctx context.Context, db pgdb.Querier, service string) (*Records, error) {
+	rows, err := db.Query(ctx, fmt.Sprintf(lettersSQL, pgx.Identifier{service}.Sanitize()))
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters: %w", err)
 	}
@@ -71,8 +73,8 @@ func Read(ctx context.Context, tx pgx.Tx) (*Records, error) {
 	return all, err
 }
 
-// Has reports whether the record is a dead letter. Its topic must have no prefix. Hashing is rare: hardly any record shares its millisecond with a
-// dead letter.
+// Has reports whether the record is a dead letter. Its topic must have no prefix. Hashing is rare: hardly any record shares
+// its millisecond with a dead letter.
 func (a *Records) Has(r *kgo.Record) bool {
 	if a.places[place{r.Topic, r.Partition, r.Offset}] {
 		return true

@@ -33,6 +33,7 @@ import (
 	"slices"
 	"time"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/toolbox/aside"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/hint"
@@ -156,7 +157,7 @@ func (a *audit) ofEachAndTopics(ctx context.Context, topics *feed.Feed, orders, 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	a.checks.topics = &Check{Name: "topics", Holds: "each order's state, rebuilt from the topics alone, is the one that is kept", Examples: []string{}}
-	apart, err := aside.Read(ctx, orders.tx)
+	apart, err := aside.Read(ctx, orders.tx, messages.ServiceOrders)
 	if err != nil {
 		return err
 	}

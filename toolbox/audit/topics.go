@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/cores"
 	"pasdetrois/toolbox/aside"
 	"pasdetrois/toolbox/feed"
 )
@@ -114,23 +113,16 @@ func (a *audit) readStories(ctx context.Context, f *feed.Feed, apart *aside.Reco
 // elements.
 func hear(records []*kgo.Record, apart *aside.Records, before time.Time) []telling {
 	heard := make([]telling, len(records))
-	share := max(1, (len(records)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
-	var listeners sync.WaitGroup
-	for from := 0; from < len(records); from += share {
-		listeners.Go(func() {
-			for i := from; i < min(from+share, len(records)); i++ {
-				r := records[i]
-				heard[i] = listen(r)
-				if apart.Has(r) {
-					heard[i].is |= wasAside
-				}
-				if r.Timestamp.After(before) {
-					heard[i].is |= recent
-				}
-			}
-		})
-	}
-	listeners.Wait()
+	cores.Each(len(records), func(i int) {
+		r := records[i]
+		heard[i] = listen(r)
+		if apart.Has(r) {
+			heard[i].is |= wasAside
+		}
+		if r.Timestamp.After(before) {
+			heard[i].is |= recent
+		}
+	})
 	return heard
 }
 

@@ -2,7 +2,6 @@ package behind
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -126,15 +125,8 @@ func emailOf(status string, what decision) verdict {
 // parked reports whether the record is a dead letter. The dead letters are read when the first row is missing.
 func (n *notifications) parked(ctx context.Context, conn *pgx.Conn, r *kgo.Record) (bool, error) {
 	if n.letters == nil {
-		tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
-		if err != nil {
-			return false, fmt.Errorf("read dead letters: %w", err)
-		}
-		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-		if _, err := tx.Exec(ctx, "SET LOCAL search_path = notifications"); err != nil {
-			return false, fmt.Errorf("read dead letters: %w", err)
-		}
-		if n.letters, err = aside.Read(ctx, tx); err != nil {
+		var err error
+		if n.letters, err = aside.Read(ctx, conn, messages.ServiceNotifications); err != nil {
 			return false, err
 		}
 	}

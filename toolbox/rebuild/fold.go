@@ -94,8 +94,8 @@ func (r *run) facts() rebuild.Facts {
 	return f
 }
 
-// note counts findings, and keeps the first record to be read again. A story may differ in several rows: it counts once, as
-// made or changed, so as its first row.
+// note counts findings, and keeps the first record to be read again. A story counts once,
+// also when several of its rows differ. The first of these findings decides between made and changed.
 func (r *run) note(findings []rebuild.Finding, stories []rebuild.Story) {
 	told, differs := map[string]bool{}, map[string]bool{}
 	for _, f := range findings {

@@ -95,9 +95,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		cfg.Progress = func(Progress) {}
 	}
 	cfg.OpenTime = cmp.Or(cfg.OpenTime, openTime)
-	if cfg.flushBytes == 0 {
-		cfg.flushBytes = flushBytes
-	}
+	cfg.flushBytes = cmp.Or(cfg.flushBytes, flushBytes)
 	r := &run{Config: cfg, began: time.Now(), again: map[rebuild.Place]int64{},
 		report: &Report{Service: cfg.Service, DryRun: cfg.DryRun, Moved: []Moved{}, Notes: []string{}}}
 	err := r.run(ctx)
@@ -140,10 +138,9 @@ type run struct {
 	brokers    *brokers
 	lease      *rebuild.Lease
 	staging    *rebuild.Staging
-	ids        map[string]string       // of the topics
-	total      int64                   // records to read
-	unreadable []messages.Record       // that may have no dead letter
-	committed  map[rebuild.Place]int64 // by the service's groups, now
+	ids        map[string]string // of the topics
+	total      int64             // records to read
+	unreadable []messages.Record // that may have no dead letter
 	progress   map[rebuild.Place]rebuild.Progress
 	again      map[rebuild.Place]int64 // the first record to be read again
 	folds      bool

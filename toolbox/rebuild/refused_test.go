@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"cmp"
 	"context"
 	"testing"
 
@@ -85,7 +86,7 @@ func TestARebuildIsRefused(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
 		answers, err := kadm.NewClient(w.client).DeleteTopics(t.Context(), w.cfg.Kafka.TopicPrefix+messages.TopicPayments)
-		require.NoError(t, errorsOf(err, answers.Error()))
+		require.NoError(t, cmp.Or(err, answers.Error()))
 		require.Contains(t, w.refused(), `there is no topic "payments"`)
 	})
 	t.Run("behind an open transaction", func(t *testing.T) {

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/cores"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/rebuild"
 	"pasdetrois/toolbox/feed"
@@ -69,11 +68,10 @@ func (r *run) open(ctx context.Context) (*feed.Feed, error) {
 
 // begin sets what is known of each partition before its records are read. The largest committed offset counts: an earlier run
 // may have moved the group back already.
-func (r *run) begin(ctx context.Context, f *feed.Feed) (err error) {
-	if r.ids, err = r.brokers.topicIDs(ctx); err != nil {
-		return err
-	}
-	if r.committed, err = r.brokers.committed(ctx, r.Service, r.ids); err != nil {
+func (r *run) begin(ctx context.Context, f *feed.Feed) error {
+	r.ids = f.IDs()
+	committed, err := r.brokers.committed(ctx, r.Service, r.ids)
+	if err != nil {
 		return err
 	}
 	starts, ends, err := r.brokers.offsets(ctx)
@@ -89,7 +87,7 @@ func (r *run) begin(ctx context.Context, f *feed.Feed) (err error) {
 			if known.First == nil {
 				known.First = map[string]int64{}
 			}
-			if now, ok := r.committed[p]; ok && (known.Committed == nil || *known.Committed < now) {
+			if now, ok := committed[p]; ok && (known.Committed == nil || *known.Committed < now) {
 				known.Committed = &now
 			}
 			r.progress[p] = known
@@ -197,21 +195,14 @@ func (r *run) take(ctx context.Context, records []*kgo.Record, into *rebuild.Sta
 // hear decodes records on all cores.
 func (r *run) hear(records []*kgo.Record) []heard {
 	all := make([]heard, len(records))
-	share := max(1, (len(records)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
-	var cores sync.WaitGroup
-	for from := 0; from < len(records); from += share {
-		cores.Go(func() {
-			for i := from; i < min(from+share, len(records)); i++ {
-				m, err := feed.Message(records[i])
-				if err != nil {
-					all[i].unreadable = !errors.Is(err, messages.ErrUnknownEvent)
-					continue
-				}
-				all[i].key, all[i].event = r.State.Key(m), m.Event.EventName()
-			}
-		})
-	}
-	cores.Wait()
+	cores.Each(len(records), func(i int) {
+		m, err := feed.Message(records[i])
+		if err != nil {
+			all[i].unreadable = !errors.Is(err, messages.ErrUnknownEvent)
+			return
+		}
+		all[i].key, all[i].event = r.State.Key(m), m.Event.EventName()
+	})
 	return all
 }
 

@@ -56,8 +56,8 @@ type Progress struct {
 // each case, at the latest when the lease ends.
 //
 // The typed errors are *BehindError, *ContradictionError, *BusyError, *PausedError, *StuckError, *RangeError,
-// *PartitionError, *UnknownTopicError, *OtherServiceError and *RemadeError; errors.As finds them. A second replay of the service waits while the first one
-// pauses it.
+// *PartitionError, *UnknownTopicError, *OtherServiceError and *RemadeError; errors.As finds them. A second
+// replay of the service waits while the first one pauses it.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Lease == 0 {
 		cfg.Lease = time.Minute

@@ -169,7 +169,7 @@ func TestScenariosThatStopServicesCanFail(t *testing.T) {
 			changed := *env
 			changed.Books = books{disagreeing(env.Books), env.Books.Misplace}
 			return &changed
-		}, "all services should agree with each other: not within "},
+		}, "money: 5 USD are missing"},
 		{"a row that differs", scenario.Replayed(), func(_ *testing.T, env *scenario.Env) *scenario.Env {
 			return replaying(env, func(r *replay.Report) {
 				r.Different, r.Differences = 1, []replay.Difference{{Table: "payments", Row: "x"}}

@@ -18,7 +18,8 @@ type Stopped struct {
 }
 
 // OpenStopped starts the database and the broker over the data folder of a stack that has stopped, without the services. With
-// migrate the schemas are brought to the newest version; without it they stay as they are. A folder without such data is an error that wraps os.ErrNotExist.
+// migrate the schemas are brought to the newest version; without it they stay as they are. A folder without such data is an
+// error that wraps os.ErrNotExist.
 func OpenStopped(ctx context.Context, dataDir string, migrate bool) (*Stopped, error) {
 	for _, part := range []string{"postgres", "kafka"} {
 		if _, err := os.Stat(filepath.Join(dataDir, part)); err != nil {

@@ -3,7 +3,7 @@
 //
 //	stage   the tool reads the topics once and keeps the records that the State wants in a table of the service's schema
 //	fold    it hands them over story by story, and the State writes the state that they tell
-//	finish  the State makes right what is not of one story: stock, sequences
+//	finish  the State repairs what belongs to no single story: stock, sequences
 //	resume  the tool moves the consumer groups back to the earliest record of which nothing was decided
 //
 // The topics are the record of decisions. A decision that a topic has is never made again: nothing is charged, refunded or
@@ -57,7 +57,7 @@ type Place struct {
 	Partition int32
 }
 
-// Facts are what no story tells.
+// Facts describe the partitions. A story does not have them.
 type Facts struct {
 	// Committed has the offsets up to which the service's groups had handled their topics before the rebuild. A partition
 	// without a committed offset is missing.
@@ -72,13 +72,13 @@ type Kind string
 const (
 	// Differs: the row is not what the topics tell. It is made so, or would be.
 	Differs Kind = "differs"
-	// Unknown: the topics do not tell enough, for example because retention has removed records. Do says what a person can do.
+	// Unknown: the topics do not tell enough, for example because retention has removed records. Do says what an operator can do.
 	Unknown Kind = "unknown"
 	// Undecided: the service has to read the story's records again, and decides.
 	Undecided Kind = "undecided"
 )
 
-// Nothing begins the Do of an unknown thing that nobody has to do anything about.
+// Nothing begins the Do of a finding that needs no action.
 const Nothing = "nothing"
 
 // NothingToDo reports whether Do says that nothing has to be done.
@@ -91,7 +91,7 @@ type Finding struct {
 	Was  string    `json:"was"` // the row in words; "" = there was none
 	Is   string    `json:"is"`  // what it is made
 	Why  string    `json:"why,omitempty"`
-	Do   string    `json:"do,omitempty"` // for a person, only of Unknown; begins with Nothing when nothing has to be done
+	Do   string    `json:"do,omitempty"` // what an operator does, only of Unknown; begins with Nothing when no action is needed
 	At   time.Time `json:"at,omitzero"`  // of the story's first record
 
 	// Story is the key of the story where Key is another text; "" = Key.

@@ -3,13 +3,12 @@ package rebuild
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/cores"
 )
 
 // Staging keeps records in the service's schema, by bucket of their key:
@@ -96,8 +95,8 @@ VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::jsonb, '{}'))
 ON CONFLICT (topic, partition) DO UPDATE SET topic_id = EXCLUDED.topic_id, next_offset = EXCLUDED.next_offset,
   unreadable = EXCLUDED.unreadable, committed = EXCLUDED.committed, firsts = EXCLUDED.firsts`
 
-// Save stores the added records and the progress, in one transaction. It stores nothing when the lease is lost. The lease is
-// looked at last: what was stored before is then known to be there, and the renewals wait for the commit only.
+// Save stores the added records and the progress, in one transaction. It stores nothing when the lease is lost. It
+// checks the lease last. A crash that emptied the tables is then noticed, and renewals wait only for the commit.
 func (s *Staging) Save(ctx context.Context, progress map[Place]Progress) error {
 	rows := s.pack()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -126,7 +125,7 @@ func (s *Staging) Save(ctx context.Context, progress map[Place]Progress) error {
 // pack compresses the added records on all cores.
 func (s *Staging) pack() (rows [][]any) {
 	packed := make([][]byte, Buckets)
-	onAllCores(Buckets, func(bucket int) {
+	cores.Each(Buckets, func(bucket int) {
 		if len(s.added[bucket]) > 0 {
 			packed[bucket] = s.packer.in.EncodeAll(s.added[bucket], nil)
 		}
@@ -137,20 +136,6 @@ func (s *Staging) pack() (rows [][]any) {
 		}
 	}
 	return rows
-}
-
-// onAllCores calls do for 0 to n-1, each core for a share of neighbours.
-func onAllCores(n int, do func(i int)) {
-	share := max(1, (n+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
-	var cores sync.WaitGroup
-	for from := 0; from < n; from += share {
-		cores.Go(func() {
-			for i := from; i < min(from+share, n); i++ {
-				do(i)
-			}
-		})
-	}
-	cores.Wait()
 }
 
 const clearSQL = `TRUNCATE rebuild_records, rebuild_progress`

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/cores"
 )
 
 // Range is a part of the staged records that fits into memory: some buckets, or a part of the keys of one bucket.
@@ -97,29 +98,33 @@ func (s *Staging) Stories(ctx context.Context, r Range) ([]Story, error) {
 func tell(found map[string][]messages.Record) ([]Story, error) {
 	keys := slices.Sorted(maps.Keys(found))
 	stories, errs := make([]Story, len(keys)), make([]error, len(keys))
-	onAllCores(len(keys), func(i int) { stories[i], errs[i] = story(keys[i], found[keys[i]]) })
+	cores.Each(len(keys), func(i int) { stories[i], errs[i] = story(keys[i], found[keys[i]]) })
 	return stories, errors.Join(errs...)
 }
 
 // story decodes one key's records. They were decoded before they were staged, so an error means that this program reads
 // otherwise than the one that staged them.
 func story(key string, records []messages.Record) (Story, error) {
-	st := Story{Key: key, Records: make([]Record, 0, len(records))}
+	told := make([]Record, 0, len(records))
 	for _, r := range records {
 		m, err := messages.Decode(r)
 		if err != nil {
 			return Story{}, fmt.Errorf("read staged record %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
-		st.Records = append(st.Records, Record{m, r.Topic, r.Partition, r.Offset, r.Time})
+		told = append(told, Record{m, r.Topic, r.Partition, r.Offset, r.Time})
 	}
-	slices.SortFunc(st.Records, func(a, b Record) int {
+	return NewStory(key, told), nil
+}
+
+// NewStory returns the story of a key: its records by time, topic, partition and offset, each message once. It takes the records over.
+func NewStory(key string, records []Record) Story {
+	slices.SortFunc(records, func(a, b Record) int {
 		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 	})
-	seen := make(map[string]bool, len(st.Records))
-	st.Records = slices.DeleteFunc(st.Records, func(r Record) bool {
+	seen := make(map[string]bool, len(records))
+	return Story{Key: key, Records: slices.DeleteFunc(records, func(r Record) bool {
 		again := seen[r.ID]
 		seen[r.ID] = true
 		return again
-	})
-	return st, nil
+	})}
 }

@@ -75,8 +75,8 @@ func TestOrderHistorySearchesAllDeadLetters(t *testing.T) {
 func TestOrderHistoryOfAnUnknownOrderAndOfServicesThatAreAway(t *testing.T) {
 	t.Parallel()
 	environ, _ := services(t, map[string]any{"GET /notifications": object{"items": []object{}}, "GET /dead-letters": object{"items": []object{}}})
-	got := pas(t, environ, "order", "history", "nobody")
-	require.Equal(t, "no service has order nobody", got.oneLine(t))
+	got := pas(t, environ, "order", "history", "unknown-1")
+	require.Equal(t, "no service has order unknown-1", got.oneLine(t))
 	require.Equal(t, cli.ExitFailure, got.code)
 
 	environ, _ = services(t, known())

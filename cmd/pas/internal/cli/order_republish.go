@@ -72,7 +72,7 @@ With --placed-from, all orders placed in that time are taken, newest first: begi
 	return cmd
 }
 
-// parsePlaced parses a time in the past, as parseFrom does, and no offset.
+// parsePlaced parses a time in the past as parseFrom does. It rejects an offset and the word beginning.
 func parsePlaced(flag, text string, now time.Time) (time.Time, error) {
 	from, err := parseFrom(text, now)
 	if err != nil || from.Time.IsZero() {
@@ -142,19 +142,16 @@ func (r *republishing) rest(ctx context.Context) error {
 	return nil
 }
 
-// done shows the count, also of a run that failed.
+// done shows the count. The error of a run that failed has the count in its hint.
 func (r *republishing) done(err error) error {
-	if err != nil && r.count > 0 {
-		err = hint.Add(err, "%s published again before that; the command can be repeated", number(r.count, "order was", "orders were"))
+	if err != nil {
+		if r.count > 0 {
+			err = hint.Add(err, "%s published again before that; the command can be repeated", number(r.count, "order was", "orders were"))
+		}
+		return err
 	}
 	if r.app.json {
-		if err != nil {
-			return err
-		}
 		return r.app.printer().JSON(map[string]any{"orders": r.count, "statuses": r.statuses})
-	}
-	if err != nil {
-		return err
 	}
 	var counts []string
 	for _, status := range slices.Sorted(maps.Keys(r.statuses)) {

@@ -27,9 +27,9 @@ func TestOrderRepublishCountsWhatIsPublishedAgain(t *testing.T) {
 	got = pas(t, environ, "order", "republish", "o-1", "--json")
 	require.JSONEq(t, `{"orders":1,"statuses":{"confirmed":1}}`, got.stdout)
 
-	got = pas(t, environ, "order", "republish", "o-1", "nobody")
+	got = pas(t, environ, "order", "republish", "o-1", "unknown-1")
 	require.Equal(t, cli.ExitFailure, got.code)
-	require.Contains(t, got.oneLine(t), `there is no order "nobody"; 1 order was published again before that; the command can be repeated`)
+	require.Contains(t, got.oneLine(t), `there is no order "unknown-1"; 1 order was published again before that; the command can be repeated`)
 
 	for arguments, want := range map[[2]string]string{
 		{"", ""}:                             "give the ids of orders, or --placed-from TIME",

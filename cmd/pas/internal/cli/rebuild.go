@@ -42,7 +42,7 @@ func (a *app) rebuild() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild --service SERVICE|all",
 		Short: "Make a service's state again from the topics, over an empty or a restored database",
-		Long: `Read the four topics from their beginning and make the rows of a service so as the topics tell: what was decided stays
+		Long: `Read the four topics from their beginning and write the rows of a service that follow from them: what was decided stays
 decided. Nothing is charged, refunded or sent again. Restore the database first, or migrate an empty one with "pas migrate".
 Rows that are ahead of the topics stay. What has no outcome on the topics is left to the service: its consumer groups are moved
 back to the first such record, never forward. What the topics do not tell any more is listed with what to do.
@@ -56,8 +56,7 @@ rows are written. Kafka: as for the services, KAFKA_GROUP_PREFIX too. With --dat
 "pas up" that has stopped. PAYMENT_TIMEOUT and PROVIDER_URL are read as the services read them.
 
 The records are kept in the service's schema meanwhile, compressed: about 1 GB for 1,000,000 orders.
-Exit code 1 when the rebuild is complete and something cannot be known that a person has to look at; and when the rebuild failed:
-then it is not complete.`,
+Exit code 1: the rebuild is complete and some findings need an operator, or it failed and is not complete.`,
 		Example: `  ORDERS_DATABASE_URL=postgres://orders:secret@localhost:5432/pasdetrois pas rebuild --service orders --dry-run
   pas rebuild --service all --brokers localhost:9092
   pas rebuild --service notifications --json | jq '.services[].findings[] | select(.kind == "unknown")'

@@ -15,9 +15,9 @@
 //     a message that is redelivered has no effect. New rows are claimed by this process until their lease ends.
 //  2. After the commit the rows are handed to the Dispatcher in memory, and the message is acknowledged. From now on the row
 //     remembers the email: no crash loses it.
-//  3. The Dispatcher sends each email that it has a claim on. Then it publishes how that ended, and settles the row: sent, failed (the mail server refused
-//     the email for good, or attempts lasted too long), or pending with a pause before the next attempt. An operator may
-//     have a failed email sent again.
+//  3. The Dispatcher sends each email that it has a claim on. Then it publishes the outcome and settles the row: sent, failed
+//     (the mail server refused the email for good, or attempts lasted too long), or pending with a pause before the next
+//     attempt. An operator may have a failed email sent again.
 //  4. Rows that a crash, a full memory or a pause left behind are claimed by polling for pending rows that are due.
 //
 // A claim is a lease: next_attempt_at lies in the future. Each claim raises the row's number claim, so that an old claim is

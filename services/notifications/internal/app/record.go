@@ -32,18 +32,17 @@ type Recorder struct {
 	away error // of the latest publication; nil when it succeeded
 }
 
-// RecorderConfig configures a Recorder. All fields are needed, but the times.
+// RecorderConfig configures a Recorder. All fields are needed, but Wait.
 type RecorderConfig struct {
 	Store     Store
 	Publisher Publisher
 	Log       *slog.Logger
 	Wait      time.Duration // for Kafka, until rows are settled without their events; 0 = 2 s
-	SweepWait time.Duration // for Kafka, of one batch of events that are published later; 0 = 5 s
 }
 
 const (
 	recordWait  = 2 * time.Second
-	sweepWait   = 5 * time.Second
+	sweepWait   = 5 * time.Second       // for Kafka, of one batch of events that are published later
 	leastWait   = 50 * time.Millisecond // an earlier deadline says nothing about Kafka
 	sweepBatch  = 500
 	recordLease = 2 * sweepWait // of rows whose events are being published
@@ -53,9 +52,6 @@ const (
 func NewRecorder(cfg RecorderConfig) *Recorder {
 	if cfg.Wait == 0 {
 		cfg.Wait = recordWait
-	}
-	if cfg.SweepWait == 0 {
-		cfg.SweepWait = sweepWait
 	}
 	return &Recorder{cfg: cfg}
 }
@@ -152,7 +148,7 @@ func (r *Recorder) publishLater(ctx context.Context, rows []domain.Notification)
 	if len(msgs) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.SweepWait)
+	ctx, cancel := context.WithTimeout(ctx, sweepWait)
 	defer cancel()
 	return r.publish(ctx, msgs)
 }

@@ -54,8 +54,8 @@ func storable(err error) string {
 	return s
 }
 
-// gather is how long an outcome waits for others, so that they share one produce request and one statement. Nobody waits for it:
-// the email is sent. A crash within it sends the email again, so it is short.
+// gather is how long an outcome waits for others, to share one produce request and one statement. The email is already sent, so
+// no customer waits. A crash in this time sends the email again, so the time is short.
 const gather = 50 * time.Millisecond
 
 // settle stores outcomes until done is closed and empty, those that come within gather together. While the database is down it

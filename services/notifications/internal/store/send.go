@@ -124,7 +124,8 @@ WHERE id = $1 AND status = 'failed' RETURNING ` + columns
 
 const existsSQL = `SELECT EXISTS (SELECT FROM notifications WHERE id = $1)`
 
-// Retry implements app.Store. A failure that is not recorded yet never is: another outcome follows. The second statement only finds the reason why the first one changed no row.
+// Retry implements app.Store. It drops the unpublished event of the failure, because the retry leads to another outcome. The second
+// statement only finds the reason why the first one changed no row.
 func (s *Store) Retry(ctx context.Context, id int64) (domain.Notification, error) {
 	n, err := pgdb.CollectOne(ctx, s.pool, scan, retrySQL, id)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -69,7 +69,7 @@ type Tx interface {
 	PutProduct(ctx context.Context, sku, name string, price messages.Money) (p domain.Product, created bool, err error)
 	// Restock adds pieces to a product and returns it, or ErrNotFound.
 	Restock(ctx context.Context, sku string, quantity int64) (domain.Product, error)
-	// Announce returns at most limit products that no event tells of, each with a new version, and notes that one does.
+	// Announce marks at most limit products without an event as announced, raises their versions, and returns them.
 	Announce(ctx context.Context, limit int) ([]domain.Product, error)
 	// DueOrders locks and returns at most limit due orders in the status. It skips orders that are locked.
 	DueOrders(ctx context.Context, status domain.Status, now time.Time, limit int) ([]*domain.Order, error)

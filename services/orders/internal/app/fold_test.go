@@ -203,7 +203,7 @@ func (w *walk) step() {
 			}
 		}
 	case 7:
-		if effect, _ := o.Cancel(w.policy, w.now); effect == domain.Moved && w.IntN(3) > 0 || effect == domain.Moved {
+		if effect, _ := o.Cancel(w.policy, w.now); effect == domain.Moved {
 			w.tell(app.Outputs(o)...)
 			w.keep()
 		}

@@ -31,9 +31,9 @@ func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.M
 	return p, created, err
 }
 
-// Restock adds pieces to a product, publishes it when the contract allows it, and returns the answer that render makes of it, or ErrNotFound. With a key it adds
-// them once: a repetition gets the first answer, and replayed is true. Errors: ErrKeyBusy, ErrKeyReused. After any error no
-// piece is added and the key stays free.
+// Restock adds pieces to a product, or returns ErrNotFound. It publishes the product when the contract allows it. The answer is the
+// one that render makes of the product. With a key it adds the pieces once: a repetition gets the first answer, and replayed is
+// true. Errors: ErrKeyBusy, ErrKeyReused. After any error no piece is added and the key stays free.
 func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idempotency, render func(domain.Product) (Answer, error)) (answer Answer, replayed bool, err error) {
 	_, err = a.inWork(ctx, func(ctx context.Context, w *work) error {
 		answer, replayed = Answer{}, false // the transaction may be repeated

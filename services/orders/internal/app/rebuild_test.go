@@ -3,7 +3,6 @@ package app_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,40 +13,16 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/rebuild/rebuildtest"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 	"pasdetrois/services/orders/internal/store"
 )
 
-// stories are what the topics tell.
+// stories returns what the driver of a rebuild hands over.
 func (w *topics) stories(state rebuild.State) []rebuild.Story {
-	byKey := map[string]*rebuild.Story{}
-	var keys []string
-	for _, r := range w.records {
-		key := state.Key(r.Message)
-		if key == "" {
-			continue
-		}
-		if byKey[key] == nil {
-			byKey[key] = &rebuild.Story{Key: key}
-			keys = append(keys, key)
-		}
-		byKey[key].Records = append(byKey[key].Records, r)
-	}
-	slices.Sort(keys)
-	var stories []rebuild.Story
-	for _, key := range keys {
-		s := byKey[key]
-		slices.SortStableFunc(s.Records, func(a, b rebuild.Record) int {
-			if c := a.Time.Compare(b.Time); c != 0 {
-				return c
-			}
-			return strings.Compare(a.Topic, b.Topic)
-		})
-		stories = append(stories, *s)
-	}
-	return stories
+	return rebuildtest.Stories(state, w.records)
 }
 
 // rebuild folds everything into the database.
@@ -64,7 +39,7 @@ func (w *topics) rebuild(db *pgxpool.Pool, write bool) (findings []rebuild.Findi
 	return append(findings, found...)
 }
 
-// ofKind counts the findings that are not Undecided.
+// notUndecided returns the findings of all kinds but Undecided.
 func notUndecided(findings []rebuild.Finding) (list []rebuild.Finding) {
 	for _, f := range findings {
 		if f.Kind != rebuild.Undecided {
@@ -172,7 +147,7 @@ func TestRebuildIsWhatWasTold(t *testing.T) {
 			w.same(told, empty)
 			w.same(told, older)
 
-			// The same earlier moment, and everything decided anew in another order: reproduction F1 and F2.
+			// The same earlier moment. The service then decides each order anew, in reverse order.
 			again := w.backup()
 			_, err := again.Exec(t.Context(), `TRUNCATE orders, order_lines, order_events`)
 			require.NoError(t, err)

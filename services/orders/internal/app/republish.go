@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"pasdetrois/services/orders/internal/domain"
@@ -60,7 +61,8 @@ func (a *App) republishAll(ctx context.Context, ids []string) ([]domain.Order, e
 	var found []domain.Order
 	_, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
 		found = nil // the transaction may be repeated
-		if err := w.lockOrders(ctx, append([]string(nil), ids...)); err != nil {
+		// lockOrders sorts the ids, and the caller keeps their order.
+		if err := w.lockOrders(ctx, slices.Clone(ids)); err != nil {
 			return err
 		}
 		for _, id := range ids {

@@ -223,4 +223,4 @@ func linesOf(items []messages.Item) []Line {
 	return lines
 }
 
-func (f *facts) orderID() string { return f.told[0].Event.Key() }
+func (f *facts) orderID() string { return f.told[0].Event.Order() }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"time"
 
 	"pasdetrois/pkg/messages"
@@ -141,14 +142,14 @@ func (f *facts) end(o *Order, policy Policy) error {
 	case o.Status.Settled() && o.Status != Confirmed:
 		return nil
 	case f.cancelledFromPending():
-		_, err := o.Cancel(policy, first(f.ended[Cancelled], f.said[Cancelled]).Time)
+		_, err := o.Cancel(policy, cmp.Or(f.ended[Cancelled], f.said[Cancelled]).Time)
 		return err
 	case f.ended[Cancelled] != nil, f.said[Cancelled] != nil:
 		reason := ReasonCancelled
 		if f.ended[Cancelled] != nil {
 			reason = f.ended[Cancelled].Event.(messages.OrderCancelled).Reason
 		}
-		return f.refund(o, reason, first(f.ended[Cancelled], f.said[Cancelled]), policy)
+		return f.refund(o, reason, cmp.Or(f.ended[Cancelled], f.said[Cancelled]), policy)
 	case f.ended[Failed] != nil:
 		switch reason := f.ended[Failed].Event.(messages.OrderFailed).Reason; {
 		case reason == ReasonOrderIDTaken && o.Status == Pending:
@@ -218,13 +219,6 @@ func (f *facts) comeLate(o *Order, policy Policy) error {
 	}
 	_, err := o.Capture(e, nil, policy, later(o.UpdatedAt, at))
 	return err
-}
-
-func first(a, b *messages.Message) *messages.Message {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 func later(a, b time.Time) time.Time {

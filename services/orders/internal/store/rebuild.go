@@ -68,7 +68,7 @@ func (r *Rebuilder) Key(m messages.Message) string {
 	if !domain.Tells(m) {
 		return ""
 	}
-	return m.Event.Key()
+	return m.Event.Order()
 }
 
 // Fold implements rebuild.State.
@@ -170,7 +170,7 @@ func (f *folding) write(ctx context.Context) error {
 // better. The outbox may have the change of a product whose sku is the id of such an order: it stays.
 var dropOrdersSQL = []string{
 	`DELETE FROM outbox WHERE key = ANY (SELECT convert_to(id, 'UTF8') FROM unnest($1::text[]) AS id)
-  AND position(convert_to('"event":"inventory_changed"', 'UTF8') IN value) = 0`,
+  AND NOT (` + isChangeSQL + `)`,
 	`DELETE FROM order_events WHERE order_id = ANY($1)`,
 	`DELETE FROM order_lines WHERE order_id = ANY($1)`,
 	`DELETE FROM orders WHERE order_id = ANY($1)`,

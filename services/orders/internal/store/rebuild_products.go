@@ -34,8 +34,11 @@ type stockRow struct {
 	announced, unpublished           bool // unpublished: its change is in the outbox
 }
 
+// isChangeSQL reports whether a row of the outbox is the change of a product.
+const isChangeSQL = `position(convert_to('"event":"inventory_changed"', 'UTF8') IN value) > 0`
+
 const stockRowsSQL = `SELECT sku, name, price_minor, currency, reserved, sold, stocked, version, announced, EXISTS (
-  SELECT FROM outbox WHERE key = convert_to(sku, 'UTF8') AND position(convert_to('"event":"inventory_changed"', 'UTF8') IN value) > 0)
+  SELECT FROM outbox WHERE key = convert_to(sku, 'UTF8') AND ` + isChangeSQL + `)
 FROM inventory WHERE sku = ANY($1)`
 
 // foldProducts notes the products that are not what their last inventory_changed says. It has the highest version. A product whose

@@ -14,7 +14,7 @@ import (
 	"pasdetrois/pkg/platform/rebuild"
 )
 
-// finishWithin bounds a statement of Finish: it reads all orders.
+// finishWithinSQL gives each statement of Finish ten minutes, because it reads all orders.
 const finishWithinSQL = `SELECT set_config('statement_timeout', '10min', true)`
 
 // stockSQL returns each product whose pieces are not those that the orders hold.
@@ -23,7 +23,7 @@ const stockSQL = `WITH held AS (
     coalesce(sum(l.quantity) FILTER (WHERE o.stock = 'sold'), 0) AS sold
   FROM orders o JOIN order_lines l USING (order_id) WHERE o.stock <> 'none' GROUP BY l.sku
 )
-SELECT i.sku, i.version, i.available, i.reserved, i.sold, i.stocked, coalesce(h.reserved, 0)::bigint, coalesce(h.sold, 0)::bigint
+SELECT i.sku, i.version, i.reserved, i.sold, i.stocked, coalesce(h.reserved, 0)::bigint, coalesce(h.sold, 0)::bigint
 FROM inventory i LEFT JOIN held h USING (sku) ORDER BY i.sku COLLATE "C"`
 
 // unknownSQL returns each sku that an order was priced for and that is no product, with the newest of its prices.
@@ -31,11 +31,11 @@ const unknownSQL = `SELECT DISTINCT ON (l.sku) l.sku, l.unit_price_minor, o.curr
 WHERE l.unit_price_minor IS NOT NULL AND NOT EXISTS (SELECT FROM inventory i WHERE i.sku = l.sku)
 ORDER BY l.sku, o.created_at DESC`
 
-// It counts as announced: its name is no decision to publish.
+// The product counts as announced: the rebuild made up its name, so no event may publish it.
 const addUnknownSQL = `INSERT INTO inventory (sku, name, price_minor, currency, announced)
 SELECT sku, sku, price, currency, true FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (sku, price, currency)`
 
-// Only a product whose pieces were not enough gets other ones: a statement that sets stocked would make it announced.
+// Only a product with too few pieces gets another stocked. The trigger marks a product as announced when stocked is set.
 const setStockSQL = `WITH changed AS (
   UPDATE inventory AS i SET reserved = u.reserved, sold = u.sold, available = u.stocked - u.reserved - u.sold, version = i.version + 1
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS u (sku, version, reserved, sold, stocked)
@@ -48,10 +48,10 @@ var setAllStockSQL = strings.Replace(setStockSQL, "SET reserved", "SET stocked =
 
 // counted is a product's row and what the orders hold of it.
 type counted struct {
-	sku                                string
-	version                            int64
-	available, reserved, sold, stocked int64
-	held                               pieces
+	sku                     string
+	version                 int64
+	reserved, sold, stocked int64
+	held                    pieces
 }
 
 // least returns the pieces that the product must have had: what the orders prove counts, even if they prove too much.
@@ -123,7 +123,7 @@ func (r *Rebuilder) wrongStock(ctx context.Context, tx *pgdb.Tx, write bool) ([]
 		return nil, fmt.Errorf("count stock: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c counted, err error) {
-		err = row.Scan(&c.sku, &c.version, &c.available, &c.reserved, &c.sold, &c.stocked, &c.held.reserved, &c.held.sold)
+		err = row.Scan(&c.sku, &c.version, &c.reserved, &c.sold, &c.stocked, &c.held.reserved, &c.held.sold)
 		return c, err
 	})
 	if err != nil {

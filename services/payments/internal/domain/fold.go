@@ -52,12 +52,11 @@ func Fold(row Payment, told []Told) Folded {
 		p = p.completedBy(row)
 	}
 	if p.Status == Voided && p.Amount.Minor == 0 {
-		p.Amount.Minor = h.askedOf(p)
-	}
-	if p.Status == Voided && p.Amount.Minor == 0 {
-		return Folded{Payment: row, Unknown: []Gap{{
-			Why: "a payment_refunded over 0 says that nothing may be charged, and no message has the amount",
-			Do:  "send a refund_requested with the order's user and amount, before anything else is sent about the order"}}}
+		if p.Amount.Minor = h.askedOf(p); p.Amount.Minor == 0 {
+			return Folded{Payment: row, Unknown: []Gap{{
+				Why: "a payment_refunded over 0 says that nothing may be charged, and no message has the amount",
+				Do:  "send a refund_requested with the order's user and amount, before anything else is sent about the order"}}}
+		}
 	}
 	f := Folded{Unknown: gaps(&p), Undecided: h.unanswered(p)}
 	f.Payment = p

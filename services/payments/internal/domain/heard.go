@@ -23,7 +23,7 @@ func hear(told []Told) heard {
 		t := &told[i]
 		t.Time = t.Time.UTC().Truncate(time.Microsecond)
 		ours := t.Source == messages.ServicePayments
-		taken := ours && t.ID == messages.ID(t.Event.Key(), t.Event.EventName(), StepTaken)
+		taken := ours && t.ID == messages.ID(t.Event.Order(), t.Event.EventName(), StepTaken)
 		switch e := t.Event.(type) {
 		case messages.PaymentRequested:
 			h.requests = append(h.requests, *t)
