@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/behind"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
@@ -31,9 +32,17 @@ func (w *world) tablesOf(service string) []string {
 	return names
 }
 
-// keep keeps the rows of a service, as a backup does.
+// keep keeps the rows of a service, as a backup does. No email is on its way then.
 func (w *world) keep(service string) {
 	w.t.Helper()
+	testkit.Eventually(w.t, func() error {
+		var pending int
+		err := w.db.QueryRow(w.t.Context(), "SELECT count(*) FROM notifications.notifications WHERE status = 'pending'").Scan(&pending)
+		if err == nil && pending > 0 {
+			err = fmt.Errorf("%d emails are on their way", pending)
+		}
+		return err
+	})
 	w.exec("CREATE SCHEMA kept_" + service)
 	for _, table := range w.tablesOf(service) {
 		w.exec(fmt.Sprintf("CREATE TABLE kept_%[1]s.%[2]s AS SELECT * FROM %[1]s.%[2]s", service, table))
@@ -117,8 +126,8 @@ func (w *world) rowsOf(service string) (rows []string) {
 	return rows
 }
 
-// refused replays a service and expects that it is refused with nothing touched. It returns the error and the steps.
-func (w *world) refused(service string) (refusal error, steps []string) {
+// refused replays a service and expects that it is refused with nothing touched. It returns the steps and the error.
+func (w *world) refused(service string) (steps []string, refusal error) {
 	w.t.Helper()
 	asked, emails := w.done()
 	offsets, state := w.offsets(service), w.rowsOf(service)
@@ -134,7 +143,7 @@ func (w *world) refused(service string) (refusal error, steps []string) {
 	askedAfter, emailsAfter := w.done()
 	require.Equal(w.t, asked, askedAfter)
 	require.Equal(w.t, emails, emailsAfter)
-	return err, steps
+	return steps, err
 }
 
 // Scarce stock was sold to some and refused to others. The database goes back to a moment before that. A replay would
@@ -155,7 +164,7 @@ func TestAReplayThatWouldSellScarceStockAnewIsRefused(t *testing.T) {
 	}
 	w.putBack(client.Orders)
 
-	err, _ := w.refused(client.Orders)
+	_, err := w.refused(client.Orders)
 	var refusal *replay.BehindError
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(6), refusal.Count)
@@ -192,7 +201,7 @@ func TestAReplayThatWouldConfirmCancelledOrdersIsRefused(t *testing.T) {
 	}
 	w.putBack(client.Orders)
 
-	err, _ = w.refused(client.Orders)
+	_, err = w.refused(client.Orders)
 	var refusal *replay.BehindError
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(2), refusal.Count)
@@ -220,13 +229,13 @@ func TestAReplayOverAnOlderDatabaseOfPaymentsOrNotificationsIsRefused(t *testing
 	w.putBack(client.Payments)
 	w.putBack(client.Notifications)
 
-	err, _ = w.refused(client.Payments)
+	_, err = w.refused(client.Payments)
 	var refusal *replay.BehindError
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(2), refusal.Count)
 	require.Equal(t, "after", refusal.First().Key)
 
-	err, _ = w.refused(client.Notifications)
+	_, err = w.refused(client.Notifications)
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(2), refusal.Count)
 	require.Equal(t, "after confirmed", refusal.First().Key)
@@ -240,7 +249,7 @@ func TestContradictionsAreNamedBeforeAnythingIsTouched(t *testing.T) {
 	w.caughtUp(client.Orders)
 	w.spoil(`UPDATE orders.orders SET status = 'rejected', reason = 'x', payment_id = '' WHERE order_id = 'one'`)
 
-	err, steps := w.refused(client.Orders)
+	steps, err := w.refused(client.Orders)
 	var refusal *replay.ContradictionError
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, int64(1), refusal.Count)
