@@ -138,8 +138,8 @@ func (w *world) handledBy(service string) (sum float64) {
 	return sum
 }
 
-// settledRows are all rows of all services, once nothing is on its way. It reads the tables: a view lacks columns.
-func (w *world) settledRows() []string {
+// nothingOnItsWay waits until all that was decided is published and each email has its outcome.
+func (w *world) nothingOnItsWay() {
 	w.t.Helper()
 	testkit.Eventually(w.t, func() error {
 		var open int
@@ -150,6 +150,12 @@ func (w *world) settledRows() []string {
 		}
 		return err
 	})
+}
+
+// settledRows are all rows of all services, once nothing is on its way. It reads the tables: a view lacks columns.
+func (w *world) settledRows() []string {
+	w.t.Helper()
+	w.nothingOnItsWay()
 	rows, err := w.db.Query(context.WithoutCancel(w.t.Context()), `SELECT 'order ' || o::text FROM orders.orders o UNION ALL SELECT 'line ' || l::text FROM orders.order_lines l
 		UNION ALL SELECT 'event ' || e::text FROM orders.order_events e UNION ALL SELECT 'stock ' || i::text FROM orders.inventory i
 		UNION ALL SELECT 'letter ' || d::text FROM orders.dead_letters d UNION ALL SELECT 'payment ' || p::text FROM payments.payments p

@@ -14,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/behind"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/feed"
@@ -32,24 +31,17 @@ func (w *world) tablesOf(service string) []string {
 	return names
 }
 
-// keep keeps the rows of a service, as a backup does. No email is on its way then.
+// keep keeps the rows of a service, as a backup does, once nothing is on its way.
 func (w *world) keep(service string) {
 	w.t.Helper()
-	testkit.Eventually(w.t, func() error {
-		var pending int
-		err := w.db.QueryRow(w.t.Context(), "SELECT count(*) FROM notifications.notifications WHERE status = 'pending'").Scan(&pending)
-		if err == nil && pending > 0 {
-			err = fmt.Errorf("%d emails are on their way", pending)
-		}
-		return err
-	})
+	w.nothingOnItsWay()
 	w.exec("CREATE SCHEMA kept_" + service)
 	for _, table := range w.tablesOf(service) {
 		w.exec(fmt.Sprintf("CREATE TABLE kept_%[1]s.%[2]s AS SELECT * FROM %[1]s.%[2]s", service, table))
 	}
 }
 
-// putBack stops a service, puts its rows back to those that keep kept, and starts it again.
+// putBack stops a service, puts its rows back to those that keep kept, and starts it again. It waits until the service is at rest.
 func (w *world) putBack(service string) {
 	w.t.Helper()
 	require.NoError(w.t, w.StopService(w.t.Context(), service))
@@ -64,6 +56,8 @@ func (w *world) putBack(service string) {
 	w.exec("RESET session_replication_role")
 	require.NoError(w.t, w.StartService(w.t.Context(), service))
 	w.consuming(service)
+	w.nothingOnItsWay() // the service may publish rows of its outbox again, and read them
+	w.caughtUp(service)
 }
 
 func (w *world) exec(sql string) {

@@ -39,6 +39,8 @@ type TopicInfo struct {
 // partitions than asked for is an error: adding partitions moves keys to other partitions, so a person must decide. A topic
 // with more partitions, or with other settings, is left as it is; DifferentTopics reports the settings.
 //
+// The controller is asked to create the listed topics, too: a broker lists a topic for a moment after its deletion.
+//
 // An error about one topic does not stop the others: all errors come joined, with the names that were created. A second call
 // creates the rest, so callers may repeat it, and several programs may run it at the same time.
 func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string, error) {
@@ -51,11 +53,9 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 		var errs []error
 		for _, s := range specs {
 			name := cfg.TopicPrefix + s.Name
-			if existing.Has(name) {
-				if have := len(existing[name].Partitions); have < int(s.Partitions) {
-					errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide: use kafka-topics --alter; or stop every service and tool that reads it, delete it, and create it again",
-						name, have, s.Partitions))
-				}
+			if have := len(existing[name].Partitions); existing.Has(name) && have < int(s.Partitions) {
+				errs = append(errs, fmt.Errorf("topic %s exists with %d partitions instead of %d: adding partitions moves keys, so decide: use kafka-topics --alter; or stop every service and tool that reads it, delete it, and create it again",
+					name, have, s.Partitions))
 				continue
 			}
 			settings := make(map[string]*string)
@@ -66,7 +66,8 @@ func CreateTopics(ctx context.Context, cfg Config, specs []TopicSpec) ([]string,
 			switch {
 			case err == nil:
 				created = append(created, name)
-			case errors.Is(err, kerr.TopicAlreadyExists): // another program created it since the list was read
+			case errors.Is(err, kerr.TopicAlreadyExists): // another program may have created it since the list was read
+			case existing.Has(name): // whoever may not create topics may use those that exist
 			default:
 				errs = append(errs, notCreated(name, answer.ErrMessage, err))
 			}

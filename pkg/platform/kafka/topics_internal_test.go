@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -50,6 +51,48 @@ func TestATopicThatSomebodyElseCreatedMeanwhileIsNoFailure(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, topics, 1, "those of Kafka itself are left out")
 	require.Equal(t, "mine", topics[0].Name)
+}
+
+// A broker lists a topic for a moment after its deletion.
+func TestATopicThatWasJustDeletedIsCreated(t *testing.T) {
+	t.Parallel()
+	cfg := broker(t)
+	host, port, err := net.SplitHostPort(cfg.Brokers[0])
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	var asked atomic.Bool // to create the topic
+	cfg.cluster.ControlKey(int16(kmsg.CreateTopics), func(kmsg.Request) (kmsg.Response, error, bool) {
+		asked.Store(true)
+		return nil, nil, false
+	})
+	cfg.cluster.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cfg.cluster.KeepControl()
+		if asked.Load() {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.MetadataResponse)
+		resp.Brokers = []kmsg.MetadataResponseBroker{{Host: host, Port: int32(number)}}
+		resp.Topics = []kmsg.MetadataResponseTopic{{Topic: kmsg.StringPtr("gone"), Partitions: []kmsg.MetadataResponseTopicPartition{{}}}}
+		return resp, nil, true
+	})
+	created, err := CreateTopics(t.Context(), cfg.Config, []TopicSpec{{Name: "gone", Partitions: 1, ReplicationFactor: 1}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"gone"}, created)
+}
+
+// Whoever may not create topics may use those that an administrator made.
+func TestATopicThatExistsNeedsNoRightToCreateIt(t *testing.T) {
+	t.Parallel()
+	cfg := broker(t, kfake.SeedTopics(1, "mine"))
+	cfg.cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+		resp.Topics = []kmsg.CreateTopicsResponseTopic{{Topic: "mine", ErrorCode: kerr.TopicAuthorizationFailed.Code}}
+		return resp, nil, true
+	})
+	created, err := CreateTopics(t.Context(), cfg.Config, []TopicSpec{{Name: "mine", Partitions: 1, ReplicationFactor: 1}})
+	require.NoError(t, err)
+	require.Empty(t, created)
 }
 
 func TestAskingAHungBrokerForItsTopicsEndsWithTheContext(t *testing.T) {

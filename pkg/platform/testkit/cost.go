@@ -21,7 +21,7 @@ func (d *DB) OneConn(t testing.TB, service string) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() { closePool(t, pool) })
 	return pool
 }
 

@@ -162,8 +162,23 @@ func (d *DB) Pool(t testing.TB, service string) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() { closePool(t, pool) })
 	return pool
+}
+
+// closePool closes a pool. A test that fails within a transaction of its own keeps a connection, for which Close would wait
+// without end: the failure would not be shown.
+func closePool(t testing.TB, pool *pgxpool.Pool) {
+	closed := make(chan struct{})
+	go func() {
+		pool.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Error("the test keeps a connection: it began a transaction and did not end it")
+	}
 }
 
 // Brokers returns bootstrap addresses: KAFKA_BROKERS when set (a real Kafka), else an in-process broker shared by the

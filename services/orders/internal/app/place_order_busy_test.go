@@ -15,20 +15,27 @@ import (
 )
 
 // standing holds both transactions up, so that what is placed then waits, and returns a channel of what comes of n such orders.
+// The held orders are placed again until they are begun: a busy machine may take longer to begin them than they may wait.
 func (w *world) standing(ctx context.Context, n int) (outcomes <-chan error, release func()) {
 	w.t.Helper()
 	hold, release := w.holdOrders("held-1", "held-2")
 	errs := make(chan error, n+2)
-	place := func(id string) {
+	place := func(id string) error {
 		_, err := w.PlaceOrder(ctx, domain.Placement{OrderID: id, UserID: "u", Lines: []domain.Line{{SKU: "a", Quantity: 1}}}, nil, nil)
-		errs <- err
+		return err
 	}
 	for i, id := range []string{"held-1", "held-2"} {
-		go place(id)
+		go func() {
+			err := place(id)
+			for errors.Is(err, app.ErrBusy) && ctx.Err() == nil {
+				err = place(id)
+			}
+			errs <- err
+		}()
 		hold(i + 1)
 	}
 	for i := range n {
-		go place(fmt.Sprintf("o-%d", i))
+		go func() { errs <- place(fmt.Sprintf("o-%d", i)) }()
 	}
 	return errs, release
 }

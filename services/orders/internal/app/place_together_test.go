@@ -104,6 +104,7 @@ func (w *world) holdOrders(ids ...string) (hold func(n int), release func()) {
 	w.t.Helper()
 	tx, err := w.db.Begin(w.t.Context())
 	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	for _, id := range ids {
 		_, err = tx.Exec(w.t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('pasdetrois.orders.order:' || $1, 0))`, id)
 		require.NoError(w.t, err)
