@@ -72,6 +72,7 @@ func TestATopicThatWasJustDeletedIsCreated(t *testing.T) {
 			return nil, nil, false
 		}
 		resp := req.ResponseKind().(*kmsg.MetadataResponse)
+		resp.ControllerID = 0
 		resp.Brokers = []kmsg.MetadataResponseBroker{{Host: host, Port: int32(number)}}
 		resp.Topics = []kmsg.MetadataResponseTopic{{Topic: kmsg.StringPtr("gone"), Partitions: []kmsg.MetadataResponseTopicPartition{{}}}}
 		return resp, nil, true
