@@ -70,14 +70,3 @@ func (c Caller) own(all Scope) (user string, only bool) {
 	}
 	return c.User, true
 }
-
-// Scheme is the name of the security scheme in OpenAPI documents.
-const Scheme = "oidc"
-
-// Needs is the Security of an operation that needs one of the scopes, as in OpenAPI: a list of alternatives.
-func Needs(scopes ...Scope) (alternatives []map[string][]string) {
-	for _, s := range scopes {
-		alternatives = append(alternatives, map[string][]string{Scheme: {string(s)}})
-	}
-	return alternatives
-}

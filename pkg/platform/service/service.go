@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/httpx"
@@ -166,7 +167,7 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 
 	health := httpx.NewHealth(s.checks(consumer, parts.Checks)...)
 	requests := httpx.NewMetrics(s.Metrics)
-	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.api("", parts.Public))), nil)
+	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.api("", guarded(parts.Public)))), nil)
 	admin := health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
 		bus.Register(api, consumer)
 		deadletter.Register(api, s.Letters, replays)
@@ -221,6 +222,19 @@ func (s *Shell) api(side string, own API, common ...func(huma.API)) http.Handler
 		}
 	}
 	return handler
+}
+
+// guarded makes the operations of an API ask what the caller may do.
+func guarded(own API) API {
+	register := own.Register
+	own.Register = func(api huma.API) {
+		auth.Enforce(api)
+		if register != nil {
+			register(api)
+		}
+		auth.Open(api)
+	}
+	return own
 }
 
 // all makes components begin when the schema is migrated.

@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/examples/shipping/internal/app"
 	"pasdetrois/examples/shipping/internal/domain"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 )
@@ -40,7 +41,7 @@ type getOutput struct{ Body Shipment }
 func Register(api huma.API, shipments Shipments, log *slog.Logger) {
 	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	httpx.Register(api, huma.Operation{OperationID: "get-shipment", Method: http.MethodGet, Path: "/shipments/{order_id}",
-		Summary: "Show the shipment of an order", Tags: []string{"shipments"},
+		Summary: "Show the shipment of an order", Tags: []string{"shipments"}, Security: auth.Needs(auth.ReadOrders),
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *getInput) (*getOutput, error) {
 			ctx, cancel := httpx.Bounded(ctx)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/notifications/internal/app"
@@ -68,7 +69,7 @@ const away = "the database does not answer"
 func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	httpx.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
-		Summary: "List notifications, newest first", Tags: []string{"notifications"},
+		Summary: "List notifications, newest first", Tags: []string{"notifications"}, Security: auth.Needs(auth.ReadOrders),
 		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *listInput) (*httpx.PageOutput[Notification], error) {
 			q := app.Query{UserID: string(in.UserID), OrderID: string(in.OrderID)}

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
@@ -35,7 +36,8 @@ type productsOutput struct {
 func (a *API) registerInventory(api huma.API) {
 	tags := []string{"inventory"}
 	httpx.Register(api, huma.Operation{OperationID: "list-inventory", Method: http.MethodGet, Path: "/inventory", Tags: tags,
-		Summary: "List the catalogue with its stock", Errors: []int{503}},
+		Security: auth.Needs(auth.ReadOrders, auth.WriteOrders),
+		Summary:  "List the catalogue with its stock", Errors: []int{503}},
 		func(ctx context.Context, _ *struct{}) (*productsOutput, error) {
 			ctx, cancel := a.bounded(ctx)
 			defer cancel()
@@ -51,7 +53,8 @@ func (a *API) registerInventory(api huma.API) {
 			return out, nil
 		})
 	httpx.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
-		Summary: "Get a product with its stock", Errors: []int{404, 503}},
+		Security: auth.Needs(auth.ReadOrders, auth.WriteOrders),
+		Summary:  "Get a product with its stock", Errors: []int{404, 503}},
 		func(ctx context.Context, in *skuInput) (*productOutput, error) {
 			if !httpx.Storable(in.SKU) {
 				return nil, a.problem(app.ErrNotFound)
