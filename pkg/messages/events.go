@@ -3,7 +3,7 @@ package messages
 // The tag `wire` describes a field in the message: its name, the kind of its value, and whether it may be missing. The
 // schemas under docs/ and codec_gen.go are generated from it. Money adds a field `currency`, which all amounts share.
 // A field is lenient where it was added to an event that foreign producers write: a value of another form counts as absent, as
-// before there was such a field.
+// before there was such a field. A field is deprecated when the services read it and do not write it any more.
 
 // Item is one line of an order.
 type Item struct {
@@ -79,7 +79,7 @@ type OrderRejected struct {
 	Total         Money  `wire:"total,money"`
 	Items         []Item `wire:"items,items,optional"`
 	PaymentMethod string `wire:"payment_method,name,optional"`
-	Email         string `wire:"email,email,optional"`
+	Email         string `wire:"email,email,optional,deprecated"` // earlier versions wrote it; nobody needs an address here
 	Reason        string `wire:"reason,reason"`
 }
 

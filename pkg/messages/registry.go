@@ -79,7 +79,7 @@ func examples() []Type {
 			Topic: TopicOrderFailures, Owner: ServiceOrders,
 			Summary: "An order was rejected before any payment. For other services; none of the three acts on it.",
 			Example: OrderRejected{OrderID: order, UserID: user, Total: total, Items: items, PaymentMethod: "pm_card_visa",
-				Email: "ada@example.com", Reason: "out_of_stock"},
+				Reason: "out_of_stock"},
 		},
 		{
 			Topic: TopicOrderFailures, Owner: ServicePayments, Consumers: []string{ServiceOrders},

@@ -156,13 +156,14 @@ func TestEveryTypeKeepsItsPromises(t *testing.T) {
 	}
 }
 
-// full checks that an example leaves no field empty, so that no field goes untested.
+// full checks that an example leaves no field empty, so that no field goes untested. A deprecated field is one of earlier golden
+// files only.
 func full(t *testing.T, v reflect.Value) {
 	t.Helper()
 	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
-		if v.Field(i).IsZero() {
-			t.Errorf("the example has no %s", name)
+		field := v.Type().Field(i)
+		if deprecated := isDeprecated(field.Tag.Get("wire")); v.Field(i).IsZero() != deprecated {
+			t.Errorf("%s: the example has it: %v, and it is deprecated: %v", field.Name, !v.Field(i).IsZero(), deprecated)
 		}
 		if f := v.Field(i); f.Kind() == reflect.Slice {
 			full(t, f.Index(0))
@@ -170,10 +171,12 @@ func full(t *testing.T, v reflect.Value) {
 	}
 }
 
-// wireFields returns the names in the wire tags of an event, whether each is required, and which of them are lenient.
-func wireFields(t *testing.T, typ reflect.Type) (fields, lenient map[string]bool) {
+func isDeprecated(tag string) bool { return slices.Contains(strings.Split(tag, ","), "deprecated") }
+
+// wireFields returns the names in the wire tags of an event, whether each is required, and which of them are lenient or deprecated.
+func wireFields(t *testing.T, typ reflect.Type) (fields, lenient, deprecated map[string]bool) {
 	t.Helper()
-	fields, lenient = map[string]bool{}, map[string]bool{}
+	fields, lenient, deprecated = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i := range typ.NumField() {
 		tag := typ.Field(i).Tag.Get("wire")
 		if tag == "" {
@@ -182,9 +185,10 @@ func wireFields(t *testing.T, typ reflect.Type) (fields, lenient map[string]bool
 		if parts := strings.Split(tag, ","); parts[0] != "-" {
 			fields[parts[0]] = !slices.Contains(parts, "optional")
 			lenient[parts[0]] = slices.Contains(parts, "lenient")
+			deprecated[parts[0]] = isDeprecated(tag)
 		}
 	}
-	return fields, lenient
+	return fields, lenient, deprecated
 }
 
 // refusals breaks the golden body member by member: what is required must be there, and nothing may be of another kind.
@@ -203,9 +207,9 @@ func refusals(t *testing.T, typ messages.Type, golden messages.Record) {
 		}
 		return messages.Decode(messages.Record{Topic: golden.Topic, Value: value, Headers: golden.Headers})
 	}
-	fields, lenient := wireFields(t, reflect.TypeOf(typ.Example))
+	fields, lenient, deprecated := wireFields(t, reflect.TypeOf(typ.Example))
 	for name, required := range fields {
-		if members[name] == nil {
+		if members[name] == nil && !deprecated[name] {
 			t.Errorf("the golden file has no %s", name)
 		}
 		_, err := decode(func(b map[string]json.RawMessage) { delete(b, name) })

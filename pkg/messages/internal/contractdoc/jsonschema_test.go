@@ -15,7 +15,7 @@ import (
 var keywords = map[string]bool{
 	"type": true, "const": true, "pattern": true, "minLength": true, "maxLength": true, "minimum": true, "exclusiveMinimum": true,
 	"maximum": true, "minItems": true, "maxItems": true, "items": true, "properties": true, "required": true, "anyOf": true,
-	"$schema": true, "$id": true, "title": true, "description": true, "default": true, "format": true, "examples": true,
+	"$schema": true, "$id": true, "title": true, "description": true, "default": true, "deprecated": true, "format": true, "examples": true,
 }
 
 // check holds a body against a schema and returns what does not fit.

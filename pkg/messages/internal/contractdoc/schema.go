@@ -18,7 +18,8 @@ type Schema struct {
 	Ref         string      `json:"$ref,omitempty"`
 	Title       string      `json:"title,omitempty"`
 	Description string      `json:"description,omitempty"`
-	Type        any         `json:"type,omitempty"` // a name or a list of names
+	Deprecated  bool        `json:"deprecated,omitempty"` // draft 07 ignores it
+	Type        any         `json:"type,omitempty"`       // a name or a list of names
 	Const       string      `json:"const,omitempty"`
 	Default     string      `json:"default,omitempty"`
 	Pattern     string      `json:"pattern,omitempty"`
@@ -137,6 +138,9 @@ func objectOf(t reflect.Type) (*Schema, error) {
 			case "optional":
 				optional = true
 			case "lenient": // it says how a value that breaks this schema is read
+			case "deprecated":
+				v.Deprecated = true
+				v.Description += " Written by earlier versions only."
 			case "positive":
 				v.Minimum, v.Above = nil, ptr(0)
 			default:

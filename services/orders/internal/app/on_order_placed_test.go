@@ -33,14 +33,15 @@ func TestOnOrderPlacedReservesAllLinesOrNone(t *testing.T) {
 	w.product("a", 200, 10)
 	w.product("b", 300, 1)
 	e := of("a", 2)
-	e.Items = append(e.Items, messages.Item{SKU: "b", Quantity: 2})
+	e.Items, e.Email = append(e.Items, messages.Item{SKU: "b", Quantity: 2}), "ada@example.com"
 	rejected := messages.OrderRejected{OrderID: "o", UserID: "u", Total: usd(1000), Reason: "out_of_stock",
 		Items: []messages.Item{{SKU: "a", Quantity: 2, UnitPrice: ptr(usd(200))}, {SKU: "b", Quantity: 2, UnitPrice: ptr(usd(300))}}}
 	got := deliver(w, w.OnOrderPlaced, e)
 	require.Len(t, got, 2)
 	require.Equal(t, msg("reject", rejected).ID, got[0].ID)
 	require.Equal(t, rejected, got[0].Event)
-	says(t, got[1:], mail("rejected", "Order o was rejected: out of stock."))
+	says(t, got[1:], msg("rejected", messages.NotificationRequested{UserID: "u", OrderID: "o", Kind: "rejected", Channel: "email",
+		Message: "Order o was rejected: out of stock.", To: "ada@example.com"}))
 	w.is("o", domain.Rejected, "out_of_stock")
 	w.pieces("a", 10, 0, 0)
 	w.pieces("b", 1, 0, 0)

@@ -81,7 +81,7 @@ func orderPlaced(o *domain.Order) messages.OrderPlaced {
 
 func orderRejected(o *domain.Order) messages.OrderRejected {
 	return messages.OrderRejected{OrderID: o.ID, UserID: o.UserID, Total: o.Total, Items: items(o),
-		PaymentMethod: o.PaymentMethod, Email: o.Email, Reason: o.Reason}
+		PaymentMethod: o.PaymentMethod, Reason: o.Reason}
 }
 
 func items(o *domain.Order) []messages.Item {

@@ -56,7 +56,10 @@ func (f *facts) stated() stated {
 		switch e := m.Event.(type) {
 		case messages.OrderRejected:
 			order(e.UserID, e.Total, e.Items)
-			s.method, s.email = &e.PaymentMethod, &e.Email
+			s.method = &e.PaymentMethod
+			if e.Email != "" { // of an earlier version: since then the notification alone has the address
+				s.email = &e.Email
+			}
 		case messages.OrderConfirmed:
 			order(e.UserID, e.Total, e.Items)
 		case messages.OrderCancelled:

@@ -257,3 +257,27 @@ func TestARowThatIsAheadOfTheTopicsStaysAgainstAnAnswer(t *testing.T) {
 		require.NotEmpty(t, f.Again)
 	}
 }
+
+// The address of a rejected order is in order_rejected of earlier versions, and since then in its notification alone.
+func TestFoldOfARejectedOrderFindsItsAddress(t *testing.T) {
+	t.Parallel()
+	earlier, email := isRejected, mailed("rejected")
+	earlier.Email, email.To = "ada@example.com", "ada@example.com"
+	withEmail := fromShop
+	withEmail.Email = "ada@example.com"
+	for name, m := range map[string][]messages.Message{
+		"of an earlier version":            told(earlier, email),
+		"placed, and of an earlier one":    append(by("shop:", told(withEmail)), told(earlier)...),
+		"placed, and rejected":             append(by("shop:", told(withEmail)), told(isRejected)...),
+		"placed, rejected and notified":    append(by("shop:", told(withEmail)), told(isRejected, email)...),
+		"its order_placed is gone":         told(isRejected, email),
+		"of another address, and notified": append(by("shop:", told(fromShop, withEmail)), told(isRejected, email)...),
+	} {
+		for i := range m {
+			m[i].OrderTime = m[i].Time
+		}
+		f := domain.Fold(m, nil, domain.Policy{})
+		require.Equal(t, domain.Rejected, f.Order.Status, name)
+		require.Equal(t, "ada@example.com", f.Order.Email, name)
+	}
+}
