@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pasdetrois/examples/shipping/internal/domain"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/bus"
 )
 
@@ -21,8 +22,8 @@ type Store interface {
 	Stop(ctx context.Context, shipments []domain.Shipment) error
 	// ShipDue moves at most limit shipments that were begun before the time from packing to shipped, and returns how many.
 	ShipDue(ctx context.Context, before, now time.Time, limit int) (int, error)
-	// Shipment returns the shipment of an order, or ErrNotFound.
-	Shipment(ctx context.Context, orderID string) (domain.Shipment, error)
+	// Shipment returns the shipment of an order, or ErrNotFound. only is the user whose shipment it must be; nil = anybody.
+	Shipment(ctx context.Context, orderID string, only *string) (domain.Shipment, error)
 }
 
 // ErrNotFound means that no record about the order has come yet.
@@ -54,9 +55,9 @@ func (a *App) ShipDue(ctx context.Context) (int, error) {
 	return a.store.ShipDue(ctx, now.Add(-a.packing), now, shipAtOnce)
 }
 
-// Shipment returns the shipment of an order, or ErrNotFound.
+// Shipment returns the shipment of an order, or ErrNotFound. A shipment that the caller may not read is not found.
 func (a *App) Shipment(ctx context.Context, orderID string) (domain.Shipment, error) {
-	return a.store.Shipment(ctx, orderID)
+	return a.store.Shipment(ctx, orderID, auth.OnlyOf(auth.Of(ctx).Reads()))
 }
 
 // failed answers every message of a batch with the same error.

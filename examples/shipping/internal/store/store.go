@@ -89,12 +89,19 @@ func (s *Store) ShipDue(ctx context.Context, before, now time.Time, limit int) (
 	return int(done.RowsAffected()), nil
 }
 
-const shipmentSQL = `SELECT order_id, user_id, status, created_at, updated_at FROM shipments WHERE order_id = $1`
+const (
+	shipmentSQL   = `SELECT order_id, user_id, status, created_at, updated_at FROM shipments WHERE order_id = $1`
+	shipmentOfSQL = shipmentSQL + ` AND user_id = nullif($2, '')`
+)
 
 // Shipment implements app.Store.
-func (s *Store) Shipment(ctx context.Context, orderID string) (domain.Shipment, error) {
+func (s *Store) Shipment(ctx context.Context, orderID string, only *string) (domain.Shipment, error) {
+	sql, args := shipmentSQL, []any{orderID}
+	if only != nil {
+		sql, args = shipmentOfSQL, append(args, *only)
+	}
 	var found domain.Shipment
-	err := s.pool.QueryRow(ctx, shipmentSQL, orderID).
+	err := s.pool.QueryRow(ctx, sql, args...).
 		Scan(&found.OrderID, &found.UserID, &found.Status, &found.CreatedAt, &found.UpdatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found, app.ErrNotFound

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
@@ -14,10 +15,18 @@ type Query struct {
 	Status  domain.Status // "" = in any state
 	Before  int64         // only older ones than the one with this ID; 0 = from the newest
 	Limit   int
+	Own     bool // as the user of UserID sees them: without alerts, which are for staff
 }
 
-// List returns at most q.Limit notifications, newest first.
+// List returns at most q.Limit notifications, newest first, of those that the caller may read.
 func (a *App) List(ctx context.Context, q Query) ([]domain.Notification, error) {
+	caller := auth.Of(ctx)
+	user, ok := caller.Filter(q.UserID)
+	if !ok {
+		return nil, nil
+	}
+	q.UserID = user
+	_, q.Own = caller.Reads()
 	return a.cfg.Store.List(ctx, q)
 }
 

@@ -5,18 +5,22 @@ import (
 	"fmt"
 	"time"
 
+	"pasdetrois/pkg/messages"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
 )
 
 // One statement for each filter, so that each uses its own index. No statement filters by status and by user or order, because no
-// operation of the API does.
+// operation of the API does. An alert of fraud names the user whom it is about, and goes to the address of the staff: a list of the
+// user's own leaves it out.
 const (
 	listSQL        = `SELECT ` + columns + ` FROM notifications WHERE id < $1 ORDER BY id DESC LIMIT $2`
 	listStatusSQL  = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND status = $3 ORDER BY id DESC LIMIT $2`
 	listUserSQL    = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND user_id = $3 ORDER BY id DESC LIMIT $2`
 	listOrderSQL   = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 ORDER BY id DESC LIMIT $2`
 	listOfUsersSQL = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 AND user_id = $4 ORDER BY id DESC LIMIT $2`
+	listOwnSQL     = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND user_id = $3 AND kind IS DISTINCT FROM '` + messages.KindFraudAlert + `' ORDER BY id DESC LIMIT $2`
+	listOwnOfSQL   = `SELECT ` + columns + ` FROM notifications WHERE id < $1 AND order_id = $3 AND user_id = $4 AND kind IS DISTINCT FROM '` + messages.KindFraudAlert + `' ORDER BY id DESC LIMIT $2`
 )
 
 // List implements app.Store. Ids grow with time, so their order is newest first, and the id is the whole cursor.
@@ -30,6 +34,10 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 	switch {
 	case q.Status != "":
 		sql, args = listStatusSQL, append(args, q.Status)
+	case q.Own && q.OrderID != "":
+		sql, args = listOwnOfSQL, append(args, q.OrderID, q.UserID)
+	case q.Own:
+		sql, args = listOwnSQL, append(args, q.UserID)
 	case q.OrderID != "" && q.UserID != "":
 		sql, args = listOfUsersSQL, append(args, q.OrderID, q.UserID)
 	case q.OrderID != "":

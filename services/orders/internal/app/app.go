@@ -34,14 +34,14 @@ type Store interface {
 	// transaction: fn sets its results anew each time. An error may come after a commit that happened.
 	InTx(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 
-	// Order returns an order with its lines, or ErrNotFound.
-	Order(ctx context.Context, id string) (domain.Order, error)
+	// Order returns an order with its lines, or ErrNotFound. only is the user whose order it must be; nil = anybody.
+	Order(ctx context.Context, id string, only *string) (domain.Order, error)
 	// Orders returns at most q.Limit orders, newest first, that come after q.After.
 	Orders(ctx context.Context, q Query) ([]domain.Order, error)
 	// Newer returns those of the orders whose version is greater than the one given.
 	Newer(ctx context.Context, versions map[string]int64) ([]domain.Order, error)
-	// Timeline returns the order's changes with a number greater than after, oldest first.
-	Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error)
+	// Timeline returns the order's changes with a number greater than after, oldest first: none of an order of another than only.
+	Timeline(ctx context.Context, id string, after int64, only *string) ([]domain.Change, error)
 
 	// Products returns the whole catalogue by sku; Product one of it, or ErrNotFound.
 	Products(ctx context.Context) ([]domain.Product, error)
@@ -60,6 +60,8 @@ type Tx interface {
 	// LockOrders returns those of the orders that exist, by id, locked. It locks the names of the other ids: until the
 	// transaction ends, no other one can make such an order, or decide that it does not exist.
 	LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error)
+	// LockOrderOf is LockOrders for one order, which counts as one that does not exist when it is another user's.
+	LockOrderOf(ctx context.Context, user, id string) (map[string]*domain.Order, error)
 	// LockProducts returns those of the products that exist, locked in the order of their skus, and the held messages of the
 	// orders, oldest first.
 	LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []Held, error)
@@ -145,6 +147,8 @@ type Parked struct {
 var (
 	// ErrNotFound means that no such order or product exists.
 	ErrNotFound = errors.New("not found")
+	// ErrNotYours means that the order would be another user's than the caller.
+	ErrNotYours = errors.New("the order would be another user's")
 	// ErrKeyBusy means that a request with the same idempotency key is still running.
 	ErrKeyBusy = errors.New("a request with this idempotency key is still running")
 	// ErrKeyReused means that the idempotency key belongs to another request.

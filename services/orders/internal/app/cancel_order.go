@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
 
 // CancelOrder cancels an order and returns it: cancelled, or cancelling until payments has answered. A repetition changes
-// nothing. It returns ErrNotFound, or domain.ErrNotCancellable together with an order that ended in another way.
+// nothing. It returns ErrNotFound, also for an order that the caller may not change, or domain.ErrNotCancellable together with an order that ended in another way.
 //
 // The request and the order have a trace each. The step of the order is a span in the order's trace, so the refund follows from
 // it; that span and the one of the request are linked with each other.
@@ -20,7 +21,7 @@ func (a *App) CancelOrder(ctx context.Context, id string) (domain.Order, error) 
 	w, err := a.inWork(ctx, func(ctx context.Context, w *work) error {
 		step.End(errUndone) // the transaction may be repeated
 		step = nil
-		if err := w.lockOrders(ctx, []string{id}); err != nil {
+		if err := w.lockOrder(ctx, id, auth.OnlyOf(auth.Of(ctx).Writes())); err != nil {
 			return err
 		}
 		if o = w.orders[id]; o == nil {

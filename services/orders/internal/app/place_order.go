@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
 
-// Idempotency is a request's Idempotency-Key.
+// Idempotency is a request's Idempotency-Key. The keys of two users are independent.
 type Idempotency struct {
-	Key string
+	User string // of the caller; "" = it has none
+	Key  string
 	// RequestHash identifies the request: the same key with another hash is ErrKeyReused.
 	RequestHash []byte
 	// RunningFor is more than 0 when the answer kept at first is replaced by FinishAnswer, at the latest after this
@@ -43,11 +45,14 @@ type Placed struct {
 // PlaceOrder takes an order. One transaction stores the order, its message in the outbox and, with a key, the answer that render
 // makes. Orders that wait together share a transaction. An empty OrderID is replaced by a new one.
 //
-// Errors: domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees; domain.ErrContradiction
+// Errors: ErrNotYours when the caller may not place orders of that user; domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees; domain.ErrContradiction
 // when another order has the id; ErrKeyBusy, ErrKeyReused; ErrBusy. ErrNotBegun: ctx ended first, or orders before it failed.
 // After these and all other errors nothing is stored and the key stays free. The exception is ErrUnknown: the order may have
 // been taken.
 func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempotency, render func(Placed) (Answer, error)) (Placed, error) {
+	if user, only := auth.Of(ctx).Writes(); only && (user == "" || p.UserID != user) {
+		return Placed{}, ErrNotYours
+	}
 	if !a.backlog.take(a.now()) {
 		return Placed{}, ErrBusy
 	}
@@ -212,15 +217,16 @@ func (a *App) placeAll(ctx context.Context, batch []placeRequest) []placeOutcome
 func (w *work) claimKeys(ctx context.Context, batch []placeRequest, outcomes []placeOutcome) (open []int, err error) {
 	var keys []Idempotency
 	var keyed []int
-	seen := make(map[string]bool)
+	type keyOf struct{ user, key string }
+	seen := make(map[keyOf]bool)
 	for i, r := range batch {
 		switch {
 		case r.key == nil:
 			open = append(open, i)
-		case seen[r.key.Key]: // the first request with this key is in the same batch
+		case seen[keyOf{r.key.User, r.key.Key}]: // the first request with this key is in the same batch
 			outcomes[i].err = ErrKeyBusy
 		default:
-			seen[r.key.Key] = true
+			seen[keyOf{r.key.User, r.key.Key}] = true
 			keys, keyed = append(keys, *r.key), append(keyed, i)
 		}
 	}

@@ -41,11 +41,12 @@ func (a *App) WaitSettled(ctx context.Context, o domain.Order) domain.Order {
 	return o
 }
 
-// latest reads an order after its watcher is in place, so that each later commit reaches the watcher.
+// latest reads an order after its watcher is in place, so that each later commit reaches the watcher. A watcher whose caller may
+// not read the order gets ErrNotFound here, before it looks at any news.
 func (a *App) latest(ctx context.Context, orderID string) (domain.Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	o, err := a.cfg.Store.Order(ctx, orderID)
+	o, err := a.cfg.Store.Order(ctx, orderID, readable(ctx))
 	if err == nil {
 		a.watchers.send(o) // the poll need not read it again
 	}

@@ -115,7 +115,7 @@ func TestWaitSettledGivesTheOrderAsItIsWhenTimeIsUp(t *testing.T) {
 // hanging is a store whose reads of one order do not end by themselves.
 type hanging struct{ app.Store }
 
-func (hanging) Order(ctx context.Context, _ string) (domain.Order, error) {
+func (hanging) Order(ctx context.Context, _ string, _ *string) (domain.Order, error) {
 	<-ctx.Done()
 	return domain.Order{}, ctx.Err()
 }

@@ -51,6 +51,16 @@ func (w *work) lockOrders(ctx context.Context, ids []string) error {
 	return nil
 }
 
+// lockOrder locks an order and reads it, if only is its user or nil. Otherwise it runs the same statements as for an order that does
+// not exist, and waits for nobody who works on that order.
+func (w *work) lockOrder(ctx context.Context, id string, only *string) (err error) {
+	if only == nil {
+		return w.lockOrders(ctx, []string{id})
+	}
+	w.orders, err = w.tx.LockOrderOf(ctx, *only, id)
+	return err
+}
+
 // lockStock locks and reads, in the order of their skus, the products of the lines and of orders that may still move stock. It
 // also reads the held messages of the orders given.
 func (w *work) lockStock(ctx context.Context, lines []domain.Line, orderIDs []string) error {

@@ -155,12 +155,12 @@ type once struct {
 	hung *atomic.Bool
 }
 
-func (o once) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
+func (o once) Timeline(ctx context.Context, id string, after int64, only *string) ([]domain.Change, error) {
 	if after > 0 && o.hung.CompareAndSwap(false, true) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return o.Store.Timeline(ctx, id, after)
+	return o.Store.Timeline(ctx, id, after, only)
 }
 
 func TestAStreamReadsItsNewsAgainWhenTheFirstReadHangs(t *testing.T) {

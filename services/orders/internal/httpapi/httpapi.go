@@ -47,6 +47,8 @@ type API struct {
 	log      *slog.Logger
 	failures *httpx.Failures
 
+	logins bool // callers have users
+
 	heartbeat, writeWithin time.Duration
 
 	bounded func(context.Context) (context.Context, context.CancelFunc) // httpx.Bounded
@@ -57,6 +59,12 @@ type API struct {
 func New(orders *app.App, log *slog.Logger) *API {
 	return &API{app: orders, log: log, failures: httpx.NewFailures(log, pgdb.IsUnavailable), heartbeat: heartbeat, writeWithin: writeWithin,
 		bounded: httpx.Bounded, hold: httpx.Wait}
+}
+
+// WithLogins is for a service whose callers log in: an order without user_id is the caller's. Call it before Register.
+func (a *API) WithLogins() *API {
+	a.logins = true
+	return a
 }
 
 // Register adds the public operations.
@@ -78,6 +86,9 @@ func (a *API) problem(err error) error {
 	switch {
 	case errors.Is(err, app.ErrNotFound):
 		return huma.Error404NotFound("there is no such order or product")
+	case errors.Is(err, app.ErrNotYours):
+		return huma.Error403Forbidden("user_id is another user's: leave it out, or send that of your login",
+			&huma.ErrorDetail{Location: "body.user_id", Message: "must be absent, or the user of the token"})
 	case errors.Is(err, app.ErrKeyBusy):
 		return huma.ErrorWithHeaders(huma.Error409Conflict("a request with this Idempotency-Key is still running"),
 			http.Header{"Retry-After": {"1"}})

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/dunglas/httpsfv"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/services/orders/internal/app"
 )
@@ -39,8 +41,8 @@ func (in *KeyHeader) Resolve(ctx huma.Context) []error {
 
 // idempotency returns the request's key, nil without one. asked is the operation and its arguments after parsing. Two requests
 // are the same when their JSON is the same, however their bodies were written. ?wait= is no part of it: a client may repeat a
-// request with another wait. An empty key is rejected like two keys: the client relies on a protection that it would not have.
-func (in *KeyHeader) idempotency(wait time.Duration, asked ...any) (*app.Idempotency, error) {
+// request with another wait. The key belongs to the caller's user. An empty key is rejected like two keys: the client relies on a protection that it would not have.
+func (in *KeyHeader) idempotency(ctx context.Context, wait time.Duration, asked ...any) (*app.Idempotency, error) {
 	if len(in.keys) == 0 {
 		return nil, nil
 	}
@@ -53,7 +55,7 @@ func (in *KeyHeader) idempotency(wait time.Duration, asked ...any) (*app.Idempot
 		return nil, err
 	}
 	hash := sha256.Sum256(meaning)
-	id := &app.Idempotency{Key: key, RequestHash: hash[:]}
+	id := &app.Idempotency{User: auth.Of(ctx).User, Key: key, RequestHash: hash[:]}
 	if wait > 0 {
 		id.RunningFor = wait + keyGrace
 	}

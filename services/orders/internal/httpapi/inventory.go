@@ -130,7 +130,7 @@ func (a *API) registerCatalogue(api huma.API) {
 // restock adds pieces once per Idempotency-Key: one transaction adds the pieces and keeps the answer. Without a key, a repetition
 // adds the pieces again.
 func (a *API) restock(ctx context.Context, in *restockInput) (*orderOutput, error) {
-	key, err := in.idempotency(0, "restock-product", in.SKU, in.Body.Quantity)
+	key, err := in.idempotency(ctx, 0, "restock-product", in.SKU, in.Body.Quantity)
 	if err != nil {
 		return nil, err
 	}

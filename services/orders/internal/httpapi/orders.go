@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -59,6 +61,9 @@ func (a *API) registerOrders(api huma.API) {
 		BodyReadTimeout: -1, // strictBody has read the body already; huma's deadline would end the wait for the outcome
 		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
 		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
+	if a.logins {
+		userOfLogin(api.OpenAPI().Paths["/orders"].Post)
+	}
 	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags, Security: auth.Needs(auth.ReadOrders),
 		Summary: "Get an order", Responses: read, Errors: []int{400, 404, 503}}, a.get)
 	httpx.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags, Security: auth.Needs(auth.ReadOrders),
@@ -67,6 +72,16 @@ func (a *API) registerOrders(api huma.API) {
 		DefaultStatus: http.StatusAccepted, Summary: "Cancel an order", Responses: answers("200", "202"),
 		Description: "202 while the payment is being voided or refunded, 200 when it is cancelled.",
 		Errors:      []int{400, 404, 409, 413, 415, 503}}, a.cancel)
+}
+
+// userOfLogin makes user_id of an order optional: without it, the order is the caller's.
+func userOfLogin(op *huma.Operation) {
+	body := op.RequestBody.Content["application/json"].Schema
+	body.Required = slices.DeleteFunc(body.Required, func(name string) bool { return name == "user_id" })
+	body.PrecomputeMessages() // the validation reads its own copy of Required
+	id := body.Properties["user_id"]
+	id.Description = "The user of the token, or absent"
+	id.Extensions["type"] = append(id.Extensions["type"].([]string), "null")
 }
 
 // answersWith documents answers that operations return as bytes.
@@ -79,8 +94,9 @@ func answersWith(schema *huma.Schema, codes ...string) map[string]*huma.Response
 }
 
 // placement checks the request by the contract's own rules, so that HTTP takes no order that Kafka would reject. Its errors are
-// 422 problems that name the fields. It checks nothing in the catalogue: the use case does that in its transaction.
-func placement(in *placeInput) (domain.Placement, error) {
+// 422 problems that name the fields. An order without a user is the caller's. It checks nothing in the catalogue: the use case does
+// that in its transaction.
+func placement(in *placeInput, caller string) (domain.Placement, error) {
 	b := in.Body
 	field := func(name string, err error) error {
 		return huma.Error422UnprocessableEntity("the order breaks a rule", &huma.ErrorDetail{Location: "body." + name, Message: err.Error()})
@@ -93,6 +109,7 @@ func placement(in *placeInput) (domain.Placement, error) {
 	if p.UserID, err = b.UserID.text(); err != nil {
 		return p, field("user_id", err)
 	}
+	p.UserID = cmp.Or(p.UserID, caller)
 	if p.Currency, err = b.Currency.code(); err != nil {
 		return p, field("currency", err)
 	}
@@ -132,7 +149,7 @@ func placement(in *placeInput) (domain.Placement, error) {
 //
 // A request with a key and ?wait= keeps the key busy until the final answer is kept. When that fails, the first answer counts.
 func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
-	p, err := placement(in)
+	p, err := placement(in, auth.Of(ctx).User)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +157,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := in.idempotency(wait, "place-order", p)
+	key, err := in.idempotency(ctx, wait, "place-order", p)
 	if err != nil {
 		return nil, err
 	}

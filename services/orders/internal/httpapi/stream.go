@@ -14,6 +14,7 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/wait"
+	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -23,7 +24,7 @@ import (
 //
 //	away --database back--> changes --written--> waiting --news--> changes ...
 //	                                                | heartbeat without news: a comment, and on
-//	                                                +-- settled, client gone, drain: end
+//	                                                +-- settled, client gone, drain, no order of the caller any more: end
 //
 // Every event is written once and in order within a stream. A client that lost its connection resumes with Last-Event-ID.
 func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.Change, away bool) {
@@ -50,7 +51,11 @@ func (a *API) stream(hc huma.Context, id string, after int64, changes []domain.C
 		if err := out.flush(); err != nil || settled {
 			return
 		}
-		if changes, err = a.news(ctx, id, after); err != nil {
+		changes, err = a.news(ctx, id, after)
+		if errors.Is(err, app.ErrNotFound) {
+			return
+		}
+		if err != nil {
 			if err := out.write(stillHere); err != nil {
 				return
 			}
@@ -100,7 +105,8 @@ func (a *API) comeBack(hc huma.Context) {
 }
 
 // news waits for changes after the number given. It returns an error when there were none for a heartbeat's time, or when ctx
-// has ended. Errors of the database are retried within that time. A change between the watch and the read is in the result too.
+// has ended, or app.ErrNotFound. Other errors of the database are retried within that time. A change between the watch and the read is
+// in the result too.
 func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change, error) {
 	beat, cancel := context.WithTimeout(ctx, a.heartbeat)
 	defer cancel()
@@ -117,6 +123,9 @@ func (a *API) news(ctx context.Context, id string, after int64) ([]domain.Change
 		}
 		if beat.Err() != nil {
 			return nil, beat.Err()
+		}
+		if errors.Is(err, app.ErrNotFound) { // it was erased, or is now another user's
+			return nil, err
 		}
 		a.log.Debug("could not follow an order", "order_id", id, "err", err)
 		wait.Sleep(beat, askAgain) // without the pause, a failing database would get a read as fast as it fails

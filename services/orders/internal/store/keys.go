@@ -21,37 +21,44 @@ import (
 // A locked or running key is busy for others. A lock ends with its connection, so a crash leaves no key busy for ever.
 
 // Trying never waits, so the order of the locks does not matter. Two keys with the same hash share a lock: one of them is then
-// busy for a moment, and its client tries again.
-const tryKeysSQL = `SELECT pg_try_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:' || key, 0))
-FROM unnest($1::text[]) WITH ORDINALITY AS k (key, ord) ORDER BY ord`
+// busy for a moment, and its client tries again. A key has no line break, so no key of one user has the name of another's. A key
+// without a user has the name that earlier versions gave it.
+const tryKeysSQL = `SELECT pg_try_advisory_xact_lock(hashtextextended('pasdetrois.orders.key:' ||
+  CASE user_id WHEN '' THEN key ELSE user_id || E'\n' || key END, 0))
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (user_id, key, ord) ORDER BY ord`
 
-const keysSQL = `SELECT key, request_hash, status_code, location, etag, body, running_until
-FROM idempotency_keys WHERE key = ANY($1)`
+const keysSQL = `SELECT user_id, key, request_hash, status_code, location, etag, body, running_until
+FROM unnest($1::text[], $2::text[]) AS asked (of_user, of_key) JOIN idempotency_keys ON key = of_key AND user_id = of_user`
+
+// keyOf is the primary key of idempotency_keys.
+type keyOf struct{ user, key string }
 
 // keptKey is a row of idempotency_keys.
 type keptKey struct {
-	key, location, etag string
-	hash, body          []byte
-	status              int
-	until               *time.Time // running until then; nil = the answer is final
+	keyOf
+	location, etag string
+	hash, body     []byte
+	status         int
+	until          *time.Time // running until then; nil = the answer is final
 }
 
 // ClaimKeys implements app.Tx. It takes two statements in one round trip for any number of keys. A running key whose time is over
 // returns its first answer: the request that should have finished it has failed.
 func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now time.Time) ([]app.KeyClaim, error) {
+	users := pgdb.Column(keys, func(k app.Idempotency) string { return k.User })
 	names := pgdb.Column(keys, func(k app.Idempotency) string { return k.Key })
 	var ours []bool
-	found := make(map[string]keptKey)
+	found := make(map[keyOf]keptKey)
 	var batch pgx.Batch
-	batch.Queue(tryKeysSQL, names).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(tryKeysSQL, users, names).Query(func(rows pgx.Rows) (err error) {
 		ours, err = pgx.CollectRows(rows, pgx.RowTo[bool])
 		return err
 	})
 	// A second statement, with a snapshot of its own: it sees rows that were committed before this transaction got the locks.
-	batch.Queue(keysSQL, names).Query(func(rows pgx.Rows) error {
+	batch.Queue(keysSQL, users, names).Query(func(rows pgx.Rows) error {
 		var k keptKey
-		_, err := pgx.ForEachRow(rows, []any{&k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
-			found[k.key] = k
+		_, err := pgx.ForEachRow(rows, []any{&k.user, &k.key, &k.hash, &k.status, &k.location, &k.etag, &k.body, &k.until}, func() error {
+			found[k.keyOf] = k
 			return nil
 		})
 		return err
@@ -61,7 +68,7 @@ func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now
 	}
 	claims := make([]app.KeyClaim, len(keys))
 	for i, key := range keys {
-		k, kept := found[key.Key]
+		k, kept := found[keyOf{key.User, key.Key}]
 		switch {
 		case !ours[i]:
 			claims[i].Err = app.ErrKeyBusy
@@ -79,10 +86,10 @@ func (t *transaction) ClaimKeys(ctx context.Context, keys []app.Idempotency, now
 
 // A plain insert: this transaction has the lock of each key and found no row, so a conflict is a fault and must show.
 const keepAnswersSQL = `INSERT INTO idempotency_keys
-  (key, request_hash, status_code, location, etag, body, running_until, created_at)
-SELECT key, hash, status, location, etag, body, until, $8
-FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[])
-  AS a (key, hash, status, location, etag, body, until)`
+  (key, request_hash, status_code, location, etag, body, running_until, created_at, user_id)
+SELECT key, hash, status, location, etag, body, until, $9, user_id
+FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[], $8::text[])
+  AS a (key, hash, status, location, etag, body, until, user_id)`
 
 // queueAnswers queues the insert of all answers as one statement, with an array for each column.
 func queueAnswers(batch *pgx.Batch, answers []app.KeptAnswer, now time.Time) {
@@ -96,18 +103,19 @@ func queueAnswers(batch *pgx.Batch, answers []app.KeptAnswer, now time.Time) {
 		pgdb.Column(answers, func(a app.KeptAnswer) string { return a.Location }),
 		pgdb.Column(answers, func(a app.KeptAnswer) string { return a.ETag }),
 		pgdb.Column(answers, func(a app.KeptAnswer) []byte { return notNil(a.Body) }),
-		pgdb.Column(answers, func(a app.KeptAnswer) *time.Time { return pgdb.NullTime(a.RunningUntil) }), now)
+		pgdb.Column(answers, func(a app.KeptAnswer) *time.Time { return pgdb.NullTime(a.RunningUntil) }),
+		pgdb.Column(answers, func(a app.KeptAnswer) string { return a.User }), now)
 }
 
 const finishAnswerSQL = `UPDATE idempotency_keys
 SET status_code = $3, location = $4, etag = $5, body = $6, running_until = NULL
-WHERE key = $1 AND request_hash = $2 AND running_until IS NOT NULL`
+WHERE key = $1 AND user_id = $7 AND request_hash = $2 AND running_until IS NOT NULL`
 
 // FinishAnswer implements app.Store. A key that was pruned meanwhile stays pruned, and a finished answer is never replaced: a
 // client may have got it already. Neither case is an error.
 func (s *Store) FinishAnswer(ctx context.Context, key app.Idempotency, answer app.Answer) error {
 	_, err := pgdb.Exec(ctx, s.pool, finishAnswerSQL, key.Key, key.RequestHash, answer.Status, answer.Location, answer.ETag,
-		notNil(answer.Body))
+		notNil(answer.Body), key.User)
 	if err != nil {
 		return fmt.Errorf("store the final answer: %w", err)
 	}
@@ -122,8 +130,9 @@ func notNil(b []byte) []byte {
 	return b
 }
 
-const pruneKeysSQL = `DELETE FROM idempotency_keys WHERE key = ANY (ARRAY(
-  SELECT key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
+// The rows are locked, so their places do not change until they are deleted.
+const pruneKeysSQL = `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
 
 // PruneKeys implements app.Store. Replicas may prune at the same time: each skips rows that another has locked.
 func (s *Store) PruneKeys(ctx context.Context, before time.Time, limit int) (int, error) {

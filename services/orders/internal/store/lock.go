@@ -14,7 +14,15 @@ import (
 
 // Rows are locked in the order of their ids. So two batches with the same orders do not wait for each other in a circle.
 // Postgres undoes one side of a deadlock that happens all the same, and pgdb.InTx repeats that transaction.
-const lockOrdersSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE`
+const (
+	lockOrdersSQL  = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE`
+	lockOrderOfSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1) AND user_id = nullif($2, '') FOR UPDATE`
+)
+
+var (
+	lockAny = reading{lockOrdersSQL, linesSQL}
+	lockOf  = reading{lockOrderOfSQL, linesOfSQL}
+)
 
 // An order that does not exist has no row to lock. A transaction that makes one, or decides that it does not exist, holds the
 // lock of its name. Names are locked in sorted order, so that two batches cannot wait for each other.
@@ -25,6 +33,15 @@ const lockNamesSQL = `SELECT pg_advisory_xact_lock(name) FROM (
 // LockOrders implements app.Tx. It takes one round trip when all orders exist, which is the usual case, and two otherwise. The
 // second one reads the missing orders again, since another transaction may have committed one meanwhile.
 func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error) {
+	return t.lockOrders(ctx, lockAny, ids)
+}
+
+// LockOrderOf implements app.Tx. The row of another user is not locked: a request of one user delays no step of another's order.
+func (t *transaction) LockOrderOf(ctx context.Context, user, id string) (map[string]*domain.Order, error) {
+	return t.lockOrders(ctx, lockOf, []string{id}, user)
+}
+
+func (t *transaction) lockOrders(ctx context.Context, sql reading, ids []string, only ...any) (map[string]*domain.Order, error) {
 	found := make(map[string]*domain.Order, len(ids))
 	keep := func(orders []*domain.Order) {
 		for _, o := range orders {
@@ -32,7 +49,7 @@ func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]
 		}
 	}
 	var batch pgx.Batch
-	queueRead(&batch, keep, ids, lockOrdersSQL, ids)
+	queueRead(&batch, keep, sql, ids, ids, only...)
 	if err := t.tx.Send(ctx, &batch); err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
 	}
@@ -47,7 +64,7 @@ func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]
 	}
 	var late pgx.Batch
 	late.Queue(lockNamesSQL, missing)
-	queueRead(&late, keep, missing, lockOrdersSQL, missing) // after the wait for the names
+	queueRead(&late, keep, sql, missing, missing, only...) // after the wait for the names
 	if err := t.tx.Send(ctx, &late); err != nil {
 		return nil, fmt.Errorf("lock names of orders: %w", err)
 	}

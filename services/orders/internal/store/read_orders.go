@@ -34,8 +34,11 @@ func scanOrder(row pgx.CollectableRow) (*domain.Order, error) {
 }
 
 // Lines never change, so a statement of their own may read them.
-const linesSQL = `SELECT order_id, sku, quantity, unit_price_minor FROM order_lines
-WHERE order_id = ANY($1) ORDER BY order_id, line`
+const (
+	linesSQL   = lines + ` ORDER BY order_id, line`
+	linesOfSQL = lines + ` AND EXISTS (SELECT FROM orders o WHERE o.order_id = l.order_id AND o.user_id = nullif($2, '')) ORDER BY order_id, line`
+	lines      = `SELECT order_id, sku, quantity, unit_price_minor FROM order_lines l WHERE order_id = ANY($1)`
+)
 
 // addLines reads the lines of the orders into them, in the order of their numbers. A line that could not be priced keeps the zero
 // Money.
@@ -67,15 +70,18 @@ func byID(orders []*domain.Order) map[string]*domain.Order {
 	return m
 }
 
-// queueRead queues a query for orders and one for the lines of the orders with the given ids. It calls read with the orders once
-// the batch is sent and both results are there.
-func queueRead(batch *pgx.Batch, read func([]*domain.Order), ids []string, sql string, args ...any) {
+// reading is a query for orders, and one for their lines.
+type reading struct{ orders, lines string }
+
+// queueRead queues both queries. The first argument of the one for orders is key, that of the one for lines is ids; only follows
+// in both, the user whose orders they must be. It calls read with the orders once the batch is sent and both results are there.
+func queueRead(batch *pgx.Batch, read func([]*domain.Order), sql reading, key any, ids []string, only ...any) {
 	var orders []*domain.Order
-	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(sql.orders, append([]any{key}, only...)...).Query(func(rows pgx.Rows) (err error) {
 		orders, err = pgx.CollectRows(rows, scanOrder)
 		return err
 	})
-	batch.Queue(linesSQL, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(sql.lines, append([]any{ids}, only...)...).Query(func(rows pgx.Rows) error {
 		if err := addLines(byID(orders), rows); err != nil {
 			return err
 		}
@@ -84,14 +90,28 @@ func queueRead(batch *pgx.Batch, read func([]*domain.Order), ids []string, sql s
 	})
 }
 
-const orderSQL = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
+const (
+	orderSQL   = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
+	orderOfSQL = orderSQL + ` AND user_id = nullif($2, '')`
+)
+
+// An order of another user is not found. Which statements run depends on the caller alone, so such an order costs as much as one
+// that does not exist.
+var (
+	readAny = reading{orderSQL, linesSQL}
+	readOf  = reading{orderOfSQL, linesOfSQL}
+)
 
 // Order implements app.Store. The order and its lines come in one round trip, without a transaction: lines never change.
-func (s *Store) Order(ctx context.Context, id string) (domain.Order, error) {
+func (s *Store) Order(ctx context.Context, id string, only *string) (domain.Order, error) {
+	sql, user := readAny, []any(nil)
+	if only != nil {
+		sql, user = readOf, []any{*only}
+	}
 	var orders []*domain.Order
 	err := pgdb.Retry(ctx, func(ctx context.Context) error {
 		var batch pgx.Batch
-		queueRead(&batch, func(found []*domain.Order) { orders = found }, []string{id}, orderSQL, id)
+		queueRead(&batch, func(found []*domain.Order) { orders = found }, sql, id, []string{id}, user...)
 		return s.pool.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {
@@ -173,16 +193,23 @@ func (s *Store) Orders(ctx context.Context, q app.Query) ([]domain.Order, error)
 	return s.withLines(ctx, orders)
 }
 
-const timelineSQL = `SELECT number, event, status_from, status_to, detail, at FROM order_events
-WHERE order_id = $1 AND number > $2 ORDER BY number`
+const (
+	timelineSQL   = timeline + ` ORDER BY number`
+	timelineOfSQL = timeline + ` AND EXISTS (SELECT FROM orders o WHERE o.order_id = $1 AND o.user_id = nullif($3, '')) ORDER BY number`
+	timeline      = `SELECT number, event, status_from, status_to, detail, at FROM order_events WHERE order_id = $1 AND number > $2`
+)
 
 // Timeline implements app.Store.
-func (s *Store) Timeline(ctx context.Context, id string, after int64) ([]domain.Change, error) {
+func (s *Store) Timeline(ctx context.Context, id string, after int64, only *string) ([]domain.Change, error) {
+	sql, args := timelineSQL, []any{id, after}
+	if only != nil {
+		sql, args = timelineOfSQL, append(args, *only)
+	}
 	changes, err := pgdb.Collect(ctx, s.pool, func(row pgx.CollectableRow) (c domain.Change, err error) {
 		err = row.Scan(&c.Number, &c.Event, &c.From, &c.To, &c.Detail, &c.At)
 		c.At = c.At.UTC()
 		return c, err
-	}, timelineSQL, id, after)
+	}, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read timeline of order %s: %w", id, err)
 	}

@@ -41,7 +41,7 @@ func (f *folding) foldOrders(ctx context.Context, stories []rebuild.Story) error
 func (f *folding) readRows(ctx context.Context, ids []string) (map[string]*domain.Order, error) {
 	rows := make(map[string]*domain.Order)
 	var batch pgx.Batch
-	queueRead(&batch, func(orders []*domain.Order) { rows = byID(orders) }, ids, rowsSQL, ids)
+	queueRead(&batch, func(orders []*domain.Order) { rows = byID(orders) }, reading{rowsSQL, linesSQL}, ids, ids)
 	batch.Queue(timelinesSQL, ids).Query(func(result pgx.Rows) error {
 		var id string
 		var c domain.Change

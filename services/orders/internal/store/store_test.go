@@ -59,7 +59,7 @@ func (w *world) save(orders ...*domain.Order) error {
 
 func (w *world) read(id string) *domain.Order {
 	w.t.Helper()
-	o, err := w.Order(w.t.Context(), id)
+	o, err := w.Order(w.t.Context(), id, nil)
 	require.NoError(w.t, err)
 	return &o
 }
@@ -137,7 +137,7 @@ func TestSaveGivesBackWhatItWasGiven(t *testing.T) {
 	changes := o.Changes
 	o.Changes = nil
 	require.Equal(t, &o, w.read("o"))
-	timeline, err := w.Timeline(t.Context(), "o", 0)
+	timeline, err := w.Timeline(t.Context(), "o", 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, changes, timeline)
 }
@@ -153,7 +153,7 @@ func TestAnOrderThatChangedSinceItWasReadIsNotOverwritten(t *testing.T) {
 	}
 	require.NoError(t, w.save(one))
 	require.ErrorContains(t, w.save(other), "1 of 1: an order is not as it was read")
-	timeline, err := w.Timeline(t.Context(), "o", 0)
+	timeline, err := w.Timeline(t.Context(), "o", 0, nil)
 	require.NoError(t, err)
 	require.Len(t, timeline, 2)
 

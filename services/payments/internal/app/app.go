@@ -35,8 +35,8 @@ type Store interface {
 	// Refund, in one transaction, turns captured payments into refunded ones and keeps tombstones of orders without a
 	// payment. It returns the payment that each of the orders has now.
 	Refund(ctx context.Context, refunded, tombstones []domain.Payment) (map[string]Kept, error)
-	// Payment returns the payment of an order, or ErrNotFound.
-	Payment(ctx context.Context, orderID string) (domain.Payment, error)
+	// Payment returns the payment of an order, or ErrNotFound. only is the user whose payment it must be; nil = anybody.
+	Payment(ctx context.Context, orderID string, only *string) (domain.Payment, error)
 	// List returns at most limit payments, newest first, that come after the position.
 	List(ctx context.Context, q Query) ([]domain.Payment, error)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/services/payments/internal/domain"
 )
 
@@ -20,12 +21,17 @@ type Position struct {
 	OrderID   string
 }
 
-// Get returns the payment of an order, or ErrNotFound.
+// Get returns the payment of an order, or ErrNotFound. A payment that the caller may not read is not found.
 func (a *App) Get(ctx context.Context, orderID string) (domain.Payment, error) {
-	return a.cfg.Store.Payment(ctx, orderID)
+	return a.cfg.Store.Payment(ctx, orderID, auth.OnlyOf(auth.Of(ctx).Reads()))
 }
 
-// List returns at most q.Limit payments that come after q.After, newest first.
+// List returns at most q.Limit payments that come after q.After, newest first, of those that the caller may read.
 func (a *App) List(ctx context.Context, q Query) ([]domain.Payment, error) {
+	user, ok := auth.Of(ctx).Filter(q.UserID)
+	if !ok {
+		return nil, nil
+	}
+	q.UserID = user
 	return a.cfg.Store.List(ctx, q)
 }

@@ -185,11 +185,20 @@ func refund(ctx context.Context, tx *pgdb.Tx, refunded []domain.Payment, kept ma
 	return rest(ctx, tx, refunded, changed, kept)
 }
 
-const paymentSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = $1`
+// A payment of another user is not found. Which statement runs depends on the caller alone, so such a payment costs as much as one
+// that does not exist.
+const (
+	paymentSQL   = `SELECT ` + columns + ` FROM payments WHERE order_id = $1`
+	paymentOfSQL = paymentSQL + ` AND user_id = nullif($2, '')`
+)
 
 // Payment implements app.Store.
-func (s *Store) Payment(ctx context.Context, orderID string) (domain.Payment, error) {
-	p, err := pgdb.CollectOne(ctx, s.pool, scan, paymentSQL, orderID)
+func (s *Store) Payment(ctx context.Context, orderID string, only *string) (domain.Payment, error) {
+	sql, args := paymentSQL, []any{orderID}
+	if only != nil {
+		sql, args = paymentOfSQL, append(args, *only)
+	}
+	p, err := pgdb.CollectOne(ctx, s.pool, scan, sql, args...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.Payment{}, app.ErrNotFound
 	}

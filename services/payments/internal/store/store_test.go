@@ -60,7 +60,7 @@ func TestOpenKeepsTheFirstDecision(t *testing.T) {
 	found, err := s.Payments(t.Context(), []string{"o1", "o3", "nobody's"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]domain.Payment{"o1": captured("o1"), "o3": tombstone("o3")}, found)
-	p, err := s.Payment(t.Context(), "o2")
+	p, err := s.Payment(t.Context(), "o2", nil)
 	require.NoError(t, err)
 	require.Equal(t, captured("o2"), p)
 }
@@ -129,7 +129,7 @@ func TestRefundIsOneTransaction(t *testing.T) {
 
 	_, err = s.Refund(t.Context(), []domain.Payment{refunded(t, captured("o1"), t0)}, []domain.Payment{bad})
 	require.Error(t, err)
-	p, err := s.Payment(t.Context(), "o1")
+	p, err := s.Payment(t.Context(), "o1", nil)
 	require.NoError(t, err)
 	require.Equal(t, domain.Captured, p.Status)
 }
@@ -137,7 +137,7 @@ func TestRefundIsOneTransaction(t *testing.T) {
 func TestPaymentNotFound(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(t)
-	_, err := s.Payment(t.Context(), "nobody's")
+	_, err := s.Payment(t.Context(), "nobody's", nil)
 	require.ErrorIs(t, err, app.ErrNotFound)
 }
 
