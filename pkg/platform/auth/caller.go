@@ -46,6 +46,9 @@ func Of(ctx context.Context) Caller {
 	return Anyone
 }
 
+// Asked reports whether the caller had to log in. Anyone had not.
+func (c Caller) Asked() bool { return c.asked || !c.known }
+
 // May reports whether the caller has a scope. Admin includes all others, and ReadAll includes ReadOrders.
 func (c Caller) May(s Scope) bool {
 	switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/testkit"
@@ -106,12 +108,64 @@ func TestAPausedConsumerStops(t *testing.T) {
 	require.NoError(t, r.stop())
 }
 
+// entries is an audit log in memory, whose database may be away.
+type entries struct {
+	mu   sync.Mutex
+	kept []string
+	away bool
+}
+
+func (e *entries) Add(ctx context.Context, added ...auditlog.Entry) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.away {
+		return errors.New("the database is away")
+	}
+	for _, one := range added {
+		e.kept = append(e.kept, fmt.Sprint(one.Operation, " of ", one.Subject, " by ", auditlog.Of(ctx).Name, one.Details))
+	}
+	return nil
+}
+
+func TestPausesAndTheirEndsAreInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	f := setup(t, 1)
+	r := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
+	api, handler := httpx.NewAPI("test", "1", "")
+	log := &entries{}
+	bus.Register(api, r.Consumer, log)
+	ask := func(by, path string) int {
+		ctx := auditlog.With(t.Context(), auditlog.Actor{Name: by})
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, path, nil))
+		return answer.Code
+	}
+	r.is(t, bus.StateConsuming)
+	log.away = true
+	require.Equal(t, http.StatusServiceUnavailable, ask("eve", "/consumers/pause"))
+	require.Zero(t, r.Status().PausedUntil, "no change without an entry")
+	log.away = false
+	require.Equal(t, http.StatusAccepted, ask("ada", "/consumers/resume"))
+	require.Empty(t, log.kept, "there was no pause to end")
+	for _, by := range []string{"ada", "ada", "bob"} { // ada makes her pause longer
+		require.Equal(t, http.StatusAccepted, ask(by, "/consumers/pause?for=3600"))
+	}
+	log.away = true
+	require.Equal(t, http.StatusServiceUnavailable, ask("eve", "/consumers/resume"))
+	require.NotZero(t, r.Status().PausedUntil)
+	log.away = false
+	require.Equal(t, http.StatusAccepted, ask("eve", "/consumers/resume"))
+	require.Equal(t, http.StatusAccepted, ask("bob", "/consumers/pause?for=60"))
+	require.Equal(t, []string{"consumers.pause of test by adamap[seconds:3600]", "consumers.pause of test by bobmap[seconds:3600]",
+		"consumers.resume of test by evemap[]", "consumers.pause of test by bobmap[seconds:60]"}, log.kept)
+}
+
 func TestPausingOverHTTP(t *testing.T) {
 	t.Parallel()
 	f := setup(t, 1)
 	r := f.consume(one(func(context.Context, bus.In[messages.OrderPlaced]) bus.Result { return bus.Result{} }))
 	api, handler := httpx.NewAPI("test", "1", "")
-	bus.Register(api, r.Consumer)
+	bus.Register(api, r.Consumer, &entries{})
 	ask := func(method, path string) (int, bus.StatusBody) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, path, nil))

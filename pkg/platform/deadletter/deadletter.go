@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,6 +34,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/pgdb"
 )
 
@@ -161,7 +163,7 @@ func (s *Store) Replay(ctx context.Context, id int64) error {
 	if err := l.replayable(); err != nil && l.State == StateParked {
 		return err
 	}
-	return s.change(ctx, id, StateReplaying)
+	return s.change(ctx, id, StateReplaying, "dead_letter.replay")
 }
 
 // replayable returns nil, or an error that wraps ErrNotWhole and names a remedy.
@@ -180,17 +182,30 @@ func (l Letter) replayable() error {
 
 // Discard marks a parked letter as handled without a replay, for good. It returns ErrNotFound or ErrNotParked.
 func (s *Store) Discard(ctx context.Context, id int64) error {
-	return s.change(ctx, id, StateDiscarded)
+	return s.change(ctx, id, StateDiscarded, "dead_letter.discard")
 }
 
 // change moves a letter out of the state parked. The state is in the WHERE clause, so of two callers at the same time only one
 // succeeds.
-func (s *Store) change(ctx context.Context, id int64, state string) error {
-	tag, err := pgdb.Exec(ctx, s.pool, changeSQL, id, state)
+//
+// Its entry in the audit log is part of the same transaction.
+func (s *Store) change(ctx context.Context, id int64, state, operation string) error {
+	changed := false
+	err := pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		tag, err := tx.Exec(ctx, changeSQL, id, state)
+		if changed = err == nil && tag.RowsAffected() == 1; !changed {
+			return err
+		}
+		var batch pgx.Batch
+		if err := auditlog.Queue(ctx, &batch, auditlog.Entry{Operation: operation, Subject: strconv.FormatInt(id, 10)}); err != nil {
+			return err
+		}
+		return tx.Finish(ctx, &batch)
+	})
 	if err != nil {
 		return fmt.Errorf("mark dead letter %d %s: %w", id, state, err)
 	}
-	if tag.RowsAffected() == 1 {
+	if changed {
 		return nil
 	}
 	if _, err := s.Get(ctx, id); err != nil {

@@ -57,6 +57,15 @@ CREATE TABLE dead_letters (
     || CASE WHEN record_time < to_timestamp(0) OR last_offset IS NOT NULL THEN int4send(partition) || int8send(record_offset) ELSE '' END)) STORED,
   twin          integer     NOT NULL DEFAULT 0,
   CONSTRAINT dead_letter_parked_once UNIQUE (topic, record_time, content, twin)
+);
+CREATE TABLE audit_log (
+  id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor     text        NOT NULL,
+  operation text        NOT NULL,
+  subject   text        NOT NULL,
+  details   jsonb       NOT NULL DEFAULT '{}',
+  address   text        NOT NULL DEFAULT ''
 );`
 
 func migrate(ctx context.Context, adminURL string) error {

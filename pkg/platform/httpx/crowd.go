@@ -93,6 +93,19 @@ func withConnection(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
+// Address returns the client's IP address of a request's context, "" outside of a request. Behind a proxy it is the proxy's.
+func Address(ctx context.Context) string {
+	conn, _ := ctx.Value(connectionKey{}).(net.Conn)
+	if conn == nil {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
 func connectionOf(ctx context.Context) *connection {
 	one, _ := ctx.Value(connectionKey{}).(*connection)
 	return one

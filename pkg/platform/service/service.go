@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
@@ -165,12 +166,15 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	present := presence.New(presence.Config{DB: leases, Name: s.replica, Successor: consumer, Log: s.Log})
 	replays := deadletter.NewWorker(s.Letters, consumer, s.Log)
 
+	audited := auditlog.New(s.DB)
+
 	health := httpx.NewHealth(s.checks(consumer, parts.Checks)...)
 	requests := httpx.NewMetrics(s.Metrics)
 	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.api("", guarded(parts.Public)))), nil)
 	admin := health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
-		bus.Register(api, consumer)
+		bus.Register(api, consumer, audited)
 		deadletter.Register(api, s.Letters, replays)
+		auditlog.Register(api, audited, s.Log)
 	})), s.Metrics)
 
 	first := []run.Component{

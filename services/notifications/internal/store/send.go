@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/notifications/internal/app"
 	"pasdetrois/services/notifications/internal/domain"
@@ -124,10 +126,19 @@ WHERE id = $1 AND status = 'failed' RETURNING ` + columns
 
 const existsSQL = `SELECT EXISTS (SELECT FROM notifications WHERE id = $1)`
 
-// Retry implements app.Store. It drops the unpublished event of the failure, because the retry leads to another outcome. The second
-// statement only finds the reason why the first one changed no row.
-func (s *Store) Retry(ctx context.Context, id int64) (domain.Notification, error) {
-	n, err := pgdb.CollectOne(ctx, s.pool, scan, retrySQL, id)
+// Retry implements app.Store. It drops the unpublished event of the failure, because the retry leads to another outcome. Its entry
+// in the audit log is part of the transaction. The second statement only finds the reason why the first one changed no row.
+func (s *Store) Retry(ctx context.Context, id int64) (n domain.Notification, err error) {
+	err = pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
+		if n, err = pgdb.CollectOne(ctx, tx, scan, retrySQL, id); err != nil {
+			return err
+		}
+		var batch pgx.Batch
+		if err := auditlog.Queue(ctx, &batch, auditlog.Entry{Operation: "email.retry", Subject: strconv.FormatInt(id, 10)}); err != nil {
+			return err
+		}
+		return tx.Finish(ctx, &batch)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		var exists bool
 		if exists, err = pgdb.CollectOne(ctx, s.pool, pgx.RowTo[bool], existsSQL, id); err == nil {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/tracing"
@@ -114,7 +115,8 @@ type Work struct {
 	Applied []int64            // held messages that are handled
 	Park    []Parked
 	Answers []KeptAnswer // under keys that were claimed
-	Now     time.Time    // when they are stored
+	Audit   []auditlog.Entry
+	Now     time.Time // when they are stored
 }
 
 // StockMove says by how much a product's pieces moved.

@@ -36,6 +36,7 @@ func (a *App) CancelOrder(ctx context.Context, id string) (domain.Order, error) 
 				}
 			}
 			w.outbox(msgs...)
+			w.audit("order.cancel", id, map[string]any{"status": o.Status})
 		}
 		return nil
 	})

@@ -26,6 +26,7 @@ func (a *App) PutProduct(ctx context.Context, sku, name string, price messages.M
 			return err
 		}
 		w.outbox(inventoryChanged(p, w.now, tracing.Parent(ctx)))
+		w.audit("product.put", sku, map[string]any{"price": price.Decimal(), "currency": price.Currency, "created": created})
 		return nil
 	})
 	return p, created, err
@@ -55,6 +56,7 @@ func (a *App) Restock(ctx context.Context, sku string, quantity int64, key *Idem
 			return err
 		}
 		a.publishAllowed(w, inventoryChanged(p, w.now, tracing.Parent(ctx)))
+		w.audit("product.restock", sku, map[string]any{"quantity": quantity})
 		if answer, err = render(p); err != nil || key == nil {
 			return err
 		}

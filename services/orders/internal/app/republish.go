@@ -75,6 +75,7 @@ func (a *App) republishAll(ctx context.Context, ids []string) ([]domain.Order, e
 				w.outbox(moneyBack(o, o.Total))
 			}
 			found = append(found, snapshot(o))
+			w.audit("order.republish", o.ID, map[string]any{"status": o.Status})
 		}
 		return nil
 	})

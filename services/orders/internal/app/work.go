@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -98,6 +99,11 @@ func skusOf(lines []domain.Line) []string {
 func (w *work) add(o *domain.Order) { w.orders[o.ID] = o }
 
 func (w *work) outbox(msgs ...messages.Message) { w.out.Outbox = append(w.out.Outbox, msgs...) }
+
+// audit adds an entry to the audit log: a person asked for this change.
+func (w *work) audit(operation, subject string, details map[string]any) {
+	w.out.Audit = append(w.out.Audit, auditlog.Entry{Operation: operation, Subject: subject, Details: details})
+}
 
 // save writes what changed.
 func (w *work) save(ctx context.Context) error {

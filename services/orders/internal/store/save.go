@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/services/orders/internal/app"
@@ -33,6 +34,9 @@ func (t *transaction) Save(ctx context.Context, w app.Work) error {
 	t.queueStock(&batch, w.Stock)
 	queueApplied(&batch, w.Applied)
 	queueAnswers(&batch, w.Answers, w.Now)
+	if err := auditlog.Queue(ctx, &batch, w.Audit...); err != nil {
+		return err
+	}
 	if err := outbox.Add(&batch, func(rows []outbox.Row) { t.rows = rows }, w.Outbox...); err != nil {
 		return err
 	}
