@@ -57,6 +57,16 @@ func (p problems) within(mark int, path string) {
 
 func (p problems) join() error { return errors.Join(p...) }
 
+// CheckID checks an identifier as Validate does. The error is a text for the reader, without the id.
+func CheckID(s string) error {
+	var p problems
+	p.id("", s)
+	if len(p) == 0 {
+		return nil
+	}
+	return errors.New(p[0].(*FieldError).Rule)
+}
+
 // id checks an identifier: printable, so it can be logged, put in a header and in an address.
 func (p *problems) id(field, s string) { p.name(field, s, MaxIDLength) }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
@@ -21,6 +22,7 @@ type Base struct {
 	DatabaseURL string `env:"DATABASE_URL" desc:"required: Postgres URL of the service's own role"`
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" desc:"database connections at most, 4 or more, beside the one that each replica has for its lease; none: the number of CPUs, 4 at least"`
 
+	Auth    auth.Settings
 	Kafka   kafka.Config
 	Letters deadletter.Bounds
 	Tracing tracing.Settings
@@ -41,7 +43,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
-		b.Kafka.Validate(), b.Letters.Validate(), b.Tracing.Validate(),
+		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,6 +47,7 @@ type Shell struct {
 	public, admin net.Listener
 	producer      *bus.Producer // nil when the service publishes nothing
 	outbox        *outbox.Relay // nil when the service has none
+	login         *auth.Login   // nil when nobody is asked
 	waits         *pgdb.Watch
 	closers       []func() // the latest first
 }
@@ -89,6 +91,7 @@ func (s *Shell) open() (err error) {
 			}
 		})
 	}
+	s.login = auth.New(s.base.Auth, time.Now, s.Log)
 	s.waits = pgdb.NewWatch(s.DB, s.Log)
 	s.Letters = deadletter.NewBoundedStore(s.DB, s.base.Letters)
 	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -170,7 +173,7 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 
 	health := httpx.NewHealth(s.checks(consumer, parts.Checks)...)
 	requests := httpx.NewMetrics(s.Metrics)
-	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.api("", guarded(parts.Public)))), nil)
+	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.login.Wrap(s.api("", s.guarded(parts.Public))))), nil)
 	admin := health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
 		bus.Register(api, consumer, audited)
 		deadletter.Register(api, s.Letters, replays)
@@ -196,6 +199,9 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 			return requests.Serve(ctx, s.admin, httpx.Admin, admin, nil, s.Log)
 		}},
 	}
+	if s.login != nil {
+		last = append(last, run.Component{Name: "login", Run: s.login.Run})
+	}
 	if s.outbox != nil {
 		parts.Background = append(parts.Background, run.Component{Name: "outbox", Run: s.outbox.Run})
 	}
@@ -208,6 +214,9 @@ func (s *Shell) checks(consumer *bus.Consumer, own []httpx.Check) []httpx.Check 
 		{Name: "consumer", Run: consumer.Check},
 		{Name: "topics", Run: consumer.Topics},
 		{Name: "sequences", Run: func(ctx context.Context) error { return pgdb.CheckSequences(ctx, s.DB) }},
+	}
+	if s.login != nil {
+		checks = append(checks, httpx.Check{Name: "login", Run: s.login.Check, Requests: true})
 	}
 	if s.producer != nil {
 		checks = append(checks, httpx.Check{Name: "kafka_producer", Run: s.producer.Check})
@@ -229,14 +238,18 @@ func (s *Shell) api(side string, own API, common ...func(huma.API)) http.Handler
 }
 
 // guarded makes the operations of an API ask what the caller may do.
-func guarded(own API) API {
+func (s *Shell) guarded(own API) API {
 	register := own.Register
 	own.Register = func(api huma.API) {
 		auth.Enforce(api)
 		if register != nil {
 			register(api)
 		}
-		auth.Open(api)
+		if s.login == nil {
+			auth.Open(api)
+		} else {
+			auth.Describe(api)
+		}
 	}
 	return own
 }
