@@ -39,6 +39,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL, SettleWithin: cfg.SettleWithin,
 	})
 	api := httpapi.New(orders, log)
+	if cfg.Auth.On() {
+		api = api.WithLogins()
+	}
 	return shell.Run(ctx, service.Parts{
 		Handlers: orders.Table(),
 		Public:   service.API{About: "Place orders and follow them.", Register: api.Register},
