@@ -24,7 +24,9 @@ func withLogins(t *testing.T) (*site, *testkit.Statements) {
 }
 
 // by is the header of a caller, and of what else is given.
-func by(caller string, header ...string) []string { return append([]string{"Caller", caller}, header...) }
+func by(caller string, header ...string) []string {
+	return append([]string{"Caller", caller}, header...)
+}
 
 // taken places an order for a caller.
 func (s *site) taken(t *testing.T, caller, id string) *answer {
