@@ -11,6 +11,7 @@ import (
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -25,6 +26,7 @@ type Base struct {
 	Auth    auth.Settings
 	Kafka   kafka.Config
 	Letters deadletter.Bounds
+	Signing signing.Settings
 	Tracing tracing.Settings
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
@@ -43,7 +45,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
-		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Tracing.Validate(),
+		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),
