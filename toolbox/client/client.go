@@ -63,6 +63,7 @@ type Client struct {
 	answerTime time.Duration
 	waits      func(what string) (answered func()) // nil: nobody is there to see it
 	once       bool                                // a 503 is returned at once: see NewBusy
+	token      *Token                              // for the public APIs; nil = none is sent
 }
 
 // usualConnections is how many idle connections to a service stay open for later requests.
@@ -118,6 +119,7 @@ type call struct {
 	wait    time.Duration // how long the service was asked to hold the answer
 	same    bool          // a POST that has the same effect twice
 	once    bool          // the caller has a use for a 503
+	token   string        // of the client, for a public API
 }
 
 // pause returns how long to wait before the request may be repeated. again is false when it may not be.
@@ -146,12 +148,16 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 	if c.waits != nil && req.wait == 0 {
 		defer c.waits(req.service + " at " + base)()
 	}
-	answer, err := c.persist(ctx, target, req)
+	answer, err := c.loggedIn(ctx, target, req)
+	var noToken *TokenError
+	if errors.As(err, &noToken) {
+		return Answer{}, err
+	}
 	if err != nil {
 		return Answer{}, &UnreachableError{Service: req.service, Admin: req.admin, URL: base, Err: cause(err)}
 	}
 	if answer.Status >= http.StatusBadRequest {
-		return answer, newProblem(req.service, answer)
+		return answer, newProblem(req, answer)
 	}
 	if out == nil || len(answer.Body) == 0 {
 		return answer, nil
@@ -160,6 +166,28 @@ func (c *Client) do(ctx context.Context, req call, out any) (Answer, error) {
 		return answer, fmt.Errorf("%s answered %s %s with something that is not its JSON: %w", req.service, req.method, req.path, err)
 	}
 	return answer, nil
+}
+
+// loggedIn sends the request with the client's token. When that is not accepted and its file has another one by now, the request
+// is sent again: a service refuses a token before it does anything.
+func (c *Client) loggedIn(ctx context.Context, target string, req call) (answer Answer, err error) {
+	if c.token == nil || req.admin {
+		return c.persist(ctx, target, req)
+	}
+	for again := range 2 {
+		before := req.token
+		if req.token, err = c.token.current(again > 0); err != nil {
+			return Answer{}, &TokenError{err}
+		}
+		if req.token == before {
+			break
+		}
+		answer, err = c.persist(ctx, target, req)
+		if err != nil || answer.Status != http.StatusUnauthorized {
+			break
+		}
+	}
+	return answer, err
 }
 
 // persist sends the request until an answer other than 503 comes, or until ctx ends. Then the last answer is returned.
@@ -196,6 +224,9 @@ func (c *Client) send(ctx context.Context, target string, req call) (Answer, err
 	}
 	for name, value := range req.header {
 		r.Header.Set(name, value)
+	}
+	if req.token != "" {
+		r.Header.Set("Authorization", "Bearer "+req.token)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {

@@ -38,6 +38,7 @@ type Problem struct {
 	Title   string         `json:"title"`
 	Detail  string         `json:"detail"`
 	Errors  []ProblemField `json:"errors"`
+	Admin   bool           `json:"-"` // the admin port was asked
 	// Answer is the reply as it came.
 	Answer Answer `json:"-"`
 }
@@ -49,12 +50,12 @@ type ProblemField struct {
 }
 
 // newProblem reads an error answer. If it is no problem+json (such as a proxy's page), only its status counts.
-func newProblem(service string, answer Answer) *Problem {
+func newProblem(req call, answer Answer) *Problem {
 	p := &Problem{}
 	if json.Unmarshal(answer.Body, p) != nil || (p.Title == "" && p.Detail == "") {
 		p = &Problem{Title: http.StatusText(answer.Status)}
 	}
-	p.Service, p.Status, p.Answer = service, answer.Status, answer
+	p.Service, p.Admin, p.Status, p.Answer = req.service, req.admin, answer.Status, answer
 	return p
 }
 
@@ -83,6 +84,18 @@ func (p *Problem) Error() string {
 func (p *Problem) Hint() string {
 	variable := "PAS_" + strings.ToUpper(p.Service)
 	switch p.Status {
+	case http.StatusUnauthorized:
+		if !p.Admin {
+			return "set PAS_TOKEN_FILE to a file that has a valid token of the login server, or PAS_TOKEN to the token"
+		}
+	case http.StatusForbidden:
+		if p.Admin {
+			break
+		}
+		if p.Answer.Header.Get("WWW-Authenticate") != "" { // a scope is missing
+			return "log in with that scope; the login server's operator decides who may have it"
+		}
+		return ""
 	case http.StatusServiceUnavailable:
 		return "try again in a few seconds"
 	case http.StatusNotFound:

@@ -105,7 +105,8 @@ Exit codes: 0 done; 1 it failed or did not come out as asked; 2 wrong flags, arg
 An error is one line on standard error. With --json, standard output is one JSON document.
 
 Where the services are: PAS_ORDERS_URL, PAS_ORDERS_ADMIN_URL, PAS_PAYMENTS_URL, PAS_PAYMENTS_ADMIN_URL,
-PAS_NOTIFICATIONS_URL and PAS_NOTIFICATIONS_ADMIN_URL; without them, the usual ports of this machine.`
+PAS_NOTIFICATIONS_URL and PAS_NOTIFICATIONS_ADMIN_URL; without them, the usual ports of this machine.
+Where callers log in, PAS_TOKEN_FILE names a file that has a token of the login server, or PAS_TOKEN has it.`
 
 // root makes the tree of commands with the flags that all of them have. The checks of cobra are replaced where
 // their errors do not name a way out.

@@ -41,8 +41,34 @@ func (a *app) withClient(run func(cmd *cobra.Command, c *client.Client, args []s
 			return err
 		}
 		c := client.New(at)
+		if err := a.logIn(c); err != nil {
+			return err
+		}
 		c.SetPatience(a.Patience, a.waits)
 		defer c.Close()
 		return run(cmd, c, args)
 	})
+}
+
+// logIn gives the client the token of PAS_TOKEN or PAS_TOKEN_FILE, for services whose callers log in.
+func (a *app) logIn(c *client.Client) (err error) {
+	const name = "PAS_TOKEN"
+	value, path := a.Environ[name], a.Environ[name+"_FILE"]
+	var token *client.Token
+	switch {
+	case value != "" && path != "":
+		return usagef("%s and %s_FILE are both set: keep one", name, name)
+	case value != "":
+		token, err = client.FixedToken(value)
+	case path != "":
+		name := name + "_FILE"
+		if token, err = client.TokenFile(path); err != nil {
+			return usagef("%s: %s", name, err)
+		}
+	}
+	if err != nil {
+		return usagef("%s: %s", name, err)
+	}
+	c.SetToken(token)
+	return nil
 }

@@ -83,6 +83,9 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 			// open a new one.
 			c := client.NewBusy(at, simulate.Connections)
 			defer c.Close()
+			if err := a.logIn(c); err != nil {
+				return err
+			}
 			line := a.liveLine()
 			answered := a.waits("the services and " + kafkaAt(cfg))
 			defer answered()
