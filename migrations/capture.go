@@ -11,7 +11,7 @@ const Capture = "cdc"
 // Publication is the name of the publication for change data capture: rows that are added to order_events, and nothing else.
 const Publication = "pasdetrois_cdc"
 
-// AllowCapture lets a role that exists read order_events and replicate, and makes the publication that it reads. The schema
+// AllowCapture lets a role that exists connect, read order_events and replicate, and makes the publication that it reads. The schema
 // of orders has to be there. REPLICATION lets a role read the whole server where pg_hba.conf lets it, so this is done only
 // where an operator asks for it. A role that has REPLICATION already is not altered, because only a superuser may do so.
 // Safe to run again.
@@ -33,7 +33,7 @@ func AllowCapture(ctx context.Context, adminURL, role string) error {
 	if err != nil {
 		return fmt.Errorf("rights of role %s: %w", role, err)
 	}
-	return nil
+	return letIn(ctx, admin, role)
 }
 
 // The publication carries inserts alone: the timeline of an order only grows. So neither a clean-up of old rows nor a dropped

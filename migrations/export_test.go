@@ -11,14 +11,14 @@ import (
 
 const BootstrapLock = bootstrapLock
 
-// Named returns a service's migrations as they run with an auditor of that quoted name.
-func Named(t *testing.T, service, auditor string) map[string]string {
+// Named returns a service's migrations as they run with roles of these names.
+func Named(t *testing.T, service string, roles Roles) map[string]string {
 	t.Helper()
 	sub, err := fs.Sub(files, service)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := named{sub, auditor}
+	dir := named{sub, roles}
 	texts := map[string]string{}
 	names, err := fs.Glob(dir, "*.sql")
 	if err != nil {

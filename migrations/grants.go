@@ -13,18 +13,22 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// The SQL files grant to the auditor by its usual name. An installation whose auditor has another name runs them with that
-// name: named puts it in while goose reads.
+// The SQL files grant to the roles auditor and runtime. Each installation runs them with the names of its own roles: named puts
+// them in while goose reads.
+//
+// A table that a migration makes belongs to the owner, and the runtime role may read and write its rows at once. A migration
+// that gives less, or more, says so: REVOKE UPDATE, DELETE ON audit_log FROM runtime; on a line of its own, of one table.
 
-// grantPattern matches a grant to the auditor, or its revocation. Each is a line of its own.
-var grantPattern = regexp.MustCompile(`(?m)^((?:GRANT|REVOKE) .+ (?:TO|FROM) )` + Auditor + `;$`)
+// grantPattern matches a grant to one of the two roles, or its revocation. Each is a line of its own.
+var grantPattern = regexp.MustCompile(`(?m)^((?:GRANT|REVOKE) .+ (?:TO|FROM) )(` + Auditor + `|` + Runtime + `);$`)
 
-// named is a folder of migrations with the auditor's name put in.
+// named is a folder of migrations with the roles' names put in.
 type named struct {
-	fs.FS          // as written
-	auditor string // quoted
+	fs.FS // as written
+	roles Roles
 }
 
 // Open implements fs.FS.
@@ -42,7 +46,12 @@ func (n named) Open(name string) (fs.File, error) {
 
 func (n named) put(text []byte) []byte {
 	return grantPattern.ReplaceAllFunc(text, func(line []byte) []byte {
-		return []byte(strings.TrimSuffix(string(line), Auditor+";") + n.auditor + ";")
+		parts := grantPattern.FindSubmatch(line)
+		role := n.roles.Auditor
+		if string(parts[2]) == Runtime {
+			role = n.roles.Runtime
+		}
+		return []byte(string(parts[1]) + quoted(role) + ";")
 	})
 }
 
@@ -54,51 +63,77 @@ type namedFile struct {
 // Read implements fs.File.
 func (f *namedFile) Read(p []byte) (int, error) { return f.text.Read(p) }
 
-// ungrantedSQL returns true when the auditor lacks the schema, or a table that another role was granted.
+// ungrantedSQL returns true when the auditor lacks the schema, or a table that a third role was granted.
 const ungrantedSQL = `
 SELECT NOT has_schema_privilege($1, $2, 'USAGE') OR EXISTS (
   SELECT FROM pg_class c WHERE c.relnamespace = $2::regnamespace AND NOT has_table_privilege($1, c.oid, 'SELECT')
-    AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner AND a.privilege_type = 'SELECT'))`
+    AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee NOT IN (c.relowner, (SELECT oid FROM pg_roles WHERE rolname = $3)) AND a.privilege_type = 'SELECT'))`
 
 // grantAgain repeats the migrations' grants for an auditor of another name: migrations run only once, so a later auditor would
 // get no rights. The rights of an earlier auditor stay. db acts as the schema's owner.
-func grantAgain(ctx context.Context, db *sql.DB, dir named, service, auditor string) error {
+func grantAgain(ctx context.Context, db *sql.DB, dir named, service string) error {
 	var lacks bool
-	if err := db.QueryRowContext(ctx, ungrantedSQL, auditor, service).Scan(&lacks); err != nil || !lacks {
+	if err := db.QueryRowContext(ctx, ungrantedSQL, dir.roles.Auditor, service, dir.roles.Runtime).Scan(&lacks); err != nil || !lacks {
 		return err
 	}
-	grants, err := dir.grants()
+	lines, err := dir.lines(Auditor)
 	if err != nil {
 		return err
 	}
-	for range alterTries {
-		if _, err = db.ExecContext(ctx, grants); !changedMeanwhile(err) {
-			break
+	for _, line := range lines {
+		for range alterTries {
+			if _, err = db.ExecContext(ctx, line); !changedMeanwhile(err) {
+				break
+			}
+		}
+		if err != nil && !dropped(err) {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
-// grants returns the grants to the auditor of all migrations' Up parts.
-func (n named) grants() (string, error) {
+// lines returns each grant to a role, and each revocation, of all migrations' Up parts, with the names of the roles put in.
+func (n named) lines(role string) (lines []string, err error) {
 	files, err := fs.Glob(n.FS, "*.sql")
 	if err != nil {
-		return "", fmt.Errorf("list migrations: %w", err)
+		return nil, fmt.Errorf("list migrations: %w", err)
 	}
 	slices.Sort(files)
-	var grants strings.Builder
 	for _, name := range files {
 		text, err := fs.ReadFile(n.FS, name)
 		if err != nil {
-			return "", fmt.Errorf("read migration %s: %w", name, err)
+			return nil, fmt.Errorf("read migration %s: %w", name, err)
 		}
 		up, _, _ := bytes.Cut(text, []byte("-- +goose Down"))
-		for _, grant := range grantPattern.FindAll(up, -1) {
-			grants.Write(n.put(grant))
-			grants.WriteByte('\n')
+		for _, line := range grantPattern.FindAllSubmatch(up, -1) {
+			if string(line[2]) == role {
+				lines = append(lines, string(n.put(line[0])))
+			}
 		}
 	}
-	return grants.String(), nil
+	return lines, nil
+}
+
+// objectPattern finds the table, sequence or function of a grant.
+var objectPattern = regexp.MustCompile(` ON (?:(?:TABLE|SEQUENCE|FUNCTION|ROUTINE) )?(\w+)`)
+
+// about returns the lines that are about one of the names.
+func about(lines []string, names []string) string {
+	var found strings.Builder
+	for _, line := range lines {
+		if object := objectPattern.FindStringSubmatch(line); object != nil && slices.Contains(names, object[1]) {
+			found.WriteString(line + "\n")
+		}
+	}
+	return found.String()
+}
+
+// dropped reports whether a later migration has dropped what a grant is about: undefined_table, undefined_function,
+// undefined_object.
+func dropped(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && slices.Contains([]string{"42P01", "42883", "42704"}, refused.Code)
 }
 
 func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -1,8 +1,10 @@
-// Package migrations brings Postgres to the newest version: one schema and one login role per service.
+// Package migrations brings Postgres to the newest version. Each service has a schema, a role that owns it and that nobody logs in
+// with, and a role that the service logs in with and that may read and write rows.
 //
-//	as the admin:  bootstrap lock --> roles and schema, where missing --> unlock
-//	as the owner:  sequences that are behind --> goose's lock --> SQL files that have not run
-//	               --> grants to the auditor --> the role's settings
+//	as the admin:  bootstrap lock --> roles and schema, where missing --> hand-over from earlier versions
+//	               --> the right to connect --> the runtime role's settings --> unlock
+//	as the owner:  rights on tables to come --> sequences that are behind --> goose's lock --> SQL files that have not run
+//	               --> grants to the auditor
 //
 // Everything may run again, and several programs may run it at the same time. Each SQL file is a transaction, so a migration
 // that fails leaves nothing of itself.
@@ -32,15 +34,19 @@ import (
 var files embed.FS
 
 // Up migrates all three services in the database of adminURL. That is a superuser's URL, or one of a role that may create
-// roles and schemas. Such a role becomes a member of the roles that it makes. Each role gets its own name as password when it
-// is made; a role that exists is left as it is. Safe to run by several at a time.
+// roles and schemas. Such a role becomes a member of the schemas' owners. Each role that logs in gets its own name as password
+// when it is made; a role that exists is left as it is. PUBLIC may not connect afterwards. Safe to run by several at a time.
 func Up(ctx context.Context, adminURL string) error {
+	var all []Roles
 	for _, service := range messages.Services() {
-		if err := UpService(ctx, adminURL, service, RolesOf(service)); err != nil {
+		roles := RolesOf(service)
+		if err := UpService(ctx, adminURL, service, roles); err != nil {
 			return err
 		}
+		all = append(all, roles)
 	}
-	return nil
+	_, err := CloseDatabase(ctx, adminURL, all...)
+	return err
 }
 
 // UpService migrates one service, for databases apart or roles of other names. Roles that exist are left as they are.
@@ -66,7 +72,10 @@ func up(ctx context.Context, adminURL, service string, files fs.FS, roles Roles)
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}
-		return grantAgain(ctx, db, dir, service, roles.Auditor)
+		if err := narrow(ctx, db, service, roles); err != nil {
+			return err
+		}
+		return grantAgain(ctx, db, dir, service)
 	})
 }
 
@@ -82,31 +91,24 @@ func Down(ctx context.Context, adminURL, service string) error {
 	})
 }
 
-// A role that is no superuser makes a schema only for a role of which it is a member.
-const memberSQL = `SELECT NOT pg_has_role($1, 'USAGE')`
-
-func makeSchema(ctx context.Context, admin *pgx.Conn, service string, roles Roles) error {
+// prepare makes what the admin has to make before the owner migrates.
+func prepare(ctx context.Context, admin *pgx.Conn, dir named, service string, roles Roles) error {
 	if err := checkOwner(ctx, admin, service, roles); err != nil {
 		return err
 	}
-	for _, role := range []string{roles.Owner, roles.Auditor} {
-		if err := makeRole(ctx, admin, role); err != nil {
-			return err
-		}
+	if err := makeRoles(ctx, admin, roles); err != nil {
+		return err
 	}
-	var stranger bool
-	err := admin.QueryRow(ctx, memberSQL, roles.Owner).Scan(&stranger)
-	if err == nil && stranger {
-		_, err = admin.Exec(ctx, "GRANT "+quoted(roles.Owner)+" TO CURRENT_USER")
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) && refused.Code == "23505" { // another database's migration has granted it just now
-			err = nil
-		}
+	if err := handOver(ctx, admin, dir, service, roles); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = admin.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+service+" AUTHORIZATION "+quoted(roles.Owner))
+	if err := letIn(ctx, admin, roles.Runtime, roles.Auditor); err != nil {
+		return err
 	}
-	return err
+	if err := setDefaults(ctx, admin, service, roles.Runtime); err != nil {
+		return fmt.Errorf("settings of role %s: %w", roles.Runtime, err)
+	}
+	return nil
 }
 
 // bootstrapLock keeps two migrations of one database from making the same schema at once.
@@ -133,9 +135,10 @@ func with(ctx context.Context, adminURL, service string, files fs.FS, roles Role
 	if err != nil {
 		return err
 	}
+	dir := named{files, roles}
 	_, err = admin.Exec(ctx, bootstrapLock)
 	if err == nil {
-		err = makeSchema(ctx, admin, service, roles)
+		err = prepare(ctx, admin, dir, service, roles)
 	}
 	if closeErr := admin.Close(ctx); err == nil { // closing gives the lock back
 		err = closeErr
@@ -144,13 +147,12 @@ func with(ctx context.Context, adminURL, service string, files fs.FS, roles Role
 		return fmt.Errorf("make role and schema %s: %w", service, err)
 	}
 
-	// The role owns what its migrations make.
+	// The owner owns what the migrations make.
 	db := sql.OpenDB(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %s; SET search_path = %s; SET lock_timeout = '%s'", quoted(roles.Owner), service, lockTimeout))
+		_, err := c.Exec(ctx, fmt.Sprintf("SET ROLE %s; SET search_path = %s; SET lock_timeout = '%s'", quoted(roles.Owner()), service, lockTimeout))
 		return err
 	})))
 	defer db.Close()
-	dir := named{files, quoted(roles.Auditor)}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", service, err)
@@ -160,19 +162,18 @@ func with(ctx context.Context, adminURL, service string, files fs.FS, roles Role
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", service, err)
 	}
+	if err := setRights(ctx, db, service, roles); err != nil {
+		return fmt.Errorf("rights of role %s: %w", roles.Runtime, err)
+	}
 	for try := 1; ; try++ {
 		err := do(ctx, provider, db, dir)
 		if err == nil {
-			break
+			return nil
 		}
 		if try == lockTries || !waitedInVain(err) || !wait.Sleep(ctx, lockPause) {
 			return fmt.Errorf("migrate %s: %w", service, err)
 		}
 	}
-	if err := setDefaults(ctx, db, service, roles.Owner); err != nil {
-		return fmt.Errorf("settings of role %s: %w", roles.Owner, err)
-	}
-	return nil
 }
 
 // While a migration waits for a table, all later statements on the table wait behind it. So it gives up after lockTimeout, which

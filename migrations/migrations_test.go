@@ -54,7 +54,7 @@ func TestUpAgainChangesNothing(t *testing.T) {
 	w.up()
 	admin := w.as("")
 	first := w.lines(admin, catalogSQL)
-	require.Contains(t, first, "schema orders of orders {orders=UC/orders,auditor=U/orders}")
+	require.Contains(t, first, "schema orders of orders_owner {orders_owner=UC/orders_owner,orders=U/orders_owner,auditor=U/orders_owner}")
 	require.Contains(t, first, "migration notifications 1")
 
 	w.up()
@@ -249,9 +249,10 @@ func TestSeveralMigrateAnEmptyServerAtOnce(t *testing.T) {
 				SELECT FROM notifications.goose_db_version WHERE version_id > 0) AS applied
 			UNION ALL SELECT count(*)::text FROM orders.inventory`))
 	}
-	require.Equal(t, []string{"notifications f f f t", "orders f f f t", "payments f f f t"}, w.lines(admin, `
+	require.Equal(t, []string{"notifications f f f t", "notifications_owner f f f f", "orders f f f t", "orders_owner f f f f",
+		"payments f f f t", "payments_owner f f f f"}, w.lines(admin, `
 		SELECT concat_ws(' ', rolname, rolsuper, rolcreatedb, rolcreaterole, rolcanlogin) FROM pg_roles
-		WHERE rolname IN ('orders', 'payments', 'notifications') ORDER BY 1`))
+		WHERE rolname ~ '^(orders|payments|notifications)' ORDER BY 1`))
 }
 
 // Where Postgres is somebody else's to run there is no superuser to be had.

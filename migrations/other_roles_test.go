@@ -16,7 +16,7 @@ import (
 
 // others are the roles of a second installation, with names that have to be quoted.
 func others(service string) migrations.Roles {
-	return migrations.Roles{Owner: `North "` + service + `"`, Auditor: "North's auditor"}
+	return migrations.Roles{Runtime: `North "` + service + `"`, Auditor: "North's auditor"}
 }
 
 func upWith(t *testing.T, adminURL string, roles func(service string) migrations.Roles) {
@@ -46,15 +46,22 @@ func TestRolesOfOtherNamesGetTheSame(t *testing.T) {
 
 	// Privileges: who may do what on each thing. Names are compared by their part.
 	const grantsSQL = `
-SELECT format('%s %s.%s %s %s', relkind, nspname, relname, CASE WHEN a.grantee = relowner THEN 'owner' ELSE 'auditor' END, a.privilege_type)
-FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a WHERE nspname IN ('orders', 'payments', 'notifications')
-UNION ALL SELECT format('schema %s %s %s', nspname, CASE WHEN a.grantee = nspowner THEN 'owner' ELSE 'auditor' END, a.privilege_type)
-FROM pg_namespace, aclexplode(nspacl) a WHERE nspname IN ('orders', 'payments', 'notifications') ORDER BY 1`
+WITH part AS (SELECT oid, CASE WHEN rolname LIKE '%auditor' THEN 'auditor' WHEN rolname LIKE '%owner' THEN 'owner' ELSE 'runtime' END AS name FROM pg_roles)
+SELECT format('%s %s.%s %s %s', relkind, nspname, relname, part.name, a.privilege_type)
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a JOIN part ON part.oid = a.grantee
+WHERE nspname IN ('orders', 'payments', 'notifications')
+UNION ALL SELECT format('schema %s %s %s', nspname, part.name, a.privilege_type)
+FROM pg_namespace, aclexplode(nspacl) a JOIN part ON part.oid = a.grantee WHERE nspname IN ('orders', 'payments', 'notifications')
+UNION ALL SELECT format('function %s.%s %s %s', nspname, proname, coalesce(part.name, 'PUBLIC'), a.privilege_type)
+FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace, aclexplode(proacl) a LEFT JOIN part ON part.oid = a.grantee
+WHERE nspname IN ('orders', 'payments', 'notifications')
+UNION ALL SELECT format('%s %s belongs to %s', c.relkind, c.oid::regclass, part.name) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+JOIN part ON part.oid = relowner WHERE nspname IN ('orders', 'payments', 'notifications') AND relkind IN ('r', 'S', 'v') ORDER BY 1`
 	want := usual.lines(usual.as(""), grantsSQL)
 	require.Greater(t, len(want), 20)
 	require.Equal(t, want, w.lines(admin, grantsSQL))
 	for _, service := range messages.Services() {
-		conn := w.connect(w.with(others(service).Owner, others(service).Owner))
+		conn := w.connect(w.with(others(service).Runtime, others(service).Runtime))
 		for _, s := range pgdb.RoleSettings(service) {
 			require.Equal(t, []string{"true"}, w.lines(conn, `SELECT (current_setting($1) = set_config($1, $2, true))::text`, s.Name, s.Value), s.Name)
 		}
@@ -70,7 +77,7 @@ func TestAnAuditorThatIsNamedLaterMayReadTheSame(t *testing.T) {
 	t.Parallel()
 	w := owned(t)
 	w.up()
-	upWith(t, w.AdminURL, func(service string) migrations.Roles { return migrations.Roles{Owner: service, Auditor: "reader"} })
+	upWith(t, w.AdminURL, func(service string) migrations.Roles { return migrations.Roles{Runtime: service, Auditor: "reader"} })
 	admin := w.as("")
 	const mayReadSQL = `SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE nspname IN ('orders', 'payments', 'notifications') AND relkind IN ('r', 'v') AND has_schema_privilege($1, n.oid, 'USAGE')
@@ -87,19 +94,19 @@ func TestASchemaOfAnotherRoleIsLeftAlone(t *testing.T) {
 	err := migrations.UpService(t.Context(), w.AdminURL, "orders", others("orders"))
 	var owner *migrations.OwnerError
 	require.ErrorAs(t, err, &owner)
-	require.Equal(t, migrations.OwnerError{Schema: "orders", Owner: "orders", Named: others("orders").Owner}, *owner)
+	require.Equal(t, migrations.OwnerError{Schema: "orders", Owner: "orders_owner", Named: others("orders").Runtime}, *owner)
 	require.Empty(t, w.lines(w.as(""), `SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'North%'`), "no role is made for it")
 }
 
 // Each place of a role's name in the SQL is one that another name replaces.
-func TestTheSQLNamesNoRoleButTheAuditorInGrants(t *testing.T) {
+func TestTheSQLNamesNoRolesButThoseThatGrantsReplace(t *testing.T) {
 	t.Parallel()
 	comments := regexp.MustCompile(`(?m)--.*$`)
-	roles := regexp.MustCompile(`(?i)\b(auditor|ROLE|OWNER TO|AUTHORIZATION|current_user|session_user)\b`)
+	roles := regexp.MustCompile(`(?i)\b(auditor|runtime|ROLE|OWNER TO|AUTHORIZATION|current_user|session_user)\b`)
 	grants := regexp.MustCompile(`(?im)^\s*(GRANT|REVOKE)\b`)
 	seen := 0
 	for _, service := range messages.Services() {
-		for name, text := range migrations.Named(t, service, `"other"`) {
+		for name, text := range migrations.Named(t, service, migrations.Roles{Runtime: "other", Auditor: "other"}) {
 			text = comments.ReplaceAllString(text, "")
 			require.NotRegexp(t, roles, text, name)
 			for _, at := range grants.FindAllStringIndex(text, -1) {

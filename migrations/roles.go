@@ -5,38 +5,121 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Auditor is the usual name of the role that reads all three schemas and writes nothing.
 const Auditor = "auditor"
 
-// Roles are the login roles of one service's schema. A role belongs to all databases of a server, so two installations on one
+// Runtime stands in the SQL files for the role that the service logs in with.
+const Runtime = "runtime"
+
+// ownerSuffix makes the name of the owner from that of the runtime role.
+const ownerSuffix = "_owner"
+
+// LongestRuntime is the longest name of a runtime role, in bytes: Postgres keeps 63 bytes, and the owner's name is longer.
+const LongestRuntime = 63 - len(ownerSuffix)
+
+// Roles are the roles of one service's schema. A role belongs to all databases of a server, so two installations on one
 // server need roles of their own. The schema keeps its name.
+//
+//	Owner    owns the schema and all that is in it; nobody logs in with it
+//	Runtime  the service logs in with it: reads and writes rows
+//	Auditor  reads the schema
 type Roles struct {
-	Owner   string // owns the schema: the service logs in with it
-	Auditor string // reads the schema
+	Runtime string
+	Auditor string
 }
 
 // RolesOf returns the usual roles of a service: the one of its name, and the auditor.
-func RolesOf(service string) Roles { return Roles{Owner: service, Auditor: Auditor} }
+func RolesOf(service string) Roles { return Roles{Runtime: service, Auditor: Auditor} }
 
-// OwnerError means that a schema belongs to another role than the one that was named.
-type OwnerError struct{ Schema, Owner, Named string }
+// Owner returns the name of the role that owns the schema.
+func (r Roles) Owner() string { return r.Runtime + ownerSuffix }
 
-// Error implements error.
-func (e *OwnerError) Error() string {
-	return fmt.Sprintf("the schema %s belongs to the role %s, not to %s", e.Schema, e.Owner, e.Named)
+// makeRoles makes the roles that are missing. A role that exists is left as it is.
+func makeRoles(ctx context.Context, admin *pgx.Conn, roles Roles) error {
+	if len(roles.Runtime) > LongestRuntime {
+		return &LongNameError{roles.Runtime}
+	}
+	if err := makeRole(ctx, admin, makeOwnerSQL, roles.Owner()); err != nil {
+		return &OwnerRightsError{Owner: roles.Owner(), err: err}
+	}
+	for _, role := range []string{roles.Runtime, roles.Auditor} {
+		if err := makeRole(ctx, admin, makeRoleSQL, role); err != nil {
+			return err
+		}
+	}
+	if err := checkRuntime(ctx, admin, roles); err != nil {
+		return err
+	}
+	// A role that is no superuser makes a schema only for a role of which it is a member.
+	if err := join(ctx, admin, roles.Owner()); err != nil {
+		return &OwnerRightsError{Owner: roles.Owner(), err: err}
+	}
+	return nil
 }
 
-// Hint names the setting that migrates a schema of another role.
-func (e *OwnerError) Hint() string {
-	return fmt.Sprintf("name %s in %s_DATABASE_URL", e.Owner, strings.ToUpper(e.Schema))
+// ALTER and CREATE ROLE take no parameters, so the server quotes them.
+const (
+	makeRoleSQL = `
+SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $1::text) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`
+	makeOwnerSQL = `
+SELECT format('CREATE ROLE %I NOLOGIN', $1::text) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`
+)
+
+// makeRole makes a role by the statement that sql returns, unless it exists. A login role gets its name as password.
+func makeRole(ctx context.Context, admin *pgx.Conn, sql, role string) error {
+	var create string
+	err := admin.QueryRow(ctx, sql, role).Scan(&create)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		_, err = admin.Exec(ctx, create)
+	}
+	// Roles belong to the whole server, so another database's migration may make the role at the same moment.
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && (refused.Code == "42710" || refused.Code == "23505") { // duplicate_object, unique_violation
+		return nil
+	}
+	return err
+}
+
+const memberSQL = `SELECT pg_has_role($1, 'USAGE')`
+
+// join makes the migrating role a member of another role, unless it is one or is a superuser.
+func join(ctx context.Context, admin *pgx.Conn, role string) error {
+	var member bool
+	if err := admin.QueryRow(ctx, memberSQL, role).Scan(&member); err != nil || member {
+		return err
+	}
+	_, err := admin.Exec(ctx, "GRANT "+quoted(role)+" TO CURRENT_USER")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "23505" { // another database's migration has granted it just now
+		return nil
+	}
+	return err
+}
+
+// A superuser may everything and is a member of no role: see PowerError.
+const runtimeSQL = `SELECT rolname = current_user, NOT rolsuper AND pg_has_role(oid, $2::text, 'MEMBER') FROM pg_roles WHERE rolname = $1`
+
+// checkRuntime returns an error when the runtime role has the owner's rights, or is the one that migrates.
+func checkRuntime(ctx context.Context, admin *pgx.Conn, roles Roles) error {
+	var migrates, member bool
+	if err := admin.QueryRow(ctx, runtimeSQL, roles.Runtime, roles.Owner()).Scan(&migrates, &member); err != nil {
+		return fmt.Errorf("look at role %s: %w", roles.Runtime, err)
+	}
+	switch {
+	case migrates:
+		return &PowerError{roles.Runtime}
+	case member:
+		return &MemberError{roles}
+	}
+	return nil
 }
 
 // PowerError means that a role can do more than a service's or an auditor's role may.
@@ -50,176 +133,65 @@ func (e *PowerError) Error() string {
 // Hint says which role to name.
 func (e *PowerError) Hint() string { return "name another role in the service's URL" }
 
-// SharedError means that other databases of the server use a role, too. Its password is theirs.
-type SharedError struct {
-	Role      string
-	Databases []string
+// MemberError means that a service's role has the rights of the role that owns its schema.
+type MemberError struct{ Roles Roles }
+
+// Error implements error.
+func (e *MemberError) Error() string {
+	return fmt.Sprintf("the role %s is a member of %s: a service must not have the rights of its schema's owner", e.Roles.Runtime, e.Roles.Owner())
+}
+
+// Hint has the statement that ends the membership.
+func (e *MemberError) Hint() string {
+	return fmt.Sprintf("run REVOKE %s FROM %s", quoted(e.Roles.Owner()), quoted(e.Roles.Runtime))
+}
+
+// LongNameError means that Postgres would cut the owner's name.
+type LongNameError struct{ Role string }
+
+// Error implements error.
+func (e *LongNameError) Error() string {
+	return fmt.Sprintf("the role %s: a role's name has at most %d bytes, because its owner is called %s", e.Role, LongestRuntime, e.Role+ownerSuffix)
+}
+
+// Hint says what to do.
+func (e *LongNameError) Hint() string {
+	return "give the role a shorter name: ALTER ROLE … RENAME TO …"
+}
+
+// OwnerRightsError means that the migrating role can neither make the role that owns a schema nor act as it.
+type OwnerRightsError struct {
+	Owner string
+	err   error
 }
 
 // Error implements error.
-func (e *SharedError) Error() string {
-	return fmt.Sprintf("the role %s has another password, and is also used by: %s", e.Role, strings.Join(e.Databases, ", "))
+func (e *OwnerRightsError) Error() string {
+	return fmt.Sprintf("role %s, which owns the schema: %s", e.Owner, e.err)
 }
 
-// Hint says how to keep the others' password, or to change it.
-func (e *SharedError) Hint() string {
-	return "name a role of this installation's own in the URL, or change the password for all of them with --replace-passwords"
-}
+// Unwrap returns the server's error.
+func (e *OwnerRightsError) Unwrap() error { return e.err }
 
-// ownerSQL finds the owner of a schema in which a role cannot make anything.
-const ownerSQL = `
-SELECT owner.rolname::text FROM pg_namespace n JOIN pg_roles owner ON owner.oid = n.nspowner
-WHERE n.nspname = $1 AND NOT coalesce((SELECT has_schema_privilege(oid, n.oid, 'CREATE') FROM pg_roles WHERE rolname = $2), false)`
-
-// CheckOwner returns an OwnerError when the service's schema exists and belongs to another role.
-func CheckOwner(ctx context.Context, adminURL, service string, roles Roles) error {
-	admin, _, err := connect(ctx, adminURL)
-	if err != nil {
-		return err
-	}
-	defer admin.Close(context.WithoutCancel(ctx))
-	return checkOwner(ctx, admin, service, roles)
-}
-
-func checkOwner(ctx context.Context, admin *pgx.Conn, service string, roles Roles) error {
-	var owner string
-	err := admin.QueryRow(ctx, ownerSQL, service, roles.Owner).Scan(&owner)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil
-	case err != nil:
-		return fmt.Errorf("look for the owner of the schema %s: %w", service, err)
-	}
-	return &OwnerError{Schema: service, Owner: owner, Named: roles.Owner}
-}
-
-// sharedSQL returns uses of a role in all other databases of the server: pg_shdepend is shared by all of them.
-const sharedSQL = `
-SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
-WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
-  AND d.datname <> current_database() ORDER BY 1`
-
-// SharedWith returns the other databases of the server in which a role owns or may use something.
-func SharedWith(ctx context.Context, adminURL, role string) ([]string, error) {
-	admin, _, err := connect(ctx, adminURL)
-	if err != nil {
-		return nil, err
-	}
-	defer admin.Close(context.WithoutCancel(ctx))
-	return sharedWith(ctx, admin, role)
-}
-
-func sharedWith(ctx context.Context, admin *pgx.Conn, role string) ([]string, error) {
-	rows, err := admin.Query(ctx, sharedSQL, role)
-	if err != nil {
-		return nil, fmt.Errorf("look for other databases of role %s: %w", role, err)
-	}
-	databases, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look for other databases of role %s: %w", role, err)
-	}
-	return databases, nil
-}
-
-const powerSQL = `SELECT rolsuper OR rolcreaterole OR rolname = current_user FROM pg_roles WHERE rolname = $1`
-
-// CheckPassword returns the reason why SetPassword should not give a role this password: a PowerError for a role that no service
-// should have, or a SharedError for a role whose password other databases rely on. A role that does not exist is fine.
-func CheckPassword(ctx context.Context, adminURL, role, password string) error {
-	admin, cfg, err := connect(ctx, adminURL)
-	if err != nil {
-		return err
-	}
-	defer admin.Close(context.WithoutCancel(ctx))
-	var powerful bool
-	err = admin.QueryRow(ctx, powerSQL, role).Scan(&powerful)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil
-	case err != nil:
-		return fmt.Errorf("look at role %s: %w", role, err)
-	case powerful:
-		return &PowerError{role}
-	}
-	databases, err := sharedWith(ctx, admin, role)
-	if err != nil || len(databases) == 0 {
-		return err
-	}
-	if letsIn(ctx, cfg, role, password) && !letsIn(ctx, cfg, role, "") {
-		return nil
-	}
-	return &SharedError{Role: role, Databases: databases}
-}
-
-// letsIn reports whether the server accepts a role's password. A server that needs none accepts every one.
-func letsIn(ctx context.Context, cfg *pgx.ConnConfig, role, password string) bool {
-	cfg = cfg.Copy()
-	cfg.User, cfg.Password, cfg.ConnectTimeout = role, password, 30*time.Second
-	conn, err := pgdb.ConnectDirect(ctx, cfg)
-	if err != nil {
-		return false
-	}
-	_ = conn.Close(context.WithoutCancel(ctx))
-	return true
-}
-
-// SetPassword gives a service's login role, or the auditor's, its password. The role is made when it is not there yet,
-// so that it never has the password that Up gives. Safe to run by several at a time: the last one's password stays. It asks
-// nothing: see CheckPassword.
-func SetPassword(ctx context.Context, adminURL, role, password string) error {
-	admin, _, err := connect(ctx, adminURL)
-	if err != nil {
-		return err
-	}
-	defer admin.Close(context.WithoutCancel(ctx))
-	if err := makeRole(ctx, admin, role); err != nil {
-		return fmt.Errorf("make role %s: %w", role, err)
-	}
-	var alter string
-	if err := admin.QueryRow(ctx, passwordSQL, role, password).Scan(&alter); err != nil {
-		return fmt.Errorf("password of role %s: %w", role, err)
-	}
-	for range alterTries {
-		if _, err = admin.Exec(ctx, alter); !changedMeanwhile(err) {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("password of role %s: %w", role, err)
-	}
-	return nil
-}
-
-// ALTER ROLE takes no parameters, so the server quotes them.
-const passwordSQL = `SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)`
-
-// Each try has waited for the end of a transaction that changed the role.
-const alterTries = 100
-
-// changedMeanwhile: "tuple concurrently updated", for which Postgres has no code of its own. No advisory lock keeps
-// others away: those belong to one database, and roles to the whole server.
-func changedMeanwhile(err error) bool {
+// Hint has the statements for an administrator, when the server refused them to the migrating role.
+func (e *OwnerRightsError) Hint() string {
 	var refused *pgconn.PgError
-	return errors.As(err, &refused) && refused.Code == "XX000"
+	if !errors.As(e.err, &refused) || refused.Code != "42501" {
+		return ""
+	}
+	return strings.NewReplacer("OWNER", quoted(e.Owner)).Replace(
+		"let an administrator run CREATE ROLE OWNER NOLOGIN (unless it exists) and GRANT OWNER TO the role that migrates")
 }
 
-const makeRoleSQL = `
-SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $1::text) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`
+// OwnerError means that a schema belongs to another role than the one that was named, and not to that one's owner.
+type OwnerError struct{ Schema, Owner, Named string }
 
-// makeRole makes a login role with its name as password, unless it exists.
-func makeRole(ctx context.Context, admin *pgx.Conn, role string) error {
-	var create string
-	err := admin.QueryRow(ctx, makeRoleSQL, role).Scan(&create)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err == nil {
-		_, err = admin.Exec(ctx, create)
-	}
-	// Roles belong to the whole server, so another database's migration may make the role at the same moment.
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (refused.Code == "42710" || refused.Code == "23505") { // duplicate_object, unique_violation
-		return nil
-	}
-	return err
+// Error implements error.
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("the schema %s belongs to the role %s, not to %s", e.Schema, e.Owner, e.Named)
+}
+
+// Hint names the setting that migrates a schema of another role.
+func (e *OwnerError) Hint() string {
+	return fmt.Sprintf("name %s in %s_DATABASE_URL", strings.TrimSuffix(e.Owner, ownerSuffix), strings.ToUpper(e.Schema))
 }

@@ -69,25 +69,6 @@ func TestARoleThatExistsKeepsItsPassword(t *testing.T) {
 	require.Equal(t, before, w.lines(admin, passwords))
 }
 
-func TestARoleOwnsWhatItsMigrationsMade(t *testing.T) {
-	t.Parallel()
-	w := setup(t)
-	w.up()
-	for _, role := range messages.Services() {
-		conn := w.as(role)
-		require.Empty(t, w.lines(conn, `SELECT relname::text FROM pg_class
-			WHERE relnamespace = $1::text::regnamespace AND relowner <> $1::text::regrole`, role))
-		for _, statement := range []string{
-			`SELECT count(*) FROM %[1]s.dead_letters`,
-			`INSERT INTO %[1]s.dead_letters (topic, partition, record_offset, record_time, reason, detail) VALUES ('t', 0, 0, now(), 'r', 'd')`,
-			`UPDATE %[1]s.dead_letters SET state = 'discarded'`, `DELETE FROM %[1]s.dead_letters`,
-		} {
-			_, err := conn.Exec(t.Context(), fmt.Sprintf(statement, role))
-			require.NoError(t, err, statement)
-		}
-	}
-}
-
 // Behind a pooler a session has nothing but its role's defaults.
 func TestRolesHaveTheSettingsThatTheirStatementsNeed(t *testing.T) {
 	t.Parallel()

@@ -152,8 +152,7 @@ func count(found []rebuild.Finding, kind rebuild.Kind) (n int) {
 
 func (h *history) exec(sql string) {
 	h.t.Helper()
-	_, err := h.db.Exec(h.t.Context(), sql)
-	require.NoError(h.t, err)
+	testkit.Admin(h.t, h.db, sql)
 }
 
 func (h *history) backup() {

@@ -19,9 +19,11 @@ func Open(databaseURL, service string) (*pgxpool.Pool, error) {
 	return pgdb.Open(pgdb.Config{URL: databaseURL, Schema: service, AppName: "pas-rebuild-" + service, MaxConns: 4})
 }
 
-// ownSQL returns the database, the login, the owner of the schema ("" when there is none), whether the login acts as the owner,
-// and the services that have a schema.
-const ownSQL = `SELECT current_database(), current_user::text, coalesce(pg_get_userbyid(own.nspowner), ''), coalesce(pg_has_role(own.nspowner, 'USAGE'), false),
+// ownSQL returns the database, the login, the owner of the schema ("" when there is none), whether the login may write the schema's
+// rows, and the services that have a schema. A schema without tables was never migrated.
+const ownSQL = `SELECT current_database(), current_user::text, coalesce(pg_get_userbyid(own.nspowner), ''), 
+  coalesce((SELECT has_table_privilege(c.oid, 'INSERT') FROM pg_class c WHERE c.relnamespace = own.oid AND c.relname = 'dead_letters'),
+    has_schema_privilege(own.oid, 'USAGE'), false),
   coalesce((SELECT string_agg(nspname, ', ' ORDER BY nspname) FROM pg_namespace WHERE nspname = ANY ($2::text[])), '')
 FROM (SELECT) one LEFT JOIN pg_namespace own ON own.nspname = $1`
 

@@ -76,7 +76,7 @@ func TestARebuildIsRefused(t *testing.T) {
 		w.exec(`INSERT INTO orders.goose_db_version (version_id, is_applied) VALUES (99999, true)`)
 		require.Contains(t, w.refused(), "the schema orders is at version 99999, and this pas has ")
 		w.cfg.Pool = w.pool("payments")
-		require.Equal(t, "payments may not write the schema orders, which belongs to orders", w.refused())
+		require.Equal(t, "payments may not write the schema orders, which belongs to orders_owner", w.refused())
 		w.exec(`ALTER SCHEMA orders RENAME TO other`)
 		w.exec(`CREATE SCHEMA elsewhere; CREATE VIEW elsewhere.told AS SELECT * FROM other.told`)
 		_, err := Run(t.Context(), w.cfg)

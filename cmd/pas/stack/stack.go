@@ -150,11 +150,16 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 		s.postgres = server
 		s.adminURL = server.AdminURL("postgres")
 	}
+	var all []migrations.Roles
 	for _, service := range messages.Services() {
-		roles := migrations.Roles{Owner: s.cfg.RolePrefix + service, Auditor: s.cfg.RolePrefix + migrations.Auditor}
+		roles := migrations.Roles{Runtime: s.cfg.RolePrefix + service, Auditor: s.cfg.RolePrefix + migrations.Auditor}
 		if err := migrations.UpService(ctx, s.adminURL, service, roles); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
+		all = append(all, roles)
+	}
+	if _, err := migrations.CloseDatabase(ctx, s.adminURL, all...); err != nil {
+		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
 }

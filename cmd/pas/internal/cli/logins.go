@@ -43,13 +43,16 @@ func (a *app) logins(services []string) (*logins, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := l.read(&roles.Owner, setting, own); err != nil {
+		if err := l.read(&roles.Runtime, setting, own); err != nil {
 			return nil, err
 		}
-		if other := owners[roles.Owner]; other != "" {
-			return nil, usagef("%s and %s would have one role, %s: each service needs a role of its own", other, service, roles.Owner)
+		if len(roles.Runtime) > migrations.LongestRuntime {
+			return nil, usagef("%s: the name of a service's role has at most %d bytes, because %s owns its schema", setting, migrations.LongestRuntime, roles.Owner())
 		}
-		owners[roles.Owner] = service
+		if other := owners[roles.Runtime]; other != "" {
+			return nil, usagef("%s and %s would have one role, %s: each service needs a role of its own", other, service, roles.Runtime)
+		}
+		owners[roles.Runtime] = service
 		if setting, own, err = a.auditSetting(service, ""); err != nil {
 			return nil, err
 		}
@@ -58,9 +61,14 @@ func (a *app) logins(services []string) (*logins, error) {
 		}
 		l.roles[service] = roles
 	}
-	// One service's auditor may also be another service's owner, so the roles are compared after all of them
+	// One service's auditor may also be another service's role, so the roles are compared after all of them
 	// are known.
 	for _, roles := range l.roles {
+		for _, other := range l.roles {
+			if other.Runtime == roles.Owner() || other.Auditor == roles.Owner() {
+				return nil, usagef("the role %s would log in and own the schema of %s: give it another name", roles.Owner(), roles.Runtime)
+			}
+		}
 		if service := owners[roles.Auditor]; service != "" {
 			return nil, usagef("the role %s would be that of %s and audit: give the one that audits a name of its own", roles.Auditor, service)
 		}
@@ -87,7 +95,7 @@ func (a *app) readCapture(l *logins) error {
 		return err
 	}
 	for _, roles := range l.roles {
-		if role == roles.Owner || role == roles.Auditor {
+		if role == roles.Runtime || role == roles.Auditor || role == roles.Owner() {
 			return usagef("%s names the role %s, which another part has: it needs one of its own, because it may replicate", captureSetting, role)
 		}
 	}
@@ -130,7 +138,7 @@ func (l *logins) read(role *string, setting, target string) error {
 func (l *logins) names(services []string) []string {
 	names := map[string]bool{}
 	for _, service := range services {
-		names[l.roles[service].Owner], names[l.roles[service].Auditor] = true, true
+		names[l.roles[service].Runtime], names[l.roles[service].Auditor] = true, true
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -152,4 +160,13 @@ func (l *logins) check(ctx context.Context, target string, services []string, re
 		}
 	}
 	return nil
+}
+
+// view returns the roles of each service as JSON shows them.
+func (l *logins) view() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for service, roles := range l.roles {
+		all[service] = map[string]string{"Owner": roles.Owner(), "Runtime": roles.Runtime, "Auditor": roles.Auditor}
+	}
+	return all
 }

@@ -145,6 +145,10 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 			return failed(err)
 		}
 	}
+	door, err := migrations.CloseDatabase(ctx, target, slices.Collect(maps.Values(logins.roles))...)
+	if err != nil {
+		return failed(err)
+	}
 	if logins.capture != "" {
 		if err := migrations.AllowCapture(ctx, target, logins.capture); err != nil {
 			return failed(err)
@@ -152,7 +156,7 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 	}
 	if a.json {
 		return a.printer().JSON(map[string]any{"database": u.Redacted(), "migrated": services, "passwords_set": roles,
-			"roles": logins.roles, "sequences_moved": tables(moved)})
+			"roles": logins.view(), "sequences_moved": tables(moved), "public_may_connect": door.Open})
 	}
 	for _, role := range roles {
 		a.printer().Line("The role %s has the password of its URL.", role)
@@ -166,8 +170,28 @@ func (a *app) migrateTo(ctx context.Context, target string, services []string, l
 			a.printer().Line("The role %s is also used by: %s.", role, strings.Join(databases, ", "))
 		}
 	}
+	for _, line := range doorLines(door) {
+		a.printer().Line("%s", line)
+	}
 	a.printer().Line("At the newest version in %s: %s.", u.Redacted(), strings.Join(services, ", "))
 	return nil
+}
+
+// doorLines say who may connect to the database, where an operator may have to do something about it.
+func doorLines(door migrations.Door) (lines []string) {
+	for _, role := range door.Kept {
+		lines = append(lines, fmt.Sprintf("The role %s uses the database, too: it may still connect.", role))
+	}
+	for _, role := range door.Lost {
+		lines = append(lines, fmt.Sprintf("The role %s may no longer connect to the database: it did so by the right of PUBLIC. GRANT CONNECT ON DATABASE lets it in again.", role))
+	}
+	for _, role := range door.Owns {
+		lines = append(lines, fmt.Sprintf("The role %s owns the database and so may do more than a service should: ALTER DATABASE … OWNER TO another role.", role))
+	}
+	if door.Open {
+		lines = append(lines, "Every role of the server may still connect to the database: only its owner can REVOKE CONNECT, TEMPORARY ON DATABASE … FROM PUBLIC.")
+	}
+	return lines
 }
 
 // tables returns the tables of sequences.

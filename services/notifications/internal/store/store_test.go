@@ -271,8 +271,7 @@ func TestClaimReadsTheIndexOfWhatIsDue(t *testing.T) {
 		SELECT 'm' || i, 'o' || i, 'confirmed', 'u' || i % 100, 'a', 'm', 'email', 'sent', now(), now(), now() FROM generate_series(1, 20000) i`)
 	require.NoError(t, err)
 	add(t, s, 0, about("due", "confirmed", "m1"))
-	_, err = pool.Exec(t.Context(), `ANALYZE notifications`)
-	require.NoError(t, err)
+	testkit.Admin(t, pool, `ANALYZE notifications`)
 	for sql, index := range map[string]string{
 		`SELECT id FROM notifications WHERE status = 'pending' AND next_attempt_at <= now() ORDER BY next_attempt_at, id LIMIT 10`: "notifications_due",
 		`SELECT id FROM notifications WHERE id < 1000000 AND user_id = 'u7' ORDER BY id DESC LIMIT 10`:                             "notifications_of_user",

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/app"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -50,12 +51,11 @@ func TestAChangeOfAProductAndItsEventAreOne(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.product("tutu", 1990, 3)
-	_, err := w.db.Exec(t.Context(), `
+	testkit.Admin(t, w.db, `
 CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
 CREATE CONSTRAINT TRIGGER no_event AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no()`)
-	require.NoError(t, err)
 	before := w.dump()
-	_, _, err = w.PutProduct(t.Context(), "tutu", "Tutu, white", usd(1))
+	_, _, err := w.PutProduct(t.Context(), "tutu", "Tutu, white", usd(1))
 	require.ErrorContains(t, err, "refused")
 	_, _, err = w.PutProduct(t.Context(), "shoes", "Shoes", usd(1))
 	require.ErrorContains(t, err, "refused")

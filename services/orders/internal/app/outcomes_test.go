@@ -8,6 +8,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -111,8 +112,7 @@ func (w *world) commits(can bool) {
 	if can {
 		sql = `DROP FUNCTION dies CASCADE`
 	}
-	_, err := w.db.Exec(w.t.Context(), sql)
-	require.NoError(w.t, err)
+	testkit.Admin(w.t, w.db, sql)
 }
 
 // What no record triggers is written to the outbox with the decision, so a kill at any point loses neither message.

@@ -149,9 +149,8 @@ func TestRebuildIsWhatWasTold(t *testing.T) {
 
 			// The same earlier moment. The service then decides each order anew, in reverse order.
 			again := w.backup()
-			_, err := again.Exec(t.Context(), `TRUNCATE orders, order_lines, order_events`)
-			require.NoError(t, err)
-			_, err = again.Exec(t.Context(), `UPDATE inventory SET reserved = 0, sold = 0, available = stocked`)
+			testkit.Admin(t, again, `TRUNCATE orders, order_lines, order_events`)
+			_, err := again.Exec(t.Context(), `UPDATE inventory SET reserved = 0, sold = 0, available = stocked`)
 			require.NoError(t, err)
 			other := newTopics(newWorld(again, w.clock), seed, n)
 			other.world.t = t

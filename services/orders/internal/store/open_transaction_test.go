@@ -25,8 +25,7 @@ func TestProductsAreFoundAtOnceHoweverOftenTheyChangedBesideAnOpenTransaction(t 
 		UPDATE inventory SET version = version + 1 WHERE sku = '%s' AND version = v;
 	END LOOP; END $$`, changes-1, sku))
 	require.NoError(t, err)
-	_, err = db.Exec(t.Context(), `ANALYZE inventory`) // it looks small now, and its index large
-	require.NoError(t, err)
+	testkit.Admin(t, db, `ANALYZE inventory`) // it looks small now, and its index large
 	var version int64
 	require.NoError(t, db.QueryRow(t.Context(), `SELECT version FROM inventory WHERE sku = $1`, sku).Scan(&version))
 	require.EqualValues(t, changes, version)
@@ -51,10 +50,9 @@ func TestRowsAreFoundAtOnceInTablesThatGrew(t *testing.T) {
 			"idempotency keys": testkit.IndexEntries(t, db, store.PruneKeysSQL, old, 10),
 		}
 	}
-	_, err := db.Exec(t.Context(), `ANALYZE held_messages, idempotency_keys`)
-	require.NoError(t, err)
+	testkit.Admin(t, db, `ANALYZE held_messages, idempotency_keys`)
 	read()
-	_, err = db.Exec(t.Context(), `INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, held_at)
+	_, err := db.Exec(t.Context(), `INSERT INTO held_messages (order_id, event, topic, partition, record_offset, record_time, held_at)
 SELECT 'o-' || n, 'payment_captured', 'payments', 0, n, now() + n * interval '1 ms', now() FROM generate_series(1, 2000) n`)
 	require.NoError(t, err)
 	_, err = db.Exec(t.Context(), `INSERT INTO idempotency_keys (key, request_hash, status_code, location, etag, body, created_at)
