@@ -53,12 +53,15 @@ const (
 SELECT EXISTS (SELECT FROM pg_database d, aclexplode(coalesce(datacl, acldefault('d', datdba))) a
   WHERE datname = current_database() AND a.grantee = 0 AND a.privilege_type IN ('CONNECT', 'TEMPORARY'))`
 
-	// usersSQL returns the roles other than $1 that own something in the database, or may use something there.
+	// usersSQL returns the roles other than $1 that own something in the database, or may use something there. A role with a power
+	// over the whole server counts, too: one that makes roles, or is in a group of Postgres's own such as pg_monitor.
 	usersSQL = `
 SELECT rolname::text FROM pg_roles r JOIN pg_database d ON datname = current_database()
-WHERE NOT rolsuper AND r.oid <> datdba AND rolname <> ALL ($1) AND r.oid >= 16384 AND EXISTS (
-  SELECT FROM pg_shdepend s WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid
-    AND (s.dbid = d.oid OR s.classid = 'pg_database'::regclass AND s.objid = d.oid))
+WHERE NOT rolsuper AND r.oid <> datdba AND rolname <> ALL ($1) AND r.oid >= 16384 AND (
+  rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+  OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.roleid < 16384)
+  OR EXISTS (SELECT FROM pg_shdepend s WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid
+    AND (s.dbid = d.oid OR s.classid = 'pg_database'::regclass AND s.objid = d.oid)))
 ORDER BY 1`
 
 	keepSQL = `SELECT string_agg(format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), role), '; ') FROM unnest($1::text[]) AS role`

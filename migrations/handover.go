@@ -20,12 +20,14 @@ import (
 // those of the migrations. So services at work lose no right, and a hand-over that was interrupted is completed by the
 // next one. It also repeats the grants where the runtime role has none, as in a database that was restored without them.
 
-// schemaSQL returns the statements that the schema still needs, "" for none.
+// makeSchemaSQL is refused by a server that takes no writes, also where the schema exists.
+const makeSchemaSQL = `CREATE SCHEMA IF NOT EXISTS %s AUTHORIZATION %s`
+
+// schemaSQL returns the statements that the schema still needs, "" for none, and whether it belongs to the runtime role.
 const schemaSQL = `
 WITH roles AS (SELECT $1::text AS schema, $2::text AS owner, $3::text AS runtime),
      there AS (SELECT n.oid, pg_get_userbyid(nspowner) AS nspowner FROM pg_namespace n JOIN roles ON nspname = schema)
 SELECT CASE
-  WHEN there.oid IS NULL THEN format('CREATE SCHEMA %1$I AUTHORIZATION %2$I; GRANT USAGE ON SCHEMA %1$I TO %3$I', schema, owner, runtime)
   WHEN nspowner = runtime THEN format('ALTER SCHEMA %1$I OWNER TO %2$I; GRANT USAGE ON SCHEMA %1$I TO %3$I', schema, owner, runtime)
   ELSE concat(
     CASE WHEN NOT has_schema_privilege(owner, there.oid, 'CREATE') OR NOT has_schema_privilege(owner, there.oid, 'USAGE')
@@ -33,8 +35,8 @@ SELECT CASE
     CASE WHEN NOT has_schema_privilege(runtime, there.oid, 'USAGE') THEN format('GRANT USAGE ON SCHEMA %I TO %I; ', schema, runtime) END,
     CASE WHEN EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.oid = there.oid AND a.grantee = (SELECT oid FROM pg_roles WHERE rolname = runtime) AND a.privilege_type = 'CREATE')
       THEN format('REVOKE CREATE ON SCHEMA %I FROM %I; ', schema, runtime) END)
-END, coalesce(nspowner = runtime, false)
-FROM roles LEFT JOIN there ON true`
+END, nspowner = runtime
+FROM roles, there`
 
 // thingsSQL returns the statements for each thing in the schema that the runtime role owns, or has no right on, the names of
 // the thing and of its sequences, and whether the runtime role owns it.
@@ -71,6 +73,9 @@ type thing struct {
 
 // handOver makes the schema, or gives it and what is in it to the owner. It may run again, and beside services at work.
 func handOver(ctx context.Context, admin *pgx.Conn, dir named, service string, roles Roles) error {
+	if err := insist(ctx, admin, fmt.Sprintf(makeSchemaSQL, service, quoted(roles.Owner()))); err != nil {
+		return err
+	}
 	var statements string
 	var owned bool
 	if err := admin.QueryRow(ctx, schemaSQL, service, roles.Owner(), roles.Runtime).Scan(&statements, &owned); err != nil {

@@ -123,7 +123,7 @@ func TestMigrateTakesNoRoleThatIsNotAServicesOwn(t *testing.T) {
 		require.Equal(t, cli.ExitFailure, got.code)
 		require.Equal(t, want, got.oneLine(t))
 	}
-	require.True(t, enters(t, login(t, on("north"), "chief", "kept")))
+	require.True(t, enters(t, login(t, on("postgres"), "chief", "kept")))
 	got = pas(t, map[string]string{"DATABASE_ADMIN_URL": on("north"), "ORDERS_DATABASE_URL": login(t, on("north"), "other", "x")}, "migrate")
 	require.Equal(t, cli.ExitFailure, got.code)
 	require.Equal(t, "the schema orders belongs to the role orders, not to other; name orders in ORDERS_DATABASE_URL", got.oneLine(t))
@@ -178,11 +178,8 @@ func TestTwoInstallationsWorkSideBySide(t *testing.T) {
 
 		// Its roles reach nothing of the other's.
 		for _, role := range []string{"orders", "payments", "notifications", "auditor"} {
-			conn, err := pgx.Connect(t.Context(), login(t, on(other), prefix+role, prefix+role))
-			require.NoError(t, err)
-			_, err = conn.Exec(t.Context(), `SELECT count(*) FROM orders.audit_orders`)
-			require.ErrorContains(t, err, "permission denied for schema orders")
-			require.NoError(t, conn.Close(t.Context()))
+			_, err := pgx.Connect(t.Context(), login(t, on(other), prefix+role, prefix+role))
+			require.ErrorContains(t, err, "permission denied for database")
 		}
 	}
 }
