@@ -100,7 +100,7 @@ func TestDownTouchesNobodyElse(t *testing.T) {
 		"notifications.rebuild_lease", "notifications.rebuild_progress", "notifications.rebuild_records", "notifications.replicas",
 		"orders.audit_log", "orders.dead_letters", "orders.goose_db_version", "orders.held_messages", "orders.idempotency_keys",
 		"orders.inventory", "orders.order_events", "orders.order_lines", "orders.orders", "orders.outbox", "orders.outbox_lease",
-		"orders.rebuild_lease", "orders.rebuild_progress", "orders.rebuild_records", "orders.replicas",
+		"orders.rebuild_lease", "orders.rebuild_progress", "orders.rebuild_records", "orders.removed_orders", "orders.removed_pieces", "orders.replicas",
 		"payments.goose_db_version",
 	}, w.lines(w.as(""), tablesSQL))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/notifications/internal/email"
 )
@@ -22,6 +23,8 @@ type Config struct {
 	EmailRetryMax    time.Duration `env:"EMAIL_RETRY_MAX" envDefault:"5m" desc:"longest pause between two attempts; the first is 1 s, each one twice as long"`
 	EmailRetryFor    time.Duration `env:"EMAIL_RETRY_FOR" envDefault:"120h" desc:"how long an email is tried before it fails; pas emails retry sends it again"`
 	EmailPerHour     int           `env:"EMAIL_PER_HOUR" envDefault:"20" desc:"emails to one address within an hour; others wait their turn for up to a day; 0: no limit; lines of the log are not limited"`
+
+	RetentionNotifications time.Duration `env:"RETENTION_NOTIFICATIONS" envDefault:"0s" desc:"how long the text and the address of an email are kept after it was sent or failed, 192h at least; the rest of its row stays; 0: for ever"`
 
 	// SweepEvery replaces sweepEvery in tests.
 	SweepEvery time.Duration `env:"-"`
@@ -48,6 +51,8 @@ func (c Config) Validate() error {
 		service.Rule(c.EmailRetryMax >= time.Second && c.EmailRetryMax <= 24*time.Hour, "EMAIL_RETRY_MAX: %s is not between 1s and 24h", c.EmailRetryMax),
 		service.Rule(c.EmailRetryFor >= c.EmailRetryMax && c.EmailRetryFor <= 30*24*time.Hour,
 			"EMAIL_RETRY_FOR: %s is not between EMAIL_RETRY_MAX (%s) and 720h", c.EmailRetryFor, c.EmailRetryMax),
+		retention.Check("RETENTION_NOTIFICATIONS", c.RetentionNotifications, max(retention.Least, c.EmailRetryFor),
+			"the time for which an email may be tried, or the topics have its records"),
 		service.Rule(c.EmailPerHour >= 0 && c.EmailPerHour <= 1000, "EMAIL_PER_HOUR: %d is not between 0 and 1000", c.EmailPerHour),
 	)
 }

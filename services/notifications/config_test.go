@@ -37,7 +37,7 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigValidateNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	wrong := map[string]string{"DATABASE_URL": "", "SMTP_URL": "smtp://shop:sesame@mail.example.org?tls=none", "EMAIL_FROM": "nobody",
-		"EMAIL_CONCURRENCY": "0", "EMAIL_TIMEOUT": "1ms", "EMAIL_RETRY_MAX": "0s", "EMAIL_RETRY_FOR": "800h", "EMAIL_PER_HOUR": "-1"}
+		"EMAIL_CONCURRENCY": "0", "EMAIL_TIMEOUT": "1ms", "EMAIL_RETRY_MAX": "0s", "EMAIL_RETRY_FOR": "800h", "EMAIL_PER_HOUR": "-1", "RETENTION_NOTIFICATIONS": "24h"}
 	err := configFrom(t, wrong).Validate()
 	require.Error(t, err)
 	for name := range wrong {
@@ -55,7 +55,10 @@ func TestConfigValidateSingleProblems(t *testing.T) {
 		"too many at once":   func(c *notifications.Config) { c.EmailConcurrency = 257 },
 		"endless attempt":    func(c *notifications.Config) { c.EmailTimeout = time.Hour },
 		"endless pause":      func(c *notifications.Config) { c.EmailRetryMax = 48 * time.Hour },
-		"no mail server at":  func(c *notifications.Config) { c.SMTPURL = "smtp://" },
+		"text gone too soon": func(c *notifications.Config) {
+			c.EmailRetryFor, c.RetentionNotifications = 300*time.Hour, 299*time.Hour
+		},
+		"no mail server at": func(c *notifications.Config) { c.SMTPURL = "smtp://" },
 	} {
 		cfg := configFrom(t, map[string]string{"DATABASE_URL": someDatabase})
 		breakIt(&cfg)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/notifications/internal/app"
@@ -56,6 +57,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Checks: []httpx.Check{{Name: "outcomes", Run: outcomes.Check}},
 		Loops: []run.Component{service.Sweepers(cmp.Or(cfg.SweepEvery, sweepEvery), log,
 			service.Sweep{Name: "unrecorded emails", Run: outcomes.Sweep})},
+		Ending: []retention.Kind{store.EndingTexts(cfg.RetentionNotifications)},
 		// The Shell closes the producer after the last email has ended.
 		Effects: []run.Component{{Name: "emails", Run: emails.Run}},
 	})

@@ -14,6 +14,7 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/orders/internal/app"
@@ -34,7 +35,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	kept := store.New(shell.DB, relay, shell.Letters)
 	shell.Metrics.MustRegister(kept.Collector(cfg.PaymentTimeout), pgdb.SlotCollector(shell.DB))
 	orders := app.New(app.Config{
-		Store: kept, Metrics: app.NewMetrics(shell.Metrics), Log: log, Now: time.Now, NewID: newID, Tracer: shell.Tracer, Trusted: shell.Trusted,
+		Store: kept, Metrics: app.NewMetrics(shell.Metrics), Log: log, Now: time.Now, NewID: newID, Tracer: shell.Tracer,
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL, SettleWithin: cfg.SettleWithin,
 	})
@@ -53,6 +54,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			service.Sweep{Name: "held messages", Run: orders.ParkHeld},
 			service.Sweep{Name: "products without an event", Run: orders.AnnounceProducts},
 			service.Sweep{Name: "idempotency keys", Run: orders.PruneKeys})},
+		Ending: []retention.Kind{store.EndingOrders(cfg.RetentionOrders)},
 		// Requests that wait for an order get their answer while the others drain.
 		Background: []run.Component{{Name: "watch", Run: orders.Run}},
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/payments/internal/domain"
 	"pasdetrois/services/payments/internal/provider"
@@ -20,6 +21,9 @@ type Config struct {
 	ProviderURL       string        `env:"PROVIDER_URL" envDefault:"simulated:" desc:"URL of the payment provider, whose scheme picks it; simulated: is the one that moves no money"`
 	ProviderLatency   time.Duration `env:"PROVIDER_LATENCY" envDefault:"0s" desc:"how long each call to the simulated provider takes, 10s at most"`
 	ProviderErrorRate float64       `env:"PROVIDER_ERROR_RATE" envDefault:"0" desc:"share of calls to the simulated provider, 0 to 1, that get no answer"`
+
+	RetentionPayments time.Duration `env:"RETENTION_PAYMENTS" envDefault:"0s" desc:"how long a payment is kept since its last change, 192h at least and not less than RETENTION_ORDERS of orders; 0: for ever"`
+	RetentionLedger   time.Duration `env:"RETENTION_LEDGER" envDefault:"0s" desc:"how long the simulated provider's entry of a payment is kept, not less than RETENTION_PAYMENTS; 0: for ever"`
 }
 
 // SetDefaults sets what has no default in a tag.
@@ -34,11 +38,15 @@ func (c Config) Validate() error {
 	scheme := provider.CheckURL(c.ProviderURL)
 	alert := messages.NotificationRequested{UserID: "u", Message: "m", Channel: messages.ChannelEmail, To: c.FraudAlertEmail}
 	return errors.Join(
-		c.Base.Validate(), c.Signing.Signs(),
+		c.Base.Validate(),
 		service.Rule(limits == nil, "FRAUD_LIMIT: %w", limits),
 		service.Rule(c.FraudAlertEmail != "" && alert.Validate() == nil, "FRAUD_ALERT_EMAIL: %q is not an email address", c.FraudAlertEmail),
 		service.Rule(scheme == nil, "PROVIDER_URL: %w", scheme),
 		service.Rule(c.ProviderLatency >= 0 && c.ProviderLatency <= maxLatency, "PROVIDER_LATENCY: %s is not between 0s and %s", c.ProviderLatency, maxLatency),
+		retention.Check("RETENTION_PAYMENTS", c.RetentionPayments, retention.Least, "the time for which the topics have its records"),
+		service.Rule(c.RetentionLedger == 0 || c.RetentionPayments > 0 && c.RetentionLedger >= c.RetentionPayments,
+			"RETENTION_LEDGER: %s is less than RETENTION_PAYMENTS (%s; 0s means for ever): an entry goes after its payment",
+			c.RetentionLedger, c.RetentionPayments),
 		service.Rule(c.ProviderErrorRate >= 0 && c.ProviderErrorRate <= 1, "PROVIDER_ERROR_RATE: %v is not between 0 and 1", c.ProviderErrorRate),
 	)
 }

@@ -32,7 +32,7 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigValidateNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	wrong := map[string]string{"DATABASE_URL": "", "FRAUD_LIMIT": "-1", "FRAUD_ALERT_EMAIL": "nobody", "PROVIDER_URL": "nobody://sesame@example.com",
-		"PROVIDER_LATENCY": "11s", "PROVIDER_ERROR_RATE": "1.5"}
+		"PROVIDER_LATENCY": "11s", "PROVIDER_ERROR_RATE": "1.5", "RETENTION_PAYMENTS": "1h", "RETENTION_LEDGER": "30m"}
 	err := configFrom(t, wrong).Validate()
 	require.Error(t, err)
 	for name := range wrong {
@@ -45,11 +45,14 @@ func TestConfigValidateNamesEveryProblem(t *testing.T) {
 func TestConfigValidateSingleProblems(t *testing.T) {
 	t.Parallel()
 	for name, breakIt := range map[string]func(c *payments.Config){
-		"no fraud limit":      func(c *payments.Config) { c.FraudLimits = "" },
-		"no alert address":    func(c *payments.Config) { c.FraudAlertEmail = "" },
-		"negative latency":    func(c *payments.Config) { c.ProviderLatency = -time.Second },
-		"error rate is NaN":   func(c *payments.Config) { c.ProviderErrorRate = math.NaN() },
-		"negative error rate": func(c *payments.Config) { c.ProviderErrorRate = -0.1 },
+		"no fraud limit":             func(c *payments.Config) { c.FraudLimits = "" },
+		"no alert address":           func(c *payments.Config) { c.FraudAlertEmail = "" },
+		"negative latency":           func(c *payments.Config) { c.ProviderLatency = -time.Second },
+		"error rate is NaN":          func(c *payments.Config) { c.ProviderErrorRate = math.NaN() },
+		"retention below the topics": func(c *payments.Config) { c.RetentionPayments = 191 * time.Hour },
+		"entries before payments":    func(c *payments.Config) { c.RetentionPayments, c.RetentionLedger = 300*time.Hour, 299*time.Hour },
+		"entries without payments":   func(c *payments.Config) { c.RetentionLedger = 300 * time.Hour },
+		"negative error rate":        func(c *payments.Config) { c.ProviderErrorRate = -0.1 },
 	} {
 		cfg := configFrom(t, map[string]string{"DATABASE_URL": "postgres://payments:secret@localhost/pasdetrois"})
 		breakIt(&cfg)

@@ -49,6 +49,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Handlers: payments.Table(),
 		Public: service.API{About: "What became of the payment of an order.",
 			Register: func(api huma.API) { httpapi.Register(api, payments, log) }},
-		Admin: service.API{About: "What payments consumes, and messages that it could not handle."},
+		Admin:  service.API{About: "What payments consumes, and messages that it could not handle."},
+		Ending: append(provider.Ending(cfg.RetentionLedger), store.EndingPayments(cfg.RetentionPayments)),
 	})
 }

@@ -49,6 +49,9 @@ func (s *state) Fold(ctx context.Context, stories []rebuild.Story, write bool) (
 		var changed, certain []domain.Payment
 		for _, story := range stories {
 			row := rows[story.Key]
+			if row.Status.IsRemoved() { // by retention, and a rebuild does not bring it back
+				continue
+			}
 			f := domain.Fold(row, told(story))
 			findings = append(findings, found(story, row, f)...)
 			if f.Payment != row {

@@ -102,6 +102,11 @@ func (a *audit) judge(f file) {
 		a.stories.forget(f.id)
 		return
 	}
+	if a.removed.has(f.id) {
+		a.report.Removed++
+		a.stories.forget(f.id)
+		return
+	}
 	a.charges(f)
 	if f.order == nil {
 		a.stranger(f)

@@ -25,6 +25,7 @@ type Check struct {
 type Report struct {
 	Orders   int64         `json:"orders"`
 	InFlight int64         `json:"in_flight"` // changed too recently to be judged
+	Removed  int64         `json:"removed"`   // not judged, since retention removed their row or their payment, and rows of theirs are left
 	Checks   []*Check      `json:"checks"`
 	Took     time.Duration `json:"-"`
 }

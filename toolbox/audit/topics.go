@@ -277,11 +277,11 @@ func (a *audit) told(f file) {
 
 // strangersInTopics reports the stories that no row took. Such an order is on the topics and in no database. It is
 // allowed when one of its messages is a dead letter, since no service handled that message then, or so recent that orders may
-// still read it. Without topics there are no stories.
+// still read it, and when retention removed the order. Without topics there are no stories.
 func (a *audit) strangersInTopics() {
 	for id, s := range a.stories.all() {
 		switch {
-		case s.told&(wasAside|recent) != 0:
+		case s.told&(wasAside|recent) != 0, a.removed.has(id):
 		case s.told&(placed|captured|requested) != 0:
 			a.checks.topics.offend(fmt.Sprintf("%s is %s on the topics, and there is no such order", id, s.status()))
 		case s.told&anyEnd != 0:

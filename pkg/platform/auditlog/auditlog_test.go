@@ -8,14 +8,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/pkg/platform/testkit"
 )
@@ -129,4 +132,27 @@ func TestRetentionAndErasureGoThroughFunctions(t *testing.T) {
 	require.Zero(t, call(prune, "1 second", 1), "the oldest entry is younger than 30 days")
 	require.Zero(t, call(prune, "100 days", 9))
 	require.EqualValues(t, 1, call(prune, "1 second", 9))
+}
+
+func TestOldEntriesEnd(t *testing.T) {
+	t.Parallel()
+	db := testkit.Database(t, migrate)
+	pool, err := pgdb.Open(pgdb.Config{URL: db.AdminURL})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	log := auditlog.New(pool)
+	for range 7 {
+		require.NoError(t, log.Add(t.Context(), auditlog.Entry{Operation: "parcel.lose", Subject: "p"}))
+	}
+	_, err = pool.Exec(t.Context(), `UPDATE audit_log SET at = now() - interval '41 days' WHERE id <= 5`)
+	require.NoError(t, err)
+	sweep := func(keep time.Duration) int {
+		n, err := retention.New(retention.Config{Pool: pool, Kinds: []retention.Kind{auditlog.Kind(keep)}, Rows: 2,
+			Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}).Pass(t.Context())
+		require.NoError(t, err)
+		return n
+	}
+	require.Zero(t, sweep(42*24*time.Hour))
+	require.Equal(t, 5, sweep(40*24*time.Hour), "in slices of two")
+	require.Zero(t, sweep(40*24*time.Hour))
 }

@@ -14,7 +14,6 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/lanes"
-	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/pkg/platform/wait"
 )
@@ -34,7 +33,6 @@ type ConsumerConfig struct {
 	Table         Table
 	Publisher     Publisher
 	Parker        Parker
-	Trusted       *signing.Keys // nil: events that move money need no signature
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 	Tracer        *tracing.Tracer
@@ -81,7 +79,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.tracer, d.cfg, d.replica, d.trusted = cfg.Tracer, cfg.Config, cfg.Replica, cfg.Trusted
+	d.tracer, d.cfg, d.replica = cfg.Tracer, cfg.Config, cfg.Replica
 	reader := lanes.New(lanes.Config{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
 	topics := cfg.Table.topics()
 	c := &Consumer{

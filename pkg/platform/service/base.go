@@ -11,7 +11,7 @@ import (
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
-	"pasdetrois/pkg/platform/signing"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -23,11 +23,11 @@ type Base struct {
 	DatabaseURL string `env:"DATABASE_URL" desc:"required: Postgres URL of the service's own role"`
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" desc:"database connections at most, 4 or more, beside the one that each replica has for its lease; none: the number of CPUs, 4 at least"`
 
-	Auth    auth.Settings
-	Kafka   kafka.Config
-	Letters deadletter.Bounds
-	Signing signing.Settings
-	Tracing tracing.Settings
+	Auth      auth.Settings
+	Kafka     kafka.Config
+	Letters   deadletter.Bounds
+	Retention retention.Settings
+	Tracing   tracing.Settings
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat    string        `env:"LOG_FORMAT" envDefault:"json" desc:"json or text"`
@@ -45,7 +45,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
-		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
+		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Retention.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),

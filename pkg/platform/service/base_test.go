@@ -34,7 +34,8 @@ func TestBaseValidateNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	wrong := map[string]string{"KAFKA_BROKERS": "nowhere", "HTTP_ADDR": "8086", "ADMIN_ADDR": "9086",
 		"DATABASE_URL": "postgres://parcels:sesame@local host/x", "DATABASE_MAX_CONNS": "3", "DEAD_LETTERS_MAX": "1",
-		"OTEL_EXPORTER_OTLP_PROTOCOL": "udp", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s"}
+		"OTEL_EXPORTER_OTLP_PROTOCOL": "udp", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s",
+		"RETENTION_LETTERS": "1h", "RETENTION_AUDIT_LOG": "1h"}
 	err := parse(t, wrong).Validate()
 	require.Error(t, err)
 	for name := range wrong {

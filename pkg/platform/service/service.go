@@ -22,8 +22,8 @@ import (
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/presence"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/run"
-	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -41,7 +41,6 @@ type Shell struct {
 	Metrics *prometheus.Registry
 	Tracer  *tracing.Tracer // nil when no spans are made: its methods work all the same
 	Letters *deadletter.Store
-	Trusted *signing.Keys // nil when events that move money need no signature
 
 	base          Base
 	of            Identity
@@ -84,13 +83,7 @@ func (s *Shell) open() (err error) {
 	}
 	s.onClose(s.DB.Close)
 	if s.of.Publishes {
-		signer, err := s.base.Signing.Signer(s.of.Name)
-		if err != nil {
-			return err
-		}
-		s.onClose(signer.Close)
-		if s.producer, err = bus.NewProducer(bus.ProducerConfig{Config: s.base.Kafka, Service: s.of.Name, Log: s.Log, Tracer: s.Tracer,
-			Signer: signer}); err != nil {
+		if s.producer, err = bus.NewProducer(bus.ProducerConfig{Config: s.base.Kafka, Service: s.of.Name, Log: s.Log, Tracer: s.Tracer}); err != nil {
 			return err
 		}
 		s.onClose(func() {
@@ -100,9 +93,6 @@ func (s *Shell) open() (err error) {
 		})
 	}
 	s.login = auth.New(s.base.Auth, time.Now, s.Log)
-	if s.Trusted, err = s.base.Signing.Keys(); err != nil {
-		return err
-	}
 	s.waits = pgdb.NewWatch(s.DB, s.Log)
 	s.Letters = deadletter.NewBoundedStore(s.DB, s.base.Letters)
 	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -155,6 +145,7 @@ type Parts struct {
 	Admin    API          // beside the routes of consumers and dead letters
 	Early    *httpx.Early // refuses public requests before they cost anything; nil = none
 	Checks   []httpx.Check
+	Ending   []retention.Kind // rows that end, beside those that every service has
 
 	Loops      []run.Component // accept or decide work: stop with the consumer and the public API
 	Effects    []run.Component // carry out what was decided: stop next
@@ -164,7 +155,7 @@ type Parts struct {
 // Run runs the service until ctx ends, then stops it stage by stage. It returns the first failure of a component.
 func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	cfg := bus.ConsumerConfig{Config: s.base.Kafka, Service: s.of.Name, Replica: s.replica, Table: parts.Handlers,
-		Parker: s.Letters, Trusted: s.Trusted, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
+		Parker: s.Letters, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
 	if s.producer != nil {
 		cfg.Publisher = s.producer
 	}
@@ -213,10 +204,17 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	if s.login != nil {
 		last = append(last, run.Component{Name: "login", Run: s.login.Run})
 	}
+	parts.Loops = append(parts.Loops, run.Component{Name: "retention", Run: s.retention(parts.Ending).Run})
 	if s.outbox != nil {
 		parts.Background = append(parts.Background, run.Component{Name: "outbox", Run: s.outbox.Run})
 	}
 	return run.Stages(ctx, s.Log, append(first, s.all(parts.Loops)...), s.all(parts.Effects), append(last, s.all(parts.Background)...))
+}
+
+// retention returns the sweeper of the service's own kinds of rows and of those that every service has.
+func (s *Shell) retention(own []retention.Kind) *retention.Sweeper {
+	return retention.New(retention.Config{Pool: s.DB, Replica: s.replica, Log: s.Log, Metrics: s.Metrics,
+		Kinds: append(own, s.Letters.Kind(s.base.Retention.Letters), auditlog.Kind(s.base.Retention.AuditLog))})
 }
 
 func (s *Shell) checks(consumer *bus.Consumer, own []httpx.Check) []httpx.Check {

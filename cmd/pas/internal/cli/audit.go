@@ -167,5 +167,8 @@ func (a *app) showAudit(r *audit.Report) error {
 	}
 	p.Line("")
 	p.Line("%d orders, %d in flight, in %.1f s", r.Orders, r.InFlight, r.Took.Seconds())
+	if r.Removed > 0 {
+		p.Line("%d orders are not judged: retention removed a part of them", r.Removed)
+	}
 	return verdict
 }

@@ -57,7 +57,8 @@ type Store interface {
 	// Renew makes a claim hold for lease from now on, unless another process has claimed the row.
 	Renew(ctx context.Context, n domain.Notification, lease time.Duration) error
 	// Retry makes a failed notification pending again, due now and as if it was new, and returns it. It returns
-	// ErrNotFound when there is none with the id, and ErrNotFailed when it has not failed.
+	// ErrNotFound when there is none with the id, ErrNotFailed when it has not failed, and ErrEmptied when its text is
+	// removed.
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
 	// Unrecorded returns at most limit settled notifications whose event is still to be published, leased for lease.
 	Unrecorded(ctx context.Context, limit int, lease time.Duration) ([]domain.Notification, error)

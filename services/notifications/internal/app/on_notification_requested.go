@@ -42,7 +42,7 @@ func (a *App) OnNotificationRequested(ctx context.Context, batch []bus.In[messag
 			added = append(added, k.Notification)
 			continue
 		}
-		same := k.SameContent(wanted[i])
+		same := k.IsEmptied() || k.SameContent(wanted[i]) // without a text there is nothing to compare
 		a.cfg.Metrics.repeated(same)
 		if !same && !(wanted[i].PerKind() && k.MessageID == wanted[i].MessageID) {
 			results[i].Err = fault.New(reasonContradictsState,

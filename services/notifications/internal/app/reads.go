@@ -36,9 +36,12 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrNotFailed means that the email was sent, or will be.
 	ErrNotFailed = errors.New("the email has not failed")
+	// ErrEmptied means that retention took address and text.
+	ErrEmptied = errors.New("the text and the address of the email are removed")
 )
 
-// Retry has a failed email sent again, as if it was new, and returns it. Errors: ErrNotFound, ErrNotFailed.
+// Retry has a failed email sent again, as if it was new, and returns it. Errors: ErrNotFound, ErrNotFailed,
+// ErrEmptied.
 func (a *App) Retry(ctx context.Context, id int64) (domain.Notification, error) {
 	return a.cfg.Store.Retry(ctx, id)
 }

@@ -74,6 +74,9 @@ func (n Notification) Key() string {
 // PerKind reports whether the notification is the one of its order and kind. Any other is kept once per message id.
 func (n Notification) PerKind() bool { return n.OrderID != "" && n.Kind != "" }
 
+// IsEmptied reports whether retention took address and text. Every other notification has an address.
+func (n Notification) IsEmptied() bool { return n.ID != 0 && n.To == "" }
+
 // SameContent reports whether o has the same user, address and text.
 func (n Notification) SameContent(o Notification) bool {
 	return n.OrderID == o.OrderID && n.Kind == o.Kind && n.UserID == o.UserID && n.To == o.To &&

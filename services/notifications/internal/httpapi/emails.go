@@ -15,7 +15,8 @@ import (
 	"pasdetrois/services/notifications/internal/domain"
 )
 
-// Emails are the use cases behind the admin API. app.App implements it. Retry returns app.ErrNotFound or app.ErrNotFailed.
+// Emails are the use cases behind the admin API. app.App implements it. Retry returns app.ErrNotFound, app.ErrNotFailed
+// or app.ErrEmptied.
 type Emails interface {
 	Notifications
 	Retry(ctx context.Context, id int64) (domain.Notification, error)
@@ -64,6 +65,8 @@ func RegisterAdmin(api huma.API, emails Emails, log *slog.Logger) {
 				return nil, huma.Error404NotFound("there is no email " + in.ID)
 			case errors.Is(err, app.ErrNotFailed):
 				return nil, huma.Error409Conflict("the email has not failed: it was sent, or is waiting to be sent")
+			case errors.Is(err, app.ErrEmptied):
+				return nil, huma.Error409Conflict("the text and the address of the email were removed, because their time was over")
 			case err != nil:
 				return nil, failures.Answer(err, away)
 			}

@@ -122,9 +122,9 @@ func (s *Store) Renew(ctx context.Context, n domain.Notification, lease time.Dur
 }
 
 const retrySQL = `UPDATE notifications SET status = 'pending', attempts = 0, tried_since = now(), next_attempt_at = now(), recorded = true
-WHERE id = $1 AND status = 'failed' RETURNING ` + columns
+WHERE id = $1 AND status = 'failed' AND recipient <> '' RETURNING ` + columns
 
-const existsSQL = `SELECT EXISTS (SELECT FROM notifications WHERE id = $1)`
+const emptiedSQL = `SELECT recipient = '' FROM notifications WHERE id = $1`
 
 // Retry implements app.Store. It drops the unpublished event of the failure, because the retry leads to another outcome. Its entry
 // in the audit log is part of the transaction. The second statement only finds the reason why the first one changed no row.
@@ -140,12 +140,16 @@ func (s *Store) Retry(ctx context.Context, id int64) (n domain.Notification, err
 		return tx.Finish(ctx, &batch)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		var exists bool
-		if exists, err = pgdb.CollectOne(ctx, s.pool, pgx.RowTo[bool], existsSQL, id); err == nil {
+		emptied, failed := pgdb.CollectOne(ctx, s.pool, pgx.RowTo[bool], emptiedSQL, id)
+		switch {
+		case errors.Is(failed, pgx.ErrNoRows):
 			err = app.ErrNotFound
-			if exists {
-				err = app.ErrNotFailed
-			}
+		case failed != nil:
+			err = failed
+		case emptied:
+			err = app.ErrEmptied
+		default:
+			err = app.ErrNotFailed
 		}
 	}
 	if err != nil {

@@ -25,7 +25,6 @@ import (
 	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
-	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -64,6 +63,9 @@ type Tx interface {
 	LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error)
 	// LockOrderOf is LockOrders for one order, which counts as one that does not exist when it is another user's.
 	LockOrderOf(ctx context.Context, user, id string) (map[string]*domain.Order, error)
+	// Removed reports whether retention has removed an order that LockOrders did not find. Such an order was settled: no
+	// message about it has an effect, and none of its id is ever made again.
+	Removed(id string) bool
 	// LockProducts returns those of the products that exist, locked in the order of their skus, and the held messages of the
 	// orders, oldest first.
 	LockProducts(ctx context.Context, skus, orderIDs []string) (domain.Stock, []Held, error)
@@ -189,8 +191,6 @@ type Config struct {
 	// KeyTTL is how long an idempotency key is remembered.
 	KeyTTL time.Duration
 	Tracer *tracing.Tracer
-	// Trusted keys must have signed held messages; nil = none is needed.
-	Trusted *signing.Keys
 	// PlaceWithin is how long an order may wait to be begun; 0 = 300 ms.
 	PlaceWithin time.Duration
 	// SettleWithin is how long orders may wait for their end before HTTP takes fewer; 0 = for ever.

@@ -12,6 +12,7 @@ type Metrics struct {
 	orders      *prometheus.CounterVec   // by status
 	seconds     *prometheus.HistogramVec // by status
 	republished *prometheus.CounterVec   // by status
+	ofRemoved   prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -25,6 +26,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20)}, byStatus),
 		republished: auto.NewCounterVec(prometheus.CounterOpts{Name: "pasdetrois_orders_republished_total",
 			Help: "Messages published again because their order stayed in a status for too long, or on request, by status."}, byStatus),
+		ofRemoved: auto.NewCounter(prometheus.CounterOpts{Name: "pasdetrois_orders_messages_of_removed_total",
+			Help: "Messages acknowledged without an effect, because retention has removed their order."}),
 	}
 	for _, s := range domain.Statuses() {
 		m.orders.WithLabelValues(string(s))

@@ -45,8 +45,9 @@ type Placed struct {
 // PlaceOrder takes an order. One transaction stores the order, its message in the outbox and, with a key, the answer that render
 // makes. Orders that wait together share a transaction. An empty OrderID is replaced by a new one.
 //
-// Errors: ErrNotYours when the caller may not place orders of that user; domain.ErrUnknownSKU, ErrTotalMismatch and ErrNotPriceable when the catalogue disagrees; domain.ErrContradiction
-// when another order has the id; ErrKeyBusy, ErrKeyReused; ErrBusy. ErrNotBegun: ctx ended first, or orders before it failed.
+// Errors: ErrNotYours when the caller may not place orders of that user; domain.ErrUnknownSKU, ErrTotalMismatch and
+// ErrNotPriceable when the catalogue disagrees; domain.ErrContradiction when another order has the id, or had it before
+// retention removed it; ErrKeyBusy, ErrKeyReused; ErrBusy. ErrNotBegun: ctx ended first, or orders before it failed.
 // After these and all other errors nothing is stored and the key stays free. The exception is ErrUnknown: the order may have
 // been taken.
 func (a *App) PlaceOrder(ctx context.Context, p domain.Placement, key *Idempotency, render func(Placed) (Answer, error)) (Placed, error) {
@@ -275,6 +276,9 @@ func (a *App) place(w *work, p domain.Placement, stock domain.Stock) (Placed, er
 			return Placed{}, err
 		}
 		return Placed{Order: snapshot(o)}, nil
+	}
+	if w.tx.Removed(p.OrderID) {
+		return Placed{}, fmt.Errorf("order %s was placed long ago and is removed: %w", p.OrderID, domain.ErrContradiction)
 	}
 	o, err := domain.Place(p, stock, domain.TriggerHTTP, a.cfg.Policy, w.now)
 	if err != nil {

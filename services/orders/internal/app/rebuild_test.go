@@ -126,17 +126,7 @@ func TestRebuildIsWhatWasTold(t *testing.T) {
 				}
 				w.work(orders)
 			}
-			for len(w.requests)+len(w.inbox) > 0 {
-				for _, m := range w.requests {
-					w.pay(m)
-				}
-				w.requests = nil
-				if len(w.inbox) > 0 {
-					r := w.inbox[0]
-					w.inbox = w.inbox[1:]
-					w.handle(r)
-				}
-			}
+			w.finish()
 			told := rows(t, w.db)
 
 			before := written(t, w.db)

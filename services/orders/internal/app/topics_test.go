@@ -189,3 +189,19 @@ func (w *topics) read() {
 		w.handle(r)
 	}
 }
+
+// finish lets payments and orders handle all that is left.
+func (w *topics) finish() {
+	w.t.Helper()
+	for len(w.requests)+len(w.inbox) > 0 {
+		for _, m := range w.requests {
+			w.pay(m)
+		}
+		w.requests = nil
+		if len(w.inbox) > 0 {
+			r := w.inbox[0]
+			w.inbox = w.inbox[1:]
+			w.handle(r)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type work struct {
 	before map[string]domain.Product // stock as it was read
 	held   map[string][]Held         // held messages of the orders, by id
 	out    Work
+
+	ofRemoved int // messages about orders that retention has removed
 }
 
 func (a *App) newWork(tx Tx) *work {
@@ -168,6 +170,11 @@ func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E]
 		}
 		for i, in := range batch {
 			var err error
+			if id := in.Event.Order(); w.orders[id] == nil && w.tx.Removed(id) {
+				results[i] = bus.Result{} // a repetition, of an order that was settled long ago
+				w.ofRemoved++
+				continue
+			}
 			if results[i], err = decide(ctx, w, in); err != nil {
 				return err
 			}
@@ -181,6 +188,7 @@ func onMessages[E messages.Event](ctx context.Context, a *App, batch []bus.In[E]
 		return results
 	}
 	a.committed(w)
+	a.cfg.Metrics.ofRemoved.Add(float64(w.ofRemoved))
 	return results
 }
 

@@ -29,11 +29,9 @@ func (v *ID) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func (v ID) absent() bool { return v == "" || v == "null" }
-
 // text returns the id, "" for null and for a missing one, and an error for any other kind of value.
 func (v ID) text() (string, error) {
-	if v.absent() {
+	if v == "" || v == "null" {
 		return "", nil
 	}
 	if v[0] == '"' {

@@ -31,7 +31,7 @@ const lockNamesSQL = `SELECT pg_advisory_xact_lock(name) FROM (
 ) AS names`
 
 // LockOrders implements app.Tx. It takes one round trip when all orders exist, which is the usual case, and two otherwise. The
-// second one reads the missing orders again, since another transaction may have committed one meanwhile.
+// second one reads the missing orders again, since another transaction may have committed one meanwhile, and their tombstones.
 func (t *transaction) LockOrders(ctx context.Context, ids []string) (map[string]*domain.Order, error) {
 	return t.lockOrders(ctx, lockAny, ids)
 }
@@ -65,6 +65,8 @@ func (t *transaction) lockOrders(ctx context.Context, sql reading, ids []string,
 	var late pgx.Batch
 	late.Queue(lockNamesSQL, missing)
 	queueRead(&late, keep, sql, missing, missing, only...) // after the wait for the names
+	t.removed = make(map[[16]byte]bool)
+	queueRemoved(&late, missing, t.removed)
 	if err := t.tx.Send(ctx, &late); err != nil {
 		return nil, fmt.Errorf("lock names of orders: %w", err)
 	}

@@ -144,9 +144,10 @@ type folding struct {
 	*Rebuilder
 	tx       *pgdb.Tx
 	findings []rebuild.Finding
-	replaced []string        // ids of orders whose rows contradict the topics
-	orders   []*domain.Order // to write
-	products []product       // to write
+	replaced []string          // ids of orders whose rows contradict the topics
+	orders   []*domain.Order   // to write
+	products []product         // to write
+	removed  map[[16]byte]bool // tombstones of the stories
 	counted  map[string]pieces
 }
 

@@ -10,6 +10,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/services/orders/internal/domain"
 )
 
@@ -32,12 +33,14 @@ func (f *folding) foldOrders(ctx context.Context, stories []rebuild.Story) error
 		return err
 	}
 	for _, s := range stories {
-		f.foldOrder(s, rows[s.Key])
+		if !f.removed[retention.ID(s.Key)] { // retention removed it, and a rebuild does not bring it back
+			f.foldOrder(s, rows[s.Key])
+		}
 	}
 	return nil
 }
 
-// readRows reads those of the orders that exist, with their lines and, in Changes, their timelines.
+// readRows reads those of the orders that exist, with their lines and, in Changes, their timelines. It notes those that retention removed.
 func (f *folding) readRows(ctx context.Context, ids []string) (map[string]*domain.Order, error) {
 	rows := make(map[string]*domain.Order)
 	var batch pgx.Batch
@@ -55,6 +58,8 @@ func (f *folding) readRows(ctx context.Context, ids []string) (map[string]*domai
 		})
 		return err
 	})
+	f.removed = make(map[[16]byte]bool)
+	queueRemoved(&batch, ids, f.removed)
 	if err := f.tx.Send(ctx, &batch); err != nil {
 		return nil, fmt.Errorf("read orders: %w", err)
 	}

@@ -17,14 +17,15 @@ import (
 // finishWithinSQL gives each statement of Finish ten minutes, because it reads all orders.
 const finishWithinSQL = `SELECT set_config('statement_timeout', '10min', true)`
 
-// stockSQL returns each product whose pieces are not those that the orders hold.
+// stockSQL returns each product, and the pieces that the orders hold of it, with what removed ones have sold.
 const stockSQL = `WITH held AS (
   SELECT l.sku, coalesce(sum(l.quantity) FILTER (WHERE o.stock = 'reserved'), 0) AS reserved,
     coalesce(sum(l.quantity) FILTER (WHERE o.stock = 'sold'), 0) AS sold
   FROM orders o JOIN order_lines l USING (order_id) WHERE o.stock <> 'none' GROUP BY l.sku
 )
-SELECT i.sku, i.version, i.reserved, i.sold, i.stocked, coalesce(h.reserved, 0)::bigint, coalesce(h.sold, 0)::bigint
-FROM inventory i LEFT JOIN held h USING (sku) ORDER BY i.sku COLLATE "C"`
+SELECT i.sku, i.version, i.reserved, i.sold, i.stocked, coalesce(h.reserved, 0)::bigint,
+  (coalesce(h.sold, 0) + coalesce(r.sold, 0))::bigint
+FROM inventory i LEFT JOIN held h USING (sku) LEFT JOIN removed_pieces r USING (sku) ORDER BY i.sku COLLATE "C"`
 
 // unknownSQL returns each sku that an order was priced for and that is no product, with the newest of its prices.
 const unknownSQL = `SELECT DISTINCT ON (l.sku) l.sku, l.unit_price_minor, o.currency FROM order_lines l JOIN orders o USING (order_id)

@@ -74,8 +74,9 @@ type transaction struct {
 	tx       *pgdb.Tx
 	rows     []outbox.Row // for the relay, after the commit
 	letters  *deadletter.Store
-	parked   []string         // reasons of the letters that were added, to count after the commit
-	versions map[string]int64 // of the products that were read, by sku
+	parked   []string          // reasons of the letters that were added, to count after the commit
+	versions map[string]int64  // of the products that were read, by sku
+	removed  map[[16]byte]bool // tombstones of orders that LockOrders did not find
 }
 
 // OutboxStuck implements app.Store.

@@ -27,7 +27,8 @@ import (
 
 // Store keeps payments. store.Store is the one over Postgres.
 type Store interface {
-	// Payments returns the payments of those orders that have one, by order id.
+	// Payments returns the payments of those orders that have one, by order id. One that retention removed has nothing but a
+	// status that says so.
 	Payments(ctx context.Context, orderIDs []string) (map[string]domain.Payment, error)
 	// Open keeps, in one transaction, each payment whose order has none yet. It returns the payment that each of the
 	// orders has now.
@@ -79,8 +80,13 @@ var (
 	ErrNoCharge = errors.New("nothing was charged under the idempotency key")
 )
 
-// ReasonContradictsState is the reason of a parked message that contradicts its order's payment.
-const ReasonContradictsState = "contradicts_state"
+// The reasons that messages are parked with.
+const (
+	// ReasonContradictsState: the message contradicts its order's payment.
+	ReasonContradictsState = "contradicts_state"
+	// ReasonPaymentRemoved: retention removed the captured payment whose refund the message requests.
+	ReasonPaymentRemoved = "payment_removed"
+)
 
 // Config is what the use cases depend on. All fields are needed.
 type Config struct {

@@ -44,6 +44,9 @@ func (a *App) OnPaymentRequested(ctx context.Context, batch []bus.In[messages.Pa
 
 // requestResult answers one request, given what is decided about its order.
 func (a *App) requestResult(r domain.Request, d *decision) bus.Result {
+	if d.payment.Status.IsRemoved() {
+		return bus.Result{} // a repetition: its answer was published long ago
+	}
 	switch err := d.payment.Agrees(r.UserID, r.Amount); {
 	case d.err != nil:
 		return bus.Result{Err: d.err}

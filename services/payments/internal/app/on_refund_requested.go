@@ -60,6 +60,11 @@ func (a *App) OnRefundRequested(ctx context.Context, batch []bus.In[messages.Ref
 // refundResult answers one request, given what is decided about its order.
 func refundResult(r domain.Refund, d *decision) bus.Result {
 	switch err := d.payment.Agrees(r.UserID, r.Amount); {
+	case d.payment.Status == domain.Removed:
+		return bus.Result{} // a repetition: its answer was published long ago
+	case d.payment.Status == domain.RemovedCaptured:
+		return bus.Result{Err: fault.New(ReasonPaymentRemoved,
+			"the payment of order %s was removed by retention: give the money back with the provider", r.OrderID)}
 	case d.err != nil:
 		return bus.Result{Err: d.err}
 	case err != nil && d.payment.Outside && !r.Outside: // the order's own payment was never taken

@@ -31,7 +31,19 @@ const (
 	Voided Status = "voided"
 )
 
-// Statuses lists every Status.
+// What is left of a payment that retention removed: no row, user or amount. It was final, or captured for longer than its order
+// could be open, so its order is never charged again.
+const (
+	// Removed means that no money was kept.
+	Removed Status = "removed"
+	// RemovedCaptured means that the money was kept. It can be given back with the provider only.
+	RemovedCaptured Status = "removed_captured"
+)
+
+// IsRemoved reports whether retention removed the payment.
+func (s Status) IsRemoved() bool { return s == Removed || s == RemovedCaptured }
+
+// Statuses lists every Status of a row.
 func Statuses() []Status { return []Status{Captured, Failed, Refunded, Voided} }
 
 // The reasons of a failed payment that are this service's own or the contract's. A provider may have others.

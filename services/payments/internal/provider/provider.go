@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
 	"pasdetrois/services/payments/internal/provider/simulated"
@@ -57,6 +58,10 @@ func BooksOf(url string) (Books, error) {
 	}
 	return simulated.Books{}, nil
 }
+
+// Ending returns the entries of the simulated provider's books as rows that end. An entry goes after its payment. An outside
+// provider keeps its books itself.
+func Ending(keep time.Duration) []retention.Kind { return []retention.Kind{simulated.Ending(keep)} }
 
 // CheckURL returns an error when Open cannot open a provider's URL. Errors never hold the URL, which may
 // hold a key.

@@ -8,18 +8,17 @@ import (
 	"pasdetrois/services/payments/internal/domain"
 )
 
-const lockedPaymentsSQL = paymentsSQL + ` ORDER BY order_id FOR UPDATE`
-
 // Rebuild makes rows again, in one transaction. It reads the payments of the orders, by order id, and stores those that fold
 // returns over them. Without write it reads only. Fold runs again when the database undoes the transaction.
 func (s *Store) Rebuild(ctx context.Context, orderIDs []string, write bool,
 	fold func(ctx context.Context, q pgdb.Querier, rows map[string]domain.Payment) ([]domain.Payment, error)) error {
-	sql := paymentsSQL
-	if write {
-		sql = lockedPaymentsSQL
-	}
 	return pgdb.InTx(ctx, s.pool, func(ctx context.Context, tx *pgdb.Tx) error {
-		rows, err := payments(ctx, tx, sql, orderIDs)
+		if write {
+			if _, err := tx.Exec(ctx, lockSQL, orderIDs); err != nil {
+				return fmt.Errorf("lock payments: %w", err)
+			}
+		}
+		rows, err := payments(ctx, tx, orderIDs)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
 )
@@ -44,13 +45,17 @@ func scan(row pgx.CollectableRow) (domain.Payment, error) {
 
 // Payments implements app.Store. It locks nothing: a payment may be made right after, and Open then reports it.
 func (s *Store) Payments(ctx context.Context, orderIDs []string) (map[string]domain.Payment, error) {
-	return payments(ctx, s.pool, paymentsSQL, orderIDs)
+	return payments(ctx, s.pool, orderIDs)
 }
 
-const paymentsSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = ANY($1)`
+// One statement, so that one moment shows the rows and the tombstones of removed ones.
+const paymentsSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = ANY($1)
+UNION ALL
+SELECT asked.order_id, '', 0, '', '', CASE WHEN r.captured THEN 'removed_captured' ELSE 'removed' END, '', '', false, now(), now()
+FROM unnest($1::text[], $2::uuid[]) AS asked (order_id, id) JOIN removed_payments r USING (id)`
 
-func payments(ctx context.Context, q pgdb.Querier, sql string, orderIDs []string) (map[string]domain.Payment, error) {
-	found, err := pgdb.Collect(ctx, q, scan, sql, orderIDs)
+func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[string]domain.Payment, error) {
+	found, err := pgdb.Collect(ctx, q, scan, paymentsSQL, orderIDs, retention.IDs(orderIDs))
 	if err != nil {
 		return nil, fmt.Errorf("read payments: %w", err)
 	}
@@ -111,7 +116,7 @@ func rest(ctx context.Context, q pgdb.Querier, wanted []domain.Payment, written 
 	if len(others) == 0 {
 		return nil
 	}
-	found, err := payments(ctx, q, paymentsSQL, others)
+	found, err := payments(ctx, q, others)
 	if err != nil {
 		return err
 	}
