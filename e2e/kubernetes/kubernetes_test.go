@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/services/notifications"
@@ -145,11 +146,14 @@ func TestTheServicesKnowEveryVariableAndNoneIsMissing(t *testing.T) {
 				told[plain] = "content"
 			}
 		}
+		require.ErrorContains(t, validate(t, service, told), `OIDC_ISSUER: "REPLACE-ME" is not a URL`, "the login server is to be filled in")
+		told["OIDC_ISSUER"] = "https://login.example.com/realms/shop"
 		delete(told, "KAFKA_TLS_CA") // without it the authorities of the machine are trusted
 		require.NoError(t, validate(t, service, told), service)
-		for _, required := range []string{"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"} {
+		for _, required := range []string{"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "OIDC_AUDIENCE"} {
 			require.NotEmpty(t, told[required], "%s of %s", required, service)
 		}
+		require.Equal(t, auth.OIDC, told["AUTH"], service)
 	}
 }
 

@@ -10,11 +10,30 @@ type Type struct {
 	Owner   string
 	Others  []string
 	Foreign bool // producers outside the choreography may write it as well
+	// Signed events move money. A reader with trusted keys accepts them only with a signature of their owner.
+	Signed bool
 	// Consumers are the services that act on the event.
 	Consumers []string
 	Summary   string
 	// Example has every field. Its Go type is the event's.
 	Example Event
+}
+
+// SignedBy returns the service that signs the event, "" for an event that needs no signature.
+func SignedBy(event string) string {
+	for i := range registry {
+		if registry[i].Name == event && registry[i].Signed {
+			return registry[i].Owner
+		}
+	}
+	return ""
+}
+
+// Signers returns the services that sign events.
+func Signers() []string {
+	return slices.DeleteFunc(Services(), func(service string) bool {
+		return !slices.ContainsFunc(registry, func(t Type) bool { return t.Signed && t.Owner == service })
+	})
 }
 
 // SchemaName is the file name of the event's JSON Schema, under docs/schema.
@@ -54,17 +73,17 @@ func examples() []Type {
 				Step: EventOrderPlaced},
 		},
 		{
-			Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Topic: TopicPayments, Owner: ServicePayments, Signed: true, Consumers: []string{ServiceOrders},
 			Summary: "An order's payment was captured.",
 			Example: PaymentCaptured{OrderID: order, UserID: user, Amount: total, PaymentID: payment},
 		},
 		{
-			Topic: TopicPayments, Owner: ServiceOrders, Consumers: []string{ServicePayments},
+			Topic: TopicPayments, Owner: ServiceOrders, Signed: true, Consumers: []string{ServicePayments},
 			Summary: "An order's payment is to be refunded, or voided when it was not captured yet.",
 			Example: RefundRequested{OrderID: order, UserID: user, Amount: total, Reason: "cancelled_by_user", Step: "http"},
 		},
 		{
-			Topic: TopicPayments, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Topic: TopicPayments, Owner: ServicePayments, Signed: true, Consumers: []string{ServiceOrders},
 			Summary: "An order's payment was refunded. Amount 0: it was voided before capture.",
 			Example: PaymentRefunded{OrderID: order, UserID: user, Amount: total, PaymentID: payment},
 		},
@@ -82,7 +101,7 @@ func examples() []Type {
 				Reason: "out_of_stock"},
 		},
 		{
-			Topic: TopicOrderFailures, Owner: ServicePayments, Consumers: []string{ServiceOrders},
+			Topic: TopicOrderFailures, Owner: ServicePayments, Signed: true, Consumers: []string{ServiceOrders},
 			Summary: "An order's payment failed for good.",
 			Example: PaymentFailed{OrderID: order, UserID: user, Total: total, Reason: "card_declined"},
 		},

@@ -40,7 +40,7 @@ func (c Config) leastRetention() time.Duration {
 // Validate returns all problems joined.
 func (c Config) Validate() error {
 	return errors.Join(
-		c.Base.Validate(),
+		c.Base.Validate(), c.Signing.Signs(),
 		service.Positive("PAYMENT_TIMEOUT", c.PaymentTimeout),
 		service.Positive("PENDING_REPUBLISH_AFTER", c.PendingRepublish),
 		service.Positive("HELD_TIMEOUT", c.HeldTimeout),

@@ -35,7 +35,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	kept := store.New(shell.DB, relay, shell.Letters)
 	shell.Metrics.MustRegister(kept.Collector(cfg.PaymentTimeout), pgdb.SlotCollector(shell.DB))
 	orders := app.New(app.Config{
-		Store: kept, Metrics: app.NewMetrics(shell.Metrics), Log: log, Now: time.Now, NewID: newID, Tracer: shell.Tracer,
+		Store: kept, Metrics: app.NewMetrics(shell.Metrics), Log: log, Now: time.Now, NewID: newID, Tracer: shell.Tracer, Trusted: shell.Trusted,
 		Policy:      domain.Policy{PaymentTimeout: cfg.PaymentTimeout, RepublishAfter: cfg.PendingRepublish},
 		HeldTimeout: cfg.HeldTimeout, KeyTTL: cfg.IdempotencyKeyTTL, SettleWithin: cfg.SettleWithin,
 	})

@@ -38,7 +38,7 @@ func (c Config) Validate() error {
 	scheme := provider.CheckURL(c.ProviderURL)
 	alert := messages.NotificationRequested{UserID: "u", Message: "m", Channel: messages.ChannelEmail, To: c.FraudAlertEmail}
 	return errors.Join(
-		c.Base.Validate(),
+		c.Base.Validate(), c.Signing.Signs(),
 		service.Rule(limits == nil, "FRAUD_LIMIT: %w", limits),
 		service.Rule(c.FraudAlertEmail != "" && alert.Validate() == nil, "FRAUD_ALERT_EMAIL: %q is not an email address", c.FraudAlertEmail),
 		service.Rule(scheme == nil, "PROVIDER_URL: %w", scheme),

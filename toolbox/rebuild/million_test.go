@@ -93,7 +93,11 @@ func count(b *testing.B, adminURL, sql string) (n int) {
 // generate writes all messages of so many orders. Each is a second apart from the one before.
 func generate(b *testing.B, cfg kafka.Config, orders int) {
 	b.Helper()
-	_, err := kafka.CreateTopics(b.Context(), cfg, stack.Topics(1))
+	topics := stack.Topics(1)
+	for i := range topics {
+		topics[i].Retention = 100 * 24 * time.Hour // the oldest of a million orders is twelve days old
+	}
+	_, err := kafka.CreateTopics(b.Context(), cfg, topics)
 	require.NoError(b, err)
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.ProducerLinger(20*time.Millisecond), kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.ProducerBatchMaxBytes(100_000)) // the topics take no larger batch than 128 KiB

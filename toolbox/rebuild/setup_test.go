@@ -88,12 +88,13 @@ type world struct {
 	admin    *pgx.Conn
 	adminURL string
 	client   *kgo.Client
+	began    time.Time // of the records: Kafka deletes those that are older than its retention
 	written  int
 }
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t}
+	w := &world{T: t, began: time.Now().Add(-6 * time.Hour).Truncate(time.Millisecond)}
 	w.cfg.Service = messages.ServiceOrders
 	w.cfg.Kafka = kafka.Config{Brokers: testkit.Brokers(t), TopicPrefix: testkit.Prefix(t)}
 	w.cfg.Kafka.GroupPrefix = w.cfg.Kafka.TopicPrefix
@@ -146,7 +147,7 @@ func (w *world) write(events ...messages.Event) []*kgo.Record {
 	records := make([]*kgo.Record, 0, len(events))
 	for _, e := range events {
 		w.written++
-		m, err := messages.Message{ID: messages.ID(e.Key(), e.EventName(), "test"), Source: "test", Event: e, Time: time.UnixMilli(1_789_000_000_000 + int64(w.written)*1000)}.Record()
+		m, err := messages.Message{ID: messages.ID(e.Key(), e.EventName(), "test"), Source: "test", Event: e, Time: w.began.Add(time.Duration(w.written) * time.Second)}.Record()
 		require.NoError(w, err)
 		r := &kgo.Record{Topic: w.cfg.Kafka.TopicPrefix + m.Topic, Key: m.Key, Value: m.Value, Timestamp: m.Time}
 		for _, h := range m.Headers {

@@ -14,6 +14,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/lanes"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/pkg/platform/wait"
 )
@@ -33,6 +34,7 @@ type ConsumerConfig struct {
 	Table         Table
 	Publisher     Publisher
 	Parker        Parker
+	Trusted       *signing.Keys // nil: events that move money need no signature
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 	Tracer        *tracing.Tracer
@@ -79,7 +81,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.tracer, d.cfg, d.replica = cfg.Tracer, cfg.Config, cfg.Replica
+	d.tracer, d.cfg, d.replica, d.trusted = cfg.Tracer, cfg.Config, cfg.Replica, cfg.Trusted
 	reader := lanes.New(lanes.Config{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
 	topics := cfg.Table.topics()
 	c := &Consumer{

@@ -14,6 +14,7 @@ import (
 	"pasdetrois/pkg/platform/fault"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/lanes"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -27,6 +28,7 @@ type dispatcher struct {
 	tracer    *tracing.Tracer
 	cfg       kafka.Config // names topics and groups in spans
 	replica   string
+	trusted   *signing.Keys
 }
 
 // route is a Route and the batches of messages that wait for it.
@@ -107,7 +109,9 @@ type runner func(ctx context.Context, r *route, in In[messages.Event]) Result
 // failure is counted for the event.
 //
 // Its error decides about the record. nil acknowledges it; so an unknown event, and an event without a route, is acknowledged.
-// The header alone names the event, so a service need not decode its own messages. An undecodable record is a permanent error.
+// The header alone names the event, so a service need not decode its own messages. A record that cannot be decoded, or that no
+// trusted key signed although its event needs one, is a permanent error. Every way to a use case leads through here, so a replay
+// of a dead letter checks the signature again.
 func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(event string), run runner) (outcome, error) {
 	if event, ok := messages.Announced(r); ok && d.routes[r.Topic+"/"+event] == nil {
 		seen(event)
@@ -135,6 +139,11 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 	if !ok {
 		d.log.Debug("ignored", "event", event, "topic", r.Topic, "message_id", m.ID)
 		return ignored, nil
+	}
+	if err := d.trusted.Check(r, m); err != nil {
+		err = fault.Wrap(signing.ReasonNotSigned, err)
+		d.undecodable(ctx, r, err)
+		return "", err
 	}
 	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, OrderTime: m.OrderTime, Source: m.Source, Outside: m.Outside,
 		TraceParent: m.TraceParent, Record: r}

@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/pkg/platform/wait"
 )
@@ -33,6 +34,7 @@ type Producer struct {
 	service string
 	log     *slog.Logger
 	tracer  *tracing.Tracer // makes a span of each record
+	signer  *signing.Signer
 
 	cutLines  context.CancelFunc // also ends connecting
 	connected chan struct{}      // closed once sender is set
@@ -50,6 +52,7 @@ type ProducerConfig struct {
 	Service string // the source of messages without one
 	Log     *slog.Logger
 	Tracer  *tracing.Tracer
+	Signer  *signing.Signer // nil: nothing is signed
 }
 
 // NewProducer makes a producer and starts to connect. Close it after everything that publishes has stopped.
@@ -58,7 +61,7 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Producer{cfg: cfg.Config, service: cfg.Service, log: cfg.Log, tracer: cfg.Tracer, cutLines: cancel,
+	p := &Producer{cfg: cfg.Config, service: cfg.Service, log: cfg.Log, tracer: cfg.Tracer, signer: cfg.Signer, cutLines: cancel,
 		connected: make(chan struct{}), stopped: make(chan struct{}),
 		connErr: errors.New("not connected yet")}
 	go p.connect(ctx)
@@ -126,6 +129,12 @@ func (p *Producer) Publish(ctx context.Context, msgs ...messages.Message) error 
 func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Record) error {
 	if len(records) == 0 {
 		return nil
+	}
+	// Records are signed when they are published and not when they are stored: those of an outbox from before the service had
+	// its key are signed, too.
+	records, err := p.signer.Sign(ctx, records)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
 	}
 	if p.tracer.On() {
 		traced, end := p.sending(ctx, records)

@@ -12,6 +12,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/retention"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -27,6 +28,7 @@ type Base struct {
 	Kafka     kafka.Config
 	Letters   deadletter.Bounds
 	Retention retention.Settings
+	Signing   signing.Settings
 	Tracing   tracing.Settings
 
 	LogLevel     string        `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
@@ -45,7 +47,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
-		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Retention.Validate(), b.Tracing.Validate(),
+		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),

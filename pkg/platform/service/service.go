@@ -24,6 +24,7 @@ import (
 	"pasdetrois/pkg/platform/presence"
 	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/run"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 )
 
@@ -41,6 +42,7 @@ type Shell struct {
 	Metrics *prometheus.Registry
 	Tracer  *tracing.Tracer // nil when no spans are made: its methods work all the same
 	Letters *deadletter.Store
+	Trusted *signing.Keys // nil when events that move money need no signature
 
 	base          Base
 	of            Identity
@@ -83,7 +85,13 @@ func (s *Shell) open() (err error) {
 	}
 	s.onClose(s.DB.Close)
 	if s.of.Publishes {
-		if s.producer, err = bus.NewProducer(bus.ProducerConfig{Config: s.base.Kafka, Service: s.of.Name, Log: s.Log, Tracer: s.Tracer}); err != nil {
+		signer, err := s.base.Signing.Signer(s.of.Name)
+		if err != nil {
+			return err
+		}
+		s.onClose(signer.Close)
+		if s.producer, err = bus.NewProducer(bus.ProducerConfig{Config: s.base.Kafka, Service: s.of.Name, Log: s.Log, Tracer: s.Tracer,
+			Signer: signer}); err != nil {
 			return err
 		}
 		s.onClose(func() {
@@ -93,6 +101,9 @@ func (s *Shell) open() (err error) {
 		})
 	}
 	s.login = auth.New(s.base.Auth, time.Now, s.Log)
+	if s.Trusted, err = s.base.Signing.Keys(); err != nil {
+		return err
+	}
 	s.waits = pgdb.NewWatch(s.DB, s.Log)
 	s.Letters = deadletter.NewBoundedStore(s.DB, s.base.Letters)
 	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -155,7 +166,7 @@ type Parts struct {
 // Run runs the service until ctx ends, then stops it stage by stage. It returns the first failure of a component.
 func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	cfg := bus.ConsumerConfig{Config: s.base.Kafka, Service: s.of.Name, Replica: s.replica, Table: parts.Handlers,
-		Parker: s.Letters, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
+		Parker: s.Letters, Trusted: s.Trusted, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
 	if s.producer != nil {
 		cfg.Publisher = s.producer
 	}

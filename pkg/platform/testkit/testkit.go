@@ -4,6 +4,7 @@
 //	OwnPostgres, OwnBroker  a server of one test, which may stop it
 //	Proxy                   a network that hangs, refuses, cuts, or loses an answer
 //	IndexEntries            the cost of a statement, the same on every machine
+//	Statements              what a request asks of the database
 //
 // Tests may call everything in parallel. A missing server is started, and a failure to start it fails the test.
 package testkit

@@ -25,6 +25,7 @@ import (
 	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/batch"
 	"pasdetrois/pkg/platform/bus"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/tracing"
 	"pasdetrois/services/orders/internal/domain"
 )
@@ -191,6 +192,8 @@ type Config struct {
 	// KeyTTL is how long an idempotency key is remembered.
 	KeyTTL time.Duration
 	Tracer *tracing.Tracer
+	// Trusted keys must have signed held messages; nil = none is needed.
+	Trusted *signing.Keys
 	// PlaceWithin is how long an order may wait to be begun; 0 = 300 ms.
 	PlaceWithin time.Duration
 	// SettleWithin is how long orders may wait for their end before HTTP takes fewer; 0 = for ever.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +61,7 @@ func (a *API) registerOrders(api huma.API) {
 		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
 		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
 	if a.logins {
-		userOfLogin(api.OpenAPI().Paths["/orders"].Post)
+		userOfLogin(api.OpenAPI())
 	}
 	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags, Security: auth.Needs(auth.ReadOrders),
 		Summary: "Get an order", Responses: read, Errors: []int{400, 404, 503}}, a.get)
@@ -75,8 +74,11 @@ func (a *API) registerOrders(api huma.API) {
 }
 
 // userOfLogin makes user_id of an order optional: without it, the order is the caller's.
-func userOfLogin(op *huma.Operation) {
-	body := op.RequestBody.Content["application/json"].Schema
+func userOfLogin(document *huma.OpenAPI) {
+	body := document.Paths["/orders"].Post.RequestBody.Content["application/json"].Schema
+	if body.Ref != "" {
+		body = document.Components.Schemas.SchemaFromRef(body.Ref)
+	}
 	body.Required = slices.DeleteFunc(body.Required, func(name string) bool { return name == "user_id" })
 	body.PrecomputeMessages() // the validation reads its own copy of Required
 	id := body.Properties["user_id"]
@@ -109,7 +111,9 @@ func placement(in *placeInput, caller string) (domain.Placement, error) {
 	if p.UserID, err = b.UserID.text(); err != nil {
 		return p, field("user_id", err)
 	}
-	p.UserID = cmp.Or(p.UserID, caller)
+	if b.UserID.absent() {
+		p.UserID = caller
+	}
 	if p.Currency, err = b.Currency.code(); err != nil {
 		return p, field("currency", err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/httpx"
@@ -79,6 +80,7 @@ func overStore(t *testing.T, db *pgxpool.Pool, wrap func(app.Store) app.Store, c
 		c(a)
 	}
 	api, public := httpx.NewAPI("orders", "1", "test")
+	auth.Enforce(api)
 	a.Register(api)
 	api, admin := httpx.NewAPI("orders admin", "1", "test")
 	a.RegisterAdmin(api)
@@ -93,7 +95,7 @@ func overStore(t *testing.T, db *pgxpool.Pool, wrap func(app.Store) app.Store, c
 		ended = append(ended, done)
 		return "http://" + l.Addr().String()
 	}
-	s.publicURL, s.adminURL = listen(s.counted(public)), listen(admin)
+	s.publicURL, s.adminURL = listen(s.counted(called(public))), listen(called(admin))
 	s.stop = func() {
 		cancel()
 		s.client.CloseIdleConnections()
@@ -104,6 +106,28 @@ func overStore(t *testing.T, db *pgxpool.Pool, wrap func(app.Store) app.Store, c
 	}
 	t.Cleanup(s.stop)
 	return s
+}
+
+// callers are the callers that a request may name in the header Caller. Without the header, it comes from anyone.
+var callers = map[string]auth.Caller{
+	"nobody":   {},
+	"ada":      auth.User("ada", auth.WriteOrders, auth.ReadOrders),
+	"bob":      auth.User("bob", auth.WriteOrders, auth.ReadOrders),
+	"nameless": auth.User("", auth.WriteOrders, auth.ReadOrders),
+	"clerk":    auth.User("sue", auth.WriteOrders, auth.ReadAll),
+	"support":  auth.User("sue", auth.ReadAll),
+	"admin":    auth.User("root", auth.Admin),
+	"machine":  auth.User("", auth.Admin),
+}
+
+// called stands for the login: it knows who calls.
+func called(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := callers[r.Header.Get("Caller")]; ok {
+			r = r.WithContext(auth.With(r.Context(), c))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *site) counted(next http.Handler) http.Handler {

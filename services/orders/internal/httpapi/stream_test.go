@@ -31,8 +31,8 @@ func (s *site) follow(t *testing.T, lastEventID string) *follower {
 	return s.followed(t, "o", lastEventID)
 }
 
-// followed opens the stream of an order.
-func (s *site) followed(t *testing.T, orderID, lastEventID string) *follower {
+// followed opens the stream of an order; header is pairs of name and value.
+func (s *site) followed(t *testing.T, orderID, lastEventID string, header ...string) *follower {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.publicURL+"/orders/"+orderID+"/events", nil)
@@ -40,6 +40,9 @@ func (s *site) followed(t *testing.T, orderID, lastEventID string) *follower {
 	r.Header.Set("Accept", "text/event-stream")
 	if lastEventID != "" {
 		r.Header.Set("Last-Event-ID", lastEventID)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
 	}
 	resp, err := s.client.Do(r)
 	require.NoError(t, err)

@@ -29,9 +29,11 @@ func (v *ID) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+func (v ID) absent() bool { return v == "" || v == "null" }
+
 // text returns the id, "" for null and for a missing one, and an error for any other kind of value.
 func (v ID) text() (string, error) {
-	if v == "" || v == "null" {
+	if v.absent() {
 		return "", nil
 	}
 	if v[0] == '"' {
