@@ -13,9 +13,17 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/pgdb"
+	state "pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/signing/signingtest"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/orders"
+	"pasdetrois/toolbox/audit"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/feed"
+	"pasdetrois/toolbox/rebuild"
+	"pasdetrois/toolbox/tail"
 )
 
 // A thief with write access to the topic payments pays for a turntable himself. Its price is above the fraud limit, and payments
@@ -49,7 +57,8 @@ func TestAForgedPaymentGetsNothingOnceEventsAreSigned(t *testing.T) {
 			})
 			place(t, env.Client, "steal-1", "1299.00")
 			reaches(t, s, "steal-1", "awaiting_payment")
-			forge(t, s, `{"event":"payment_captured","order_id":"steal-1","user_id":"thief","amount":1299.00,"currency":"USD","payment_id":"x"}`)
+			forge(t, s, messages.TopicOrders, `{"event":"order_confirmed","order_id":"steal-1","user_id":"thief","total":1299.00,"currency":"USD","payment_id":"x","step":"payment_captured"}`)
+			forge(t, s, messages.TopicPayments, `{"event":"payment_captured","order_id":"steal-1","user_id":"thief","amount":1299.00,"currency":"USD","payment_id":"x"}`)
 			if !c.signed {
 				reaches(t, s, "steal-1", c.status)
 				return
@@ -67,6 +76,21 @@ func TestAForgedPaymentGetsNothingOnceEventsAreSigned(t *testing.T) {
 				return err
 			})
 			reaches(t, s, "steal-1", "awaiting_payment")
+			trusted := keys.Keys(t)
+			marked := map[bool]int{}
+			_, err = tail.Run(t.Context(), tail.Config{Feed: feed.Config{Kafka: s.Kafka(), Trusted: trusted, OpenTime: time.Minute,
+				Topics: []string{messages.TopicPayments, messages.TopicOrders}, Start: feed.Start{Beginning: true}},
+				Show: func(r tail.Record) error {
+					marked[r.NotSigned]++
+					return nil
+				}})
+			require.NoError(t, err)
+			require.Equal(t, 2, marked[true], "what was forged")
+			require.Positive(t, marked[false], "the order and its request")
+			require.NoError(t, s.StopService(t.Context(), client.Orders))
+			require.Empty(t, rebuilt(t, s, trusted))
+			require.Contains(t, rebuilt(t, s, nil), "steal-1", "without keys a rebuild believes what was forged")
+			require.NoError(t, s.StartService(t.Context(), client.Orders))
 			_, err = env.Client.DiscardDeadLetter(t.Context(), client.Orders, letter.ID)
 			require.NoError(t, err)
 			_, err = env.Client.ResumeConsumers(t.Context(), client.Payments)
@@ -78,7 +102,8 @@ func TestAForgedPaymentGetsNothingOnceEventsAreSigned(t *testing.T) {
 			require.NoError(t, err)
 			reaches(t, s, "honest-1", "cancelled")
 			testkit.Eventually(t, func() error {
-				report, err := env.Books.Audit(t.Context())
+				report, err := audit.Run(t.Context(), audit.Config{OrdersURL: s.AuditorURL(), PaymentsURL: s.AuditorURL(), NotificationsURL: s.AuditorURL(),
+					Topics: &feed.Config{Kafka: s.Kafka(), Trusted: trusted, OpenTime: time.Minute}})
 				require.NoError(t, err)
 				for _, check := range report.Checks {
 					if check.Wrong > 0 {
@@ -97,13 +122,14 @@ func place(t *testing.T, c *client.Client, id, total string) {
 	require.NoError(t, err)
 }
 
-// forge writes a record to payments, as any program may that has write access to the topic.
-func forge(t *testing.T, s *stack.Stack, value string) {
+// forge writes a record in the name of orders, as any program can that may write to the topic.
+func forge(t *testing.T, s *stack.Stack, topic, value string) {
 	t.Helper()
 	producer, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers()...))
 	require.NoError(t, err)
 	defer producer.Close()
-	require.NoError(t, producer.ProduceSync(t.Context(), &kgo.Record{Topic: s.Kafka().TopicPrefix + messages.TopicPayments, Value: []byte(value)}).FirstErr())
+	require.NoError(t, producer.ProduceSync(t.Context(), &kgo.Record{Topic: s.Kafka().TopicPrefix + topic, Value: []byte(value),
+		Headers: []kgo.RecordHeader{{Key: "ce_source", Value: []byte("/pasdetrois/orders")}}}).FirstErr())
 }
 
 // firstLetter waits for the first dead letter of orders.
@@ -118,4 +144,16 @@ func firstLetter(t *testing.T, c *client.Client) client.DeadLetter {
 		return err
 	})
 	return letters[0]
+}
+
+// rebuilt returns the keys of which the topics say something else than the rows of orders.
+func rebuilt(t *testing.T, s *stack.Stack, trusted *signing.Keys) (keys []string) {
+	t.Helper()
+	pool, err := rebuild.Open(pgdb.As(s.AdminURL(), client.Orders), client.Orders)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = rebuild.Run(t.Context(), rebuild.Config{Service: client.Orders, Kafka: s.Kafka(), Pool: pool, State: orders.NewState(pool, 0),
+		DryRun: true, Trusted: trusted, OpenTime: time.Minute, Found: func(f state.Finding) { keys = append(keys, f.Key) }})
+	require.NoError(t, err)
+	return keys
 }

@@ -237,7 +237,7 @@ func (w *world) readTopics(hear func(messages.Message)) {
 			return
 		}
 		for _, r := range records {
-			if m, err := feed.Message(r); err == nil {
+			if m, err := (feed.Config{}).Message(r); err == nil {
 				hear(m)
 			}
 		}

@@ -10,7 +10,8 @@ type Type struct {
 	Owner   string
 	Others  []string
 	Foreign bool // producers outside the choreography may write it as well
-	// Signed events move money. A reader with trusted keys accepts them only with a signature of their owner.
+	// Signed events move money, or say that an order is paid or called off. A reader with trusted keys accepts them only with a
+	// signature of their owner.
 	Signed bool
 	// Consumers are the services that act on the event.
 	Consumers []string
@@ -106,18 +107,18 @@ func examples() []Type {
 			Example: PaymentFailed{OrderID: order, UserID: user, Total: total, Reason: "card_declined"},
 		},
 		{
-			Topic: TopicOrders, Owner: ServiceOrders,
+			Topic: TopicOrders, Owner: ServiceOrders, Signed: true,
 			Summary: "An order is paid and its stock is sold. For other services; none of the three acts on it.",
 			Example: OrderConfirmed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment, Step: EventPaymentCaptured},
 		},
 		{
-			Topic: TopicOrders, Owner: ServiceOrders,
+			Topic: TopicOrders, Owner: ServiceOrders, Signed: true,
 			Summary: "An order was called off by its user, or because its payment was refunded, and no money is kept for it. For other services; none of the three acts on it.",
 			Example: OrderCancelled{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "cancelled_by_user", Step: EventPaymentRefunded},
 		},
 		{
-			Topic: TopicOrderFailures, Owner: ServiceOrders,
+			Topic: TopicOrderFailures, Owner: ServiceOrders, Signed: true,
 			Summary: "An order failed without a failed payment: by time-out, because its stock was short after it was paid, or because its id has a payment that went back. For other services; none of the three acts on it.",
 			Example: OrderFailed{OrderID: order, UserID: user, Total: total, Items: items, PaymentID: payment,
 				Reason: "out_of_stock", Step: EventPaymentRefunded},

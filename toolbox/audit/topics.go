@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -99,7 +98,7 @@ func (a *audit) readStories(ctx context.Context, f *feed.Feed, apart *aside.Reco
 			return nil, err
 		}
 		a.gaps.note(records)
-		for _, t := range hear(records, apart, a.before) {
+		for _, t := range a.hear(records, apart) {
 			all.tell(t)
 			if a.messages++; a.messages%messagesEvery == 0 {
 				a.cfg.Progress(a.messages, 0)
@@ -111,15 +110,15 @@ func (a *audit) readStories(ctx context.Context, f *feed.Feed, apart *aside.Reco
 // hear decodes records on all cores, because decoding takes most of the time. The result has the records' order: a
 // later record of an order must be applied after an earlier one. The goroutines only read apart and write different
 // elements.
-func hear(records []*kgo.Record, apart *aside.Records, before time.Time) []telling {
+func (a *audit) hear(records []*kgo.Record, apart *aside.Records) []telling {
 	heard := make([]telling, len(records))
 	cores.Each(len(records), func(i int) {
 		r := records[i]
-		heard[i] = listen(r)
+		heard[i] = listen(r, a.cfg.Topics)
 		if apart.Has(r) {
 			heard[i].is |= wasAside
 		}
-		if r.Timestamp.After(before) {
+		if r.Timestamp.After(a.before) {
 			heard[i].is |= recent
 		}
 	})
@@ -143,8 +142,8 @@ type telling struct {
 
 // listen decodes one record. A record that is no message of the contract says nothing about an order, since the
 // services park it. The same holds for an event that is not listed here.
-func listen(r *kgo.Record) telling {
-	m, err := feed.Message(r)
+func listen(r *kgo.Record, cfg *feed.Config) telling {
+	m, err := cfg.Message(r)
 	if err != nil {
 		return telling{}
 	}
@@ -204,7 +203,8 @@ func (s *stories) tell(t telling) {
 		st.told |= afterOutcome
 	}
 	st.told |= t.is
-	if t.is&captured != 0 {
+	// A capture that was parked may be forged: it does not replace one that was read before.
+	if t.is&captured != 0 && (t.is&wasAside == 0 || st.captured == 0) {
 		st.captured = t.captured
 	}
 	s.keep(t.id, st)

@@ -93,7 +93,7 @@ func (f *finder) read(ctx context.Context) error {
 // add puts the claim of a record into the batch, and compares the batch when it is full. The services park a record that
 // is no message of the contract, so it has no claim.
 func (f *finder) add(ctx context.Context, r *kgo.Record) error {
-	m, err := feed.Message(r)
+	m, err := f.cfg.Kafka.Message(r)
 	if err != nil {
 		return nil //nolint:nilerr // it is parked
 	}

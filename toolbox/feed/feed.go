@@ -36,6 +36,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/wait"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
@@ -63,6 +64,8 @@ type Config struct {
 	// Follow continues at the end of the topics and waits for new records. Without it, Poll returns io.EOF after the
 	// last record that was there at Open. A group's member always follows.
 	Follow bool
+	// Trusted keys must have signed the events that the contract says are signed; nil = unsigned ones count as well.
+	Trusted *signing.Keys
 	// Most is how many records one Poll returns at most; 0 = 10,000.
 	Most int
 	// WidenEvery is the time between two checks of a feed that reads alone: for added partitions, for a topic that was

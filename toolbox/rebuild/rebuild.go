@@ -12,6 +12,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	Pool    *pgxpool.Pool // of Open
 	State   rebuild.State
 	DryRun  bool // compare only
+	// Trusted keys must have signed the events that the contract says are signed; nil = unsigned ones are believed as well.
+	Trusted *signing.Keys
 	// OpenTime bounds each wait for an answer of Kafka; 0 = 30 s.
 	OpenTime time.Duration
 	// Found is called for each finding. It may be nil.
@@ -178,7 +181,7 @@ func (r *run) run(ctx context.Context) error {
 // do runs while the lease is held.
 func (r *run) do(ctx context.Context) error {
 	var err error
-	if r.staging, err = rebuild.NewStaging(r.lease); err != nil {
+	if r.staging, err = rebuild.NewStaging(r.lease, r.Trusted); err != nil {
 		return err
 	}
 	defer r.staging.Close()

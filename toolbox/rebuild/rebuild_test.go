@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/signing"
+	"pasdetrois/pkg/platform/signing/signingtest"
 	"pasdetrois/toolbox/feed"
 )
 
@@ -50,6 +53,30 @@ func TestTheTopicsBecomeRows(t *testing.T) {
 }
 
 // The group goes back to the first record that is not decided, and to the first that cannot be read and was not parked.
+func TestATrustedRebuildLeavesUnsignedEventsOut(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	keys := signingtest.New(t)
+	w.write(placed("forged"), requested("forged"), captured("forged"), confirmed("forged"))
+	w.write(placed("signed"), requested("signed"))
+	w.signers = map[string]*signing.Signer{"payments": keys.Signer(t, "payments"), "orders": keys.Signer(t, "orders")}
+	w.write(captured("signed"), confirmed("signed"))
+	w.write(captured("only"))
+	w.cfg.Trusted = keys.Keys(t)
+	w.run()
+	told := map[string]string{}
+	rows, err := w.admin.Query(t.Context(), `SELECT key, events FROM orders.told`)
+	require.NoError(t, err)
+	var key, events string
+	_, err = pgx.ForEachRow(rows, []any{&key, &events}, func() error {
+		told[key] = events
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"forged": "order_placed payment_requested",
+		"signed": "order_placed payment_requested payment_captured order_confirmed"}, told)
+}
+
 func TestTheGroupsReadWhatIsNotDecidedAgain(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -21,6 +21,7 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -90,6 +91,7 @@ type world struct {
 	client   *kgo.Client
 	began    time.Time // of the records: Kafka deletes those that are older than its retention
 	written  int
+	signers  map[string]*signing.Signer // sign what is written, by service
 }
 
 func setup(t *testing.T) *world {
@@ -149,6 +151,11 @@ func (w *world) write(events ...messages.Event) []*kgo.Record {
 		w.written++
 		m, err := messages.Message{ID: messages.ID(e.Key(), e.EventName(), "test"), Source: "test", Event: e, Time: w.began.Add(time.Duration(w.written) * time.Second)}.Record()
 		require.NoError(w, err)
+		for _, s := range w.signers {
+			signed, err := s.Sign(w.Context(), []messages.Record{m})
+			require.NoError(w, err)
+			m = signed[0]
+		}
 		r := &kgo.Record{Topic: w.cfg.Kafka.TopicPrefix + m.Topic, Key: m.Key, Value: m.Value, Timestamp: m.Time}
 		for _, h := range m.Headers {
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})

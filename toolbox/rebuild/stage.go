@@ -49,7 +49,7 @@ func (r *run) stage(ctx context.Context) error {
 }
 
 func (r *run) open(ctx context.Context) (*feed.Feed, error) {
-	cfg := feed.Config{Kafka: r.Kafka, Topics: messages.TopicNames(), OpenTime: r.OpenTime, Start: feed.Start{Beginning: true,
+	cfg := feed.Config{Kafka: r.Kafka, Trusted: r.Trusted, Topics: messages.TopicNames(), OpenTime: r.OpenTime, Start: feed.Start{Beginning: true,
 		At: map[string]map[int32]int64{}, IDs: map[string]string{}}}
 	cfg.Most = 4_000
 	for p, at := range r.progress {
@@ -110,7 +110,7 @@ type heard struct {
 // read reads to the ends, and stores what it read whenever flushBytes are there. Reading goes on while Postgres stores.
 func (r *run) read(ctx context.Context, f *feed.Feed) error {
 	r.step("reading the topics")
-	other, err := rebuild.NewStaging(r.lease)
+	other, err := rebuild.NewStaging(r.lease, r.Trusted)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (r *run) take(ctx context.Context, records []*kgo.Record, into *rebuild.Sta
 func (r *run) hear(records []*kgo.Record) []heard {
 	all := make([]heard, len(records))
 	cores.Each(len(records), func(i int) {
-		m, err := feed.Message(records[i])
+		m, err := (feed.Config{Trusted: r.Trusted}).Message(records[i])
 		if err != nil {
 			all[i].unreadable = !errors.Is(err, messages.ErrUnknownEvent)
 			return

@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/toolbox/feed"
 )
 
@@ -22,6 +23,7 @@ type causes struct {
 	service string
 	kafka   kafka.Config
 	groups  []group
+	trusted *signing.Keys
 
 	asked map[string]bool            // the suspects, by order or message id
 	old   map[string]map[string]bool // ids of messages about a suspect that the service had handled before
@@ -29,8 +31,8 @@ type causes struct {
 }
 
 // newCauses takes the groups with the offsets that they had committed at the pause.
-func newCauses(service string, kafka kafka.Config, groups []group) *causes {
-	return &causes{service: service, kafka: kafka, groups: groups, asked: map[string]bool{},
+func newCauses(service string, kafka kafka.Config, groups []group, trusted *signing.Keys) *causes {
+	return &causes{service: service, kafka: kafka, groups: groups, trusted: trusted, asked: map[string]bool{},
 		old: map[string]map[string]bool{}, fresh: map[string]map[string]bool{}}
 }
 
@@ -122,7 +124,7 @@ func (c *causes) read(ctx context.Context) error {
 // park, or whose event it does not handle, cannot change a row.
 func (c *causes) note(r *kgo.Record, g group) {
 	r.Topic = g.Topic // as the contract calls it
-	m, err := feed.Message(r)
+	m, err := c.trusted.Decode(feed.Record(r))
 	if err != nil || !messages.Consumes(c.service, m.Event.EventName()) {
 		return
 	}

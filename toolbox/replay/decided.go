@@ -72,7 +72,7 @@ func Told(f behind.Finding) string {
 // service from their beginning, also for a replay of a part: a record of this part may be about any order.
 func (r *run) decided(ctx context.Context) error {
 	cfg := behind.Config{Service: r.Service, Database: r.Database, Grace: r.Grace,
-		Kafka: feed.Config{Kafka: r.Kafka, OpenTime: r.OpenTime}, Progress: func(n int64) { r.step("%d messages checked", n) }}
+		Kafka: feed.Config{Kafka: r.Kafka, Trusted: r.Trusted, OpenTime: r.OpenTime}, Progress: func(n int64) { r.step("%d messages checked", n) }}
 	cfg.Kafka.Kafka.GroupPrefix = ""
 	for _, g := range r.groups {
 		cfg.Kafka.Kafka.TopicPrefix = strings.TrimSuffix(g.KafkaTopic, g.Topic) // the service says the whole names

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
@@ -29,6 +30,7 @@ type Config struct {
 	Only     int32            // partition; -1 = all
 	Replicas []*client.Client // one for each replica of the service
 	Kafka    kafka.Config
+	Trusted  *signing.Keys // as the service has them; nil = events need no signature
 	Database string        // URL of a role that may read the service's schema
 	Lease    time.Duration // how long the service stays paused if this process dies; 0 = 60 s
 	PauseTo  time.Duration // how long the pause may take to begin; 0 = 45 s
@@ -244,7 +246,7 @@ func (r *run) compare(ctx context.Context) (*Comparison, error) {
 		return nil, err
 	}
 	defer after.remove()
-	c := newCauses(r.Service, r.Kafka, r.groups)
+	c := newCauses(r.Service, r.Kafka, r.groups, r.Trusted)
 	return compare(r.Service, r.before, after, c.suspect, c.explained, func() error {
 		r.step("looking for what else explains the differences")
 		return c.read(ctx)

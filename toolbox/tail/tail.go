@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/toolbox/feed"
 )
 
@@ -56,6 +57,8 @@ type Record struct {
 	// Unreadable is the reason for which the services cannot read the value, a reason of package messages. It is "" for
 	// a JSON object.
 	Unreadable string
+	// NotSigned is true for a record that services with the same trusted keys would park, because none of these keys signed it.
+	NotSigned bool
 	// Event is the event's name, "" without one; see messages.Reading.
 	Event string
 }
@@ -167,6 +170,9 @@ func (s *Summary) take(cfg Config, r *kgo.Record) error {
 		Event: reading.Name()}
 	if bad != nil {
 		shown.Unreadable = bad.Reason
+	}
+	if _, refused := cfg.Feed.Message(r); cfg.Feed.Trusted != nil && errors.As(refused, &bad) {
+		shown.NotSigned = bad.Reason == signing.ReasonNotSigned
 	}
 	for _, h := range r.Headers {
 		shown.Headers = append(shown.Headers, Header{h.Key, string(h.Value)})

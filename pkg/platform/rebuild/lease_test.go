@@ -56,7 +56,7 @@ func TestALeaseWhoseRowIsGoneIsLost(t *testing.T) {
 	pool := setup(t)
 	l, held, err := Take(t.Context(), pool)
 	require.NoError(t, err)
-	s, err := NewStaging(l)
+	s, err := NewStaging(l, nil)
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = pool.Exec(t.Context(), `TRUNCATE rebuild_lease, rebuild_records, rebuild_progress`)
@@ -78,7 +78,7 @@ func TestAHolderThatLostItsLeaseEmptiesNothing(t *testing.T) {
 	pool := setup(t)
 	frozen := &Lease{pool: pool, holder: "frozen"}
 	require.NoError(t, frozen.take(t.Context()))
-	s, err := NewStaging(frozen)
+	s, err := NewStaging(frozen, nil)
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = pool.Exec(t.Context(), `UPDATE rebuild_lease SET until = clock_timestamp()`)

@@ -39,7 +39,7 @@ func staging(t *testing.T, pool *pgxpool.Pool) *Staging {
 	t.Helper()
 	lease := &Lease{pool: pool, holder: "test"}
 	require.NoError(t, lease.take(t.Context()))
-	s, err := NewStaging(lease)
+	s, err := NewStaging(lease, nil)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s

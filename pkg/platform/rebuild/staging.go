@@ -9,6 +9,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/cores"
+	"pasdetrois/pkg/platform/signing"
 )
 
 // Staging keeps records in the service's schema, by bucket of their key:
@@ -22,6 +23,7 @@ type Staging struct {
 	pool   *pgxpool.Pool
 	lease  *Lease
 	packer *packer
+	keys   *signing.Keys
 	added  [Buckets][]byte
 	size   int
 }
@@ -35,13 +37,14 @@ type Progress struct {
 	First      map[string]int64 // the offset of the first staged record of each event
 }
 
-// NewStaging returns a staging over the schema of the lease. Close ends it.
-func NewStaging(lease *Lease) (*Staging, error) {
+// NewStaging returns a staging over the schema of the lease. Records that the keys refuse are in none of its stories, also when an
+// earlier run without keys has staged them. Close ends it.
+func NewStaging(lease *Lease, keys *signing.Keys) (*Staging, error) {
 	packer, err := newPacker()
 	if err != nil {
 		return nil, err
 	}
-	return &Staging{pool: lease.pool, lease: lease, packer: packer}, nil
+	return &Staging{pool: lease.pool, lease: lease, keys: keys, packer: packer}, nil
 }
 
 // Close frees the memory. It leaves the stored records.

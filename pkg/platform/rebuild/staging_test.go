@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/signing"
+	"pasdetrois/pkg/platform/signing/signingtest"
 )
 
 // What comes back is decoded from the same bytes: ids that are made of the content are the same, too.
@@ -140,4 +142,28 @@ func TestRecordsAndProgressAreStoredTogether(t *testing.T) {
 
 	require.NoError(t, again.Clear(t.Context()))
 	require.Zero(t, rows(t, pool, "rebuild_records")+rows(t, pool, "rebuild_progress"))
+}
+
+// A rebuild that was ended had no keys. The one that continues has some: it must not believe what was staged before.
+func TestRecordsThatTheKeysRefuseAreInNoStory(t *testing.T) {
+	t.Parallel()
+	s := staging(t, setup(t))
+	forged, err := messages.Message{ID: "m", Event: messages.PaymentCaptured{OrderID: "o", UserID: "u",
+		Amount: messages.Money{Minor: 100, Currency: "USD"}, PaymentID: "p"}}.Record()
+	require.NoError(t, err)
+	s.Add("o", forged)
+	s.Add("o", placed(t, "o", 1, time.Now()))
+	s.Add("only", forged)
+	require.NoError(t, s.Save(t.Context(), nil))
+	for _, keys := range []*signing.Keys{nil, signingtest.New(t).Keys(t)} {
+		s.keys = keys
+		stories, err := s.Stories(t.Context(), Range{0, Buckets - 1, 0, 1, 0})
+		require.NoError(t, err)
+		if keys == nil {
+			require.Len(t, stories, 2)
+			continue
+		}
+		require.Len(t, stories, 1)
+		require.Len(t, stories[0].Records, 1)
+	}
 }

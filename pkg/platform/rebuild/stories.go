@@ -13,6 +13,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/cores"
+	"pasdetrois/pkg/platform/signing"
 )
 
 // Range is a part of the staged records that fits into memory: some buckets, or a part of the keys of one bucket.
@@ -91,23 +92,27 @@ func (s *Staging) Stories(ctx context.Context, r Range) ([]Story, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read staged records: %w", err)
 	}
-	return tell(found)
+	return s.tell(found)
 }
 
-// tell decodes the records on all cores.
-func tell(found map[string][]messages.Record) ([]Story, error) {
+// tell decodes the records on all cores. A key of which the keys of the staging refuse every record has no story.
+func (s *Staging) tell(found map[string][]messages.Record) ([]Story, error) {
 	keys := slices.Sorted(maps.Keys(found))
 	stories, errs := make([]Story, len(keys)), make([]error, len(keys))
-	cores.Each(len(keys), func(i int) { stories[i], errs[i] = story(keys[i], found[keys[i]]) })
-	return stories, errors.Join(errs...)
+	cores.Each(len(keys), func(i int) { stories[i], errs[i] = s.story(keys[i], found[keys[i]]) })
+	return slices.DeleteFunc(stories, func(s Story) bool { return len(s.Records) == 0 }), errors.Join(errs...)
 }
 
-// story decodes one key's records. They were decoded before they were staged, so an error means that this program reads
-// otherwise than the one that staged them.
-func story(key string, records []messages.Record) (Story, error) {
+// story decodes one key's records. They were decoded before they were staged, so an error other than a missing signature means that
+// this program reads otherwise than the one that staged them.
+func (s *Staging) story(key string, records []messages.Record) (Story, error) {
 	told := make([]Record, 0, len(records))
 	for _, r := range records {
-		m, err := messages.Decode(r)
+		m, err := s.keys.Decode(r)
+		var bad *messages.DecodeError
+		if errors.As(err, &bad) && bad.Reason == signing.ReasonNotSigned {
+			continue
+		}
 		if err != nil {
 			return Story{}, fmt.Errorf("read staged record %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
 		}

@@ -44,7 +44,8 @@ func TestEachEventThatMovesMoneyIsSignedByItsOwner(t *testing.T) {
 			require.Equal(t, want, m)
 		}
 	}
-	require.ElementsMatch(t, []string{"payment_captured", "payment_refunded", "payment_failed", "refund_requested"}, signed)
+	require.ElementsMatch(t, []string{"payment_captured", "payment_refunded", "payment_failed", "refund_requested",
+		"order_confirmed", "order_cancelled", "order_failed"}, signed)
 }
 
 // Each row is something that a program with write access to Kafka can do with records that payments or orders signed.

@@ -19,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	state "pasdetrois/pkg/platform/rebuild"
+	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/services/notifications"
 	"pasdetrois/services/orders"
 	"pasdetrois/services/payments"
@@ -53,7 +54,8 @@ continues where it was: run it again. --dry-run shows what would differ; it chan
 The database: ORDERS_DATABASE_URL, PAYMENTS_DATABASE_URL or NOTIFICATIONS_DATABASE_URL, the URL that the service itself uses;
 for one service also --database-url or DATABASE_URL; each variable also as …_FILE. The login must be the service's own, because
 rows are written. Kafka: as for the services, KAFKA_GROUP_PREFIX too. With --data, the database and the broker are those of a
-"pas up" that has stopped. PAYMENT_TIMEOUT and PROVIDER_URL are read as the services read them.
+"pas up" that has stopped. PAYMENT_TIMEOUT, PROVIDER_URL and EVENT_TRUSTED_KEYS are read as the services read them. With trusted
+keys, events that move money count only when they are signed.
 
 The records are kept in the service's schema meanwhile, compressed: about 1 GB for 1,000,000 orders.
 Exit code 1: the rebuild is complete and some findings need an operator, or it failed and is not complete.`,
@@ -101,6 +103,10 @@ func (a *app) rebuildServices(ctx context.Context, at *kafkaFlags, flags *rebuil
 	if err != nil {
 		return err
 	}
+	trusted, err := a.trusted()
+	if err != nil {
+		return err
+	}
 	var todo []rebuilding
 	for _, service := range services {
 		database := ""
@@ -125,7 +131,7 @@ func (a *app) rebuildServices(ctx context.Context, at *kafkaFlags, flags *rebuil
 	show := a.showsRebuilt(flags.dryRun)
 	var unknown int64 // that a person has to look at
 	for _, one := range todo {
-		report, err := a.rebuildOne(ctx, kafka, one, flags, wait, show)
+		report, err := a.rebuildOne(ctx, kafka, trusted, one, flags, wait, show)
 		if err != nil {
 			var old *rebuild.DatabaseError
 			if flags.data != "" && flags.dryRun && errors.As(err, &old) {
@@ -155,7 +161,7 @@ func named(services []string) string {
 	return "the services"
 }
 
-func (a *app) rebuildOne(ctx context.Context, at kafka.Config, one rebuilding, flags *rebuildFlags, wait time.Duration, show *rebuilt) (*rebuild.Report, error) {
+func (a *app) rebuildOne(ctx context.Context, at kafka.Config, trusted *signing.Keys, one rebuilding, flags *rebuildFlags, wait time.Duration, show *rebuilt) (*rebuild.Report, error) {
 	pool, err := rebuild.Open(one.database, one.service)
 	if err != nil {
 		return nil, usagef("the database URL of %s: %s", one.service, err)
@@ -167,7 +173,7 @@ func (a *app) rebuildOne(ctx context.Context, at kafka.Config, one rebuilding, f
 	}
 	line := a.liveLine()
 	show.begin(one.service)
-	report, err := rebuild.Run(ctx, rebuild.Config{Service: one.service, Kafka: at, Pool: pool, State: made, DryRun: flags.dryRun,
+	report, err := rebuild.Run(ctx, rebuild.Config{Service: one.service, Kafka: at, Pool: pool, State: made, Trusted: trusted, DryRun: flags.dryRun,
 		OpenTime: a.Patience, Found: show.found, Progress: func(p rebuild.Progress) { line.rebuilt(one.service, p) }})
 	line.end()
 	return report, errors.Join(show.report(report), err)

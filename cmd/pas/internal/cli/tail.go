@@ -29,6 +29,7 @@ type tailView struct {
 	Key         *string             `json:"key,omitempty"`
 	KeyBase64   []byte              `json:"key_base64,omitempty"`
 	Event       string              `json:"event,omitempty"`
+	NotSigned   bool                `json:"not_signed,omitempty"`
 	Headers     []map[string]string `json:"headers,omitempty"`
 	Value       json.RawMessage     `json:"value,omitempty"`
 	Text        *string             `json:"text,omitempty"`
@@ -58,7 +59,8 @@ Values and events are read as the services read them. A record whose type no ser
 
 Filters can be combined; a record must meet all. A value that is no JSON object, or that has a key twice, has no fields:
 --order, --user and --event skip it, without them it is shown as it is. The summary goes to standard error; it says how many
-records were unreadable and how many had no value. With --json, each record is one JSON document on one line.`,
+records were unreadable and how many had no value. With EVENT_TRUSTED_KEYS, as the services have it, events that move money are
+marked when no trusted key has signed them. With --json, each record is one JSON document on one line.`,
 		Example: `  pas tail orders payments order-failures
   pas tail payments --since 10m --event payment_captured,payment_refunded
   pas tail orders payments notifications --from-beginning --no-follow --order 1001 --headers
@@ -82,6 +84,9 @@ records were unreadable and how many had no value. With --json, each record is o
 			}
 			if filter.Grep, err = pattern(grep); err != nil {
 				return usagef("--grep %q is no regular expression: %s", grep, err)
+			}
+			if cfg.Trusted, err = a.trusted(); err != nil {
+				return err
 			}
 			cfg.Group = group
 			// JSON is not escaped for HTML: <, > and & in values stay readable.
@@ -164,6 +169,9 @@ func showRecord(p *render.Printer, r tail.Record, headers bool) {
 	case r.Unreadable != "":
 		value = p.Dim("("+strings.ReplaceAll(r.Unreadable, "_", " ")+") ") + value
 	}
+	if r.NotSigned {
+		value = p.Bad("(not signed) ") + value
+	}
 	event, key := r.Event, ""
 	if event == "" {
 		event = "-"
@@ -182,7 +190,7 @@ func showRecord(p *render.Printer, r tail.Record, headers bool) {
 
 // viewRecord makes the JSON of a record. Headers are a list, since Kafka allows a name twice.
 func viewRecord(r tail.Record, headers bool) tailView {
-	view := tailView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Event: r.Event}
+	view := tailView{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Time.UTC(), Event: r.Event, NotSigned: r.NotSigned}
 	view.Key, view.KeyBase64 = textOrBytes(r.Key)
 	if r.Unreadable == "" {
 		view.Value = r.Value

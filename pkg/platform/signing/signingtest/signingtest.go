@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/signing"
 )
 
 // Keys are a key of each service that signs.
@@ -37,6 +38,23 @@ func New(t *testing.T) Keys {
 		k.Trusted += service + ":" + base64.StdEncoding.EncodeToString(der) + "\n"
 	}
 	return k
+}
+
+// Signer returns the signer of a service.
+func (k Keys) Signer(t *testing.T, service string) *signing.Signer {
+	t.Helper()
+	s, err := signing.Settings{KeyFile: k.Files[service]}.Signer(service)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Keys returns the trusted keys.
+func (k Keys) Keys(t *testing.T) *signing.Keys {
+	t.Helper()
+	keys, err := signing.ParseKeys(k.Trusted)
+	require.NoError(t, err)
+	return keys
 }
 
 // Environ returns the settings of all services, and those of each service that signs.
