@@ -25,6 +25,7 @@ WHERE relnamespace = $1::text::regnamespace AND relkind IN ('r', 'p') ORDER BY 1
 // exceptions are the tables on which a service's role may do more, or less, than read and write rows: the verbs that it may use.
 var exceptions = map[string][]string{
 	"goose_db_version": {"SELECT"},
+	"audit_log":        {"SELECT"}, // and INSERT of some columns: see below
 	"rebuild_records":  {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"},
 	"rebuild_progress": {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"},
 }
@@ -81,6 +82,38 @@ func TestAServiceReadsAndWritesRowsAndNothingElse(t *testing.T) {
 		require.Empty(t, w.lines(conn, `SELECT relname::text FROM pg_class WHERE relowner = $1::text::regrole
 			UNION ALL SELECT proname::text FROM pg_proc WHERE proowner = $1::text::regrole
 			UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspowner = $1::text::regrole`, service))
+	}
+}
+
+// Whoever has taken over a service can neither remove what the audit log has, nor write entries of another time.
+func TestAServiceCannotChangeItsAuditLog(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	for _, service := range messages.Services() {
+		conn := w.as(service)
+		_, err := conn.Exec(t.Context(), `INSERT INTO `+service+`.audit_log (actor, operation, subject, details, address) VALUES ('anyone', 'thing.change', '1', '{}', '')`)
+		require.NoError(t, err)
+		for _, statement := range []string{
+			`INSERT INTO SERVICE.audit_log (at, actor, operation, subject) VALUES ('epoch', 'anyone', '', '')`,
+			`INSERT INTO SERVICE.audit_log (id, actor, operation, subject) OVERRIDING SYSTEM VALUE VALUES (9, 'anyone', '', '')`,
+			`UPDATE SERVICE.audit_log SET actor = 'user:ada'`, `UPDATE SERVICE.audit_log SET at = 'epoch'`,
+			`DELETE FROM SERVICE.audit_log`, `TRUNCATE SERVICE.audit_log`, `TRUNCATE SERVICE.audit_log, SERVICE.rebuild_records`,
+			`MERGE INTO SERVICE.audit_log a USING (SELECT) s ON true WHEN MATCHED THEN DELETE`,
+			`SELECT FROM SERVICE.audit_log FOR UPDATE`, `LOCK TABLE SERVICE.audit_log IN ACCESS EXCLUSIVE MODE`, `DROP TABLE SERVICE.audit_log`,
+			`ALTER TABLE SERVICE.audit_log DISABLE TRIGGER ALL`, `CREATE RULE mine AS ON INSERT TO SERVICE.audit_log DO INSTEAD NOTHING`,
+			`INSERT INTO SERVICE.audit_log (actor, operation, subject) VALUES ('', '', '') ON CONFLICT (id) DO UPDATE SET actor = 'user:ada'`,
+			`CREATE OR REPLACE FUNCTION SERVICE.prune_audit_log(interval, integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'`,
+			`ALTER SEQUENCE SERVICE.audit_log_id_seq RESTART`, `SELECT setval('SERVICE.audit_log_id_seq', 1)`,
+		} {
+			statement = strings.ReplaceAll(statement, "SERVICE", service)
+			require.Equal(t, insufficientPrivilege, attempt(t, conn, statement), statement)
+		}
+		require.Equal(t, []string{"0"}, w.lines(conn, `SELECT `+service+`.prune_audit_log('-100 years', 1000)::text`), "entries are kept for 30 days")
+		require.Equal(t, []string{"0"}, w.lines(conn, `SELECT `+service+`.pseudonymise_audit_log('ada', 'bob')::text`))
+		require.Equal(t, []string{"anyone thing.change"}, w.lines(conn, `SELECT actor || ' ' || operation FROM `+service+`.audit_log`))
+		other := w.as(map[bool]string{true: "payments", false: "orders"}[service == "orders"])
+		require.Equal(t, insufficientPrivilege, attempt(t, other, `SELECT FROM `+service+`.audit_log`))
 	}
 }
 

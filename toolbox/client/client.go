@@ -9,6 +9,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,6 +65,7 @@ type Client struct {
 	waits      func(what string) (answered func()) // nil: nobody is there to see it
 	once       bool                                // a 503 is returned at once: see NewBusy
 	token      *Token                              // for the public APIs; nil = none is sent
+	adminToken string                              // for the admin APIs; "" = none is sent
 }
 
 // usualConnections is how many idle connections to a service stay open for later requests.
@@ -92,6 +94,13 @@ func NewBusy(at Endpoints, connections int) *Client {
 // first request.
 func (c *Client) SetPatience(answerTime time.Duration, waits func(what string) (answered func())) {
 	c.answerTime, c.waits = answerTime, waits
+}
+
+// SetAdmin gives the client what the admin APIs ask for: a token, and for APIs over TLS the client's certificate and the
+// authorities that it trusts; nil means those of this machine. Call SetAdmin before the first request.
+func (c *Client) SetAdmin(token string, over *tls.Config) {
+	c.adminToken = token
+	c.http.Transport.(*http.Transport).TLSClientConfig = over
 }
 
 // Close drops idle connections, so that no goroutine is left behind.
@@ -225,8 +234,11 @@ func (c *Client) send(ctx context.Context, target string, req call) (Answer, err
 	for name, value := range req.header {
 		r.Header.Set(name, value)
 	}
-	if req.token != "" {
+	switch {
+	case req.token != "":
 		r.Header.Set("Authorization", "Bearer "+req.token)
+	case req.admin && c.adminToken != "":
+		r.Header.Set("Authorization", "Bearer "+c.adminToken)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {

@@ -85,9 +85,10 @@ func (p *Problem) Hint() string {
 	variable := "PAS_" + strings.ToUpper(p.Service)
 	switch p.Status {
 	case http.StatusUnauthorized:
-		if !p.Admin {
-			return "set PAS_TOKEN_FILE to a file that has a valid token of the login server, or PAS_TOKEN to the token"
+		if p.Admin {
+			return "set PAS_ADMIN_TOKEN_FILE to the file with the service's admin token, or PAS_ADMIN_TOKEN to the token"
 		}
+		return "set PAS_TOKEN_FILE to a file that has a valid token of the login server, or PAS_TOKEN to the token"
 	case http.StatusForbidden:
 		if p.Admin {
 			break

@@ -87,8 +87,11 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 			err := bounded(r.Context(), c.Run)
 			var remark interface{ Passed() bool }
 			passed := err == nil || errors.As(err, &remark) && remark.Passed()
-			if err != nil {
+			switch {
+			case err != nil && !isStranger(r.Context()):
 				result = err.Error()
+			case !passed:
+				result = "failed"
 			}
 			mu.Lock()
 			defer mu.Unlock()

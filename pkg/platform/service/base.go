@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"pasdetrois/pkg/platform/adminauth"
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/kafka"
@@ -25,6 +26,7 @@ type Base struct {
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" desc:"database connections at most, 4 or more, beside the one that each replica has for its lease; none: the number of CPUs, 4 at least"`
 
 	Auth      auth.Settings
+	Access    adminauth.Settings
 	Kafka     kafka.Config
 	Letters   deadletter.Bounds
 	Retention retention.Settings
@@ -47,7 +49,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
-		b.Auth.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
+		b.Auth.Validate(), b.Access.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),
@@ -73,6 +75,9 @@ func databaseURL(url string) error {
 
 // Admin returns the admin listener's address, for healthcheck.
 func (b Base) Admin() string { return b.AdminAddr }
+
+// AdminTLS reports whether the admin listener speaks TLS, for healthcheck.
+func (b Base) AdminTLS() bool { return b.Access.TLS() }
 
 // Logging returns level and format.
 func (b Base) Logging() (level, format string) { return b.LogLevel, b.LogFormat }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"pasdetrois/pkg/platform/adminauth"
 	"pasdetrois/pkg/platform/auditlog"
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/bus"
@@ -48,6 +49,7 @@ type Shell struct {
 	of            Identity
 	replica       string
 	public, admin net.Listener
+	operators     *adminauth.Guard
 	producer      *bus.Producer // nil when the service publishes nothing
 	outbox        *outbox.Relay // nil when the service has none
 	login         *auth.Login   // nil when nobody is asked
@@ -71,6 +73,9 @@ func (s *Shell) open() (err error) {
 		return err
 	}
 	if s.admin, err = s.listen(s.base.AdminListener, s.base.AdminAddr); err != nil {
+		return err
+	}
+	if s.operators, err = adminauth.New(s.base.Access, s.Log); err != nil {
 		return err
 	}
 	s.Tracer, err = tracing.Start(s.base.Tracing, tracing.Process{Service: s.of.Name, Version: s.of.Version, Instance: s.replica}, s.Log)
@@ -187,11 +192,12 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	health := httpx.NewHealth(s.checks(consumer, parts.Checks)...)
 	requests := httpx.NewMetrics(s.Metrics)
 	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.login.Wrap(s.api("", s.guarded(parts.Public))))), nil)
-	admin := health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
+	admin := s.operators.Wrap(health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
 		bus.Register(api, consumer, audited)
 		deadletter.Register(api, s.Letters, replays)
 		auditlog.Register(api, audited, s.Log)
-	})), s.Metrics)
+		s.operators.Describe(api)
+	})), s.Metrics))
 
 	first := []run.Component{
 		{Name: "drain", Run: func(ctx context.Context) error {
@@ -209,7 +215,7 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 		{Name: "waits", Run: s.waits.Run},
 		{Name: "presence", Run: s.migrated(leases, present.Run)},
 		{Name: "admin", Run: func(ctx context.Context) error {
-			return requests.Serve(ctx, s.admin, httpx.Admin, admin, nil, s.Log)
+			return requests.Serve(ctx, s.operators.Listener(s.admin), httpx.Admin, admin, nil, s.Log)
 		}},
 	}
 	if s.login != nil {
