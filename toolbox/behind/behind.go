@@ -9,6 +9,8 @@
 //	behind       there is no row, or the row has not come so far
 //	contradicts  the row ended in another way
 //
+// An order or a payment that retention has removed counts as one that has the decision.
+//
 // A row that is ahead of the topics is no finding: its message is still to be published.
 //
 // # Order of reading

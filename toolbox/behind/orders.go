@@ -69,6 +69,8 @@ const decidedByHTTP = "http"
 
 const ordersSQL = `SELECT order_id, status, decided_by, late_payment FROM orders.audit_orders WHERE order_id = ANY($1)`
 
+const removedOrdersSQL = `SELECT id FROM orders.audit_removed WHERE id = ANY($1::uuid[])`
+
 func (orders) compare(ctx context.Context, conn *pgx.Conn, claims []claim) ([]answer, error) {
 	found, err := conn.Query(ctx, ordersSQL, abouts(claims))
 	if err != nil {
@@ -83,8 +85,15 @@ func (orders) compare(ctx context.Context, conn *pgx.Conn, claims []claim) ([]an
 	}); err != nil {
 		return nil, err
 	}
+	gone, err := removed(ctx, conn, removedOrdersSQL, without(claims, rows))
+	if err != nil {
+		return nil, err
+	}
 	answers := make([]answer, len(claims))
 	for i, c := range claims {
+		if gone[c.about] {
+			continue // it has the decision
+		}
 		o := rows[c.about]
 		answers[i] = answer{o.judge(c.what), o.status}
 	}

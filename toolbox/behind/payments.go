@@ -56,6 +56,8 @@ type payment struct {
 
 const paymentsSQL = `SELECT order_id, status, payment_id, outside FROM payments.audit_payments WHERE order_id = ANY($1)`
 
+const removedPaymentsSQL = `SELECT id FROM payments.audit_removed WHERE id = ANY($1::uuid[])`
+
 func (payments) compare(ctx context.Context, conn *pgx.Conn, claims []claim) ([]answer, error) {
 	found, err := conn.Query(ctx, paymentsSQL, abouts(claims))
 	if err != nil {
@@ -70,8 +72,15 @@ func (payments) compare(ctx context.Context, conn *pgx.Conn, claims []claim) ([]
 	}); err != nil {
 		return nil, err
 	}
+	gone, err := removed(ctx, conn, removedPaymentsSQL, without(claims, rows))
+	if err != nil {
+		return nil, err
+	}
 	answers := make([]answer, len(claims))
 	for i, c := range claims {
+		if gone[c.about] {
+			continue // it has the decision
+		}
 		p := rows[c.about]
 		answers[i] = answer{p.judge(c), p.status}
 		if p.paymentID != "" {

@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/toolbox/feed"
 )
@@ -28,6 +33,7 @@ type causes struct {
 	asked map[string]bool            // the suspects, by order or message id
 	old   map[string]map[string]bool // ids of messages about a suspect that the service had handled before
 	fresh map[string]map[string]bool // and of those that it had not handled
+	gone  map[[16]byte]bool          // tombstones of suspects that retention has removed
 }
 
 // newCauses takes the groups with the offsets that they had committed at the pause.
@@ -47,6 +53,7 @@ func (c *causes) suspect(ch change) {
 
 // explained reports whether something else than the replay explains the change. The rules, in this order:
 //
+//  0. The row is gone, and retention has removed its order or its payment.
 //  1. A dead letter was added for a record that the service had not handled before. Other changes of dead letters count.
 //  2. The row reached its present state without a message, and had not done so before.
 //  3. One of the row's messages is new. A later copy of an old message is not: its id is among the old ones.
@@ -54,6 +61,9 @@ func (c *causes) explained(ch change) bool {
 	r := ch.is
 	if r == nil {
 		r = ch.was
+	}
+	if ch.is == nil && c.gone[retention.ID(r.about)] {
+		return true
 	}
 	if tables(c.service)[r.table].positions {
 		return ch.was == nil && c.isNew(r.key)
@@ -67,6 +77,34 @@ func (c *causes) explained(ch change) bool {
 		}
 	}
 	return false
+}
+
+// removedSQL reads the tombstones of the service that has the schema.
+const removedSQL = `SELECT id FROM %s.audit_removed WHERE id = ANY($1::uuid[])`
+
+// readRemoved reads which suspects retention has removed. Notifications keep their rows.
+func (c *causes) readRemoved(ctx context.Context, databaseURL string) error {
+	if c.service == messages.ServiceNotifications {
+		return nil
+	}
+	conn, err := pgdb.ConnectShared(ctx, databaseURL)
+	if err != nil {
+		return fmt.Errorf("connect to the database of %s: %w", c.service, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	found, err := conn.Query(ctx, fmt.Sprintf(removedSQL, pgx.Identifier{c.service}.Sanitize()), retention.IDs(slices.Collect(maps.Keys(c.asked))))
+	if err == nil {
+		c.gone = map[[16]byte]bool{}
+		var id [16]byte
+		_, err = pgx.ForEachRow(found, []any{&id}, func() error {
+			c.gone[id] = true
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("read what retention removed of %s: %w", c.service, err)
+	}
+	return nil
 }
 
 // isNew reports whether the record at a position, written topic/partition@offset, was not handled before the pause. A

@@ -249,6 +249,9 @@ func (r *run) compare(ctx context.Context) (*Comparison, error) {
 	c := newCauses(r.Service, r.Kafka, r.groups, r.Trusted)
 	return compare(r.Service, r.before, after, c.suspect, c.explained, func() error {
 		r.step("looking for what else explains the differences")
+		if err := c.readRemoved(ctx, r.Database); err != nil {
+			return err
+		}
 		return c.read(ctx)
 	})
 }
