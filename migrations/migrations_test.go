@@ -96,9 +96,9 @@ func TestDownTouchesNobodyElse(t *testing.T) {
 	w.up()
 	require.NoError(t, migrations.Down(t.Context(), w.AdminURL, "payments"))
 	require.Equal(t, []string{
-		"notifications.audit_log", "notifications.dead_letters", "notifications.goose_db_version", "notifications.mailboxes", "notifications.notifications",
+		"notifications.audit_log", "notifications.dead_letters", "notifications.erased_letters", "notifications.erasures", "notifications.goose_db_version", "notifications.mailboxes", "notifications.notifications",
 		"notifications.rebuild_lease", "notifications.rebuild_progress", "notifications.rebuild_records", "notifications.replicas",
-		"orders.audit_log", "orders.dead_letters", "orders.goose_db_version", "orders.held_messages", "orders.idempotency_keys",
+		"orders.audit_log", "orders.dead_letters", "orders.erased_letters", "orders.erasures", "orders.goose_db_version", "orders.held_messages", "orders.idempotency_keys",
 		"orders.inventory", "orders.order_events", "orders.order_lines", "orders.orders", "orders.outbox", "orders.outbox_lease",
 		"orders.rebuild_lease", "orders.rebuild_progress", "orders.rebuild_records", "orders.removed_orders", "orders.removed_pieces", "orders.replicas",
 		"payments.goose_db_version",

@@ -44,12 +44,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	shell.Metrics.MustRegister(kept.Collector(log))
 	metrics := app.NewMetrics(shell.Metrics)
 	outcomes := app.NewRecorder(app.RecorderConfig{Store: kept, Publisher: shell.Publisher(), Log: log})
-	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: sender, Recorder: outcomes, Limit: newLimit(cfg, shell.DB), Metrics: metrics,
+	emails := app.NewDispatcher(app.DispatcherConfig{Store: kept, Sender: email.ToNobodyErased(sender), Recorder: outcomes, Limit: newLimit(cfg, shell.DB), Metrics: metrics,
 		Log: log, Tracer: shell.Tracer, Concurrency: cfg.EmailConcurrency, SendTimeout: cfg.EmailTimeout, DrainTimeout: cfg.DrainTimeout,
 		Retries: domain.Retries{Backoff: domain.Backoff{First: time.Second, Max: cfg.EmailRetryMax}, For: cfg.EmailRetryFor}})
 	notifications := app.New(app.Config{Store: kept, Dispatcher: emails, Metrics: metrics, Log: log})
 	return shell.Run(ctx, service.Parts{
 		Handlers: notifications.Table(),
+		Users:    store.NewUsers(kept, email.Mailbox),
 		Public: service.API{About: "What was sent to whom, and when.",
 			Register: func(api huma.API) { httpapi.Register(api, notifications, log) }},
 		Admin: service.API{About: "What notifications consumes, messages that it could not handle, and emails that failed.",

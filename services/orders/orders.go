@@ -45,6 +45,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	return shell.Run(ctx, service.Parts{
 		Handlers: orders.Table(),
+		Users:    kept,
 		Public:   service.API{About: "Place orders and follow them.", Register: api.Register},
 		Admin:    service.API{About: "The catalogue, messages to publish again, what orders consumes, and messages that it could not handle.", Register: api.RegisterAdmin},
 		Early:    &httpx.Early{Method: http.MethodPost, Path: "/orders", Busy: orders.Busy},

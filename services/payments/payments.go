@@ -36,8 +36,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer charging.Close()
+	books, err := provider.BooksOf(cfg.ProviderURL)
+	if err != nil {
+		return err
+	}
+	kept := store.New(shell.DB)
 	payments := app.New(app.Config{
-		Store:       store.New(shell.DB),
+		Store:       kept,
 		Provider:    provider.Measure(charging, shell.Metrics, shell.Tracer),
 		FraudLimits: limits,
 		AlertEmail:  cfg.FraudAlertEmail,
@@ -47,6 +52,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	})
 	return shell.Run(ctx, service.Parts{
 		Handlers: payments.Table(),
+		Users:    store.NewUsers(kept, books),
 		Public: service.API{About: "What became of the payment of an order.",
 			Register: func(api huma.API) { httpapi.Register(api, payments, log) }},
 		Admin:  service.API{About: "What payments consumes, and messages that it could not handle."},

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/erasure"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/rebuild"
 	"pasdetrois/pkg/platform/signing"
@@ -41,6 +42,7 @@ type Config struct {
 	DryRun  bool // compare only
 	// Trusted keys must have signed the events that the contract says are signed; nil = unsigned ones are believed as well.
 	Trusted *signing.Keys
+	Erasing erasure.Keys // of the service, to find erased users; it needs none while nobody was erased
 	// OpenTime bounds each wait for an answer of Kafka; 0 = 30 s.
 	OpenTime time.Duration
 	// Found is called for each finding. It may be nil.
@@ -156,6 +158,9 @@ func (r *run) step(format string, args ...any) {
 
 func (r *run) run(ctx context.Context) error {
 	if err := checkDatabase(ctx, r.Pool, r.Service); err != nil {
+		return err
+	}
+	if err := r.keepErased(ctx); err != nil {
 		return err
 	}
 	var err error

@@ -29,12 +29,15 @@ type Parker interface {
 // ConsumerConfig configures a Consumer.
 type ConsumerConfig struct {
 	kafka.Config
-	Service       string // consumer groups are <prefix><service>.<topic>
-	Replica       string // names this process among those of the service; "" = nobody can take over from it
-	Table         Table
-	Publisher     Publisher
-	Parker        Parker
-	Trusted       *signing.Keys // nil: events that move money need no signature
+	Service   string // consumer groups are <prefix><service>.<topic>
+	Replica   string // names this process among those of the service; "" = nobody can take over from it
+	Table     Table
+	Publisher Publisher
+	Parker    Parker
+	Trusted   *signing.Keys // nil: events that move money need no signature
+	// Map replaces a decoded message and its record before a use case gets them, as for erased users; nil = none is replaced. Its
+	// error is that of the record.
+	Map           func(messages.Message, messages.Record) (messages.Message, messages.Record, error)
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 	Tracer        *tracing.Tracer
@@ -82,6 +85,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	d.tracer, d.cfg, d.replica, d.trusted = cfg.Tracer, cfg.Config, cfg.Replica, cfg.Trusted
+	d.mapped = cfg.Map
 	reader := lanes.New(lanes.Config{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
 	topics := cfg.Table.topics()
 	c := &Consumer{

@@ -29,6 +29,7 @@ type dispatcher struct {
 	cfg       kafka.Config // names topics and groups in spans
 	replica   string
 	trusted   *signing.Keys
+	mapped    func(messages.Message, messages.Record) (messages.Message, messages.Record, error) // nil = none
 }
 
 // route is a Route and the batches of messages that wait for it.
@@ -144,6 +145,11 @@ func (d *dispatcher) dispatch(ctx context.Context, r messages.Record, seen func(
 		err = fault.Wrap(signing.ReasonNotSigned, err)
 		d.undecodable(ctx, r, err)
 		return "", err
+	}
+	if d.mapped != nil {
+		if m, r, err = d.mapped(m, r); err != nil {
+			return "", err
+		}
 	}
 	in := In[messages.Event]{ID: m.ID, Event: m.Event, Time: m.Time, OrderTime: m.OrderTime, Source: m.Source, Outside: m.Outside,
 		TraceParent: m.TraceParent, Record: r}

@@ -174,3 +174,6 @@ func (w *Worker) problem(err error) error {
 		return w.failures.Answer(err, "the database does not answer")
 	}
 }
+
+// Shown returns a letter as GET /dead-letters/{id} shows it.
+func Shown(l Letter) Body { return full(l) }

@@ -10,6 +10,7 @@ import (
 	"pasdetrois/pkg/platform/adminauth"
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/erasure"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/retention"
@@ -30,6 +31,7 @@ type Base struct {
 	Kafka     kafka.Config
 	Letters   deadletter.Bounds
 	Retention retention.Settings
+	Erasing   erasure.Settings
 	Signing   signing.Settings
 	Tracing   tracing.Settings
 
@@ -49,7 +51,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
-		b.Auth.Validate(), b.Access.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
+		b.Auth.Validate(), b.Access.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Erasing.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
 		databaseURL(b.DatabaseURL),

@@ -19,6 +19,7 @@ import (
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/bus"
 	"pasdetrois/pkg/platform/deadletter"
+	"pasdetrois/pkg/platform/erasure"
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
@@ -162,6 +163,8 @@ type Parts struct {
 	Early    *httpx.Early // refuses public requests before they cost anything; nil = none
 	Checks   []httpx.Check
 	Ending   []retention.Kind // rows that end, beside those that every service has
+	// Users is what the service keeps about users; nil = nothing. Its schema then has the tables erasures and erased_letters.
+	Users erasure.Data
 
 	Loops      []run.Component // accept or decide work: stop with the consumer and the public API
 	Effects    []run.Component // carry out what was decided: stop next
@@ -175,6 +178,11 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	if s.producer != nil {
 		cfg.Publisher = s.producer
 	}
+	users, err := s.users(parts.Users)
+	if err != nil {
+		return err
+	}
+	users.into(&cfg)
 	consumer, err := bus.NewConsumer(cfg)
 	if err != nil {
 		return err
@@ -189,13 +197,14 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 
 	audited := auditlog.New(s.DB)
 
-	health := httpx.NewHealth(s.checks(consumer, parts.Checks)...)
+	health := httpx.NewHealth(s.checks(consumer, append(users.checks(), parts.Checks...))...)
 	requests := httpx.NewMetrics(s.Metrics)
 	public := health.Mount(s.Tracer.HTTP(requests.Measure(s.login.Wrap(s.api("", s.guarded(parts.Public))))), nil)
 	admin := s.operators.Wrap(health.Mount(requests.Measure(s.api(", admin", parts.Admin, func(api huma.API) {
 		bus.Register(api, consumer, audited)
 		deadletter.Register(api, s.Letters, replays)
 		auditlog.Register(api, audited, s.Log)
+		users.register(api)
 		s.operators.Describe(api)
 	})), s.Metrics))
 
@@ -205,8 +214,8 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 			health.Drain()
 			return nil
 		}},
-		{Name: "consumer", Run: s.migrated(s.DB, consumer.Run)},
-		{Name: "replays", Run: s.migrated(s.DB, replays.Run)},
+		{Name: "consumer", Run: s.migrated(s.DB, users.before(consumer.Run))},
+		{Name: "replays", Run: s.migrated(s.DB, users.before(replays.Run))},
 		{Name: "http", Run: func(ctx context.Context) error {
 			return requests.Serve(ctx, s.public, httpx.Public, public, parts.Early, s.Log)
 		}},
@@ -222,6 +231,7 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 		last = append(last, run.Component{Name: "login", Run: s.login.Run})
 	}
 	parts.Loops = append(parts.Loops, run.Component{Name: "retention", Run: s.retention(parts.Ending).Run})
+	parts.Background = append(parts.Background, users.components()...)
 	if s.outbox != nil {
 		parts.Background = append(parts.Background, run.Component{Name: "outbox", Run: s.outbox.Run})
 	}

@@ -16,6 +16,7 @@ import (
 
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/erasure"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	state "pasdetrois/pkg/platform/rebuild"
@@ -171,9 +172,13 @@ func (a *app) rebuildOne(ctx context.Context, at kafka.Config, trusted *signing.
 	if err != nil {
 		return nil, err
 	}
+	keys, err := erasure.Settings{KeyFile: a.Environ["ERASURE_KEY_FILE"]}.Keys()
+	if err != nil {
+		return nil, usagef("%s", err)
+	}
 	line := a.liveLine()
 	show.begin(one.service)
-	report, err := rebuild.Run(ctx, rebuild.Config{Service: one.service, Kafka: at, Pool: pool, State: made, Trusted: trusted, DryRun: flags.dryRun,
+	report, err := rebuild.Run(ctx, rebuild.Config{Service: one.service, Kafka: at, Pool: pool, State: made, Trusted: trusted, DryRun: flags.dryRun, Erasing: keys,
 		OpenTime: a.Patience, Found: show.found, Progress: func(p rebuild.Progress) { line.rebuilt(one.service, p) }})
 	line.end()
 	return report, errors.Join(show.report(report), err)

@@ -116,6 +116,7 @@ func (r *Rebuilder) Fold(ctx context.Context, stories []rebuild.Story, write boo
 }
 
 const asideSQL = `SELECT topic, partition, record_offset, record_time, state <> 'replayed' FROM dead_letters
+UNION ALL SELECT topic, partition, record_offset, record_time, NOT replayed FROM erased_letters
 UNION ALL SELECT topic, partition, record_offset, record_time, false FROM held_messages`
 
 // readAside reads once which records are dead letters or held messages: they are not read again.

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"time"
 
+	"pasdetrois/pkg/platform/erasure"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/services/payments/internal/app"
@@ -46,6 +47,10 @@ type Books interface {
 	// Restate compares the books with payments that are certain, and returns the entries that differ. With write it makes
 	// them so. It takes and gives back no money.
 	Restate(ctx context.Context, q pgdb.Querier, payments []domain.Payment, write bool) ([]Restated, error)
+	// Erase replaces a user by a pseudonym, and returns in how many entries.
+	Erase(ctx context.Context, q pgdb.Querier, user, pseudonym string) (int64, error)
+	// Export calls put with each entry about a user.
+	Export(ctx context.Context, q pgdb.Querier, user string, put func(erasure.Row) error) error
 }
 
 // Restated is an entry of the books that differs.
