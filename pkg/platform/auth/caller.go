@@ -4,6 +4,8 @@ package auth
 import (
 	"context"
 	"slices"
+
+	"pasdetrois/pkg/messages"
 )
 
 // Scope is a right that a token gives, a name in its claim "scope" (RFC 9068).
@@ -11,10 +13,10 @@ type Scope string
 
 // The scopes of the services' APIs.
 const (
-	WriteOrders Scope = "orders:write"    // place and cancel orders of one's own
-	ReadOrders  Scope = "orders:read"     // read what is one's own: orders, payments, notifications
-	ReadAll     Scope = "orders:read:all" // read everybody's, as support does
-	Admin       Scope = "admin"           // everything
+	Write   Scope = messages.ScopeWrite   // change what is one's own
+	Read    Scope = messages.ScopeRead    // read what is one's own
+	ReadAll Scope = messages.ScopeReadAll // read everybody's, as support does
+	Admin   Scope = messages.ScopeAdmin   // everything
 )
 
 // Caller is who a request comes from. The zero Caller is nobody: without a user and without rights.
@@ -49,7 +51,7 @@ func Of(ctx context.Context) Caller {
 // Asked reports whether the caller had to log in. Anyone had not.
 func (c Caller) Asked() bool { return c.asked || !c.known }
 
-// May reports whether the caller has a scope. Admin includes all others, and ReadAll includes ReadOrders.
+// May reports whether the caller has a scope. Admin includes all others, and ReadAll includes Read.
 func (c Caller) May(s Scope) bool {
 	switch {
 	case !c.known:
@@ -58,13 +60,13 @@ func (c Caller) May(s Scope) bool {
 		return true
 	}
 	return slices.Contains(c.scopes, s) || slices.Contains(c.scopes, Admin) ||
-		s == ReadOrders && slices.Contains(c.scopes, ReadAll)
+		s == Read && slices.Contains(c.scopes, ReadAll)
 }
 
 // Reads returns whose rows the caller may read: only the user's own, or everybody's.
 func (c Caller) Reads() (user string, only bool) { return c.own(ReadAll) }
 
-// Writes returns whose orders the caller may change: only the user's own, or everybody's.
+// Writes returns whose rows the caller may change: only the user's own, or everybody's.
 func (c Caller) Writes() (user string, only bool) { return c.own(Admin) }
 
 func (c Caller) own(all Scope) (user string, only bool) {

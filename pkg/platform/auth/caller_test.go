@@ -9,7 +9,7 @@ import (
 
 func TestWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
-	all := []Scope{WriteOrders, ReadOrders, ReadAll, Admin}
+	all := []Scope{Write, Read, ReadAll, Admin}
 	for name, c := range map[string]struct {
 		caller        Caller
 		may           []Scope
@@ -18,8 +18,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"nobody":          {Caller{}, nil, false, false},
 		"anyone":          {Anyone, all, true, true},
 		"without a scope": {User("ada"), nil, false, false},
-		"a user":          {User("ada", WriteOrders, ReadOrders), []Scope{WriteOrders, ReadOrders}, false, false},
-		"support":         {User("sue", ReadAll), []Scope{ReadOrders, ReadAll}, true, false},
+		"a user":          {User("ada", Write, Read), []Scope{Write, Read}, false, false},
+		"support":         {User("sue", ReadAll), []Scope{Read, ReadAll}, true, false},
 		"admin":           {User("", Admin), all, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {

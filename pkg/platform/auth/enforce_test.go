@@ -19,8 +19,8 @@ func site(after func(huma.API)) http.Handler {
 	api := humago.New(mux, huma.DefaultConfig("site", "1"))
 	auth.Enforce(api)
 	for path, security := range map[string][]map[string][]string{
-		"/own":       auth.Needs(auth.ReadOrders),
-		"/either":    auth.Needs(auth.ReadOrders, auth.WriteOrders),
+		"/own":       auth.Needs(auth.Read),
+		"/either":    auth.Needs(auth.Read, auth.Write),
 		"/admin":     auth.Needs(auth.Admin),
 		"/open":      auth.Public(),
 		"/forgotten": nil,
@@ -54,7 +54,7 @@ func TestAnOperationIsClosedUnlessTheCallerMeetsItsNeeds(t *testing.T) {
 		"/foreign":   {401, 403, 403, 403, 200},
 		"/empty":     {401, 403, 403, 403, 200},
 	} {
-		for i, c := range []auth.Caller{{}, auth.User("u", auth.ReadOrders), auth.User("u", auth.WriteOrders), auth.User("u", auth.Admin), auth.Anyone} {
+		for i, c := range []auth.Caller{{}, auth.User("u", auth.Read), auth.User("u", auth.Write), auth.User("u", auth.Admin), auth.Anyone} {
 			require.Equal(t, want[i], ask(h, path, c).Code, "%s, caller %d", path, i)
 		}
 	}

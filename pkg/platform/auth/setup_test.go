@@ -53,7 +53,7 @@ func (d *door) run(change ...func(*auth.Settings)) {
 	d.inner = d.login.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Pattern = "GET /whoami"
 		c := auth.Of(r.Context())
-		_ = json.NewEncoder(w).Encode(map[string]any{"user": c.User, "reads": c.May(auth.ReadOrders), "writes": c.May(auth.WriteOrders), "admin": c.May(auth.Admin)})
+		_ = json.NewEncoder(w).Encode(map[string]any{"user": c.User, "reads": c.May(auth.Read), "writes": c.May(auth.Write), "admin": c.May(auth.Admin)})
 	}))
 }
 

@@ -128,7 +128,7 @@ func (l *Login) read(id *oidc.IDToken) (t token, err error) {
 	t.caller = User("", scopes...)
 	text, given := all[l.settings.UserClaim]
 	if !given && t.caller.May(Admin) {
-		return t, nil // a program of the operator's: it has no orders of its own
+		return t, nil // a program of the operator's: nothing is its own
 	}
 	if t.caller.User, err = user(text); err != nil {
 		return t, &refused{fmt.Sprintf("the token's claim %s is no user_id: %s", l.settings.UserClaim, err)}

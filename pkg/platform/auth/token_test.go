@@ -23,7 +23,7 @@ func TestATokenOfTheLoginServerNamesTheCaller(t *testing.T) {
 	for _, algorithm := range []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA} {
 		d.server.Rotate(algorithm)
 		d.pass(auth.RefreshAfter)
-		token := d.server.Token("ada", auth.ReadOrders)
+		token := d.server.Token("ada", auth.Read)
 		for range 2 {
 			d.accepts(token, `"user":"ada"`, `"reads":true`, `"writes":false`)
 		}

@@ -41,7 +41,7 @@ type getOutput struct{ Body Shipment }
 func Register(api huma.API, shipments Shipments, log *slog.Logger) {
 	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	httpx.Register(api, huma.Operation{OperationID: "get-shipment", Method: http.MethodGet, Path: "/shipments/{order_id}",
-		Summary: "Show the shipment of an order", Tags: []string{"shipments"}, Security: auth.Needs(auth.ReadOrders),
+		Summary: "Show the shipment of an order", Tags: []string{"shipments"}, Security: auth.Needs(auth.Read),
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *getInput) (*getOutput, error) {
 			ctx, cancel := httpx.Bounded(ctx)

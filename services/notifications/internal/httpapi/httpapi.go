@@ -69,7 +69,7 @@ const away = "the database does not answer"
 func Register(api huma.API, notifications Notifications, log *slog.Logger) {
 	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	httpx.Register(api, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/notifications",
-		Summary: "List notifications, newest first", Tags: []string{"notifications"}, Security: auth.Needs(auth.ReadOrders),
+		Summary: "List notifications, newest first", Tags: []string{"notifications"}, Security: auth.Needs(auth.Read),
 		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *listInput) (*httpx.PageOutput[Notification], error) {
 			q := app.Query{UserID: string(in.UserID), OrderID: string(in.OrderID)}

@@ -22,7 +22,7 @@ func by(h http.Handler, c auth.Caller) http.Handler {
 
 func TestAListHasTheNotificationsThatItsCallerMayRead(t *testing.T) {
 	t.Parallel()
-	ada, bob := auth.User("ada", auth.ReadOrders), auth.User("bob", auth.ReadOrders)
+	ada, bob := auth.User("ada", auth.Read), auth.User("bob", auth.Read)
 	support, admin := auth.User("sue", auth.ReadAll), auth.User("", auth.Admin)
 	alert := about("1", messages.KindFraudAlert, "ada") // to the staff, about her
 	alert.To = "security@example.com"
@@ -46,7 +46,7 @@ func TestAListHasTheNotificationsThatItsCallerMayRead(t *testing.T) {
 		{ada, url.Values{"user_id": {"bob"}}, nil},
 		{ada, url.Values{"user_id": {"bob"}, "order_id": {"1"}}, nil},
 		{ada, url.Values{"user_id": {"Ada"}}, nil},
-		{auth.User("", auth.ReadOrders), nil, nil},
+		{auth.User("", auth.Read), nil, nil},
 		{auth.Caller{}, nil, nil},
 		{support, nil, all},
 		{support, url.Values{"user_id": {"ada"}}, []string{"3confirmed", "1fraud_alert", "1failed"}},
@@ -67,7 +67,7 @@ func TestNotificationsOfAnotherAreLikeNone(t *testing.T) {
 	s := store.New(pool)
 	_, err := s.Add(t.Context(), []domain.Notification{about("hers", "confirmed", "ada")}, 0)
 	require.NoError(t, err)
-	h := by(handler(overStore(s)), auth.User("bob", auth.ReadOrders))
+	h := by(handler(overStore(s)), auth.User("bob", auth.Read))
 	ask := func(order string) (string, []string) {
 		statements.Take()
 		w := get(t, h, http.MethodGet, "/notifications?order_id="+order)

@@ -36,7 +36,7 @@ type productsOutput struct {
 func (a *API) registerInventory(api huma.API) {
 	tags := []string{"inventory"}
 	httpx.Register(api, huma.Operation{OperationID: "list-inventory", Method: http.MethodGet, Path: "/inventory", Tags: tags,
-		Security: auth.Needs(auth.ReadOrders, auth.WriteOrders),
+		Security: auth.Needs(auth.Read, auth.Write),
 		Summary:  "List the catalogue with its stock", Errors: []int{503}},
 		func(ctx context.Context, _ *struct{}) (*productsOutput, error) {
 			ctx, cancel := a.bounded(ctx)
@@ -53,7 +53,7 @@ func (a *API) registerInventory(api huma.API) {
 			return out, nil
 		})
 	httpx.Register(api, huma.Operation{OperationID: "get-product", Method: http.MethodGet, Path: "/inventory/{sku}", Tags: tags,
-		Security: auth.Needs(auth.ReadOrders, auth.WriteOrders),
+		Security: auth.Needs(auth.Read, auth.Write),
 		Summary:  "Get a product with its stock", Errors: []int{404, 503}},
 		func(ctx context.Context, in *skuInput) (*productOutput, error) {
 			if !httpx.Storable(in.SKU) {

@@ -42,7 +42,7 @@ func BenchmarkPost(b *testing.B) {
 func post(b *testing.B, server *authtest.Server, login auth.Settings, users int) {
 	tokens := make([]string, users)
 	for i := range tokens {
-		tokens[i] = "Bearer " + server.Sign(server.Claims(time.Now(), "user-"+strconv.Itoa(i), auth.WriteOrders, auth.ReadOrders))
+		tokens[i] = "Bearer " + server.Sign(server.Claims(time.Now(), "user-"+strconv.Itoa(i), auth.Write, auth.Read))
 	}
 	const clients = 16
 	url := served(b, login)

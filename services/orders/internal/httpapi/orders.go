@@ -54,7 +54,7 @@ func (a *API) registerOrders(api huma.API) {
 	answers := func(codes ...string) map[string]*huma.Response { return answersWith(schema, codes...) }
 	read := answers("200")
 	read["304"] = &huma.Response{Description: "It is still what If-None-Match names"}
-	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags, Security: auth.Needs(auth.WriteOrders),
+	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags, Security: auth.Needs(auth.Write),
 		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
 		Parameters:      []*huma.Param{keyParameter()},
 		BodyReadTimeout: -1, // strictBody has read the body already; huma's deadline would end the wait for the outcome
@@ -63,11 +63,11 @@ func (a *API) registerOrders(api huma.API) {
 	if a.logins {
 		userOfLogin(api.OpenAPI())
 	}
-	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags, Security: auth.Needs(auth.ReadOrders),
+	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags, Security: auth.Needs(auth.Read),
 		Summary: "Get an order", Responses: read, Errors: []int{400, 404, 503}}, a.get)
-	httpx.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags, Security: auth.Needs(auth.ReadOrders),
+	httpx.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags, Security: auth.Needs(auth.Read),
 		Summary: "List orders, newest first", Errors: []int{400, 503}}, a.list)
-	httpx.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags, Security: auth.Needs(auth.WriteOrders),
+	httpx.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags, Security: auth.Needs(auth.Write),
 		DefaultStatus: http.StatusAccepted, Summary: "Cancel an order", Responses: answers("200", "202"),
 		Description: "202 while the payment is being voided or refunded, 200 when it is cancelled.",
 		Errors:      []int{400, 404, 409, 413, 415, 503}}, a.cancel)

@@ -111,10 +111,10 @@ func overStore(t *testing.T, db *pgxpool.Pool, wrap func(app.Store) app.Store, c
 // callers are the callers that a request may name in the header Caller. Without the header, it comes from anyone.
 var callers = map[string]auth.Caller{
 	"nobody":   {},
-	"ada":      auth.User("ada", auth.WriteOrders, auth.ReadOrders),
-	"bob":      auth.User("bob", auth.WriteOrders, auth.ReadOrders),
-	"nameless": auth.User("", auth.WriteOrders, auth.ReadOrders),
-	"clerk":    auth.User("sue", auth.WriteOrders, auth.ReadAll),
+	"ada":      auth.User("ada", auth.Write, auth.Read),
+	"bob":      auth.User("bob", auth.Write, auth.Read),
+	"nameless": auth.User("", auth.Write, auth.Read),
+	"clerk":    auth.User("sue", auth.Write, auth.ReadAll),
 	"support":  auth.User("sue", auth.ReadAll),
 	"admin":    auth.User("root", auth.Admin),
 	"machine":  auth.User("", auth.Admin),

@@ -29,7 +29,7 @@ type timelineBody struct {
 func (a *API) registerTimeline(api huma.API) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[timelineBody](), true, "Timeline")
 	httpx.Register(api, huma.Operation{OperationID: "order-events", Method: http.MethodGet, Path: "/orders/{id}/events",
-		Tags: []string{"orders"}, Security: auth.Needs(auth.ReadOrders), Summary: "What happened to an order",
+		Tags: []string{"orders"}, Security: auth.Needs(auth.Read), Summary: "What happened to an order",
 		Description: "The timeline so far as JSON, or as server-sent events with `Accept: text/event-stream`. The stream ends when the order is " +
 			"settled; requested again with the last event's id it answers 204, which stops an EventSource. While the database is away " +
 			"the stream is open and silent, and a stream for which there is no room ends at once and says when to come back.",

@@ -66,7 +66,7 @@ func Register(api huma.API, payments Payments, log *slog.Logger) {
 	failures := httpx.NewFailures(log, pgdb.IsUnavailable)
 	tags := []string{"payments"}
 	httpx.Register(api, huma.Operation{OperationID: "get-payment", Method: http.MethodGet, Path: "/payments/{order_id}",
-		Summary: "Show the payment of an order", Tags: tags, Security: auth.Needs(auth.ReadOrders),
+		Summary: "Show the payment of an order", Tags: tags, Security: auth.Needs(auth.Read),
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *getInput) (*getOutput, error) {
 			ctx, cancel := httpx.Bounded(ctx)
@@ -84,7 +84,7 @@ func Register(api huma.API, payments Payments, log *slog.Logger) {
 			return &getOutput{Body: shown(p)}, nil
 		})
 	httpx.Register(api, huma.Operation{OperationID: "list-payments", Method: http.MethodGet, Path: "/payments",
-		Summary: "List payments, newest first", Tags: tags, Security: auth.Needs(auth.ReadOrders),
+		Summary: "List payments, newest first", Tags: tags, Security: auth.Needs(auth.Read),
 		Errors: []int{http.StatusBadRequest, http.StatusServiceUnavailable}},
 		func(ctx context.Context, in *listInput) (*httpx.PageOutput[Payment], error) {
 			ctx, cancel := httpx.Bounded(ctx)

@@ -23,9 +23,9 @@ func by(h http.Handler, c auth.Caller) http.Handler {
 }
 
 var (
-	ada      = auth.User("ada", auth.ReadOrders)
-	bob      = auth.User("bob", auth.ReadOrders)
-	nameless = auth.User("", auth.ReadOrders)
+	ada      = auth.User("ada", auth.Read)
+	bob      = auth.User("bob", auth.Read)
+	nameless = auth.User("", auth.Read)
 	support  = auth.User("sue", auth.ReadAll)
 	admin    = auth.User("", auth.Admin)
 )
