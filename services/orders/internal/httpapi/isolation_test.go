@@ -97,6 +97,9 @@ func TestAnOrderOfAnotherIsLikeNone(t *testing.T) {
 	require.Equal(t, 404, s.do(t, "GET", "/orders/O", "", by("ada")...).status, "ids have a case")
 	require.Equal(t, 404, s.do(t, "POST", "/orders/o/cancel", "", by("clerk")...).status, "a caller that reads all changes only its own")
 	require.Contains(t, s.do(t, "GET", "/orders/o", "", by("ada")...).body, `"status":"awaiting_payment"`, "nobody cancelled it")
+	var audited int
+	require.NoError(t, s.db.QueryRow(t.Context(), `SELECT count(*) FROM audit_log`).Scan(&audited))
+	require.Zero(t, audited, "nothing was done")
 	require.Equal(t, 202, s.do(t, "POST", "/orders/o/cancel", "", by("admin")...).status)
 	for _, caller := range []string{"ada", "support", "admin"} {
 		require.Equal(t, 304, s.do(t, "GET", "/orders/o", "", by(caller, "If-None-Match", `"3"`)...).status, caller)

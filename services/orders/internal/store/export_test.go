@@ -10,4 +10,12 @@ const (
 	MoveStockSQL = moveStockSQL
 	HeldSQL      = heldSQL
 	PruneKeysSQL = pruneKeysSQL
+
+	KeysSQL       = keysSQL
+	OrderOfSQL    = orderOfSQL
+	LinesOfSQL    = linesOfSQL
+	TimelineOfSQL = timelineOfSQL
+	ListUserSQL   = listUserSQL
+	ListBothSQL   = listUserStatSQL
+	LockOfSQL     = lockOrderOfSQL
 )

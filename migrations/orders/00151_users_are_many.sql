@@ -1,0 +1,8 @@
+-- +goose Up
+-- A list of one user is found by the index of users, however few users there are and however many rows one of them has. With the
+-- number of users that ANALYZE counts, the planner may go over the newest rows of everybody instead.
+ALTER TABLE orders ALTER COLUMN user_id SET (n_distinct = -0.5);
+ANALYZE orders (user_id);
+
+-- +goose Down
+ALTER TABLE orders ALTER COLUMN user_id RESET (n_distinct);

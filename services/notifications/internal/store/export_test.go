@@ -1,0 +1,7 @@
+package store
+
+// The statements whose cost is tested.
+const (
+	ListOwnSQL   = listOwnSQL
+	ListOwnOfSQL = listOwnOfSQL
+)

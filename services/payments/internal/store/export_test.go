@@ -1,0 +1,7 @@
+package store
+
+// The statements whose cost is tested.
+const (
+	PaymentOfSQL  = paymentOfSQL
+	ListOfUserSQL = listOfUserSQL
+)
