@@ -60,7 +60,7 @@ else
 endif
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
+lint: ## gofmt, go vet, staticcheck, and govulncheck, which must answer in CI unless OFFLINE=1
 	@tools/lint $(MODULES)
 
 .PHONY: verify

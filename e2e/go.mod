@@ -2,6 +2,8 @@ module pasdetrois/e2e
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace (
 	pasdetrois/bench => ../bench
 	pasdetrois/cmd/pas => ../cmd/pas

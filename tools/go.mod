@@ -4,6 +4,8 @@ module pasdetrois/tools
 
 go 1.26.0
 
+toolchain go1.26.11
+
 tool (
 	golang.org/x/vuln/cmd/govulncheck
 	honnef.co/go/tools/cmd/staticcheck

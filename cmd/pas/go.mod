@@ -2,6 +2,8 @@ module pasdetrois/cmd/pas
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace (
 	pasdetrois/migrations => ../../migrations
 	pasdetrois/pkg/messages => ../../pkg/messages

@@ -2,6 +2,8 @@ module pasdetrois/e2e/kubernetes
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace (
 	pasdetrois/cmd/pas => ../../cmd/pas
 	pasdetrois/migrations => ../../migrations

@@ -1,3 +1,5 @@
 module pasdetrois/pkg/messages
 
 go 1.26.0
+
+toolchain go1.26.11

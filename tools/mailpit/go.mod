@@ -4,6 +4,8 @@ module pasdetrois/tools/mailpit
 
 go 1.26.0
 
+toolchain go1.26.11
+
 tool github.com/axllent/mailpit
 
 require (

@@ -4,6 +4,8 @@ module pasdetrois/tools/prometheus
 
 go 1.26.0
 
+toolchain go1.26.11
+
 tool (
 	github.com/prometheus/prometheus/cmd/prometheus
 	github.com/prometheus/prometheus/cmd/promtool

@@ -2,6 +2,8 @@ module pasdetrois/bench/peers/idiomatic
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace (
 	pasdetrois/pkg/messages => ../../../pkg/messages
 	pasdetrois/pkg/platform => ../../../pkg/platform
@@ -20,6 +22,8 @@ require (
 )
 
 require (
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/swaggest/swgui v1.8.5 // indirect
 	github.com/twmb/franz-go/pkg/kadm v1.19.0 // indirect
 	github.com/vearutop/statigz v1.4.0 // indirect

@@ -2,6 +2,8 @@ module pasdetrois/bench/peers/stock
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace (
 	pasdetrois/pkg/messages => ../../../pkg/messages
 	pasdetrois/pkg/platform => ../../../pkg/platform
