@@ -74,6 +74,8 @@ func hinted(err error) error {
 // It holds one connection, and the job's lock lasts as long as that connection. After an error it closes the connection
 // and opens another one in the next call, with the lock taken anew.
 type Store struct {
+	// Keep is how long windows are kept after they closed, by the time of the events; 0 = for ever.
+	Keep    time.Duration
 	job     Job
 	prefix  string // of topics; partition.topic has none
 	connect func(context.Context) (*pgx.Conn, error)
@@ -212,10 +214,13 @@ func (s *Store) untouched(b *batch) int64 {
 	return untouched
 }
 
-// markShown stores the time up to which windows were shown. After a failure these windows are shown once more by the
+// markShown stores the time up to which windows were shown, and deletes those that are older than Keep. After a failure these windows are shown once more by the
 // next process, unless a later call succeeds.
 func (s *Store) markShown(ctx context.Context, upTo int64) error {
-	const mark = `UPDATE windows.jobs SET shown_ms = $2 WHERE job = $1`
+	const (
+		mark = `UPDATE windows.jobs SET shown_ms = $2 WHERE job = $1`
+		drop = `DELETE FROM windows.counts WHERE job = $1 AND window_start < 'epoch'::timestamptz + $2 * interval '1 ms'`
+	)
 	if s.conn == nil || s.conn.IsClosed() {
 		if err := s.open(ctx); err != nil {
 			s.Close()
@@ -226,6 +231,12 @@ func (s *Store) markShown(ctx context.Context, upTo int64) error {
 		return fmt.Errorf("note what was shown: %w", err)
 	}
 	s.shown = upTo
+	if s.Keep == 0 {
+		return nil
+	}
+	if _, err := s.conn.Exec(ctx, drop, s.job.Name, upTo-s.Keep.Milliseconds()); err != nil {
+		return fmt.Errorf("delete old windows: %w", err)
+	}
 	return nil
 }
 

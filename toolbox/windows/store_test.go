@@ -158,3 +158,23 @@ func TestHistoryOfNothingSaysSo(t *testing.T) {
 	require.ErrorAs(t, err, &nothing)
 	require.Equal(t, []string{"a", "b"}, nothing.Jobs)
 }
+
+// Windows end by the time of their events, so a job that stood still for a month deletes nothing that it has not shown.
+func TestOldWindowsAreDeletedOnceOthersClose(t *testing.T) {
+	t.Parallel()
+	c := setup(t, "web-events")
+	store, err := c.open(t, c.job())
+	require.NoError(t, err)
+	_, err = store.conn.Exec(t.Context(), `INSERT INTO windows.counts (job, window_start, event, currency, count, sum, late)
+		SELECT 'test', 'epoch'::timestamptz + n * interval '1 minute', 'e', '', 1, 0, 0 FROM generate_series(0, 99) AS n`)
+	require.NoError(t, err)
+	left := func() (n int) {
+		require.NoError(t, store.conn.QueryRow(t.Context(), `SELECT count(*) FROM windows.counts`).Scan(&n))
+		return n
+	}
+	require.NoError(t, store.markShown(t.Context(), (100*time.Minute).Milliseconds()))
+	require.Equal(t, 100, left(), "for ever")
+	store.Keep = 30 * time.Minute
+	require.NoError(t, store.markShown(t.Context(), (100*time.Minute).Milliseconds()))
+	require.Equal(t, 30, left())
+}

@@ -66,6 +66,8 @@ func TestMistakesOfUsageExitTwoAndSayWhatToDo(t *testing.T) {
 		"windows x --size 1":                    "invalid argument \"1\" for \"--size\" flag: time: missing unit in duration \"1\"; see `pas windows --help`",
 		"windows x --size 10ms":                 "--size 10ms is not between 1s and 744h",
 		"windows x --grace -1s":                 "--grace -1s is not between 0s and 744h",
+		"windows x --keep 24h":                  "--keep is about what is stored: give --store as well",
+		"windows x --store --keep 30s":          "--keep 30s is less than --size and --grace",
 		"windows x --job j":                     "--job names what is stored: give --store as well",
 		"windows x --serve 8090":                "--serve \"8090\" is not an address such as :8090",
 		"windows x --store":                     noDatabase,

@@ -24,6 +24,7 @@ type windowsFlags struct {
 	start       startFlags
 	size, grace time.Duration
 	store       bool
+	keep        time.Duration
 	job, serve  string
 }
 
@@ -58,7 +59,7 @@ event that was written after its window's end and --grace, behind newer events o
 apart. One that comes late but was written in time is counted, and its window is shown again as corrected.
 
 With --store, windows are kept in Postgres (DATABASE_URL, schema windows, made when missing) together with the offsets that
-they were counted up to: after a restart, however it came about, counting resumes exactly there. --from-beginning and
+they were counted up to: after a restart, however it came about, counting resumes exactly there. --keep deletes old windows. --from-beginning and
 --since say where a new job begins. See "pas windows history".`,
 		Example: `  pas windows web-events orders payments
   pas windows web-events --size 10s --grace 2s --serve :8090
@@ -74,6 +75,7 @@ they were counted up to: after a restart, however it came about, counting resume
 	f.DurationVar(&flags.size, "size", time.Minute, "length of a window")
 	f.DurationVar(&flags.grace, "grace", 10*time.Second, "how long after its end a window waits for late events")
 	f.BoolVar(&flags.store, "store", false, "keep windows and offsets in the Postgres of DATABASE_URL")
+	f.DurationVar(&flags.keep, "keep", 0, "how long --store keeps windows after they closed; 0: for ever")
 	f.StringVar(&flags.job, "job", "", "name of what is stored (default: the topics and the size)")
 	f.StringVar(&flags.serve, "serve", "", "serve a page with a chart at this address, such as :8090")
 	cmd.AddCommand(a.windowsHistory())
@@ -88,6 +90,10 @@ func (f *windowsFlags) check() error {
 		return usagef("--size %s is not between 1s and 744h", f.size)
 	case f.grace < 0 || f.grace > 31*24*time.Hour || f.grace%time.Millisecond != 0:
 		return usagef("--grace %s is not between 0s and 744h", f.grace)
+	case f.keep != 0 && !f.store:
+		return usagef("--keep is about what is stored: give --store as well")
+	case f.keep != 0 && f.keep < f.size+f.grace:
+		return usagef("--keep %s is less than --size and --grace", f.keep)
 	case f.job != "" && !f.store:
 		return usagef("--job names what is stored: give --store as well")
 	case len(f.job) > 200:
@@ -122,6 +128,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 			return err
 		}
 		defer cfg.Store.Close()
+		cfg.Store.Keep = flags.keep
 	}
 	// The page is optional; without it Live stays nil and nothing is drawn.
 	if flags.serve != "" {
