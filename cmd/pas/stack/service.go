@@ -66,7 +66,11 @@ func listenAll(s *Stack) (map[string]*service, error) {
 }
 
 func (svc *service) endpoint() client.Endpoint {
-	return client.Endpoint{Public: "http://" + svc.public, Admin: "http://" + svc.admin}
+	admin := "http://"
+	if svc.stack.cfg.Environ[adminCert] != "" {
+		admin = "https://"
+	}
+	return client.Endpoint{Public: "http://" + svc.public, Admin: admin + svc.admin}
 }
 
 // start begins a run and does not wait until the service is ready. It uses the listeners that are open already
@@ -246,15 +250,15 @@ func (s *Stack) run(ctx context.Context, name string, public, admin net.Listener
 	switch name {
 	case client.Orders:
 		return launch(ctx, environ, log, orders.Run, func(c *orders.Config) {
-			c.HTTPListener, c.AdminListener = public, admin
+			c.HTTPListener, c.AdminListener, c.Access.LocalUser = public, admin, s.cfg.LocalUser
 		})
 	case client.Payments:
 		return launch(ctx, environ, log, payments.Run, func(c *payments.Config) {
-			c.HTTPListener, c.AdminListener = public, admin
+			c.HTTPListener, c.AdminListener, c.Access.LocalUser = public, admin, s.cfg.LocalUser
 		})
 	default:
 		return launch(ctx, environ, log, notifications.Run, func(c *notifications.Config) {
-			c.HTTPListener, c.AdminListener, c.EmailLog = public, admin, s.emails
+			c.HTTPListener, c.AdminListener, c.Access.LocalUser, c.EmailLog = public, admin, s.cfg.LocalUser, s.emails
 		})
 	}
 }

@@ -53,6 +53,8 @@ type Config struct {
 	// which overrides both.
 	Environ  map[string]string
 	Services map[string]map[string]string
+	// LocalUser lets the user of this process use the admin APIs without their token.
+	LocalUser bool
 	// Listening is called when the services' ports are open, before Postgres and the broker start. Its error
 	// ends Start. A caller opens further ports here, so that a busy one also fails early. It may be nil.
 	Listening func() error
@@ -78,9 +80,11 @@ type Stack struct {
 	services map[string]*service
 	emails   *mailbox
 	client   *client.Client
-	died     chan error // buffered: a service that dies must not wait for a reader
-	stopOnce sync.Once
-	stopErr  error
+	// adminToken is the last one of ADMIN_TOKEN_FILE; "" = none is set.
+	adminToken string
+	died       chan error // buffered: a service that dies must not wait for a reader
+	stopOnce   sync.Once
+	stopErr    error
 }
 
 // readyTime bounds how long each service may take from its start until it is ready.
@@ -118,6 +122,9 @@ func (s *Stack) start(ctx context.Context) error {
 		endpoints[name] = svc.endpoint()
 	}
 	s.client = client.New(endpoints)
+	if err := s.operate(); err != nil {
+		return err
+	}
 	if err := s.startBroker(); err != nil {
 		return err
 	}
@@ -251,6 +258,9 @@ func (s *Stack) Stop() error {
 
 // Client returns a client of the three services.
 func (s *Stack) Client() *client.Client { return s.client }
+
+// AdminToken returns the token of the admin APIs; "" when they ask for none.
+func (s *Stack) AdminToken() string { return s.adminToken }
 
 // Brokers returns Kafka's bootstrap addresses.
 func (s *Stack) Brokers() []string { return s.kafka.Brokers }

@@ -79,6 +79,7 @@ as absent then. Exit code 1 when something does not hold.`,
 	cmd.Flags().StringVar(&databaseURL, "database-url", "", "the database; better in the environment, where other users do not see it")
 	cmd.Flags().DurationVar(&grace, "grace", 10*time.Second, "how long a change may take to be everywhere")
 	cmd.Flags().BoolVar(&topics, "topics", false, "rebuild every order's state from the topics, too")
+	cmd.AddCommand(a.auditLog())
 	return cmd
 }
 

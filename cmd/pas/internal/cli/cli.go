@@ -106,6 +106,9 @@ An error is one line on standard error. With --json, standard output is one JSON
 
 Where the services are: PAS_ORDERS_URL, PAS_ORDERS_ADMIN_URL, PAS_PAYMENTS_URL, PAS_PAYMENTS_ADMIN_URL,
 PAS_NOTIFICATIONS_URL and PAS_NOTIFICATIONS_ADMIN_URL; without them, the usual ports of this machine.
+Admin APIs that ask for it get the token of PAS_ADMIN_TOKEN_FILE or PAS_ADMIN_TOKEN, or the client certificate of
+PAS_ADMIN_TLS_CERT_FILE and PAS_ADMIN_TLS_KEY_FILE; PAS_ADMIN_TLS_CA_FILE has the authorities of their certificates.
+Those of a "pas up" in this folder get its token by themselves.
 Where callers log in, PAS_TOKEN_FILE names a file that has a token of the login server, or PAS_TOKEN has it.`
 
 // root makes the tree of commands with the flags that all of them have. The checks of cobra are replaced where

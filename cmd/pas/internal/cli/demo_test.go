@@ -147,9 +147,12 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 		_ = writer.CloseWithError(io.EOF)
 	}()
 	var view struct {
-		Services map[string]struct{ URL string }
-		Brokers  []string
-		RESTURL  string `json:"rest_url"`
+		Services map[string]struct {
+			URL      string
+			AdminURL string `json:"admin_url"`
+		}
+		Brokers []string
+		RESTURL string `json:"rest_url"`
 	}
 	require.NoError(t, json.NewDecoder(reader).Decode(&view), stderr.String())
 	require.Equal(t, fmt.Sprintf("http://127.0.0.1:%d", 8080+offset), view.Services["orders"].URL)
@@ -175,11 +178,31 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 	content, err := os.ReadFile(kept)
 	require.NoError(t, err)
 	var running struct {
-		AuditURL string `json:"audit_database_url"`
+		AuditURL   string `json:"audit_database_url"`
+		AdminToken string `json:"admin_token"`
 	}
 	require.NoError(t, json.Unmarshal(content, &running))
 	got = pas(t, map[string]string{"AUDIT_DATABASE_URL": running.AuditURL}, "audit")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr+got.stdout)
+
+	// The one who started the system needs no token, as with curl. pas sends it all the same.
+	admin := view.Services["orders"].AdminURL
+	require.Equal(t, http.StatusOK, asks(t, admin+"/consumers", ""))
+	require.Equal(t, http.StatusOK, asks(t, admin+"/consumers", running.AdminToken))
+	require.Equal(t, http.StatusUnauthorized, asks(t, admin+"/consumers", strings.Repeat("x", 32)))
+	for _, secret := range []string{"up.json", "admin-token"} {
+		info, err := os.Stat(filepath.Join(dir, "data", secret))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), secret)
+	}
+	environ["PAS_ORDERS_ADMIN_URL"] = admin
+	require.Equal(t, cli.ExitOK, pas(t, environ, "inventory", "restock", "record-brush", "3").code)
+	environ["PAS_ADMIN_TOKEN_FILE"] = filepath.Join(dir, "data", "admin-token")
+	require.Equal(t, cli.ExitOK, pas(t, environ, "inventory", "restock", "record-brush", "4").code)
+	entries := strings.Split(pas(t, environ, "audit", "log", "--service", "orders", "--subject", "record-brush").stdout, "\n")
+	require.Regexp(t, `^TIME +SERVICE +ACTOR +OPERATION +SUBJECT +ADDRESS +DETAILS`, entries[0])
+	require.Regexp(t, `orders +admin token [0-9a-f]{8} +product.restock +record-brush +127.0.0.1 +{"quantity":4}`, entries[1])
+	require.Regexp(t, `orders +local user +product.restock +record-brush +127.0.0.1 +{"quantity":3}`, entries[2])
 
 	second := pas(t, nil, "up", "--json", "--data", filepath.Join(dir, "other"), "--port-offset", strconv.Itoa(offset))
 	require.Equal(t, cli.ExitFailure, second.code)
@@ -221,4 +244,18 @@ func freeOffset(t *testing.T) int {
 	}
 	require.Fail(t, "every port is taken")
 	return 0
+}
+
+// asks returns the status of a request with a bearer token, if there is one.
+func asks(t *testing.T, url, token string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	return answer.StatusCode
 }

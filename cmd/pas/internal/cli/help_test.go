@@ -19,7 +19,7 @@ func commands() [][]string {
 		{"dead-letters"}, {"dead-letters", "list"}, {"dead-letters", "show"}, {"dead-letters", "replay"}, {"dead-letters", "discard"},
 		{"emails"}, {"emails", "list"}, {"emails", "retry"},
 		{"topics"}, {"topics", "create"}, {"topics", "list"}, {"topics", "describe"},
-		{"simulate"}, {"tail"}, {"windows"}, {"windows", "history"}, {"rest"}, {"audit"}, {"replay"}, {"rebuild"}, {"migrate"}, {"version"},
+		{"simulate"}, {"tail"}, {"windows"}, {"windows", "history"}, {"rest"}, {"audit"}, {"audit", "log"}, {"replay"}, {"rebuild"}, {"migrate"}, {"version"},
 	}
 }
 

@@ -137,7 +137,12 @@ func (a *app) replayConfig(kafka *kafkaFlags, flags *replayFlags) (cfg replay.Co
 		if u, err := url.Parse(admin); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return cfg, nil, usagef("--admin %q is not a URL such as http://127.0.0.1:9080", admin)
 		}
-		cfg.Replicas = append(cfg.Replicas, client.New(client.Endpoints{flags.service: {Admin: admin}}))
+		where := client.Endpoints{flags.service: {Admin: admin}}
+		replica := client.New(where)
+		if err := a.operate(replica, where); err != nil {
+			return cfg, nil, err
+		}
+		cfg.Replicas = append(cfg.Replicas, replica)
 	}
 	return cfg, func() {
 		for _, replica := range cfg.Replicas {

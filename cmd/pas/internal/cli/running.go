@@ -17,13 +17,14 @@ const upFile = "pas-data/up.json"
 
 // running is the content of that file. The URL is the auditor's, who may not write.
 type running struct {
-	AuditURL string `json:"audit_database_url"`
+	AuditURL   string `json:"audit_database_url"`
+	AdminToken string `json:"admin_token"` // of the services' admin APIs
 }
 
 // remember writes the file and returns a function that removes it. A failed write is no error: then other
-// commands need the URL in their environment. The file contains a password, so only its owner may read it.
+// commands need the URL in their environment. The file contains secrets, so only its owner may read it.
 func remember(path string, s *stack.Stack) (forget func()) {
-	content, err := json.Marshal(running{AuditURL: s.AuditorURL()})
+	content, err := json.Marshal(running{AuditURL: s.AuditorURL(), AdminToken: s.AdminToken()})
 	if err != nil || os.WriteFile(path, content, 0o600) != nil {
 		return func() {}
 	}

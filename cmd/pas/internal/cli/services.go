@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 
@@ -41,7 +42,7 @@ func (a *app) withClient(run func(cmd *cobra.Command, c *client.Client, args []s
 			return err
 		}
 		c := client.New(at)
-		if err := a.logIn(c); err != nil {
+		if err := errors.Join(a.logIn(c), a.operate(c, at)); err != nil {
 			return err
 		}
 		c.SetPatience(a.Patience, a.waits)

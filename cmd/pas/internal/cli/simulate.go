@@ -83,7 +83,7 @@ it places the same orders again: the service knows them, nothing is sold twice, 
 			// open a new one.
 			c := client.NewBusy(at, simulate.Connections)
 			defer c.Close()
-			if err := a.logIn(c); err != nil {
+			if err := errors.Join(a.logIn(c), a.operate(c, at)); err != nil {
 				return err
 			}
 			line := a.liveLine()

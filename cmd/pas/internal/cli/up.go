@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -105,6 +107,9 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	}
 	began := time.Now()
 	environ := a.serviceEnviron()
+	if err := withAdminToken(environ, data); err != nil {
+		return usagef("--data: %s", err)
+	}
 	var mail *inbox
 	if withMail {
 		if mail, err = startInbox(ctx, data, offset, file); err != nil {
@@ -125,6 +130,8 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		Durable: true,
 		Ports:   stack.DefaultPorts(offset),
 		Environ: environ,
+		// curl works on this machine as before, for the one who started the system.
+		LocalUser: true,
 		OnEmail: func(e stack.Email) {
 			if !a.json {
 				p.Email(e, time.Now().Format("15:04:05  "))
@@ -165,6 +172,20 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		return hint.Add(fmt.Errorf("a service ended: %w", died), "the services' logs are in %s", logPath)
 	}
 	return nil
+}
+
+// withAdminToken makes a random token for the admin APIs, unless the environment names a file with one. Other commands in this
+// folder find it in the file of running. Each start has a new one.
+func withAdminToken(environ map[string]string, data string) error {
+	const name = "ADMIN_TOKEN_FILE"
+	if environ[name] != "" {
+		return nil
+	}
+	environ[name] = filepath.Join(data, "admin-token")
+	if err := os.Remove(environ[name]); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have another mode or be a link
+		return err
+	}
+	return os.WriteFile(environ[name], []byte(rand.Text()+rand.Text()+"\n"), 0o600)
 }
 
 // startSystem starts a stack and, unless port is 0, serves its topics over plain HTTP there. The port is opened
