@@ -137,7 +137,7 @@ type guarded struct {
 func withLogins(t *testing.T) *guarded {
 	t.Helper()
 	login := authtest.Start(t)
-	own := []auth.Scope{auth.WriteOrders, auth.ReadOrders}
+	own := []auth.Scope{auth.Write, auth.Read}
 	return &guarded{t: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, tokens: [callers]string{ada: login.Token("ada", own...), bob: login.Token("bob", own...),
 		support: login.Token("support", auth.ReadAll), admin: login.Token("admin", auth.Admin)},
 		stack: start(t, func(c *stack.Config) {
