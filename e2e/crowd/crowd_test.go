@@ -66,14 +66,14 @@ func TestGoodClientsAreAnsweredBesideSlowOnes(t *testing.T) {
 	crowd(t.Context(), s.target(), goodClients, d) // plans are made, pools are filled
 	alone := crowd(t.Context(), s.target(), goodClients, d)
 	report(t, "good clients alone", alone)
-	const endless = "POST /orders HTTP/1.1\r\nHost: a\r\nX-A: "
+	const endless = "POST /orders HTTP/1.1\r\nHost: localhost\r\nX-A: "
 	for _, bad := range []struct {
 		name   string
 		header string
 		share  float64 // of what the good clients get alone
 	}{
 		{"small headers that do not end", endless, 0.05},
-		{"bodies that do not come", "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n", 0.05},
+		{"bodies that do not come", "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n", 0.05},
 		{"large headers that do not end", endless + strings.Repeat("a", 11<<10), 0.002},
 		{"headers of 60 KB", endless + strings.Repeat("a", 60<<10), 0.002},
 	} {
@@ -123,7 +123,7 @@ func TestTheOtherServicesOutliveCrowdsToo(t *testing.T) {
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				slow(ctx, s.public, 4000, []byte("GET "+path+" HTTP/1.1\r\nHost: a\r\nX-A: "+strings.Repeat("a", 11<<10)))
+				slow(ctx, s.public, 4000, []byte("GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-A: "+strings.Repeat("a", 11<<10)))
 			}()
 			r := crowd(ctx, to, goodClients, d)
 			report(t, "4000 slow connections", r)

@@ -31,7 +31,7 @@ type Config struct {
 }
 
 // SetDefaults sets what has no default in a tag.
-func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr = ":8086", ":9086" }
+func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr = "127.0.0.1:8086", "127.0.0.1:9086" }
 
 // Validate returns all problems joined.
 func (c Config) Validate() error {

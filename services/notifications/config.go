@@ -33,7 +33,7 @@ type Config struct {
 }
 
 // SetDefaults sets what has no default in a tag.
-func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr = ":8085", ":9085" }
+func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr = "127.0.0.1:8085", "127.0.0.1:9085" }
 
 // Validate returns all problems joined.
 func (c Config) Validate() error {

@@ -30,7 +30,9 @@ const sweepEvery = time.Second
 const maxConns = 16
 
 // SetDefaults sets what has no default in a tag.
-func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr, c.MaxConns = ":8080", ":9080", maxConns }
+func (c *Config) SetDefaults() {
+	c.HTTPAddr, c.AdminAddr, c.MaxConns = "127.0.0.1:8080", "127.0.0.1:9080", maxConns
+}
 
 // leastRetention is the shortest time that orders may be kept: longer than any of them is open.
 func (c Config) leastRetention() time.Duration {

@@ -27,7 +27,7 @@ type Config struct {
 }
 
 // SetDefaults sets what has no default in a tag.
-func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr = ":8084", ":9084" }
+func (c *Config) SetDefaults() { c.HTTPAddr, c.AdminAddr = "127.0.0.1:8084", "127.0.0.1:9084" }
 
 // maxLatency keeps a provider call below the time that the bus gives a handler.
 const maxLatency = 10 * time.Second

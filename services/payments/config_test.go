@@ -23,8 +23,8 @@ func TestConfigDefaults(t *testing.T) {
 	t.Parallel()
 	cfg := configFrom(t, map[string]string{"DATABASE_URL": "postgres://payments:secret@localhost/pasdetrois"})
 	require.NoError(t, cfg.Validate())
-	require.Equal(t, ":8084", cfg.HTTPAddr)
-	require.Equal(t, ":9084", cfg.Admin())
+	require.Equal(t, "127.0.0.1:8084", cfg.HTTPAddr)
+	require.Equal(t, "127.0.0.1:9084", cfg.Admin())
 	require.Contains(t, cfg.FraudLimits, "USD=900,")
 	require.Equal(t, "security@example.com", cfg.FraudAlertEmail)
 }

@@ -145,12 +145,12 @@ func (s *Server) answering(c call) http.Handler {
 	})
 }
 
-// routed rejects requests of pages in a browser, which have the header Origin: such a page would use its visitor's
-// network access. It ignores a slash at the end of a path, which some guides write. A path without a route is answered
+// routed rejects requests of pages in a browser, which have the header Origin or Sec-Fetch-Site: such a page would use its
+// visitor's network access. An address that a person types is answered. It ignores a slash at the end of a path, which some guides write. A path without a route is answered
 // in the API's format.
 func routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Origin") != "" {
+		if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || site != "" && site != "none" {
 			writeError(w, failed(codeForbidden, "Pages in a browser are not served."))
 			return
 		}

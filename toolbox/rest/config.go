@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/kafka"
 )
 
@@ -22,6 +23,8 @@ type Config struct {
 	// BaseURL is the address by which clients reach this server behind a proxy, such as https://kafka.example.com. "" = http://
 	// and the Host of the request.
 	BaseURL string
+	// Edge has more names under which clients call this server. The zero value suits a server on loopback.
+	Edge httpx.Edge
 	// Reserved names consumer groups that no instance may join: a service would lose the records that the instance
 	// reads.
 	Reserved []string
@@ -93,7 +96,7 @@ func (c Config) Validate() error {
 	if c.Memory != 0 && c.Memory < leastMemory {
 		errs = append(errs, fmt.Errorf("a memory of %d bytes is less than %d MiB", c.Memory, leastMemory>>20))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Edge.Validate())...)
 }
 
 func (c Config) withDefaults() Config {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -79,7 +80,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	sweeping, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.consumers.sweep(sweeping) })
-	err := httpx.Serve(ctx, l, s.Handler(), s.cfg.Log)
+	refuse := func(w http.ResponseWriter, status int, detail string) {
+		code := status
+		if status == http.StatusForbidden {
+			code = codeForbidden
+		}
+		writeError(w, &Error{Status: status, Code: code, Message: detail})
+	}
+	err := httpx.Server{Handler: s.Handler(), Edge: s.cfg.Edge, Refuse: refuse, Log: s.cfg.Log}.Serve(ctx, l)
 	stop()
 	wg.Wait()
 	return err

@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"pasdetrois/pkg/platform/httpx"
 )
 
 //go:embed page
@@ -60,8 +63,9 @@ func (p *Page) now() ([]byte, <-chan struct{}) {
 }
 
 // Serve serves the page until ctx ends, then gives requests in flight stopTime. It closes l. It returns an error only
-// when serving ends by itself.
-func (p *Page) Serve(ctx context.Context, l net.Listener) error {
+// when serving ends by itself. edge has more names under which browsers may call the page; log gets a line for requests that
+// are refused.
+func (p *Page) Serve(ctx context.Context, l net.Listener, edge httpx.Edge, log *slog.Logger) error {
 	pages, err := fs.Sub(files, "page")
 	if err != nil {
 		return err
@@ -70,7 +74,7 @@ func (p *Page) Serve(ctx context.Context, l net.Listener) error {
 	mux.Handle("GET /", http.FileServerFS(pages))
 	mux.HandleFunc("GET /windows", p.serveLatest)
 	mux.HandleFunc("GET /stream", p.serveStream)
-	server := &http.Server{Handler: guarded(mux), ReadHeaderTimeout: readTime,
+	server := &http.Server{Handler: edge.Guard(l.Addr(), log, nil, itself(mux)), ReadHeaderTimeout: readTime,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -88,12 +92,10 @@ func (p *Page) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// guarded allows the page to load nothing from elsewhere, and forbids other pages to frame it. Nothing is cached.
-func guarded(next http.Handler) http.Handler {
+// itself allows the page to load its own files, and nothing from elsewhere. No other page may frame it.
+func itself(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pasdetrois/pkg/platform/httpx"
 )
 
 // count counts values in one partition, minute by minute with ten seconds' grace, and shows all windows.
@@ -204,7 +207,7 @@ func TestThePageIsToldOfEachSnapshot(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	page, ended := NewPage(), make(chan error, 1)
-	go func() { ended <- page.Serve(ctx, l) }()
+	go func() { ended <- page.Serve(ctx, l, httpx.Edge{}, slog.New(slog.DiscardHandler)) }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	get := func(path string) *http.Response {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+path, nil)
@@ -236,6 +239,15 @@ func TestThePageIsToldOfEachSnapshot(t *testing.T) {
 	got := next()
 	require.Equal(t, "<b>", got.Windows[0].Events[0].Name)
 	require.EqualValues(t, "1.50", got.Windows[0].Events[0].Sums[0].Amount)
+	for _, path := range []string{"/", "/windows", "/stream"} { // a stranger's name that leads here
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+path, nil)
+		require.NoError(t, err)
+		request.Host = "evil.example"
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusMisdirectedRequest, response.StatusCode, path)
+	}
 	cancel()
 	require.NoError(t, <-ended)
 }

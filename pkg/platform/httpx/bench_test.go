@@ -22,6 +22,7 @@ func BenchmarkPost(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/things", strings.NewReader(`{"name":"a","count":3,"parts":["x","y"]}`))
+		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		require.Equal(b, http.StatusNoContent, w.Code)

@@ -144,7 +144,7 @@ type answers struct {
 func (a *answers) at(now time.Time, after int) []byte {
 	if second := now.Unix(); a.bytes == nil || a.second != second || a.after != after {
 		a.second, a.after = second, after
-		a.bytes = fmt.Appendf(nil, "HTTP/1.1 503 %s\r\nContent-Type: application/problem+json\r\nDate: %s\r\nRetry-After: %s\r\nContent-Length: %d\r\n\r\n%s",
+		a.bytes = fmt.Appendf(nil, "HTTP/1.1 503 %s\r\nCache-Control: no-store\r\nContent-Type: application/problem+json\r\nX-Content-Type-Options: nosniff\r\nDate: %s\r\nRetry-After: %s\r\nContent-Length: %d\r\n\r\n%s",
 			http.StatusText(http.StatusServiceUnavailable), now.UTC().Format(http.TimeFormat), strconv.Itoa(after), len(refusal), refusal)
 	}
 	return a.bytes

@@ -30,6 +30,9 @@ type Check struct {
 // /readyz?for=requests, the same with only those checks that requests need. A load balancer asks the latter: a dependency that
 // all instances share, and no request needs, must not take all of them out at once.
 //
+// Only an operator sees an error's text: it names hosts, roles and files. Everybody else sees the names of the checks, each with
+// "ok" or "failed".
+//
 // The checks of one request run side by side, each within checkTimeout, so /readyz answers in about a second at the latest.
 type Health struct {
 	checks   []Check
@@ -43,8 +46,8 @@ func NewHealth(checks ...Check) *Health { return &Health{checks: checks} }
 // an orchestrator would otherwise kill a service that is still finishing its work.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Mount wraps next with /livez and /readyz. When gatherer is not nil it adds the pages that only an operator may see: /metrics,
-// and Go's profiles below /debug/pprof/. The caller passes a gatherer for the admin server only.
+// Mount wraps next with /livez and /readyz. When gatherer is not nil it adds what only an operator may see: the texts of /readyz,
+// /metrics, and Go's profiles below /debug/pprof/. The caller passes a gatherer for the admin server only.
 func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
@@ -55,7 +58,9 @@ func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Han
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		h.ready(w, r, gatherer != nil && !isStranger(r.Context()))
+	})
 	mux.HandleFunc("/livez", onlyRead)
 	mux.HandleFunc("/readyz", onlyRead)
 	if gatherer != nil {
@@ -68,7 +73,7 @@ func (h *Health) Mount(next http.Handler, gatherer prometheus.Gatherer) http.Han
 	return mux
 }
 
-func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
+func (h *Health) ready(w http.ResponseWriter, r *http.Request, operator bool) {
 	checks := make(map[string]string, len(h.checks))
 	ready := true
 	var mu sync.Mutex
@@ -88,7 +93,7 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 			var remark interface{ Passed() bool }
 			passed := err == nil || errors.As(err, &remark) && remark.Passed()
 			switch {
-			case err != nil && !isStranger(r.Context()):
+			case err != nil && operator:
 				result = err.Error()
 			case !passed:
 				result = "failed"

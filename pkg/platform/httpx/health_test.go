@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,7 +29,7 @@ func healthy(name string) Check {
 func ask(t *testing.T, h *Health, path string) (int, readiness) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.Mount(http.NotFoundHandler(), nil).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	h.Mount(http.NotFoundHandler(), prometheus.NewRegistry()).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 	var body readiness
@@ -161,4 +163,21 @@ func TestARemarkIsToldAndIsNoFailure(t *testing.T) {
 	code, body := ask(t, NewHealth(healthy("postgres"), Check{Name: "topics", Run: func(context.Context) error { return remark{} }}), "/readyz")
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, readiness{"ready", map[string]string{"postgres": "ok", "topics": "few partitions"}}, body)
+}
+
+// The text of an error names hosts, roles and files, which are nobody's business but the operator's.
+func TestOnlyTheOperatorSeesWhyACheckFails(t *testing.T) {
+	t.Parallel()
+	h := NewHealth(healthy("postgres"), Check{Name: "kafka", Run: func(context.Context) error { return errors.New("user=orders host=10.0.0.7") }},
+		Check{Name: "topics", Run: func(context.Context) error { return remark{} }})
+	for _, stranger := range []bool{false, true} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/readyz", nil)
+		var operators prometheus.Gatherer
+		if stranger { // on the admin port, under a name that is not allowed
+			operators, r.Host = prometheus.NewRegistry(), "evil.example"
+		}
+		Edge{}.Guard(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, slog.New(slog.DiscardHandler), nil, h.Mount(http.NotFoundHandler(), operators)).ServeHTTP(w, r)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.JSONEq(t, `{"status":"not ready","checks":{"postgres":"ok","kafka":"failed","topics":"ok"}}`, w.Body.String())
+	}
 }

@@ -1,11 +1,13 @@
 // Package httpx is the HTTP side that all services share: one way to register operations, pages and cursors, strict JSON bodies,
 // RFC 9457 problems, health, documentation, and a server that bounds its memory.
 //
-// A request passes these steps: Health.Mount answers /livez, /readyz and /metrics; tracing; Metrics.Measure counts it; the
-// handler of NewAPI finds its route and checks its body; huma checks its parameters by their tags; the operation answers.
+// A request passes these steps: Edge.Guard refuses pages of other sites; the crowd bounds the memory; Health.Mount answers
+// /livez, /readyz and /metrics; tracing; Metrics.Measure counts it; the handler of NewAPI finds its route and checks its body;
+// huma checks its parameters by their tags; the operation answers.
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,8 +37,9 @@ type limits struct {
 	streams  time.Duration // from the begin of stop until the contexts of requests end
 	maxBytes int           // of a request's header; net/http reads 4 KiB more
 	holds    capacity
-	early    *Early   // may be nil
-	metrics  *Metrics // of refused clients; may be nil
+	early    *Early                          // may be nil
+	metrics  *Metrics                        // of refused clients; may be nil
+	guard    func(http.Handler) http.Handler // around everything; nil = none
 }
 
 func standardLimits() limits {
@@ -74,7 +77,7 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 	cfg.CreateHooks = nil // no "$schema" in answers: they have the fields of the contract and no others
 	api := humago.New(mux, cfg)
 	api.UseMiddleware(explicitQuery(api), unslashed)
-	docs := swgui.New(title, "/openapi.json", "/docs")
+	docs := ownPage(swgui.New(title, "/openapi.json", "/docs"))
 	mux.Handle("GET /docs", docs)
 	mux.Handle("GET /docs/", docs)
 	return api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -90,6 +93,16 @@ func NewAPI(title, version, description string) (huma.API, http.Handler) {
 		if Routed(mux, w, r, refuse) && strictBody(w, r) {
 			mux.ServeHTTP(w, r)
 		}
+	})
+}
+
+// ownPage lets a browser load the page's own files, run its inline script and call the API that it describes.
+func ownPage(page http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "+
+			"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'")
+		w.Header().Set("Cache-Control", "no-cache") // it is about nobody
+		page.ServeHTTP(w, r)
 	})
 }
 
@@ -155,24 +168,31 @@ func problem(w http.ResponseWriter, status int, detail string) {
 	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail})
 }
 
-// Serve serves handler on l with the standard time-outs and limits until ctx ends, then stops gracefully: it accepts nothing
+// Server is an HTTP server of a process.
+type Server struct {
+	Handler http.Handler
+	Role    Role     // decides its part of the process's memory; "" = Public
+	Edge    Edge     // the names of the server
+	Refuse  Refusal  // answers what the edge refuses; nil = an RFC 9457 problem
+	Early   *Early   // may be nil
+	Metrics *Metrics // of refused clients; may be nil
+	Log     *slog.Logger
+}
+
+// Serve serves on l with the standard time-outs and limits until ctx ends, then stops gracefully: it accepts nothing
 // more, and requests in work have a moment to finish. Then the contexts of all that still run end, so requests that only wait
-// for news answer too. Errors without a request to answer, and every panic, go to log. Clients for whom the process has no
-// memory are refused.
+// for news answer too. Errors without a request to answer, and every panic, go to the log. Clients for whom the process has no
+// memory are refused; its limit decides the capacity, so it has to be set before.
 //
 //	serving --ctx ends--> no new connections --1 s--> contexts end, fresh connections closed --8 s at most--> all closed
 //
 // It returns nil after a graceful stop. An error means that serving ended by itself, or that requests were cut off.
-func Serve(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
-	return (*Metrics)(nil).Serve(ctx, l, Public, handler, nil, log)
-}
-
-// Serve is the function Serve for a role, with metrics of refused clients. early may be nil, and so may m. The process's memory
-// limit decides the capacity, so it has to be set before.
-func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler http.Handler, early *Early, log *slog.Logger) error {
+func (s Server) Serve(ctx context.Context, l net.Listener) error {
+	role := cmp.Or(s.Role, Public)
 	within := standardLimits()
-	within.holds, within.early, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), early, m
-	return serve(ctx, l, handler, newCrowd(within, role, log), within)
+	within.holds, within.early, within.metrics = capacityOf(debug.SetMemoryLimit(-1), role), s.Early, s.Metrics
+	within.guard = func(next http.Handler) http.Handler { return s.Edge.Guard(l.Addr(), s.Log, s.Refuse, next) }
+	return serve(ctx, l, s.Handler, newCrowd(within, role, s.Log), within)
 }
 
 // serve is Serve with limits of the caller. The requests' base context outlives ctx: the end of ctx begins a graceful stop,
@@ -180,8 +200,12 @@ func (m *Metrics) Serve(ctx context.Context, l net.Listener, role Role, handler 
 func serve(ctx context.Context, l net.Listener, handler http.Handler, crowd *crowd, within limits) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	handler = crowd.admit(handler)
+	if within.guard != nil {
+		handler = within.guard(handler)
+	}
 	server := &http.Server{
-		Handler:           crowd.admit(handler),
+		Handler:           handler,
 		ReadHeaderTimeout: within.header,
 		ReadTimeout:       within.request,
 		WriteTimeout:      within.answer,
@@ -215,9 +239,9 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, crowd *cro
 	return err
 }
 
-// isJSON reports whether the content type names JSON. A body without a type is taken for JSON.
+// isJSON reports whether the content type names JSON. A body without a type is refused: a web page may send it to any server.
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
-	return media == "" || media == "application/json" || strings.HasSuffix(media, "+json")
+	return media == "application/json" || strings.HasSuffix(media, "+json")
 }

@@ -46,6 +46,7 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 		{"GET", "/openapi.json", ""},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c[0], c[1], strings.NewReader(c[2]))
+		r.Header.Set("Content-Type", "application/json")
 		around.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`

@@ -220,7 +220,7 @@ func TestAListenerThatEndsIsAFailure(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	require.ErrorIs(t, Serve(t.Context(), l, http.NotFoundHandler(), slog.New(slog.DiscardHandler)), net.ErrClosed)
+	require.ErrorIs(t, Server{Handler: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)}.Serve(t.Context(), l), net.ErrClosed)
 }
 
 func TestAPanicIsLoggedWithItsStack(t *testing.T) {

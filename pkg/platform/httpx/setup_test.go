@@ -55,7 +55,7 @@ func setup(t *testing.T) *things {
 	return s
 }
 
-// do asks, with pairs of header names and values.
+// do asks, with pairs of header names and values. A body is JSON unless they say otherwise.
 func (s *things) do(method, path, body string, header ...string) *http.Response {
 	s.t.Helper()
 	var reader io.Reader
@@ -63,6 +63,9 @@ func (s *things) do(method, path, body string, header ...string) *http.Response 
 		reader = strings.NewReader(body)
 	}
 	r := httptest.NewRequest(method, path, reader)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}

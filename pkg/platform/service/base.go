@@ -11,6 +11,7 @@ import (
 	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/pkg/platform/deadletter"
 	"pasdetrois/pkg/platform/erasure"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/retention"
@@ -26,6 +27,7 @@ type Base struct {
 	DatabaseURL string `env:"DATABASE_URL" desc:"required: Postgres URL of the service's own role"`
 	MaxConns    int32  `env:"DATABASE_MAX_CONNS" desc:"database connections at most, 4 or more, beside the one that each replica has for its lease; none: the number of CPUs, 4 at least"`
 
+	Edge      httpx.Edge
 	Auth      auth.Settings
 	Access    adminauth.Settings
 	Kafka     kafka.Config
@@ -51,6 +53,7 @@ const minConns = 4
 func (b Base) Validate() error {
 	var level slog.Level
 	return errors.Join(
+		b.Edge.Validate(),
 		b.Auth.Validate(), b.Access.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Erasing.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),

@@ -23,8 +23,8 @@ func TestBaseHasDefaults(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, map[string]string{"DATABASE_URL": someDatabase})
 	require.NoError(t, cfg.Validate())
-	require.Equal(t, ":8086", cfg.HTTPAddr)
-	require.Equal(t, ":9086", cfg.Admin())
+	require.Equal(t, "127.0.0.1:8086", cfg.HTTPAddr)
+	require.Equal(t, "127.0.0.1:9086", cfg.Admin())
 	require.Equal(t, []string{"localhost:9092"}, cfg.Kafka.Brokers)
 	level, format := cfg.Logging()
 	require.Equal(t, "info json", level+" "+format)
@@ -32,7 +32,7 @@ func TestBaseHasDefaults(t *testing.T) {
 
 func TestBaseValidateNamesEveryProblem(t *testing.T) {
 	t.Parallel()
-	wrong := map[string]string{"KAFKA_BROKERS": "nowhere", "HTTP_ADDR": "8086", "ADMIN_ADDR": "9086",
+	wrong := map[string]string{"KAFKA_BROKERS": "nowhere", "HTTP_ADDR": "8086", "ADMIN_ADDR": "9086", "ALLOWED_HOSTS": "a:80", "ALLOWED_ORIGINS": "a",
 		"DATABASE_URL": "postgres://parcels:sesame@local host/x", "DATABASE_MAX_CONNS": "3", "DEAD_LETTERS_MAX": "1",
 		"OTEL_EXPORTER_OTLP_PROTOCOL": "udp", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "DRAIN_TIMEOUT": "0s",
 		"RETENTION_LETTERS": "1h", "RETENTION_AUDIT_LOG": "1h"}

@@ -217,14 +217,14 @@ func (s *Shell) Run(ctx context.Context, parts Parts) error {
 		{Name: "consumer", Run: s.migrated(s.DB, users.before(consumer.Run))},
 		{Name: "replays", Run: s.migrated(s.DB, users.before(replays.Run))},
 		{Name: "http", Run: func(ctx context.Context) error {
-			return requests.Serve(ctx, s.public, httpx.Public, public, parts.Early, s.Log)
+			return httpx.Server{Role: httpx.Public, Handler: public, Edge: s.base.Edge, Early: parts.Early, Metrics: requests, Log: s.Log}.Serve(ctx, s.public)
 		}},
 	}
 	last := []run.Component{
 		{Name: "waits", Run: s.waits.Run},
 		{Name: "presence", Run: s.migrated(leases, present.Run)},
 		{Name: "admin", Run: func(ctx context.Context) error {
-			return requests.Serve(ctx, s.operators.Listener(s.admin), httpx.Admin, admin, nil, s.Log)
+			return httpx.Server{Role: httpx.Admin, Handler: admin, Edge: s.base.Edge, Metrics: requests, Log: s.Log}.Serve(ctx, s.operators.Listener(s.admin))
 		}},
 	}
 	if s.login != nil {

@@ -49,7 +49,7 @@ type config struct {
 	Carrier string `env:"CARRIER" envDefault:"post" desc:"who carries the parcels"`
 }
 
-func (c *config) SetDefaults() { c.HTTPAddr, c.AdminAddr = ":8086", ":9086" }
+func (c *config) SetDefaults() { c.HTTPAddr, c.AdminAddr = "127.0.0.1:8086", "127.0.0.1:9086" }
 
 func (c config) Validate() error {
 	return errors.Join(c.Base.Validate(), service.Rule(c.Carrier != "", "CARRIER is empty"))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -70,6 +71,7 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 	}
 	cmd.Flags().StringSliceVar(&kafka.brokers, "brokers", nil, "bootstrap addresses, host:port (default $KAFKA_BROKERS, else localhost:9092)")
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8082", "address to serve on; others than this machine reach it only when it says so")
+	cmd.Flags().StringSliceVar(&cfg.Edge.AllowedHosts, "allowed-host", nil, allowedHostUsage)
 	cmd.Flags().StringVar(&cfg.BaseURL, "base-url", "", "address to return to clients, such as https://kafka.example.com, behind a server that ends TLS")
 	cmd.Flags().StringSliceVar(&cfg.Allow, "allow", nil, "a topic that may be written; give it again for each")
 	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer after this long without a call")
@@ -87,7 +89,8 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	if cfg.MaxConsumers < 1 {
 		return usagef("--max-consumers %d is less than 1", cfg.MaxConsumers)
 	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
+	addr, ok := onLoopback(addr)
+	if !ok {
 		return usagef("--addr %q is not host:port, such as 127.0.0.1:8082", addr)
 	}
 	// A client that joined the group of a service would take records away from it.
@@ -95,6 +98,13 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	cfg.Log = a.lineLog()
 	if err := (rest.Config{Brokers: cfg.Brokers, BaseURL: cfg.BaseURL}).Validate(); err != nil {
 		return usagef("--base-url: %s", err)
+	}
+	if err := validHosts(cfg.Edge); err != nil {
+		return err
+	}
+	// A proxy that ends TLS usually passes the name on under which it was called.
+	if base, err := url.Parse(cfg.BaseURL); err == nil && base.Hostname() != "" {
+		cfg.Edge.AllowedHosts = append(cfg.Edge.AllowedHosts, base.Hostname())
 	}
 	server, err := rest.New(cfg)
 	if err != nil {

@@ -24,6 +24,7 @@ func TestRESTRefusesWrongFlags(t *testing.T) {
 		"--brokers kafka":              `--brokers: "kafka" is not host:port`,
 		"--allow a/b":                  `--allow: "a/b" is not the name of a topic: use letters, digits, '.', '_' and '-'`,
 		"--base-url kafka.example.com": `--base-url: "kafka.example.com" is not an address such as https://kafka.example.com or https://example.com/kafka`,
+		"--allowed-host a:1":           `--allowed-host: "a:1" is not a name such as shop.example.com or *.example.com`,
 		"--addr 8082":                  `--addr "8082" is not host:port, such as 127.0.0.1:8082`,
 		"--idle 0s":                    `--idle 0s is not more than 0`,
 		"--idle soon":                  `invalid argument "soon" for "--idle" flag: time: invalid duration "soon"; see ` + "`pas rest --help`",

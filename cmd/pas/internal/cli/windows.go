@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/toolbox/feed"
 	"pasdetrois/toolbox/hint"
 	"pasdetrois/toolbox/windows"
@@ -26,6 +28,7 @@ type windowsFlags struct {
 	store       bool
 	keep        time.Duration
 	job, serve  string
+	hosts       []string // more names of the page's server
 }
 
 // windowsEvery is the interval of updates, and windowsIdle the silence after which a partition no longer
@@ -77,7 +80,8 @@ they were counted up to: after a restart, however it came about, counting resume
 	f.BoolVar(&flags.store, "store", false, "keep windows and offsets in the Postgres of DATABASE_URL")
 	f.DurationVar(&flags.keep, "keep", 0, "how long --store keeps windows after they closed; 0: for ever")
 	f.StringVar(&flags.job, "job", "", "name of what is stored (default: the topics and the size)")
-	f.StringVar(&flags.serve, "serve", "", "serve a page with a chart at this address, such as :8090")
+	f.StringVar(&flags.serve, "serve", "", "serve a page with a chart on this port of the machine, such as :8090; 0.0.0.0:8090 serves other machines, too")
+	f.StringSliceVar(&flags.hosts, "allowed-host", nil, allowedHostUsage)
 	cmd.AddCommand(a.windowsHistory())
 	return cmd
 }
@@ -132,7 +136,7 @@ func (a *app) runWindows(ctx context.Context, flags *windowsFlags, topics []stri
 	}
 	// The page is optional; without it Live stays nil and nothing is drawn.
 	if flags.serve != "" {
-		page, wait, err := a.servePage(ctx, flags.serve, cancel)
+		page, wait, err := a.servePage(ctx, flags.serve, httpx.Edge{AllowedHosts: flags.hosts}, cancel)
 		if err != nil {
 			return err
 		}
@@ -174,9 +178,13 @@ func (a *app) showWindow(w windows.Window) {
 
 // servePage opens the port and serves the page until ctx ends. wait ends it and returns when no goroutine is
 // left. A server that fails calls failed, which ends the run.
-func (a *app) servePage(ctx context.Context, addr string, failed context.CancelCauseFunc) (page *windows.Page, wait func(), err error) {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
+func (a *app) servePage(ctx context.Context, addr string, edge httpx.Edge, failed context.CancelCauseFunc) (page *windows.Page, wait func(), err error) {
+	addr, ok := onLoopback(addr)
+	if !ok {
 		return nil, nil, usagef("--serve %q is not an address such as :8090", addr)
+	}
+	if err := validHosts(edge); err != nil {
+		return nil, nil, err
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -186,12 +194,15 @@ func (a *app) servePage(ctx context.Context, addr string, failed context.CancelC
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := page.Serve(ctx, l); err != nil {
+		if err := page.Serve(ctx, l, edge, a.lineLog()); err != nil {
 			failed(fmt.Errorf("serve the page: %w", err))
 		}
 	}()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	a.note("The chart is at http://localhost:%s/", port)
+	shown := l.Addr().String()
+	if on, ok := l.Addr().(*net.TCPAddr); ok && (on.IP.IsLoopback() || on.IP.IsUnspecified()) {
+		shown = net.JoinHostPort("localhost", strconv.Itoa(on.Port))
+	}
+	a.note("The chart is at http://%s/", shown)
 	return page, func() { failed(nil); <-done }, nil
 }
 

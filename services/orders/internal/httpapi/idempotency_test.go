@@ -152,6 +152,7 @@ func TestIdempotencyKeyIsOneLineOfPrintableASCII(t *testing.T) {
 	}
 	r, err := http.NewRequestWithContext(t.Context(), "POST", s.publicURL+"/orders", strings.NewReader(body))
 	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
 	r.Header["Idempotency-Key"] = []string{"a", "b"}
 	resp, err := s.client.Do(r)
 	require.NoError(t, err)

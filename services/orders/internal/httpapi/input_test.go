@@ -127,7 +127,7 @@ func TestAnOrderThatBreaksOffIsNotPlaced(t *testing.T) {
 	for _, head := range []string{"Content-Length: 1000\r\n\r\n" + order, "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(order), order)} {
 		conn, err := net.Dial("tcp", site.Host)
 		require.NoError(t, err)
-		_, err = conn.Write([]byte("POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n" + head))
+		_, err = conn.Write([]byte("POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n" + head))
 		require.NoError(t, err)
 		testkit.Eventually(t, func() error {
 			if s.inFlight.Load() != 1 {

@@ -91,7 +91,7 @@ func overStore(t *testing.T, db *pgxpool.Pool, wrap func(app.Store) app.Store, c
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		done := make(chan error, 1)
-		go func() { done <- httpx.Serve(ctx, l, h, log) }()
+		go func() { done <- httpx.Server{Handler: h, Log: log}.Serve(ctx, l) }()
 		ended = append(ended, done)
 		return "http://" + l.Addr().String()
 	}
