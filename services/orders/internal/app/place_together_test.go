@@ -22,11 +22,11 @@ func TestOrdersThatComeTogetherAreTakenTogether(t *testing.T) {
 	hold, release := w.holdOrders("held-1", "held-2")
 
 	var callers sync.WaitGroup
-	place := func(p domain.Placement, key string, check func(app.Placed, error)) {
+	placeBy := func(user string, p domain.Placement, key string, check func(app.Placed, error)) {
 		callers.Go(func() {
 			var k *app.Idempotency
 			if key != "" {
-				k = &app.Idempotency{Key: key, RequestHash: []byte(p.OrderID)}
+				k = &app.Idempotency{User: user, Key: key, RequestHash: []byte(p.OrderID)}
 			}
 			placed, err := w.PlaceOrder(context.Background(), p, k, func(p app.Placed) (app.Answer, error) {
 				return app.Answer{Status: 202, Body: []byte(p.Order.ID)}, nil
@@ -34,6 +34,7 @@ func TestOrdersThatComeTogetherAreTakenTogether(t *testing.T) {
 			check(placed, err)
 		})
 	}
+	place := func(p domain.Placement, key string, check func(app.Placed, error)) { placeBy("", p, key, check) }
 	order := func(id, sku string) domain.Placement {
 		return domain.Placement{OrderID: id, UserID: "u", Lines: []domain.Line{{SKU: sku, Quantity: 1}}}
 	}
@@ -76,15 +77,18 @@ func TestOrdersThatComeTogetherAreTakenTogether(t *testing.T) {
 			}
 		})
 	}
+	for _, user := range []string{"ada", "bob"} {
+		placeBy(user, order("of-"+user, "a"), "same-key", fine) // a key belongs to its user
+	}
 	release()
 	callers.Wait()
 
 	require.NotEqual(t, twice[0].Created, twice[1].Created, "one of two equal orders made it")
 	require.Equal(t, 1, size(&busy))
 	require.Equal(t, 1, size(&taken))
-	require.Equal(t, 104, w.count(`SELECT count(*) FROM orders`))
-	require.Equal(t, 104, w.count(`SELECT count(*) FROM outbox`))
-	require.Equal(t, 101, w.count(`SELECT count(*) FROM idempotency_keys`), "a refused request leaves its key free")
+	require.Equal(t, 106, w.count(`SELECT count(*) FROM orders`))
+	require.Equal(t, 106, w.count(`SELECT count(*) FROM outbox`))
+	require.Equal(t, 103, w.count(`SELECT count(*) FROM idempotency_keys`), "a refused request leaves its key free")
 	require.Less(t, w.count(`SELECT count(DISTINCT xmin::text) FROM orders`), 52, "many orders of one transaction")
 }
 

@@ -44,13 +44,13 @@ func TestAStreamThatIsAskedForWhileTheDatabaseIsAwayTellsItsEventsOnceItIsBack(t
 
 	// A stream of what cannot be followed is opened, too, and ends when the database is back: asked again, the server says why.
 	server.Stop()
-	settled, unborn, nobody := s.follow(t, "3"), s.follow(t, "9"), s.followed(t, "nobody", "")
-	for _, f := range []*follower{settled, unborn, nobody} {
+	settled, unborn, nobody, another := s.follow(t, "3"), s.follow(t, "9"), s.followed(t, "nobody", ""), s.followed(t, "o", "", by("bob")...)
+	for _, f := range []*follower{settled, unborn, nobody, another} {
 		require.Equal(t, ": still here", f.next(t))
 	}
 	requireProblem(t, s.do(t, "GET", "/orders/o/events", "", "Accept", "text/event-stream", "Last-Event-ID", "x"), 400, "header.Last-Event-ID")
 	server.Start()
-	for _, f := range []*follower{settled, unborn, nobody} {
+	for _, f := range []*follower{settled, unborn, nobody, another} {
 		require.Empty(t, f.event(t))
 	}
 	require.Equal(t, 204, s.do(t, "GET", "/orders/o/events", "", "Accept", "text/event-stream", "Last-Event-ID", "3").status)
