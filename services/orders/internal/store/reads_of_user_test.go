@@ -60,8 +60,8 @@ func requireFew(t *testing.T, entries map[string]int64) {
 func TestPruningForgetsTheKeyOfTheUserWhoseItIs(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, err := w.db.Exec(t.Context(), `INSERT INTO idempotency_keys (key, user_id, request_hash, status_code, location, etag, body, created_at)
-		VALUES ('k', 'ada', '', 202, '', '', 'hers', now() - interval '2 days'), ('k', 'bob', '', 202, '', '', 'his', now())`)
+	_, err := w.db.Exec(t.Context(), `INSERT INTO idempotency_keys (key, user_id, request_hash, status_code, location, etag, body, created_at, running_until)
+		VALUES ('k', 'ada', '', 202, '', '', 'hers', now() - interval '2 days', NULL), ('k', 'bob', '', 202, '', '', 'his', now(), now() + interval '1 hour')`)
 	require.NoError(t, err)
 	pruned, err := w.PruneKeys(t.Context(), time.Now().Add(-24*time.Hour), 10)
 	require.NoError(t, err)
