@@ -2,6 +2,8 @@ package kubernetes
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,6 +133,8 @@ func (b built) environ(t *testing.T, c corev1.Container) map[string]string {
 func TestTheServicesKnowEveryVariableAndNoneIsMissing(t *testing.T) {
 	t.Parallel()
 	b := build(t, "base")
+	adminToken := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(adminToken, []byte(strings.Repeat("x", 40)), 0o600))
 	for _, service := range messages.Services() {
 		d := b.deployments[service]
 		require.Len(t, d.Spec.Template.Spec.Containers, 1, service)
@@ -142,6 +146,10 @@ func TestTheServicesKnowEveryVariableAndNoneIsMissing(t *testing.T) {
 		for name, value := range told { // of files, the mounts are there; their content is not ours to know
 			if plain, isFile := strings.CutSuffix(name, "_FILE"); isFile {
 				require.True(t, slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(value, m.MountPath+"/") }), value)
+				if name == "ADMIN_TOKEN_FILE" { // a path by itself
+					told[name] = adminToken
+					continue
+				}
 				delete(told, name)
 				told[plain] = "content"
 			}
@@ -150,7 +158,7 @@ func TestTheServicesKnowEveryVariableAndNoneIsMissing(t *testing.T) {
 		told["OIDC_ISSUER"] = "https://login.example.com/realms/shop"
 		delete(told, "KAFKA_TLS_CA") // without it the authorities of the machine are trusted
 		require.NoError(t, validate(t, service, told), service)
-		for _, required := range []string{"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "OIDC_AUDIENCE"} {
+		for _, required := range []string{"DATABASE_URL", "KAFKA_BROKERS", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "OIDC_AUDIENCE", "ADMIN_TOKEN_FILE"} {
 			require.NotEmpty(t, told[required], "%s of %s", required, service)
 		}
 		require.Equal(t, auth.OIDC, told["AUTH"], service)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"pasdetrois/pkg/platform/adminauth"
@@ -57,6 +58,7 @@ func (b Base) Validate() error {
 		b.Auth.Validate(), b.Access.Validate(), b.Kafka.Validate(), b.Letters.Validate(), b.Erasing.Validate(), b.Retention.Validate(), b.Signing.Validate(), b.Tracing.Validate(),
 		address("HTTP_ADDR", b.HTTPAddr, b.HTTPListener),
 		address("ADMIN_ADDR", b.AdminAddr, b.AdminListener),
+		b.asked(),
 		databaseURL(b.DatabaseURL),
 		Rule(b.MaxConns == 0 || b.MaxConns >= minConns, "DATABASE_MAX_CONNS: %d is less than %d", b.MaxConns, minConns),
 		Rule(level.UnmarshalText([]byte(b.LogLevel)) == nil, "LOG_LEVEL: %q is not one of debug, info, warn, error", b.LogLevel),
@@ -68,6 +70,33 @@ func (b Base) Validate() error {
 func address(name, addr string, given net.Listener) error {
 	_, _, err := net.SplitHostPort(addr)
 	return Rule(err == nil || given != nil, "%s: %q is not host:port", name, addr)
+}
+
+// asked refuses a service that asks nobody and that other machines can reach: a port that is opened by mistake would give
+// everybody's data to everybody. AUTH=off-on-purpose says that it is no mistake.
+func (b Base) asked() error {
+	if b.Auth.Mode == auth.OffOnPurpose {
+		return nil
+	}
+	var open, set []string
+	ask := func(name, addr string, given net.Listener, remedy string) {
+		if given != nil {
+			addr = given.Addr().String()
+		}
+		if host, _, err := net.SplitHostPort(addr); err == nil && !auth.Loopback(host) {
+			open, set = append(open, name+"="+addr), append(set, remedy)
+		}
+	}
+	otherwise := "listen on 127.0.0.1"
+	if !b.Auth.On() {
+		ask("HTTP_ADDR", b.HTTPAddr, b.HTTPListener, "AUTH=oidc")
+		otherwise = "AUTH=off-on-purpose, or " + otherwise
+	}
+	if !b.Access.Asks() {
+		ask("ADMIN_ADDR", b.AdminAddr, b.AdminListener, "ADMIN_TOKEN_FILE")
+	}
+	return Rule(len(open) == 0, "nobody is asked who calls, and other machines reach %s: set %s, or %s",
+		strings.Join(open, " and "), strings.Join(set, " and "), otherwise)
 }
 
 func databaseURL(url string) error {
