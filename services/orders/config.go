@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"pasdetrois/pkg/platform/ratelimit"
 	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/service"
 )
@@ -18,6 +19,11 @@ type Config struct {
 	HeldTimeout       time.Duration `env:"HELD_TIMEOUT" envDefault:"1m" desc:"how long a message waits for its order before it is parked"`
 	IdempotencyKeyTTL time.Duration `env:"IDEMPOTENCY_KEY_TTL" envDefault:"24h" desc:"how long an Idempotency-Key is remembered"`
 	RetentionOrders   time.Duration `env:"RETENTION_ORDERS" envDefault:"0s" desc:"how long a settled order is kept, with its lines and its timeline, since its last change, 192h at least; 0: for ever"`
+
+	RateOrders     int      `env:"RATE_ORDERS" envDefault:"20" desc:"orders a second that one user may place, or one address where nobody logs in; two and a half times as many at once; 0: no limit"`
+	RateStreams    int      `env:"RATE_STREAMS" envDefault:"10" desc:"event streams that one user or address may have open; 0: no limit"`
+	RateWaits      int      `env:"RATE_WAITS" envDefault:"20" desc:"requests with ?wait= that one user or address may have in work; 0: no limit"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" desc:"addresses or networks of proxies, such as 10.0.0.0/8, whose X-Forwarded-For names the client, comma separated"`
 
 	// Only tests set these; 0 = sweepEvery and the defaults of package outbox.
 	SweepEvery, OutboxGrace, OutboxPoll time.Duration `env:"-"`
@@ -43,6 +49,7 @@ func (c Config) leastRetention() time.Duration {
 func (c Config) Validate() error {
 	return errors.Join(
 		c.Base.Validate(), c.Signing.Signs(),
+		c.validateRates(),
 		service.Positive("PAYMENT_TIMEOUT", c.PaymentTimeout),
 		service.Positive("PENDING_REPUBLISH_AFTER", c.PendingRepublish),
 		service.Positive("HELD_TIMEOUT", c.HeldTimeout),
@@ -51,4 +58,16 @@ func (c Config) Validate() error {
 			"the time for which an order may be open, its records redelivered or its Idempotency-Key remembered"),
 		service.Rule(c.SettleWithin >= 0, "SETTLE_WITHIN: %s is less than 0s, which means for ever", c.SettleWithin),
 	)
+}
+
+// mostOfARate is far above what a replica can do: a larger number is a slip.
+const mostOfARate = 1_000_000
+
+func (c Config) validateRates() error {
+	within := func(name string, rate int) error {
+		return service.Rule(rate >= 0 && rate <= mostOfARate, "%s: %d is not between 0 (no limit) and %d", name, rate, mostOfARate)
+	}
+	_, err := ratelimit.ParseProxies(c.TrustedProxies)
+	return errors.Join(within("RATE_ORDERS", c.RateOrders), within("RATE_STREAMS", c.RateStreams), within("RATE_WAITS", c.RateWaits),
+		service.Rule(err == nil, "TRUSTED_PROXIES: %w", err))
 }

@@ -35,7 +35,8 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigValidateNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	wrong := map[string]string{"DATABASE_URL": "", "DATABASE_MAX_CONNS": "3", "PAYMENT_TIMEOUT": "0s", "SETTLE_WITHIN": "-1s",
-		"PENDING_REPUBLISH_AFTER": "-1s", "HELD_TIMEOUT": "0s", "IDEMPOTENCY_KEY_TTL": "0s", "RETENTION_ORDERS": "191h"}
+		"PENDING_REPUBLISH_AFTER": "-1s", "HELD_TIMEOUT": "0s", "IDEMPOTENCY_KEY_TTL": "0s", "RETENTION_ORDERS": "191h",
+		"RATE_ORDERS": "-1", "RATE_STREAMS": "-1", "RATE_WAITS": "1000001", "TRUSTED_PROXIES": "proxy"}
 	err := configFrom(t, wrong).Validate()
 	require.Error(t, err)
 	for name := range wrong {

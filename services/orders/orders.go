@@ -14,6 +14,7 @@ import (
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/outbox"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/ratelimit"
 	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/service"
@@ -42,6 +43,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	api := httpapi.New(orders, log)
 	if cfg.Auth.On() {
 		api = api.WithLogins()
+	}
+	if shell.Exposed() {
+		proxies, err := ratelimit.ParseProxies(cfg.TrustedProxies)
+		if err != nil {
+			return err
+		}
+		api = api.WithRates(httpapi.Rates{Orders: cfg.RateOrders, Streams: cfg.RateStreams, Waits: cfg.RateWaits},
+			ratelimit.New(proxies, shell.Metrics, time.Now))
 	}
 	return shell.Run(ctx, service.Parts{
 		Handlers: orders.Table(),

@@ -22,7 +22,7 @@ import (
 func registry() prometheus.Gatherer { return prometheus.NewRegistry() }
 
 func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler) error {
-	return httpx.Serve(ctx, l, handler, slog.New(slog.DiscardHandler))
+	return httpx.Server{Handler: handler, Log: slog.New(slog.DiscardHandler)}.Serve(ctx, l)
 }
 
 // everything is what an admin server has beside its operations.

@@ -149,6 +149,10 @@ func (s *Shell) Outbox(cfg outbox.Config) *outbox.Relay {
 // Publisher returns the producer, nil when the Identity does not say Publishes. It is open until the Shell is closed.
 func (s *Shell) Publisher() *bus.Producer { return s.producer }
 
+// Exposed reports whether the public API serves more than the programs of this machine: callers log in, or the listener is not on
+// loopback. One caller can then hurt others, so limits for each caller make sense.
+func (s *Shell) Exposed() bool { return s.base.Auth.On() || !httpx.Loopback(s.public.Addr()) }
+
 // API is one of a service's two HTTP APIs.
 type API struct {
 	About    string         // one sentence, the description in the OpenAPI document

@@ -41,6 +41,9 @@ const (
 	writeWithin = 10 * time.Second
 )
 
+// The operations that limits name.
+const placeOrder, getOrder, followOrder = "place-order", "get-order", "order-events"
+
 // API serves the use cases over HTTP. It is safe for concurrent use. Tests replace the times and the functions.
 type API struct {
 	app      *app.App
@@ -48,6 +51,7 @@ type API struct {
 	failures *httpx.Failures
 
 	logins bool // callers have users
+	limits limits
 
 	heartbeat, writeWithin time.Duration
 
@@ -69,6 +73,7 @@ func (a *API) WithLogins() *API {
 
 // Register adds the public operations.
 func (a *API) Register(api huma.API) {
+	a.limits.register(api)
 	a.registerOrders(api)
 	a.registerTimeline(api)
 	a.registerInventory(api)

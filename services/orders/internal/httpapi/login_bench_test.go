@@ -109,7 +109,7 @@ func served(b *testing.B, settings auth.Settings) (url string) {
 	require.NoError(b, err)
 	login := auth.New(settings, time.Now, log)
 	running := []func() error{func() error {
-		return httpx.Serve(ctx, l, httpx.NewMetrics(prometheus.NewRegistry()).Measure(login.Wrap(handler)), log)
+		return httpx.Server{Handler: httpx.NewMetrics(prometheus.NewRegistry()).Measure(login.Wrap(handler)), Log: log}.Serve(ctx, l)
 	}}
 	if login != nil {
 		running = append(running, func() error { return login.Run(ctx) })

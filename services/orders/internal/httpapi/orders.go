@@ -54,17 +54,17 @@ func (a *API) registerOrders(api huma.API) {
 	answers := func(codes ...string) map[string]*huma.Response { return answersWith(schema, codes...) }
 	read := answers("200")
 	read["304"] = &huma.Response{Description: "It is still what If-None-Match names"}
-	httpx.Register(api, huma.Operation{OperationID: "place-order", Method: http.MethodPost, Path: "/orders", Tags: tags, Security: auth.Needs(auth.Write),
+	httpx.Register(api, huma.Operation{OperationID: placeOrder, Method: http.MethodPost, Path: "/orders", Tags: tags, Security: auth.Needs(auth.Write),
 		DefaultStatus: http.StatusAccepted, Summary: "Place an order", Responses: answers("200", "202"),
 		Parameters:      []*huma.Param{keyParameter()},
 		BodyReadTimeout: -1, // strictBody has read the body already; huma's deadline would end the wait for the outcome
 		Description:     "Either `items`, priced by the catalogue, or a plain `total`. 202 when it was taken; 200 when it is settled (`?wait=`) or was there already.",
-		Errors:          []int{400, 409, 413, 415, 422, 503}}, a.place)
+		Errors:          []int{400, 409, 413, 415, 422, 429, 503}}, a.place)
 	if a.logins {
 		userOfLogin(api.OpenAPI())
 	}
-	httpx.Register(api, huma.Operation{OperationID: "get-order", Method: http.MethodGet, Path: "/orders/{id}", Tags: tags, Security: auth.Needs(auth.Read),
-		Summary: "Get an order", Responses: read, Errors: []int{400, 404, 503}}, a.get)
+	httpx.Register(api, huma.Operation{OperationID: getOrder, Method: http.MethodGet, Path: "/orders/{id}", Tags: tags, Security: auth.Needs(auth.Read),
+		Summary: "Get an order", Responses: read, Errors: []int{400, 404, 429, 503}}, a.get)
 	httpx.Register(api, huma.Operation{OperationID: "list-orders", Method: http.MethodGet, Path: "/orders", Tags: tags, Security: auth.Needs(auth.Read),
 		Summary: "List orders, newest first", Errors: []int{400, 503}}, a.list)
 	httpx.Register(api, huma.Operation{OperationID: "cancel-order", Method: http.MethodPost, Path: "/orders/{id}/cancel", Tags: tags, Security: auth.Needs(auth.Write),

@@ -28,7 +28,7 @@ type timelineBody struct {
 
 func (a *API) registerTimeline(api huma.API) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[timelineBody](), true, "Timeline")
-	httpx.Register(api, huma.Operation{OperationID: "order-events", Method: http.MethodGet, Path: "/orders/{id}/events",
+	httpx.Register(api, huma.Operation{OperationID: followOrder, Method: http.MethodGet, Path: "/orders/{id}/events",
 		Tags: []string{"orders"}, Security: auth.Needs(auth.Read), Summary: "What happened to an order",
 		Description: "The timeline so far as JSON, or as server-sent events with `Accept: text/event-stream`. The stream ends when the order is " +
 			"settled; requested again with the last event's id it answers 204, which stops an EventSource. While the database is away " +
@@ -38,7 +38,7 @@ func (a *API) registerTimeline(api huma.API) {
 				eventStream: {Schema: &huma.Schema{Type: huma.TypeString}}}},
 			"204": {Description: "The order is settled, and no event came after Last-Event-ID"},
 		},
-		Errors: []int{400, 404, 406, 503}}, a.timeline)
+		Errors: []int{400, 404, 406, 429, 503}}, a.timeline)
 }
 
 // timeline serves GET /orders/{id}/events as JSON or as a stream. A stream opens even while the database is away: an EventSource
