@@ -73,7 +73,7 @@ func change[T any](do func(ctx context.Context, in T) error) call {
 // so that a DELETE ends a read that waits.
 func (s *Server) of(do func(*instance) call) call {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		found := s.consumers.use(instanceID{r.PathValue("group"), r.PathValue("instance")})
+		found := s.consumers.use(idOf(r))
 		if found == nil {
 			return instanceNotFound()
 		}
@@ -82,6 +82,9 @@ func (s *Server) of(do func(*instance) call) call {
 			return err
 		}
 		defer found.done()
+		if err := found.mayRead(r.Context()); err != nil && r.Method != http.MethodDelete {
+			return err
+		}
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(found.alive, cancel)()
@@ -125,7 +128,7 @@ func (s *Server) Handler() http.Handler {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.Handle(method+" /consumers/{group}/instances/{instance}/"+path, s.answering(s.of(do)))
 	}
-	return routed(mux)
+	return routed(s.authenticated, mux)
 }
 
 // answering turns a call into a handler: it charges the body to the memory and writes the call's error in the API's
@@ -146,19 +149,22 @@ func (s *Server) answering(c call) http.Handler {
 }
 
 // routed rejects requests of pages in a browser, which have the header Origin or Sec-Fetch-Site: such a page would use its
-// visitor's network access. An address that a person types is answered. It ignores a slash at the end of a path, which some guides write. A path without a route is answered
-// in the API's format.
-func routed(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || site != "" && site != "none" {
-			writeError(w, failed(codeForbidden, "Pages in a browser are not served."))
-			return
-		}
+// visitor's network access. An address that a person types is answered. Then the caller needs a token, where there are tokens. It
+// ignores a slash at the end of a path, which some guides write. A path without a route is answered in the API's format.
+func routed(authenticated func(http.Handler) http.Handler, mux *http.ServeMux) http.Handler {
+	known := authenticated(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path, ok := strings.CutSuffix(r.URL.Path, "/"); ok && path != "" {
 			r = httpx.WithPath(r, path, strings.TrimSuffix(r.URL.RawPath, "/"))
 		}
 		if httpx.Routed(mux, w, r, func(status int) { writeError(w, withStatus(status)) }) {
 			mux.ServeHTTP(w, r)
 		}
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if site := r.Header.Get("Sec-Fetch-Site"); r.Header.Get("Origin") != "" || site != "" && site != "none" {
+			writeError(w, failed(codeForbidden, "Pages in a browser are not served."))
+			return
+		}
+		known.ServeHTTP(w, r)
 	})
 }

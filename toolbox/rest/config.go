@@ -18,8 +18,12 @@ type Config struct {
 	Brokers []string
 	// Kafka is the login; its own Brokers and prefixes are not used.
 	Kafka kafka.Config
-	// Allow names the topics that may be written. Empty = no topic may be written. Every topic may be read.
+	// Allow names the topics that may be written. Empty = no topic may be written. Every topic may be read. It does not go with
+	// TokenFile.
 	Allow []string
+	// TokenFile has the tokens of the callers, each with the topics that it may write and read. "" = nobody is asked. The file is
+	// read again when it changes.
+	TokenFile string
 	// BaseURL is the address by which clients reach this server behind a proxy, such as https://kafka.example.com. "" = http://
 	// and the Host of the request.
 	BaseURL string
@@ -77,9 +81,12 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("no brokers are given"))
 	}
 	for _, topic := range c.Allow {
-		if !topicName.MatchString(topic) || topic == "." || topic == ".." {
+		if !isTopic(topic) {
 			errs = append(errs, fmt.Errorf("%q is not the name of a topic: use letters, digits, '.', '_' and '-'", topic))
 		}
+	}
+	if c.TokenFile != "" && len(c.Allow) > 0 {
+		errs = append(errs, errors.New("the file of tokens says what may be written: leave the list of topics out"))
 	}
 	if c.BaseURL != "" {
 		if u, err := url.Parse(c.BaseURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||

@@ -21,7 +21,14 @@ type consumers struct {
 	ending sync.WaitGroup // instances that are leaving their groups
 }
 
-type instanceID struct{ group, name string }
+// instanceID is an instance's name in its group. The owner is the name of the token that made it: instances of other tokens do not
+// exist for a caller.
+type instanceID struct{ owner, group, name string }
+
+// idOf returns the instance of the path, if the caller made it.
+func idOf(r *http.Request) instanceID {
+	return instanceID{granted(r.Context()).name, r.PathValue("group"), r.PathValue("instance")}
+}
 
 // entry is an instance and its use, which consumers.mu guards. An instance with a call in work is not idle, however
 // long the call takes.
@@ -54,11 +61,12 @@ type createAnswer struct {
 
 // createConsumer makes an instance, which does not connect to Kafka before its subscription. Without a name it gets a
 // random one. A name that is in use is answered with 409, one instance too many with 503.
-func (s *Server) createConsumer(_ context.Context, r *http.Request, in *createRequest) (any, error) {
+func (s *Server) createConsumer(ctx context.Context, r *http.Request, in *createRequest) (any, error) {
 	if in == nil {
 		in = &createRequest{}
 	}
-	id := instanceID{group: r.PathValue("group"), name: "rest-consumer-" + uuid.NewString()}
+	by := granted(ctx)
+	id := instanceID{owner: by.name, group: r.PathValue("group"), name: "rest-consumer-" + uuid.NewString()}
 	switch {
 	case in.ID != nil:
 		id.name = *in.ID
@@ -74,6 +82,9 @@ func (s *Server) createConsumer(_ context.Context, r *http.Request, in *createRe
 	}
 	if slices.Contains(s.cfg.Reserved, id.group) {
 		return nil, failed(codeForbidden, "Group %q belongs to a service that would lose messages: choose another name.", id.group)
+	}
+	if !strings.HasPrefix(id.group, by.groups) {
+		return nil, failed(codeForbidden, "With this token the name of a group begins with %q.", by.groups)
 	}
 	if err := s.consumers.add(id, settings); err != nil {
 		return nil, err
@@ -96,7 +107,7 @@ func (s *Server) base(r *http.Request) string {
 // deleteConsumer ends the call in work, commits, leaves the group and answers then. A second DELETE is answered with
 // 404.
 func (s *Server) deleteConsumer(w http.ResponseWriter, r *http.Request) error {
-	id := instanceID{r.PathValue("group"), r.PathValue("instance")}
+	id := idOf(r)
 	found := s.consumers.remove(id)
 	if found == nil {
 		return instanceNotFound()

@@ -27,6 +27,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%d: %s", e.Code, e.Message)
 
 // The codes of the API, as its documentation numbers them. Clients compare them, so they never change.
 const (
+	codeUnauthorized      = 40101
 	codeForbidden         = 40301
 	codeTopicNotFound     = 40401
 	codePartitionNotFound = 40402
@@ -61,6 +62,8 @@ func failed(code int, format string, args ...any) *Error {
 func withStatus(status int) *Error {
 	return failed(status, "HTTP %d %s", status, http.StatusText(status))
 }
+
+func unauthorized(message string) *Error { return failed(codeUnauthorized, "%s", message) }
 
 func topicNotFound(topic string) *Error {
 	return failed(codeTopicNotFound, "Topic not found: there is no topic %q.", topic)

@@ -31,6 +31,9 @@ func (i *instance) seek(ctx context.Context, in seekRequest) error {
 		target[o.topicPartition] = o.Offset
 	}
 	for _, t := range in.Timestamps {
+		if err := readable(ctx, t.Topic); err != nil {
+			return err
+		}
 		listed, err := i.server.admin.ListOffsetsAfterMilli(ctx, t.Timestamp.UnixMilli(), t.Topic)
 		if err != nil {
 			return err
@@ -52,6 +55,9 @@ func (i *instance) seekTo(where string) func(context.Context, partitionsRequest)
 func (i *instance) seekEnd(ctx context.Context, partitions []topicPartition, where string) error {
 	target := map[topicPartition]int64{}
 	for _, p := range partitions {
+		if err := readable(ctx, p.Topic); err != nil {
+			return err
+		}
 		listed, err := i.server.listReset(ctx, where, []string{p.Topic})
 		if err != nil {
 			return err

@@ -99,7 +99,7 @@ func (s *Server) produceRecords(w http.ResponseWriter, r *http.Request, partitio
 	if err != nil {
 		return err
 	}
-	if err := s.writable(topic); err != nil {
+	if err := s.writable(r.Context(), topic); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, maxProduceBytes)

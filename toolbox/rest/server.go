@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,13 +13,15 @@ import (
 
 	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/kafka"
+	"pasdetrois/pkg/platform/secretfile"
 )
 
 // Server serves the API. Make one with New, run it with Serve once. Its handler may serve any number of requests at a
 // time.
 type Server struct {
 	cfg       Config
-	client    *kgo.Client // produces and asks; consumers have their own
+	tokens    *secretfile.Watched[[]grant] // nil: nobody is asked
+	client    *kgo.Client                  // produces and asks; consumers have their own
 	admin     *kadm.Client
 	known     partitions
 	memory    *memory
@@ -51,6 +52,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	var tokens *secretfile.Watched[[]grant]
+	if cfg.TokenFile != "" {
+		var err error
+		if tokens, err = watchTokens(cfg.Log, cfg.TokenFile); err != nil {
+			return nil, err
+		}
+	}
 	options, err := producerOptions(cfg)
 	if err != nil {
 		return nil, err
@@ -59,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, client: client, admin: kadm.NewClient(client), memory: &memory{limit: cfg.Memory}}
+	s := &Server{cfg: cfg, tokens: tokens, client: client, admin: kadm.NewClient(client), memory: &memory{limit: cfg.Memory}}
 	s.admin.SetTimeoutMillis(int32(kafkaTime.Milliseconds()))
 	s.consumers = newConsumers(s)
 	return s, nil
@@ -108,11 +116,14 @@ func (s *Server) Stats() Stats {
 		Skipped: c.skipped.Load(), TooLarge: c.tooLarge.Load(), Consumers: c.created.Load(), Expired: c.expired.Load()}
 }
 
-// writable returns nil for a topic that may be written, else an error that names the flag to add. No topic may be
+// writable returns nil for a topic that the caller may write, else an error. Without tokens it names the flag to add. No topic may be
 // written by default, since records of a stranger in a service's topic can move money.
-func (s *Server) writable(topic string) error {
-	if slices.Contains(s.cfg.Allow, topic) {
+func (s *Server) writable(ctx context.Context, topic string) error {
+	if granted(ctx).writes(topic) {
 		return nil
+	}
+	if s.tokens != nil {
+		return failed(codeForbidden, "Topic %q may not be written with this token.", topic)
 	}
 	return failed(codeForbidden, "Topic %q may not be written here: start `pas rest` with --allow %s to allow it.", topic, topic)
 }

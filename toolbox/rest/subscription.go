@@ -31,9 +31,15 @@ func (i *instance) subscribe(ctx context.Context, in subscribeRequest) error {
 	case in.Topics != nil && in.Pattern != nil:
 		return illegalState("Subscription to topics, partitions and pattern are mutually exclusive")
 	case in.Pattern != nil:
+		if err := readable(ctx, everyTopic); err != nil {
+			return failed(codeForbidden, "A topic_pattern needs a token that may read every topic: name the topics.")
+		}
 		return i.subscribePattern(*in.Pattern)
 	case len(in.Topics) == 0:
 		return invalid("topics may not be empty")
+	}
+	if err := readable(ctx, in.Topics...); err != nil {
+		return err
 	}
 	for _, topic := range in.Topics {
 		if _, err := i.server.describe(ctx, topic); err != nil {
@@ -125,9 +131,12 @@ func (i *instance) assignments(context.Context, *http.Request) (any, error) {
 	return partitionsRequest{list}, nil
 }
 
-// check returns an error for the first partition that does not exist.
+// check returns an error for the first partition that does not exist, or that the caller may not read.
 func (i *instance) check(ctx context.Context, list []topicPartition) error {
 	for _, p := range list {
+		if err := readable(ctx, p.Topic); err != nil {
+			return err
+		}
 		detail, err := i.server.describe(ctx, p.Topic)
 		if err != nil {
 			return err

@@ -37,10 +37,10 @@ func (s *Server) brokers(ctx context.Context, _ *http.Request) (any, error) {
 	return map[string][]int32{"brokers": metadata.Brokers.NodeIDs()}, err
 }
 
-// topics answers with the names of all topics but Kafka's internal ones.
+// topics answers with the names of all topics that the caller may write or read, but Kafka's internal ones.
 func (s *Server) topics(ctx context.Context, _ *http.Request) (any, error) {
 	details, err := s.admin.ListTopics(ctx)
-	return details.Names(), err
+	return slices.DeleteFunc(details.Names(), func(topic string) bool { return visible(ctx, topic) != nil }), err
 }
 
 // topic answers with a topic's partitions and settings. Settings that Kafka calls sensitive are left out.
@@ -98,9 +98,12 @@ func (s *Server) partitionOffsets(ctx context.Context, r *http.Request) (any, er
 	return offsets, nil
 }
 
-// describe asks Kafka for one topic. Its errors are the API's: not found, or not ready yet, which a retry heals. A name
+// describe asks Kafka for one topic. Its errors are the API's: not the caller's, not found, or not ready yet, which a retry heals. A name
 // that no topic can have is not sent to Kafka.
 func (s *Server) describe(ctx context.Context, topic string) (kadm.TopicDetail, error) {
+	if err := visible(ctx, topic); err != nil {
+		return kadm.TopicDetail{}, err
+	}
 	if !topicName.MatchString(topic) {
 		return kadm.TopicDetail{}, topicNotFound(topic)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/pkg/platform/auth"
 	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
 	"pasdetrois/toolbox/rest"
@@ -23,15 +24,16 @@ import (
 
 // restView is the summary of `pas rest`, as --json shows it at the end.
 type restView struct {
-	URL     string   `json:"url"`
-	Brokers []string `json:"brokers"`
-	Allow   []string `json:"allow"`
-	Seconds float64  `json:"seconds"`
+	URL       string   `json:"url"`
+	Brokers   []string `json:"brokers"`
+	Allow     []string `json:"allow"`
+	TokenFile string   `json:"token_file,omitempty"`
+	Seconds   float64  `json:"seconds"`
 	rest.Stats
 }
 
-// rest makes `pas rest`, the proxy of toolbox/rest. By default it serves on loopback and writes to no topic,
-// because it has no login of its own. After Ctrl-C it finishes the calls in work, and every consumer leaves its
+// rest makes `pas rest`, the proxy of toolbox/rest. Without a file of tokens it serves on loopback only, and writes to no topic
+// unless a flag allows it. After Ctrl-C it finishes the calls in work, and every consumer leaves its
 // group; then comes the summary.
 func (a *app) rest() *cobra.Command {
 	var addr string
@@ -49,10 +51,12 @@ the three services cannot be joined. Formats are json and binary; keys and value
 key that is text is written with its quotation marks. A record that is no JSON is skipped by a consumer with
 the json format, counted, and reported in the log and in the header Pas-Skipped-Records.
 
-There is no password: who can reach the address can do all this. docs/rest.md says how to limit that.
+Without --token-file nobody is asked, and the address has to be one of this machine. With it each caller needs a token, and
+the file says which topics the token may write and read; docs/rest.md has the format.
 "pas up" serves this on 8082, with the four topics allowed. Log lines go to standard error.`,
 		Example: `  pas rest --allow orders
   pas rest --brokers kafka:9092 --allow orders --allow web-events --idle 1m
+  pas rest --addr 10.0.0.5:8082 --token-file tokens
   curl -s localhost:8082/topics/orders -H 'content-type: application/vnd.kafka.json.v2+json' \
     -d '{"records": [{"value": {"order_id": "o-1", "user_id": "ada", "total": 49.99}}]}'`,
 		Args: args(cobra.NoArgs),
@@ -74,6 +78,7 @@ There is no password: who can reach the address can do all this. docs/rest.md sa
 	cmd.Flags().StringSliceVar(&cfg.Edge.AllowedHosts, "allowed-host", nil, allowedHostUsage)
 	cmd.Flags().StringVar(&cfg.BaseURL, "base-url", "", "address to return to clients, such as https://kafka.example.com, behind a server that ends TLS")
 	cmd.Flags().StringSliceVar(&cfg.Allow, "allow", nil, "a topic that may be written; give it again for each")
+	cmd.Flags().StringVar(&cfg.TokenFile, "token-file", "", "file with the tokens of callers, each with the topics that it may write and read; its mode must be 600")
 	cmd.Flags().DurationVar(&cfg.Idle, "idle", rest.DefaultIdle, "close a consumer after this long without a call")
 	cmd.Flags().IntVar(&megabytes, "memory", rest.DefaultMemory>>20, "so many MiB for the records and requests in work; more are refused")
 	cmd.Flags().IntVar(&cfg.MaxConsumers, "max-consumers", rest.DefaultMaxConsumers, "so many consumers at once")
@@ -93,6 +98,12 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	if !ok {
 		return usagef("--addr %q is not host:port, such as 127.0.0.1:8082", addr)
 	}
+	if cfg.TokenFile == "" && !here(addr) {
+		return usagef("--addr %s can be reached from other machines, and nobody is asked for a token: give --token-file, or an address of this machine", addr)
+	}
+	if cfg.TokenFile != "" && len(cfg.Allow) > 0 {
+		return usagef("--allow and --token-file do not go together: the file says which topics each token may write")
+	}
 	// A client that joined the group of a service would take records away from it.
 	cfg.Reserved = stack.Groups(a.Environ["KAFKA_GROUP_PREFIX"])
 	cfg.Log = a.lineLog()
@@ -108,7 +119,11 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	}
 	server, err := rest.New(cfg)
 	if err != nil {
-		return usagef("--allow: %s", err)
+		flag := "--allow"
+		if cfg.TokenFile != "" {
+			flag = "--token-file"
+		}
+		return usagef("%s: %s", flag, err)
 	}
 	defer server.Close()
 	if err := a.reachKafka(ctx, server, cfg); err != nil {
@@ -122,7 +137,7 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 	if err != nil {
 		return hint.Add(fmt.Errorf("listen on %s: %w", addr, err), "choose another address with --addr")
 	}
-	view := restView{URL: "http://" + l.Addr().String(), Brokers: cfg.Brokers, Allow: cfg.Allow}
+	view := restView{URL: "http://" + l.Addr().String(), Brokers: cfg.Brokers, Allow: cfg.Allow, TokenFile: cfg.TokenFile}
 	a.announceRest(view, cfg.Log)
 	began := time.Now()
 	err = server.Serve(ctx, l)
@@ -133,6 +148,12 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 		a.printer().Line("\n%s", restSummary(view.Stats, time.Since(began)))
 	}
 	return err
+}
+
+// here reports whether only this machine reaches an address.
+func here(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && auth.Loopback(host)
 }
 
 // reachKafka fails at once when Kafka cannot be reached, and not with the first request. The error names the
@@ -162,9 +183,12 @@ func (a *app) announceRest(view restView, log *slog.Logger) {
 	}
 	p := a.printer()
 	p.Line("Kafka at %s is served on %s", strings.Join(view.Brokers, ","), p.Bold(view.URL))
-	if len(view.Allow) == 0 {
+	switch {
+	case view.TokenFile != "":
+		p.Line("Callers need a token of %s.", view.TokenFile)
+	case len(view.Allow) == 0:
 		p.Line("No topic may be written: allow one with --allow TOPIC.")
-	} else {
+	default:
 		p.Line("May be written: %s", strings.Join(view.Allow, ", "))
 	}
 	p.Line("Ctrl-C ends it.")
