@@ -47,13 +47,15 @@ chaos: ## break everything under load at full size, for hours, and write docs/re
 	@CHAOS_FORM=full ROW='$(ROW)' SIZE='$(SIZE)' SEED='$(SEED)' RATE='$(RATE)' CHAOS_REPORT='$(abspath docs/reports/chaos.md)' \
 	  KAFKA_LOCAL='$(abspath $(KAFKA_LOCAL))' tools/suite chaos
 
-# The audit of a million orders is a benchmark of its own; ORDERS=20000 makes fewer.
+# The audit, and the removal, of a million orders are benchmarks of their own; ORDERS=20000 makes fewer.
 FORM ?= full
 
 .PHONY: bench
-bench: ## measure beside the peers on a real Kafka, about an hour; FORM=quick takes 5 minutes, FORM=audit measures `pas audit`
+bench: ## measure beside the peers on a real Kafka, about an hour; FORM=quick takes 5 minutes, FORM=audit measures `pas audit`, FORM=retention the removal of old orders
 ifeq ($(FORM),audit)
 	@PAS_AUDIT_ORDERS='$(or $(ORDERS),1000000)' $(WITH_KAFKA) go test -run '^$$' -bench Audit -benchtime 1x -timeout 60m ./toolbox/audit
+else ifeq ($(FORM),retention)
+	@PAS_RETENTION_ORDERS='$(or $(ORDERS),1000000)' $(WITH_KAFKA) go test -v -run '^$$' -bench Retention -benchtime 1x -timeout 120m ./e2e/retention
 else
 	@go build -trimpath -o bin/ ./bench
 	@KAFKA_OPTS='$(or $(KAFKA_OPTS),$(if $(filter full,$(FORM)),-XX:TieredStopAtLevel=4))' $(WITH_KAFKA) bin/bench -form $(FORM) $(if $(AGAINST),-against $(AGAINST))

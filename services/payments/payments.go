@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"pasdetrois/pkg/platform/retention"
 	"pasdetrois/pkg/platform/service"
 	"pasdetrois/services/payments/internal/app"
 	"pasdetrois/services/payments/internal/domain"
@@ -56,6 +57,6 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Public: service.API{About: "What became of the payment of an order.",
 			Register: func(api huma.API) { httpapi.Register(api, payments, log) }},
 		Admin:  service.API{About: "What payments consumes, and messages that it could not handle."},
-		Ending: append(provider.Ending(cfg.RetentionLedger), store.EndingPayments(cfg.RetentionPayments)),
+		Ending: append([]retention.Kind{store.EndingPayments(cfg.RetentionPayments)}, provider.Ending(cfg.RetentionLedger)...),
 	})
 }

@@ -132,6 +132,12 @@ func (a *audit) run(ctx context.Context) error {
 	}
 	defer orders.close()
 	a.before, a.fixed = orders.now.Add(-a.cfg.Grace), orders.now.Add(-time.Since(began))
+	// Before the payments: retention removes an entry after its payment, so an entry that is missing has a payment that is, too.
+	ledger, err := open(ctx, "payments", a.cfg.PaymentsURL, a.cfg.ConnectTime)
+	if err != nil {
+		return err
+	}
+	defer ledger.close()
 	payments, err := open(ctx, "payments", a.cfg.PaymentsURL, a.cfg.ConnectTime)
 	if err != nil {
 		return err
@@ -150,7 +156,7 @@ func (a *audit) run(ctx context.Context) error {
 	if err := a.ofEachAndTopics(ctx, topics, orders, payments, notifications); err != nil {
 		return err
 	}
-	if err := a.merge(ctx, orders, payments, notifications); err != nil {
+	if err := a.merge(ctx, orders, payments, ledger, notifications); err != nil {
 		return err
 	}
 	a.total()

@@ -18,28 +18,21 @@ type file struct {
 	notifications []notification
 }
 
-// merge reads orders, payments, the provider's ledger and notifications side by side and judges one order id after
+// merge reads orders, payments, the provider's ledger and notifications side by side, each on a connection of its own, and judges one order id after
 // another, in ascending order. The file's slices are used again for the next order, so a check must not keep them.
 //
 // A failed stream ends early, and orders of the other streams are then judged without its rows. merge returns the
 // stream's error in this case, and Run drops the report.
-func (a *audit) merge(ctx context.Context, ob, pb, nb *book) error {
+func (a *audit) merge(ctx context.Context, ob, pb, lb, nb *book) error {
 	orders, err := read(ctx, ob, "orders", ordersSQL, scanOrder, func(o *order) string { return o.id })
 	if err != nil {
 		return err
 	}
-	// A connection runs one query at a time, and the payments are read on this one: the provider's ledger gets its own. Its
-	// moment is later than that of payments, which Grace covers like the others.
-	ledgerBook, err := open(ctx, "payments", a.cfg.PaymentsURL, a.cfg.ConnectTime)
-	if err != nil {
-		return err
-	}
-	defer ledgerBook.close()
 	payments, err := read(ctx, pb, "payments", paymentsSQL, scanPayment, func(p *payment) string { return p.id })
 	if err != nil {
 		return err
 	}
-	ledger, err := read(ctx, ledgerBook, "the provider's ledger", ledgerSQL, scanEntry, func(e *entry) string { return e.id })
+	ledger, err := read(ctx, lb, "the provider's ledger", ledgerSQL, scanEntry, func(e *entry) string { return e.id })
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ const (
 	// that could not go then is looked at again after this time.
 	againEvery = 24 * time.Hour
 	// share is how many times as long as a slice took the sweeper pauses after it, and leastPause the least pause.
-	share      = 4
+	share      = 8
 	leastPause = 20 * time.Millisecond
 	// sliceTimeout bounds one slice.
 	sliceTimeout = 10 * time.Second

@@ -35,7 +35,8 @@ const (
 // Only a confirmed order has sold pieces once it is settled.
 const removeLinesSQL = `WITH gone AS (DELETE FROM order_lines WHERE order_id = ANY($1) RETURNING order_id, sku, quantity)
 INSERT INTO removed_pieces AS p (sku, sold)
-SELECT g.sku, sum(g.quantity) FROM gone g JOIN orders o USING (order_id) WHERE o.stock = 'sold' GROUP BY g.sku ORDER BY g.sku
+SELECT g.sku, sum(g.quantity) FROM gone g CROSS JOIN LATERAL (SELECT stock FROM orders o WHERE o.order_id = g.order_id LIMIT 1) AS o
+WHERE o.stock = 'sold' GROUP BY g.sku ORDER BY g.sku
 ON CONFLICT (sku) DO UPDATE SET sold = p.sold + excluded.sold`
 
 const (

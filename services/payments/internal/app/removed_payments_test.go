@@ -23,7 +23,7 @@ const keepPayments = 30 * 24 * time.Hour
 func (w *world) retain(passed time.Duration) int {
 	w.t.Helper()
 	n, err := retention.New(retention.Config{Pool: w.db, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Rows: 2,
-		Kinds: []retention.Kind{simulated.Ending(2 * keepPayments), store.EndingPayments(keepPayments)},
+		Kinds: []retention.Kind{store.EndingPayments(keepPayments), simulated.Ending(2 * keepPayments)},
 		Now:   func() time.Time { return time.Now().Add(passed) }}).Pass(w.t.Context())
 	require.NoError(w.t, err)
 	return n

@@ -48,11 +48,13 @@ func (s *Store) Payments(ctx context.Context, orderIDs []string) (map[string]dom
 	return payments(ctx, s.pool, orderIDs)
 }
 
-// One statement, so that one moment shows the rows and the tombstones of removed ones.
+// One statement, so that one moment shows the rows and the tombstones of removed ones. The tombstones are looked up one by one: a
+// join that was planned while there were few of them would read all of them.
 const paymentsSQL = `SELECT ` + columns + ` FROM payments WHERE order_id = ANY($1)
 UNION ALL
 SELECT asked.order_id, '', 0, '', '', CASE WHEN r.captured THEN 'removed_captured' ELSE 'removed' END, '', '', false, now(), now()
-FROM unnest($1::text[], $2::uuid[]) AS asked (order_id, id) JOIN removed_payments r USING (id)`
+FROM unnest($1::text[], $2::uuid[]) AS asked (order_id, id)
+CROSS JOIN LATERAL (SELECT captured FROM removed_payments WHERE id = asked.id LIMIT 1) AS r`
 
 func payments(ctx context.Context, q pgdb.Querier, orderIDs []string) (map[string]domain.Payment, error) {
 	found, err := pgdb.Collect(ctx, q, scan, paymentsSQL, orderIDs, retention.IDs(orderIDs))

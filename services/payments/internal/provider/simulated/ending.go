@@ -3,6 +3,7 @@ package simulated
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,8 +23,8 @@ func Ending(keep time.Duration) retention.Kind {
 const (
 	nextEntriesSQL = `SELECT idempotency_key, greatest(created_at, refunded_at) < $3 FROM provider_ledger
 WHERE idempotency_key > $1 ORDER BY idempotency_key LIMIT $2`
-	removeEntriesSQL = `DELETE FROM provider_ledger USING unnest($1::text[], $2::uuid[]) AS old (key, id)
-WHERE idempotency_key = old.key AND EXISTS (SELECT FROM removed_payments r WHERE r.id = old.id)`
+	removedSQL       = `SELECT id FROM removed_payments WHERE id = ANY($1::uuid[])`
+	removeEntriesSQL = `DELETE FROM provider_ledger WHERE idempotency_key = ANY($1)`
 )
 
 func removeEntries(ctx context.Context, tx *pgdb.Tx, slice retention.Slice) (swept retention.Swept, err error) {
@@ -37,13 +38,24 @@ func removeEntries(ctx context.Context, tx *pgdb.Tx, slice retention.Slice) (swe
 		}
 		return struct{}{}, err
 	}, nextEntriesSQL, slice.After.Key, slice.Limit, slice.Before)
+	if err == nil {
+		keys, err = ofRemoved(ctx, tx, keys)
+	}
 	if err == nil && len(keys) > 0 {
-		tag, failed := tx.Exec(ctx, removeEntriesSQL, keys, retention.IDs(keys))
-		swept.Removed, err = int(tag.RowsAffected()), failed
+		_, err = tx.Exec(ctx, removeEntriesSQL, keys)
 	}
 	if err != nil {
 		return swept, fmt.Errorf("remove old entries of the simulated provider's ledger: %w", err)
 	}
-	swept.More = looked == slice.Limit
+	swept.Removed, swept.More = len(keys), looked == slice.Limit
 	return swept, nil
+}
+
+// ofRemoved returns the keys of charges whose payments are removed. The key of a charge is the id of its order.
+func ofRemoved(ctx context.Context, tx *pgdb.Tx, keys []string) ([]string, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	found, err := pgdb.Collect(ctx, tx, pgx.RowTo[[16]byte], removedSQL, retention.IDs(keys))
+	return slices.DeleteFunc(keys, func(key string) bool { return !slices.Contains(found, retention.ID(key)) }), err
 }
