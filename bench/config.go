@@ -52,6 +52,7 @@ const (
 	ingest     = "ingest"     // 202s alone
 	hot        = "hot"        // all orders on one product, and too few pieces
 	replicas   = "replicas"   // two of each service
+	signed     = "signed"     // events that move money are signed
 	relay      = "relay"      // outbox to Kafka
 	lanes      = "lanes"      // one partition
 	latency    = "latency"    // open loops, at shares of saturation
@@ -68,7 +69,7 @@ func quickParts() []string {
 }
 
 // fullParts returns the parts of the full form. rates is in neither form, since it compares two revisions.
-func fullParts() []string { return append(quickParts(), scaling, backlog, soak) }
+func fullParts() []string { return append(quickParts(), signed, scaling, backlog, soak) }
 
 // allParts returns the parts that -parts accepts.
 func allParts() []string { return append(fullParts(), rates) }

@@ -32,6 +32,7 @@ func (c *campaign) inRounds(round int) []step {
 	inQuick := c.cfg.form == quick
 	steps := []step{
 		pas(report.Pas, saturation, false, arm.Options{}),
+		pas(report.SignedEvents, signed, false, arm.Options{Signed: true}),
 		{name: report.PgbenchSingle, part: limits, do: c.lifecycles(report.PgbenchSingle, parts.SingleStatement)},
 		{name: report.PgbenchMany, part: limits, do: c.lifecycles(report.PgbenchMany, parts.ManyStatements)},
 		c.closedLoop(report.Idiomatic, saturation, false, arm.Peer(report.Idiomatic), arm.Options{}),

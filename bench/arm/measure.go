@@ -26,6 +26,7 @@ type Options struct {
 	MaxOrders  int              // of the closed loop; 0 = no limit
 	SKU        func(int) string // nil = spread over all products
 	Replicas   int              // of each service; 0 = 1
+	Signed     bool             // the product's services sign the events that move money, and verify them
 	Partitions map[string]int32 // nil = the contract's
 }
 
@@ -105,7 +106,7 @@ func (b *Bench) With(ctx context.Context, a Arm, o Options, do func(*Running) er
 		if err != nil {
 			return err
 		}
-		r, err := a.Start(ctx, Env{Sandbox: box, Brokers: b.Servers.Brokers, Bin: b.Bin, Logs: logs, Replicas: o.Replicas})
+		r, err := a.Start(ctx, Env{Sandbox: box, Brokers: b.Servers.Brokers, Bin: b.Bin, Logs: logs, Replicas: o.Replicas, Signed: o.Signed})
 		if err != nil {
 			return fmt.Errorf("start: %w", err)
 		}

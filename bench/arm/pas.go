@@ -80,6 +80,12 @@ func startPas(ctx context.Context, e Env, up func(ctx context.Context, adminURL 
 		return nil, err
 	}
 	defer release()
+	var keys map[string][]string
+	if e.Signed {
+		if keys, err = makeKeys(e.Logs, services); err != nil {
+			return nil, err
+		}
+	}
 	var urls []string
 	for _, service := range services {
 		for replica := range replicas {
@@ -94,7 +100,8 @@ func startPas(ctx context.Context, e Env, up func(ctx context.Context, adminURL 
 			r.admin[name] = admin
 			urls = append(urls, "http://"+admin+"/readyz")
 			if err == nil {
-				err = r.start(e, name, service, public, append(e.kafka(), "DATABASE_URL="+e.As(service), "HTTP_ADDR="+public, "ADMIN_ADDR="+admin))
+				err = r.start(e, name, service, public, append(append(e.kafka(), keys[service]...),
+					"DATABASE_URL="+e.As(service), "HTTP_ADDR="+public, "ADMIN_ADDR="+admin))
 			}
 		}
 	}

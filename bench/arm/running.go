@@ -30,6 +30,7 @@ type Env struct {
 	Bin      string // the folder of the built programs
 	Logs     string // the folder of their output
 	Replicas int    // of each service of the product; 0 = 1
+	Signed   bool   // the product's services have keys
 }
 
 // Arm is a way to process orders.

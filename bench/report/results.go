@@ -61,6 +61,7 @@ const (
 	OnePartition   = "pas, one partition a topic"
 	ManyPartitions = "pas, 24 and 12 partitions"
 	ThreeReplicas  = "pas, three replicas"
+	SignedEvents   = "pas, signed events"
 	Idiomatic      = "idiomatic"
 	Python         = "python"
 )

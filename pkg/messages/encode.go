@@ -26,7 +26,7 @@ func (m Message) Record() (Record, error) {
 	}
 	r := Record{Topic: m.Event.Topic(), Value: value, Time: at}
 	key := m.Event.Key()
-	r.Headers = make([]Header, 0, 9)
+	r.Headers = make([]Header, 0, 10)
 	set := func(name, value string) { r.Headers = append(r.Headers, Header{Key: name, Value: []byte(value)}) }
 	set(headerSpecVersion, specVersion)
 	set(headerID, m.ID)
@@ -44,6 +44,9 @@ func (m Message) Record() (Record, error) {
 		set(headerOutside, isOutside)
 	}
 	set(headerContentType, contentType)
+	if m.Signature != "" {
+		set(SignatureHeader, m.Signature)
+	}
 	parent := traceParent(m.TraceParent)
 	if parent == "" {
 		parent = NewTraceParent()

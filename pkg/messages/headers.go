@@ -20,6 +20,9 @@ const (
 	// headerWatermillID is the header for the id in watermill's default marshaler.
 	headerWatermillID = "_watermill_message_uuid"
 
+	// SignatureHeader has the proof of the writer of events that are signed (Type.Signed).
+	SignatureHeader = "pas-signature"
+
 	specVersion  = "1.0"
 	contentType  = "application/json"
 	typePrefix   = "pasdetrois."

@@ -63,6 +63,8 @@ type Message struct {
 	OrderTime time.Time
 	// Outside is true when a producer other than the orders service requested the payment that the message is about.
 	Outside bool
+	// Signature is the value of the header SignatureHeader, "" without one. Package signing makes it, and Decode leaves it out.
+	Signature string
 	// TraceParent is the W3C trace context, "" when there is none.
 	TraceParent string
 }

@@ -152,7 +152,7 @@ func (w *world) write(events ...messages.Event) []*kgo.Record {
 		m, err := messages.Message{ID: messages.ID(e.Key(), e.EventName(), "test"), Source: "test", Event: e, Time: w.began.Add(time.Duration(w.written) * time.Second)}.Record()
 		require.NoError(w, err)
 		for _, s := range w.signers {
-			signed, err := s.Sign(w.Context(), []messages.Record{m})
+			signed, err := s.Records([]messages.Record{m})
 			require.NoError(w, err)
 			m = signed[0]
 		}

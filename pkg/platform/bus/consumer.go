@@ -34,7 +34,8 @@ type ConsumerConfig struct {
 	Table     Table
 	Publisher Publisher
 	Parker    Parker
-	Trusted   *signing.Keys // nil: events that move money need no signature
+	Trusted   *signing.Keys   // nil: events that move money need no signature
+	Signer    *signing.Signer // signs what a batch publishes; nil: nothing is signed
 	// Map replaces a decoded message and its record before a use case gets them, as for erased users; nil = none is replaced. Its
 	// error is that of the record.
 	Map           func(messages.Message, messages.Record) (messages.Message, messages.Record, error)
@@ -84,7 +85,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.tracer, d.cfg, d.replica, d.trusted = cfg.Tracer, cfg.Config, cfg.Replica, cfg.Trusted
+	d.tracer, d.cfg, d.replica, d.trusted, d.signer = cfg.Tracer, cfg.Config, cfg.Replica, cfg.Trusted, cfg.Signer
 	d.mapped = cfg.Map
 	reader := lanes.New(lanes.Config{Kafka: cfg.Config, Service: cfg.Service, Replica: cfg.Replica, Log: cfg.Log, Missed: m.missed, Joins: m.joins})
 	topics := cfg.Table.topics()

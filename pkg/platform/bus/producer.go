@@ -130,9 +130,9 @@ func (p *Producer) PublishRecords(ctx context.Context, records ...messages.Recor
 	if len(records) == 0 {
 		return nil
 	}
-	// Records are signed when they are published and not when they are stored: those of an outbox from before the service had
-	// its key are signed, too.
-	records, err := p.signer.Sign(ctx, records)
+	// A batch's messages are signed already. Others are signed when they are published and not when they are stored: those of an
+	// outbox from before the service had its key are signed, too.
+	records, err := p.signer.Records(records)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}

@@ -51,9 +51,10 @@ type Shell struct {
 	replica       string
 	public, admin net.Listener
 	operators     *adminauth.Guard
-	producer      *bus.Producer // nil when the service publishes nothing
-	outbox        *outbox.Relay // nil when the service has none
-	login         *auth.Login   // nil when nobody is asked
+	signer        *signing.Signer // nil when nothing is signed
+	producer      *bus.Producer   // nil when the service publishes nothing
+	outbox        *outbox.Relay   // nil when the service has none
+	login         *auth.Login     // nil when nobody is asked
 	waits         *pgdb.Watch
 	closers       []func() // the latest first
 }
@@ -91,13 +92,11 @@ func (s *Shell) open() (err error) {
 	}
 	s.onClose(s.DB.Close)
 	if s.of.Publishes {
-		signer, err := s.base.Signing.Signer(s.of.Name)
-		if err != nil {
+		if s.signer, err = s.base.Signing.Signer(s.of.Name); err != nil {
 			return err
 		}
-		s.onClose(signer.Close)
 		if s.producer, err = bus.NewProducer(bus.ProducerConfig{Config: s.base.Kafka, Service: s.of.Name, Log: s.Log, Tracer: s.Tracer,
-			Signer: signer}); err != nil {
+			Signer: s.signer}); err != nil {
 			return err
 		}
 		s.onClose(func() {
@@ -178,7 +177,7 @@ type Parts struct {
 // Run runs the service until ctx ends, then stops it stage by stage. It returns the first failure of a component.
 func (s *Shell) Run(ctx context.Context, parts Parts) error {
 	cfg := bus.ConsumerConfig{Config: s.base.Kafka, Service: s.of.Name, Replica: s.replica, Table: parts.Handlers,
-		Parker: s.Letters, Trusted: s.Trusted, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
+		Parker: s.Letters, Trusted: s.Trusted, Signer: s.signer, Log: s.Log, Metrics: s.Metrics, Tracer: s.Tracer, DrainTimeout: s.base.DrainTimeout}
 	if s.producer != nil {
 		cfg.Publisher = s.producer
 	}

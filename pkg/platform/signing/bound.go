@@ -8,9 +8,6 @@ import (
 	"pasdetrois/pkg/messages"
 )
 
-// Header is the name of the header that has the signature.
-const Header = "pas-signature"
-
 // version begins every digest: a signature of another version of this package says nothing in this one.
 const version = "pasdetrois signature 1\n"
 
@@ -53,7 +50,7 @@ func contentOf(r messages.Record) (content, error) {
 			to = &c.source
 		case headerOutside:
 			to = &c.outside
-		case Header:
+		case messages.SignatureHeader:
 			to = &c.signature
 		default:
 			continue

@@ -12,8 +12,8 @@
 //
 // # Batches
 //
-// An Ed25519 signature costs as much as several records. So records that are published at one moment share a signature. The
-// digests of the records are the leaves of a hash tree, and the signature is about the root:
+// An Ed25519 signature costs as much as several records. So what the dispatcher publishes for one batch shares signatures, and so do the
+// rows that an outbox publishes by one call. The digests of the records are the leaves of a hash tree, and the signature is about the root:
 //
 //	       root  <- signed once
 //	      /    \

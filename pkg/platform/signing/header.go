@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"pasdetrois/pkg/messages"
 )
 
 // signature is the value of the header.
@@ -36,7 +38,7 @@ func (s signature) String() string {
 }
 
 // errMalformed is the error of parse.
-var errMalformed = errors.New("its header " + Header + " cannot be read")
+var errMalformed = errors.New("its header " + messages.SignatureHeader + " cannot be read")
 
 // parse reads what String wrote, and nothing else.
 func parse(text string) (signature, error) {

@@ -62,7 +62,7 @@ func (k *Keys) check(r messages.Record, m messages.Message, service string) erro
 		return err
 	}
 	if c.signature == nil {
-		return fmt.Errorf("it has no header %s", Header)
+		return fmt.Errorf("it has no header %s", messages.SignatureHeader)
 	}
 	s, err := parse(string(c.signature))
 	if err != nil {

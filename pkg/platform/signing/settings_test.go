@@ -58,7 +58,6 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 	require.NoError(t, settings.Validate())
 	signer, err := settings.Signer("payments")
 	require.NoError(t, err)
-	defer signer.Close()
 	keys, err := settings.Keys()
 	require.NoError(t, err)
 	_, err = keys.Decode(sign(t, signer, captured(t, "o1"))[0])

@@ -36,9 +36,7 @@ func (p pair) id() string { return KeyID(p.private.Public().(ed25519.PublicKey))
 
 func (p pair) signer(t testing.TB) *Signer {
 	t.Helper()
-	s := NewSigner(p.service, p.private)
-	t.Cleanup(s.Close)
-	return s
+	return NewSigner(p.service, p.private)
 }
 
 // file writes the key as openssl does.
@@ -74,7 +72,7 @@ func record(t testing.TB, e messages.Event, source string) messages.Record {
 
 func sign(t testing.TB, s *Signer, records ...messages.Record) []messages.Record {
 	t.Helper()
-	signed, err := s.Sign(t.Context(), records)
+	signed, err := s.Records(records)
 	require.NoError(t, err)
 	return signed
 }

@@ -1,43 +1,61 @@
 package signing
 
 import (
-	"context"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
+	"time"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/batch"
 )
 
-// Signer signs the records of one service. A nil Signer signs nothing. Safe for concurrent use.
+// Signer signs what one service publishes. A nil Signer signs nothing. Safe for concurrent use.
 type Signer struct {
 	service string
 	key     ed25519.PrivateKey
 	id      string
-	batches *batch.Batcher[[]digest, []string]
 }
 
-// NewSigner makes the signer of a service. Close it after the last record.
+// NewSigner makes the signer of a service.
 func NewSigner(service string, key ed25519.PrivateKey) *Signer {
-	s := &Signer{service: service, key: key, id: KeyID(key.Public().(ed25519.PublicKey))}
-	s.batches = batch.New(batch.Config[[]digest, []string]{Handle: s.together})
-	return s
+	return &Signer{service: service, key: key, id: KeyID(key.Public().(ed25519.PublicKey))}
 }
 
-// ID returns the id of the signer's key.
-func (s *Signer) ID() string { return s.id }
-
-// Close ends the signer.
-func (s *Signer) Close() {
-	if s != nil {
-		s.batches.Close()
+// Messages signs those of the messages whose events this service signs. It sets their signature, and their source and time where
+// these are missing, because they are part of what is signed. A message that cannot be encoded stays as it is: publishing it fails.
+func (s *Signer) Messages(all []*messages.Message) {
+	if s == nil {
+		return
+	}
+	var which []*messages.Message
+	var leaves []digest
+	for _, m := range all {
+		if m.Event == nil || messages.SignedBy(m.Event.EventName()) != s.service {
+			continue
+		}
+		if m.Source == "" {
+			m.Source = s.service
+		}
+		if m.Time.IsZero() {
+			m.Time = time.Now().UTC()
+		}
+		m.Signature = ""
+		r, err := m.Record()
+		if err != nil {
+			continue
+		}
+		if c, err := contentOf(r); err == nil {
+			which, leaves = append(which, m), append(leaves, c.digest)
+		}
+	}
+	for i, header := range s.together(leaves) {
+		which[i].Signature = header
 	}
 }
 
-// Sign returns the records, with a signature on each whose event this service signs. The records given stay as they are: another
-// publication of them is signed anew, with the key of that time.
-func (s *Signer) Sign(ctx context.Context, records []messages.Record) ([]messages.Record, error) {
+// Records returns the records, with a signature on each that has none and whose event this service signs. The records given stay as
+// they are: a record that waits in an outbox is signed when it is published, with the key of that time.
+func (s *Signer) Records(records []messages.Record) ([]messages.Record, error) {
 	if s == nil {
 		return records, nil
 	}
@@ -52,26 +70,23 @@ func (s *Signer) Sign(ctx context.Context, records []messages.Record) ([]message
 		if err != nil {
 			return nil, fmt.Errorf("sign %s: %w", event, err)
 		}
-		which, leaves = append(which, i), append(leaves, c.digest)
+		if c.signature == nil {
+			which, leaves = append(which, i), append(leaves, c.digest)
+		}
 	}
 	if len(which) == 0 {
 		return records, nil
 	}
-	headers, err := s.batches.Do(ctx, leaves)
-	if err != nil {
-		return nil, fmt.Errorf("sign %d records: %w", len(which), err)
-	}
 	signed := slices.Clone(records)
-	for n, i := range which {
-		kept := slices.DeleteFunc(slices.Clone(signed[i].Headers), func(h messages.Header) bool { return h.Key == Header })
-		signed[i].Headers = append(kept, messages.Header{Key: Header, Value: []byte(headers[n])})
+	for n, header := range s.together(leaves) {
+		r := &signed[which[n]]
+		r.Headers = append(slices.Clone(r.Headers), messages.Header{Key: messages.SignatureHeader, Value: []byte(header)})
 	}
 	return signed, nil
 }
 
-// together signs the leaves of all calls, maxLeaves with one signature, and returns the headers of each call.
-func (s *Signer) together(_ context.Context, calls [][]digest) [][]string {
-	leaves := slices.Concat(calls...)
+// together signs the leaves, maxLeaves with one signature, and returns their headers.
+func (s *Signer) together(leaves []digest) []string {
 	headers := make([]string, 0, len(leaves))
 	for some := range slices.Chunk(leaves, maxLeaves) {
 		root, paths := treeOf(some)
@@ -80,11 +95,7 @@ func (s *Signer) together(_ context.Context, calls [][]digest) [][]string {
 			headers = append(headers, signature{key: s.id, sig: sig, at: i, path: path}.String())
 		}
 	}
-	out := make([][]string, len(calls))
-	for i, call := range calls {
-		out[i], headers = headers[:len(call)], headers[len(call):]
-	}
-	return out
+	return headers
 }
 
 // about returns the bytes that are signed. They begin with the version, so a key that also signs other things is no danger.

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// maxLeaves keeps paths short: four digests, 172 characters in the header.
-const maxLeaves = 16
+// maxLeaves keeps paths short: five digests, 216 characters in the header.
+const maxLeaves = 32
 
 // maxPath bounds the work for a header that somebody else wrote.
 const maxPath = 16 * sha256.Size

@@ -45,7 +45,6 @@ func (k Keys) Signer(t *testing.T, service string) *signing.Signer {
 	t.Helper()
 	s, err := signing.Settings{KeyFile: k.Files[service]}.Signer(service)
 	require.NoError(t, err)
-	t.Cleanup(s.Close)
 	return s
 }
 
