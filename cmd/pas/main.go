@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}()
 	defer close(done)
 	defer signal.Stop(signals)
-	return cli.Run(ctx, cli.Program{Args: args, Environ: environ(), Stdout: stdout, Stderr: stderr})
+	return cli.Run(ctx, cli.Program{Args: args, Environ: environ(), Stdin: os.Stdin, Stdout: stdout, Stderr: stderr})
 }
 
 // pipe is a standard output that calls broken on each failed write. Without it, a command whose reader has gone

@@ -81,7 +81,9 @@ func newSender(cfg Config, log *slog.Logger) (app.Sender, error) {
 		}
 		return sender, nil
 	}
-	if cfg.EmailLog != nil {
+	if cfg.EmailLog == nil {
+		log.Warn("SMTP_URL is not set: emails are written to this log, with addresses and texts")
+	} else {
 		var err error
 		if log, err = run.Logger(cfg.EmailLog, name, "info", "json"); err != nil {
 			return nil, err

@@ -215,17 +215,31 @@ func (c *Client) persist(ctx context.Context, target string, req call) (Answer, 
 
 // send sends the request once, within ctx, and reads the whole answer.
 func (c *Client) send(ctx context.Context, target string, req call) (Answer, error) {
+	resp, err := c.open(ctx, target, req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return Answer{}, err
+	}
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
+}
+
+// open sends the request and returns the answer, whose body the caller closes.
+func (c *Client) open(ctx context.Context, target string, req call) (*http.Response, error) {
 	var body io.Reader
 	if req.body != nil {
 		encoded, err := json.Marshal(req.body)
 		if err != nil {
-			return Answer{}, err
+			return nil, err
 		}
 		body = bytes.NewReader(encoded)
 	}
 	r, err := http.NewRequestWithContext(ctx, req.method, target, body)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	r.Header.Set("Accept", "application/json")
 	if body != nil {
@@ -240,16 +254,7 @@ func (c *Client) send(ctx context.Context, target string, req call) (Answer, err
 	case req.admin && c.adminToken != "":
 		r.Header.Set("Authorization", "Bearer "+c.adminToken)
 	}
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return Answer{}, err
-	}
-	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
+	return c.http.Do(r)
 }
 
 // Ready asks the service's admin port for its readiness. The error names the checks that fail.

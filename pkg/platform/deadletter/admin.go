@@ -12,6 +12,7 @@ import (
 
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/httpx"
+	"pasdetrois/pkg/platform/masked"
 )
 
 // Body is a letter in the admin API. Key, value and header values that are not UTF-8 text are in the …_base64 field instead, so
@@ -63,6 +64,7 @@ func summary(l Letter) Body {
 
 func listed(s Summary) Body {
 	b := summary(s.Letter)
+	b.Detail = masked.Addresses(b.Detail) // the letter itself shows all of it
 	b.ValueBytes, b.Cut = s.ValueBytes, s.IsCut
 	return b
 }

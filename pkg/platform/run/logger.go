@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 
+	"pasdetrois/pkg/platform/masked"
 	"pasdetrois/pkg/platform/terminal"
 )
 
@@ -18,9 +19,9 @@ func Logger(w io.Writer, service, level, format string) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(terminal.Safe(w), opts)).With("service", service), nil
+		return slog.New(masked.Handler(slog.NewJSONHandler(terminal.Safe(w), opts))).With("service", service), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(w, opts)).With("service", service), nil
+		return slog.New(masked.Handler(slog.NewTextHandler(w, opts))).With("service", service), nil
 	}
 	return nil, fmt.Errorf("log format %q is neither json nor text", format)
 }

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"pasdetrois/pkg/platform/masked"
 )
 
 const (
@@ -163,8 +166,13 @@ func (s *Span) End(err error) {
 		return
 	}
 	if err != nil {
-		s.span.RecordError(err)
-		s.span.SetStatus(codes.Error, err.Error())
+		text := masked.Addresses(err.Error())
+		if text == err.Error() {
+			s.span.RecordError(err)
+		} else { // RecordError would write the address
+			s.span.AddEvent("exception", trace.WithAttributes(semconv.ExceptionType(fmt.Sprintf("%T", err)), semconv.ExceptionMessage(text)))
+		}
+		s.span.SetStatus(codes.Error, text)
 		s.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
 	}
 	s.span.End()

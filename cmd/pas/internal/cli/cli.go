@@ -53,6 +53,7 @@ const Version = "1.0.0"
 type Program struct {
 	Args    []string
 	Environ map[string]string
+	Stdin   io.Reader // nil: there is nobody to ask
 	Stdout  io.Writer
 	Stderr  io.Writer
 	// Patience bounds each wait for an answer of Kafka, Postgres or a service; 0 is 30 s. After NoticeAfter a command notes
@@ -145,7 +146,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s; see `%s --help`", withoutFunction.ReplaceAllString(err.Error(), ""), cmd.CommandPath())
 	})
-	for _, cmd := range []*cobra.Command{a.demo(), a.up(), a.order(), a.show(), a.cancel(), a.inventory(), a.deadLetters(), a.emails(),
+	for _, cmd := range []*cobra.Command{a.demo(), a.up(), a.order(), a.show(), a.cancel(), a.inventory(), a.deadLetters(), a.emails(), a.user(),
 		a.topics(), a.simulate(), a.tail(), a.windows(), a.rest(), a.audit(), a.replay(), a.rebuild(), a.migrate(), a.version()} {
 		root.AddCommand(cmd)
 	}

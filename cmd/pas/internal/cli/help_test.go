@@ -17,7 +17,7 @@ func commands() [][]string {
 		{}, {"demo"}, {"up"}, {"order"}, {"order", "history"}, {"order", "republish"}, {"show"}, {"cancel"},
 		{"inventory"}, {"inventory", "put"}, {"inventory", "restock"},
 		{"dead-letters"}, {"dead-letters", "list"}, {"dead-letters", "show"}, {"dead-letters", "replay"}, {"dead-letters", "discard"},
-		{"emails"}, {"emails", "list"}, {"emails", "retry"},
+		{"emails"}, {"emails", "list"}, {"emails", "retry"}, {"user"}, {"user", "export"}, {"user", "erase"},
 		{"topics"}, {"topics", "create"}, {"topics", "list"}, {"topics", "describe"},
 		{"simulate"}, {"tail"}, {"windows"}, {"windows", "history"}, {"rest"}, {"audit"}, {"audit", "log"}, {"replay"}, {"rebuild"}, {"migrate"}, {"version"},
 	}

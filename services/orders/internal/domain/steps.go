@@ -70,7 +70,7 @@ func (o *Order) request(stock Stock, policy Policy, now time.Time) error {
 func (o *Order) agrees(userID string, amount messages.Money) error {
 	switch {
 	case o.UserID != userID:
-		return fmt.Errorf("order %s: user %q %w, which is of user %q", o.ID, userID, ErrContradiction, o.UserID)
+		return fmt.Errorf("order %s: the user of the message %w", o.ID, ErrContradiction)
 	case o.Total.Minor != 0 && o.Total != amount:
 		return fmt.Errorf("order %s: amount %s %w, which is over %s", o.ID, amount, ErrContradiction, o.Total)
 	}

@@ -83,7 +83,7 @@ var (
 func (p Payment) Agrees(userID string, amount messages.Money) error {
 	switch {
 	case p.UserID != userID:
-		return fmt.Errorf("order %s: user %q %w, which is of user %q", p.OrderID, userID, ErrContradiction, p.UserID)
+		return fmt.Errorf("order %s: the user of the message %w", p.OrderID, ErrContradiction)
 	case p.Amount != amount:
 		return fmt.Errorf("order %s: amount %s %w, which is of %s", p.OrderID, amount, ErrContradiction, p.Amount)
 	}
