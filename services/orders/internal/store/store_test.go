@@ -296,9 +296,8 @@ func TestAHeldMessageWhoseIDIsTakenSaysSo(t *testing.T) {
 		})
 	}
 	require.NoError(t, hold(1))
-	_, err := w.db.Exec(t.Context(), `SELECT setval('held_messages_id_seq', 1, false)`)
-	require.NoError(t, err)
-	err = hold(2)
+	testkit.Admin(t, w.db, `SELECT setval('held_messages_id_seq', 1, false)`)
+	err := hold(2)
 	require.ErrorAs(t, err, new(*pgdb.SequenceError))
 	require.ErrorContains(t, err, "run `pas migrate`")
 	require.True(t, pgdb.IsUnavailable(err), "the record waits in its partition")
