@@ -48,14 +48,14 @@ type Swept struct {
 
 const (
 	// sliceRows bounds the rows of one transaction.
-	sliceRows = 500
+	sliceRows = 250
 	// passEvery is the pause between two passes over all kinds.
 	passEvery = 10 * time.Minute
 	// againEvery is when a kind is read from its first row again. Until then a pass goes on where the one before ended: a row
 	// that could not go then is looked at again after this time.
 	againEvery = 24 * time.Hour
 	// share is how many times as long as a slice took the sweeper pauses after it, and leastPause the least pause.
-	share      = 8
+	share      = 12
 	leastPause = 20 * time.Millisecond
 	// sliceTimeout bounds one slice.
 	sliceTimeout = 10 * time.Second
