@@ -13,7 +13,6 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/pgdb"
 	state "pasdetrois/pkg/platform/rebuild"
 	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/pkg/platform/signing/signingtest"
@@ -149,7 +148,7 @@ func firstLetter(t *testing.T, c *client.Client) client.DeadLetter {
 // rebuilt returns the keys of which the topics say something else than the rows of orders.
 func rebuilt(t *testing.T, s *stack.Stack, trusted *signing.Keys) (keys []string) {
 	t.Helper()
-	pool, err := rebuild.Open(pgdb.As(s.AdminURL(), client.Orders), client.Orders)
+	pool, err := rebuild.Open(s.ServiceURL(client.Orders), client.Orders)
 	require.NoError(t, err)
 	defer pool.Close()
 	_, err = rebuild.Run(t.Context(), rebuild.Config{Service: client.Orders, Kafka: s.Kafka(), Pool: pool, State: orders.NewState(pool, 0),

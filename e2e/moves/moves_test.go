@@ -25,6 +25,8 @@ func TestLogicalReplicationMovesToTheNextVersion(t *testing.T) {
 	to.run("pg_dumpall", "--roles-only", "--dbname="+from.url(), "--file="+roles)
 	to.run("pg_dump", "--schema-only", "--dbname="+from.url(), "--file="+schema)
 	to.run("psql", "--quiet", "--dbname="+to.url(), "--file="+roles) // "role postgres already exists" is no error
+	// The superuser's password came with the roles.
+	to.as(from.password(), fmt.Sprintf(`ALTER ROLE postgres PASSWORD '%s'`, to.password()))
 	to.run("psql", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname="+to.url(), "--file="+schema)
 	from.sql(`CREATE PUBLICATION move FOR TABLES IN SCHEMA orders, payments, notifications`)
 	to.sql(fmt.Sprintf(`CREATE SUBSCRIPTION move CONNECTION '%s' PUBLICATION move`, from.url()))
@@ -72,7 +74,8 @@ func TestPgUpgradeMovesToTheNextVersion(t *testing.T) {
 	had := old.sql(sizeSQL)
 	require.NoError(t, old.Stop())
 	dir := old.mine("new")
-	after.run(t, dir, "initdb", "-D", dir+"/pg", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-data-checksums", "--no-sync")
+	t.Setenv("PGPASSWORD", old.password())
+	after.run(t, dir, "initdb", "-D", dir+"/pg", "-U", "postgres", "-A", "scram-sha-256", "--pwfile="+old.dir+"/password", "-E", "UTF8", "--locale=C", "--no-data-checksums", "--no-sync")
 	after.run(t, dir, "pg_upgrade", "-b", string(before), "-B", string(after), "-d", old.dir+"/pg", "-D", dir+"/pg", "-U", "postgres", "-s", dir)
 	upgraded := after.start(t, dir)
 	require.Equal(t, had, upgraded.sql(sizeSQL))

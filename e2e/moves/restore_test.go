@@ -77,6 +77,7 @@ func TestABaseBackupIsRestoredToAPointInTime(t *testing.T) {
 	shut := s.shop.open(t)
 	s.sells(30)
 	from.run("pg_basebackup", "--pgdata="+base+"/pg", "--dbname="+from.url(), "--checkpoint=fast", "--no-sync")
+	from.sharePassword(base)
 	s.sells(30)
 	at := from.sql(`SELECT clock_timestamp()`)
 	s.sells(30)

@@ -3,6 +3,7 @@
 package moves
 
 import (
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 )
 
@@ -85,7 +87,13 @@ func (s *server) run(program string, args ...string) string {
 // sql runs statements and returns the first column of the last one's first row, "" without one.
 func (s *server) sql(statements ...string) (value string) {
 	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.url())
+	return s.as(s.password(), statements...)
+}
+
+// as is sql with another password of the superuser.
+func (s *server) as(password string, statements ...string) (value string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), pgdb.WithLogin(s.url(), "postgres", password))
 	require.NoError(s.t, err)
 	defer conn.Close(s.t.Context())
 	for _, statement := range statements {
@@ -100,6 +108,26 @@ func (s *server) sql(statements ...string) (value string) {
 		require.NoError(s.t, rows.Err(), statement)
 	}
 	return strings.TrimSpace(value)
+}
+
+// password returns the superuser's password.
+func (s *server) password() string {
+	s.t.Helper()
+	u, err := url.Parse(s.url())
+	require.NoError(s.t, err)
+	password, _ := u.User.Password()
+	return password
+}
+
+// sharePassword puts the password beside a copy of the data, as an operator keeps it.
+func (s *server) sharePassword(dir string) {
+	s.t.Helper()
+	path := filepath.Join(dir, "password")
+	require.NoError(s.t, os.WriteFile(path, []byte(s.password()+"\n"), 0o600))
+	info, err := os.Stat(filepath.Join(s.dir, "password"))
+	require.NoError(s.t, err)
+	owner := info.Sys().(*syscall.Stat_t)
+	require.NoError(s.t, os.Chown(path, int(owner.Uid), int(owner.Gid)))
 }
 
 // mine gives a folder inside the server's one to the server's user.

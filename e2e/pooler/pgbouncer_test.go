@@ -80,9 +80,10 @@ func start(t *testing.T, adminURL string) (address string, follows bool) {
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	require.NoError(t, os.Chmod(folder, 0o755))
 	users := filepath.Join(folder, "users.txt")
-	list := `"postgres" "postgres"` + "\n" + `"` + migrations.Auditor + `" ""` + "\n"
-	for _, service := range messages.Services() {
-		list += fmt.Sprintf("%q %q\n", service, service)
+	password, _ := server.User.Password()
+	list := fmt.Sprintf("%q %q\n", server.User.Username(), password)
+	for _, role := range append(messages.Services(), migrations.Auditor) {
+		list += fmt.Sprintf("%q %q\n", role, role)
 	}
 	require.NoError(t, os.WriteFile(users, []byte(list), 0o644))
 	follow := ""

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +31,6 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 	admin, err := pgx.Connect(t.Context(), postgres.AdminURL)
 	require.NoError(t, err)
 	defer admin.Close(t.Context())
-	askForPasswords(t, admin)
 	w := setupOn(t, testkit.Brokers(t), postgres.DB)
 	w.cfg.DatabaseURL += "&lock_timeout=200ms"
 	s := w.start()
@@ -84,18 +82,6 @@ func TestADatabaseThatRefusesForAWhileIsNoFaultOfTheRequest(t *testing.T) {
 	s.Ready(http.StatusOK)
 	require.Zero(t, w.Rows("dead_letters"), "nothing was parked")
 	require.NotContains(t, w.Logs.String(), "a request failed")
-}
-
-// askForPasswords makes a server that trusts everybody ask the service's role for its password.
-func askForPasswords(t *testing.T, admin *pgx.Conn) {
-	t.Helper()
-	var path string
-	require.NoError(t, admin.QueryRow(t.Context(), `SHOW hba_file`).Scan(&path))
-	rules, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, append([]byte("host all orders 127.0.0.1/32 scram-sha-256\n"), rules...), 0o600))
-	_, err = admin.Exec(t.Context(), `SELECT pg_reload_conf()`)
-	require.NoError(t, err)
 }
 
 func TestADefaultOfSerializableDoesNotHarm(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
-	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 	"pasdetrois/toolbox/replay"
@@ -90,7 +89,7 @@ func (w *world) caughtUp(service string) {
 // config replays the service from its beginning.
 func (w *world) config(service string) replay.Config {
 	w.t.Helper()
-	return replay.Config{Service: service, Only: -1, Replicas: []*client.Client{w.Client()}, Database: pgdb.As(w.AdminURL(), migrations.Auditor),
+	return replay.Config{Service: service, Only: -1, Replicas: []*client.Client{w.Client()}, Database: w.AuditorURL(),
 		Kafka: kafka.Config{Brokers: w.Brokers(), TopicPrefix: w.prefix, GroupPrefix: w.prefix}, Patience: 2 * time.Minute, PauseTo: 2 * time.Minute}
 }
 

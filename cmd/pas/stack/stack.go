@@ -160,6 +160,11 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	var all []migrations.Roles
 	for _, service := range messages.Services() {
 		roles := migrations.Roles{Runtime: s.cfg.RolePrefix + service, Auditor: s.cfg.RolePrefix + migrations.Auditor}
+		if s.postgres != nil {
+			if err := setPasswords(ctx, s.postgres, roles); err != nil {
+				return err
+			}
+		}
 		if err := migrations.UpService(ctx, s.adminURL, service, roles); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
@@ -167,6 +172,17 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	}
 	if _, err := migrations.CloseDatabase(ctx, s.adminURL, all...); err != nil {
 		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// setPasswords gives roles that log in their passwords. Other users of this machine can reach the server, too, and would
+// guess a password that is the role's name.
+func setPasswords(ctx context.Context, server *embedded.Postgres, roles migrations.Roles) error {
+	for _, role := range []string{roles.Runtime, roles.Auditor} {
+		if err := migrations.SetPassword(ctx, server.AdminURL("postgres"), role, server.Password(role)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -282,9 +298,17 @@ func (s *Stack) Died() <-chan error { return s.died }
 // nothing.
 func (s *Stack) AuditorURL() string { return s.databaseURL(migrations.Auditor) }
 
-// databaseURL returns the URL of a role, through the pooler where there is one.
+// ServiceURL returns the URL with which a service logs in to the database.
+func (s *Stack) ServiceURL(service string) string { return s.databaseURL(service) }
+
+// databaseURL returns the URL of a role, through the pooler where there is one. Roles of an embedded server have passwords of
+// that server; else the migrations make them, with their names.
 func (s *Stack) databaseURL(role string) string {
-	as := pgdb.As(s.adminURL, s.cfg.RolePrefix+role)
+	role = s.cfg.RolePrefix + role
+	as := pgdb.As(s.adminURL, role)
+	if s.postgres != nil {
+		as = pgdb.WithLogin(s.adminURL, role, s.postgres.Password(role))
+	}
 	if u, err := url.Parse(as); err == nil && s.cfg.Pooler != "" {
 		u.Host = s.cfg.Pooler
 		return u.String()

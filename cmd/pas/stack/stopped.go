@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 
 	"pasdetrois/migrations"
+	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/embedded"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // Stopped is the database and the broker of a stack whose services do not run, over its data folder.
@@ -31,6 +33,11 @@ func OpenStopped(ctx context.Context, dataDir string, migrate bool) (*Stopped, e
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
 	s := &Stopped{postgres: postgres}
+	for _, service := range messages.Services() { // a folder of an earlier version has others
+		if err := setPasswords(ctx, postgres, migrations.RolesOf(service)); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
+	}
 	if migrate {
 		if err := migrations.Up(ctx, s.AdminURL()); err != nil {
 			return nil, errors.Join(fmt.Errorf("migrate: %w", err), s.Stop())
@@ -44,6 +51,11 @@ func OpenStopped(ctx context.Context, dataDir string, migrate bool) (*Stopped, e
 
 // AdminURL returns a superuser's URL of the database.
 func (s *Stopped) AdminURL() string { return s.postgres.AdminURL("postgres") }
+
+// ServiceURL returns the URL with which a service logs in to the database.
+func (s *Stopped) ServiceURL(service string) string {
+	return pgdb.WithLogin(s.AdminURL(), service, s.postgres.Password(service))
+}
 
 // Brokers returns Kafka's bootstrap addresses.
 func (s *Stopped) Brokers() []string { return s.broker.Addrs() }

@@ -1,7 +1,7 @@
 // Package embedded starts a private Postgres and an in-process broker that speaks Kafka's protocol, for `pas demo`,
 // `pas up` and tests. Neither Docker nor root nor any set-up beyond Go is needed.
 //
-// It is not for production: Postgres trusts every local user, and by default neither server survives a loss of power.
+// It is not for production: by default neither server survives a loss of power.
 package embedded
 
 import (
@@ -9,10 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -34,19 +32,20 @@ type PostgresConfig struct {
 	Log      *slog.Logger // logs a download; may be nil
 }
 
-// Postgres is a running private server. It listens on loopback only and trusts every connection from there.
+// Postgres is a running private server. It listens on loopback only, and each login needs its password.
 //
 //	initdb (new folder) --> launched --answers with our folder--> ready --Stop--> ended
 //	                          |  ^
 //	                          |  | again, with another free port if any is allowed, for retryTimeout
 //	                          +--+ ended at once, or another server has the port
 type Postgres struct {
-	port   int
-	bin    string              // folder of the server's programs
-	who    *syscall.Credential // user of the server; nil = this process's
-	temp   string              // folder to remove at Stop
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when the server has ended
+	port     int
+	password string              // of the superuser
+	bin      string              // folder of the server's programs
+	who      *syscall.Credential // user of the server; nil = this process's
+	temp     string              // folder to remove at Stop
+	cmd      *exec.Cmd
+	exited   chan struct{} // closed when the server has ended
 }
 
 const (
@@ -110,13 +109,23 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 			return fmt.Errorf("give the data folder to the server's user: %w", err)
 		}
 	}
+	if p.password, err = readPassword(base); err != nil {
+		return err
+	}
 	data := filepath.Join(base, "pg")
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
 		// Without PG_VERSION there is no cluster, only the remains of an interrupted initdb.
 		if err := os.RemoveAll(data); err != nil {
 			return fmt.Errorf("clear data folder: %w", err)
 		}
-		args := []string{"-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"}
+		if p.password == "" {
+			p.password = newPassword()
+			if err := p.writePassword(base); err != nil {
+				return err
+			}
+		}
+		args := []string{"-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile=" + filepath.Join(base, passwordFile),
+			"-E", "UTF8", "--locale=C"}
 		if !cfg.Durable {
 			args = append(args, "--no-sync")
 		}
@@ -144,18 +153,12 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 				return err
 			}
 		}
-		// ctx bounds only the start, and the server outlives that.
-		p.cmd = command(context.WithoutCancel(ctx), filepath.Join(bin, "postgres"), base, who, append(args, "-p", strconv.Itoa(p.port))...)
-		p.cmd.Stdout, p.cmd.Stderr = log, log
-		if err := p.launch(); err != nil {
-			return fmt.Errorf("start postgres: %w", err)
+		err := p.demandPassword(ctx, base, data)
+		if err == nil {
+			err = p.run(ctx, base, data, append(args, "-p", strconv.Itoa(p.port)), log)
 		}
-		err := p.waitReady(ctx, data)
 		if err == nil {
 			return nil
-		}
-		if stopErr := p.end(); stopErr != nil {
-			return errors.Join(err, stopErr)
 		}
 		// The server of a process that was killed a moment ago may still be ending on the same folder. Another program may also
 		// have taken the free port since freePort returned it.
@@ -163,6 +166,20 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 			return fmt.Errorf("start postgres: %w: %s", err, lastLines(log.Name()))
 		}
 	}
+}
+
+// run launches the server once, and returns when it answers. After an error it has ended.
+func (p *Postgres) run(ctx context.Context, base, data string, args []string, log *os.File) error {
+	// ctx bounds only the start, and the server outlives that.
+	p.cmd = command(context.WithoutCancel(ctx), filepath.Join(p.bin, "postgres"), base, p.who, args...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := p.launch(); err != nil {
+		return err
+	}
+	if err := p.waitReady(ctx, data); err != nil {
+		return errors.Join(err, p.end())
+	}
+	return nil
 }
 
 // lastLines returns the last three lines of the server's log, which name the reason of its end.
@@ -224,7 +241,11 @@ func (p *Postgres) answers(ctx context.Context, data string) error {
 
 // AdminURL returns a superuser's connection URL to the named database ("postgres" always exists).
 func (p *Postgres) AdminURL(database string) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, database)
+	return p.url(":"+p.password, database)
+}
+
+func (p *Postgres) url(password, database string) string {
+	return fmt.Sprintf("postgres://postgres%s@127.0.0.1:%d/%s?sslmode=disable", password, p.port, database)
 }
 
 // Stop ends the server (fast shutdown) and removes a temporary data folder. Safe to call twice.
@@ -260,48 +281,4 @@ func (p *Postgres) removeTemp() {
 	if p.temp != "" {
 		_ = os.RemoveAll(p.temp)
 	}
-}
-
-// command returns a command of the server's installation. It runs in dir as who, in English and in UTC, so its messages are the
-// same everywhere.
-func command(ctx context.Context, path, dir string, who *syscall.Credential, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
-	cmd.SysProcAttr = Attributes(syscall.SIGINT, who)
-	return cmd
-}
-
-// unprivileged returns the user for the server: nil means this process's own.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, candidate := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(candidate)
-		if err != nil {
-			continue
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	}
-	return nil, errors.New("postgres does not run as root, and there is no user postgres or nobody to run it as")
-}
-
-func name(who *syscall.Credential) string {
-	if who == nil {
-		return "this user"
-	}
-	return "uid " + strconv.Itoa(int(who.Uid))
-}
-
-// freePort returns a port that was free a moment ago. Nothing reserves it, so the caller must be ready for another program on it.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

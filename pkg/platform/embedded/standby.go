@@ -15,8 +15,12 @@ func (p *Postgres) CopyTo(ctx context.Context, dir string) error {
 			return fmt.Errorf("give the standby's folder to the server's user: %w", err)
 		}
 	}
+	if err := p.writePassword(dir); err != nil {
+		return err
+	}
 	backup := command(ctx, filepath.Join(p.bin, "pg_basebackup"), dir, p.who, "--pgdata="+filepath.Join(dir, "pg"),
-		"--dbname="+p.AdminURL("postgres"), "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+		"--dbname="+p.url("", "postgres"), "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+	backup.Env = append(backup.Env, "PGPASSWORD="+p.password) // every user of the machine may see the arguments
 	if out, err := backup.CombinedOutput(); err != nil {
 		return fmt.Errorf("copy the server: %w: %s", err, out)
 	}

@@ -11,8 +11,6 @@ import (
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/pgdb"
 )
 
 func TestAuditSaysWhatHoldsAndNamesWhatDoesNot(t *testing.T) {
@@ -21,7 +19,7 @@ func TestAuditSaysWhatHoldsAndNamesWhatDoesNot(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	require.NoError(t, scenario.Audited().Run(t.Context(), scenario.On(s))) // places an order and waits until nothing is in flight
-	environ := map[string]string{"AUDIT_DATABASE_URL": pgdb.As(s.AdminURL(), migrations.Auditor), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
+	environ := map[string]string{"AUDIT_DATABASE_URL": s.AuditorURL(), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
 
 	got := pas(t, environ, "audit", "--topics", "--grace", "0s")
 	require.Equal(t, cli.ExitOK, got.code, got.stdout+got.stderr)

@@ -3,7 +3,6 @@ package cli_test
 import (
 	"errors"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -18,7 +17,7 @@ import (
 	"pasdetrois/toolbox/client"
 )
 
-// askForPasswords starts a Postgres that asks everybody but its superuser for a password, with one database for each name.
+// askForPasswords starts a Postgres with one database for each name. Each login needs its password.
 func askForPasswords(t *testing.T, databases ...string) (adminURL func(database string) string) {
 	t.Helper()
 	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresConfig{})
@@ -27,11 +26,6 @@ func askForPasswords(t *testing.T, databases ...string) (adminURL func(database 
 	admin, err := pgx.Connect(t.Context(), server.AdminURL("postgres"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close(t.Context())) }()
-	var path string
-	require.NoError(t, admin.QueryRow(t.Context(), `SHOW hba_file`).Scan(&path))
-	require.NoError(t, os.WriteFile(path, []byte("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"), 0o600))
-	_, err = admin.Exec(t.Context(), `SELECT pg_reload_conf()`)
-	require.NoError(t, err)
 	for _, name := range databases {
 		_, err = admin.Exec(t.Context(), `CREATE DATABASE `+name)
 		require.NoError(t, err)

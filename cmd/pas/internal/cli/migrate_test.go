@@ -162,8 +162,7 @@ func TestMigrateLetsChangeDataCaptureInOnlyWhereItsURLIsGiven(t *testing.T) {
 	require.True(t, hasPassword(t, admin, "cdc", "secret"))
 }
 
-// hasPassword checks a password against the server's SCRAM-SHA-256 verifier (RFC 5803): the private server trusts every
-// connection, so logging in would prove nothing.
+// hasPassword checks a password against the server's SCRAM-SHA-256 verifier (RFC 5803).
 func hasPassword(t *testing.T, admin *pgx.Conn, role, password string) bool {
 	t.Helper()
 	var verifier string

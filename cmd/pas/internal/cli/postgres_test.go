@@ -1,19 +1,19 @@
 package cli_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/cmd/pas/internal/cli"
+	"pasdetrois/pkg/platform/pgdb"
 )
 
 // A server that refuses for a while is no fault of the command, nor of the password.
 func TestACommandThatTheServerRefusesSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	adminURL, admin := ownServer(t)
-	environ := map[string]string{"DATABASE_ADMIN_URL": adminURL, "AUDIT_DATABASE_URL": strings.Replace(adminURL, "postgres@", "auditor@", 1) + "&statement_timeout=50"}
+	environ := map[string]string{"DATABASE_ADMIN_URL": adminURL, "AUDIT_DATABASE_URL": pgdb.As(adminURL, "auditor") + "&statement_timeout=50"}
 	got := pas(t, environ, "migrate")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
 	_, err := admin.Exec(t.Context(), `ALTER DATABASE postgres SET default_transaction_read_only = on`)

@@ -18,7 +18,6 @@ import (
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/erasure"
 	"pasdetrois/pkg/platform/kafka"
-	"pasdetrois/pkg/platform/pgdb"
 	state "pasdetrois/pkg/platform/rebuild"
 	"pasdetrois/pkg/platform/signing"
 	"pasdetrois/services/notifications"
@@ -126,7 +125,7 @@ func (a *app) rebuildServices(ctx context.Context, at *kafkaFlags, flags *rebuil
 		defer func() { _ = s.Stop() }()
 		kafka.Brokers, kafka.TopicPrefix, kafka.GroupPrefix = s.Brokers(), "", ""
 		for i := range todo {
-			todo[i].database = pgdb.As(s.AdminURL(), todo[i].service)
+			todo[i].database = s.ServiceURL(todo[i].service)
 		}
 	}
 	show := a.showsRebuilt(flags.dryRun)

@@ -15,15 +15,13 @@ import (
 
 	"pasdetrois/cmd/pas/internal/cli"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/migrations"
-	"pasdetrois/pkg/platform/pgdb"
 	"pasdetrois/toolbox/client"
 )
 
 // auditor is the stack's database as the role that may read.
 func auditor(t *testing.T, s *stack.Stack) string {
 	t.Helper()
-	return pgdb.As(s.AdminURL(), migrations.Auditor)
+	return s.AuditorURL()
 }
 
 func TestReplayShowsThatNothingChangesOrWhatDid(t *testing.T) {
