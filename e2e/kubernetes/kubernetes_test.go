@@ -2,7 +2,9 @@ package kubernetes
 
 import (
 	"maps"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -42,6 +44,9 @@ type built struct {
 	others      map[string]map[string]any // by kind/name
 }
 
+// databaseCA is the file of the authority in each container with a database URL.
+const databaseCA = "/etc/database-ca/ca.crt"
+
 // build builds and decodes strictly: a field that Kubernetes does not know is an error.
 func build(t *testing.T, folder string) built {
 	t.Helper()
@@ -67,6 +72,13 @@ func build(t *testing.T, folder string) built {
 			s := strict[corev1.Secret](t, content)
 			b.secrets[name] = slices.Collect(maps.Keys(s.StringData))
 			for key, value := range s.StringData {
+				if key == "url" && name != "cdc-database" { // pas migrate takes that role from it; nothing connects with it
+					u, err := url.Parse(value)
+					require.NoError(t, err)
+					require.Equal(t, "verify-full", u.Query().Get("sslmode"), "%s: no other mode checks whose certificate it is", name)
+					require.Equal(t, databaseCA, u.Query().Get("sslrootcert"), name)
+					require.Equal(t, "pasdetrois-db-rw.pasdetrois.svc", u.Hostname(), "a name in the certificates of CloudNativePG")
+				}
 				require.True(t, strings.Contains(value, "REPLACE-ME") || key == "username", "%s/%s is no placeholder", name, key)
 			}
 		case "NetworkPolicy":
@@ -235,6 +247,9 @@ func TestEveryPodIsLockedDown(t *testing.T) {
 		require.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, p.SecurityContext.SeccompProfile.Type, name)
 		require.False(t, *p.AutomountServiceAccountToken, name)
 		c := p.Containers[0]
+		if slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return strings.HasSuffix(e.Name, "DATABASE_URL") }) {
+			requireDatabaseCA(t, name, p)
+		}
 		require.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, name)
 		require.False(t, *c.SecurityContext.AllowPrivilegeEscalation, name)
 		require.Equal(t, []corev1.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop, name)
@@ -243,14 +258,24 @@ func TestEveryPodIsLockedDown(t *testing.T) {
 	}
 }
 
+// requireDatabaseCA requires the authority's certificate, and nothing else of its secret, where the URLs name it: CloudNativePG keeps
+// the authority's key in that secret.
+func requireDatabaseCA(t *testing.T, name string, p corev1.PodSpec) {
+	t.Helper()
+	require.Contains(t, p.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "database-ca", MountPath: path.Dir(databaseCA), ReadOnly: true}, name)
+	require.Contains(t, p.Volumes, corev1.Volume{Name: "database-ca", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+		SecretName: "pasdetrois-db-ca", Items: []corev1.KeyToPath{{Key: "ca.crt", Path: path.Base(databaseCA)}}}}}, name)
+}
+
 // TestTheComponentsFitTheContract: topics, their partitions, who may write them, and what is scaled by which group.
 func TestTheComponentsFitTheContract(t *testing.T) {
 	t.Parallel()
 	b := build(t, "")
 	require.NotContains(t, b.secrets, "orders-kafka", "the operator makes it")
+	require.NotContains(t, b.secrets, "pasdetrois-db-ca", "the operator makes it")
 	require.NotContains(t, b.jobs, "topics", "the operator makes them")
-	at := func(v any, path ...string) any {
-		for _, p := range path {
+	at := func(v any, keys ...string) any {
+		for _, p := range keys {
 			v = v.(map[string]any)[p]
 		}
 		return v

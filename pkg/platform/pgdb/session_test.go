@@ -81,7 +81,7 @@ func TestAServerWithoutWritesIsNotUsedUnlessTheURLSaysSo(t *testing.T) {
 	require.Error(t, w.open(pgdb.Config{URL: w.admin + "&target_session_attrs=read-write"}).Ping(t.Context()))
 	cfg, err := pgx.ParseConfig(w.admin)
 	require.NoError(t, err)
-	words := strings.Join([]string{"host=" + cfg.Host, "user=postgres", "sslmode=disable", "dbname=" + cfg.Database,
+	words := strings.Join([]string{"host=" + cfg.Host, "user=postgres", "password=" + cfg.Password, "sslmode=disable", "dbname=" + cfg.Database,
 		"port=" + scan[string](t, w.open(pgdb.Config{URL: w.admin + "&target_session_attrs=any"}), "SHOW port")}, " ")
 	require.ErrorIs(t, w.open(pgdb.Config{URL: words}).Ping(t.Context()), pgdb.ErrReadOnly)
 	require.NoError(t, w.open(pgdb.Config{URL: words + " target_session_attrs=any"}).Ping(t.Context()))

@@ -25,7 +25,7 @@ func TestASlotIsSeenToFallBehindAndToBeLost(t *testing.T) {
 		_, err := pool.Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
-	run(admin, `CREATE ROLE reader LOGIN`)
+	run(admin, `CREATE ROLE reader LOGIN PASSWORD 'reader'`)
 	pool, err := pgdb.Open(pgdb.Config{URL: server.URL("reader"), AppName: "test"})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)

@@ -79,23 +79,23 @@ func TestDemoOnGivenServersLeavesThemAsTheyWere(t *testing.T) {
 	s, err := stack.Start(t.Context(), stack.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
-	databases := func() []string {
+	has := func() []string {
 		conn, err := pgx.Connect(t.Context(), s.AdminURL())
 		require.NoError(t, err)
 		defer func() { require.NoError(t, conn.Close(t.Context())) }()
-		rows, err := conn.Query(t.Context(), "SELECT datname FROM pg_database ORDER BY datname")
+		rows, err := conn.Query(t.Context(), "SELECT datname FROM pg_database UNION SELECT rolname FROM pg_roles ORDER BY 1")
 		require.NoError(t, err)
 		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
 		return names
 	}
 	environ := map[string]string{"DATABASE_URL": s.AdminURL(), "KAFKA_BROKERS": strings.Join(s.Brokers(), ",")}
-	before, topics := databases(), pas(t, environ, "topics", "list").stdout
+	before, topics := has(), pas(t, environ, "topics", "list").stdout
 
 	got := pas(t, environ, "demo", "--only", "foreign-message")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr+got.stdout)
 	require.Contains(t, got.stdout, "Starting database pas_demo_")
-	require.Equal(t, before, databases())
+	require.Equal(t, before, has())
 	require.Equal(t, topics, pas(t, environ, "topics", "list").stdout)
 	require.Empty(t, s.Emails(), "the system that runs there did not take part")
 }

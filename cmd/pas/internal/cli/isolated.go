@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pasdetrois/cmd/pas/stack"
+	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/kafka"
 	"pasdetrois/toolbox/hint"
@@ -23,12 +24,9 @@ import (
 // cleanUpTime bounds the removal of a demo's topics and database. It starts anew after an interrupt.
 const cleanUpTime = time.Minute
 
-// borrowed describes a demo's use of foreign servers: one database and prefixed topics, which the demo makes
-// and removes. Nothing else on those servers is read or changed. name is random, so that demos can run side by
-// side.
-//
-// Roles are an exception: they belong to the whole server, and the migrations create those that are missing.
-// They remain after the demo.
+// borrowed describes a demo's use of foreign servers: one database with roles of its own, and prefixed topics,
+// which the demo makes and removes. Nothing else on those servers is read or changed. name is random, so that
+// demos can run side by side.
 type borrowed struct {
 	name     string
 	adminURL string // of the server, "" when Postgres is embedded
@@ -67,8 +65,22 @@ func (a *app) borrow(ctx context.Context, cfg *stack.Config) (*borrowed, error) 
 	}
 	// The stack migrates this new database; the one in DATABASE_URL is used to create and drop it only.
 	u.Path = "/" + b.name
-	cfg.DatabaseURL = u.String()
+	cfg.DatabaseURL, cfg.RolePrefix = u.String(), b.rolePrefix()
 	return b, nil
+}
+
+// rolePrefix keeps the demo's roles apart from those of other installations on the server, whose passwords differ.
+func (b *borrowed) rolePrefix() string { return b.name + "_" }
+
+// dropRoles removes the demo's roles. They own nothing once the database is removed.
+func (b *borrowed) dropRoles(ctx context.Context) error {
+	var names []string
+	for _, service := range messages.Services() {
+		roles := migrations.Roles{Runtime: b.rolePrefix() + service, Auditor: b.rolePrefix() + migrations.Auditor}
+		names = append(names, roles.Runtime, roles.Owner())
+	}
+	names = append(names, b.rolePrefix()+migrations.Auditor)
+	return b.sql(ctx, "DROP ROLE IF EXISTS "+strings.Join(names, ", "))
 }
 
 // kafkaEnviron returns the KAFKA_ variables: with them the services of a demo authenticate at a Kafka that is
@@ -106,6 +118,8 @@ func (b *borrowed) giveBack(ctx context.Context) error {
 	if b.adminURL != "" {
 		if err := b.sql(ctx, "DROP DATABASE IF EXISTS "+b.name+" WITH (FORCE)"); err != nil {
 			errs = append(errs, fmt.Errorf("remove the demo's database %s: %w", b.name, err))
+		} else if err := b.dropRoles(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("remove the demo's roles %s*: %w", b.rolePrefix(), err))
 		}
 	}
 	if len(b.brokers) > 0 {
