@@ -33,6 +33,17 @@ func TestHealthcheckAsksTheServiceBesideIt(t *testing.T) {
 	}
 }
 
+func TestHealthcheckAsksOverTLSWhereTheServiceSpeaksIt(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	t.Cleanup(server.Close)
+	environ := map[string]string{"ADMIN_ADDR": server.Listener.Addr().String(), "DATABASE_URL": "tls"}
+	o := call(t, nil, environ, "healthcheck")
+	require.Equal(t, 0, o.code, o.stderr)
+	delete(environ, "DATABASE_URL")
+	require.Equal(t, 1, call(t, nil, environ, "healthcheck").code, "plain HTTP is not what it speaks")
+}
+
 func TestHealthcheckFailsUnlessTheServiceSaysThatItLives(t *testing.T) {
 	t.Parallel()
 	ill := livez(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })

