@@ -99,7 +99,11 @@ func TestASignedRecordThatWasChangedIsRefused(t *testing.T) {
 			*r = refund
 			set(r, messages.SignatureHeader, value(batch[0], messages.SignatureHeader))
 		},
-		"lengths moved":              func(r *messages.Record) { r.Key = append(r.Key, 'x'); set(r, headerID, value(*r, headerID)[1:]) },
+		"lengths moved": func(r *messages.Record) {
+			id := value(*r, headerID)
+			r.Key = append(r.Key, id[0])
+			set(r, headerID, id[1:])
+		},
 		"a structured event's label": func(r *messages.Record) { set(r, "content-type", "application/cloudevents+json") },
 		"a CloudEvent around the event": func(r *messages.Record) {
 			r.Value = fmt.Appendf(nil, `{"specversion":"1.0","id":"x","data":%s}`, r.Value)
@@ -144,6 +148,28 @@ func TestASignedRecordThatWasChangedIsRefused(t *testing.T) {
 		_, err = keys.Decode(r)
 		require.NoError(t, err, "a span on the way is no change")
 	})
+}
+
+// A signer that signs anything is no way in: header, body and decoded message must be one event.
+func TestASignatureOverTwoEventsIsRefused(t *testing.T) {
+	t.Parallel()
+	orders, payments := newPair(t, "orders"), newPair(t, "payments")
+	keys, signer := trusting(t, orders.entry+","+payments.entry), payments.signer(t)
+	for name, change := range map[string]func(r *messages.Record){
+		"the body's event": func(r *messages.Record) {
+			r.Value = bytes.Replace(r.Value, []byte("payment_captured"), []byte("payment_refunded"), 1)
+		},
+		"no event in front": func(r *messages.Record) { r.Value = append([]byte(" "), r.Value...) },
+		"no id":             func(r *messages.Record) { remove(r, headerID) },
+	} {
+		r := captured(t, "o1")
+		change(&r)
+		c, err := contentOf(r)
+		require.NoError(t, err)
+		add(&r, messages.SignatureHeader, signer.together([]digest{c.digest})[0])
+		_, err = keys.Decode(r)
+		require.ErrorContains(t, err, "different events", name)
+	}
 }
 
 func TestKeysRotate(t *testing.T) {
