@@ -24,9 +24,16 @@ import (
 	"pasdetrois/cmd/pas/scenario"
 	"pasdetrois/cmd/pas/stack"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/erasure"
+	"pasdetrois/pkg/platform/pgdb"
+	platform "pasdetrois/pkg/platform/rebuild"
 	"pasdetrois/pkg/platform/run"
 	"pasdetrois/pkg/platform/testkit"
+	"pasdetrois/services/notifications"
+	"pasdetrois/services/orders"
+	"pasdetrois/services/payments"
 	"pasdetrois/toolbox/client"
+	"pasdetrois/toolbox/rebuild"
 )
 
 // The person that these tests plant. Nothing else has these texts in it.
@@ -390,6 +397,13 @@ func TestAnErasedUserStaysErased(t *testing.T) {
 	require.Equal(t, before, p.rows(countsSQL))
 	require.Empty(t, p.logs.with(planted))
 
+	for _, service := range messages.Services() {
+		p.rebuilt(service)
+	}
+	require.Empty(t, p.stored(), "a rebuild brings nobody back")
+	require.Equal(t, before, p.rows(countsSQL))
+	p.quiet()
+
 	// A person may come back.
 	_, _, err := p.env.Client.Place(t.Context(), client.NewOrder{OrderID: "e-back", UserID: person, Email: address,
 		Items: []client.NewItem{{SKU: "record-brush", Quantity: 1}}}, client.PlaceOptions{IdempotencyKey: "key-e-back"})
@@ -407,4 +421,39 @@ func TestAnErasedUserStaysErased(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.env.Client.EraseUser(t.Context(), client.Orders, person, false)
 	require.ErrorContains(t, err, "e-open")
+}
+
+// rebuilt stops a service, compares its rows with the topics, and starts it again. The rows of the erased user are what the topics say
+// of the pseudonym. Without the key nothing is compared.
+func (p *planting) rebuilt(service string) {
+	t := p.t
+	t.Helper()
+	require.NoError(t, p.stack.StopService(t.Context(), service))
+	pool, err := rebuild.Open(pgdb.As(p.stack.AdminURL(), service), service)
+	require.NoError(t, err)
+	defer pool.Close()
+	made := orders.NewState(pool, 0)
+	switch service {
+	case client.Payments:
+		made, err = payments.NewState(pool, "")
+		require.NoError(t, err)
+	case client.Notifications:
+		made = notifications.NewState(pool)
+	}
+	cfg := rebuild.Config{Service: service, Kafka: p.env.Kafka, Pool: pool, State: made}
+	_, err = rebuild.Run(t.Context(), cfg)
+	require.ErrorIs(t, err, erasure.ErrNoKey)
+	cfg.Erasing, err = erasure.ParseKeys([]byte(erasedKey))
+	require.NoError(t, err)
+	var found []string
+	cfg.Found = func(f platform.Finding) {
+		if f.Kind == platform.Differs {
+			found = append(found, fmt.Sprintf("%+v", f))
+		}
+	}
+	report, err := rebuild.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NotZero(t, report.Stories)
+	require.Empty(t, found, service)
+	require.NoError(t, p.stack.StartService(t.Context(), service))
 }
