@@ -260,7 +260,7 @@ func TestARoleThatMayMakeRolesAndSchemasIsEnough(t *testing.T) {
 	t.Parallel()
 	server := ownServer(t)
 	w := &world{t: t, DB: &testkit.DB{AdminURL: server.AdminURL("managed")}}
-	for _, statement := range []string{`CREATE ROLE manager LOGIN CREATEROLE`, `CREATE DATABASE managed OWNER manager`} {
+	for _, statement := range []string{`CREATE ROLE manager LOGIN CREATEROLE PASSWORD 'manager'`, `CREATE DATABASE managed OWNER manager`} {
 		_, err := w.connect(server.AdminURL("postgres")).Exec(t.Context(), statement)
 		require.NoError(t, err)
 	}
