@@ -38,20 +38,20 @@ const (
 	erasedKey = "0123456789abcdef0123456789abcdef"
 )
 
-// written is a writer of many goroutines.
-type written struct {
+// transcript is a writer of many goroutines.
+type transcript struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (w *written) Write(b []byte) (int, error) {
+func (w *transcript) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.buf.Write(b)
 }
 
 // with returns the lines that have a text.
-func (w *written) with(text string) (lines []string) {
+func (w *transcript) with(text string) (lines []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for line := range strings.Lines(w.buf.String()) {
@@ -99,15 +99,15 @@ type planting struct {
 	stack *stack.Stack
 	env   *scenario.Env
 	kafka *kgo.Client
-	logs  *written
-	spans *written
+	logs  *transcript
+	spans *transcript
 }
 
 func plant(t *testing.T, change ...func(*stack.Config)) *planting {
 	t.Helper()
 	key := filepath.Join(t.TempDir(), "erasure.key")
 	require.NoError(t, os.WriteFile(key, []byte(erasedKey+"\n"), 0o600))
-	p := &planting{t: t, logs: &written{}, spans: &written{}}
+	p := &planting{t: t, logs: &transcript{}, spans: &transcript{}}
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(p.spans, r.Body) }))
 	t.Cleanup(collector.Close)
 	log, err := run.Logger(p.logs, "stack", "info", "json")

@@ -8,8 +8,8 @@ import (
 
 // Message decodes a record of a feed as services with the same trusted keys do. Its error is the reason for which they would park
 // the record.
-func (cfg Config) Message(r *kgo.Record) (messages.Message, error) {
-	return cfg.Trusted.Decode(Record(r))
+func (c Config) Message(r *kgo.Record) (messages.Message, error) {
+	return c.Trusted.Decode(Record(r))
 }
 
 // Record returns a record of a feed in the form that package messages reads. Its topic must have no prefix. Key and
