@@ -190,7 +190,7 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 	require.Equal(t, http.StatusOK, asks(t, admin+"/consumers", ""))
 	require.Equal(t, http.StatusOK, asks(t, admin+"/consumers", running.AdminToken))
 	require.Equal(t, http.StatusUnauthorized, asks(t, admin+"/consumers", strings.Repeat("x", 32)))
-	for _, secret := range []string{"up.json", "admin-token"} {
+	for _, secret := range []string{"up.json", "admin-token", "erasure-key"} {
 		info, err := os.Stat(filepath.Join(dir, "data", secret))
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), secret)

@@ -10,3 +10,6 @@ func StartInbox(ctx context.Context, data string, offset int) error {
 	_, err := startInbox(ctx, data, offset, io.Discard)
 	return err
 }
+
+// WithErasureKey sets the key of erased users as `pas up` does.
+var WithErasureKey = withErasureKey

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -171,7 +172,7 @@ func (a *app) rebuildOne(ctx context.Context, at kafka.Config, trusted *signing.
 	if err != nil {
 		return nil, err
 	}
-	keys, err := erasure.Settings{KeyFile: a.Environ["ERASURE_KEY_FILE"]}.Keys()
+	keys, err := erasure.Settings{KeyFile: a.erasureKeyFile(flags.data)}.Keys()
 	if err != nil {
 		return nil, usagef("%s", err)
 	}
@@ -181,6 +182,18 @@ func (a *app) rebuildOne(ctx context.Context, at kafka.Config, trusted *signing.
 		OpenTime: a.Patience, Found: show.found, Progress: func(p rebuild.Progress) { line.rebuilt(one.service, p) }})
 	line.end()
 	return report, errors.Join(show.report(report), err)
+}
+
+// erasureKeyFile returns the file that the services have: the one in the environment, else the one of a data folder.
+func (a *app) erasureKeyFile(data string) string {
+	if named := a.Environ["ERASURE_KEY_FILE"]; named != "" || data == "" {
+		return named
+	}
+	kept := filepath.Join(data, erasureKey)
+	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
+		return "" // a folder of an earlier version has no erased users
+	}
+	return kept
 }
 
 // stateOf returns the rules of a service.

@@ -107,7 +107,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	}
 	began := time.Now()
 	environ := a.serviceEnviron()
-	if err := withAdminToken(environ, data); err != nil {
+	if err := errors.Join(withAdminToken(environ, data), withErasureKey(environ, data)); err != nil {
 		return usagef("--data: %s", err)
 	}
 	var mail *inbox
@@ -186,6 +186,28 @@ func withAdminToken(environ map[string]string, data string) error {
 		return err
 	}
 	return os.WriteFile(environ[name], []byte(rand.Text()+rand.Text()+"\n"), 0o600)
+}
+
+// erasureKey names the key of erased users in a data folder.
+const erasureKey = "erasure-key"
+
+// withErasureKey makes a random key for the pseudonyms of erased users, unless the environment names a file with one. The data
+// folder keeps the key: without it erased users would come back.
+func withErasureKey(environ map[string]string, data string) error {
+	const name = "ERASURE_KEY_FILE"
+	if environ[name] != "" {
+		return nil
+	}
+	environ[name] = filepath.Join(data, erasureKey)
+	file, err := os.OpenFile(environ[name], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(rand.Text() + rand.Text() + "\n")
+	return errors.Join(err, file.Close())
 }
 
 // startSystem starts a stack and, unless port is 0, serves its topics over plain HTTP there. The port is opened
