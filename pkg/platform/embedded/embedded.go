@@ -135,7 +135,7 @@ func (p *Postgres) start(ctx context.Context, bin, base string, who *syscall.Cre
 		}
 	}
 	args := []string{"-D", data, "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "timezone=UTC"}
+		"-c", "unix_socket_directories=", "-c", "max_connections=500", "-c", "timezone=UTC"}
 	if !cfg.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
