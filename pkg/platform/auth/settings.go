@@ -16,7 +16,7 @@ const (
 
 // Settings say who may call the public API.
 type Settings struct {
-	Mode      string `env:"AUTH" envDefault:"off" desc:"who may call the public API. oidc: callers with a token of OIDC_ISSUER. off: everybody, and the service listens on loopback only. off-on-purpose: everybody, on every address"`
+	Mode      string `env:"AUTH" envDefault:"off" desc:"who may call the public API. oidc: callers with a token of OIDC_ISSUER. off: everybody, and the service listens on loopback only. off-on-purpose: everybody, on every address, the admin API too unless it asks by itself"`
 	Issuer    string `env:"OIDC_ISSUER" desc:"for AUTH=oidc: the login server, as its tokens name it in iss; an https:// URL (http:// on loopback only)"`
 	Audience  string `env:"OIDC_AUDIENCE" desc:"for AUTH=oidc: this API's name at the login server; tokens have it in aud"`
 	UserClaim string `env:"OIDC_USER_CLAIM" envDefault:"sub" desc:"claim that is the user_id; one that users cannot change themselves"`
