@@ -126,8 +126,7 @@ func TestATypeThatAMigrationChangesFailsNoRequest(t *testing.T) {
 	for _, kind := range []string{"integer", "bigint", "integer", "bigint"} {
 		for n := range 20 {
 			id := fmt.Sprint(kind, n)
-			status, _ := s.post(id)
-			require.Less(t, status, 300)
+			require.Less(t, s.retried(id, "too busy"), 300) // a busy machine may refuse an order, and begins nothing then
 			status, body := s.Get(s.Public + "/orders/" + id)
 			require.Equal(t, http.StatusOK, status, body)
 			status, body = s.Get(s.Public + "/orders")

@@ -348,15 +348,13 @@ func TestANotificationWhoseIDIsTakenIsNotTakenForAStoredOne(t *testing.T) {
 	for i := range 3 {
 		add(t, s, time.Minute, about(fmt.Sprint("o", i), "order_confirmed", "m"))
 	}
-	_, err := pool.Exec(t.Context(), `SELECT setval('notifications_id_seq', 1, false)`)
-	require.NoError(t, err)
-	_, err = s.Add(t.Context(), []domain.Notification{about("o9", "order_confirmed", "m")}, time.Minute)
+	testkit.Admin(t, pool, `SELECT setval('notifications_id_seq', 1, false)`)
+	_, err := s.Add(t.Context(), []domain.Notification{about("o9", "order_confirmed", "m")}, time.Minute)
 	require.ErrorAs(t, err, new(*pgdb.SequenceError))
 	require.ErrorContains(t, err, "run `pas migrate`")
 	require.True(t, pgdb.IsUnavailable(err), "the request waits in its partition")
 
-	_, err = pool.Exec(t.Context(), `SELECT setval('notifications_id_seq', 3)`)
-	require.NoError(t, err)
+	testkit.Admin(t, pool, `SELECT setval('notifications_id_seq', 3)`)
 	kept, err := s.Add(t.Context(), []domain.Notification{about("o9", "order_confirmed", "m")}, time.Minute)
 	require.NoError(t, err)
 	require.True(t, kept[0].New)
