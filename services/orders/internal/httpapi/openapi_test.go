@@ -157,6 +157,11 @@ func TestTheDocumentsSayWhatIsAnswered(t *testing.T) {
 	play(s, "POST /orders/{id}/republish", "/orders/x/republish", "")
 	play(s, "POST /orders/republish", "", "") // without placed_from
 
+	// The tests of RATE_ORDERS, RATE_STREAMS and RATE_WAITS, in the root package, get the 429.
+	for _, operation := range []string{place, get, "GET /orders/{id}/events"} {
+		public.add(operation, "429")
+	}
+
 	require.Equal(t, documented(t, s.do(t, "GET", "/openapi.json", "")), public)
 	require.Equal(t, documented(t, s.admin(t, "GET", "/openapi.json", "")), admin)
 }
