@@ -45,7 +45,7 @@ func TestAForgedPaymentGetsNothingOnceEventsAreSigned(t *testing.T) {
 				}
 			})
 			env := scenario.On(s)
-			_, err := env.Client.PauseConsumers(t.Context(), client.Payments, time.Minute)
+			_, err := env.Client.PauseConsumers(t.Context(), client.Payments, time.Hour) // resumed below
 			require.NoError(t, err)
 			testkit.Eventually(t, func() error {
 				c, err := env.Client.Consumers(t.Context(), client.Payments)

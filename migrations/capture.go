@@ -25,11 +25,10 @@ func AllowCapture(ctx context.Context, adminURL, role string) error {
 	if err := admin.QueryRow(ctx, captureSQL, role, Publication).Scan(&statements); err != nil {
 		return fmt.Errorf("rights of role %s: %w", role, err)
 	}
-	for range alterTries {
-		if _, err = admin.Exec(ctx, statements); !changedMeanwhile(err) {
-			break
-		}
-	}
+	err = again(func() error {
+		_, err := admin.Exec(ctx, statements)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("rights of role %s: %w", role, err)
 	}

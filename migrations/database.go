@@ -24,19 +24,18 @@ WHERE datname = current_database() AND rolname = ANY ($1) AND r.oid <> datdba`
 // letIn gives the runtime role and the auditor the right to connect to the database. An admin that may not grant it changes
 // nothing: the server warns and goes on. The roles then connect by the right of PUBLIC, which only the same admin could take.
 func letIn(ctx context.Context, admin *pgx.Conn, roles ...string) error {
-	for try := 1; ; try++ {
+	err := again(func() error {
 		var statements string
 		err := admin.QueryRow(ctx, letInSQL, roles).Scan(&statements)
 		if err == nil && statements != "" {
 			_, err = admin.Exec(ctx, statements)
 		}
-		if !changedMeanwhile(err) || try == alterTries {
-			if err != nil {
-				return fmt.Errorf("right to connect of %v: %w", roles, err)
-			}
-			return nil
-		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("right to connect of %v: %w", roles, err)
 	}
+	return nil
 }
 
 // Door is who may connect to a database, after CloseDatabase.
@@ -90,12 +89,10 @@ func CloseDatabase(ctx context.Context, adminURL string, services ...Roles) (doo
 	for _, roles := range services {
 		ours, runtimes = append(ours, roles.Runtime, roles.Auditor, roles.Owner()), append(runtimes, roles.Runtime)
 	}
-	for try := 1; ; try++ {
+	err = again(func() (err error) {
 		door, err = closeDatabase(ctx, admin, ours, runtimes)
-		if err == nil || !changedMeanwhile(err) || try == alterTries {
-			break
-		}
-	}
+		return err
+	})
 	if err != nil {
 		return Door{}, fmt.Errorf("close the database: %w", err)
 	}

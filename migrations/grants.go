@@ -81,11 +81,10 @@ func grantAgain(ctx context.Context, db *sql.DB, dir named, service string) erro
 		return err
 	}
 	for _, line := range lines {
-		for range alterTries {
-			if _, err = db.ExecContext(ctx, line); !changedMeanwhile(err) {
-				break
-			}
-		}
+		err := again(func() error {
+			_, err := db.ExecContext(ctx, line)
+			return err
+		})
 		if err != nil && !dropped(err) {
 			return err
 		}

@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 // asBefore gives a service's schema to its runtime role, as earlier versions left it.
@@ -52,6 +54,34 @@ func TestAnInstallationOfAnEarlierVersionIsHandedOver(t *testing.T) {
 	require.ElementsMatch(t, normal(want), normal(w.lines(admin, catalogSQL)))
 }
 
+// The default rights of a role are one row for all: of two migrations that add it at once, the second one asks again.
+func TestTwoMigrationsMayAddTheSameDefaultRights(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.up()
+	const defaults = `ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA orders `
+	first, admin := w.as(""), w.as("")
+	_, err := admin.Exec(t.Context(), defaults+`REVOKE ALL ON SEQUENCES FROM orders`)
+	require.NoError(t, err)
+	_, err = first.Exec(t.Context(), `BEGIN; `+defaults+`GRANT USAGE, SELECT ON SEQUENCES TO orders`)
+	require.NoError(t, err)
+	second := make(chan error, 1)
+	go func() {
+		second <- migrations.UpService(t.Context(), w.AdminURL, "orders", migrations.RolesOf("orders"))
+	}()
+	testkit.Eventually(t, func() error {
+		const waits = `SELECT count(*) FROM pg_locks WHERE NOT granted AND $1::integer = ANY (pg_blocking_pids(pid))`
+		var n int
+		if err := admin.QueryRow(t.Context(), waits, first.PgConn().PID()).Scan(&n); err != nil || n > 0 {
+			return err
+		}
+		return errors.New("the second migration does not wait yet")
+	})
+	_, err = first.Exec(t.Context(), `COMMIT`)
+	require.NoError(t, err)
+	require.NoError(t, <-second)
+}
+
 // Services of the earlier version are at work meanwhile: none of their statements is refused.
 func TestAServiceAtWorkLosesNoRightWhileItsSchemaIsHandedOver(t *testing.T) {
 	t.Parallel()
@@ -82,7 +112,12 @@ COMMIT`
 				}
 			}
 		}()
-		<-begun
+		select {
+		case <-begun:
+		case err := <-ended:
+			cancel()
+			require.NoError(t, err, "the service's statements are refused before anything changes")
+		}
 		err := migrations.UpService(t.Context(), w.AdminURL, "orders", migrations.RolesOf("orders"))
 		cancel()
 		require.NoError(t, <-ended)

@@ -115,11 +115,10 @@ func SetPassword(ctx context.Context, adminURL, role, password string) error {
 	if err := admin.QueryRow(ctx, passwordSQL, role, password).Scan(&alter); err != nil {
 		return fmt.Errorf("password of role %s: %w", role, err)
 	}
-	for range alterTries {
-		if _, err = admin.Exec(ctx, alter); !changedMeanwhile(err) {
-			break
-		}
-	}
+	err = again(func() error {
+		_, err := admin.Exec(ctx, alter)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("password of role %s: %w", role, err)
 	}
@@ -132,9 +131,20 @@ const passwordSQL = `SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, 
 // Each try has waited for the end of a transaction that changed the role.
 const alterTries = 100
 
-// changedMeanwhile: "tuple concurrently updated", for which Postgres has no code of its own. No advisory lock keeps
-// others away: those belong to one database, and roles to the whole server.
+// again calls try until no other transaction changed the same role or right meanwhile.
+func again(try func() error) error {
+	for n := 1; ; n++ {
+		if err := try(); !changedMeanwhile(err) || n == alterTries {
+			return err
+		}
+	}
+}
+
+// changedMeanwhile: "tuple concurrently updated", for which Postgres has no code of its own, or another transaction added the same
+// row to a catalog. No advisory lock keeps others away: those belong to one database, and roles to the whole server.
 func changedMeanwhile(err error) bool {
 	var refused *pgconn.PgError
-	return errors.As(err, &refused) && refused.Code == "XX000"
+	return errors.As(err, &refused) && (refused.Code == "XX000" || refused.Code == uniqueViolation && refused.SchemaName == "pg_catalog")
 }
+
+const uniqueViolation = "23505"

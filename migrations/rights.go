@@ -41,28 +41,24 @@ WHERE nspname = $1 AND (relname = 'goose_db_version' OR relkind IN ('v', 'm')) A
 
 // narrow takes back what the default rights give the runtime role on views and on goose's table. db acts as the owner.
 func narrow(ctx context.Context, db *sql.DB, service string, roles Roles) error {
-	for try := 1; ; try++ {
+	return again(func() error {
 		var statements string
 		err := db.QueryRowContext(ctx, openSQL, service, roles.Runtime).Scan(&statements)
 		if err == nil && statements != "" {
 			_, err = db.ExecContext(ctx, statements)
 		}
-		if !changedMeanwhile(err) || try == alterTries {
-			return err
-		}
-	}
+		return err
+	})
 }
 
 // while runs statements as long as the query returns true and others change the same rights.
 func while(ctx context.Context, db *sql.DB, query string, args []any, statements string) error {
-	for try := 1; ; try++ {
+	return again(func() error {
 		var missing bool
 		err := db.QueryRowContext(ctx, query, args...).Scan(&missing)
 		if err == nil && missing {
 			_, err = db.ExecContext(ctx, statements)
 		}
-		if !changedMeanwhile(err) || try == alterTries {
-			return err
-		}
-	}
+		return err
+	})
 }

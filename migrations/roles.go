@@ -82,7 +82,7 @@ func makeRole(ctx context.Context, admin *pgx.Conn, sql, role string) error {
 	}
 	// Roles belong to the whole server, so another database's migration may make the role at the same moment.
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (refused.Code == "42710" || refused.Code == "23505") { // duplicate_object, unique_violation
+	if errors.As(err, &refused) && (refused.Code == "42710" || refused.Code == uniqueViolation) { // duplicate_object, unique_violation
 		return nil
 	}
 	return err
@@ -98,7 +98,7 @@ func join(ctx context.Context, admin *pgx.Conn, role string) error {
 	}
 	_, err := admin.Exec(ctx, "GRANT "+quoted(role)+" TO CURRENT_USER")
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == "23505" { // another database's migration has granted it just now
+	if errors.As(err, &refused) && refused.Code == uniqueViolation { // another database's migration has granted it just now
 		return nil
 	}
 	return err

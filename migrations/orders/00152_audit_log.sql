@@ -25,7 +25,7 @@ END;
 -- +goose StatementEnd
 
 -- Erasure: puts a pseudonym for a user's name, as the actor and as the subject of an operation on users, and clears the address.
--- The pseudonym begins with "erased-", so no entry can be put on another user.
+-- The pseudonym has the form that package erasure makes, so no entry can be put on another user.
 -- +goose StatementBegin
 CREATE FUNCTION pseudonymise_audit_log(user_name text, pseudonym text) RETURNS bigint LANGUAGE sql SECURITY DEFINER
 BEGIN ATOMIC
@@ -34,7 +34,7 @@ BEGIN ATOMIC
       address = CASE WHEN actor = 'user:' || user_name THEN '' ELSE address END,
       actor = CASE WHEN actor = 'user:' || user_name THEN 'user:' || pseudonym ELSE actor END,
       subject = CASE WHEN operation LIKE 'user.%' AND subject = user_name THEN pseudonym ELSE subject END
-    WHERE pseudonym LIKE 'erased-%' AND (actor = 'user:' || user_name OR operation LIKE 'user.%' AND subject = user_name)
+    WHERE pseudonym ~ '^erased-[0-9a-f]{32}$' AND (actor = 'user:' || user_name OR operation LIKE 'user.%' AND subject = user_name)
     RETURNING 1)
   SELECT count(*) FROM changed;
 END;

@@ -56,7 +56,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.TokenFile != "" {
 		var err error
 		if tokens, err = watchTokens(cfg.Log, cfg.TokenFile); err != nil {
-			return nil, err
+			return nil, &TokenFileError{err}
 		}
 	}
 	options, err := producerOptions(cfg)
@@ -72,6 +72,15 @@ func New(cfg Config) (*Server, error) {
 	s.consumers = newConsumers(s)
 	return s, nil
 }
+
+// TokenFileError means that the file of tokens cannot be used.
+type TokenFileError struct{ err error }
+
+// Error implements error.
+func (e *TokenFileError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *TokenFileError) Unwrap() error { return e.err }
 
 // Ping returns an error when Kafka cannot be reached before ctx ends.
 func (s *Server) Ping(ctx context.Context) error {

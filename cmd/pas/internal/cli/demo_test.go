@@ -213,6 +213,7 @@ func TestUpSaysWhereEverythingIsAndItsCurlWorks(t *testing.T) {
 	second = pas(t, nil, "up", "--json", "--data", data, "--port-offset", strconv.Itoa(freeOffset(t)))
 	require.Equal(t, cli.ExitFailure, second.code)
 	require.Equal(t, "another `pas up` runs with its data in "+data+"; stop that one, or choose another folder with --data", second.oneLine(t))
+	require.Equal(t, cli.ExitOK, pas(t, environ, "inventory", "restock", "record-brush", "5").code, "the first one's token is still in the file")
 
 	cancel()
 	select {

@@ -118,12 +118,14 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 		cfg.Edge.AllowedHosts = append(cfg.Edge.AllowedHosts, base.Hostname())
 	}
 	server, err := rest.New(cfg)
-	if err != nil {
-		flag := "--allow"
-		if cfg.TokenFile != "" {
-			flag = "--token-file"
-		}
-		return usagef("%s: %s", flag, err)
+	var tokens *rest.TokenFileError
+	switch {
+	case errors.As(err, &tokens):
+		return usagef("--token-file: %s", err)
+	case err != nil && cfg.TokenFile == "":
+		return usagef("--allow: %s", err)
+	case err != nil:
+		return usagef("%s", err)
 	}
 	defer server.Close()
 	if err := a.reachKafka(ctx, server, cfg); err != nil {

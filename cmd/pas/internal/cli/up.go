@@ -95,6 +95,10 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 	if err != nil {
 		return usagef("--data: %s", err)
 	}
+	another := hint.Add(fmt.Errorf("another `pas up` runs with its data in %s", data), "stop that one, or choose another folder with --data")
+	if runsIn(data) {
+		return another // before its token is replaced
+	}
 	logPath := filepath.Join(data, "pas.log")
 	file, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -145,7 +149,7 @@ func (a *app) keepUp(ctx context.Context, data string, offset int, withREST, wit
 		// A second Postgres on the same folder fails with an error of Postgres; the usual reason is reported
 		// instead.
 		if runsIn(data) {
-			return hint.Add(fmt.Errorf("another `pas up` runs with its data in %s", data), "stop that one, or choose another folder with --data")
+			return another
 		}
 		return a.withLogs(err, logPath)
 	}

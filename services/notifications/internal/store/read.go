@@ -32,12 +32,12 @@ func (s *Store) List(ctx context.Context, q app.Query) ([]domain.Notification, e
 	args := []any{before, q.Limit}
 	sql := listSQL
 	switch {
-	case q.Status != "":
-		sql, args = listStatusSQL, append(args, q.Status)
 	case q.Own && q.OrderID != "":
 		sql, args = listOwnOfSQL, append(args, q.OrderID, q.UserID)
 	case q.Own:
 		sql, args = listOwnSQL, append(args, q.UserID)
+	case q.Status != "":
+		sql, args = listStatusSQL, append(args, q.Status)
 	case q.OrderID != "" && q.UserID != "":
 		sql, args = listOfUsersSQL, append(args, q.OrderID, q.UserID)
 	case q.OrderID != "":

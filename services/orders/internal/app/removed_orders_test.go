@@ -24,10 +24,15 @@ const keepOrders = 30 * 24 * time.Hour
 // retain removes the orders whose time is over, and returns their number.
 func (w *world) retain() int {
 	w.t.Helper()
-	n, err := retention.New(retention.Config{Pool: w.db, Kinds: []retention.Kind{store.EndingOrders(keepOrders)}, Now: w.clock.Now,
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Rows: 2}).Pass(w.t.Context())
+	n, err := w.tryRetain()
 	require.NoError(w.t, err)
 	return n
+}
+
+// tryRetain may run outside the test's goroutine.
+func (w *world) tryRetain() (int, error) {
+	return retention.New(retention.Config{Pool: w.db, Kinds: []retention.Kind{store.EndingOrders(keepOrders)}, Now: w.clock.Now,
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Rows: 2}).Pass(w.t.Context())
 }
 
 // stock is what audit compares of product "a".
@@ -144,14 +149,22 @@ func TestAMessageDuringARemovalIsARepetition(t *testing.T) {
 	w := setup(t)
 	w.bring(domain.Confirmed)
 	w.clock.pass(keepOrders + time.Second)
-	done := make(chan int)
-	go func() { done <- w.retain() }()
+	done := make(chan error, 1)
+	go func() {
+		for {
+			// A sweep leaves out an order that a message has locked.
+			if n, err := w.tryRetain(); err != nil || n > 0 {
+				done <- err
+				return
+			}
+		}
+	}()
 	for range 20 {
 		for _, m := range deliver(w, w.OnOrderPlaced, of("a", 2)) {
 			t.Fatalf("published %s", m.ID)
 		}
 	}
-	require.Equal(t, 1, <-done)
+	require.NoError(t, <-done)
 	require.Empty(t, deliver(w, w.OnOrderPlaced, of("a", 2)))
 	require.Equal(t, []string{"0"}, column(t, w.db, `SELECT count(*)::text FROM orders`))
 }

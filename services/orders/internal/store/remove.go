@@ -42,7 +42,7 @@ ON CONFLICT (sku) DO UPDATE SET sold = p.sold + excluded.sold`
 const (
 	removeEventsSQL = `DELETE FROM order_events WHERE order_id = ANY($1)`
 	removeOrdersSQL = `DELETE FROM orders WHERE order_id = ANY($1)`
-	entombSQL       = `INSERT INTO removed_orders (id) SELECT unnest($1::uuid[])`
+	entombSQL       = `INSERT INTO removed_orders (id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING`
 )
 
 func removeOrders(ctx context.Context, tx *pgdb.Tx, slice retention.Slice) (swept retention.Swept, err error) {

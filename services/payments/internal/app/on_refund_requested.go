@@ -64,7 +64,7 @@ func refundResult(r domain.Refund, d *decision) bus.Result {
 		return bus.Result{} // a repetition: its answer was published long ago
 	case d.payment.Status == domain.RemovedCaptured:
 		return bus.Result{Err: fault.New(ReasonPaymentRemoved,
-			"the payment of order %s was removed by retention: give the money back with the provider", r.OrderID)}
+			"the payment of order %s was removed by retention: look with the provider whether the money was given back, and give it back if not", r.OrderID)}
 	case d.err != nil:
 		return bus.Result{Err: d.err}
 	case err != nil && d.payment.Outside && !r.Outside: // the order's own payment was never taken

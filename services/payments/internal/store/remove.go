@@ -30,7 +30,7 @@ const stillParkedSQL = `SELECT key FROM dead_letters WHERE state IN ('parked', '
 
 const (
 	removePaymentsSQL = `DELETE FROM payments WHERE order_id = ANY($1) RETURNING order_id, status = 'captured'`
-	entombSQL         = `INSERT INTO removed_payments (id, captured) SELECT * FROM unnest($1::uuid[], $2::boolean[])`
+	entombSQL         = `INSERT INTO removed_payments (id, captured) SELECT * FROM unnest($1::uuid[], $2::boolean[]) ON CONFLICT DO NOTHING`
 )
 
 func removePayments(ctx context.Context, tx *pgdb.Tx, slice retention.Slice) (swept retention.Swept, err error) {
