@@ -69,8 +69,10 @@ func TestAUserWhoAsksTooMuchIsRefusedAndOthersAreNot(t *testing.T) {
 
 	answer, leave := ask(ada, http.MethodGet, "/orders/a/events", "", "Accept", "text/event-stream")
 	require.Equal(t, http.StatusOK, answer.StatusCode)
-	answer, _ = ask(ada, http.MethodGet, "/orders/a/events", "", "Accept", "text/event-stream")
-	refused(answer, "streams")
+	for _, accept := range []string{"text/event-stream", "TEXT/EVENT-STREAM"} {
+		answer, _ = ask(ada, http.MethodGet, "/orders/a/events", "", "Accept", accept)
+		refused(answer, "streams")
+	}
 	answer, _ = ask(eve, http.MethodGet, "/orders/e/events", "", "Accept", "text/event-stream")
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	answer, _ = ask(ada, http.MethodGet, "/orders/a/events", "", "Accept", "application/json")

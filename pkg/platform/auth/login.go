@@ -18,7 +18,7 @@ import (
 
 const (
 	// refreshEvery is the interval between two fetches of the keys: a key that the login server withdraws is accepted for no
-	// longer.
+	// longer, unless the login server is away.
 	refreshEvery = 5 * time.Minute
 	// retryFirst and retryMost bound the pause after a fetch that failed.
 	retryFirst, retryMost = refetchAfter, 15 * time.Second
@@ -119,7 +119,7 @@ func (l *Login) Wrap(next http.Handler) http.Handler {
 			answer(w, http.StatusUnauthorized, challenge("", ""), askedForLogin)
 		default:
 			ctx := With(r.Context(), t.caller)
-			if raw != "" && strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+			if raw != "" && mayStream(r) {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, t.expires.Add(leeway).Sub(l.now()))
 				defer cancel()
@@ -129,6 +129,12 @@ func (l *Login) Wrap(next http.Handler) http.Handler {
 			r.Pattern = inner.Pattern // metrics and traces read it
 		}
 	})
+}
+
+// mayStream reports whether the answer may be a stream of events. It holds for every request that a service answers with one, and
+// for some that get JSON: those end with their token too.
+func mayStream(r *http.Request) bool {
+	return strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/event-stream")
 }
 
 var errTwoTokens = errors.New("the request has more than one Authorization header: send one token")

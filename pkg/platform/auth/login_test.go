@@ -111,18 +111,24 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 	var left time.Duration
 	h := d.login.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		end, ok := r.Context().Deadline()
-		require.Equal(t, r.Header.Get("Accept") == "text/event-stream", ok)
+		require.Equal(t, r.Header.Get("Accept") != "application/json", ok)
+		if !ok {
+			return
+		}
 		left = time.Until(end)
 	}))
 	c := d.server.Claims(d.now(), "ada")
 	c["exp"] = d.now().Add(time.Minute).Unix()
-	for _, accept := range []string{"application/json", "text/event-stream"} {
+	for _, accept := range []string{"application/json", "text/event-stream", "TEXT/EVENT-STREAM", "application/json, Text/Event-Stream;q=0.9"} {
+		left = 0
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Accept", accept)
 		r.Header.Set("Authorization", "Bearer "+d.server.Sign(c))
 		h.ServeHTTP(httptest.NewRecorder(), r)
+		if accept != "application/json" {
+			require.InDelta(t, 2*time.Minute, left, float64(30*time.Second), accept)
+		}
 	}
-	require.InDelta(t, 2*time.Minute, left, float64(30*time.Second))
 }
 
 func TestKeysComeOnlyFromWhereNobodyCanChangeThem(t *testing.T) {

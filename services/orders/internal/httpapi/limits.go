@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"strings"
-
 	"github.com/danielgtaylor/huma/v2"
 
 	"pasdetrois/pkg/platform/ratelimit"
@@ -52,7 +50,8 @@ func (l limits) of(ctx huma.Context) (all []*ratelimit.Limit) {
 		}
 	}
 	operation := ctx.Operation().OperationID
-	add(l.streams, operation == followOrder && strings.Contains(ctx.Header("Accept"), eventStream))
+	streaming, _ := wantsStream(ctx.Header("Accept"))
+	add(l.streams, operation == followOrder && streaming)
 	add(l.waits, (operation == placeOrder || operation == getOrder) && ctx.Query("wait") != "")
 	add(l.orders, operation == placeOrder)
 	return all
