@@ -4,7 +4,7 @@
 // without the other. A change that has no transaction, such as a pause of the consumers, is made only after its entry is
 // committed. Work that a record or a timer causes has no entry: the topics and the timelines tell of it.
 //
-// The service's own role may add entries and read them. It may neither change nor delete any: see migration 00152. So whoever
+// The service's own role may add entries and read them. It may neither change nor delete any: see migration 00153. So whoever
 // takes over a service cannot remove what was written before.
 //
 // An entry holds ids and amounts. It never holds an email address or a text that a customer wrote.

@@ -78,9 +78,9 @@ func RegisterAdmin(api huma.API, e *Eraser, log *slog.Logger) {
 			var open *UnfinishedError
 			switch {
 			case errors.As(err, &open):
-				return nil, huma.Error409Conflict(open.Error() + ": end them or wait for that, then erase the user")
+				return nil, huma.Error409Conflict(open.Error() + "; then erase the user")
 			case errors.Is(err, ErrNoKey):
-				return nil, huma.Error409Conflict(err.Error() + ": set ERASURE_KEY_FILE of all services to a file with one line of 32 random bytes or more, such as of `openssl rand -base64 32`")
+				return nil, huma.Error409Conflict(err.Error())
 			case err != nil:
 				return nil, failures.Answer(err, "the database does not answer")
 			}

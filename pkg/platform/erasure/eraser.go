@@ -31,7 +31,7 @@ type Counts map[string]int64
 
 // UnfinishedError means that a user cannot be erased yet.
 type UnfinishedError struct {
-	Open     []string // ids of things that have not ended; the first ones
+	Open     []string // ids of orders that are not settled; the first ones
 	Messages int64    // about the user, on their way to Kafka
 }
 
@@ -39,12 +39,12 @@ type UnfinishedError struct {
 func (e *UnfinishedError) Error() string {
 	var why []string
 	if len(e.Open) > 0 {
-		why = append(why, "things that have not ended: "+strings.Join(e.Open, ", "))
+		why = append(why, "the user has orders that are not settled: "+strings.Join(e.Open, ", ")+": cancel them or wait")
 	}
 	if e.Messages > 0 {
-		why = append(why, fmt.Sprintf("%d messages that are not in Kafka yet", e.Messages))
+		why = append(why, fmt.Sprintf("messages about the user that are not in Kafka yet: %d: wait until the relay has published them", e.Messages))
 	}
-	return "the user has " + strings.Join(why, ", and ")
+	return strings.Join(why, "; ")
 }
 
 // Result is what an erasure did, or would do.
@@ -89,7 +89,10 @@ RETURNING erased_at`
 // database. After an error of the commit it is unknown whether it happened: call it again.
 func (e *Eraser) Erase(ctx context.Context, user string, dryRun bool) (Result, error) {
 	if !e.keys.Any() {
-		return Result{}, fmt.Errorf("%w: ERASURE_KEY_FILE is not set", ErrNoKey)
+		return Result{}, fmt.Errorf("%w: ERASURE_KEY_FILE is not set: set it for all services to a file with one line of 32 random bytes or more, such as of `openssl rand -base64 32`", ErrNoKey)
+	}
+	if err := e.register.Load(ctx); err != nil {
+		return Result{}, err
 	}
 	var done Result
 	err := pgdb.InTx(ctx, e.pool, func(ctx context.Context, tx *pgdb.Tx) error {
@@ -108,7 +111,10 @@ func (e *Eraser) Erase(ctx context.Context, user string, dryRun bool) (Result, e
 	if err != nil {
 		return Result{}, err
 	}
-	return done, e.register.Load(ctx)
+	if err := e.register.Load(ctx); err != nil { // it happened all the same, and every replica reads it soon
+		e.register.log.Warn("an erasure was made, and the erasures were not read again yet", "err", err)
+	}
+	return done, nil
 }
 
 func (e *Eraser) erase(ctx context.Context, tx *pgdb.Tx, p *Person, done *Result) error {

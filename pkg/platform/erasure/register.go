@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,14 +32,16 @@ type Register struct {
 	keys Keys
 	log  *slog.Logger
 
-	known  atomic.Pointer[known] // nil until the first Load
-	failed atomic.Pointer[error]
+	mu      sync.Mutex            // held while the table is read: an older snapshot never replaces a younger one
+	known   atomic.Pointer[known] // nil until the first Load
+	missing atomic.Pointer[error] // wraps ErrNoKey; nil once a Load has found all keys
 }
 
 // known is a snapshot of the table erasures.
 type known struct {
 	at     map[string]time.Time // by pseudonym
-	count  int64
+	count  int64                // users
+	times  int64                // erasures of all users
 	latest time.Time
 }
 
@@ -48,26 +51,32 @@ func NewRegister(pool *pgxpool.Pool, keys Keys, log *slog.Logger) *Register {
 }
 
 const (
-	summarySQL  = `SELECT count(*), coalesce(max(erased_at), to_timestamp(0)) FROM erasures`
+	summarySQL  = `SELECT count(*), coalesce(sum(times), 0), coalesce(max(erased_at), to_timestamp(0)) FROM erasures`
 	erasuresSQL = `SELECT pseudonym, key_id, erased_at FROM erasures`
 )
 
 // Load reads the erasures that are there now. It returns an error that wraps ErrNoKey when their key is missing.
 func (r *Register) Load(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	err := r.load(ctx)
-	if err != nil {
-		err = fmt.Errorf("read the erasures: %w", err)
+	if err == nil {
+		r.missing.Store(nil)
+		return nil
 	}
-	r.failed.Store(&err)
+	err = fmt.Errorf("read the erasures: %w", err)
+	if errors.Is(err, ErrNoKey) {
+		r.missing.Store(&err)
+	}
 	return err
 }
 
 func (r *Register) load(ctx context.Context) error {
 	next := known{}
-	if err := r.pool.QueryRow(ctx, summarySQL).Scan(&next.count, &next.latest); err != nil {
+	if err := r.pool.QueryRow(ctx, summarySQL).Scan(&next.count, &next.times, &next.latest); err != nil {
 		return err
 	}
-	if now := r.known.Load(); now != nil && now.count == next.count && now.latest.Equal(next.latest) {
+	if now := r.known.Load(); now != nil && now.count == next.count && now.times == next.times && now.latest.Equal(next.latest) {
 		return nil
 	}
 	next.at = make(map[string]time.Time, next.count)
@@ -89,20 +98,30 @@ func (r *Register) load(ctx context.Context) error {
 		return err
 	}
 	for id, n := range missing {
-		return fmt.Errorf("%w: %d users were erased with the key %s, and ERASURE_KEY_FILE does not have it", ErrNoKey, n, id)
+		return fmt.Errorf("%w: %d users were erased with the key %s, and ERASURE_KEY_FILE does not have it: add it on a line below the others", ErrNoKey, n, id)
 	}
 	r.known.Store(&next)
 	return nil
 }
 
 // Run reads the erasures again every few seconds until ctx ends. While the database does not answer, the snapshot stays.
+// While a key is missing, Map returns an error.
 func (r *Register) Run(ctx context.Context) error {
-	for wait.Sleep(ctx, reloadEvery) {
+	for failures := 0; wait.Sleep(ctx, reloadEvery); {
 		attempt, cancel := context.WithTimeout(ctx, reloadEvery)
-		if err := r.Load(attempt); err != nil && ctx.Err() == nil {
+		err := r.Load(attempt)
+		cancel()
+		switch {
+		case err == nil || ctx.Err() != nil:
+			failures = 0
+		case errors.Is(err, ErrNoKey):
+			if failures%5 == 0 {
+				r.log.Warn("nothing is consumed before the key is there", "err", err)
+			}
+			failures++
+		default:
 			r.log.Debug("the erasures were not read, trying again", "err", err)
 		}
-		cancel()
 	}
 	return nil
 }
@@ -126,7 +145,12 @@ func (r *Register) Await(ctx context.Context) error {
 // Check is a readiness check. It fails when a key is missing, and passes while the database does not answer: the check of the
 // database reports that.
 func (r *Register) Check(context.Context) error {
-	if err := r.failed.Load(); err != nil && errors.Is(*err, ErrNoKey) {
+	return r.keyless()
+}
+
+// keyless returns the error of a key that is missing.
+func (r *Register) keyless() error {
+	if err := r.missing.Load(); err != nil {
 		return *err
 	}
 	return nil
@@ -157,8 +181,12 @@ func (r *Register) Any() bool {
 }
 
 // Map returns a message of an erased user as one of the pseudonym, with the record that says so. A record that a service stores,
-// such as a held message, has no name in it then. Other messages are returned as they are.
+// such as a held message, has no name in it then. Other messages are returned as they are. While a key is missing nobody knows who was
+// erased, so it returns an error that wraps ErrNoKey: the record waits.
 func (r *Register) Map(m messages.Message, record messages.Record) (messages.Message, messages.Record, error) {
+	if err := r.keyless(); err != nil {
+		return m, record, err
+	}
 	mapped, erased := r.Message(m)
 	if !erased {
 		return m, record, nil

@@ -7,8 +7,8 @@
 // # What is signed
 //
 // The signature binds all that a reader acts on: topic, key and body of the record, and the headers ce_id, ce_type, ce_source and
-// ce_outside. Each part has its length in front, so no byte can move from one part to the next. The trace context and the record's
-// time are not bound: the way of a record may change them, and no decision depends on them.
+// ce_outside. Each part has its length in front, so no byte can move from one part to the next. A signature stays
+// valid when traceparent, ce_time or Kafka's time of the record changes; the body's timestamp is bound.
 //
 // # Batches
 //

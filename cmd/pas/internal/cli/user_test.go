@@ -13,7 +13,7 @@ func TestAUserIsErasedAfterAQuestionOnly(t *testing.T) {
 	t.Parallel()
 	done := object{"pseudonym": "erased-1", "key_id": "k", "counts": object{"orders": 2, "dead_letters": 1}, "dry_run": true}
 	environ, asked := services(t, map[string]any{"POST /users/ada/erase": done,
-		"POST /users/open/erase": problem{Status: 409, Title: "Conflict", Detail: "the user has things that have not ended: o-1"}})
+		"POST /users/open/erase": problem{Status: 409, Title: "Conflict", Detail: "the user has orders that are not settled: o-1"}})
 	environ["KAFKA_BROKERS"] = "127.0.0.1:1"
 	got := pas(t, environ, "user", "erase", "ada", "--dry-run", "--json")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
