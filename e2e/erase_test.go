@@ -77,8 +77,15 @@ func TestAnErasedUserStaysErased(t *testing.T) {
 	}
 	require.NotEmpty(t, p.stored())
 
+	held := p.rows(`SELECT concat_ws('/', topic, partition, record_offset) FROM orders.held_messages ORDER BY 1`)
+	require.NotEmpty(t, held)
+	const alertsSQL = `SELECT concat_ws(' ', order_id, recipient) FROM notifications.notifications WHERE kind = 'fraud_alert' ORDER BY 1`
+	alerts := p.rows(alertsSQL)
+	require.NotEmpty(t, alerts)
 	pseudonym := p.erase()
 	require.Empty(t, p.stored())
+	require.Equal(t, held, p.rows(`SELECT concat_ws('/', topic, partition, record_offset) FROM orders.erased_letters WHERE reason = 'held' ORDER BY 1`))
+	require.Equal(t, alerts, p.rows(alertsSQL), "the people who read alerts are others")
 	require.Equal(t, before, p.rows(countsSQL), "sums, stock and statuses")
 	require.NoError(t, p.audited())
 	require.Equal(t, []string{"7"}, p.rows(`SELECT count(*) FROM orders.audit_orders WHERE user_id = $1`, pseudonym))

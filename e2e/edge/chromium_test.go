@@ -155,6 +155,8 @@ func TestAStrangersPageInChromium(t *testing.T) {
 	t.Cleanup(func() { _ = browser.Process.Kill(); _ = browser.Wait() })
 	testkit.Eventually(t, func() error { return a.done(len(victims) + 1) })
 
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	require.Contains(t, a.received, `POST /control type="application/x-www-form-urlencoded" site="cross-site"`, "the form arrived where nothing protects")
 	require.Contains(t, a.received, `POST /control type="" site="cross-site"`, "and so did the Blob, without a type")
 	for url, text := range a.reads["own"] {

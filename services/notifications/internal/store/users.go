@@ -25,8 +25,8 @@ func NewUsers(s *Store, mailbox func(address string) string) *Users { return &Us
 const lockUserSQL = `SELECT CASE WHEN kind = 'fraud_alert' THEN '' ELSE recipient END FROM notifications WHERE user_id = $1 ORDER BY id FOR UPDATE`
 
 // The code in front of a mail server's words stays. The claim of a pending email rises, so that an attempt that runs changes nothing
-// but to sent; the next attempt fails, because nobody has the new address.
-const eraseSQL = `UPDATE notifications SET user_id = $2, recipient = $3, message = $4,
+// but to sent; the next attempt fails, because nobody has the new address. A fraud alert still goes to the people who read alerts.
+const eraseSQL = `UPDATE notifications SET user_id = $2, recipient = CASE WHEN kind = 'fraud_alert' THEN recipient ELSE $3 END, message = $4,
   reason = CASE WHEN reason = '' THEN '' WHEN split_part(reason, ':', 1) ~ $5 THEN split_part(reason, ':', 1) ELSE $4 END,
   claim = claim + (status = 'pending')::integer,
   next_attempt_at = CASE WHEN status = 'pending' THEN now() ELSE next_attempt_at END

@@ -35,7 +35,10 @@ const eraseAnswersSQL = `DELETE FROM idempotency_keys WHERE ` + answerOfUser
 
 const answerOfUser = `(user_id = $1 OR CASE WHEN octet_length(body) > 0 THEN convert_from(body, 'UTF8')::jsonb ->> 'user_id' END = $1)`
 
-const eraseHeldSQL = `DELETE FROM held_messages WHERE id = ANY($1)`
+// As with dead letters, the positions stay: an audit then finds that the records were read.
+const eraseHeldSQL = `WITH gone AS (DELETE FROM held_messages WHERE id = ANY($1) RETURNING topic, partition, record_offset, record_time)
+INSERT INTO erased_letters (topic, partition, record_offset, last_offset, record_time, reason, replayed)
+SELECT topic, partition, record_offset, record_offset, record_time, 'held', false FROM gone ON CONFLICT DO NOTHING`
 
 // Erase implements erasure.Data. Orders that are not settled are refused: their messages are on their way, and money may move.
 func (s *Store) Erase(ctx context.Context, tx *pgdb.Tx, p *erasure.Person, pseudonym string) (erasure.Counts, error) {
