@@ -47,6 +47,9 @@ func (s Settings) Validate() error {
 			errs = append(errs, err)
 		}
 	}
+	if s.MetricsTokenFile != "" && !s.Asks() {
+		errs = append(errs, errors.New("METRICS_TOKEN_FILE needs ADMIN_TOKEN_FILE or ADMIN_TLS_CLIENT_CA: without them everybody is an operator, who may read /metrics"))
+	}
 	switch {
 	case s.CertFile == "" && s.KeyFile == "" && s.ClientCAFile == "":
 	case s.CertFile == "":

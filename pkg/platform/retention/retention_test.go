@@ -140,7 +140,7 @@ func TestOneReplicaSweepsAtATime(t *testing.T) {
 	w := setup(t)
 	w.put(25)
 	w.now = w.now.Add(keep + time.Second)
-	w.exec(`INSERT INTO replicas (name) VALUES ('a'), ('b')`)
+	w.exec(`INSERT INTO replicas (name, renewed_at) SELECT name, clock_timestamp() + interval '1 hour' FROM unnest(ARRAY['a', 'b']) AS n (name)`)
 	a, b := w.sweeper("a", w.reg), w.sweeper("b", prometheus.NewRegistry())
 	require.Zero(t, w.pass(b), "it is a's turn")
 	w.exec(`UPDATE replicas SET renewed_at = clock_timestamp() - interval '1 minute' WHERE name = 'a'`)

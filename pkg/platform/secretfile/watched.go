@@ -21,7 +21,8 @@ type Watched[T any] struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	seen   []os.FileInfo
+	seen   []os.FileInfo // when value was read
+	failed string        // the last failure since, "" when there was none
 	value  T
 }
 
@@ -50,15 +51,19 @@ func (w *Watched[T]) Get() T {
 func (w *Watched[T]) again() {
 	seen := w.look()
 	if !changed(w.seen, seen) {
+		w.failed = ""
 		return
 	}
-	w.seen = seen
 	value, err := w.parse()
-	if err != nil {
+	if err != nil { // it may pass, so the next look tries again
+		if w.failed == err.Error() {
+			return
+		}
+		w.failed = err.Error()
 		w.log.Error(fmt.Sprintf("%s has changed and cannot be used: the content before stays in use", w.paths[0]), "err", err)
 		return
 	}
-	w.value = value
+	w.value, w.seen, w.failed = value, seen, ""
 	w.log.Info(w.paths[0] + " has changed and was read again")
 }
 

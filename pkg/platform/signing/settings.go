@@ -41,11 +41,20 @@ func (s Settings) Signs() error {
 	return nil
 }
 
-// Signer returns the signer of a service, nil without a key.
+// Signer returns the signer of a service, nil without a key. The key of another service is refused.
 func (s Settings) Signer(service string) (*Signer, error) {
 	key, err := s.key()
 	if key == nil || err != nil {
 		return nil, err
+	}
+	trusted, err := s.Keys()
+	if err != nil {
+		return nil, err
+	}
+	own := owner{service, KeyID(key.Public().(ed25519.PublicKey))}
+	if trusted != nil && slices.Contains(messages.Signers(), service) && !trusted.any(func(o owner) bool { return o == own }) {
+		return nil, fmt.Errorf("EVENT_SIGNING_KEY_FILE: EVENT_TRUSTED_KEYS does not have its key %s as one of %s: readers would park all that it signs",
+			own.id, service)
 	}
 	return NewSigner(service, key), nil
 }

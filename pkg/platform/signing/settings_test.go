@@ -45,6 +45,19 @@ func TestSettingsAreRefusedWithOneLine(t *testing.T) {
 	require.NoError(t, Settings{}.Signs())
 }
 
+func TestTheKeyOfAnotherServiceIsRefused(t *testing.T) {
+	t.Parallel()
+	orders, payments := newPair(t, "orders"), newPair(t, "payments")
+	swapped := Settings{KeyFile: payments.file(t, 0o600), Trusted: orders.entry + "," + payments.entry}
+	require.NoError(t, swapped.Validate(), "the settings do not say whose they are")
+	_, err := swapped.Signer("orders")
+	require.ErrorContains(t, err, "EVENT_SIGNING_KEY_FILE: EVENT_TRUSTED_KEYS does not have its key "+payments.id()+" as one of orders")
+	for _, service := range []string{"payments", "notifications"} { // notifications signs nothing
+		_, err = swapped.Signer(service)
+		require.NoError(t, err)
+	}
+}
+
 // The example of RFC 8410, as openssl prints it.
 func TestKeysOfOpenSSLAreRead(t *testing.T) {
 	t.Parallel()
