@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,12 +105,33 @@ type server struct {
 	t   *testing.T
 	url string
 	ca  *authority
+	log *lines
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, line...)
+	return len(line), nil
+}
+
+func (l *lines) has(part string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(string(l.text), part)
 }
 
 func serve(t *testing.T, s adminauth.Settings, ca *authority) *server {
 	t.Helper()
 	require.NoError(t, s.Validate())
-	guard, err := adminauth.New(s, slog.New(slog.DiscardHandler))
+	log := &lines{}
+	guard, err := adminauth.New(s, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -127,7 +149,7 @@ func serve(t *testing.T, s adminauth.Settings, ca *authority) *server {
 	if s.TLS() {
 		scheme = "https"
 	}
-	return &server{t: t, url: scheme + "://" + l.Addr().String(), ca: ca}
+	return &server{t: t, url: scheme + "://" + l.Addr().String(), ca: ca, log: log}
 }
 
 // caller is somebody who asks.

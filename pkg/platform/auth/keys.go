@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +49,7 @@ type keys struct {
 	issuer string
 	client *http.Client
 	now    func() time.Time
+	within time.Duration // keysWithin
 
 	current atomic.Pointer[keySet] // nil until the first fetch succeeded
 
@@ -65,7 +68,7 @@ type keySet struct {
 func newKeys(issuer string, now func() time.Time) *keys {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true // the next fetch is minutes away
-	return &keys{issuer: issuer, now: now, err: errors.New("not asked yet"),
+	return &keys{issuer: issuer, now: now, within: keysWithin, err: errors.New("not asked yet"),
 		client: &http.Client{Timeout: fetchWithin, Transport: guarded{transport}}}
 }
 
@@ -96,7 +99,10 @@ func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) (payloa
 	if payload, ok := by.verify(token); ok {
 		return payload, by, nil
 	}
-	if err := k.refresh(ctx, keysWithin); err != nil {
+	if by.has(token.Signatures[0].Header.KeyID) {
+		return nil, nil, errUnknownKey // a stranger's signature: no fetch would change that
+	}
+	if err := k.refresh(ctx, k.within); err != nil {
 		return nil, nil, errNoKeys
 	}
 	by = k.current.Load()
@@ -104,6 +110,11 @@ func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) (payloa
 		return payload, by, nil
 	}
 	return nil, nil, errUnknownKey
+}
+
+// has reports whether a key has that id. No key has an empty one.
+func (s *keySet) has(id string) bool {
+	return id != "" && slices.ContainsFunc(s.all, func(key jose.JSONWebKey) bool { return key.KeyID == id })
 }
 
 // verify tries the keys that the token may mean. A key that names an algorithm is good for that one only.
@@ -173,8 +184,8 @@ func (k *keys) fetch(ctx context.Context, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, k.client), fetchWithin)
 	defer cancel()
 	set, err := k.ask(ctx)
-	if err == nil {
-		k.current.Store(set)
+	if now := k.current.Load(); err == nil && (now == nil || !reflect.DeepEqual(now.all, set.all)) {
+		k.current.Store(set) // otherwise the tokens that are remembered stay
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -156,3 +156,19 @@ func TestKeysComeOnlyFromWhereNobodyCanChangeThem(t *testing.T) {
 	stop()
 	require.Contains(t, log.String(), "has no https://")
 }
+
+// Whoever invents signatures makes no requests to the login server, and a fetch that brings the same keys forgets no token.
+func TestKnownKeysAreNotFetchedAnew(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	token := d.server.Token("ada")
+	d.accepts(token)
+	d.pass(auth.RefreshAfter)
+	d.server.Away(true)
+	cut := strings.LastIndex(token, ".") + 1
+	d.refuses(token[:cut]+strings.Repeat("A", len(token)-cut), "no such key")
+	d.server.Away(false)
+	d.pass(auth.RefreshAfter)
+	require.NoError(t, d.login.Fetch(t.Context()))
+	require.Equal(t, 1, d.login.Remembered())
+}

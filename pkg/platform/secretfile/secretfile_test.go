@@ -1,14 +1,18 @@
 package secretfile_test
 
 import (
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"pasdetrois/pkg/platform/secretfile"
+	"pasdetrois/pkg/platform/testkit"
 )
 
 func write(t *testing.T, path string, mode os.FileMode) string {
@@ -62,6 +66,37 @@ func TestWhatIsNoSecretFileIsRefused(t *testing.T) {
 	require.NoError(t, os.Truncate(large, 1<<20+1))
 	_, err = secretfile.Read(large)
 	require.ErrorContains(t, err, "more than 1048576 bytes")
+}
+
+// A file may be unreadable for a moment, such as while a volume is exchanged. Nobody needs to touch it again after that.
+func TestAPassingErrorIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	path := write(t, filepath.Join(t.TempDir(), "token"), 0o600)
+	var failing atomic.Bool
+	var tries atomic.Int64
+	w, err := secretfile.Watch(slog.New(slog.DiscardHandler), func() (string, error) {
+		tries.Add(1)
+		if failing.Load() {
+			return "", os.ErrPermission
+		}
+		content, err := os.ReadFile(path)
+		return string(content), err
+	}, path)
+	require.NoError(t, err)
+	failing.Store(true)
+	require.NoError(t, os.WriteFile(path, []byte("another"), 0o600))
+	until := func(holds func(value string) bool) {
+		t.Helper()
+		testkit.Eventually(t, func() error {
+			if value := w.Get(); !holds(value) {
+				return errors.New("the value is still " + value)
+			}
+			return nil
+		})
+	}
+	until(func(string) bool { return tries.Load() > 1 })
+	failing.Store(false)
+	until(func(value string) bool { return value == "another" })
 }
 
 func TestATokenIsLongAndPrintable(t *testing.T) {
