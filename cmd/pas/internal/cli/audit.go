@@ -36,8 +36,8 @@ counted and not judged.
 The databases: AUDIT_DATABASE_URL, or AUDIT_ORDERS_DATABASE_URL, AUDIT_PAYMENTS_DATABASE_URL and
 AUDIT_NOTIFICATIONS_DATABASE_URL where they are apart; each also as …_FILE; without them, that of a "pas up" which
 runs with its data in ./pas-data. "pas migrate" makes the role of that URL and gives it the password there; it may read
-what is needed and nothing else. Where services sign events that move money, --topics needs their EVENT_TRUSTED_KEYS: unsigned ones count
-as absent then. Exit code 1 when something does not hold.`,
+what is needed and nothing else. Where services sign events that move money, --topics needs their EVENT_TRUSTED_KEYS:
+unsigned ones count as absent then. Exit code 1 when something does not hold.`,
 		Example: `  AUDIT_DATABASE_URL=postgres://auditor:auditor@localhost:5432/pasdetrois pas audit
   pas audit --topics --brokers localhost:9092
   pas audit --grace 0s --json | jq '.checks[] | select(.wrong > 0)'`,

@@ -59,8 +59,7 @@ service paused, by another one or by one that was killed, waits until that is ov
 lets the service go on at once. With several replicas, give the admin URL of each with --admin.
 
 The database: AUDIT_DATABASE_URL or AUDIT_SERVICE_DATABASE_URL (see "pas audit"); without it, that of a "pas up" which runs
-with its data in ./pas-data. EVENT_TRUSTED_KEYS is read as the service reads it:
-an unsigned decision counts as none.`,
+with its data in ./pas-data. EVENT_TRUSTED_KEYS is read as the service reads it: an unsigned decision counts as none.`,
 		Example: `  pas replay --service payments --from beginning
   pas replay --service orders --topic payments --from "10m ago"
   pas replay --service notifications --from 2026-01-31T15:04:05Z --json | jq .equal

@@ -62,8 +62,8 @@ event that was written after its window's end and --grace, behind newer events o
 apart. One that comes late but was written in time is counted, and its window is shown again as corrected.
 
 With --store, windows are kept in Postgres (DATABASE_URL, schema windows, made when missing) together with the offsets that
-they were counted up to: after a restart, however it came about, counting resumes exactly there. --keep deletes old windows. --from-beginning and
---since say where a new job begins. See "pas windows history".`,
+they were counted up to: after a restart, however it came about, counting resumes exactly there. --keep deletes old
+windows. --from-beginning and --since say where a new job begins. See "pas windows history".`,
 		Example: `  pas windows web-events orders payments
   pas windows web-events --size 10s --grace 2s --serve :8090
   pas windows orders payments order-failures --store --from-beginning
