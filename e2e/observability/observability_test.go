@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +31,8 @@ import (
 	"pasdetrois/migrations"
 	"pasdetrois/pkg/messages"
 	"pasdetrois/pkg/platform/pgdb"
+	"pasdetrois/pkg/platform/signing"
+	"pasdetrois/pkg/platform/signing/signingtest"
 	"pasdetrois/pkg/platform/testkit"
 	"pasdetrois/toolbox/client"
 )
@@ -38,7 +42,9 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // start brings the three services up, on the Kafka of KAFKA_BROKERS when it is set.
 func start(t *testing.T, environ map[string]string) *stack.Stack {
 	t.Helper()
-	cfg := stack.Config{Log: slog.New(slog.DiscardHandler), DatabaseURL: database(t), TopicPrefix: testkit.Prefix(t), Environ: environ}
+	trusted, each := signingtest.New(t).Environ()
+	maps.Copy(trusted, environ)
+	cfg := stack.Config{Log: slog.New(slog.DiscardHandler), DatabaseURL: database(t), TopicPrefix: testkit.Prefix(t), Environ: trusted, Services: each}
 	cfg.GroupPrefix = cfg.TopicPrefix
 	if given := os.Getenv("KAFKA_BROKERS"); given != "" {
 		cfg.Brokers = strings.Split(given, ",")
@@ -135,7 +141,7 @@ func live(t *testing.T) (*stack.Stack, *prometheus) {
 	return s, p
 }
 
-// spoil leaves a dead letter behind, which the scenarios do not.
+// spoil leaves dead letters behind, which the scenarios do not: a record that is no order, and a payment that nobody signed.
 func spoil(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers()...))
@@ -143,11 +149,16 @@ func spoil(t *testing.T, s *stack.Stack) {
 	defer kafka.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	record := &kgo.Record{Topic: s.Kafka().TopicPrefix + messages.TopicOrders, Value: []byte("no JSON")}
-	require.NoError(t, kafka.ProduceSync(ctx, record).FirstErr())
+	prefix := s.Kafka().TopicPrefix
+	require.NoError(t, kafka.ProduceSync(ctx, &kgo.Record{Topic: prefix + messages.TopicOrders, Value: []byte("no JSON")},
+		&kgo.Record{Topic: prefix + messages.TopicPayments, Value: []byte(`{"event":"payment_captured","order_id":"forged","user_id":"u","amount":1,"currency":"USD","payment_id":"p"}`)}).FirstErr())
 	testkit.Eventually(t, func() error {
-		if len(scrape(t, s)["pasdetrois_dead_letters"]) == 0 {
-			return errors.New("nothing is parked")
+		var reasons []string
+		for _, series := range scrape(t, s)["pasdetrois_dead_letters"] {
+			reasons = append(reasons, series["reason"])
+		}
+		if len(reasons) < 2 || !slices.Contains(reasons, signing.ReasonNotSigned) {
+			return fmt.Errorf("parked are %q", reasons)
 		}
 		return nil
 	})
