@@ -162,7 +162,7 @@ const (
 
 // What the runbook says is done here: stop Connect, drop the slot, start Connect.
 func (s *steps) lostSlot() {
-	admin := s.server.Pool(s.t, "postgres")
+	admin := s.server.OneConn(s.t, "")
 	run := func(sql string) {
 		s.t.Helper()
 		_, err := admin.Exec(s.t.Context(), sql)
