@@ -77,9 +77,9 @@ func TestAnErasedUserStaysErased(t *testing.T) {
 	}
 	require.NotEmpty(t, p.stored())
 
-	held := p.rows(`SELECT concat_ws('/', topic, partition, record_offset) FROM orders.held_messages ORDER BY 1`)
+	held := p.rows(`SELECT concat_ws('/', topic, partition, record_offset) FROM orders.audit_held_messages ORDER BY 1`)
 	require.NotEmpty(t, held)
-	const alertsSQL = `SELECT concat_ws(' ', order_id, recipient) FROM notifications.notifications WHERE kind = 'fraud_alert' ORDER BY 1`
+	const alertsSQL = `SELECT concat_ws(' ', order_id, recipient) FROM notifications.audit_notifications WHERE kind = 'fraud_alert' ORDER BY 1`
 	alerts := p.rows(alertsSQL)
 	require.NotEmpty(t, alerts)
 	pseudonym := p.erase()

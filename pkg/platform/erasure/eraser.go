@@ -31,7 +31,8 @@ type Counts map[string]int64
 
 // UnfinishedError means that a user cannot be erased yet.
 type UnfinishedError struct {
-	Open     []string // ids of orders that are not settled; the first ones
+	Things   string   // the plural of what is open
+	Open     []string // ids of those that are not settled; the first ones
 	Messages int64    // about the user, on their way to Kafka
 }
 
@@ -39,7 +40,7 @@ type UnfinishedError struct {
 func (e *UnfinishedError) Error() string {
 	var why []string
 	if len(e.Open) > 0 {
-		why = append(why, "the user has orders that are not settled: "+strings.Join(e.Open, ", ")+": cancel them or wait")
+		why = append(why, "the user has "+e.Things+" that are not settled: "+strings.Join(e.Open, ", ")+": cancel them or wait")
 	}
 	if e.Messages > 0 {
 		why = append(why, fmt.Sprintf("messages about the user that are not in Kafka yet: %d: wait until the relay has published them", e.Messages))

@@ -93,7 +93,7 @@ func TestAnErasureThatIsSeenLateIsRead(t *testing.T) {
 
 func TestAnUnfinishedErasureSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "the user has orders that are not settled: o1, o2: cancel them or wait; "+
+	require.Equal(t, "the user has parcels that are not settled: o1, o2: cancel them or wait; "+
 		"messages about the user that are not in Kafka yet: 3: wait until the relay has published them",
-		(&UnfinishedError{Open: []string{"o1", "o2"}, Messages: 3}).Error())
+		(&UnfinishedError{Things: "parcels", Open: []string{"o1", "o2"}, Messages: 3}).Error())
 }

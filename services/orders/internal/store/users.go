@@ -44,7 +44,7 @@ SELECT topic, partition, record_offset, record_offset, record_time, 'held', fals
 func (s *Store) Erase(ctx context.Context, tx *pgdb.Tx, p *erasure.Person, pseudonym string) (erasure.Counts, error) {
 	var ids []string
 	var keys [][]byte
-	open := &erasure.UnfinishedError{}
+	open := &erasure.UnfinishedError{Things: "orders"}
 	_, err := pgdb.Collect(ctx, tx, func(row pgx.CollectableRow) (id string, err error) {
 		var email string
 		var settled bool
