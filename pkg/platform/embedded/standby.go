@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -14,6 +16,10 @@ func (p *Postgres) CopyTo(ctx context.Context, dir string) error {
 		if err := os.Chown(dir, int(p.who.Uid), int(p.who.Gid)); err != nil {
 			return fmt.Errorf("give the standby's folder to the server's user: %w", err)
 		}
+	}
+	// A folder that a server had before has a password, too.
+	if err := os.Remove(filepath.Join(dir, passwordFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replace the password of the standby's folder: %w", err)
 	}
 	if err := p.writePassword(dir); err != nil {
 		return err
