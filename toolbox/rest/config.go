@@ -21,8 +21,8 @@ type Config struct {
 	// Allow names the topics that may be written. Empty = no topic may be written. Every topic may be read. It does not go with
 	// TokenFile.
 	Allow []string
-	// TokenFile has the tokens of the callers, each with the topics that it may write and read. "" = nobody is asked. The file is
-	// read again when it changes.
+	// TokenFile has the tokens of the callers, each with the topics that it may write and read. "" = callers need none. The file
+	// is read again when it changes.
 	TokenFile string
 	// BaseURL is the address by which clients reach this server behind a proxy, such as https://kafka.example.com. "" = http://
 	// and the Host of the request.

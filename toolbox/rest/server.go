@@ -20,7 +20,7 @@ import (
 // time.
 type Server struct {
 	cfg       Config
-	tokens    *secretfile.Watched[[]grant] // nil: nobody is asked
+	tokens    *secretfile.Watched[[]grant] // nil: callers need no token
 	client    *kgo.Client                  // produces and asks; consumers have their own
 	admin     *kadm.Client
 	known     partitions

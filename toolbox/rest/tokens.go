@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/secretfile"
 )
 
@@ -132,17 +133,13 @@ func (s *Server) grantOf(r *http.Request) (grant, error) {
 	if s.tokens == nil {
 		return everybody(s.cfg), nil
 	}
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
+	name, token, basic := r.BasicAuth()
+	bearer, ok := httpx.Bearer(r)
+	if !ok && (!basic || len(r.Header.Values("Authorization")) > 1) {
 		return grant{}, unauthorized("Give a token: Authorization: Bearer TOKEN, or basic authentication with its name and the token.")
 	}
-	name, token, basic := r.BasicAuth()
 	if !basic {
-		scheme, rest, _ := strings.Cut(values[0], " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return grant{}, unauthorized("Give a token: Authorization: Bearer TOKEN, or basic authentication with its name and the token.")
-		}
-		token = strings.TrimSpace(rest)
+		token = bearer
 	}
 	given := sha256.Sum256([]byte(token))
 	var found grant

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -44,7 +43,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 				next.ServeHTTP(w, r)
 				return
 			}
-			if token, ok := bearer(r); ok {
+			if token, ok := httpx.Bearer(r); ok {
 				if _, ok := g.metrics.Get().match(token); ok {
 					next.ServeHTTP(w, r)
 					return
@@ -82,7 +81,7 @@ const (
 
 // operator returns how the audit log names the operator, or the reason for refusing the request.
 func (g *Guard) operator(r *http.Request) (actor, refused string) {
-	token, given := bearer(r)
+	token, given := httpx.Bearer(r)
 	if given && g.tokens != nil {
 		if h, ok := g.tokens.Get().match(token); ok {
 			return "admin token " + h.name(), ""
@@ -100,16 +99,6 @@ func (g *Guard) operator(r *http.Request) (actor, refused string) {
 		return "", wrongToken
 	}
 	return "", noToken
-}
-
-// bearer returns the token of the request. Two Authorization headers give none: a proxy in between may have read the other one.
-func bearer(r *http.Request) (token string, ok bool) {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return "", false
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
 // certificate returns the subject of the verified client certificate. One that has expired since the handshake counts no more.

@@ -13,7 +13,7 @@ import (
 //	user:ada                   the login of a request to the public API; "user:" for a login without a user's name
 //	admin token 1f2e3d4c       a request to the admin API; the digits begin the token's SHA-256
 //	certificate:CN=ada         a request to the admin API over mTLS
-//	anyone                     the service asks nobody
+//	anyone                     a caller of a service without logins
 //	tool:pas by root@host      a command that works in the database itself
 type Actor struct {
 	Name    string

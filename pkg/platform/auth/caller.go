@@ -27,7 +27,7 @@ type Caller struct {
 	known  bool
 }
 
-// Anyone is the caller of a service that asks nobody, and the service itself at work on a record or a timer. It may everything.
+// Anyone is a caller of a service without logins, and the service itself at work on a record or a timer. It has every right.
 var Anyone = Caller{known: true}
 
 // User returns a caller with a user's name and the scopes of the token.

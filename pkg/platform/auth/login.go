@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,8 +10,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/danielgtaylor/huma/v2"
 
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/wait"
 )
 
@@ -26,7 +25,7 @@ const (
 	retryAfter = "5"
 )
 
-// Login verifies the bearer tokens of a service's callers. A nil Login asks nobody, so every caller is Anyone. Its methods are
+// Login verifies the bearer tokens of a service's callers. With a nil Login callers need no token, and each is Anyone. Its methods are
 // safe for concurrent use.
 type Login struct {
 	settings Settings
@@ -101,9 +100,13 @@ func (l *Login) Wrap(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		raw, err := bearer(r.Header)
 		var t token
-		if err == nil && raw != "" {
+		var err error
+		raw, _ := httpx.Bearer(r) // a proxy in front may use another scheme
+		switch {
+		case len(r.Header.Values("Authorization")) > 1:
+			err = errTwoTokens
+		case raw != "":
 			t, err = l.verify(r.Context(), raw)
 		}
 		var not *refused
@@ -139,28 +142,10 @@ func mayStream(r *http.Request) bool {
 
 var errTwoTokens = errors.New("the request has more than one Authorization header: send one token")
 
-// bearer returns the token of a request, "" when it has none. Other schemes count as none, as a proxy in front may use them.
-func bearer(h http.Header) (string, error) {
-	values := h.Values("Authorization")
-	if len(values) > 1 {
-		return "", errTwoTokens
-	}
-	if len(values) == 0 {
-		return "", nil
-	}
-	scheme, raw, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", nil
-	}
-	return strings.TrimSpace(raw), nil
-}
-
-// answer writes an RFC 9457 document.
+// answer writes a problem with its challenge, which may be empty.
 func answer(w http.ResponseWriter, status int, challenge, detail string) {
 	if challenge != "" {
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}) // the client may be gone
+	httpx.Problem(w, status, detail)
 }

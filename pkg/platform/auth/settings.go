@@ -3,14 +3,15 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
+
+	"pasdetrois/pkg/platform/httpx"
 )
 
 // The values of AUTH.
 const (
-	Off          = "off"            // nobody is asked; for listeners on loopback
-	OffOnPurpose = "off-on-purpose" // nobody is asked, on every listener
+	Off          = "off"            // callers need no login; for listeners on loopback
+	OffOnPurpose = "off-on-purpose" // callers need no login, on every listener
 	OIDC         = "oidc"           // each request to the public API needs a bearer token
 )
 
@@ -67,11 +68,5 @@ func (s Settings) issuer() error {
 
 // private reports whether nobody on the network can change the answers of u.
 func private(u *url.URL) bool {
-	return u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname())
-}
-
-// Loopback reports whether host names this machine only. A name other than localhost counts as another machine.
-func Loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return u.Scheme == "https" || u.Scheme == "http" && httpx.LoopbackName(u.Hostname())
 }

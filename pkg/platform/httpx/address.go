@@ -13,6 +13,13 @@ func Loopback(on net.Addr) bool {
 	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
+// LoopbackName reports whether the host of an address or URL names this machine only. A name other than localhost counts as
+// another machine.
+func LoopbackName(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // isAddress reports whether a Host without its port is an IP address, an IPv6 one with or without brackets.
 func isAddress(host string) bool {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")

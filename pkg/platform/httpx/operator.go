@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"strings"
 )
 
 // strangerKey is the context key of a request to the admin server that has not shown to be an operator's.
@@ -38,6 +39,20 @@ func Ends(ctx context.Context) (client, server net.Addr) {
 		return nil, nil
 	}
 	return conn.RemoteAddr(), conn.LocalAddr()
+}
+
+// Bearer returns the bearer token of a request (RFC 6750). ok is false for another scheme and for no or several Authorization
+// headers: a proxy in between may have read another one of them.
+func Bearer(r *http.Request) (token string, ok bool) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(token), true
 }
 
 // Problem writes an RFC 9457 document, with the status's own name as its title.

@@ -72,7 +72,7 @@ func address(name, addr string, given net.Listener) error {
 	return Rule(err == nil || given != nil, "%s: %q is not host:port", name, addr)
 }
 
-// asked refuses a service that asks nobody and that other machines can reach: a port that is opened by mistake would give
+// asked refuses a service without logins that other machines can reach: a port that is opened by mistake would give
 // everybody's data to everybody. AUTH=off-on-purpose says that it is no mistake.
 func (b Base) asked() error {
 	if b.Auth.Mode == auth.OffOnPurpose {
@@ -83,7 +83,7 @@ func (b Base) asked() error {
 		if given != nil {
 			addr = given.Addr().String()
 		}
-		if host, _, err := net.SplitHostPort(addr); err == nil && !auth.Loopback(host) {
+		if host, _, err := net.SplitHostPort(addr); err == nil && !httpx.LoopbackName(host) {
 			open, set = append(open, name+"="+addr), append(set, remedy)
 		}
 	}

@@ -54,7 +54,7 @@ type Shell struct {
 	signer        *signing.Signer // nil when nothing is signed
 	producer      *bus.Producer   // nil when the service publishes nothing
 	outbox        *outbox.Relay   // nil when the service has none
-	login         *auth.Login     // nil when nobody is asked
+	login         *auth.Login     // nil without logins
 	waits         *pgdb.Watch
 	closers       []func() // the latest first
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"pasdetrois/pkg/messages"
-	"pasdetrois/pkg/platform/auth"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/pkg/platform/secretfile"
 	"pasdetrois/toolbox/client"
 )
@@ -97,7 +97,7 @@ func (a *app) adminTLS() (*tls.Config, error) {
 func onlyHere(at client.Endpoints) bool {
 	for _, name := range messages.Services() {
 		u, err := url.Parse(at[name].Admin)
-		if err != nil || u.Host != "" && !auth.Loopback(u.Hostname()) {
+		if err != nil || u.Host != "" && !httpx.LoopbackName(u.Hostname()) {
 			return false
 		}
 	}

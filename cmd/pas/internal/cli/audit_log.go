@@ -29,7 +29,7 @@ paused, resumed, sent again or erased. Work that events cause has no entry. A se
 change nor delete them. This command uses the admin ports.
 
 Actors are user:NAME (a login), admin token DIGITS (the first digits of its SHA-256), certificate:SUBJECT, tool:NAME, local
-user (the one who runs "pas up"), or anyone, where a service asks nobody.`,
+user (the user who runs "pas up"), or anyone (a caller of a service without logins).`,
 		Example: `  pas audit log
   pas audit log --service orders --subject vinyl-swan-lake
   pas audit log --limit 0 --json | jq '.items[] | select(.actor != "anyone")'`,

@@ -53,7 +53,7 @@ const Version = "1.0.0"
 type Program struct {
 	Args    []string
 	Environ map[string]string
-	Stdin   io.Reader // nil: there is nobody to ask
+	Stdin   io.Reader // nil: no person can answer a question
 	Stdout  io.Writer
 	Stderr  io.Writer
 	// Patience bounds each wait for an answer of Kafka, Postgres or a service; 0 is 30 s. After NoticeAfter a command notes

@@ -16,7 +16,7 @@ import (
 
 	"pasdetrois/cmd/pas/internal/render"
 	"pasdetrois/cmd/pas/stack"
-	"pasdetrois/pkg/platform/auth"
+	"pasdetrois/pkg/platform/httpx"
 	"pasdetrois/toolbox/hint"
 	toolkafka "pasdetrois/toolbox/kafka"
 	"pasdetrois/toolbox/rest"
@@ -51,8 +51,8 @@ the three services cannot be joined. Formats are json and binary; keys and value
 key that is text is written with its quotation marks. A record that is no JSON is skipped by a consumer with
 the json format, counted, and reported in the log and in the header Pas-Skipped-Records.
 
-Without --token-file nobody is asked, and the address has to be one of this machine. With it each caller needs a token, and
-the file says which topics the token may write and read; docs/rest.md has the format.
+Without --token-file callers need no token, and the address has to be one of this machine. With it each caller needs one, and
+the file says which topics each token may write and read; docs/rest.md has the format.
 "pas up" serves this on 8082, with the four topics allowed. Log lines go to standard error.`,
 		Example: `  pas rest --allow orders
   pas rest --brokers kafka:9092 --allow orders --allow web-events --idle 1m
@@ -155,7 +155,7 @@ func (a *app) serveRest(ctx context.Context, addr string, cfg rest.Config) error
 // here reports whether only this machine reaches an address.
 func here(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	return err == nil && auth.Loopback(host)
+	return err == nil && httpx.LoopbackName(host)
 }
 
 // reachKafka fails at once when Kafka cannot be reached, and not with the first request. The error names the

@@ -28,7 +28,7 @@ func TestAUserIsErasedAfterAQuestionOnly(t *testing.T) {
 	require.EqualValues(t, 2, report.Services["payments"]["orders"])
 	require.Equal(t, 3, asked("POST /users/ada/erase"))
 
-	got = pas(t, environ, "user", "erase", "ada") // nobody is there to ask
+	got = pas(t, environ, "user", "erase", "ada") // no person can answer the question
 	require.Equal(t, cli.ExitUsage, got.code)
 	require.Contains(t, got.oneLine(t), "--yes")
 	require.Equal(t, 6, asked("POST /users/ada/erase"), "a count in each service")
